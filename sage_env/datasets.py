@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import difflib
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from numbers import Real
 from pathlib import Path
 
-Span = tuple[float, float]
+from sage_env.actions import is_unicode
+from sage_env.errors import DatasetError
+from sage_env.matching import match_answer
+from sage_env.timeline import Span as Span
+
 KINDS = ("mcq", "open", "ground")
+_ROUNDING = 1e-3  # seconds by which evidence may stick out of a duration that was rounded
 
 
 @dataclass(frozen=True)
@@ -39,3 +48,184 @@ class QAItem:
     group: Mapping[str, str] = field(default_factory=dict)
     tolerance: float | None = None
     aliases: tuple[str, ...] = ()
+
+
+def load_dataset(
+    dataset: str | Path | Sequence[QAItem], *, root: str | Path | None = None, split: str = "train"
+) -> Sequence[QAItem]:
+    """Return the questions that `dataset` names.
+
+    Args:
+        dataset: the name of a dataset, the path of a `.jsonl` file (see `read_jsonl`), or the
+            questions themselves. A sequence may also have `prepare(item)`, called before an item's
+            video is opened, and `frame_size`, the `(H, W)` that its pictures are made for.
+        root: the folder of the videos; each dataset has a default.
+        split: `train`, `validation` or `test`, for a named dataset.
+
+    Raises:
+        DatasetError: if the name is not known, the file cannot be read, or a row is not usable.
+    """
+    if not isinstance(dataset, str | Path):
+        validate(dataset)
+        return dataset
+    folder = None if root is None else Path(root)
+    if Path(dataset).suffix == ".jsonl":
+        return read_jsonl(Path(dataset), folder)
+    if str(dataset) not in DATASETS:
+        raise DatasetError(
+            f"dataset must be one of {', '.join(DATASETS)}, the path of a .jsonl file or a "
+            f"sequence of QAItem, got {str(dataset)!r}"
+        )
+    return DATASETS[str(dataset)](folder, split)
+
+
+def _sage_synth(root: Path | None, split: str) -> Sequence[QAItem]:
+    from sage_env.synth import sage_synth
+
+    return sage_synth(root, split)
+
+
+DATASETS: Mapping[str, Callable[[Path | None, str], Sequence[QAItem]]] = {
+    "sage-synth": _sage_synth,
+}
+
+
+def read_jsonl(path: Path, root: Path | None = None) -> list[QAItem]:
+    """Read one question per line: a JSON object with the attributes of `QAItem`.
+
+    `id`, `video`, `question` and `answer` are needed. `video` is relative to `root`, by default
+    the folder of the file; `kind` is by default `mcq` where there are choices.
+
+    Raises:
+        DatasetError: naming the file, the line, and what to change.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{path} cannot be read as a dataset: {error}") from error
+    items, places = [], []
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            places.append(f"{path}, line {number}")
+            items.append(_item(line, path.parent if root is None else root, places[-1]))
+    if not items:
+        raise DatasetError(f"{path} holds no question: write one JSON object per line")
+    validate(items, places=places)
+    return items
+
+
+def validate(items: Sequence[QAItem], *, places: Sequence[str] | None = None) -> None:
+    """Check that every item can be asked, and that its gold answer, and no other choice, is right.
+
+    `places[i]` says where item i comes from, for the message; by default its index.
+
+    Raises:
+        DatasetError: for the first item that is not usable, saying what to change.
+    """
+    if not len(items):
+        raise DatasetError("a dataset must hold at least one question, got none")
+    seen: set[str] = set()
+    for index, item in enumerate(items):
+        place = places[index] if places else f"item {index}"
+        if not isinstance(item, QAItem):
+            raise DatasetError(f"{place}: expected a QAItem, got {type(item).__name__}")
+        repeated = "its id was used before: ids must be unique" if item.id in seen else None
+        problem = repeated or next(_problems(item), None)
+        if problem:
+            raise DatasetError(f"{place} (id {item.id!r}): {problem}")
+        seen.add(item.id)
+
+
+def find_item(ids: Mapping[str, int], item_id: str) -> int:
+    """Return the index of the item with that id.
+
+    Raises:
+        DatasetError: if there is none, naming the ids that look like it.
+    """
+    if item_id not in ids:
+        near = difflib.get_close_matches(str(item_id), ids, n=3) or list(ids)[:3]
+        raise DatasetError(f"no item has the id {item_id!r}: near ones are {', '.join(near)}")
+    return ids[item_id]
+
+
+def _item(line: str, root: Path, place: str) -> QAItem:
+    """Build the item of one line; what its values must be is for `validate` to say."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DatasetError(f"{place}: not a JSON object: {error}") from error
+    if not isinstance(row, dict):
+        raise DatasetError(f"{place}: expected a JSON object, got {type(row).__name__}")
+    known = [attribute.name for attribute in fields(QAItem)]
+    wrong = [f"{key} is missing" for key in ("id", "video", "question", "answer") if key not in row]
+    wrong += [f"{key} is not known" for key in row if key not in known]
+    if wrong:
+        keys = f"the keys are {', '.join(known)}; keys for reports go into group"
+        raise DatasetError(f"{place}: {', '.join(wrong)}: {keys}")
+    row.setdefault("kind", "mcq" if row.get("choices") else "open")
+    for key in ("choices", "aliases", "evidence"):
+        if isinstance(row.get(key), list):
+            row[key] = tuple(tuple(x) if isinstance(x, list) else x for x in row[key])
+    if isinstance(row["video"], str):
+        row["video"] = root / row["video"]
+    return QAItem(**row)
+
+
+def _problems(item: QAItem) -> Iterator[str]:
+    """Yield what is wrong with an item; each check may rely on those before it."""
+    for name in ("id", "question", "answer"):
+        if not _is_text(getattr(item, name)):
+            yield f"{name} must be a non-empty string, got {getattr(item, name)!a}"
+    for name in ("choices", "aliases"):
+        texts = getattr(item, name)
+        if not isinstance(texts, tuple) or not all(_is_text(text) for text in texts):
+            yield f"{name} must be a tuple (in JSON a list) of non-empty strings, got {texts!a}"
+    if not isinstance(item.video, Path):
+        yield f"video must be a Path (in JSON a string), got {item.video!r}"
+    if not isinstance(item.group, Mapping):
+        yield f"group must be a mapping of report keys, got {item.group!r}"
+    if item.kind not in KINDS:
+        yield f"kind must be one of {', '.join(KINDS)}, got {item.kind!r}"
+    yield from _choice_problems(item)
+    if item.duration is not None and not (_is_number(item.duration) and item.duration > 0):
+        yield f"duration must be seconds > 0, or left out, got {item.duration!r}"
+    if item.tolerance is not None and not (_is_number(item.tolerance) and item.tolerance >= 0):
+        yield f"tolerance must be a number >= 0, or left out, got {item.tolerance!r}"
+    yield from _evidence_problems(item)
+
+
+def _choice_problems(item: QAItem) -> Iterator[str]:
+    if (item.kind == "mcq") != bool(item.choices):
+        yield f"kind {item.kind!r} has {len(item.choices)} choices: mcq needs them, others none"
+    if any(len(choice.splitlines()) > 1 for choice in item.choices):
+        yield "a choice must be a single line"
+    if item.choices and item.answer not in item.choices:
+        yield f"the answer {item.answer!r} is not among the choices {list(item.choices)}: fix one"
+    if not match_answer(item, item.answer):
+        yield f"the answer {item.answer!r} is not recognised as right: write it more plainly"
+    others = list(item.choices)
+    if item.answer in others:
+        others.remove(item.answer)
+    for other in others:
+        if match_answer(item, other):
+            yield f"the choice {other!r} also counts as the answer {item.answer!r}: change one"
+
+
+def _evidence_problems(item: QAItem) -> Iterator[str]:
+    if not isinstance(item.evidence, tuple):
+        yield f"evidence must be a tuple (in JSON a list) of spans, got {item.evidence!r}"
+    limit = math.inf if item.duration is None else item.duration + _ROUNDING
+    for span in item.evidence:
+        pair = isinstance(span, tuple) and len(span) == 2 and all(_is_number(x) for x in span)
+        if not pair or not 0 <= span[0] < span[1]:
+            yield f"an evidence span must be (start, end) with 0 <= start < end, got {span!r}"
+        elif span[1] > limit:
+            yield f"the evidence span {span} ends after the video, which has {item.duration} s"
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip()) and is_unicode(value)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)

@@ -23,7 +23,7 @@ class ScenePainter:
         rng = np.random.Generator(np.random.Philox(scene.seed))
         self._backdrop = _backdrop(scene.colour, rng)
         self._velocity = rng.uniform(-0.6, 0.6, size=2)
-        self._grain = rng.integers(-6, 7, size=(4, SIZE, SIZE, 1), dtype=np.int16)
+        self._grain = rng.integers(-3, 4, size=(4, SIZE, SIZE, 1), dtype=np.int16)
         self._flicker = float(rng.uniform(0.0, 0.05))
         self._sprites = [_Sprite(event, rng) for event in scene.events]
 
@@ -48,7 +48,7 @@ class _Sprite:
     def __init__(self, event: Event, rng: np.random.Generator) -> None:
         self.event = event
         small = event.corner is not None
-        size = int(rng.integers(12, 15)) if small else int(rng.integers(46, 67))
+        size = int(rng.integers(12, 15)) if small else int(rng.integers(64, 91))
         fill, edge = _ink(rng)
         self._rgba = draw_symbol(event.symbol, size, float(rng.uniform(-0.25, 0.25)), fill, edge)
         room = SIZE - size
@@ -57,7 +57,7 @@ class _Sprite:
             margin = rng.integers(3, 13, size=2)
             self._place = np.where(corner == 0, margin, room - margin).astype(np.float64)
         else:
-            self._place = rng.uniform(0.12 * room, 0.88 * room, size=2)
+            self._place = np.clip(room / 2 + rng.uniform(-14, 14, size=2), 0, room)
         self._swing = 1.0 if small else float(rng.uniform(1.0, 5.0))
         self._pace = rng.uniform(0.2, 1.1, size=2)
 
@@ -71,11 +71,9 @@ class _Sprite:
 
 
 def _ink(rng: np.random.Generator) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    """Choose a fill and an edge that contrast with each other, whatever the backdrop."""
-    light = tuple(int(v) for v in rng.integers(205, 256, size=3))
-    dark = tuple(int(v) for v in rng.integers(0, 45, size=3))
-    pair = (light, dark) if rng.random() < 0.5 else (dark, light)
-    return pair  # type: ignore[return-value]
+    """Choose a dark fill and a light edge: every backdrop lies between the two."""
+    dark, light = rng.integers(0, 56, size=3), rng.integers(200, 256, size=3)
+    return (int(dark[0]), int(dark[1]), int(dark[2])), (int(light[0]), int(light[1]), int(light[2]))
 
 
 def _backdrop(colour: str | None, rng: np.random.Generator) -> NDArray[np.float32]:

@@ -1,0 +1,190 @@
+"""Checkpoints: one folder per update, whole or not there at all.
+
+    checkpoints/update-000007/tensors.safetensors    trained weights and optimiser states
+                              state.json             counters, configuration, the best so far
+
+A folder is written under another name, flushed, and then renamed, so that an interrupt at any
+moment leaves the previous checkpoint in place. There is no generator state to keep: everything
+random in an update is seeded from the run's seed and the update's number.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import shutil
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.optim import Optimizer
+
+from sage_env.errors import SageEnvError
+
+_TENSORS, _STATE = "tensors.safetensors", "state.json"
+_NAME = re.compile(r"update-(\d{6,})")
+_log = logging.getLogger(__name__)
+
+
+class ConfigChanged(SageEnvError):
+    """A run is resumed with another configuration than it was started with."""
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best validated state so far: after which update, and its score."""
+
+    update: int
+    score: float
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """The whole state after an update.
+
+    Attributes:
+        update: number of finished updates; 0 is the state before the first.
+        tensors: by name, on the CPU; the policy's own are under `policy/`.
+        config: of the run, as plain JSON data.
+        best: the best validated update so far, this one included; None before any validation.
+    """
+
+    update: int
+    tensors: dict[str, Tensor]
+    config: dict[str, Any]
+    best: Best | None = None
+
+    @property
+    def policy(self) -> dict[str, Tensor]:
+        """Return what `TrainablePolicy.load_state` takes."""
+        return with_prefix(self.tensors, "policy/")
+
+
+def save(folder: Path, checkpoint: Checkpoint, *, keep_last: int) -> Path:
+    """Write a checkpoint below `folder`, then delete all but the newest `keep_last` and the best.
+
+    Returns:
+        The checkpoint's own folder.
+    """
+    target = folder / f"update-{checkpoint.update:06d}"
+    partial = folder / f".partial-{target.name}"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    tensors = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()
+    }
+    best = checkpoint.best
+    state = {
+        "update": checkpoint.update,
+        "config": checkpoint.config,
+        "best": None if best is None else {"update": best.update, "score": best.score},
+    }
+    save_file(tensors, partial / _TENSORS)
+    (partial / _STATE).write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
+    for path in (partial / _TENSORS, partial / _STATE, partial):
+        _flush(path)
+    shutil.rmtree(target, ignore_errors=True)  # only ever a damaged one, which was not resumed
+    os.rename(partial, target)
+    _flush(folder)
+    newest = sorted(_updates(folder))[-keep_last:]
+    for update in _updates(folder):
+        if update not in newest and (best is None or update != best.update):
+            shutil.rmtree(folder / f"update-{update:06d}")
+    return target
+
+
+def load(folder: Path, update: int) -> Checkpoint:
+    """Read the checkpoint of one update.
+
+    Raises:
+        OSError, ValueError, SafetensorError: if it is missing or damaged.
+    """
+    path = folder / f"update-{update:06d}"
+    state = json.loads((path / _STATE).read_text(encoding="utf-8"))
+    best = None if state["best"] is None else Best(**state["best"])
+    return Checkpoint(state["update"], load_file(path / _TENSORS), state["config"], best)
+
+
+def load_latest(folder: Path) -> Checkpoint | None:
+    """Read the newest whole checkpoint; damaged ones are passed over with a warning."""
+    for update in sorted(_updates(folder), reverse=True):
+        try:
+            return load(folder, update)
+        except (OSError, ValueError, SafetensorError) as error:
+            _log.warning(
+                "checkpoint %s/update-%06d is damaged, passed over: %s", folder, update, error
+            )
+    return None
+
+
+def load_best(folder: Path) -> Checkpoint | None:
+    """Read the checkpoint with the best validation score; the newest if none was validated."""
+    latest = load_latest(folder)
+    if latest is None or latest.best is None:
+        return latest
+    return load(folder, latest.best.update)
+
+
+def require_same(
+    saved: Mapping[str, Any], now: Mapping[str, Any], *, free: Collection[str] = ()
+) -> None:
+    """Refuse to resume with another configuration; the names in `free` may differ.
+
+    Raises:
+        ConfigChanged: names each field that differs, with both values.
+    """
+    changed = [
+        f"{name}: was {saved.get(name)!r}, is {now.get(name)!r}"
+        for name in sorted(saved.keys() | now.keys())
+        if name not in free and saved.get(name) != now.get(name)
+    ]
+    if changed:
+        raise ConfigChanged(
+            "this run folder was started with another configuration ("
+            + "; ".join(changed)
+            + "): set it back, or start in a new folder"
+        )
+
+
+def optimizer_tensors(optimizer: Optimizer, prefix: str) -> dict[str, Tensor]:
+    """Return copies of an optimiser's state, named `prefix` + parameter number + `/` + name."""
+    state = optimizer.state_dict()["state"]
+    return {
+        f"{prefix}{number}/{name}": tensor.clone()
+        for number, values in state.items()
+        for name, tensor in values.items()
+    }
+
+
+def load_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor], prefix: str) -> None:
+    """Give an optimiser back the state that `optimizer_tensors` returned."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for path, tensor in with_prefix(tensors, prefix).items():
+        number, name = path.split("/")
+        state.setdefault(int(number), {})[name] = tensor
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
+def with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors whose name starts with `prefix`, without it."""
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+
+
+def _updates(folder: Path) -> list[int]:
+    names = [path.name for path in folder.glob("update-*")]
+    return [int(match[1]) for name in names if (match := _NAME.fullmatch(name))]
+
+
+def _flush(path: Path) -> None:
+    """Make sure that a file, or the entries of a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

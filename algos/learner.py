@@ -1,0 +1,179 @@
+"""What one batch teaches: targets for every sampled token, and gradient steps towards them."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import Optimizer
+
+from algos.advantages import gae, group_baseline, subtract_at_end, whiten
+from algos.batch import by_micro_batch, micro_batches
+from algos.losses import Stats, entropy_loss, kl_loss, policy_loss, value_loss
+from algos.ppo_config import PPOConfig
+from policies.base import TokenBatch, TrainablePolicy
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """What stays fixed while a batch is learned from: float `(B, L)` each, 0 where not sampled.
+
+    Attributes:
+        advantages: how much better each sampled token was than expected.
+        returns: what the critic should have said.
+        old_values: what it said before this batch.
+        reference: log-probs of the reference; None when no KL is asked for.
+    """
+
+    advantages: Tensor
+    returns: Tensor
+    old_values: Tensor
+    reference: Tensor | None = None
+
+    def select(self, rows: Sequence[int], length: int) -> Targets:
+        """Return the given rows, cut to `length` tokens."""
+        index = list(rows)
+        reference = None if self.reference is None else self.reference[index][:, :length]
+        return Targets(
+            self.advantages[index][:, :length],
+            self.returns[index][:, :length],
+            self.old_values[index][:, :length],
+            reference,
+        )
+
+
+Loss = Callable[[TokenBatch, Targets, float], tuple[Tensor, Stats]]
+
+
+def make_targets(
+    config: PPOConfig, policy: TrainablePolicy, batch: TokenBatch, groups: Sequence[Hashable]
+) -> Targets:
+    """Compute values, reference log-probs, advantages and returns, without gradient.
+
+    Args:
+        config: the settings.
+        policy: whose critic and reference are asked.
+        batch: whole episodes, none of them failed.
+        groups: the question of each episode.
+    """
+    rewards, sampled = batch.rewards, batch.sampled
+    scores = rewards.sum(1)
+    if config.advantage != "critic":
+        rewards = subtract_at_end(rewards, sampled, group_baseline(scores, groups))
+    values, lam = torch.zeros_like(rewards), 1.0
+    if config.uses_critic:
+        values = by_micro_batch(policy.values, batch, config.micro_batch)
+        lam = config.lam
+    advantages, returns = gae(rewards, values, sampled, gamma=config.gamma, lam=lam)
+    # Equal returns carry no signal: unit variance would only make noise of the critic loud.
+    if config.whiten and float(scores.std(correction=0)) > 1e-6:
+        # A baseline per question has centred already; a second shift would push the episodes of
+        # questions on which all agree.
+        advantages = whiten(advantages, sampled, center=config.advantage == "critic")
+    reference = None
+    if config.kl_coef > 0:
+        reference = by_micro_batch(policy.reference_logprobs, batch, config.micro_batch)
+    return Targets(advantages, returns, values, reference)
+
+
+def actor_loss(config: PPOConfig, policy: TrainablePolicy) -> Loss:
+    """Return the loss that the actor minimises."""
+
+    def loss(part: TokenBatch, targets: Targets, denominator: float) -> tuple[Tensor, Stats]:
+        now = policy.evaluate(part)
+        total, stats = policy_loss(
+            now.logprobs,
+            part.old_logprobs,
+            targets.advantages,
+            part.sampled,
+            denominator,
+            clip_low=config.clip_low,
+            clip_high=config.clip_high,
+            dual_clip=config.dual_clip,
+        )
+        entropy, entropy_stats = entropy_loss(now.entropy, part.sampled, denominator)
+        stats |= entropy_stats
+        if config.entropy_coef > 0:
+            total = total + config.entropy_coef * entropy
+        if targets.reference is not None:
+            kl, kl_stats = kl_loss(now.logprobs, targets.reference, part.sampled, denominator)
+            total = total + config.kl_coef * kl
+            stats |= kl_stats
+        return total, stats
+
+    return loss
+
+
+def critic_loss(config: PPOConfig, policy: TrainablePolicy, *, warming_up: bool = False) -> Loss:
+    """Return the loss that the critic minimises; unclipped while warming up, to move freely."""
+    clip = math.inf if warming_up else config.value_clip
+
+    def loss(part: TokenBatch, targets: Targets, denominator: float) -> tuple[Tensor, Stats]:
+        return value_loss(
+            policy.values(part),
+            targets.old_values,
+            targets.returns,
+            part.sampled,
+            denominator,
+            clip=clip,
+        )
+
+    return loss
+
+
+def fit(
+    config: PPOConfig,
+    name: str,
+    optimizer: Optimizer,
+    batch: TokenBatch,
+    targets: Targets,
+    loss: Loss,
+    *,
+    epochs: int,
+    rng: np.random.Generator,
+) -> dict[str, float | None]:
+    """Take gradient steps: `epochs` passes over the batch, `config.minibatches` steps in each.
+
+    Returns:
+        `losses/...`: statistics and the gradient's norm before clipping, averaged over the steps.
+    """
+    parameters = optimizer.param_groups[0]["params"]
+    sums: dict[str, float] = defaultdict(float)
+    steps = 0
+    for _ in range(epochs):
+        for rows in np.array_split(rng.permutation(len(batch)), config.minibatches):
+            if not len(rows):
+                continue
+            optimizer.zero_grad(set_to_none=True)
+            stats = backward(batch, targets, rows.tolist(), loss, config.micro_batch)
+            norm = clip_grad_norm_(parameters, config.max_grad_norm, error_if_nonfinite=True)
+            optimizer.step()
+            steps += 1
+            stats[f"{name}_grad_norm"] = norm
+            for key, value in stats.items():
+                sums[key] += float(value)
+    return {f"losses/{key}": value / steps for key, value in sums.items()}
+
+
+def backward(
+    batch: TokenBatch, targets: Targets, rows: Sequence[int], loss: Loss, size: int
+) -> Stats:
+    """Add the gradient of one minibatch to the parameters, `size` episodes at a time.
+
+    Every piece is divided by the sampled tokens of the *whole* minibatch, so that the sum does
+    not depend on how it was cut.
+    """
+    denominator = float(batch.sampled[list(rows)].sum())
+    total: Stats = {}
+    for piece in micro_batches(batch, rows, size):
+        part = batch.select(piece)
+        value, stats = loss(part, targets.select(piece, part.ids.shape[1]), denominator)
+        torch.autograd.backward(value)
+        total = {name: total.get(name, 0.0) + stat for name, stat in stats.items()}
+    return total

@@ -1,0 +1,247 @@
+"""The report of a run: what was measured, how it was learned, and examples of what was looked at.
+
+One static HTML file. Everything that it shows lies in the run's folder, from which
+`load_report` gets it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from algos.evaluate import (
+    BUCKETS,
+    Difference,
+    EvalResult,
+    Measures,
+    bucket_of,
+    difference,
+    measure_episodes,
+)
+from algos.metrics import read_metrics
+from algos.report_charts import Chart, Point, Series, figure
+from algos.report_episode import example_html
+from algos.report_examples import choose_examples
+from algos.report_page import facts, page, table
+from algos.run_folder import RunFolder, RunFolderError, read_json, write_json
+from algos.tables import SUMMARY_HEADER, accuracy_cell, number_cell, summary_cells
+
+_CURVES = {
+    "eval/score": "Score on validation videos",
+    "rollout/accuracy": "Accuracy on training questions, as sampled",
+    "rollout/return": "Reward per episode",
+    "rollout/turns": "Turns per episode",
+    "rollout/frames": "Frames per episode",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class ReportData:
+    """Everything that the report shows.
+
+    Attributes:
+        title: of the page.
+        about: what was run: labels and texts.
+        results: the lines of the summary table in order, by file name.
+        before: key of the result before learning; `None` if there is none.
+        after: key of the result whose episodes are shown; `None` for the first.
+        direct: key of the baseline that answers after one even look.
+        metrics: the lines of `metrics.jsonl`.
+        frame_size: `(H, W)` at which the policy saw frames, and the report shows them.
+        examples: how many example episodes to show, at most.
+    """
+
+    title: str
+    about: Mapping[str, str]
+    results: Mapping[str, EvalResult]
+    before: str | None = None
+    after: str | None = None
+    direct: str | None = None
+    metrics: Sequence[Mapping[str, Any]] = field(default_factory=list)
+    frame_size: tuple[int, int] = (224, 224)
+    examples: int = 12
+
+    def __post_init__(self) -> None:
+        """Refuse names that no result has."""
+        if not self.results:
+            raise ValueError("a report needs at least one result, got none")
+        for role in ("before", "after", "direct"):
+            name = getattr(self, role)
+            if name is not None and name not in self.results:
+                raise ValueError(f"{role} must be one of {list(self.results)}, got {name!r}")
+
+    @property
+    def shown(self) -> EvalResult:
+        """Return the result whose episodes are shown."""
+        return self.results[self.after or next(iter(self.results))]
+
+    def compared(self) -> list[EvalResult]:
+        """Return the results that the charts compare: before, after, direct, where given."""
+        names = [self.before, self.after or next(iter(self.results)), self.direct]
+        return [self.results[name] for name in dict.fromkeys(names) if name is not None]
+
+
+def write_report(path: Path, data: ReportData) -> None:
+    """Write the report as one HTML file; frames are decoded from the videos, if they are there."""
+    sections = [
+        ("summary", "Summary", _summary(data)),
+        ("length", "Accuracy and cost by length of the video", _by_bucket(data)),
+        ("families", "Families of questions", _by_group(data)),
+    ]
+    if data.metrics:
+        sections.append(("learning", "Learning curve", _learning(data.metrics)))
+    if data.examples > 0:
+        sections.append(("examples", "Example episodes", _examples(data)))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page(data.title, facts(data.about), sections), encoding="utf-8")
+
+
+def save_report(folder: RunFolder, data: ReportData) -> Path:
+    """Write all results, what else the report needs, and the report; return its path."""
+    for name, result in data.results.items():
+        folder.save_result(name, result)
+    settings = {
+        "title": data.title,
+        "about": dict(data.about),
+        "results": list(data.results),
+        "before": data.before,
+        "after": data.after,
+        "direct": data.direct,
+        "frame_size": list(data.frame_size),
+        "examples": data.examples,
+    }
+    write_json(folder.report_settings, settings)
+    write_report(folder.report, data)
+    return folder.report
+
+
+def load_report(folder: RunFolder) -> ReportData:
+    """Get back from a run's folder what `save_report` was given.
+
+    Raises:
+        RunFolderError: if the folder holds no evaluation, or a file of it cannot be read.
+    """
+    settings = read_json(folder.report_settings)
+    metrics = read_metrics(folder.metrics)
+    try:
+        results = {name: folder.load_result(name) for name in settings["results"]}
+        size = (int(settings["frame_size"][0]), int(settings["frame_size"][1]))
+        rest = {**settings, "results": results, "metrics": metrics, "frame_size": size}
+        return ReportData(**rest)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise RunFolderError(f"{folder.report_settings} is not complete: {error}") from error
+
+
+def _summary(data: ReportData) -> str:
+    results = list(data.results.values())
+    strong = [name == data.after for name in data.results]
+    parts = [table("Summary", SUMMARY_HEADER, summary_cells(results), strong)]
+    ours = data.shown
+    for other in data.compared():
+        if other is not ours:
+            gap = difference(ours.episodes(), other.episodes())
+            parts.append(f"<p>{_gap_text(ours.name, other.name, gap)}</p>")
+    parts.append(
+        '<p class="note">Accuracy in percent with its 95 % interval, from resampling whole videos. '
+        "Failed episodes are counted and are in no mean. Frames count the overview.</p>"
+    )
+    return "".join(parts)
+
+
+def _gap_text(ours: str, theirs: str, gap: Difference) -> str:
+    if gap.mean is None:
+        return f"{escape(ours)} and {escape(theirs)} share no judged question."
+    interval = ""
+    if gap.interval is not None:
+        interval = f" [{100 * gap.interval[0]:+.1f}, {100 * gap.interval[1]:+.1f}]"
+    return (
+        f"{escape(ours)} minus {escape(theirs)}, paired over {gap.questions} questions: "
+        f"<b>{100 * gap.mean:+.1f}{interval}</b> points."
+    )
+
+
+def _by_bucket(data: ReportData) -> str:
+    """Return the charts over duration buckets."""
+    used = {bucket_of(e.duration) for result in data.compared() for e in result.episodes()}
+    names = [name for name in BUCKETS if name in used]
+    ticks = [(float(k), name) for k, name in enumerate(names)]
+
+    def chart(title: str, read: Callable[[Measures], Point | None]) -> Chart:
+        lines = []
+        for result in data.compared():
+            rows = {r.name: r.measures for r in _section(result, "bucket")}
+            found = [(k, read(rows[name])) for k, name in enumerate(names) if name in rows]
+            points = [Point(k, p.y, p.interval) for k, p in found if p is not None]
+            lines.append(Series(result.title, points))
+        percent = title.startswith("Accuracy")
+        return Chart(title, "length of the video in seconds", ticks, lines, percent)
+
+    charts = [
+        chart("Accuracy", lambda m: _point(m.accuracy, m.interval)),
+        chart("Frames per question", lambda m: _point(m.frames)),
+        chart("Turns per question", lambda m: _point(m.turns)),
+    ]
+    return f'<div class="charts">{"".join(map(figure, charts))}</div>'
+
+
+def _point(value: float | None, interval: tuple[float, float] | None = None) -> Point | None:
+    return None if value is None else Point(0.0, value, interval)
+
+
+def _section(result: EvalResult, *sections: str) -> list[Any]:
+    return [row for row in measure_episodes(result.episodes()) if row.section in sections]
+
+
+def _by_group(data: ReportData) -> str:
+    """Return the table of families and tiers: each tier stands on its own line."""
+    compared = data.compared()
+    header = ("group", "name", "questions", *(result.title for result in compared), "frames")
+    measures = [
+        {(r.section, r.name): r.measures for r in _section(result, "family", "tier")}
+        for result in compared
+    ]
+    ours = measures[compared.index(data.shown)]
+    lines = [
+        (
+            section,
+            name,
+            str(of_ours.questions),
+            *(accuracy_cell(column.get((section, name))) for column in measures),
+            number_cell(of_ours.frames, ".1f"),
+        )
+        for (section, name), of_ours in ours.items()
+    ]
+    if not lines:
+        return '<p class="note">The items name neither a family nor a tier.</p>'
+    return table("Accuracy by family and tier", header, lines)
+
+
+def _learning(metrics: Sequence[Mapping[str, Any]]) -> str:
+    charts = []
+    updates = [float(row["update"]) for row in metrics]
+    ticks = [(update, f"{update:g}") for update in sorted({min(updates), max(updates)})]
+    for key, title in _CURVES.items():
+        rows = [(row["update"], row.get(key)) for row in metrics]
+        points = [Point(float(update), float(y)) for update, y in rows if y is not None]
+        if points:
+            percent = key in ("rollout/accuracy", "eval/score") and all(
+                0 <= point.y <= 1 for point in points
+            )
+            charts.append(figure(Chart(title, "update", ticks, [Series(title, points)], percent)))
+    return f'<div class="charts">{"".join(charts)}</div>'
+
+
+def _examples(data: ReportData) -> str:
+    before = data.results[data.before] if data.before else None
+    chosen = choose_examples(data.shown, before, data.examples)
+    legend = (
+        '<p class="note">Each picture is the video from its start to its end, one lane per turn. '
+        "Green band: where the evidence is. Dot: a frame that was shown; diamond: one inside the "
+        "evidence. Bar: sampled. Bracket: zoomed. Hatched: skipped. Dashed: what the answer "
+        "claims to rest on.</p>"
+    )
+    articles = [example_html(e, k, data.frame_size) for k, e in enumerate(chosen, 1)]
+    return legend + "".join(articles)

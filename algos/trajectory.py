@@ -1,0 +1,209 @@
+"""The record of one episode: what was decided, what came back, and the tokens that spelled it.
+
+Tokens are kept as they were sampled and joined on demand; nothing derived is stored twice.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from policies.base import Decision, TurnTokens
+from sage_env import Invalid, format_action, parse_action
+
+Info = dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Turn:
+    """One decision, the reward that it earned, and the `info` of its step."""
+
+    decision: Decision
+    reward: float
+    info: Info
+
+
+@dataclass(eq=False)
+class Trajectory:
+    """One episode. Letters: L tokens of the whole episode, prompts included.
+
+    Attributes:
+        item_id: the question that was played.
+        seed: the environment's seed.
+        turns: the turns whose step succeeded, in order.
+        start_info: the `info` of the reset.
+        terminated: the episode ended by itself.
+        truncated: an outer wrapper cut it.
+        error: "Type: text" when the *environment* failed; such an episode is counted, and kept out
+            of the loss, every baseline and every mean.
+        failed: the decision whose step failed, so that an unjudged answer is not lost.
+    """
+
+    item_id: str | None = None
+    seed: int | None = None
+    turns: list[Turn] = field(default_factory=list)
+    start_info: Info = field(default_factory=dict)
+    terminated: bool = False
+    truncated: bool = False
+    error: str | None = None
+    failed: Decision | None = None
+
+    @property
+    def ret(self) -> float:
+        """Return the sum of the rewards; nan when the episode failed, so no mean can take it."""
+        return float("nan") if self.error else float(sum(turn.reward for turn in self.turns))
+
+    @property
+    def num_turns(self) -> int:
+        """Return the number of turns played."""
+        return len(self.turns)
+
+    @property
+    def token_ids(self) -> NDArray[np.int64]:
+        """Return all tokens in order: int64 `(L,)`."""
+        return _join([x for _, t in self._spoken() for x in (t.prompt, t.completion)], np.int64)
+
+    @property
+    def sampled(self) -> NDArray[np.bool_]:
+        """Return which tokens the policy chose: bool `(L,)`."""
+        return self._over_completions(bool, [np.ones(len(t.completion)) for _, t in self._spoken()])
+
+    @property
+    def turn(self) -> NDArray[np.int64]:
+        """Return the turn that each token belongs to: int64 `(L,)`."""
+        sizes = [(k, len(t.prompt) + len(t.completion)) for k, t in self._spoken()]
+        return _join([np.full(size, k) for k, size in sizes], np.int64)
+
+    @property
+    def logprobs(self) -> NDArray[np.float32]:
+        """Return the log-probs of the sampled tokens, 0 elsewhere: float32 `(L,)`."""
+        return self._over_completions(np.float32, [t.logprobs for _, t in self._spoken()])
+
+    @property
+    def rewards(self) -> NDArray[np.float32]:
+        """Return each turn's reward on its last sampled token, 0 elsewhere: float32 `(L,)`."""
+        parts = [np.zeros(len(t.completion)) for _, t in self._spoken()]
+        for (k, _), part in zip(self._spoken(), parts, strict=True):
+            part[-1:] = self.turns[k].reward
+        return self._over_completions(np.float32, parts)
+
+    @property
+    def frames(self) -> tuple[bytes, ...]:
+        """Return the content keys of the frames in the prompts, in order."""
+        return tuple(key for _, tokens in self._spoken() for key in tokens.frames)
+
+    def _spoken(self) -> list[tuple[int, TurnTokens]]:
+        """Return the turns that have tokens, by number."""
+        turns = [(k, turn.decision.tokens) for k, turn in enumerate(self.turns)]
+        return [(k, tokens) for k, tokens in turns if tokens is not None]
+
+    def _over_completions(self, dtype: Any, parts: list[Any]) -> NDArray[Any]:
+        """Join one array per completion, with zeros over the prompts."""
+        spoken = zip(self._spoken(), parts, strict=True)
+        return _join([x for (_, t), part in spoken for x in (np.zeros(len(t.prompt)), part)], dtype)
+
+    def to_json(self) -> Info:
+        """Return plain JSON data; `from_json` takes it back."""
+        turns = [
+            {**_decision_json(t.decision), "reward": t.reward, "info": _plain(t.info)}
+            for t in self.turns
+        ]
+        return {
+            "item_id": self.item_id,
+            "seed": self.seed,
+            "start_info": _plain(self.start_info),
+            "turns": turns,
+            "terminated": self.terminated,
+            "truncated": self.truncated,
+            "error": self.error,
+            "failed": None if self.failed is None else _decision_json(self.failed),
+        }
+
+    @classmethod
+    def from_json(cls, data: Info) -> Trajectory:
+        """Read what `to_json` returned; `info` comes back as plain lists, numbers and text."""
+        turns = [Turn(_decision(row), row["reward"], row["info"]) for row in data["turns"]]
+        failed = None if data["failed"] is None else _decision(data["failed"])
+        return cls(**{**data, "turns": turns, "failed": failed})
+
+
+def save_trajectories(path: Path, trajectories: Iterable[Trajectory]) -> None:
+    """Write one JSON line per trajectory."""
+    with path.open("w", encoding="utf-8") as file:
+        for trajectory in trajectories:
+            file.write(json.dumps(trajectory.to_json()) + "\n")
+
+
+def load_trajectories(path: Path) -> list[Trajectory]:
+    """Read what `save_trajectories` wrote.
+
+    Raises:
+        ValueError: if a line is not a trajectory; names the file and the line.
+    """
+    trajectories = []
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                trajectories.append(Trajectory.from_json(json.loads(line)))
+            except (ValueError, KeyError, TypeError) as error:
+                raise ValueError(f"{path}, line {number} is not a trajectory: {error!r}") from error
+    return trajectories
+
+
+def _join(parts: list[Any], dtype: Any) -> NDArray[Any]:
+    return np.concatenate([np.zeros(0, dtype), *parts]).astype(dtype)
+
+
+def _decision_json(decision: Decision) -> Info:
+    action, tokens = decision.action, decision.tokens
+    row: Info = {"text": decision.text}
+    if isinstance(action, Invalid):
+        row["invalid"] = {"text": action.text, "reason": action.reason}
+    else:
+        row["action"] = format_action(action)
+    if tokens is not None:
+        row["tokens"] = {
+            "prompt": tokens.prompt.tolist(),
+            "completion": tokens.completion.tolist(),
+            "logprobs": tokens.logprobs.tolist(),
+            "frames": [key.hex() for key in tokens.frames],
+        }
+    return row
+
+
+def _decision(row: Info) -> Decision:
+    action = Invalid(**row["invalid"]) if "invalid" in row else parse_action(row["action"])
+    if "tokens" not in row:
+        return Decision(action, row["text"])
+    tokens = TurnTokens(
+        prompt=_ids(row["tokens"]["prompt"]),
+        completion=_ids(row["tokens"]["completion"]),
+        logprobs=np.asarray(row["tokens"]["logprobs"], np.float32),
+        frames=tuple(bytes.fromhex(key) for key in row["tokens"]["frames"]),
+    )
+    return Decision(action, row["text"], tokens)
+
+
+def _ids(values: ArrayLike) -> NDArray[np.int64]:
+    return np.asarray(values, np.int64)
+
+
+def _plain(value: Any) -> Any:
+    """Turn what an `info` may hold into JSON data."""
+    if isinstance(value, dict):
+        return {str(key): _plain(x) for key, x in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(x) for x in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return _plain(asdict(value))
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, Path):
+        return str(value)
+    return value

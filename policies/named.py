@@ -1,0 +1,101 @@
+"""Policies by name, for the command line."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from policies.base import BatchPolicy, Policy
+from policies.uniform import UniformPolicy
+from sage_env.errors import SageEnvError
+
+UNIFORM_FRAMES = 16
+"""Frames of the `uniform` policy when its name gives no number."""
+NAMES = {
+    "random": "chance",
+    "uniform[:FRAMES[:POLICY]]": "one even look, then the answer; POLICY is sage-mm-tiny",
+    "scripted": "coarse to fine by a fixed script",
+    "sage-mm-tiny": "the small model that comes with the project",
+    "sage-mm:FOLDER": "a Qwen3-VL checkpoint, a folder or a hub id",
+    "package.module:Class": "your own class, made without arguments",
+}
+
+
+class UnknownPolicy(SageEnvError):
+    """A policy cannot be had by that name; the message says why, and what there is."""
+
+
+def load_policy(
+    name: str, *, adapter: Path | None = None, temperature: float | None = None
+) -> Policy | BatchPolicy:
+    """Return the policy with that name, see `NAMES`.
+
+    Args:
+        name: of the policy.
+        adapter: folder of a trained LoRA adapter, for the `sage-mm` policies.
+        temperature: of sampling, for policies that have one; 0 is greedy.
+
+    Raises:
+        UnknownPolicy: if there is no such policy, or it has no use for an adapter.
+        MissingExtra: if it needs a package that is not installed.
+    """
+    policy = _load(name, adapter)
+    if temperature is not None and hasattr(policy, "temperature"):
+        policy.temperature = temperature
+    return policy
+
+
+def _load(name: str, adapter: Path | None) -> Policy | BatchPolicy:
+    kind, _, rest = name.partition(":")
+    if kind == "uniform":
+        frames, _, inner = rest.partition(":")
+        if frames and not (frames.isdecimal() and int(frames) > 0):
+            raise UnknownPolicy(f"uniform:FRAMES needs a whole number above 0, got {name!r}")
+        return UniformPolicy(_load(inner or "sage-mm-tiny", adapter), int(frames or UNIFORM_FRAMES))
+    if name == "sage-mm-tiny" or (kind == "sage-mm" and rest):
+        if adapter is not None and not adapter.is_dir():
+            raise UnknownPolicy(f"{adapter} is not a folder with a LoRA adapter")
+        from policies.sage_mm import SageMM
+
+        try:
+            return SageMM.load(rest or None, adapter=adapter)
+        except (ValueError, OSError) as error:  # no such folder or hub id, or another kind of model
+            raise UnknownPolicy(f"{name!r} cannot be loaded: {error}") from error
+    if adapter is not None:
+        raise UnknownPolicy(f"only the sage-mm policies take an adapter, {name!r} does not")
+    if name == "random":
+        from policies.random_policy import RandomPolicy
+
+        return RandomPolicy()
+    if name == "scripted":
+        return _own("policies.scripted:ScriptedPolicy")
+    if kind and rest:
+        return _own(name)
+    known = ", ".join(NAMES)
+    raise UnknownPolicy(f"there is no policy {name!r}; give one of {known}")
+
+
+def _own(name: str) -> Policy | BatchPolicy:
+    """Import `package.module:Class` and make one."""
+    module_name, _, class_name = name.partition(":")
+    try:
+        module: Any = import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise  # the module is there, and misses a package of its own
+        raise UnknownPolicy(f"the policy {name!r} needs a module that is not there") from error
+    except (ValueError, TypeError) as error:  # names such as "" or ".x"
+        raise UnknownPolicy(f"{module_name!r} is not the name of a module") from error
+    made = getattr(module, class_name, None)
+    if made is None:
+        raise UnknownPolicy(f"the module {module_name} has no {class_name!r}")
+    try:
+        policy: Policy | BatchPolicy = made() if callable(made) else made
+    except TypeError as error:
+        raise UnknownPolicy(f"{name} cannot be made without arguments: {error}") from error
+    if not hasattr(policy, "reset") or not (
+        hasattr(policy, "act") or hasattr(policy, "act_batch")
+    ):
+        raise UnknownPolicy(f"{name} is not a policy: it needs `reset` and `act`")
+    return policy

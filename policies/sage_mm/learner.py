@@ -1,0 +1,105 @@
+"""Re-score whole episodes: one forward pass over each padded row, from cached frame features.
+
+Later frames do not change earlier hidden states, so that one pass over an episode equals the
+passes turn by turn in which it was sampled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from policies.base import Evaluation, TokenBatch
+from policies.sage_mm.model import SageModel
+
+CHUNK = 32  # episodes per pass where no gradient is needed
+
+
+def evaluate(model: SageModel, batch: TokenBatch) -> Evaluation:
+    """Score the sampled tokens under the adapter in use, differentiably."""
+    logprobs = model.log_probs(before_sampled(batch, _hidden(model, batch)), batch.temperature)
+    chosen = batch.ids[batch.sampled].to(logprobs.device)
+    entropy = -(logprobs.exp() * logprobs).sum(-1)
+    return Evaluation(
+        _at_sampled(batch, logprobs.gather(1, chosen[:, None])[:, 0]), _at_sampled(batch, entropy)
+    )
+
+
+def reference_logprobs(model: SageModel, batch: TokenBatch) -> Tensor:
+    """Score the sampled tokens with the adapters off, without gradient: float32 `(B, L)`."""
+    with model.using(None), torch.no_grad():
+        return _in_chunks(batch, lambda part: evaluate(model, part).logprobs)
+
+
+def values(model: SageModel, batch: TokenBatch) -> Tensor:
+    """Return the critic's value before each sampled token, differentiably: float32 `(B, L)`.
+
+    With a critic that is a head, the hidden states under it do not change: they are computed once
+    and kept in `batch.cache["critic_features"]` `(B, L, hidden)`, at the sampled tokens. Ask for
+    the values of a whole batch first, and every part that is selected from it has them too.
+    """
+    if model.critic == "adapter":
+        with model.using("critic"):
+            if torch.is_grad_enabled():
+                states = before_sampled(batch, _hidden(model, batch))
+            else:
+                states = _features(model, batch)[batch.sampled]
+    else:
+        if "critic_features" not in batch.cache:
+            with model.using(None), torch.no_grad():
+                batch.cache["critic_features"] = _features(model, batch)
+        states = batch.cache["critic_features"][batch.sampled]
+    return _at_sampled(batch, model.value_head(states.to(model.device).float())[:, 0])
+
+
+def before_sampled(batch: TokenBatch, hidden: Tensor) -> Tensor:
+    """Return `(N, hidden)`: what the model knew before each of the N sampled tokens.
+
+    The one place where logits and tokens are shifted against each other.
+    """
+    rows, columns = batch.sampled.nonzero(as_tuple=True)
+    assert bool((columns > 0).all()), "an episode cannot begin with a sampled token"
+    return hidden[rows.to(hidden.device), columns.to(hidden.device) - 1]
+
+
+def _at_sampled(batch: TokenBatch, found: Tensor) -> Tensor:
+    """Put the N results back at the sampled tokens, 0 elsewhere: `(B, L)` where the batch is."""
+    found = found.to(batch.ids.device)
+    zeros = torch.zeros(batch.ids.shape, dtype=found.dtype, device=found.device)
+    return zeros.masked_scatter(batch.sampled, found)
+
+
+def _hidden(model: SageModel, batch: TokenBatch) -> Tensor:
+    lengths = batch.attention.sum(1).tolist()
+    positions = model.positions(batch.ids, lengths, batch.frames)
+    keys = [key for row in batch.frames for key in row]
+    return model.hidden(batch.ids.to(model.device), positions, keys)
+
+
+def _features(model: SageModel, batch: TokenBatch) -> Tensor:
+    """Return what the model knew before each sampled token, 0 elsewhere: `(B, L, hidden)`."""
+
+    def compute(part: TokenBatch) -> Tensor:
+        states = before_sampled(part, _hidden(model, part)).to(part.ids.device)
+        out = states.new_zeros(*part.ids.shape, states.shape[-1])
+        out[part.sampled] = states
+        return out
+
+    return _in_chunks(batch, compute)
+
+
+def _in_chunks(batch: TokenBatch, compute: Callable[[TokenBatch], Tensor]) -> Tensor:
+    """Compute `(B, L, ...)` a few rows at a time, rows of similar length together."""
+    order: list[int] = batch.attention.sum(1).argsort().tolist()
+    out: Tensor | None = None
+    for at in range(0, len(order), CHUNK):
+        rows = order[at : at + CHUNK]
+        part = compute(batch.select(rows))
+        if out is None:
+            out = part.new_zeros(*batch.ids.shape, *part.shape[2:])
+        out[rows, : part.shape[1]] = part
+    if out is None:
+        raise ValueError("the batch has no episodes")
+    return out

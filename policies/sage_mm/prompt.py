@@ -1,0 +1,189 @@
+"""What SAGE-MM reads: an observation as text and frames, and those as token ids. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+Style = Literal["full", "brief"]
+Segment = str | int
+"""A piece of a user turn: text, or the index of one of the observation's frames."""
+
+SYSTEM: dict[Style, str] = {
+    "brief": "",
+    "full": """\
+You answer a question about a video that you can only see in part. You work in turns. Each turn \
+shows you frames with their times in seconds, and what is left of your budget: turns (every reply \
+costs one) and frames. Look only as much as the question needs; when the turns are used up \
+without an answer, the question counts as failed.
+
+Reply with exactly one JSON object and nothing else. Times are seconds from the start of the \
+video, and `thought` says in a few words what you look for and why:
+{"thought": "...", "action": "skip", "to": 95.0}
+    moves the cursor ahead without looking
+{"thought": "...", "action": "sample", "start": 0.0, "end": 60.0, "num_frames": 8}
+    shows evenly spaced frames of a stretch
+{"thought": "...", "action": "zoom", "start": 31.0, "end": 34.0, "num_frames": 4, \
+"box": [0.5, 0.0, 1.0, 0.5]}
+    shows frames of a short window; the optional box [x0, y0, x1, y1], in fractions of the \
+picture, enlarges a region
+{"thought": "...", "action": "answer", "text": "..."}
+    ends the task; with choices, give the chosen one""",
+}
+
+
+def render_user(
+    observation: Mapping[str, Any], *, first: bool, style: Style = "full"
+) -> list[Segment]:
+    """Write the user turn that shows an observation; `first` is the episode's opening turn.
+
+    Each frame is preceded by its own true time: `<12.3 seconds>`.
+    """
+    frames: list[Segment] = []
+    for index in range(int(observation["num_frames"])):
+        frames += [f"<{float(observation['seconds'][index]):.1f} seconds>", index]
+    notes = [note for note in (observation["message"], observation["text"]) if note]
+    if not first:
+        lead = "".join(f"{note}\n" for note in notes)
+        return _joined([lead, *frames, f"\n{_budget(observation, style)}."])
+    lines = notes + _question(observation, style)
+    return _joined([*frames, "".join(f"\n{line}" for line in lines)])
+
+
+def _question(observation: Mapping[str, Any], style: Style) -> list[str]:
+    duration = float(observation["duration"])
+    question, choices = str(observation["question"]), str(observation["choices"])
+    if style == "brief":
+        lines = [f"video {duration:.1f} seconds. {_budget(observation, style)}.", question]
+        return lines + [", ".join(choices.split("\n"))] * bool(choices)
+    lines = [f"Video: {duration:.1f} seconds. {_budget(observation, style)}."]
+    lines.append(f"Question: {question}")
+    return lines + [f"Choices:\n{choices}"] * bool(choices)
+
+
+def _budget(observation: Mapping[str, Any], style: Style) -> str:
+    turns, frames = int(observation["turns_left"]), int(observation["frames_left"])
+    if style == "brief":
+        return f"turns left {turns}, frames left {frames}"
+    cursor = float(observation["cursor"])
+    return f"Cursor: {cursor:.1f} seconds. Turns left: {turns}. Frames left: {frames}"
+
+
+def _joined(segments: Sequence[Segment]) -> list[Segment]:
+    """Join neighbouring texts: a tokenizer may merge across their border."""
+    joined: list[Segment] = []
+    for segment in segments:
+        if isinstance(segment, str) and joined and isinstance(joined[-1], str):
+            joined[-1] += segment
+        elif segment != "":
+            joined.append(segment)
+    return joined
+
+
+class ChatTokens:
+    """Segments as token ids in Qwen's chat layout, and ids as text.
+
+    Only this class writes special tokens. Text from outside (questions, messages) is encoded as
+    plain characters, so that a question which spells `<|im_end|>` or `<|video_pad|>` cannot end
+    a turn or stand for a frame.
+
+    Args:
+        tokenizer: the backend of a Qwen tokenizer; it is copied, not changed.
+        style: which wording; it decides about the system prompt.
+
+    Raises:
+        ValueError: if the tokenizer lacks one of the chat or vision tokens.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, style: Style = "full") -> None:
+        """Look up the special tokens."""
+        if style not in SYSTEM:
+            raise ValueError(f"the prompt style must be one of {sorted(SYSTEM)}, got {style!r}")
+        self.style = style
+        self._tokenizer = type(tokenizer).from_str(tokenizer.to_str())
+        self._tokenizer.encode_special_tokens = True
+        self.im_start, self.im_end = self._special("<|im_start|>"), self._special("<|im_end|>")
+        self.vision_start = self._special("<|vision_start|>")
+        self.vision_end = self._special("<|vision_end|>")
+        self.frame_pad = self._special("<|video_pad|>")
+        self._encode = lru_cache(maxsize=1 << 16)(self._encode_text)
+
+    def _special(self, token: str) -> int:
+        index = self._tokenizer.token_to_id(token)
+        if index is None:
+            raise ValueError(
+                f"the tokenizer has no {token} token: use the tokenizer of a Qwen3-VL checkpoint"
+            )
+        if index in self._encode_text(token):
+            raise ValueError(f"the tokenizer must know {token} as a special token, not as text")
+        return int(index)
+
+    def _encode_text(self, text: str) -> list[int]:
+        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+    @property
+    def stop(self) -> int:
+        """The id that ends a completion."""
+        return self.im_end
+
+    def banned(self, vocabulary: int) -> NDArray[np.bool_]:
+        """Return the mask `(vocabulary,)` of ids that must never be sampled.
+
+        These are all special tokens but the stop token (vision and chat markers, padding), and
+        rows of the embedding that no token stands for.
+        """
+        mask = np.ones(vocabulary, dtype=bool)
+        mask[list(self._tokenizer.get_vocab(with_added_tokens=True).values())] = False
+        for index, token in self._tokenizer.get_added_tokens_decoder().items():
+            mask[index] = token.special
+        mask[self.stop] = False
+        return mask
+
+    def prompt(
+        self,
+        segments: Sequence[Segment],
+        tokens_per_frame: int,
+        *,
+        first: bool,
+        stopped: bool = True,
+    ) -> NDArray[np.int64]:
+        """Return the ids `(P,)` that a user turn adds, up to where the assistant begins.
+
+        Args:
+            segments: of the user turn, from `render_user`.
+            tokens_per_frame: visual tokens that one frame takes.
+            first: whether the turn opens the conversation.
+            stopped: whether the completion before it ended with the stop token. If not, the turn
+                first closes it.
+        """
+        ids: list[int] = []
+        if not first:
+            ids += [] if stopped else [self.im_end]
+            ids += self._encode("\n")
+        elif SYSTEM[self.style]:
+            ids += [self.im_start, *self._encode(f"system\n{SYSTEM[self.style]}"), self.im_end]
+            ids += self._encode("\n")
+        ids.append(self.im_start)
+        for segment in _joined(["user\n", *segments]):
+            if isinstance(segment, str):
+                ids += self._encode(segment)
+            else:
+                ids += [self.vision_start, *[self.frame_pad] * tokens_per_frame, self.vision_end]
+        ids += [self.im_end, *self._encode("\n"), self.im_start, *self._encode("assistant\n")]
+        return np.array(ids, dtype=np.int64)
+
+    def completion(self, text: str) -> NDArray[np.int64]:
+        """Return the ids `(C,)` of an assistant's text, stop token included."""
+        return np.array([*self._encode(text), self.stop], dtype=np.int64)
+
+    def text(self, ids: NDArray[np.int64]) -> str:
+        """Return what a completion spells, without its stop token."""
+        kept = ids[:-1] if len(ids) and ids[-1] == self.stop else ids
+        return self._tokenizer.decode(kept.tolist(), skip_special_tokens=False)

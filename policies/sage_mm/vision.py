@@ -1,0 +1,163 @@
+"""Frames as visual features: each distinct frame passes the frozen vision tower once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from policies.sage_mm.positions import Grid
+
+
+def patchify(frames: Tensor, patch: int = 16, merge: int = 2) -> Tensor:
+    """Cut frames into the rows that the vision tower reads, each frame a video of its own.
+
+    Values are scaled to [-1, 1], and a frame stands twice in its temporal patch. Patches that are
+    merged into one visual token are neighbours.
+
+    Args:
+        frames: uint8 `(N, H, W, 3)`; H and W multiples of `patch * merge`.
+        patch: side of a patch in pixels.
+        merge: side of a visual token in patches.
+
+    Returns:
+        float32 `(N * H/patch * W/patch, 3 * 2 * patch * patch)`.
+    """
+    count, height, width, _ = frames.shape
+    side = patch * merge
+    rows, columns = height // side, width // side
+    x = frames.permute(0, 3, 1, 2).float() / 127.5 - 1.0
+    x = x.reshape(count, 3, rows, merge, patch, columns, merge, patch)
+    x = x.permute(0, 2, 5, 3, 6, 1, 4, 7).unsqueeze(6)
+    x = x.expand(-1, -1, -1, -1, -1, -1, 2, -1, -1)
+    return x.reshape(count * rows * columns * merge * merge, 3 * 2 * patch * patch)
+
+
+class FrameEncoder:
+    """The frozen vision tower with a cache of what it has seen.
+
+    A frame's features are one tensor `(1 + K, n, hidden)`: the merged embedding of its n visual
+    tokens, then the K DeepStack maps. They are kept on the CPU under a key made of the pixels and
+    of the tower's weights, least recently used first out.
+
+    Args:
+        visual: the vision tower of a Qwen3-VL model.
+        cache_bytes: how many bytes of features to keep. Features of every frame that is still to
+            be trained on must fit.
+        chunk: frames per pass of the tower.
+
+    Attributes:
+        encodes: frames that passed the tower.
+        hits: frames that were asked for and already known.
+    """
+
+    def __init__(self, visual: Any, cache_bytes: int = 2 << 30, chunk: int = 64) -> None:
+        """Hash the tower's weights."""
+        self._visual = visual
+        self._patch = int(visual.config.patch_size)
+        self._merge = int(visual.config.spatial_merge_size)
+        self._weights = _weights_hash(visual)
+        self._cache: OrderedDict[bytes, tuple[Grid, Tensor]] = OrderedDict()
+        self._cache_bytes, self._chunk = cache_bytes, chunk
+        self.held_bytes = self.encodes = self.hits = 0
+
+    def grid_of(self, frames: NDArray[np.uint8]) -> Grid:
+        """Return the rows and columns of visual tokens of frames `(N, H, W, 3)`.
+
+        Raises:
+            ValueError: if the frames cannot be cut into whole visual tokens.
+        """
+        height, width = frames.shape[1:3]
+        side = self._patch * self._merge
+        if height % side or width % side:
+            near = tuple(max(1, round(x / side)) * side for x in (height, width))
+            raise ValueError(
+                f"frames must have a height and width that are multiples of {side} pixels, got "
+                f"{height}x{width}: make the environment with frame_size={near}"
+            )
+        return height // side, width // side
+
+    def encode(self, batches: Sequence[NDArray[np.uint8]]) -> list[tuple[bytes, ...]]:
+        """Return one key per frame of each batch uint8 `(N, H, W, 3)`; N may be 0."""
+        keys = [tuple(self._key(frame) for frame in frames) for frames in batches]
+        todo: dict[tuple[int, ...], dict[bytes, NDArray[np.uint8]]] = {}
+        for frames, names in zip(batches, keys, strict=True):
+            self.grid_of(frames)
+            for name, frame in zip(names, frames, strict=True):
+                if name in self._cache:
+                    self._cache.move_to_end(name)
+                    self.hits += 1
+                elif name in todo.setdefault(frame.shape, {}):
+                    self.hits += 1
+                else:
+                    todo[frame.shape][name] = frame
+        for fresh in todo.values():
+            names = tuple(fresh)
+            for at in range(0, len(names), self._chunk):
+                self._encode_chunk(names[at : at + self._chunk], fresh)
+        return keys
+
+    def grids(self, keys: Sequence[bytes]) -> list[Grid]:
+        """Return the grid of each frame."""
+        return [self._entry(key)[0] for key in keys]
+
+    def features(self, keys: Sequence[bytes]) -> Tensor:
+        """Return the features of frames, one after the other: `(1 + K, sum of n, hidden)`.
+
+        Raises:
+            KeyError: if a frame has been dropped from the cache or was never encoded here.
+        """
+        return torch.cat([self._entry(key)[1] for key in keys], dim=1)
+
+    def _entry(self, key: bytes) -> tuple[Grid, Tensor]:
+        try:
+            return self._cache[key]
+        except KeyError:
+            raise KeyError(
+                f"the features of frame {key.hex()} are not in the cache (it holds "
+                f"{len(self._cache)} frames, {self.held_bytes >> 20} of "
+                f"{self._cache_bytes >> 20} MiB): raise cache_bytes, or collect fewer episodes "
+                "before training on them"
+            ) from None
+
+    def _key(self, frame: NDArray[np.uint8]) -> bytes:
+        digest = hashlib.blake2b(self._weights, digest_size=16)
+        digest.update(repr(frame.shape).encode())
+        digest.update(np.ascontiguousarray(frame).data)
+        return digest.digest()
+
+    @torch.no_grad()
+    def _encode_chunk(self, names: Sequence[bytes], pixels: dict[bytes, NDArray[np.uint8]]) -> None:
+        frames = np.stack([pixels[name] for name in names])
+        grid = self.grid_of(frames)
+        weight = self._visual.patch_embed.proj.weight
+        rows = patchify(torch.from_numpy(frames).to(weight.device), self._patch, self._merge)
+        shape = torch.tensor([[1, grid[0] * self._merge, grid[1] * self._merge]] * len(names))
+        out = self._visual(
+            rows.to(weight.dtype), grid_thw=shape.to(weight.device), return_dict=True
+        )
+        maps = torch.stack([out.pooler_output, *out.deepstack_features])
+        maps = maps.view(len(maps), len(names), -1, maps.shape[-1]).transpose(0, 1).cpu()
+        for name, features in zip(names, maps, strict=True):
+            self._store(name, grid, features.clone())
+        self.encodes += len(names)
+
+    def _store(self, name: bytes, grid: Grid, features: Tensor) -> None:
+        self._cache[name] = grid, features
+        self.held_bytes += features.nbytes
+        while self.held_bytes > self._cache_bytes:
+            self.held_bytes -= self._cache.popitem(last=False)[1][1].nbytes
+
+
+def _weights_hash(module: torch.nn.Module) -> bytes:
+    digest = hashlib.blake2b(digest_size=16)
+    for name, tensor in module.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+    return digest.digest()

@@ -1,0 +1,144 @@
+"""The record of one episode so far: what a reward function reads, and what `info` is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from sage_env.actions import ACTION_NAMES, Action, Invalid
+from sage_env.datasets import QAItem
+from sage_env.frames import Box
+from sage_env.timeline import Span
+
+
+@dataclass(frozen=True)
+class Spent(Mapping[str, float | None]):
+    """What an episode has cost so far; also a mapping, so `spent["turns"]` is `spent.turns`.
+
+    What the machine spent depends on caches and clocks, so it does not count in comparisons: equal
+    seeds and actions give equal records.
+
+    Attributes:
+        turns: actions taken, illegal ones included.
+        frames_shown: frames in all observations, the overview included: what the budget counts.
+        frames_unique: different times among them.
+        seconds_covered: length of the union of the spans of which frames were shown.
+        frames_decoded: pictures decoded for it; `None` where the video does not say.
+        decode_seconds: wall time spent in the video.
+    """
+
+    turns: int
+    frames_shown: int
+    frames_unique: int
+    seconds_covered: float
+    frames_decoded: int | None = field(default=None, compare=False)
+    decode_seconds: float = field(default=0.0, compare=False)
+
+    def __getitem__(self, name: str) -> float | None:
+        """Return one of the attributes by name."""
+        if name not in list(self):
+            raise KeyError(name)
+        value: float | None = getattr(self, name)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the attributes' names."""
+        return (attribute.name for attribute in fields(self))
+
+    def __len__(self) -> int:
+        """Return the number of attributes."""
+        return len(fields(self))
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one turn brought.
+
+    Attributes:
+        span: the stretch that was served (after clamping) or skipped; `None` when there was none.
+        box: the region that was shown; `None` for the whole picture.
+        seconds: presentation times of the frames shown, increasing; `()` for a skip.
+    """
+
+    span: Span | None = None
+    box: Box | None = None
+    seconds: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class History:
+    """An episode so far, read-only.
+
+    Attributes:
+        item: the question.
+        actions: the actions so far, the newest last.
+        looks: what came of them: `looks[0]` is the overview, `looks[k]` came of `actions[k - 1]`.
+        spent: what it has cost.
+        max_turns: the budget of turns.
+        max_frames: the budget of frames.
+        stop_reason: `answered`, `out_of_turns`, or `None` while the episode goes on.
+        verdict: whether the answer is right, once the episode has ended; `None` before that, and
+            where the judge failed.
+    """
+
+    item: QAItem
+    actions: tuple[Action | Invalid, ...]
+    looks: tuple[Look, ...]
+    spent: Spent
+    max_turns: int
+    max_frames: int
+    stop_reason: str | None = None
+    verdict: bool | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Return whether the newest action ended the episode."""
+        return self.stop_reason is not None
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """Return the stretches of which frames were shown, in order."""
+        return tuple(look.span for look in self.looks if look.span and look.seconds)
+
+    @property
+    def seconds(self) -> tuple[float, ...]:
+        """Return the times of all frames shown, in the order in which they were shown."""
+        return tuple(second for look in self.looks for second in look.seconds)
+
+    @property
+    def evidence_recall(self) -> float | None:
+        """Return the share of evidence spans that a shown frame falls in; `None` without spans."""
+        evidence = self.item.evidence
+        if not evidence:
+            return None
+        seen = sum(any(start <= t < end for t in self.seconds) for start, end in evidence)
+        return seen / len(evidence)
+
+    @property
+    def evidence_hit_turn(self) -> int | None:
+        """Return the first turn that showed evidence, 0 for the overview; `None` if none did."""
+        for turn, look in enumerate(self.looks):
+            if any(start <= t < end for t in look.seconds for start, end in self.item.evidence):
+                return turn
+        return None
+
+
+def episode_info(history: History, terms: Mapping[str, float] | None = None) -> dict[str, Any]:
+    """Return the `info` of the newest turn: what `VideoQAEnv` lists under Information."""
+    look = history.looks[-1]
+    info: dict[str, Any] = {
+        "item_id": history.item.id,
+        "action": ACTION_NAMES[type(history.actions[-1])] if history.actions else None,
+        "stop_reason": history.stop_reason,
+        "reward_terms": dict(terms or {}),
+        "frame_seconds": list(look.seconds),
+        "span": look.span,
+        "box": look.box,
+        "spent": history.spent,
+    }
+    if history.ended:
+        info["correct"] = history.verdict
+        info["evidence_recall"] = history.evidence_recall
+        info["evidence_hit_turn"] = history.evidence_hit_turn
+    return info

@@ -1,0 +1,105 @@
+"""From a decoded frame to an RGB picture: upright, cropped, fitted into a size with black bars."""
+
+from __future__ import annotations
+
+import math
+
+import av
+import numpy as np
+from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
+
+from sage_env.frames import Box
+
+
+def crop_bounds(box: Box, height: int, width: int) -> tuple[int, int, int, int]:
+    """Return the pixels `(top, bottom, left, right)` of a box, half-open, at least one pixel.
+
+    Edges are rounded to the nearest pixel edge.
+
+    Raises:
+        ValueError: unless `0 <= x0 < x1 <= 1` and `0 <= y0 < y1 <= 1`.
+    """
+    x0, y0, x1, y1 = box
+    if not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1):
+        raise ValueError(f"box must be 0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1, got {box}")
+    left, right = _edges(x0, x1, width)
+    top, bottom = _edges(y0, y1, height)
+    return top, bottom, left, right
+
+
+def _edges(low: float, high: float, length: int) -> tuple[int, int]:
+    """Return the pixels of one axis between two fractions, half-open, at least one."""
+    first = min(math.floor(low * length + 0.5), length - 1)
+    return first, max(math.floor(high * length + 0.5), first + 1)
+
+
+def fitted(height: int, width: int, size: tuple[int, int]) -> tuple[int, int]:
+    """Return the largest `(H, W)` of the picture's aspect inside `size`, at least one pixel."""
+    scale = min(size[0] / height, size[1] / width)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def letterbox(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Centre a picture `(h, w, 3)` on black `(H, W, 3)`; an odd row or column goes below, right."""
+    height, width = picture.shape[:2]
+    if (height, width) == size:
+        return picture
+    framed = np.zeros((*size, 3), dtype=np.uint8)
+    top, left = (size[0] - height) // 2, (size[1] - width) // 2
+    framed[top : top + height, left : left + width] = picture
+    return framed
+
+
+class PictureMaker:
+    """Makes pictures of one video's frames. Used by one thread at a time.
+
+    Sample aspect ratios are ignored: a pixel counts as square.
+    """
+
+    def __init__(self, height: int, width: int, quarter_turns: int) -> None:
+        """Take the coded size of the frames and the counter-clockwise turns that right them."""
+        self._height = height
+        self._width = width
+        self._turns = quarter_turns
+        # One per step: a scaler that changes sizes sets itself up anew each time.
+        self._to_rgb = VideoReformatter()
+        self._to_size = VideoReformatter()
+
+    def make(
+        self, frame: av.VideoFrame, size: tuple[int, int] | None, box: Box | None
+    ) -> NDArray[np.uint8]:
+        """Return the picture, uint8 `(H, W, 3)`: native pixels without `size`, whole without `box`.
+
+        Raises:
+            ValueError: if the box is not one.
+        """
+        if size is None or box is not None or self._turns:
+            native = self._native(frame)
+            if box is not None:
+                top, bottom, left, right = crop_bounds(box, *native.shape[:2])
+                native = native[top:bottom, left:right]
+            if size is None or native.shape[:2] == size:
+                return np.ascontiguousarray(native)
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(native), format="rgb24")
+        height, width = fitted(frame.height, frame.width, size)
+        shrinks = height < frame.height
+        fitting = self._to_size.reformat(
+            frame,
+            width,
+            height,
+            "rgb24",
+            interpolation="AREA" if shrinks else "BICUBIC",
+            threads=1,
+        )
+        return letterbox(_pixels_of(fitting), size)
+
+    def _native(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
+        """Return all pixels, upright; a stream that changes size is held to its first size."""
+        rgb = self._to_rgb.reformat(frame, self._width, self._height, "rgb24", threads=1)
+        return np.rot90(_pixels_of(rgb), self._turns)
+
+
+def _pixels_of(rgb: av.VideoFrame) -> NDArray[np.uint8]:
+    """Return the pixels of an RGB frame, uint8 `(H, W, 3)`."""
+    return rgb.to_ndarray().astype(np.uint8, copy=False)

@@ -1,0 +1,120 @@
+"""The two spaces that Gymnasium does not have: actions that are dataclasses, and Unicode text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from sage_env.actions import Action, Answer, Sample, Skip, Zoom, is_unicode
+
+_LETTERS = "ABCD"
+_ALPHABET = "abc xyz ÄÖÜ éñ 汉字 0123456789.?\n"
+
+
+class ActionSpace(gym.spaces.Space[Action]):
+    """The actions of a video question, whose elements are the dataclasses themselves.
+
+    Any legal action belongs to it, whatever its times: the environment clamps them to the video.
+    Samples have times in `[0, duration]`, at most `max_frames` frames, and answer with a letter;
+    to sample for one episode, make a space with that episode's duration.
+    """
+
+    def __init__(
+        self,
+        duration: float = 600.0,
+        max_frames: int = 16,
+        *,
+        seed: int | np.random.Generator | None = None,
+    ) -> None:
+        """Make the space.
+
+        Raises:
+            ValueError: if `duration` is not finite and positive or `max_frames` is less than 1.
+        """
+        if not (np.isfinite(duration) and duration > 0) or max_frames < 1:
+            raise ValueError(
+                "an action space needs a finite duration > 0 and max_frames >= 1, got "
+                f"{duration} and {max_frames}"
+            )
+        self.duration = float(duration)
+        self.max_frames = int(max_frames)
+        super().__init__(None, None, seed)
+
+    @property
+    def is_np_flattenable(self) -> bool:
+        """Return False: actions do not flatten into one array."""
+        return False
+
+    def sample(self, mask: Any | None = None, probability: Any | None = None) -> Action:
+        """Draw a kind of action, then its values; takes neither mask nor probability."""
+        _refuse(mask, probability)
+        random = self.np_random
+        kind = random.integers(4)
+        if kind == 0:
+            return Skip(random.uniform(0, self.duration))
+        if kind == 1:
+            return Answer(_LETTERS[random.integers(len(_LETTERS))])
+        start = random.uniform(0, self.duration)
+        end = max(random.uniform(start, self.duration), float(np.nextafter(start, np.inf)))
+        num_frames = int(random.integers(1, self.max_frames + 1))
+        if kind == 2:
+            return Sample(start, end, num_frames)
+        x, y = random.uniform(0, 0.5, size=2).tolist()
+        box = (x, y, x + 0.5, y + 0.5) if random.integers(2) else None
+        return Zoom(start, end, num_frames, box)
+
+    def contains(self, x: Any) -> bool:
+        """Return whether `x` is one of the actions; they were checked when they were made."""
+        return isinstance(x, Skip | Sample | Zoom | Answer)
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether both spaces sample alike."""
+        return isinstance(other, ActionSpace) and (self.duration, self.max_frames) == (
+            other.duration,
+            other.max_frames,
+        )
+
+    def __repr__(self) -> str:
+        """Show the limits."""
+        return f"ActionSpace(duration={self.duration}, max_frames={self.max_frames})"
+
+
+class UnicodeText(gym.spaces.Space[str]):
+    """Any string that can be written as UTF-8 (`spaces.Text` refuses blanks and accents)."""
+
+    def __init__(self, *, seed: int | np.random.Generator | None = None) -> None:
+        """Make the space."""
+        super().__init__(None, None, seed)
+
+    @property
+    def is_np_flattenable(self) -> bool:
+        """Return False: strings do not flatten into an array."""
+        return False
+
+    def sample(self, mask: Any | None = None, probability: Any | None = None) -> str:
+        """Draw a string of up to 32 characters; takes neither mask nor probability."""
+        _refuse(mask, probability)
+        letters: Sequence[int] = self.np_random.integers(
+            len(_ALPHABET), size=self.np_random.integers(33)
+        ).tolist()
+        return "".join(_ALPHABET[i] for i in letters)
+
+    def contains(self, x: Any) -> bool:
+        """Return whether `x` is a string without lone surrogates."""
+        return isinstance(x, str) and is_unicode(x)
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether `other` is such a space."""
+        return isinstance(other, UnicodeText)
+
+    def __repr__(self) -> str:
+        """Show the name."""
+        return "UnicodeText()"
+
+
+def _refuse(mask: object, probability: object) -> None:
+    if mask is not None or probability is not None:
+        raise ValueError("this space samples without a mask or probability: pass neither")

@@ -1,0 +1,91 @@
+"""SageSynth as a dataset: a sequence of questions whose video files are made when needed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import overload
+
+from sage_env.datasets import QAItem
+from sage_env.errors import DatasetError
+from sage_env.synth.encode import encode_video
+from sage_env.synth.plan import SPLITS, VERSION, plan_video
+from sage_env.synth.questions import ask
+
+DEFAULT_COUNTS = {"train": 63, "validation": 21, "test": 42}
+
+
+def default_root() -> Path:
+    """Return the folder of generated files: `$SAGE_ENV_CACHE`, else `~/.cache/sage_env`."""
+    return Path(os.environ.get("SAGE_ENV_CACHE") or Path.home() / ".cache" / "sage_env")
+
+
+class SageSynth(Sequence[QAItem]):
+    """The questions of one split, video by video.
+
+    Attributes:
+        frame_size: `(64, 64)`, enough to read every symbol but the small marks.
+        videos: the path of each video, in order; index i has duration bucket `i % 7`.
+    """
+
+    frame_size = (64, 64)
+
+    def __init__(self, folder: Path, split: str, count: int, seed: int) -> None:
+        """Name the files; nothing is written."""
+        self.split, self.seed = split, seed
+        self.videos = [folder / split / f"{index:04d}.mp4" for index in range(count)]
+
+    @cached_property
+    def _items(self) -> list[QAItem]:
+        return [
+            item
+            for index, path in enumerate(self.videos)
+            for item in ask(plan_video(self.split, index, self.seed), path, self.seed)
+        ]
+
+    def prepare(self, item: QAItem) -> None:
+        """Write the item's video file if it is not there yet (under two seconds for most)."""
+        if not item.video.exists():
+            plan = plan_video(self.split, int(item.video.stem), self.seed)
+            try:
+                encode_video(plan, item.video)
+            except OSError as error:
+                raise DatasetError(
+                    f"cannot write {item.video} ({error}): set SAGE_ENV_CACHE or `root` to a "
+                    "folder with free space"
+                ) from error
+
+    def __len__(self) -> int:
+        """Return the number of questions."""
+        return len(self._items)
+
+    @overload
+    def __getitem__(self, index: int) -> QAItem: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[QAItem]: ...
+
+    def __getitem__(self, index: int | slice) -> QAItem | Sequence[QAItem]:
+        """Return one question, or several."""
+        return self._items[index]
+
+
+def sage_synth(
+    root: Path | str | None = None,
+    split: str = "train",
+    *,
+    seed: int = 0,
+    count: int | None = None,
+) -> SageSynth:
+    """Return the questions of a split; `count` videos of it, 63, 21 or 42 by default.
+
+    Raises:
+        DatasetError: if there is no such split.
+    """
+    if split not in SPLITS:
+        raise DatasetError(f"sage-synth has the splits {', '.join(SPLITS)}, not {split!r}")
+    folder = Path(root) if root is not None else default_root()
+    size = DEFAULT_COUNTS[split] if count is None else count
+    return SageSynth(folder / f"sage-synth-v{VERSION}-seed{seed}", split, size, seed)

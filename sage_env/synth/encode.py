@@ -1,0 +1,51 @@
+"""Writing a planned video as an H.264 file."""
+
+from __future__ import annotations
+
+import os
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from sage_env.synth.plan import VideoPlan
+from sage_env.synth.render import SIZE, render_frames
+
+MILLISECOND = Fraction(1, 1000)
+
+
+def encode_video(plan: VideoPlan, path: Path) -> None:
+    """Render and encode a video; the file appears under its name only when it is complete.
+
+    H.264 in MP4, 128x128, with B-frames, times in whole milliseconds exactly as planned, and at
+    most `plan.keyframe_interval` frames between keyframes.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        _write(plan, part)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _write(plan: VideoPlan, path: Path) -> None:
+    ticks = [round(second * 1000) for second in plan.times.tolist()]
+    ends = [*ticks[1:], round(plan.duration * 1000)]
+    options = {
+        "preset": "superfast",
+        "crf": "29",
+        "bf": "2",
+        "g": str(plan.keyframe_interval),
+        "threads": "1",
+    }
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=1000, options=options)
+        stream.width = stream.height = SIZE
+        stream.pix_fmt = "yuv420p"
+        stream.time_base = stream.codec_context.time_base = MILLISECOND
+        for image, tick, end in zip(render_frames(plan), ticks, ends, strict=True):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.duration, frame.time_base = tick, end - tick, MILLISECOND
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))

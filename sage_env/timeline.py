@@ -1,0 +1,55 @@
+"""Pure functions on the time axis of a video: what to decode, what is covered, what a clock says.
+
+Times are seconds from the start of the video, spans half-open `[start, end)`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Span = tuple[float, float]
+_NUMBER = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_CLOCK = re.compile(r"(?:([0-9]+):(?=[0-5][0-9]:))?([0-9]+):([0-5][0-9](?:\.[0-9]+)?)")
+
+
+def midpoints(start: float, end: float, num_frames: int) -> NDArray[np.float64]:
+    """Return the middles of `num_frames` equal parts of `[start, end)`: float64 `(num_frames,)`."""
+    fractions = (np.arange(num_frames) + 0.5) / num_frames
+    # A span of a few ulps may round up to its open end.
+    return np.clip(start + fractions * (end - start), start, np.nextafter(end, start))
+
+
+def clamp(span: Span, duration: float) -> Span:
+    """Return the part of `span` inside `[0, duration)`; empty (start == end) if there is none."""
+    start, end = span
+    return min(start, duration), min(end, duration)
+
+
+def covered(spans: Iterable[Span]) -> float:
+    """Return the seconds in the union of the spans."""
+    total, reached = 0.0, -np.inf
+    for start, end in sorted(spans):
+        total += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return float(total)
+
+
+def parse_seconds(text: str) -> float | None:
+    """Read `"312"`, `"312.5"`, `MM:SS` or `HH:MM:SS`, each with decimals; `None` if it is neither.
+
+    Minutes go beyond 59 only where no hours are given. No sign, no units, no infinity.
+    """
+    text = text.strip()
+    if _NUMBER.fullmatch(text):
+        seconds = float(text)
+        return seconds if np.isfinite(seconds) else None
+    clock = _CLOCK.fullmatch(text)
+    if clock is None:
+        return None
+    hours, minutes, seconds_text = clock.groups()
+    total = 3600.0 * float(hours or 0) + 60.0 * float(minutes) + float(seconds_text)
+    return total if np.isfinite(total) else None

@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sage_env.timeline import clamp, covered, midpoints, parse_seconds
+
+times = st.floats(0, 1e5)
+spans = st.tuples(times, times).filter(lambda s: s[0] != s[1]).map(lambda s: tuple(sorted(s)))
+
+
+def test_midpoints_by_hand():
+    assert midpoints(10, 30, 4).tolist() == [12.5, 17.5, 22.5, 27.5]
+
+
+@given(spans, st.integers(1, 200))
+def test_midpoints_lie_inside_in_order(span, num_frames):
+    points = midpoints(*span, num_frames)
+    assert points.shape == (num_frames,)
+    assert (np.diff(points) >= 0).all()
+    assert span[0] <= points[0] and points[-1] < span[1]
+
+
+@given(st.integers(0, 1000), st.integers(1, 1000), st.integers(1, 64), st.integers(0, 5000))
+def test_midpoints_move_with_the_span(start, length, num_frames, shift):
+    here = midpoints(start, start + length, num_frames)
+    there = midpoints(start + shift, start + length + shift, num_frames)
+    np.testing.assert_allclose(here + shift, there, rtol=1e-12)
+
+
+@given(spans, st.floats(0.1, 1e5))
+def test_a_clamped_span_is_inside_and_clamping_again_changes_nothing(span, duration):
+    start, end = clamp(span, duration)
+    assert 0 <= start <= end <= duration
+    assert clamp((start, end), duration) == (start, end)
+    assert clamp(span, 1e6) == span
+
+
+def test_covered_counts_overlaps_once():
+    assert covered([]) == 0
+    assert covered([(5, 7), (0, 2), (1, 3), (1.5, 2.5)]) == 5
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 20)), max_size=8))
+def test_covered_is_the_number_of_unit_cells_touched(pieces):
+    cells = {cell for start, length in pieces for cell in range(start, start + length)}
+    assert covered([(start, start + length) for start, length in pieces]) == len(cells)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("312", 312), ("312.5", 312.5), (" 7 ", 7), ("1e2", 100), (".5", 0.5), ("5.", 5),
+        ("05:12", 312), ("75:30", 4530), ("1:02:03.250", 3723.25), ("00:00:00", 0),
+        ("", None), ("-5", None), ("nan", None), ("inf", None), ("1e999", None), ("1_0", None),
+        ("٣", None), ("5 s", None), ("1:5", None), ("1:60", None), ("1:60:00", None),
+        ("1:2:03", None), ("::", None), ("0x10", None),
+    ],
+)  # fmt: skip
+def test_clocks(text, seconds):
+    assert parse_seconds(text) == seconds
+
+
+@given(st.integers(0, 99), st.integers(0, 59), st.integers(0, 59))
+def test_any_clock_reads_as_its_sum(hours, minutes, seconds):
+    total = 3600 * hours + 60 * minutes + seconds
+    assert parse_seconds(f"{hours:02}:{minutes:02}:{seconds:02}") == total
+    assert parse_seconds(f"{60 * hours + minutes:02}:{seconds:02}") == total
