@@ -12,77 +12,66 @@ import tyro
 from algos.commands import Ask, BuildData, Eval, Play, Report
 from sage_env.errors import SageEnvError
 
+ABOUT = "Long-video question answering: ask, play, train, evaluate, report."
+
 
 @dataclass(frozen=True)
 class _Train:
-    """Train the small model by reinforcement learning, measure it on held-out videos, report."""
+    """Train the small model, measure it on held-out videos, and write the report."""
+
+
+@dataclass(frozen=True)
+class _Data:
+    """Make the videos of the embedded dataset: `sage-vqa data build`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
 
+    Args:
+        arguments: of the command line; by default the process's own.
+
     Returns:
         0; 2 after input that cannot be worked with, which is said in one sentence; 130 after an
         interrupt.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        _parse(given).run()
+        _run(list(sys.argv[1:] if arguments is None else arguments))
     except SageEnvError as error:
         print(f"sage-vqa: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(
-            "\nsage-vqa: interrupted; what was finished is saved, and `train` and `data build` go "
-            "on from there when run again",
+            "\nsage-vqa: interrupted; `train` and `data build` go on from here when run again",
             file=sys.stderr,
         )
         return 130
     return 0
 
 
-def _parse(arguments: list[str]) -> Any:
-    """Return the command, with its `run`, that the arguments describe; tyro exits where they describe none."""
+def _run(arguments: list[str]) -> None:
+    """Run the command that the arguments describe; tyro exits with 2 where they describe none."""
     if arguments[:1] == ["data"]:
-        commands: dict[str, Any] = {"build": BuildData}
-        return _choose(commands, arguments[1:], "sage-vqa data", "The embedded dataset.")
-    train: Any = _Train
-    if arguments[:1] == ["train"]:  # what it imports, the other commands can do without
-        from algos.first_light import FirstLight
-
-        train = FirstLight
+        about = "Make the videos of the embedded dataset."
+        _parse({"build": BuildData}, arguments[1:], "sage-vqa data", about).run()
+        return
     commands = {
         "ask": Ask,
         "play": Play,
-        "train": train,
+        "train": _Train,
         "eval": Eval,
         "report": Report,
         "data": _Data,
     }
-    about = "Long-video question answering: ask, play, train, evaluate, report."
-    command = _choose(commands, arguments, "sage-vqa", about)
-    return _Run(command) if arguments[:1] == ["train"] else command
+    if arguments[:1] == ["train"]:  # what it imports, the other commands can do without
+        from algos.first_light import FirstLight, run
+
+        run(_parse({**commands, "train": FirstLight}, arguments, "sage-vqa", ABOUT))
+    else:
+        _parse(commands, arguments, "sage-vqa", ABOUT).run()
 
 
-@dataclass(frozen=True)
-class _Data:
-    """Build the videos of the embedded dataset: `sage-vqa data build`."""
-
-
-@dataclass(frozen=True)
-class _Run:
-    """Training, whose configuration is run by a function."""
-
-    config: Any
-
-    def run(self) -> None:
-        """Train."""
-        from algos.first_light import run
-
-        run(self.config)
-
-
-def _choose(commands: dict[str, Any], arguments: list[str], program: str, about: str) -> Any:
+def _parse(commands: dict[str, Any], arguments: list[str], program: str, about: str) -> Any:
     return tyro.extras.subcommand_cli_from_dict(
         commands, prog=program, description=about, args=arguments
     )

@@ -146,6 +146,7 @@ def _summary(data: ReportData) -> str:
             parts.append(f"<p>{_gap_text(ours.name, other.name, gap)}</p>")
     parts.append(
         '<p class="note">Accuracy in percent with its 95 % interval, from resampling whole videos. '
+        "An interval without width says that all videos agree, not that there is no doubt. "
         "Failed episodes are counted and are in no mean. Frames count the overview.</p>"
     )
     return "".join(parts)
@@ -176,8 +177,8 @@ def _by_bucket(data: ReportData) -> str:
             found = [(k, read(rows[name])) for k, name in enumerate(names) if name in rows]
             points = [Point(k, p.y, p.interval) for k, p in found if p is not None]
             lines.append(Series(result.title, points))
-        percent = title.startswith("Accuracy")
-        return Chart(title, "length of the video in seconds", ticks, lines, percent)
+        x_name = "length of the video in seconds"
+        return Chart(title, x_name, ticks, lines, percent=title == "Accuracy")
 
     charts = [
         chart("Accuracy", lambda m: _point(m.accuracy, m.interval)),

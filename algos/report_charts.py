@@ -54,14 +54,15 @@ def figure(chart: Chart) -> str:
     """Return a chart as a `<figure>`: caption, legend, picture, and the numbers in a table."""
     if len(chart.series) > len(MARKS):
         raise ValueError(f"a chart takes at most {len(MARKS)} series, got {len(chart.series)}")
-    legend = "".join(
+    keys = "".join(
         f'<span class="key s{k}"><svg width="26" height="12" aria-hidden="true">'
         f'<path class="line" d="M0 6H26"/>{_mark(k, 13, 6)}</svg>{escape(series.name)}</span>'
         for k, series in enumerate(chart.series)
     )
+    legend = f'<div class="legend">{keys}</div>' if len(chart.series) > 1 else ""
     return (
         f"<figure><figcaption>{escape(chart.title)}</figcaption>"
-        f'<div class="legend">{legend}</div>{_picture(chart)}{_numbers(chart)}</figure>'
+        f"{legend}{_picture(chart)}{_numbers(chart)}</figure>"
     )
 
 

@@ -17,7 +17,7 @@ from algos.evaluate import bucket_of, episode
 from algos.report_timeline import clock, duration_of, in_evidence, lanes, timeline
 from algos.rollout import Trajectory, Turn
 from sage_env.action_text import format_action
-from sage_env.actions import ACTION_NAMES, Invalid
+from sage_env.actions import ACTION_NAMES, Answer, Invalid
 from sage_env.datasets import QAItem
 from sage_env.errors import VideoError
 from sage_env.video import PyAVVideo, open_video
@@ -42,7 +42,8 @@ def example_html(example: Example, number: int, frame_size: tuple[int, int]) -> 
     """Return an example as an `<article>`. Frames are decoded anew at `frame_size` `(H, W)`."""
     item = example.item
     played = "".join(
-        _episode_html(item, who, trajectory, frame_size) for who, trajectory in example.episodes
+        _episode_html(item, who, trajectory, frame_size, is_open=k == len(example.episodes))
+        for k, (who, trajectory) in enumerate(example.episodes, 1)
     )
     return (
         f'<article id="example-{number}" aria-labelledby="example-{number}-title">'
@@ -87,7 +88,7 @@ def _question_html(item: QAItem, trajectory: Trajectory) -> str:
 
 
 def _episode_html(
-    item: QAItem, who: str, trajectory: Trajectory, frame_size: tuple[int, int]
+    item: QAItem, who: str, trajectory: Trajectory, frame_size: tuple[int, int], *, is_open: bool
 ) -> str:
     kind, words = verdict(item, trajectory)
     result = episode(item, trajectory)
@@ -100,12 +101,17 @@ def _episode_html(
         frames.close()
     start = f"<li><h5>Overview</h5>{overview}</li>" if overview else ""
     return (
-        f'<section class="episode"><h4>{escape(who)}: <span class="{kind}">{escape(words)}</span> '
-        f'<small>{result.turns} {turns}, {result.frames} frames</small></h4>'
+        f'<section class="episode"><h4>{escape(who)}: <span class="{kind}">{escape(words)}</span>'
+        f"{_answer(trajectory)} <small>{result.turns} {turns}, {result.frames} frames</small></h4>"
         f"{timeline(item, trajectory, who)}"
-        f'<details><summary>Frames and actions, turn by turn</summary><ol class="turns">'
+        f'<details{" open" if is_open else ""}><summary>Frames and actions, turn by turn</summary><ol class="turns">'
         f"{start}{steps}</ol></details></section>"
     )
+
+
+def _answer(trajectory: Trajectory) -> str:
+    action = trajectory.turns[-1].decision.action if trajectory.turns else None
+    return f", “{escape(action.text)}”" if isinstance(action, Answer) else ""
 
 
 def _turn_html(number: int, turn: Turn, frames: _Frames) -> str:

@@ -15,7 +15,7 @@ _STYLE = """
   --soft: #a9a7a1; --rule: #3d3b38; --s0: #f08a52; --s1: #6aa9f7; --s2: #3fc796; --s3: #cf93e6;
   --good: #6fd79a; --goodbg: #1d4a31; --bad: #ff8a80; --look: #6aa9f7; --skip: #8c8a84; } }
 * { box-sizing: border-box; }
-body { margin: 0 auto; padding: 0 1.2rem 4rem; max-width: 72rem; background: var(--bg);
+body { margin: 0 auto; padding: 0 1.2rem 4rem; max-width: 78rem; background: var(--bg);
   color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
 h1 { margin: 1.5rem 0 .3rem; } h2 { margin: 2.4rem 0 .6rem; } h3 { margin: 0 0 .5rem; }
 h4 { margin: 1rem 0 .3rem; } h5 { margin: .6rem 0 .2rem; font-size: 1em; }
@@ -28,16 +28,17 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; mar
 dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--rule); text-align: right;
+th, td { padding: .3rem .55rem; border-bottom: 1px solid var(--rule); text-align: right;
   white-space: nowrap; font-weight: normal; } thead th { color: var(--soft); }
 th[scope=row], td.left, th.left { text-align: left; } tr.strong > * { font-weight: 650; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); gap: 1.2rem; }
+.charts { display: grid; gap: 1.2rem;
+  grid-template-columns: repeat(auto-fill, minmax(min(27rem, 100%), 1fr)); }
 figure { margin: 0; } .charts > figure, article { background: var(--card); padding: 1rem;
   border: 1px solid var(--rule); border-radius: 8px; } article { margin: 1.2rem 0; }
 .charts figcaption { color: var(--ink); font-weight: 600; }
 .legend { display: flex; flex-wrap: wrap; gap: .2rem 1rem; min-height: 1.5rem; }
 .key svg { margin-right: .3rem; vertical-align: middle; } svg.chart { width: 100%; height: auto; }
-svg text { fill: var(--soft); font: 12px system-ui, sans-serif; }
+svg text { fill: var(--soft); font: 13px system-ui, sans-serif; }
 .grid { stroke: var(--rule); fill: none; } .line { fill: none; stroke-width: 2; }
 .bar { stroke-width: 1.5; fill: none; opacity: .6; } .mark { stroke: var(--card); }
 .s0 .line, .s0 .bar { stroke: var(--s0); } .s0 .mark { fill: var(--s0); }
@@ -61,7 +62,8 @@ svg.timeline text { fill: var(--ink); }
 .turns { list-style: none; padding-left: 0; } pre { margin: .2rem 0; padding: .4rem .6rem;
   background: var(--bg); border: 1px solid var(--rule); border-radius: 4px; white-space: pre-wrap;
   overflow-wrap: anywhere; }
-.frames { display: flex; flex-wrap: wrap; gap: .4rem; } .thumb figcaption { font-size: .75rem; }
+.frames { display: flex; flex-wrap: wrap; gap: .4rem; } .thumb { width: min-content; }
+.thumb figcaption { font-size: .75rem; }
 .thumb img { display: block; border: 2px solid var(--rule); image-rendering: auto;
   min-width: 5rem; height: auto; } .thumb.hit img { border-color: var(--good); }
 summary { cursor: pointer; }

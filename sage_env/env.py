@@ -22,6 +22,8 @@ from sage_env.spaces import ActionSpace
 from sage_env.timeline import Span, clamp, covered
 from sage_env.viewer import Opener, Viewer
 
+_UNSAID = 0.1  # seconds of a cut that go unsaid: agents read the duration rounded to a tenth
+
 
 class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     """Answer a question about a video that may last hours, looking at few of its frames.
@@ -44,7 +46,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
 
     A stretch of n frames shows what is on screen in the middle of each of its n equal parts; a
     picture that is on screen at several of these times is shown and paid for once. A request beyond
-    the video or the budget is served as far as it goes, and the next `message` says so.
+    the video (by over 0.1 s) or the budget is served as far as it goes, and `message` says so.
     `sage_env.Invalid`, which `parse_action` makes of a text that is no action, costs a turn too.
 
     ## Observation Space
@@ -272,7 +274,8 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     def _skip(self, to: float) -> tuple[Look, FrameBatch | None, str]:
         duration, before = self._viewer.duration, self._cursor
         self._cursor = min(to, duration)
-        message = f"The video ends at {duration:.2f} s: skipped to there." if to > duration else ""
+        beyond = to > duration + _UNSAID
+        message = f"The video ends at {duration:.2f} s: skipped to there." if beyond else ""
         skipped = (before, self._cursor) if before < self._cursor else None
         return Look(skipped), None, message
 
@@ -284,7 +287,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         span = clamp(asked, duration)
         if span[0] >= span[1]:
             return Look(), None, f"Nothing is shown: the video ends at {duration:.2f} s."
-        if span != asked:
+        if asked[1] > duration + _UNSAID:
             notes.append(f"The video ends at {duration:.2f} s: the stretch was cut there.")
         if self._frames_left == 0:
             return Look(), None, " ".join([*notes, "Nothing is shown: no frames are left."])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 
 import av
 from av.packet import Packet
@@ -95,20 +95,14 @@ class GopDecoder:
                 return
 
     def _seek(self, gop: int) -> None:
-        """Make the keyframe of a GOP the next packet; if seeking misses it, from the file's start.
+        """Make the keyframe of a GOP the next packet; if seeking misses it, there is no next one.
 
         Many containers seek to somewhere before the keyframe: what lies between is not decoded.
-        MPEG program streams give packets other times after a seek, hence the look at the bytes.
         """
-        index = self._index
-        key = int(index.key_pts[gop]), int(index.key_bytes[gop])
-        for dts in (index.key_dts[gop], index.key_dts[0]):
-            self._container.seek(int(dts), stream=self._stream)
-            packets = self._container.demux(self._stream)
-            found = next((p for p in packets if (p.pts, p.size) == key), None)
-            if found is not None:
-                break
-        self._packets = packets if found is None else chain([found], packets)
+        key = int(self._index.key_pts[gop])
+        self._container.seek(int(self._index.key_dts[gop]), stream=self._stream)
+        packets = self._container.demux(self._stream)
+        self._packets = chain(islice((p for p in packets if p.pts == key), 1), packets)
         self._fed = _BEFORE_ALL
 
     def _decode(self, wanted: frozenset[int]) -> Iterator[tuple[int, av.VideoFrame]]:

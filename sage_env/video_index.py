@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from sage_env.errors import VideoError
 
 _EPSILON = 1e-6  # seconds; a frame's own time, rounded on its way here, still means that frame
-_KEPT = 256
+_INDEXES_KEPT = 256
 REMEDY = "check that the file is whole, or convert it: ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4"
 
 
@@ -36,7 +36,6 @@ class VideoIndex:
         pts: int64 `(N,)`, increasing: when each frame is shown, in ticks.
         key_pts: int64 `(K,)`, increasing: the PTS of the frames where decoding can start.
         key_dts: int64 `(K,)`: where to seek in order to find each of them.
-        key_bytes: int64 `(K,)`: how long the packet of each is.
         duration: seconds from the first frame's start to the last frame's end.
         height: of the picture as coded, before it is turned.
         width: of the picture as coded, before it is turned.
@@ -50,7 +49,6 @@ class VideoIndex:
     pts: NDArray[np.int64]
     key_pts: NDArray[np.int64]
     key_dts: NDArray[np.int64]
-    key_bytes: NDArray[np.int64]
     duration: float
     height: int
     width: int
@@ -140,10 +138,10 @@ class _Packets:
 
     first: av.VideoFrame | None = None  # the only one decoded
     durations: dict[int, int] = field(default_factory=dict)  # of the frames to be shown, by PTS
-    keys: dict[int, tuple[int, int]] = field(default_factory=dict)  # DTS and bytes, by PTS
+    keys: dict[int, int] = field(default_factory=dict)  # DTS of the keyframes, by PTS
 
 
-@lru_cache(maxsize=_KEPT)
+@lru_cache(maxsize=_INDEXES_KEPT)
 def _scan(path: str, size: int, mtime_ns: int) -> VideoIndex:
     """Index one version of a file."""
     with decoding_errors(path, "reading it as a video"), open_container(path) as container:
@@ -155,8 +153,9 @@ def _scan(path: str, size: int, mtime_ns: int) -> VideoIndex:
         raise VideoError(f"{path}: its video stream holds no frame that can be decoded; {REMEDY}")
     # Pictures before the first one that comes out lean on frames that the file does not hold.
     pts = np.array(sorted(t for t in packets.durations if t >= first.pts), dtype=np.int64)
+    pts.setflags(write=False)  # the index is shared by all readers of the file
     key_pts = np.array(sorted(packets.keys), dtype=np.int64)
-    key_dts, key_bytes = np.array([packets.keys[t] for t in key_pts.tolist()], dtype=np.int64).T
+    key_dts = np.array([packets.keys[t] for t in key_pts.tolist()], dtype=np.int64)
     last = float(packets.durations[int(pts[-1])] * time_base)
     if last <= 0 and len(pts) > 1:
         last = float(np.median(np.diff(pts))) * float(time_base)
@@ -170,7 +169,6 @@ def _scan(path: str, size: int, mtime_ns: int) -> VideoIndex:
         pts=pts,
         key_pts=key_pts,
         key_dts=key_dts,
-        key_bytes=key_bytes,
         duration=float(int(pts[-1] - pts[0]) * time_base) + last,
         height=first.height,
         width=first.width,
@@ -181,6 +179,8 @@ def _scan(path: str, size: int, mtime_ns: int) -> VideoIndex:
 def _read_packets(container: InputContainer, stream: VideoStream, path: str) -> _Packets:
     """Read the whole file and decode the first frame."""
     packets = _Packets()
+    # In MPEG program streams packets have other times after a seek: read them from the start.
+    seekable = container.format.name != "mpeg"
     count = 0
     for packet in container.demux(stream):
         if packet.size:  # the packet that ends the stream has none
@@ -189,9 +189,8 @@ def _read_packets(container: InputContainer, stream: VideoStream, path: str) -> 
             if packet.is_corrupt:
                 raise VideoError(f"{path}: damaged or cut short at packet {count}; {REMEDY}")
             count += 1
-            if packet.is_keyframe or not packets.keys:
-                dts = packet.pts if packet.dts is None else packet.dts
-                packets.keys[packet.pts] = dts, packet.size
+            if (packet.is_keyframe and seekable) or not packets.keys:
+                packets.keys[packet.pts] = packet.pts if packet.dts is None else packet.dts
             if not packet.is_discard:
                 packets.durations[packet.pts] = packet.duration or 0
         if packets.first is None:

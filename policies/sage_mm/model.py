@@ -156,24 +156,9 @@ class SageModel:
         Returns:
             hidden states `(B, L, hidden)` after the last norm.
         """
-        inputs: Tensor = self.base.model.language_model.embed_tokens(ids)
-        visual, maps = None, None
-        if frames:
-            visual = ids == self.tokens.frame_pad
-            features = self.encoder.features(frames).to(inputs.device, inputs.dtype)
-            inputs = inputs.masked_scatter(visual.unsqueeze(-1), features[0])
-            maps = list(features[1:])
-        output = self.base.model.language_model(
-            inputs_embeds=inputs,
-            position_ids=positions,
-            attention_mask=mask,
-            past_key_values=cache,
-            use_cache=cache is not None,
-            visual_pos_masks=visual,
-            deepstack_visual_embeds=maps,
-        )
-        hidden: Tensor = output.last_hidden_state
-        return hidden
+        features = self.encoder.features(frames) if frames else None
+        visual = ids == self.tokens.frame_pad if frames else None
+        return language_states(self.base, ids, positions, visual, features, mask, cache)
 
     def positions(self, ids: Tensor, lengths: Sequence[int], frames: Sequence[Any]) -> Tensor:
         """Return M-RoPE positions `(3, B, L)` of whole right-padded rows; 0 on padding.
@@ -207,6 +192,48 @@ class SageModel:
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
         save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
         self._peft.peft_config["actor"].save_pretrained(folder)
+
+
+def language_states(
+    base: Any,
+    ids: Tensor,
+    positions: Tensor,
+    visual: Tensor | None,
+    features: Tensor | None,
+    mask: Tensor | None = None,
+    cache: Any = None,
+) -> Tensor:
+    """Run a Qwen3-VL language model on tokens and ready-made visual features.
+
+    Args:
+        base: the model.
+        ids: int64 `(B, L)`.
+        positions: int64 `(3, B, L)`.
+        visual: bool `(B, L)`, which tokens are visual.
+        features: `(1 + K, visual tokens, hidden)`: merged embedding and DeepStack maps.
+        mask: see `SageModel.hidden`.
+        cache: keys and values to extend.
+
+    Returns:
+        hidden states `(B, L, hidden)` after the last norm.
+    """
+    inputs: Tensor = base.model.language_model.embed_tokens(ids)
+    maps = None
+    if visual is not None and features is not None:
+        features = features.to(inputs.device, inputs.dtype)
+        inputs = inputs.masked_scatter(visual.unsqueeze(-1), features[0])
+        maps = list(features[1:])
+    output = base.model.language_model(
+        inputs_embeds=inputs,
+        position_ids=positions,
+        attention_mask=mask,
+        past_key_values=cache,
+        use_cache=cache is not None,
+        visual_pos_masks=visual,
+        deepstack_visual_embeds=maps,
+    )
+    hidden: Tensor = output.last_hidden_state
+    return hidden
 
 
 def load(

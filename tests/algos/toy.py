@@ -238,3 +238,10 @@ def _network(hidden: int, outputs: int) -> dict[str, nn.Module]:
         "gru": nn.GRU(hidden, hidden, batch_first=True),
         "head": nn.Linear(hidden, outputs),
     }
+
+
+def toy_batch(seed: int = 0) -> tuple[ToyPolicy, TokenBatch, list[str]]:
+    policy = cloned_policy(seed)
+    jobs = [Job(item) for item in ITEMS for _ in range(4)]
+    played = collect(envs(), policy, jobs, seed=seed)
+    return policy, collate(played, 1.0), [str(t.item_id) for t in played]

@@ -97,6 +97,16 @@ def test_the_same_opening_is_read_once(policy, alone, monkeypatch):
     close([found[0].tokens, found[-1].tokens], [alone["a"][0], alone["f"][0]])
 
 
+def test_the_same_words_with_other_frames_are_not_the_same_opening(policy):
+    look = observe(1)
+    looks = {"x": look, "y": look | {"frames": 255 - look["frames"]}}
+    policy.reset(seed=7)
+    singles = [play(policy, [looks[name]], name)[0] for name in looks]
+    assert np.array_equal(singles[0].prompt, singles[1].prompt)
+    policy.reset(seed=7)
+    close([d.tokens for d in policy.act_batch(list(looks.values()), list(looks))], singles)
+
+
 def test_kept_keys_and_values_equal_reading_anew(policy, alone):
     policy.reset(seed=7)
     turns = []

@@ -10,6 +10,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from sage_env.frame_cache import FrameCache
+from sage_env.video import PyAVVideo, open_video
+
 Picture = NDArray[np.uint8]
 
 GRID = 4  # a number is GRID x GRID blocks, black 0 and white 1, most significant bit first
@@ -18,6 +21,25 @@ SHORT_GOPS = {"x264-params": "keyint=12:bframes=3:b-pyramid=normal"}
 OPEN_GOPS = {"x264-params": "keyint=12:min-keyint=12:scenecut=0:bframes=3:open-gop=1"}
 REFRESHED = {"x264-params": "keyint=12:intra-refresh=1:bframes=0:scenecut=0"}
 
+NUM_FRAMES = 120
+IRREGULAR = np.cumsum(np.random.default_rng(1).integers(1, 400, NUM_FRAMES)).tolist()  # ms
+
+# name: (file, ticks, time base in seconds, codec, options)
+CLIPS = {
+    "one-gop": ("a.mp4", range(NUM_FRAMES), Fraction(1, 25), "libx264", ONE_GOP),
+    "short-gops": ("b.mp4", range(NUM_FRAMES), Fraction(1, 25), "libx264", SHORT_GOPS),
+    "open-gops": ("c.mp4", range(NUM_FRAMES), Fraction(1, 25), "libx264", OPEN_GOPS),
+    "ntsc": ("d.mp4", range(NUM_FRAMES), Fraction(1001, 30000), "libx264", SHORT_GOPS),
+    "two-a-second": ("e.mp4", range(NUM_FRAMES), Fraction(1, 2), "libx264", ONE_GOP),
+    "irregular-mp4": ("f.mp4", IRREGULAR, Fraction(1, 1000), "libx264", SHORT_GOPS),
+    "irregular-mkv": ("g.mkv", IRREGULAR, Fraction(1, 1000), "libx264", ONE_GOP),
+    "transport-stream": ("h.ts", range(NUM_FRAMES), Fraction(1, 25), "libx264", SHORT_GOPS),
+    "program-stream": ("i.mpg", range(NUM_FRAMES), Fraction(1, 25), "mpeg2video", {"bf": "2"}),
+    "intra-refresh": ("j.mkv", range(NUM_FRAMES), Fraction(1, 25), "libx264", REFRESHED),
+    "vp9": ("k.webm", range(40), Fraction(1, 25), "libvpx-vp9", {"g": "15", "cpu-used": "8"}),
+    "all-keys": ("l.avi", range(40), Fraction(1, 25), "mpeg4", {"g": "1"}),
+}
+
 
 def numbered(number: int, height: int, width: int) -> Picture:
     """Draw a number below 65536 as blocks over the whole picture."""
@@ -25,6 +47,16 @@ def numbered(number: int, height: int, width: int) -> Picture:
     blocks = np.array(bits, dtype=np.uint8).reshape(GRID, GRID) * 255
     rows, columns = np.arange(height) * GRID // height, np.arange(width) * GRID // width
     return np.repeat(blocks[rows][:, columns][:, :, None], 3, axis=2)
+
+
+def four_colours(_: int, height: int, width: int) -> Picture:
+    """Red, green over blue, white."""
+    picture = np.zeros((height, width, 3), dtype=np.uint8)
+    picture[: height // 2, : width // 2, 0] = 255
+    picture[: height // 2, width // 2 :, 1] = 255
+    picture[height // 2 :, : width // 2, 2] = 255
+    picture[height // 2 :, width // 2 :] = 255
+    return picture
 
 
 def number_in(picture: Picture) -> int:
@@ -78,15 +110,19 @@ def write_tone(path: Path) -> Path:
     return path
 
 
-def cut_at_key(source: Path, path: Path, keyframe: int) -> Path:
-    """Copy the packets of a clip from its given keyframe on, in the order of the file."""
-    with av.open(str(source)) as old, av.open(str(path), "w") as new:
+def copy_clip(source: Path, path: Path, *, from_key: int = 0, shift: int = 0) -> Path:
+    """Copy the packets from a keyframe on, `shift` ticks earlier.
+
+    MP4 hides what is then before zero, by an edit list.
+    """
+    options = {"avoid_negative_ts": "disabled"}
+    with av.open(str(source)) as old, av.open(str(path), "w", options=options) as new:
         copy = new.add_stream_from_template(old.streams.video[0])
         keys = -1
         for packet in old.demux(old.streams.video[0]):
             keys += packet.is_keyframe
-            if packet.size and keys >= keyframe:
-                packet.stream = copy
+            if packet.size and keys >= from_key:
+                packet.pts, packet.dts, packet.stream = packet.pts - shift, packet.dts - shift, copy
                 new.mux(packet)
     return path
 
@@ -99,3 +135,8 @@ def decoded(path: Path) -> Iterator[tuple[float, av.VideoFrame]]:
         for frame in container.decode(stream):
             first = frame.pts if first is None else first
             yield float((frame.pts - first) * stream.time_base), frame
+
+
+def uncached(path: Path) -> PyAVVideo:
+    """Open a video that keeps no picture."""
+    return open_video(path, cache=FrameCache(0))

@@ -81,12 +81,22 @@ def test_a_tool_call_keeps_a_copy_of_its_arguments():
     assert call.arguments == {"spans": [1]}
 
 
-@settings(max_examples=400)
+@settings(max_examples=250)
 @given(actions)
 def test_what_is_written_reads_back_equal(action):
     text = format_action(action)
     assert parse_action(text) == action
     assert parse_action(f"I think… {{so}}\n```json\n{text}\n```") == action
+
+
+def test_the_written_form():
+    assert format_action(ZOOM) == ZOOM_TEXT
+    assert format_action(Answer("Où ?"), "hm") == (
+        '{"thought": "hm", "action": "answer", "text": "Où ?"}'
+    )
+    assert format_action(Zoom(0, 1, 2, (0, 0, 0.5, 1))).endswith(', "box": [0.0, 0.0, 0.5, 1.0]}')
+    assert format_action(Answer("B", ((1, 2),))).endswith(', "evidence": [[1.0, 2.0]]}')
+    assert format_action(UseTool("ocr")) == '{"action": "use_tool", "name": "ocr"}'
 
 
 @given(actions, texts)
@@ -97,7 +107,7 @@ def test_the_thought_comes_first_and_reads_back(action, thought):
     assert parse_action(text) == action
 
 
-@settings(max_examples=400)
+@settings(max_examples=250)
 @given(
     st.text(st.characters(), max_size=200)
     | st.text('{}[]",:0123456789.eE+- \n\\"aceinostuz', max_size=80)
@@ -146,7 +156,9 @@ def test_one_action_however_it_is_wrapped(text):
 def test_strings_inside_lists_are_numbers_too():
     text = '{"action": "answer", "text": "B", "evidence": [["01:05", "70.5"], [80, 90]]}'
     assert parse_action(text) == Answer("B", ((65.0, 70.5), (80.0, 90.0)))
-    zoom = '{"action": "zoom", "start": 0, "end": 1, "num_frames": 1, "box": ["0", ".25", 0.5, "1"]}'
+    zoom = (
+        '{"action": "zoom", "start": 0, "end": 1, "num_frames": 1, "box": ["0", ".25", 0.5, "1"]}'
+    )
     assert parse_action(zoom) == Zoom(0, 1, 1, (0, 0.25, 0.5, 1))
     assert parse_action('{"action": "answer", "text": "two\nlines"}') == Answer("two\nlines")
 

@@ -1,6 +1,9 @@
-"""The cache never outgrows its bytes and forgets what was used longest ago."""
+"""The cache is bounded, forgets what was used longest ago, and gives back what was decoded."""
 
 from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -8,6 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sage_env.frame_cache import FrameCache, FrameKey, shared_cache
+from sage_env.video import open_video
+from tests.sage_env.clips import (
+    NUM_FRAMES,
+    Picture,
+    number_in,
+    numbered,
+    uncached,
+    write_clip,
+)
 
 
 def key(frame: int) -> FrameKey:
@@ -59,3 +71,65 @@ def test_negative_bytes_are_refused():
 
 def test_the_process_has_one_shared_cache():
     assert shared_cache() is shared_cache()
+
+
+def test_a_second_reading_decodes_nothing_and_is_equal(clip):
+    cache = FrameCache(2**20)
+    times = [0.0, 1.0, 1.0, 4.0]
+    with open_video(clip("one-gop"), cache=cache) as first:
+        cold = first.frames_at(times, size=(32, 48))
+    with open_video(clip("one-gop"), cache=cache) as second:
+        warm = second.frames_at(times, size=(32, 48))
+    np.testing.assert_array_equal(cold.pixels, warm.pixels)
+    assert (first.stats.hits, second.stats.hits, second.stats.decoded) == (0, 3, 0)
+    assert first.stats.seconds > 0.0 == second.stats.seconds
+    assert (cache.hits, cache.misses) == (3, 3)
+
+
+def test_size_and_box_are_different_pictures_of_a_frame(colours):
+    cache = FrameCache(2**20)
+    with open_video(colours, cache=cache) as video:
+        for size in (None, (32, 64), (64, 32)):
+            for box in (None, (0.0, 0.0, 0.5, 0.5), (0.5, 0.5, 1.0, 1.0)):
+                fresh = uncached(colours).frames_at([0.0], size=size, box=box)
+                for _ in range(2):
+                    cached = video.frames_at([0.0], size=size, box=box)
+                    np.testing.assert_array_equal(cached.pixels, fresh.pixels)
+        assert (cache.hits, cache.misses, len(cache)) == (9, 9, 9)
+
+
+def test_a_caller_cannot_damage_the_cache(clip):
+    with open_video(clip("one-gop"), cache=FrameCache(2**20)) as video:
+        before = video.frames_at([1.0]).pixels
+        video.frames_at([1.0]).pixels[:] = 7
+        np.testing.assert_array_equal(video.frames_at([1.0]).pixels, before)
+
+
+def test_a_rewritten_file_is_another_video(tmp_path):
+    def later(number: int, height: int, width: int) -> Picture:
+        return numbered(number + 100, height, width)
+
+    cache = FrameCache(2**20)
+    path = write_clip(tmp_path / "a.mp4", range(5))
+    assert number_in(open_video(path, cache=cache).frames_at([0.0]).pixels[0]) == 0
+    write_clip(path, range(5), draw=later)
+    os.utime(path, ns=(1, 1))
+    assert number_in(open_video(path, cache=cache).frames_at([0.0]).pixels[0]) == 100
+
+
+def test_threads_that_share_a_file_and_a_small_cache_read_what_one_reads(clip):
+    path, cache = clip("short-gops"), FrameCache(40 * 32 * 48 * 3)
+
+    def read(seed: int) -> list[bool]:
+        rng = np.random.default_rng(seed)
+        with open_video(path, cache=cache) as video:
+            equal = []
+            for _ in range(10):
+                numbers = np.sort(rng.integers(0, NUM_FRAMES, 4))
+                batch = video.frames_at((numbers / 25).tolist(), size=(32, 48))
+                equal.append([number_in(p) for p in batch.pixels] == numbers.tolist())
+            return equal
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(all(equal) for equal in pool.map(read, range(8)))
+    assert cache.nbytes <= cache.max_bytes

@@ -95,7 +95,12 @@ def test_the_tolerance_is_the_limit(gold, tolerance, off):
 
 def test_aliases_count_as_the_answer():
     item = open_item("five", aliases=("5", "V"))
-    assert [match_answer(item, text) for text in ("Five", "5", "v", "6")] == [True, True, True, None]
+    assert [match_answer(item, text) for text in ("Five", "5", "v", "6")] == [
+        True,
+        True,
+        True,
+        None,
+    ]
 
 
 def test_the_judge_is_asked_only_where_rules_cannot_tell():

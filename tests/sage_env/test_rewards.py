@@ -12,11 +12,13 @@ from sage_env.history import History, Look, Spent, episode_info
 from sage_env.rewards import PRESETS, answer, checked_terms, efficient, find_reward
 
 ITEM = QAItem("q", Path("v.mp4"), "Which?", ("x", "y"), "y", "mcq", ((10.0, 20.0), (50.0, 60.0)))
-LOOK, STOP = Sample(0, 1, 1), Answer("y")
+LOOK, STOP, BLIND = Sample(0, 1, 1), Answer("y"), (Look(),)
 
 
-def history(verdict=None, stop="answered", turns=2, frames=32, looks=(Look(),), item=ITEM):
-    return History(item, (LOOK, STOP), looks, Spent(turns, frames, frames, 9.0), 10, 128, stop, verdict)
+def history(verdict=None, stop="answered", turns=2, frames=32, looks=BLIND, item=ITEM):
+    return History(
+        item, (LOOK, STOP), looks, Spent(turns, frames, frames, 9.0), 10, 128, stop, verdict
+    )
 
 
 def test_the_answer_is_paid_on_the_last_step_only():

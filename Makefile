@@ -1,0 +1,61 @@
+# Every target sets itself up: Python 3.11 or newer, pip and make are all that is needed.
+#
+#   make train    build the videos, train the small model, measure it, write runs/first-light/report.html
+#   make test     the default test suite (offline, CPU)
+#   make lint     ruff and mypy
+#   make check    lint, then test
+#   make tiny     train the small model that is shipped in policies/sage_mm_tiny from scratch
+#
+# TORCH=... chooses another build of torch, e.g. make train TORCH=torch==2.13.0
+# PYTHON=... chooses the interpreter that makes .venv
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+TORCH ?=
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+ifeq ($(TORCH),)
+GPU := $(shell command -v nvidia-smi)
+endif
+
+.PHONY: train test lint check tiny install clean
+.DEFAULT_GOAL := check
+
+train: install
+	$(BIN)/sage-vqa train $(ARGS)
+
+tiny: install
+	$(BIN)/python -m algos.tiny $(ARGS)
+
+# One thread per process: with more, two cores wait on each other.
+test: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(ARGS)
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+check: lint test
+
+install: $(INSTALLED)
+
+clean:
+	rm -rf .venv
+
+# The file is written last, so that an installation that was cut off is done again.
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "Python 3.11 or newer is needed, found: $$($(PYTHON) --version 2>&1)"; exit 1; }
+# Some systems ship Python without ensurepip: then the environment gets its pip from ours.
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv || { \
+	    $(PYTHON) -m venv --clear --without-pip .venv && \
+	    $(PYTHON) -m pip --python .venv/bin/python install pip; }
+# torch comes first, so that nothing below picks another build; without a GPU, the CPU build.
+ifneq ($(TORCH),)
+	$(BIN)/python -m pip install '$(TORCH)'
+else ifneq ($(GPU),)
+	$(BIN)/python -m pip install torch==2.13.0
+else
+	$(BIN)/python -m pip install torch==2.13.0+cpu || $(BIN)/python -m pip install torch==2.13.0
+endif
+	$(BIN)/python -m pip install -c constraints.txt -e '.[sage,dev]'
+	@touch $@

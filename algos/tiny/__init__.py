@@ -1,0 +1,1 @@
+"""How `sage-mm-tiny` is made from nothing: tokenizer, vision tower, lessons, cloning."""

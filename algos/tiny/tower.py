@@ -1,0 +1,137 @@
+"""Step (a): the vision tower alone, on frame labels, through heads.
+
+The heads on the DeepStack maps are thrown away; the one on the merged embedding is kept beside the
+checkpoint as the eyes of the scripted policy.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm import tqdm
+from transformers.models.qwen3_vl.modeling_qwen3_vl import apply_rotary_pos_emb_vision
+
+from algos.tiny.pictures import Pictures
+from policies.sage_mm.vision import patchify
+from policies.scripted import BACKDROPS, SIGHTS
+
+
+class BatchedTower:
+    """The vision tower over many frames of one size, as one batch.
+
+    transformers attends within each frame in a Python loop, which costs more than the arithmetic
+    at this size. Weights and results are the same.
+
+    Args:
+        visual: the tower; frames must have as many patches as its learned position grid.
+    """
+
+    def __init__(self, visual: Any) -> None:
+        """Record the rotary factors of one frame."""
+        self.visual = visual
+        side = int(visual.config.num_position_embeddings**0.5)
+        merge = visual.config.spatial_merge_size
+        self.patches = side * side
+        seen: dict[str, Any] = {}
+        hook = visual.blocks[0].register_forward_pre_hook(
+            lambda _, __, kwargs: seen.update(kwargs), with_kwargs=True
+        )
+        rows = torch.zeros(self.patches, visual.patch_embed.proj.weight[0].numel())
+        with torch.no_grad():
+            visual(rows, grid_thw=torch.tensor([[1, side, side]]))
+        hook.remove()
+        self._cos, self._sin = seen["position_embeddings"]
+        grid = torch.arange(self.patches).reshape(side // merge, merge, side // merge, merge)
+        self._order = grid.permute(0, 2, 1, 3).reshape(-1)
+
+    def __call__(self, rows: Tensor) -> list[Tensor]:
+        """Return the merged embedding and the DeepStack maps, each `(N * tokens, out_hidden)`.
+
+        `rows` are patches as `patchify` returns them.
+        """
+        visual = self.visual
+        weight, bias = visual.patch_embed.proj.weight, visual.patch_embed.proj.bias
+        x = F.linear(rows, weight.flatten(1), bias).unflatten(0, (-1, self.patches))
+        x = x + visual.pos_embed(self._order)
+        maps = []
+        for number, block in enumerate(visual.blocks):
+            x = x + self._attend(block.attn, block.norm1(x))
+            x = x + block.mlp(block.norm2(x))
+            if number in visual.deepstack_visual_indexes:
+                at = visual.deepstack_visual_indexes.index(number)
+                maps.append(visual.deepstack_merger_list[at](x.flatten(0, 1)))
+        return [visual.merger(x.flatten(0, 1)), *maps]
+
+    def _attend(self, attention: Any, x: Tensor) -> Tensor:
+        shape = (*x.shape[:2], 3, attention.num_heads, -1)
+        query, key, value = attention.qkv(x).reshape(shape).permute(2, 0, 1, 3, 4)
+        query, key = apply_rotary_pos_emb_vision(query, key, self._cos, self._sin)
+        mixed = F.scaled_dot_product_attention(
+            query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
+        )
+        result: Tensor = attention.proj(mixed.transpose(1, 2).flatten(2))
+        return result
+
+
+def train_tower(
+    visual: Any, pictures: Pictures, *, steps: int, batch: int, lr: float, seed: int
+) -> tuple[nn.Linear, float]:
+    """Teach the tower to see.
+
+    Returns:
+        The head on the merged embedding, mean over a frame's tokens, to backdrop and symbol; and
+        the share of 2,000 held-out frames whose symbol it reads right.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    pixels = torch.from_numpy(pictures.pixels)
+    labels = torch.stack(
+        [torch.from_numpy(pictures.backdrops), torch.from_numpy(pictures.sights)], dim=1
+    )
+    order = torch.randperm(len(pixels), generator=generator)
+    held_out, train = order[:2000], order[2000:]
+    tower, width = BatchedTower(visual), visual.config.out_hidden_size
+    count = 1 + len(visual.deepstack_visual_indexes)
+    heads = nn.ModuleList(nn.Linear(width, len(BACKDROPS) + len(SIGHTS)) for _ in range(count))
+    optimizer = torch.optim.AdamW([*visual.parameters(), *heads.parameters()], lr, weight_decay=0.02)
+    for step in tqdm(range(steps), desc="vision tower"):
+        for group in optimizer.param_groups:
+            group["lr"] = lr * min(1.0, step / 50) * max(0.02, 1 - step / steps)
+        rows = train[torch.randint(len(train), (batch,), generator=generator)]
+        loss = _loss(_read(tower, heads, _shifted(pixels[rows], generator)), labels[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(visual.parameters(), 1.0)
+        optimizer.step()
+    with torch.no_grad():
+        scores = _read(tower, heads, pixels[held_out])[0][:, len(BACKDROPS) :]
+    right = (scores.argmax(1) == labels[held_out, 1]).float().mean()
+    head = heads[0]
+    assert isinstance(head, nn.Linear)
+    return head, float(right)
+
+
+def _read(tower: BatchedTower, heads: nn.ModuleList, pixels: Tensor) -> list[Tensor]:
+    maps = tower(patchify(pixels))
+    return [head(x.unflatten(0, (len(pixels), -1)).mean(1)) for head, x in zip(heads, maps, strict=True)]
+
+
+def _shifted(pixels: Tensor, generator: torch.Generator) -> Tensor:
+    """Move the whole batch by a few pixels: more places than were drawn."""
+    dy, dx = torch.randint(-3, 4, (2,), generator=generator).tolist()
+    return pixels.roll((dy, dx), dims=(1, 2))
+
+
+def _loss(scores: list[Tensor], labels: Tensor) -> Tensor:
+    """Weigh the DeepStack maps less: they carry what earlier layers can know."""
+    split = len(BACKDROPS)
+    parts = [
+        weight
+        * (
+            F.cross_entropy(x[:, :split], labels[:, 0]) + F.cross_entropy(x[:, split:], labels[:, 1])
+        )
+        for weight, x in zip((1.0, 0.3, 0.3), scores, strict=True)
+    ]
+    return torch.stack(parts).sum()

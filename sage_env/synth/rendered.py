@@ -1,0 +1,63 @@
+"""A SageSynth video without a file: frames are drawn when asked for.
+
+For training on far more videos than one wants to encode. Pixels differ from those of the file by
+the traces of compression only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import av
+import numpy as np
+
+from sage_env.frames import Box, FrameBatch
+from sage_env.picture import PictureMaker
+from sage_env.synth.plan import Scene, VideoPlan, plan_video
+from sage_env.synth.render import SIZE, ScenePainter
+
+
+class RenderedVideo:
+    """A planned video behind the `Video` protocol of `sage_env.video`."""
+
+    def __init__(self, plan: VideoPlan) -> None:
+        """Draw nothing yet."""
+        self.plan = plan
+        self.duration = plan.duration
+        self.fps = len(plan.times) / plan.duration
+        self._maker = PictureMaker(SIZE, SIZE, 0)
+
+    def frames_at(
+        self, seconds: Sequence[float], *, size: tuple[int, int] | None = None, box: Box | None = None
+    ) -> FrameBatch:
+        """Return the frames on screen at the given times; see `sage_env.video.Video`."""
+        order = np.sort(np.asarray(seconds, dtype=np.float64))
+        found = np.searchsorted(self.plan.times, order + 1e-6, side="right") - 1
+        index = np.clip(found, 0, len(self.plan.times) - 1)
+        shown = self.plan.times[index]
+        pictures = []
+        for i, second in zip(index.tolist(), shown.tolist(), strict=True):
+            image = _painter(self.plan.scene_at(second)).paint(i, second)
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            pictures.append(self._maker.make(frame, size, box))
+        return FrameBatch(np.stack(pictures), shown)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+@lru_cache(maxsize=128)
+def _painter(scene: Scene) -> ScenePainter:
+    return ScenePainter(scene)
+
+
+_plan = lru_cache(maxsize=1024)(plan_video)
+
+
+def open_rendered(path: Path | str) -> RenderedVideo:
+    """Open the video that `sage_synth` would write at `path`, without its file."""
+    path = Path(path)
+    seed = int(path.parents[1].name.rpartition("seed")[2])
+    return RenderedVideo(_plan(path.parent.name, int(path.stem), seed))

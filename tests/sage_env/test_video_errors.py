@@ -1,0 +1,116 @@
+"""What cannot be read ends with one sentence that names the file."""
+
+from __future__ import annotations
+
+import os
+
+import av
+import numpy as np
+import pytest
+
+from sage_env.errors import VideoError
+from sage_env.video import open_video
+from tests.sage_env.clips import (
+    ONE_GOP,
+    Picture,
+    uncached,
+    write_clip,
+    write_tone,
+)
+
+
+def test_paths_without_a_video_say_so(tmp_path):
+    (tmp_path / "empty.mp4").touch()
+    (tmp_path / "text.mp4").write_text("not a video at all\n" * 50)
+    write_tone(tmp_path / "tone.m4a")
+    for name, message in [
+        ("missing.mp4", "No such file"),
+        (".", "got a folder"),
+        ("empty.mp4", "is empty"),
+        ("text.mp4", "Invalid data"),
+        ("tone.m4a", "expected a video stream, found audio"),
+        ("nul\0l.mp4", "cannot read"),
+    ]:
+        with pytest.raises(VideoError, match=message):
+            open_video(tmp_path / name)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp4")
+    with pytest.raises(VideoError, match="device"):
+        open_video(tmp_path / "pipe.mp4")
+
+
+def test_a_video_without_frames_is_refused(tmp_path):
+    path = write_clip(tmp_path / "none.mp4", [])
+    with pytest.raises(VideoError, match="none.mp4"):
+        open_video(path)
+
+
+@pytest.mark.parametrize("faststart", [False, True])
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.95])
+def test_a_truncated_file_is_refused(tmp_path, share, faststart):
+    options = {"movflags": "+faststart"} if faststart else {}
+    path = tmp_path / "whole.mp4"
+    write_clip(path, range(60), container_options=options)
+    cut = tmp_path / "cut.mp4"
+    whole = path.read_bytes()
+    cut.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(VideoError, match="cut.mp4"):
+        open_video(cut)
+
+
+def test_a_file_cut_between_two_packets_says_how_many_are_there(tmp_path):
+    path = write_clip(tmp_path / "a.mp4", range(60), container_options={"movflags": "+faststart"})
+    with av.open(str(path)) as container:
+        ends = [p.pos + p.size for p in container.demux(video=0) if p.size]
+    path.write_bytes(path.read_bytes()[: ends[29]])
+    with pytest.raises(VideoError, match="30 of the 60 frames"):
+        open_video(path)
+
+
+def test_frames_lost_after_opening_name_file_and_time(tmp_path):
+    def noise(number: int, height: int, width: int) -> Picture:
+        rng = np.random.default_rng(number)
+        return rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+    path = tmp_path / "a.mp4"
+    write_clip(path, range(60), draw=noise, container_options={"movflags": "+faststart"})
+    video = uncached(path)
+    first = video.frames_at([0.04]).pixels
+    video.close()
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(VideoError, match=r"a\.mp4.* 2\.3[0-9]* s"):
+        video.frames_at([2.36])
+    np.testing.assert_array_equal(video.frames_at([0.04]).pixels, first)
+
+
+def test_times_that_the_file_does_not_hold_are_refused(tmp_path):
+    path = write_clip(tmp_path / "reordered.avi", range(30), options=ONE_GOP)
+    with pytest.raises(VideoError, match="reordered frames"):
+        open_video(path)
+    path = write_clip(tmp_path / "raw.h264", range(30))
+    with pytest.raises(VideoError, match="no presentation times"):
+        open_video(path)
+
+
+@pytest.mark.parametrize("seconds", [[float("nan")], [0.0, float("inf")], [[1.0]]])
+def test_times_must_be_finite_and_flat(clip, seconds):
+    with uncached(clip("one-gop")) as video, pytest.raises(ValueError, match="seconds must be"):
+        video.frames_at(seconds)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"size": (0, 10)},
+        {"size": (10,)},
+        {"box": (0.5, 0.0, 0.5, 1.0)},
+        {"box": (0.0, 0.0, 1.1, 1.0)},
+        {"box": (0.0, float("nan"), 1.0, 1.0)},
+    ],
+)
+def test_size_and_box_must_be_legal(clip, wrong):
+    with uncached(clip("one-gop")) as video, pytest.raises(ValueError, match="must be"):
+        video.frames_at([0.0], **wrong)
