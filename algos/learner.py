@@ -8,13 +8,14 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
+from torch.nn import Parameter
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
 from algos.advantages import gae, group_baseline, subtract_at_end, whiten
 from algos.batch import by_micro_batch, micro_batches
+from algos.gradients import add_gradients
 from algos.losses import Stats, entropy_loss, kl_loss, policy_loss, value_loss
 from algos.ppo_config import PPOConfig
 from policies.base import TokenBatch, TrainablePolicy
@@ -151,7 +152,10 @@ def fit(
             if not len(rows):
                 continue
             optimizer.zero_grad(set_to_none=True)
-            stats = backward(batch, targets, rows.tolist(), loss, config.micro_batch)
+            workers = config.workers if name == "actor" else 1
+            stats = backward(
+                batch, targets, rows.tolist(), loss, parameters, config.micro_batch, workers
+            )
             norm = clip_grad_norm_(parameters, config.max_grad_norm, error_if_nonfinite=True)
             optimizer.step()
             steps += 1
@@ -162,7 +166,13 @@ def fit(
 
 
 def backward(
-    batch: TokenBatch, targets: Targets, rows: Sequence[int], loss: Loss, size: int
+    batch: TokenBatch,
+    targets: Targets,
+    rows: Sequence[int],
+    loss: Loss,
+    parameters: Sequence[Parameter],
+    size: int,
+    workers: int = 1,
 ) -> Stats:
     """Add the gradient of one minibatch to the parameters, `size` episodes at a time.
 
@@ -170,10 +180,13 @@ def backward(
     not depend on how it was cut.
     """
     denominator = float(batch.sampled[list(rows)].sum())
-    total: Stats = {}
-    for piece in micro_batches(batch, rows, size):
+
+    def piece_loss(piece: list[int]) -> tuple[Tensor, Stats]:
         part = batch.select(piece)
-        value, stats = loss(part, targets.select(piece, part.ids.shape[1]), denominator)
-        torch.autograd.backward(value)
+        return loss(part, targets.select(piece, part.ids.shape[1]), denominator)
+
+    pieces = micro_batches(batch, rows, size)
+    total: Stats = {}
+    for stats in add_gradients(pieces, piece_loss, parameters, workers=workers):
         total = {name: total.get(name, 0.0) + stat for name, stat in stats.items()}
     return total

@@ -39,7 +39,7 @@ __all__ = ["PPOConfig", "draw_jobs", "train"]
 Validate = Callable[[TrainablePolicy], float]
 # Settings that may change between the parts of one run, because they change no number in it beyond
 # rounding.
-_FREE = {"updates", "micro_batch", "checkpoint_every", "keep_last"}
+_FREE = {"updates", "micro_batch", "workers", "checkpoint_every", "keep_last"}
 
 
 def train(

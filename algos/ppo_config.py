@@ -36,6 +36,8 @@ class PPOConfig:
     """Optimiser steps per pass."""
     micro_batch: int = 16
     """Episodes per forward pass; changes memory and speed, not the gradient."""
+    workers: int = 1
+    """Forward passes of the actor's update that run side by side, each on one core (CPU only)."""
     clip_low: float = 0.2
     """The probability ratio is clipped below 1 - clip_low."""
     clip_high: float = 0.28

@@ -104,8 +104,8 @@ def _episode_html(
         f'<section class="episode"><h4>{escape(who)}: <span class="{kind}">{escape(words)}</span>'
         f"{_answer(trajectory)} <small>{result.turns} {turns}, {result.frames} frames</small></h4>"
         f"{timeline(item, trajectory, who)}"
-        f'<details{" open" if is_open else ""}><summary>Frames and actions, turn by turn</summary><ol class="turns">'
-        f"{start}{steps}</ol></details></section>"
+        f"<details{' open' if is_open else ''}><summary>Frames and actions, turn by turn</summary>"
+        f'<ol class="turns">{start}{steps}</ol></details></section>'
     )
 
 

@@ -59,7 +59,10 @@ _KINDS: tuple[_Pick, ...] = (
     ("Short video, wrong", lambda e, _: _short(e) and e.correct is False),
     ("Long video, right", lambda e, _: _long(e) and e.correct is True),
     ("Long video, wrong", lambda e, _: _long(e) and e.correct is False),
-    ("Medium video", lambda e, _: e.correct is not None),
+    (
+        "Video of middle or unknown length",
+        lambda e, _: not _short(e) and not _long(e) and e.correct is not None,
+    ),
 )
 
 

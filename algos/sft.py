@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from algos.gradients import add_gradients
 from algos.trajectory import Trajectory
 from policies.base import BatchPolicy, Decision, Observation, TurnTokens
 from policies.sage_mm.model import language_states
@@ -89,14 +90,35 @@ class Dictation:
         return TurnTokens(prompt, completion, np.zeros(len(completion), np.float32), frames)
 
 
-def supervised_loss(
+def add_supervised_gradients(
+    base: Any,
+    encoder: FrameEncoder,
+    frame_pad: int,
+    examples: Sequence[Example],
+    parameters: Sequence[nn.Parameter],
+    *,
+    micro_batch: int = 8,
+    workers: int = 1,
+) -> float:
+    """Add the gradient of the mean cross-entropy of a batch's taught tokens; return the loss."""
+    ordered = sorted(examples, key=lambda example: len(example.ids))
+    pieces = [ordered[at : at + micro_batch] for at in range(0, len(ordered), micro_batch)]
+    taught = sum(int(example.taught.sum()) for example in examples)
+
+    def loss(piece: Sequence[Example]) -> tuple[Tensor, float]:
+        total = _cross_entropy(base, encoder, frame_pad, piece) / taught
+        return total, float(total.detach())
+
+    return sum(add_gradients(pieces, loss, parameters, workers=workers))
+
+
+def _cross_entropy(
     base: Any, encoder: FrameEncoder, frame_pad: int, examples: Sequence[Example]
 ) -> Tensor:
-    """Return the mean cross-entropy of the taught tokens of a batch."""
-    length = max(len(example.ids) for example in examples)
-    ids = torch.zeros(len(examples), length, dtype=torch.long)
-    taught = torch.zeros(len(examples), length, dtype=torch.bool)
-    positions = torch.zeros(3, len(examples), length, dtype=torch.long)
+    """Return the cross-entropy of the taught tokens, summed."""
+    shape = (len(examples), max(len(example.ids) for example in examples))
+    ids, taught = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.bool)
+    positions = torch.zeros((3, *shape), dtype=torch.long)
     for i, example in enumerate(examples):
         size = len(example.ids)
         ids[i, :size] = torch.from_numpy(example.ids)
@@ -106,9 +128,8 @@ def supervised_loss(
     keys = [key for example in examples for key in example.frames]
     features = encoder.features(keys) if keys else None
     hidden = language_states(base, ids, positions, ids == frame_pad, features)
-    states = hidden[:, :-1][taught[:, 1:]]
-    loss: Tensor = F.cross_entropy(base.lm_head(states), ids[:, 1:][taught[:, 1:]])
-    return loss
+    scores = base.lm_head(hidden[:, :-1][taught[:, 1:]])
+    return F.cross_entropy(scores, ids[:, 1:][taught[:, 1:]], reduction="sum")
 
 
 def batches(
@@ -139,13 +160,12 @@ class Schedule:
         self.optimizer = torch.optim.AdamW(self.parameters, lr, betas=(0.9, 0.98), weight_decay=0.01)
         self._lr, self._steps, self._step = lr, steps, 0
 
-    def step(self, loss: Tensor) -> None:
-        """Take one step down the loss."""
+    def step(self) -> None:
+        """Take one step down the gradient, and forget it."""
         self._step += 1
         scale = min(self._step / 50, 1.0) * max(0.1, 1 - self._step / self._steps)
         for group in self.optimizer.param_groups:
             group["lr"] = self._lr * scale
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimizer.step()
+        self.optimizer.zero_grad()

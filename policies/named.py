@@ -15,7 +15,7 @@ UNIFORM_FRAMES = 16
 NAMES = {
     "random": "chance",
     "uniform[:FRAMES[:POLICY]]": "one even look, then the answer; POLICY is sage-mm-tiny",
-    "scripted": "coarse to fine by a fixed script",
+    "scripted": "coarse to fine by fixed rules, seeing with the small model's vision tower",
     "sage-mm-tiny": "the small model that comes with the project",
     "sage-mm:FOLDER": "a Qwen3-VL checkpoint, a folder or a hub id",
     "package.module:Class": "your own class, made without arguments",
@@ -56,12 +56,7 @@ def _load(name: str, adapter: Path | None) -> Policy | BatchPolicy:
     if name == "sage-mm-tiny" or (kind == "sage-mm" and rest):
         if adapter is not None and not adapter.is_dir():
             raise UnknownPolicy(f"{adapter} is not a folder with a LoRA adapter")
-        from policies.sage_mm import SageMM
-
-        try:
-            return SageMM.load(rest or None, adapter=adapter)
-        except (ValueError, OSError) as error:  # no such folder or hub id, or another kind of model
-            raise UnknownPolicy(f"{name!r} cannot be loaded: {error}") from error
+        return _model(name, rest or None, adapter)
     if adapter is not None:
         raise UnknownPolicy(f"only the sage-mm policies take an adapter, {name!r} does not")
     if name == "random":
@@ -69,11 +64,29 @@ def _load(name: str, adapter: Path | None) -> Policy | BatchPolicy:
 
         return RandomPolicy()
     if name == "scripted":
-        return _own("policies.scripted:ScriptedPolicy")
+        return _scripted()
     if kind and rest:
         return _own(name)
     known = ", ".join(NAMES)
     raise UnknownPolicy(f"there is no policy {name!r}; give one of {known}")
+
+
+def _model(name: str, checkpoint: str | None, adapter: Path | None) -> BatchPolicy:
+    from policies.sage_mm import SageMM
+
+    try:
+        return SageMM.load(checkpoint, adapter=adapter)
+    except (ValueError, OSError) as error:  # no such folder or hub id, or another kind of model
+        raise UnknownPolicy(f"{name!r} cannot be loaded: {error}") from error
+
+
+def _scripted() -> BatchPolicy:
+    from policies.scripted import Scripted
+
+    try:
+        return Scripted.load()
+    except OSError as error:  # it sees with the vision tower of the small model
+        raise UnknownPolicy(f"'scripted' cannot be loaded: {error}") from error
 
 
 def _own(name: str) -> Policy | BatchPolicy:

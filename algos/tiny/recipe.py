@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 from torch import nn
 from tqdm import tqdm
 
-from algos.sft import Example, Schedule, batches, supervised_loss
+from algos.sft import Example, Schedule, add_supervised_gradients, batches
 from algos.tiny.architecture import build_model, make_config, save_checkpoint, train_tokenizer
 from algos.tiny.demonstrations import demonstrate
 from algos.tiny.lessons import Lessons
@@ -99,9 +99,8 @@ def teach(
     schedule = Schedule(_language(model), config.lr, config.lesson_steps)
     bar = tqdm(range(config.lesson_steps), desc="captions and look-ups")
     for _ in bar:
-        loss = supervised_loss(model, encoder, tokens.frame_pad, lessons.draw(config.batch))
-        schedule.step(loss)
-        bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
+        loss = learn(model, encoder, tokens, schedule, lessons.draw(config.batch), config)
+        bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
 
 
 def clone(
@@ -120,10 +119,30 @@ def clone(
     for _ in bar:
         repeats = rng.random() < config.lessons_in_cloning
         examples = lessons.draw(config.batch) if repeats else next(stream)
-        loss = supervised_loss(model, encoder, tokens.frame_pad, examples)
-        schedule.step(loss)
+        loss = learn(model, encoder, tokens, schedule, examples, config)
         if not repeats:
-            bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
+            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+
+
+def learn(
+    model: Any,
+    encoder: FrameEncoder,
+    tokens: ChatTokens,
+    schedule: Schedule,
+    examples: list[Example],
+    config: TinyConfig,
+) -> float:
+    """Take one step on a batch of conversations; return its loss."""
+    loss = add_supervised_gradients(
+        model,
+        encoder,
+        tokens.frame_pad,
+        examples,
+        schedule.parameters,
+        workers=config.threads,
+    )
+    schedule.step()
+    return loss
 
 
 def save(model: Any, tokenizer: Any, head: ReadingHead, folder: Path) -> None:
