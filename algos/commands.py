@@ -254,9 +254,7 @@ class BuildData:
         build(self.root, self.splits, self.workers, progress=True)
 
 
-def make_envs(
-    items: Sequence[QAItem], count: int, options: dict[str, Any]
-) -> list[VideoQAEnv]:
+def make_envs(items: Sequence[QAItem], count: int, options: dict[str, Any]) -> list[VideoQAEnv]:
     """Return environments that are alike.
 
     Raises:

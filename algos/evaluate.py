@@ -255,9 +255,7 @@ def _judged(episodes: Sequence[Episode]) -> dict[str, Episode]:
     return {e.item_id: e for e in episodes if e.correct is not None}
 
 
-def _rows(
-    section: str, named: Iterable[tuple[str, Episode]], order: Sequence[str]
-) -> list[Row]:
+def _rows(section: str, named: Iterable[tuple[str, Episode]], order: Sequence[str]) -> list[Row]:
     """Return one row per name that occurs, in the given order, `unknown` at the end."""
     groups: dict[str, list[Episode]] = {name: [] for name in order}
     for name, e in named:

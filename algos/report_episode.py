@@ -82,9 +82,7 @@ def _question_html(item: QAItem, trajectory: Trajectory) -> str:
             for choice in item.choices
         )
         answer = f'<ol class="choices">{answer}</ol>'
-    return (
-        f'<p class="question">{escape(item.question)}</p>{answer}<p class="tags">{listed}</p>'
-    )
+    return f'<p class="question">{escape(item.question)}</p>{answer}<p class="tags">{listed}</p>'
 
 
 def _episode_html(

@@ -77,9 +77,7 @@ def _varied(episodes: Sequence[Episode]) -> list[Episode]:
     return [e for _, _, e in sorted(ranked, key=lambda entry: entry[:2])]
 
 
-def _example(
-    item_id: str, heading: str, result: EvalResult, before: EvalResult | None
-) -> Example:
+def _example(item_id: str, heading: str, result: EvalResult, before: EvalResult | None) -> Example:
     played = {t.item_id: t for t in result.trajectories}
     item = next(item for item in result.items if item.id == item_id)
     episodes = [(result.title, played[item_id])]

@@ -108,9 +108,7 @@ def facts(pairs: Mapping[str, str]) -> str:
     return f"<dl>{rows}</dl>"
 
 
-def table(
-    caption: str, header: Cells, lines: Sequence[Cells], strong: Sequence[bool] = ()
-) -> str:
+def table(caption: str, header: Cells, lines: Sequence[Cells], strong: Sequence[bool] = ()) -> str:
     """Return a table whose first column names the row; `strong` marks rows to be seen first."""
     head = "".join(
         f'<th scope="col"{_left(k)}>{escape(text)}</th>' for k, text in enumerate(header)

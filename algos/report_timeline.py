@@ -76,8 +76,10 @@ def timeline(item: QAItem, trajectory: Trajectory, name: str) -> str:
         x0, x1 = _x(start, duration), _x(end, duration)
         x0 -= max(0.0, 3 - (x1 - x0)) / 2  # a moment in two hours must still be seen
         width = max(x1 - x0, 3.0)
-        parts.append(f'<rect class="evidence" x="{x0:.1f}" y="{_AXIS - 6}" width="{width:.1f}" '
-                     f'height="{height - _AXIS}"/>')
+        parts.append(
+            f'<rect class="evidence" x="{x0:.1f}" y="{_AXIS - 6}" width="{width:.1f}" '
+            f'height="{height - _AXIS}"/>'
+        )
     parts += [_lane(k, lane, item.evidence, duration) for k, lane in enumerate(shown)]
     label = f"{name}: " + "; ".join(_words(k, lane) for k, lane in enumerate(shown))
     return (
@@ -131,8 +133,9 @@ def _lane(k: int, lane: Lane, evidence: Sequence[Span], duration: float) -> str:
     for start, end in lane.claimed:
         x0, x1 = _x(start, duration), _x(end, duration)
         width = max(x1 - x0, 2.0)
-        parts.append(f'<rect class="claimed" x="{x0:.1f}" y="{y - 7:.1f}" width="{width:.1f}" '
-                     'height="14"/>')
+        parts.append(
+            f'<rect class="claimed" x="{x0:.1f}" y="{y - 7:.1f}" width="{width:.1f}" height="14"/>'
+        )
     for second in lane.seconds:
         parts.append(_dot(_x(second, duration), y, in_evidence(second, evidence)))
     return "".join(parts)

@@ -157,7 +157,9 @@ class Schedule:
     def __init__(self, parameters: Iterable[nn.Parameter], lr: float, steps: int) -> None:
         """Make the optimiser."""
         self.parameters = list(parameters)
-        self.optimizer = torch.optim.AdamW(self.parameters, lr, betas=(0.9, 0.98), weight_decay=0.01)
+        self.optimizer = torch.optim.AdamW(
+            self.parameters, lr, betas=(0.9, 0.98), weight_decay=0.01
+        )
         self._lr, self._steps, self._step = lr, steps, 0
 
     def step(self) -> None:

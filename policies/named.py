@@ -85,8 +85,10 @@ def _scripted() -> BatchPolicy:
 
     try:
         return Scripted.load()
-    except OSError as error:  # it sees with the vision tower of the small model
-        raise UnknownPolicy(f"'scripted' cannot be loaded: {error}") from error
+    except OSError as error:
+        raise UnknownPolicy(
+            f"'scripted' sees with the small model's vision tower, which cannot be loaded: {error}"
+        ) from error
 
 
 def _own(name: str) -> Policy | BatchPolicy:
@@ -107,8 +109,6 @@ def _own(name: str) -> Policy | BatchPolicy:
         policy: Policy | BatchPolicy = made() if callable(made) else made
     except TypeError as error:
         raise UnknownPolicy(f"{name} cannot be made without arguments: {error}") from error
-    if not hasattr(policy, "reset") or not (
-        hasattr(policy, "act") or hasattr(policy, "act_batch")
-    ):
+    if not hasattr(policy, "reset") or not (hasattr(policy, "act") or hasattr(policy, "act_batch")):
         raise UnknownPolicy(f"{name} is not a policy: it needs `reset` and `act`")
     return policy

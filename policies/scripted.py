@@ -161,7 +161,9 @@ class Scripted:
 
     def _observe(self, episode: _Episode, observation: Observation, keys: Sequence[bytes]) -> None:
         episode.question = str(observation["question"])
-        episode.choices = tuple(str(observation["choices"]).split("\n")) if observation["choices"] else ()
+        episode.choices = (
+            tuple(str(observation["choices"]).split("\n")) if observation["choices"] else ()
+        )
         episode.duration = round(float(observation["duration"]), 1)
         episode.turns_left = int(observation["turns_left"])
         episode.frames_left = int(observation["frames_left"])
@@ -240,10 +242,15 @@ class _Choice:
     def _order(self) -> tuple[str, Any]:
         times = {}
         for name in self.symbols:
-            found = [k.second for k in self.episode.looks() if k.sight == name and k.backdrop != "grey"]
+            found = [
+                k.second for k in self.episode.looks() if k.sight == name and k.backdrop != "grey"
+            ]
             if found:
                 times[name] = found[0]
-        thought = ", ".join(f"{name} {times[name]:.1f}" if name in times else f"{name} empty" for name in self.symbols)
+        thought = ", ".join(
+            f"{name} {times[name]:.1f}" if name in times else f"{name} empty"
+            for name in self.symbols
+        )
         if len(times) == 2:
             return thought, Answer(min(times, key=lambda name: times[name]))
         return thought, Answer(next(iter(times), self._guess()))
@@ -274,8 +281,10 @@ def _window(episode: _Episode, colour: str, wide: bool) -> tuple[float, float]:
         margin = 0 if inner else 3 if wide else 1
         low, high = hits[0] - margin, hits[-1] + margin
         start = looks[low].second if low >= 0 else (0.0 if number == 0 else looks[0].second)
-        end = looks[high].second if high < len(looks) else (
-            episode.duration if number == 0 else looks[-1].second
+        end = (
+            looks[high].second
+            if high < len(looks)
+            else (episode.duration if number == 0 else looks[-1].second)
         )
         if end > start:
             return start, end

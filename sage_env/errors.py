@@ -1,5 +1,7 @@
 """Every error that this project raises on purpose; a failure of ours is never a reward."""
 
+import gymnasium.error
+
 
 class SageEnvError(Exception):
     """Base of the errors below, so that a caller can catch them all at once."""
@@ -25,7 +27,7 @@ class RewardError(SageEnvError):
     """A reward function broke its contract: a non-empty mapping of names to finite numbers."""
 
 
-class ResetNeeded(SageEnvError):
+class ResetNeeded(SageEnvError, gymnasium.error.ResetNeeded):
     """`step` was called before `reset`, or after the episode had ended."""
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    fast = PreTrainedTokenizerFast(
+    fast: Any = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer,
         eos_token="<|im_end|>",
         pad_token="<|endoftext|>",
@@ -66,7 +67,8 @@ def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
         },
     )
     fast.chat_template = _CHAT
-    return fast
+    tokenizer_of_qwen: PreTrainedTokenizerFast = fast
+    return tokenizer_of_qwen
 
 
 def make_config(tokenizer: PreTrainedTokenizerFast) -> Qwen3VLConfig:
@@ -126,16 +128,21 @@ def build_model(config: Qwen3VLConfig, seed: int) -> Qwen3VLForConditionalGenera
             nn.init.normal_(weight, std=weight[0].numel() ** -0.5)
         elif "embed_tokens" in name:
             nn.init.normal_(weight, std=0.1)
-    model.generation_config.pad_token_id = config.text_config.pad_token_id
-    model.generation_config.eos_token_id = config.text_config.eos_token_id
+    text: Any = config.text_config
+    model.generation_config.pad_token_id = text.pad_token_id
+    model.generation_config.eos_token_id = text.eos_token_id
     return model
 
 
 def save_checkpoint(
-    model: Qwen3VLForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, folder: Path
+    model: Qwen3VLForConditionalGeneration,
+    tokenizer: PreTrainedTokenizerFast,
+    folder: Path,
+    env_options: Mapping[str, Any],
 ) -> None:
     """Write a folder that `SageMM.load` and transformers' Auto classes read."""
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    (folder / "sage_mm.json").write_text('{"prompt": "brief"}\n')
+    settings = {"prompt": "brief", "env": dict(env_options)}
+    (folder / "sage_mm.json").write_text(json.dumps(settings, indent=1) + "\n")

@@ -141,7 +141,9 @@ def find_colour(looks: Sequence[Look], colour: str) -> str:
     what = f"{seen.sight} {seen.second:.1f}" if seen else "empty"
     low, high = max(hits[0] - 1, 0), min(hits[-1] + 1, len(looks) - 1)
     inner = f"{looks[hits[0]].second:.1f} to {looks[hits[-1]].second:.1f}"
-    return f"{colour} {what} from {inner} within {looks[low].second:.1f} to {looks[high].second:.1f}"
+    return (
+        f"{colour} {what} from {inner} within {looks[low].second:.1f} to {looks[high].second:.1f}"
+    )
 
 
 def find_symbol(looks: Sequence[Look], symbol: str) -> str:

@@ -19,9 +19,9 @@ from tqdm import tqdm
 
 from algos.sft import Example, Schedule, add_supervised_gradients, batches
 from algos.tiny.architecture import build_model, make_config, save_checkpoint, train_tokenizer
-from algos.tiny.demonstrations import demonstrate
+from algos.tiny.demonstrations import BUDGET, demonstrate
 from algos.tiny.lessons import Lessons
-from algos.tiny.pictures import Pictures, draw_pictures
+from algos.tiny.pictures import SIZE, Pictures, draw_pictures
 from algos.tiny.tower import train_tower
 from policies.sage_mm.model import SHIPPED
 from policies.sage_mm.prompt import ChatTokens
@@ -147,7 +147,7 @@ def learn(
 
 def save(model: Any, tokenizer: Any, head: ReadingHead, folder: Path) -> None:
     """Write checkpoint and reading head."""
-    save_checkpoint(model, tokenizer, folder)
+    save_checkpoint(model, tokenizer, folder, BUDGET | {"frame_size": SIZE})
     tensors = {"weight": head.weight, "bias": head.bias}
     save_file(tensors, folder / "reading_head.safetensors")
 

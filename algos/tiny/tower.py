@@ -54,7 +54,7 @@ class BatchedTower:
         """
         visual = self.visual
         weight, bias = visual.patch_embed.proj.weight, visual.patch_embed.proj.bias
-        x = F.linear(rows, weight.flatten(1), bias).unflatten(0, (-1, self.patches))
+        x = F.linear(rows, weight.flatten(1), bias).view(-1, self.patches, len(weight))
         x = x + visual.pos_embed(self._order)
         maps = []
         for number, block in enumerate(visual.blocks):
@@ -95,14 +95,16 @@ def train_tower(
     tower, width = BatchedTower(visual), visual.config.out_hidden_size
     count = 1 + len(visual.deepstack_visual_indexes)
     heads = nn.ModuleList(nn.Linear(width, len(BACKDROPS) + len(SIGHTS)) for _ in range(count))
-    optimizer = torch.optim.AdamW([*visual.parameters(), *heads.parameters()], lr, weight_decay=0.02)
+    optimizer = torch.optim.AdamW(
+        [*visual.parameters(), *heads.parameters()], lr, weight_decay=0.02
+    )
     for step in tqdm(range(steps), desc="vision tower"):
         for group in optimizer.param_groups:
             group["lr"] = lr * min(1.0, step / 50) * max(0.02, 1 - step / steps)
         rows = train[torch.randint(len(train), (batch,), generator=generator)]
         loss = _loss(_read(tower, heads, _shifted(pixels[rows], generator)), labels[rows])
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(visual.parameters(), 1.0)
         optimizer.step()
     with torch.no_grad():
@@ -115,7 +117,8 @@ def train_tower(
 
 def _read(tower: BatchedTower, heads: nn.ModuleList, pixels: Tensor) -> list[Tensor]:
     maps = tower(patchify(pixels))
-    return [head(x.unflatten(0, (len(pixels), -1)).mean(1)) for head, x in zip(heads, maps, strict=True)]
+    means = [x.view(len(pixels), -1, x.shape[-1]).mean(1) for x in maps]
+    return [head(x) for head, x in zip(heads, means, strict=True)]
 
 
 def _shifted(pixels: Tensor, generator: torch.Generator) -> Tensor:
@@ -130,7 +133,8 @@ def _loss(scores: list[Tensor], labels: Tensor) -> Tensor:
     parts = [
         weight
         * (
-            F.cross_entropy(x[:, :split], labels[:, 0]) + F.cross_entropy(x[:, split:], labels[:, 1])
+            F.cross_entropy(x[:, :split], labels[:, 0])
+            + F.cross_entropy(x[:, split:], labels[:, 1])
         )
         for weight, x in zip((1.0, 0.3, 0.3), scores, strict=True)
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +54,7 @@ class SageModel:
         adapter: folder or hub id of an actor adapter to start from, made by `save_adapter` or by
             peft; `None` starts from the base itself.
         cache_bytes: bytes of frame features to keep, see `FrameEncoder`.
+        env_options: arguments of `gym.make` that the checkpoint was trained for.
     """
 
     def __init__(
@@ -64,12 +65,14 @@ class SageModel:
         critic: CriticKind = "head",
         adapter: str | Path | None = None,
         cache_bytes: int = 2 << 30,
+        env_options: Mapping[str, Any] | None = None,
     ) -> None:
         """Freeze the base, add the adapters and the head."""
         if critic not in ("head", "adapter"):
             raise ValueError(f"critic must be 'head' or 'adapter', got {critic!r}")
         lora = lora or LoraSettings()
         self.tokens, self.critic = tokens, critic
+        self.env_options = dict(env_options or {})
         self.base = cast(Any, base)
         self.base.requires_grad_(False).eval()
         self.config: Any = base.config.get_text_config()
@@ -263,18 +266,20 @@ def load(
     if kind != "qwen3_vl":
         raise ValueError(f"SAGE-MM needs a checkpoint of type qwen3_vl, but {source} is {kind}")
     tokenizer: Any = AutoTokenizer.from_pretrained(source)
-    tokens = ChatTokens(tokenizer.backend_tokenizer, _style(source))
+    settings = _settings(source)
+    tokens = ChatTokens(tokenizer.backend_tokenizer, settings.get("prompt", "full"))
     base = Qwen3VLForConditionalGeneration.from_pretrained(
         source, dtype=dtype, attn_implementation="sdpa"
     )
     base.to(device)  # type: ignore[arg-type]
-    return SageModel(base, tokens, lora, critic, adapter, cache_bytes)
+    return SageModel(base, tokens, lora, critic, adapter, cache_bytes, settings.get("env"))
 
 
-def _style(source: str) -> Any:
-    """Read which prompt the checkpoint was trained with; `full` where it does not say."""
-    settings = Path(source) / "sage_mm.json"
-    return json.loads(settings.read_text())["prompt"] if settings.is_file() else "full"
+def _settings(source: str) -> dict[str, Any]:
+    """Read `sage_mm.json`: which prompt and which environment the checkpoint was trained with."""
+    path = Path(source) / "sage_mm.json"
+    settings: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    return settings
 
 
 def _value_head(hidden: int, critic: CriticKind) -> nn.Module:

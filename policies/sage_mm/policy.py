@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,11 +69,14 @@ class SageMM:
         temperature: of sampling; 0 for greedy decoding.
         max_new_tokens: at most this many tokens per turn, stop token included.
         max_batch: at most this many episodes are sampled together.
+        workers: how many such batches run side by side, each on one core (for small models on a
+            CPU).
 
     Attributes:
         temperature: may be changed between turns.
         max_new_tokens: likewise.
         max_batch: likewise.
+        workers: likewise.
     """
 
     def __init__(
@@ -81,18 +85,20 @@ class SageMM:
         *,
         temperature: float = 1.0,
         max_new_tokens: int = 256,
-        max_batch: int = 128,
+        max_batch: int = 64,
+        workers: int = 1,
     ) -> None:
         """Start with no episode running."""
-        if temperature < 0 or max_new_tokens < 1 or max_batch < 1:
+        if temperature < 0 or max_new_tokens < 1 or max_batch < 1 or workers < 1:
             raise ValueError(
-                "expected temperature >= 0, max_new_tokens >= 1 and max_batch >= 1, got "
-                f"{temperature}, {max_new_tokens} and {max_batch}"
+                "expected temperature >= 0 and max_new_tokens, max_batch and workers >= 1, got "
+                f"{temperature}, {max_new_tokens}, {max_batch} and {workers}"
             )
         self.model = model
         self.temperature = temperature
         self.max_new_tokens = max_new_tokens
         self.max_batch = max_batch
+        self.workers = workers
         self.reset()
 
     @classmethod
@@ -102,7 +108,8 @@ class SageMM:
         *,
         temperature: float = 1.0,
         max_new_tokens: int = 256,
-        max_batch: int = 128,
+        max_batch: int = 64,
+        workers: int = 1,
         **settings: Any,
     ) -> SageMM:
         """Load a checkpoint folder or hub id; `None` loads the tiny model shipped with us.
@@ -115,7 +122,13 @@ class SageMM:
             temperature=temperature,
             max_new_tokens=max_new_tokens,
             max_batch=max_batch,
+            workers=workers,
         )
+
+    @property
+    def env_options(self) -> Mapping[str, Any]:
+        """What the checkpoint wants the environment to be made with; may be empty."""
+        return self.model.env_options
 
     def reset(self, *, seed: int | None = None) -> None:
         """Forget all episodes; `seed` decides what is sampled from here on."""
@@ -192,19 +205,32 @@ class SageMM:
     def _complete(self, contexts: Sequence[_Context]) -> list[Completion]:
         """Sample for at most `max_batch` episodes at a time, those of similar length together."""
         order = sorted(range(len(contexts)), key=lambda i: len(contexts[i].ids))
-        found: dict[int, Completion] = {}
-        for at in range(0, len(order), self.max_batch):
-            chosen = order[at : at + self.max_batch]
-            completions = generate(
+        chunks = [order[at : at + self.max_batch] for at in range(0, len(order), self.max_batch)]
+
+        def complete(chunk: list[int]) -> list[Completion]:
+            return generate(
                 self.model,
-                [contexts[i].row(self.max_new_tokens) for i in chosen],
+                [contexts[i].row(self.max_new_tokens) for i in chunk],
                 temperature=self.temperature,
                 stop=self.model.tokens.stop,
             )
-            for i, completion in zip(chosen, completions, strict=True):
+
+        found: dict[int, Completion] = {}
+        for chunk, completions in zip(chunks, self._each(complete, chunks), strict=True):
+            for i, completion in zip(chunk, completions, strict=True):
                 contexts[i].extend(completion)
                 found[i] = completion
         return [found[i] for i in range(len(contexts))]
+
+    def _each(
+        self, complete: Callable[[list[int]], list[Completion]], chunks: list[list[int]]
+    ) -> list[list[Completion]]:
+        if self.workers == 1 or len(chunks) == 1:
+            return [complete(chunk) for chunk in chunks]
+        with ThreadPoolExecutor(
+            self.workers, initializer=torch.set_num_threads, initargs=(1,)
+        ) as pool:
+            return list(pool.map(complete, chunks))
 
     def _decision(self, turn: TurnTokens) -> Decision:
         text = self.model.tokens.text(turn.completion)

@@ -46,7 +46,10 @@ def build(
     # Long videos first, so that no core waits for a last long one.
     todo.sort(key=lambda job: job[1] % 7, reverse=True)
     bar = tqdm(total=total, initial=total - len(todo), desc="videos", disable=not progress)
-    with bar, ProcessPoolExecutor(workers or os.cpu_count(), mp_context=get_context("spawn")) as pool:
+    with (
+        bar,
+        ProcessPoolExecutor(workers or os.cpu_count(), mp_context=get_context("spawn")) as pool,
+    ):
         jobs = [pool.submit(_build_one, split, index, path, seed) for split, index, path in todo]
         try:
             for job in as_completed(jobs):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
+from av.container import OutputContainer
 
 from sage_env.synth.plan import VideoPlan
 from sage_env.synth.render import SIZE, render_frames
@@ -32,6 +34,7 @@ def encode_video(plan: VideoPlan, path: Path) -> None:
 def _write(plan: VideoPlan, path: Path) -> None:
     ticks = [round(second * 1000) for second in plan.times.tolist()]
     ends = [*ticks[1:], round(plan.duration * 1000)]
+    lasts = {tick: end - tick for tick, end in zip(ticks, ends, strict=True)}
     options = {
         "preset": "superfast",
         "crf": "29",
@@ -44,8 +47,15 @@ def _write(plan: VideoPlan, path: Path) -> None:
         stream.width = stream.height = SIZE
         stream.pix_fmt = "yuv420p"
         stream.time_base = stream.codec_context.time_base = MILLISECOND
-        for image, tick, end in zip(render_frames(plan), ticks, ends, strict=True):
+        for image, tick in zip(render_frames(plan), ticks, strict=True):
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-            frame.pts, frame.duration, frame.time_base = tick, end - tick, MILLISECOND
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+            frame.pts, frame.duration, frame.time_base = tick, lasts[tick], MILLISECOND
+            _mux(container, stream.encode(frame), lasts)
+        _mux(container, stream.encode(None), lasts)
+
+
+def _mux(container: OutputContainer, packets: list[av.Packet[Any]], lasts: dict[int, int]) -> None:
+    """Say how long each frame lasts: the encoder forgets it where frames are reordered."""
+    for packet in packets:
+        packet.duration = lasts[int(packet.pts or 0)]
+        container.mux(packet)

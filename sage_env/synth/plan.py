@@ -13,6 +13,7 @@ twelve evenly spaced frames of the video always show it (`>= D / 12`), and insid
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,7 +111,9 @@ def _frame_times(
     target: float, variable: bool, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], float]:
     """Choose a frame rate that suits the length, and the times of all frames."""
-    rates = [8, 10] if target < 60 else [5, 8] if target < 300 else [2, 4] if target < 1200 else [1, 2]
+    rates = (
+        [8, 10] if target < 60 else [5, 8] if target < 300 else [2, 4] if target < 1200 else [1, 2]
+    )
     step = 1000 // int(rng.choice(rates))
     count = int(target * 1000) // step
     steps = np.full(count, step, dtype=np.int64)
@@ -169,11 +172,11 @@ def _events(
     start: float,
     end: float,
     duration: float,
-    symbols: object,
+    symbols: Iterator[str],
     times: NDArray[np.float64],
     rng: np.random.Generator,
 ) -> tuple[Event, ...]:
-    name = str(next(symbols))  # type: ignore[call-overload]
+    name = str(next(symbols))
     if kind == "stay":
         return (Event(name, start, end),)
     if kind == "mark":

@@ -113,8 +113,8 @@ def _count(writer: _Writer, scene: Scene) -> None:
 def _detail(writer: _Writer, scene: Scene) -> None:
     (event,) = scene.events
     choices = writer.choices(event.symbol)
-    words = {"colour": str(scene.colour), "corner": str(event.corner)}
-    writer.add("detail", event.symbol, scene.events, choices, **words)
+    colour, corner = str(scene.colour), str(event.corner)
+    writer.add("detail", event.symbol, scene.events, choices, colour=colour, corner=corner)
 
 
 _BY_KIND: dict[str, Callable[[_Writer, Scene], None]] = {

@@ -30,7 +30,11 @@ class RenderedVideo:
         self._maker = PictureMaker(SIZE, SIZE, 0)
 
     def frames_at(
-        self, seconds: Sequence[float], *, size: tuple[int, int] | None = None, box: Box | None = None
+        self,
+        seconds: Sequence[float],
+        *,
+        size: tuple[int, int] | None = None,
+        box: Box | None = None,
     ) -> FrameBatch:
         """Return the frames on screen at the given times; see `sage_env.video.Video`."""
         order = np.sort(np.asarray(seconds, dtype=np.float64))

@@ -47,7 +47,9 @@ def _polygon(points: list[tuple[float, float]]) -> Callable[[Float, Float], Bool
 def _star(points: int, inner: float) -> list[tuple[float, float]]:
     angles = np.pi * np.arange(2 * points) / points - np.pi / 2
     radii = np.where(np.arange(2 * points) % 2 == 0, 1.0, inner)
-    return [(float(r * np.cos(a)), float(r * np.sin(a))) for r, a in zip(radii, angles, strict=True)]
+    return [
+        (float(r * np.cos(a)), float(r * np.sin(a))) for r, a in zip(radii, angles, strict=True)
+    ]
 
 
 def _heart(x: Float, y: Float) -> Bool:
@@ -66,7 +68,15 @@ SYMBOLS: dict[str, Callable[[Float, Float], Bool]] = {
     "ring": lambda x, y: np.asarray((x * x + y * y < 0.88) & (x * x + y * y > 0.30)),
     "heart": _heart,
     "arrow": _polygon(
-        [(-0.95, -0.28), (0.1, -0.28), (0.1, -0.85), (0.98, 0), (0.1, 0.85), (0.1, 0.28), (-0.95, 0.28)]
+        [
+            (-0.95, -0.28),
+            (0.1, -0.28),
+            (0.1, -0.85),
+            (0.98, 0),
+            (0.1, 0.85),
+            (0.1, 0.28),
+            (-0.95, 0.28),
+        ]
     ),
     "moon": lambda x, y: np.asarray((x * x + y * y < 0.88) & ((x - 0.5) ** 2 + y * y > 0.5)),
     "bolt": _polygon(
@@ -96,7 +106,8 @@ def draw_symbol(
     rgba[shape] = (*edge, 1.0)
     rgba[body] = (*fill, 1.0)
     blocks = rgba.reshape(size, fine, size, fine, 4)
-    return blocks.mean(axis=(1, 3), dtype=np.float32)
+    drawn: NDArray[np.float32] = blocks.mean(axis=(1, 3), dtype=np.float32)
+    return drawn
 
 
 def draw_texture(kind: str, size: int, rng: np.random.Generator) -> NDArray[np.float32]:

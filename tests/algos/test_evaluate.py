@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ from algos.intervals import clustered_interval
 from algos.rollout import Trajectory
 from algos.run_folder import RunFolder, RunFolderError
 from algos.tables import SUMMARY_HEADER, format_table, summary_cells
-from policies.base import Decision
+from policies.base import Decision, TurnTokens
 from sage_env import Answer
 from tests.algos.handmade import item, result, trajectory
 
@@ -107,6 +107,11 @@ def test_intervals_are_clustered_by_video() -> None:
     assert low < verdicts.mean() < high
 
 
+def test_what_all_videos_agree_on_has_no_spread_however_many_questions_each_has() -> None:
+    interval = clustered_interval([0.7] * 6, ["a", "b", "b", "c", "c", "c"])
+    assert interval == pytest.approx((0.7, 0.7))
+
+
 def test_an_interval_does_not_depend_on_names_or_runs() -> None:
     values, videos = [1.0, 0.0, 1.0, 1.0, 0.0], ["a", "a", "b", "c", "d"]
     again = clustered_interval(values, [name.upper() for name in videos])
@@ -176,7 +181,11 @@ def test_evaluate_plays_every_item_once_in_order() -> None:
 
 def test_saved_results_come_back_equal_without_their_tokens(tmp_path) -> None:
     folder = RunFolder(tmp_path)
-    path = folder.save_result("first", hand_made())
+    spoken = hand_made()
+    tokens = TurnTokens(np.arange(3), np.arange(2), np.zeros(2, np.float32))
+    turns = spoken.trajectories[0].turns
+    turns[0] = replace(turns[0], decision=replace(turns[0].decision, tokens=tokens))
+    path = folder.save_result("first", spoken)
     again = folder.load_result("first")
     assert again.items == hand_made().items and again.title == hand_made().title
     assert again.episodes() == hand_made().episodes()

@@ -236,3 +236,9 @@ def test_every_range_of_values_can_be_drawn_inside_the_picture(values: list[floa
     Page(text)
     for x, y in re.findall(r'class="mark" d="M([-\d.]+) ([-\d.]+)m', text):
         assert 0 < float(x) < 560 and 0 < float(y) < 260
+
+
+def test_the_axis_of_a_chart_always_holds_zero() -> None:
+    for values in ([5.0, 6.0], [-6.0, -5.0]):
+        points = [Point(k, value) for k, value in enumerate(values)]
+        assert ">0</text>" in figure(Chart("x", "y", [], [Series("a", points)]))
