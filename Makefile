@@ -57,5 +57,6 @@ else ifneq ($(GPU),)
 else
 	$(BIN)/python -m pip install torch==2.13.0+cpu || $(BIN)/python -m pip install torch==2.13.0
 endif
-	$(BIN)/python -m pip install -c constraints.txt -e '.[sage,dev]'
+	@grep -v '^torch==' constraints.txt > .venv/constraints.txt
+	$(BIN)/python -m pip install -c .venv/constraints.txt -e '.[sage,dev]'
 	@touch $@

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gymnasium import Env
@@ -124,6 +124,12 @@ class EvalResult:
     def title(self) -> str:
         """Return the name with the decoding."""
         return f"{self.name}, {self.decoding}" if self.decoding else self.name
+
+    def only(self, key: str, value: str) -> EvalResult:
+        """Return the part about items of one group, e.g. `only("tier", "core")`."""
+        pairs = zip(self.items, self.trajectories, strict=True)
+        kept = [(item, played) for item, played in pairs if item.group.get(key) == value]
+        return replace(self, items=[i for i, _ in kept], trajectories=[t for _, t in kept])
 
     def episodes(self) -> list[Episode]:
         """Return one row per item."""

@@ -110,7 +110,9 @@ class _Stations:
 
     def envs(self, items: SageSynth, count: int, **settings: Any) -> list[gym.Env[Any, Any]]:
         return [
-            gym.make("sage_env:SageVideoQA-v0", dataset=items, **settings) for _ in range(count)
+            gym.make(
+                "sage_env:SageVideoQA-v0", disable_env_checker=True, dataset=items, **settings
+            ) for _ in range(count)
         ]
 
     def measure(

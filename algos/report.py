@@ -52,6 +52,8 @@ class ReportData:
         metrics: the lines of `metrics.jsonl`.
         frame_size: `(H, W)` at which the policy saw frames, and the report shows them.
         examples: how many example episodes to show, at most.
+        tier: the `tier` of items that the headline is about: the first table, the differences and
+            the charts. Every other tier gets a table of its own. `None`: everything together.
     """
 
     title: str
@@ -63,6 +65,7 @@ class ReportData:
     metrics: Sequence[Mapping[str, Any]] = field(default_factory=list)
     frame_size: tuple[int, int] = (224, 224)
     examples: int = 12
+    tier: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse names that no result has."""
@@ -79,9 +82,13 @@ class ReportData:
         return self.results[self.after or next(iter(self.results))]
 
     def compared(self) -> list[EvalResult]:
-        """Return the results that the charts compare: before, after, direct, where given."""
-        names = [self.before, self.after or next(iter(self.results)), self.direct]
+        """Return the results that are compared: after, before, direct, where given."""
+        names = [self.after or next(iter(self.results)), self.before, self.direct]
         return [self.results[name] for name in dict.fromkeys(names) if name is not None]
+
+    def headline(self, result: EvalResult) -> EvalResult:
+        """Return the part of a result that the headline is about."""
+        return result if self.tier is None else result.only("tier", self.tier)
 
 
 def write_report(path: Path, data: ReportData) -> None:
@@ -112,6 +119,7 @@ def save_report(folder: RunFolder, data: ReportData) -> Path:
         "direct": data.direct,
         "frame_size": list(data.frame_size),
         "examples": data.examples,
+        "tier": data.tier,
     }
     write_json(folder.report_settings, settings)
     write_report(folder.report, data)
@@ -138,18 +146,31 @@ def load_report(folder: RunFolder) -> ReportData:
 def _summary(data: ReportData) -> str:
     results = list(data.results.values())
     strong = [name == data.after for name in data.results]
-    parts = [table("Summary", SUMMARY_HEADER, summary_cells(results), strong)]
-    ours = data.shown
-    for other in data.compared():
-        if other is not ours:
-            gap = difference(ours.episodes(), other.episodes())
-            parts.append(f"<p>{_gap_text(ours.name, other.name, gap)}</p>")
+    lines = summary_cells([data.headline(result) for result in results])
+    parts = [] if data.tier is None else [f"<h3>Tier: {escape(data.tier)}</h3>"]
+    parts.append(table("Summary", SUMMARY_HEADER, lines, strong))
+    ours, *others = [data.headline(result) for result in data.compared()]
+    for other in others:
+        gap = difference(ours.episodes(), other.episodes())
+        parts.append(f"<p>{_gap_text(ours.title, other.title, gap)}</p>")
     parts.append(
         '<p class="note">Accuracy in percent with its 95 % interval, from resampling whole videos. '
         "An interval without width says that all videos agree, not that there is no doubt. "
         "Failed episodes are counted and are in no mean. Frames count the overview.</p>"
     )
+    for tier in _other_tiers(data):
+        parts.append(f"<h3>Tier: {escape(tier)}</h3>")
+        lines = summary_cells([result.only("tier", tier) for result in results])
+        parts.append(table(f"Summary, tier {tier}", SUMMARY_HEADER, lines, strong))
     return "".join(parts)
+
+
+def _other_tiers(data: ReportData) -> list[str]:
+    """Return the tiers beside the headline's; none where there is no such distinction."""
+    if data.tier is None:
+        return []
+    tiers = {item.group.get("tier", "") for item in data.shown.items}
+    return sorted(tiers - {data.tier, ""})
 
 
 def _gap_text(ours: str, theirs: str, gap: Difference) -> str:
@@ -166,13 +187,14 @@ def _gap_text(ours: str, theirs: str, gap: Difference) -> str:
 
 def _by_bucket(data: ReportData) -> str:
     """Return the charts over duration buckets."""
-    used = {bucket_of(e.duration) for result in data.compared() for e in result.episodes()}
+    compared = [data.headline(result) for result in data.compared()]
+    used = {bucket_of(e.duration) for result in compared for e in result.episodes()}
     names = [name for name in BUCKETS if name in used]
     ticks = [(float(k), name) for k, name in enumerate(names)]
 
     def chart(title: str, read: Callable[[Measures], Point | None]) -> Chart:
         lines = []
-        for result in data.compared():
+        for result in compared:
             rows = {r.name: r.measures for r in _section(result, "bucket")}
             found = [(k, read(rows[name])) for k, name in enumerate(names) if name in rows]
             points = [Point(k, p.y, p.interval) for k, p in found if p is not None]
@@ -204,7 +226,7 @@ def _by_group(data: ReportData) -> str:
         {(r.section, r.name): r.measures for r in _section(result, "family", "tier")}
         for result in compared
     ]
-    ours = measures[compared.index(data.shown)]
+    ours = measures[0]
     lines = [
         (
             section,

@@ -82,7 +82,7 @@ def _picture(chart: Chart) -> str:
         parts.append(_text(x_at(x), HEIGHT - _BOTTOM + 18, label, "middle"))
     parts.append(_text((_LEFT + WIDTH - _RIGHT) / 2, HEIGHT - 6, chart.x_name, "middle"))
     shift = (len(chart.series) - 1) / 2
-    for k, series in enumerate(chart.series):
+    for k, series in reversed(list(enumerate(chart.series))):  # the first lies on top
         has_bars = any(point.interval for point in series.points)
         offset = 5 * (k - shift) if has_bars else 0.0  # so that intervals stand side by side
         parts.append(_line(k, series, x_at, y_at, offset))

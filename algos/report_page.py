@@ -9,18 +9,18 @@ from algos.tables import Cells
 
 _STYLE = """
 :root { color-scheme: light dark; --bg: #fcfcfb; --card: #fff; --ink: #1d1c1a; --soft: #5f5d58;
-  --rule: #dedcd6; --s0: #b4531f; --s1: #1f66bd; --s2: #12805c; --s3: #8a3fa6;
+  --rule: #dedcd6; --s0: #1f66bd; --s1: #b4531f; --s2: #12805c; --s3: #8a3fa6;
   --good: #17743f; --goodbg: #cdebd7; --bad: #b3261e; --look: #1f66bd; --skip: #8c8a84; }
 @media (prefers-color-scheme: dark) { :root { --bg: #171716; --card: #201f1e; --ink: #ecebe8;
-  --soft: #a9a7a1; --rule: #3d3b38; --s0: #f08a52; --s1: #6aa9f7; --s2: #3fc796; --s3: #cf93e6;
+  --soft: #a9a7a1; --rule: #3d3b38; --s0: #6aa9f7; --s1: #f08a52; --s2: #3fc796; --s3: #cf93e6;
   --good: #6fd79a; --goodbg: #1d4a31; --bad: #ff8a80; --look: #6aa9f7; --skip: #8c8a84; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 0 1.2rem 4rem; max-width: 78rem; background: var(--bg);
   color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
 h1 { margin: 1.5rem 0 .3rem; } h2 { margin: 2.4rem 0 .6rem; } h3 { margin: 0 0 .5rem; }
 h4 { margin: 1rem 0 .3rem; } h5 { margin: .6rem 0 .2rem; font-size: 1em; }
-small, .note, figcaption, .tags { color: var(--soft); } a { color: var(--s1); }
-:focus-visible { outline: 3px solid var(--s1); outline-offset: 2px; }
+small, .note, figcaption, .tags { color: var(--soft); } a { color: var(--look); }
+:focus-visible { outline: 3px solid var(--look); outline-offset: 2px; }
 .skip-link { position: absolute; left: -99rem; } .skip-link:focus { left: 1rem; top: .5rem;
   background: var(--card); padding: .4rem .8rem; }
 nav ul { display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; list-style: none; padding: 0; }

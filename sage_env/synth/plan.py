@@ -128,7 +128,9 @@ def _scenes(
 ) -> tuple[Scene, ...]:
     count = int(rng.integers(4, 6 if duration < 60 else 7))
     widths = np.full(count, 3.6 * math.sqrt(duration)) * rng.uniform(0.9, 1.25, size=count)
-    widths = np.clip(widths, 1.03 * duration / OVERVIEW, 0.82 * duration / count)
+    # Snapping to frame times may take one interval from a scene: leave room for two.
+    least = duration / OVERVIEW + 2 * float(np.diff(times).max())
+    widths = np.clip(widths, least, 0.82 * duration / count)
     gaps = rng.dirichlet(np.ones(count + 1)) * (duration - widths.sum())
     colours = rng.permutation(list(COLOURS))[:count]
     symbols = iter(rng.permutation(list(SYMBOLS)))

@@ -10,7 +10,7 @@ import pytest
 
 import algos.cli
 from algos.cli import main
-from algos.commands import CommandError, evenly
+from algos.command_options import CommandError, evenly
 from algos.run_folder import RunFolder
 from tests.algos.handmade import item
 from tests.sage_env.clips import write_clip

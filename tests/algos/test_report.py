@@ -172,6 +172,19 @@ def test_roles_must_be_results(data) -> None:
         ReportData("x", {}, data.results, direct="nobody")
 
 
+def test_the_headline_is_about_one_tier_and_every_other_has_its_own_table(tmp_path) -> None:
+    hard = {"tier": "hard", "family": "count"}
+    core = [item("a", "a.mp4"), item("b", "b.mp4")]
+    pairs = [(x, trajectory(x.id, True)) for x in core]
+    pairs += [(item(n, f"{n}.mp4", group=hard), trajectory(n, False)) for n in "cd"]
+    data = ReportData("x", {}, {"a": result(*pairs)}, tier="core", examples=0)
+    words = " ".join(Page(written(data, tmp_path)).words)
+    summary = words[words.index("Tier: core") : words.rindex("Accuracy and cost")]
+    first, second = summary.split("Tier: hard")
+    assert "100.0 [100.0, 100.0]" in first and "0.0 [0.0, 0.0]" not in first
+    assert " 0.0 [0.0, 0.0]" in second and "count" in words[words.rindex("Accuracy and cost") :]
+
+
 def test_won_and_lost_questions_are_shown_with_both_episodes(data) -> None:
     chosen = choose_examples(data.results["ppo"], data.results["base"])
     assert [e.heading for e in chosen] == ["Wrong before learning, right after"]
