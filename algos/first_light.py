@@ -6,29 +6,49 @@ its result in the run's folder; running the command again goes on after the last
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import gymnasium as gym
 from tqdm import tqdm
 
-from algos import checkpoint
-from algos.evaluate import EvalResult, Measures, difference, evaluate, measures_of
+from algos.evaluate import EvalResult, difference, evaluate, measure_episodes, measures_of
+from algos.metrics import read_metrics
 from algos.ppo_config import PPOConfig
 from algos.report import ReportData, save_report
 from algos.run_folder import RunFolder
-from algos.tables import SUMMARY_HEADER, format_table, summary_cells
+from algos.tables import (
+    BREAKDOWN_HEADER,
+    SUMMARY_HEADER,
+    breakdown_cells,
+    format_table,
+    summary_cells,
+)
 from policies.base import BatchPolicy, TrainablePolicy
 from policies.uniform import UniformPolicy
-from sage_env.datasets import QAItem
 from sage_env.synth import SageSynth, sage_synth
 
 if TYPE_CHECKING:
     from policies.sage_mm import SageMM
 
-DEMONSTRATOR, BASE, AFTER = "demonstrator", "SFT base", "after PPO"
+Env: TypeAlias = gym.Env[Any, Any]
+DECODINGS = {0.0: "greedy", 1.0: "T = 1"}
+ORDER = (
+    "direct-same-frames-greedy",
+    "direct-double-frames-greedy",
+    "demonstrator",
+    "sft-base-greedy",
+    "after-ppo-greedy",
+    "direct-same-frames-t-1",
+    "direct-double-frames-t-1",
+    "sft-base-t-1",
+    "after-ppo-t-1",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +66,7 @@ class FirstLight:
     workers: int = 2
     """Threads of the learner, each on one core."""
     reward: str = "efficient"
-    """Reward preset of training: `answer`, or `efficient` (right answers cost what was looked at)."""
+    """Reward preset of training: `answer`, or `efficient` (a right answer pays for its looks)."""
     lora_rank: int = 16
     """Rank of the LoRA adapters."""
     ppo: PPOConfig = field(
@@ -64,17 +84,16 @@ class FirstLight:
     """Settings of PPO."""
 
 
-def run(config: FirstLight) -> None:
-    """Do it all, print the table and where the report is."""
+def run(config: FirstLight) -> dict[str, EvalResult]:
+    """Do it all; print the tables and where the report is. Returns the results by key."""
     import torch
 
     from policies.sage_mm import SageMM
     from policies.sage_mm.model import LoraSettings
-    from policies.scripted import DEMONSTRATOR as HABITS
-    from policies.scripted import Scripted
+    from policies.scripted import DEMONSTRATOR, Scripted
     from sage_env.synth.build import build
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(1)  # whole batches run side by side instead, see `workers`
     folder = RunFolder(config.run)
     folder.path.mkdir(parents=True, exist_ok=True)
     folder.save_config(config)
@@ -82,21 +101,15 @@ def run(config: FirstLight) -> None:
     lora = LoraSettings(r=config.lora_rank, alpha=2 * config.lora_rank, seed=config.ppo.seed)
     policy = SageMM.load(config.checkpoint, lora=lora, workers=config.workers)
     stations = _Stations(config, folder, policy)
-    teacher = Scripted.load(HABITS, config.checkpoint)
-    stations.measure(DEMONSTRATOR, teacher, stations.budget)
-    for temperature in (0.0, 1.0):
-        stations.measure(BASE, policy, stations.budget, temperature)
+    stations.measure("demonstrator", Scripted.load(DEMONSTRATOR, config.checkpoint))
+    stations.measure_both("SFT base", policy)
     stations.learn()
-    for temperature in (0.0, 1.0):
-        after = stations.measure(AFTER, policy, stations.budget, temperature)
-    frames = round(measures_of(stations.results[f"{AFTER}, greedy"].episodes()).frames or 1)
-    for factor, text in ((1, "same frames"), (2, "double frames")):
-        direct = UniformPolicy(policy, factor * frames)
-        for temperature in (0.0, 1.0):
-            name = f"DIRECT, {text}"
-            stations.measure(name, direct, direct.env_options, temperature)
-    del after
+    stations.measure_both("after PPO", policy)
+    frames = stations.mean_frames("after-ppo-greedy")
+    stations.measure_both("DIRECT, same frames", UniformPolicy(policy, frames))
+    stations.measure_both("DIRECT, double frames", UniformPolicy(policy, 2 * frames))
     stations.report()
+    return stations.results
 
 
 class _Stations:
@@ -104,123 +117,110 @@ class _Stations:
 
     def __init__(self, config: FirstLight, folder: RunFolder, policy: SageMM) -> None:
         self.config, self.folder, self.policy = config, folder, policy
-        self.budget = dict(policy.env_options)
         self.test = sage_synth(config.root, "test")
         self.results: dict[str, EvalResult] = {}
 
-    def envs(self, items: SageSynth, count: int, **settings: Any) -> list[gym.Env[Any, Any]]:
-        return [
-            gym.make(
-                "sage_env:SageVideoQA-v0", disable_env_checker=True, dataset=items, **settings
-            ) for _ in range(count)
-        ]
+    @contextmanager
+    def envs(self, items: SageSynth, options: Mapping[str, Any]) -> Iterator[list[Env]]:
+        # The checker that gym.make adds fails for good after an exception in an env's first step.
+        make = partial(gym.make, "sage_env:SageVideoQA-v0", disable_env_checker=True)
+        envs = [make(dataset=items, **options) for _ in range(self.config.slots)]
+        try:
+            yield envs
+        finally:
+            for env in envs:
+                env.close()
 
-    def measure(
-        self,
-        name: str,
-        policy: BatchPolicy,
-        settings: Any,
-        temperature: float | None = None,
-    ) -> EvalResult:
+    def measure_both(self, name: str, policy: SageMM | UniformPolicy) -> None:
+        """Measure greedy decoding and sampling at T = 1."""
+        for temperature, decoding in DECODINGS.items():
+            policy.temperature = temperature
+            self.measure(name, policy, decoding)
+
+    def measure(self, name: str, policy: BatchPolicy, decoding: str = "") -> None:
         """Play the test questions, unless the run's folder has the result already."""
-        decoding = "" if temperature is None else "greedy" if temperature == 0 else "T = 1"
-        title = f"{name}, {decoding}" if decoding else name
-        key = title.replace(", ", "-").replace(" ", "-").replace("=", "").lower()
+        key = re.sub(r"[^a-z0-9]+", "-", f"{name} {decoding}".lower()).strip("-")
         if key in self.folder.result_names():
-            self.results[title] = self.folder.load_result(key)
-            return self.results[title]
-        if temperature is not None:
-            policy.temperature = temperature  # type: ignore[attr-defined]
-        items = list(self.test)
-        envs = self.envs(self.test, self.config.slots, **settings)
-        with tqdm(total=len(items), desc=title) as bar:
+            self.results[key] = self.folder.load_result(key)
+            return
+        options = getattr(policy, "env_options", self.policy.env_options)
+        with (
+            tqdm(total=len(self.test), desc=f"{name} {decoding}".strip()) as bar,
+            self.envs(self.test, options) as envs,
+        ):
             result = evaluate(
                 envs,
                 policy,
-                items,
+                list(self.test),
                 name=name,
                 decoding=decoding,
                 progress=lambda _: bar.update(),
             )
-        for env in envs:
-            env.close()
-        self.results[title] = result
+        self.results[key] = result
         self.folder.save_result(key, result)
-        return result
 
     def learn(self) -> None:
         """Train on the core questions of the training videos; keep the best by validation."""
+        from algos import checkpoint
         from algos.ppo import train
 
         config = self.config
+        options = {**self.policy.env_options, "reward": config.reward}
         training = sage_synth(config.root, "train")
+        validation = sage_synth(config.root, "validation")
         items = [item.id for item in training if item.group["tier"] == "core"]
-        envs = self.envs(training, config.slots, **self.budget, reward=config.reward)
-        train(config.ppo, self.policy, envs, items, self.folder.path, validate=self._validator())
-        for env in envs:
-            env.close()
+        asked = [item for item in validation if item.group["tier"] == "core"]
+
+        with self.envs(training, options) as envs, self.envs(validation, options) as others:
+
+            def validate(policy: TrainablePolicy) -> float:
+                """Return the mean reward of greedy decoding on the validation videos."""
+                policy.temperature = 0.0
+                played = evaluate(others, policy, asked).trajectories
+                returns = [t.ret for t in played if t.error is None]
+                return sum(returns) / len(returns)
+
+            folder = self.folder.path
+            train(config.ppo, self.policy, envs, items, folder, validate=validate)
         best = checkpoint.load_best(self.folder.checkpoints)
         if best is not None:
             self.policy.load_state(best.policy)
         self.policy.save_adapter(self.folder.path / "adapter")
 
-    def _validator(self) -> Callable[[TrainablePolicy], float]:
-        """Return what scores a policy: its mean reward, greedy, on the validation videos."""
-        items = sage_synth(self.config.root, "validation")
-        asked = [item for item in items if item.group["tier"] == "core"]
-        envs = self.envs(items, self.config.slots, **self.budget, reward=self.config.reward)
-
-        def validate(policy: TrainablePolicy) -> float:
-            policy.temperature = 0.0
-            played = evaluate(envs, policy, asked).trajectories
-            returns = [t.ret for t in played if t.error is None]
-            return sum(returns) / len(returns)
-
-        return validate
+    def mean_frames(self, key: str) -> int:
+        """Return the frames per question of a result, rounded."""
+        return round(measures_of(self.results[key].only("tier", "core").episodes()).frames or 1)
 
     def report(self) -> None:
         """Print the tables and write the report."""
-        order = ["DIRECT, same frames", "DIRECT, double frames", DEMONSTRATOR, BASE, AFTER]
-        titles = [
-            title
-            for decoding in ("greedy", "T = 1")
-            for name in order
-            for title in (f"{name}, {decoding}", name)
-            if title in self.results and not (title == name and decoding == "T = 1")
-        ]
-        core = {title: by_tier(self.results[title], "core") for title in titles}
-        hard = {title: by_tier(self.results[title], "hard") for title in titles}
-        print("\nHeld-out videos, core tier (glance, needle, when)")
+        results = {key: self.results[key] for key in ORDER}
+        core = {key: result.only("tier", "core") for key, result in results.items()}
+        hard = [result.only("tier", "hard") for result in results.values()]
+        print("\nHeld-out videos, core tier: glance, needle, when")
         print(format_table(SUMMARY_HEADER, summary_cells(list(core.values()))))
-        print("\nThe same videos, hard tier (order, count, detail)")
-        print(format_table(SUMMARY_HEADER, summary_cells(list(hard.values()))))
-        gap = difference(core[f"{AFTER}, greedy"].episodes(), core[f"{BASE}, greedy"].episodes())
+        print("\nThe same videos, hard tier: order, count, detail")
+        print(format_table(SUMMARY_HEADER, summary_cells(hard)))
+        print("\nAfter PPO, greedy, core tier")
+        rows = measure_episodes(core["after-ppo-greedy"].episodes())
+        print(format_table(BREAKDOWN_HEADER, breakdown_cells(rows)))
+        gap = difference(core["after-ppo-greedy"].episodes(), core["sft-base-greedy"].episodes())
         if gap.mean is not None and gap.interval is not None:
-            low, high = gap.interval
-            print(f"\nafter PPO minus SFT base: {gap.mean:+.1%} [{low:+.1%}, {high:+.1%}]")
+            low, high = (100 * end for end in gap.interval)
+            print(f"\nafter PPO minus SFT base: {100 * gap.mean:+.1f} [{low:+.1f}, {high:+.1f}]")
         data = ReportData(
             title="First light",
-            about={"model": str(self.config.checkpoint or "sage-mm-tiny"), "data": "SageSynth"},
-            results=core | {f"{title} (hard tier)": result for title, result in hard.items()},
-            before=f"{BASE}, greedy",
-            after=f"{AFTER}, greedy",
-            direct="DIRECT, double frames, greedy",
+            about={
+                "model": str(self.config.checkpoint or "sage-mm-tiny"),
+                "data": "SageSynth, test videos",
+                "reward in training": self.config.reward,
+                "seed": str(self.config.ppo.seed),
+            },
+            results=results,
+            before="sft-base-greedy",
+            after="after-ppo-greedy",
+            direct="direct-double-frames-greedy",
+            metrics=read_metrics(self.folder.metrics),
             frame_size=self.test.frame_size,
+            tier="core",
         )
-        print(f"report: {save_report(self.folder, data)}")
-
-
-def by_tier(result: EvalResult, tier: str) -> EvalResult:
-    """Return the part of a result that is about questions of one tier."""
-    pairs: Sequence[tuple[QAItem, Any]] = [
-        (item, trajectory)
-        for item, trajectory in zip(result.items, result.trajectories, strict=True)
-        if item.group["tier"] == tier
-    ]
-    items, trajectories = [item for item, _ in pairs], [t for _, t in pairs]
-    return EvalResult(result.name, items, trajectories, result.decoding)
-
-
-def measures(result: EvalResult) -> Measures:
-    """Return the measures of a whole result."""
-    return measures_of(result.episodes())
+        print(f"\nreport: {save_report(self.folder, data)}")

@@ -16,7 +16,7 @@ class DatasetError(SageEnvError):
 
 
 class ToolError(SageEnvError):
-    """A tool that the agent called failed; the agent's own mistakes are `Invalid` actions instead."""
+    """A tool that the agent called failed; mistakes of the agent's own are `Invalid` actions."""
 
 
 class JudgeError(SageEnvError):

@@ -160,6 +160,7 @@ def _texts() -> list[str]:
     """Return examples of everything that the model reads and writes."""
     texts = [item.question + "\n" + ", ".join(item.choices) for item in sage_synth(count=140)]
     texts += [f"{colour} {sight} 12.5 from" for colour in BACKDROPS for sight in SIGHTS] * 3
+    texts += [f"{number}" for number in range(1000) for _ in range(4 if number > 99 else 200)]
     rng = np.random.default_rng(0)
     for corner in [*CORNERS] * 150:
         start, end = np.sort(rng.uniform(0, 5000, 2)).round(1).tolist()
@@ -170,8 +171,8 @@ def _texts() -> list[str]:
             format_action(Zoom(start, end + 0.1, 8, box), thought),
             format_action(Answer(sight), thought),
             f"<{start:.1f} seconds>",
-            f"\nvideo {end:.1f} seconds. turns left 5, frames left 36.\nFind {sight}, red. List the frames.",
-            f"red star {start:.1f} from {start:.1f} to {end:.1f} within {start:.1f} to {end:.1f}; blue empty from",
+            f"\nvideo {end:.1f} seconds. turns left 5, frames left 36.\nFind {sight}, red.",
+            f"List the frames. red star {start:.1f} from {start:.1f} to {end:.1f} within",
             f"user\n assistant\n\nturns left 4, frames left 28.; star empty, heart {start:.1f}",
         ]
     return texts

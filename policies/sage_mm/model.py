@@ -279,6 +279,8 @@ def _settings(source: str) -> dict[str, Any]:
     """Read `sage_mm.json`: which prompt and which environment the checkpoint was trained with."""
     path = Path(source) / "sage_mm.json"
     settings: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    env = settings.get("env", {})
+    settings["env"] = {k: tuple(v) if isinstance(v, list) else v for k, v in env.items()}
     return settings
 
 

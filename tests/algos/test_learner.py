@@ -28,8 +28,11 @@ def test_the_gradient_does_not_depend_on_how_the_batch_is_cut(size: int, advanta
 
     def gradients(size: int) -> list[torch.Tensor]:
         targets = make_targets(replace(config, micro_batch=size), policy, batch, groups)
-        for loss in (actor_loss(config, policy), critic_loss(config, policy)):
-            backward(batch, targets, range(1, 30), loss, size)
+        for loss, parameters, workers in (
+            (actor_loss(config, policy), policy.actor_parameters(), 2),
+            (critic_loss(config, policy), policy.critic_parameters(), 1),
+        ):
+            backward(batch, targets, range(1, 30), loss, parameters, size, workers)
         found = []
         for parameter in policy.actor_parameters() + policy.critic_parameters():
             assert parameter.grad is not None and parameter.grad.abs().max() > 1e-4

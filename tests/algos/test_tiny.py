@@ -27,12 +27,12 @@ def model(tokenizer):
     return build_model(make_config(tokenizer), seed=0)
 
 
-def test_digits_are_tokens_of_their_own_and_text_survives(tokenizer) -> None:
+def test_numbers_are_tokens_of_their_own_and_text_survives(tokenizer) -> None:
     text = '{"thought": "blue star", "action": "zoom", "start": 312.5, "end": 3340.0}'
     ids = tokenizer(text)["input_ids"]
     assert tokenizer.decode(ids) == text
     pieces = [tokenizer.decode([i]) for i in ids]
-    assert [p for p in pieces if any(c.isdigit() for c in p)] == [*"312", ".5", *"3340", ".0"]
+    assert [p for p in pieces if any(c.isdigit() for c in p)] == ["312", ".5", "334", "0", ".0"]
 
 
 def test_any_text_survives_the_tokenizer(tokenizer) -> None:
