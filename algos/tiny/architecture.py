@@ -22,11 +22,11 @@ SPECIAL = (
     "<|image_pad|>",
     "<|video_pad|>",
 )
-VOCABULARY = 1536
-# Words with their leading space, a decimal with its point, up to three digits, the rest in runs:
-# the punctuation between the keys of an action is one token, and most times are two. Spelled digit
-# by digit, as Qwen does, times were not learned by a model this small.
-_SPLIT = r" seconds>| ?\p{L}+|\.\p{N}|\p{N}{1,3}|[^\p{L}\p{N}]+"
+VOCABULARY = 512
+# Words with their leading space, a decimal with its point, single digits, the rest in runs: the
+# punctuation between the keys of an action is one token, and times are spelled digit by digit.
+# (Three digits per token were tried: a thousand rare tokens are harder to copy than ten common.)
+_SPLIT = r" seconds>| ?\p{L}+|\.\p{N}|\p{N}|[^\p{L}\p{N}]+"
 _CHAT = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n"
     "{% if message.content is string %}{{ message.content }}{% else %}"

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from algos.rollout import Job, collect
 from algos.sft import Dictation, Example
+from algos.tiny.pictures import SIZE
 from policies.sage_mm.prompt import ChatTokens
 from policies.sage_mm.vision import FrameEncoder
 from policies.scripted import DEMONSTRATOR, Habits, ReadingHead, Scripted
@@ -29,10 +30,11 @@ SLOTS = 64
 
 def make_env(items: Any, **settings: Any) -> gym.Env[Any, Any]:
     """Make an environment on rendered, not decoded, videos."""
+    settings.setdefault("frame_size", SIZE)
     return gym.make(
         "sage_env:SageVideoQA-v0",
         disable_env_checker=True,  # it fails for good after an exception in a first step
-        dataset=items,
+        dataset=list(items),  # a plain list: the dataset itself would write the files
         opener=open_rendered,
         **settings,
     )

@@ -160,7 +160,6 @@ def _texts() -> list[str]:
     """Return examples of everything that the model reads and writes."""
     texts = [item.question + "\n" + ", ".join(item.choices) for item in sage_synth(count=140)]
     texts += [f"{colour} {sight} 12.5 from" for colour in BACKDROPS for sight in SIGHTS] * 3
-    texts += [f"{number}" for number in range(1000) for _ in range(4 if number > 99 else 200)]
     rng = np.random.default_rng(0)
     for corner in [*CORNERS] * 150:
         start, end = np.sort(rng.uniform(0, 5000, 2)).round(1).tolist()

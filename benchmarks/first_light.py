@@ -1,0 +1,111 @@
+"""`make train` over three seeds: the table with intervals, written to `benchmarks/reports/`.
+
+    python benchmarks/first_light.py [--seeds 0 1 2] [--out benchmarks/reports]
+
+Every seed is a run of its own below `runs/first-light-seeds/`; an interrupted benchmark goes on
+where it was. The videos and the shipped base are the same for all seeds; what differs is the order
+of questions, the sampling, and the initial adapters. Intervals of a seed resample videos; the
+spread over seeds stands beside them.
+"""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+from algos.evaluate import LONG, SHORT, EvalResult, difference, length_of, measures_of
+from algos.first_light import ORDER, FirstLight, run
+from algos.tables import format_table
+
+HEADER = ("policy", "decoding", "all", SHORT, LONG, "frames", "turns")
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Settings of the benchmark."""
+
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Seeds of PPO."""
+    runs: Path = Path("runs/first-light-seeds")
+    """Folder of the runs."""
+    out: Path = Path("benchmarks/reports")
+    """Folder of the report."""
+    root: Path | None = None
+    """Folder of the videos."""
+
+
+def main(settings: Benchmark) -> None:
+    """Run all seeds and write the table."""
+    results: list[Mapping[str, EvalResult]] = []
+    for seed in settings.seeds:
+        base = FirstLight(run=settings.runs / f"seed-{seed}", root=settings.root)
+        results.append(run(replace(base, ppo=replace(base.ppo, seed=seed))))
+    text = report(settings, results)
+    settings.out.mkdir(parents=True, exist_ok=True)
+    (settings.out / "first_light.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+def report(settings: Benchmark, results: Sequence[Mapping[str, EvalResult]]) -> str:
+    """Return the report as Markdown."""
+    seeds = " ".join(map(str, settings.seeds))
+    lines = [
+        "# First light",
+        "",
+        f"- command: `python benchmarks/first_light.py --seeds {seeds}`",
+        f"- commit: {_commit()}",
+        f"- machine: {platform.machine()}, {platform.system()}, Python {platform.python_version()}",
+        f"- seeds: {seeds}; accuracy in percent on the held-out core tier, mean over seeds and, in",
+        "  brackets, lowest and highest seed",
+        "",
+        "```",
+        format_table(HEADER, [_line([r[key] for r in results]) for key in ORDER]),
+        "```",
+        "",
+        "After PPO minus SFT base, greedy, paired by question, 95 % interval over videos:",
+        "",
+    ]
+    for seed, result in zip(settings.seeds, results, strict=True):
+        after = result["after-ppo-greedy"].only("tier", "core")
+        before = result["sft-base-greedy"].only("tier", "core")
+        gap = difference(after.episodes(), before.episodes())
+        if gap.mean is not None and gap.interval is not None:
+            low, high = (100 * x for x in gap.interval)
+            lines.append(f"- seed {seed}: {100 * gap.mean:+.1f} [{low:+.1f}, {high:+.1f}]")
+    return "\n".join(lines) + "\n"
+
+
+def _line(runs: Sequence[EvalResult]) -> tuple[str, ...]:
+    """Return one policy's line over all seeds."""
+    episodes = [result.only("tier", "core").episodes() for result in runs]
+    cells = [runs[0].name, runs[0].decoding or "-"]
+    for length in (None, SHORT, LONG):
+        parts = [[e for e in es if length in (None, length_of(e.duration))] for es in episodes]
+        cells.append(_spread([100 * (measures_of(part).accuracy or 0.0) for part in parts]))
+    cells.append(_spread([measures_of(es).frames or 0.0 for es in episodes]))
+    cells.append(_spread([measures_of(es).turns or 0.0 for es in episodes], ".2f"))
+    return tuple(cells)
+
+
+def _spread(values: Sequence[float], form: str = ".1f") -> str:
+    low, high = min(values), max(values)
+    mean = float(np.mean(values))
+    return format(mean, form) + (
+        f" [{format(low, form)}, {format(high, form)}]" if high > low else ""
+    )
+
+
+def _commit() -> str:
+    command = ["git", "describe", "--always", "--dirty"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or "unknown"
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Benchmark))
