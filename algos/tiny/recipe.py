@@ -47,14 +47,14 @@ class TinyConfig:
     """Steps of (a), 96 frames each."""
     lesson_steps: int = 900
     """Steps of (b), 32 lessons each."""
-    demonstration_videos: int = 900
+    demonstration_videos: int = 300
     """Videos whose questions the demonstrator plays."""
-    cloning_steps: int = 700
+    cloning_steps: int = 1300
     """Steps of (c)."""
     batch: int = 32
     """Conversations per step of (b) and (c)."""
     lr: float = 2e-3
-    """Peak learning rate of (b); (c) uses half of it."""
+    """Peak learning rate of (b); (c) uses three quarters of it."""
     lessons_in_cloning: float = 0.25
     """Share of steps in (c) that repeat (b)."""
     threads: int = 2
@@ -114,7 +114,7 @@ def clone(
     """(c) Behaviour cloning, mixed with (b)."""
     rng = np.random.default_rng([config.seed, 1])
     stream = batches(episodes, config.batch, rng)
-    schedule = Schedule(_language(model), config.lr / 2, config.cloning_steps)
+    schedule = Schedule(_language(model), 0.75 * config.lr, config.cloning_steps)
     bar = tqdm(range(config.cloning_steps), desc="cloning")
     for _ in bar:
         repeats = rng.random() < config.lessons_in_cloning

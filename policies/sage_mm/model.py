@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoTokenizer, Qwen3VLForConditionalGeneration
+from transformers.utils import logging
 
 from policies.sage_mm.positions import mrope_positions
 from policies.sage_mm.prompt import ChatTokens
@@ -79,7 +81,9 @@ class SageModel:
         self.encoder = FrameEncoder(self.base.model.visual, cache_bytes)
         banned = torch.from_numpy(tokens.banned(self.base.lm_head.out_features))
         self._banned = banned.to(self.device)
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+            # peft asks for an attribute that transformers has renamed
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
             torch.manual_seed(lora.seed)
             config = LoraConfig(
                 r=lora.r,
@@ -268,11 +272,25 @@ def load(
     tokenizer: Any = AutoTokenizer.from_pretrained(source)
     settings = _settings(source)
     tokens = ChatTokens(tokenizer.backend_tokenizer, settings.get("prompt", "full"))
-    base = Qwen3VLForConditionalGeneration.from_pretrained(
-        source, dtype=dtype, attn_implementation="sdpa"
-    )
+    with _quiet(source):
+        base = Qwen3VLForConditionalGeneration.from_pretrained(
+            source, dtype=dtype, attn_implementation="sdpa"
+        )
     base.to(device)  # type: ignore[arg-type]
     return SageModel(base, tokens, lora, critic, adapter, cache_bytes, settings.get("env"))
+
+
+@contextmanager
+def _quiet(source: str) -> Iterator[None]:
+    """Leave out the progress bar of a local folder: it would tear through bars of our own."""
+    if not Path(source).is_dir() or not logging.is_progress_bar_enabled():
+        yield
+        return
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.enable_progress_bar()
 
 
 def _settings(source: str) -> dict[str, Any]:
