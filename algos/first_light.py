@@ -61,7 +61,7 @@ class FirstLight:
     """Folder of the video files; by default $SAGE_ENV_CACHE or ~/.cache/sage_env."""
     checkpoint: Path | None = None
     """Model to start from; by default the shipped one."""
-    slots: int = 64
+    slots: int = 256
     """Environments that play side by side."""
     workers: int = 2
     """Threads of the learner, each on one core."""
