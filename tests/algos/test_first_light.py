@@ -1,0 +1,49 @@
+"""The main job on a handful of real, tiny files: every station, and going on after a stop."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from algos.first_light import ORDER, FirstLight, run
+from algos.ppo_config import PPOConfig
+from algos.run_folder import RunFolder
+from policies.sage_mm.model import SHIPPED
+
+pytestmark = pytest.mark.skipif(not SHIPPED.is_dir(), reason="no shipped model")
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch) -> FirstLight:
+    counts = {"train": 1, "validation": 1, "test": 1}
+    monkeypatch.setattr("sage_env.synth.dataset.DEFAULT_COUNTS", counts)
+    ppo = PPOConfig(
+        updates=1,
+        questions_per_update=2,
+        episodes_per_question=2,
+        advantage="group",
+        minibatches=1,
+        eval_every=1,
+        actor_lr=1e-3,
+    )
+    return FirstLight(run=tmp_path / "run", root=tmp_path / "videos", slots=4, workers=1, ppo=ppo)
+
+
+def test_it_runs_from_files_to_report_and_goes_on_where_it_was(config, capsys, monkeypatch) -> None:
+    results = run(config)
+    out = capsys.readouterr().out
+    assert set(results) == set(ORDER)
+    assert all(t.error is None for r in results.values() for t in r.trajectories)
+    for text in ("demonstrator", "SFT base", "after PPO", "DIRECT", "hard tier", "report:"):
+        assert text in out
+    folder = RunFolder(config.run)
+    assert folder.report.exists() and (config.run / "adapter" / "adapter_config.json").exists()
+    lines = [json.loads(line) for line in folder.metrics.read_text().splitlines()]
+    assert lines[-1]["proof/max_dlogp"] < 1e-3
+
+    def no_play(*_: object, **__: object) -> None:
+        raise AssertionError("a finished station was played again")
+
+    monkeypatch.setattr("algos.first_light.evaluate", no_play)
+    assert set(run(config)) == set(ORDER)
