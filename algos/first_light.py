@@ -71,14 +71,14 @@ class FirstLight:
     """Rank of the LoRA adapters."""
     ppo: PPOConfig = field(
         default_factory=lambda: PPOConfig(
-            updates=32,
+            updates=24,
             questions_per_update=32,
             episodes_per_question=8,
             advantage="group",
             actor_lr=6e-4,
             micro_batch=8,
             workers=2,
-            eval_every=8,
+            eval_every=6,
         )
     )
     """Settings of PPO."""
