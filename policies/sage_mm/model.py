@@ -286,11 +286,11 @@ def _quiet(source: str) -> Iterator[None]:
     if not Path(source).is_dir() or not logging.is_progress_bar_enabled():
         yield
         return
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
-        logging.enable_progress_bar()
+        logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _settings(source: str) -> dict[str, Any]:
