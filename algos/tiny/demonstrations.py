@@ -14,6 +14,7 @@ from algos.tiny.pictures import SIZE
 from policies.sage_mm.prompt import ChatTokens
 from policies.sage_mm.vision import FrameEncoder
 from policies.scripted import DEMONSTRATOR, Habits, ReadingHead, Scripted
+from policies.uniform import direct_env_options
 from sage_env.synth import sage_synth
 from sage_env.synth.rendered import open_rendered
 
@@ -65,19 +66,9 @@ def demonstrate(
         for frames, part in zip(
             DIRECT_FRAMES, np.array_split(chosen, len(DIRECT_FRAMES)), strict=True
         ):
-            settings = direct_settings(frames)
+            settings = direct_env_options(frames)
             envs = [make_env(items, **settings) for _ in range(min(SLOTS, len(part)))]
             some = [jobs[i] for i in sorted(part)]
             if some:
                 played += collect(envs, teacher, some, seed=seed, progress=lambda _: bar.update())
     return [Example.of(trajectory) for trajectory in played]
-
-
-def direct_settings(frames: int) -> dict[str, Any]:
-    """Return the environment of the DIRECT baseline: all frames at once and one turn."""
-    return {
-        "overview_frames": frames,
-        "frames_per_turn": frames,
-        "max_turns": 1,
-        "max_frames": frames,
-    }
