@@ -6,10 +6,11 @@ its result in the run's folder; running the command again goes on after the last
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -21,7 +22,7 @@ from algos.evaluate import EvalResult, difference, evaluate, measure_episodes, m
 from algos.metrics import read_metrics
 from algos.ppo_config import PPOConfig
 from algos.report import ReportData, save_report
-from algos.run_folder import RunFolder
+from algos.run_folder import RunFolder, read_json
 from algos.tables import (
     BREAKDOWN_HEADER,
     SUMMARY_HEADER,
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from policies.sage_mm import SageMM
 
 Env: TypeAlias = gym.Env[Any, Any]
+# Settings that may change when an unfinished run is continued: they change no result.
+FREE = {"run", "root", "slots", "workers", "ppo.workers", "ppo.micro_batch"}
 DECODINGS = {0.0: "greedy", 1.0: "T = 1"}
 ORDER = (
     "direct-same-frames-greedy",
@@ -64,7 +67,8 @@ class FirstLight:
     slots: int = 256
     """Environments that play side by side."""
     workers: int = 2
-    """Threads of the learner, each on one core."""
+    """Batches that the policy samples side by side, each on one core; `--ppo.workers` is the
+    learner's."""
     reward: str = "efficient"
     """Reward preset of training: `answer`, or `efficient` (a right answer pays for its looks)."""
     lora_rank: int = 16
@@ -95,8 +99,7 @@ def run(config: FirstLight) -> dict[str, EvalResult]:
 
     torch.set_num_threads(1)  # whole batches run side by side instead, see `workers`
     folder = RunFolder(config.run)
-    folder.path.mkdir(parents=True, exist_ok=True)
-    folder.save_config(config)
+    _begin(folder, config)
     build(config.root)
     lora = LoraSettings(r=config.lora_rank, alpha=2 * config.lora_rank, seed=config.ppo.seed)
     policy = SageMM.load(config.checkpoint, lora=lora, workers=config.workers)
@@ -110,6 +113,21 @@ def run(config: FirstLight) -> dict[str, EvalResult]:
     stations.measure_both("DIRECT, double frames", UniformPolicy(policy, 2 * frames))
     stations.report()
     return stations.results
+
+
+def _begin(folder: RunFolder, config: FirstLight) -> None:
+    """Write the settings; refuse a folder whose results were made with others."""
+    from algos.checkpoint import require_same
+
+    now = json.loads(json.dumps(asdict(config), default=str))
+    if folder.config.exists():
+        require_same(_flat(read_json(folder.config)), _flat(now), free=FREE)
+    folder.save_config(config)
+
+
+def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    ppo = {f"ppo.{name}": value for name, value in settings.get("ppo", {}).items()}
+    return {name: value for name, value in settings.items() if name != "ppo"} | ppo
 
 
 class _Stations:

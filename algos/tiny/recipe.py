@@ -58,7 +58,7 @@ class TinyConfig:
     lessons_in_cloning: float = 0.25
     """Share of steps in (c) that repeat (b)."""
     threads: int = 2
-    """Torch threads."""
+    """Torch threads of (a); batches side by side in (b) and (c)."""
 
 
 def run(config: TinyConfig) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from algos.checkpoint import ConfigChanged
 from algos.first_light import ORDER, FirstLight, run
 from algos.ppo_config import PPOConfig
 from algos.run_folder import RunFolder
@@ -46,4 +48,7 @@ def test_it_runs_from_files_to_report_and_goes_on_where_it_was(config, capsys, m
         raise AssertionError("a finished station was played again")
 
     monkeypatch.setattr("algos.first_light.evaluate", no_play)
-    assert set(run(config)) == set(ORDER)
+    assert set(run(replace(config, slots=2))) == set(ORDER)
+    for other in (replace(config, reward="answer"), replace(config, ppo=PPOConfig(updates=9))):
+        with pytest.raises(ConfigChanged):  # its results would not be this run's
+            run(other)

@@ -36,7 +36,7 @@ def alone(policy):
     return {name: play(policy, observations, name) for name, observations in EPISODES.items()}
 
 
-def close(turns, others, tolerance=1e-4):
+def assert_same_turns(turns, others, tolerance=1e-4):
     assert len(turns) == len(others)
     for a, b in zip(turns, others, strict=True):
         assert np.array_equal(a.prompt, b.prompt) and a.frames == b.frames
@@ -81,7 +81,7 @@ def test_batches_of_mixed_turns_equal_one_by_one(policy, alone):
                 policy.end(["b", "never started"])
         assert not any(left.values())
         for name in EPISODES:
-            close(played[name], alone[name])
+            assert_same_turns(played[name], alone[name])
     policy.max_batch = 128
 
 
@@ -94,7 +94,7 @@ def test_the_same_opening_is_read_once(policy, alone, monkeypatch):
     names = ["a", *range(6), "f"]
     found = policy.act_batch([EPISODES["a"][0]] * 8, names)
     assert read[0] == len(found[0].tokens.prompt)
-    close([found[0].tokens, found[-1].tokens], [alone["a"][0], alone["f"][0]])
+    assert_same_turns([found[0].tokens, found[-1].tokens], [alone["a"][0], alone["f"][0]])
 
 
 def test_the_same_words_with_other_frames_are_not_the_same_opening(policy):
@@ -104,7 +104,9 @@ def test_the_same_words_with_other_frames_are_not_the_same_opening(policy):
     singles = [play(policy, [looks[name]], name)[0] for name in looks]
     assert np.array_equal(singles[0].prompt, singles[1].prompt)
     policy.reset(seed=7)
-    close([d.tokens for d in policy.act_batch(list(looks.values()), list(looks))], singles)
+    assert_same_turns(
+        [d.tokens for d in policy.act_batch(list(looks.values()), list(looks))], singles
+    )
 
 
 def test_kept_keys_and_values_equal_reading_anew(policy, alone):
@@ -113,7 +115,7 @@ def test_kept_keys_and_values_equal_reading_anew(policy, alone):
     for observation in EPISODES["c"]:
         turns += play(policy, [observation], "c")
         policy.load_state(policy.state())  # forgets keys and values, not tokens
-    close(turns, alone["c"])
+    assert_same_turns(turns, alone["c"])
 
 
 def test_new_weights_read_the_running_episode_anew(policy):
@@ -137,7 +139,7 @@ def test_inverse_cdf_by_hand():
 
 def test_the_seed_decides(policy, alone):
     policy.reset(seed=7)
-    close(play(policy, EPISODES["a"], "a"), alone["a"], 0)
+    assert_same_turns(play(policy, EPISODES["a"], "a"), alone["a"], 0)
     for seed, name in ((8, "a"), (7, "z")):
         policy.reset(seed=seed)
         other = play(policy, EPISODES["a"], name)
@@ -166,7 +168,7 @@ def test_greedy_takes_the_likeliest_token(policy):
     policy.reset(seed=1)
     first = play(policy, EPISODES["a"], "a")
     policy.reset(seed=2)
-    close(play(policy, EPISODES["a"], "a"), first, 0)
+    assert_same_turns(play(policy, EPISODES["a"], "a"), first, 0)
     policy.temperature = 1.0
     batch = as_batch([first], temperature=0.0)
     with torch.no_grad():
@@ -282,7 +284,7 @@ def test_state_round_trip(policy, tiny_folder, alone):
         assert torch.equal(tensor, other.state()[name]) and not tensor.requires_grad
     assert any(not torch.equal(before[name], tensor) for name, tensor in other.state().items())
     other.reset(seed=7)
-    close(play(other, EPISODES["a"], "a"), alone["a"], 0)
+    assert_same_turns(play(other, EPISODES["a"], "a"), alone["a"], 0)
     smaller = SageMM.load(tiny_folder, lora=LoraSettings(r=2))
     with pytest.raises(ValueError, match="the same checkpoint, lora and critic"):
         smaller.load_state(policy.state())
