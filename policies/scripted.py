@@ -7,7 +7,6 @@ knows nothing else of the video: no evidence spans, no labels. With `Habits()` i
 
 from __future__ import annotations
 
-import math
 import re
 import zlib
 from collections.abc import Hashable, Iterable, Sequence
@@ -237,7 +236,7 @@ class _Choice:
         return options[int(random.integers(len(options)))]
 
     def _zoom(self, wide: bool = False, box: Box | None = None) -> Zoom:
-        start, end = _rounded(*_window(self.episode, self.colour, wide), self.episode.duration)
+        start, end = _window(self.episode, self.colour, wide)
         return Zoom(start, end, min(ZOOM_FRAMES, self.episode.frames_left), box)
 
     def _order(self) -> tuple[str, Any]:
@@ -290,13 +289,6 @@ def _window(episode: _Episode, colour: str, wide: bool) -> tuple[float, float]:
         if end > start:
             return start, end
     return 0.0, max(episode.duration, 0.1)
-
-
-def _rounded(start: float, end: float, duration: float) -> tuple[float, float]:
-    """Widen a window to two significant digits: nobody says 3012.4 where 3000 will do."""
-    unit = 10.0 ** (math.floor(math.log10(max(end, 1.0))) - 1)
-    low, high = math.floor(start / unit + 1e-6) * unit, math.ceil(end / unit - 1e-6) * unit
-    return round(low, 1), round(min(high, duration), 1)
 
 
 def corner_box(corner: str) -> Box:

@@ -101,7 +101,7 @@ def make_config(tokenizer: PreTrainedTokenizerFast) -> Qwen3VLConfig:
         "intermediate_size": 256,
         "num_heads": 4,
         "patch_size": 16,
-        "spatial_merge_size": 2,
+        "spatial_merge_size": 4,
         "temporal_patch_size": 2,
         "out_hidden_size": 128,
         "num_position_embeddings": 16,

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import torch
 from tqdm import tqdm
 
-from algos.rollout import Job, collect
+from algos.rollout import Job, collect, subseed
 from algos.sft import Dictation, Example
 from algos.tiny.pictures import SIZE
 from policies.sage_mm.prompt import ChatTokens
-from policies.sage_mm.vision import FrameEncoder
+from policies.sage_mm.vision import Entry, FrameEncoder
 from policies.scripted import DEMONSTRATOR, Habits, ReadingHead, Scripted
 from policies.uniform import direct_env_options
+from sage_env.datasets import QAItem
 from sage_env.synth import sage_synth
 from sage_env.synth.rendered import open_rendered
 
@@ -26,7 +33,20 @@ BUDGET: dict[str, Any] = {
     "max_frames": 48,
 }
 DIRECT_FRAMES = (12, 16, 20, 24, 32, 40, 48)
-SLOTS = 64
+DIRECT_SHARE = 8  # one question in so many is also played as DIRECT
+VIDEOS_PER_JOB = 14
+WORKER_CACHE = 1 << 28
+
+
+@dataclass(frozen=True)
+class Classroom:
+    """All that a process needs to play and write down episodes."""
+
+    encoder: FrameEncoder
+    head: ReadingHead
+    tokens: ChatTokens
+    habits: Habits
+    seed: int
 
 
 def make_env(items: Any, **settings: Any) -> gym.Env[Any, Any]:
@@ -50,25 +70,59 @@ def demonstrate(
     seed: int,
     habits: Habits = DEMONSTRATOR,
 ) -> list[Example]:
-    """Play every question of `videos` videos once, and a quarter of them as DIRECT as well.
+    """Play every question of `videos` videos once, one in eight as DIRECT as well.
 
     DIRECT episodes show more frames at once and leave one turn, in which to answer: without them
-    the baseline would fail because it was never seen, not because it sees too little.
+    the baseline would fail because it was never seen, not because it sees too little. Videos are
+    played in parallel; `encoder` gets the features of all frames.
     """
     items = sage_synth(None, "train", seed=DEMONSTRATION_SEED, count=videos)
-    teacher = Dictation(Scripted(encoder, head, habits), tokens, encoder)
-    jobs = [Job(item.id, seed) for item in items]
-    rng = np.random.default_rng(seed)
-    with tqdm(total=len(jobs) + len(jobs) // 4, desc="demonstrations") as bar:
-        envs = [make_env(items, **BUDGET) for _ in range(SLOTS)]
-        played = collect(envs, teacher, jobs, seed=seed, progress=lambda _: bar.update())
-        chosen = rng.permutation(len(jobs))[: len(jobs) // 4]
-        for frames, part in zip(
-            DIRECT_FRAMES, np.array_split(chosen, len(DIRECT_FRAMES)), strict=True
-        ):
-            settings = direct_env_options(frames)
-            envs = [make_env(items, **settings) for _ in range(min(SLOTS, len(part)))]
-            some = [jobs[i] for i in sorted(part)]
-            if some:
-                played += collect(envs, teacher, some, seed=seed, progress=lambda _: bar.update())
-    return [Example.of(trajectory) for trajectory in played]
+    by_video: dict[str, list[QAItem]] = {}
+    for item in items:
+        by_video.setdefault(str(item.video), []).append(item)
+    groups = list(by_video.values())
+    parts = [
+        [item for group in groups[at : at + VIDEOS_PER_JOB] for item in group]
+        for at in range(0, len(groups), VIDEOS_PER_JOB)
+    ]
+    room = Classroom(FrameEncoder(encoder.visual, WORKER_CACHE), head, tokens, habits, seed)
+    episodes: list[Example] = []
+    with (
+        ProcessPoolExecutor(
+            os.cpu_count(), get_context("spawn"), initializer=_enter, initargs=(room,)
+        ) as pool,
+        tqdm(total=len(items), desc="demonstrations") as bar,
+    ):
+        for part, (played, entries) in zip(parts, pool.map(_play, parts), strict=True):
+            episodes += played
+            encoder.adopt(entries)
+            bar.update(len(part))
+    return episodes
+
+
+_rooms: list[Classroom] = []  # of this process
+
+
+def _enter(room: Classroom) -> None:
+    torch.set_num_threads(1)
+    _rooms.append(room)
+
+
+def _play(items: Sequence[QAItem]) -> tuple[list[Example], dict[bytes, Entry]]:
+    """Play the questions of some videos; return the episodes and the features of their frames."""
+    (room,) = _rooms
+    jobs = [Job(item.id, room.seed) for item in items]
+    part = subseed(room.seed, items[0].id)
+    rng = np.random.default_rng(part)
+    teacher = Dictation(
+        Scripted(room.encoder, room.head, room.habits), room.tokens, room.encoder
+    )
+    played = collect(
+        [make_env(items, **BUDGET) for _ in jobs], teacher, jobs, seed=part
+    )
+    for number in rng.permutation(len(jobs))[: max(1, len(jobs) // DIRECT_SHARE)]:
+        settings = direct_env_options(int(rng.choice(DIRECT_FRAMES)))
+        played += collect([make_env(items, **settings)], teacher, [jobs[number]], seed=part)
+    episodes = [Example.of(trajectory) for trajectory in played]
+    keys = {key for episode in episodes for key in episode.frames}
+    return episodes, room.encoder.entries(keys)

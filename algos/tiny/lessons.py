@@ -49,16 +49,18 @@ class Lessons:
         """Encode the stock once."""
         self._tokens, self._rng = tokens, rng
         (keys,) = encoder.encode([pictures.pixels])
+        rows, columns = encoder.grid_of(pictures.pixels)
+        self._per_frame = rows * columns
         self._stock: dict[tuple[str, str], list[bytes]] = {}
         for key, backdrop, sight in zip(keys, pictures.backdrops, pictures.sights, strict=True):
             self._stock.setdefault((BACKDROPS[backdrop], SIGHTS[sight]), []).append(key)
 
-    def draw(self, count: int) -> list[Example]:
-        """Return `count` new lessons."""
-        return [self._lesson() for _ in range(count)]
+    def draw(self, count: int, frames: tuple[int, int] = (6, 12)) -> list[Example]:
+        """Return `count` new lessons with at least and at most so many `frames` each."""
+        return [self._lesson(frames) for _ in range(count)]
 
-    def _lesson(self) -> Example:
-        shown = self._video()
+    def _lesson(self, frames: tuple[int, int]) -> Example:
+        shown = self._video(int(self._rng.integers(frames[0], frames[1] + 1)))
         looks = [frame.look for frame in shown]
         kind = self._rng.random()
         if kind < 0.25:
@@ -73,10 +75,9 @@ class Lessons:
             reply = "; ".join(find_symbol(looks, symbol) for symbol in symbols)
         return self._example(shown, request, reply)
 
-    def _video(self) -> list[_Shown]:
-        """Make up 6 to 12 frames: runs of one colour, between runs of grey."""
+    def _video(self, count: int) -> list[_Shown]:
+        """Make up some frames: runs of one colour, between runs of grey."""
         rng = self._rng
-        count = int(rng.integers(6, 13))
         colours = iter(rng.permutation(BACKDROPS[1:]))
         labels: list[tuple[str, str]] = []
         while len(labels) < count:
@@ -122,7 +123,7 @@ class Lessons:
             "text": "",
         }
         segments = render_user(observation, first=True, style=self._tokens.style)
-        prompt = self._tokens.prompt(segments, 4, first=True)
+        prompt = self._tokens.prompt(segments, self._per_frame, first=True)
         completion = self._tokens.completion(reply)
         taught = np.arange(len(prompt) + len(completion)) >= len(prompt)
         keys = tuple(frame.key for frame in shown)

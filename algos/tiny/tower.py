@@ -12,68 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
-from transformers.models.qwen3_vl.modeling_qwen3_vl import apply_rotary_pos_emb_vision
 
 from algos.tiny.pictures import Pictures
+from policies.sage_mm.tower import BatchedTower
 from policies.sage_mm.vision import patchify
 from policies.scripted import BACKDROPS, SIGHTS
-
-
-class BatchedTower:
-    """The vision tower over many frames of one size, as one batch.
-
-    transformers attends within each frame in a Python loop, which costs more than the arithmetic
-    at this size. Weights and results are the same.
-
-    Args:
-        visual: the tower; frames must have as many patches as its learned position grid.
-    """
-
-    def __init__(self, visual: Any) -> None:
-        """Record the rotary factors of one frame."""
-        self.visual = visual
-        side = int(visual.config.num_position_embeddings**0.5)
-        merge = visual.config.spatial_merge_size
-        self.patches = side * side
-        seen: dict[str, Any] = {}
-        hook = visual.blocks[0].register_forward_pre_hook(
-            lambda _, __, kwargs: seen.update(kwargs), with_kwargs=True
-        )
-        rows = torch.zeros(self.patches, visual.patch_embed.proj.weight[0].numel())
-        with torch.no_grad():
-            visual(rows, grid_thw=torch.tensor([[1, side, side]]))
-        hook.remove()
-        self._cos, self._sin = seen["position_embeddings"]
-        grid = torch.arange(self.patches).reshape(side // merge, merge, side // merge, merge)
-        self._order = grid.permute(0, 2, 1, 3).reshape(-1)
-
-    def __call__(self, rows: Tensor) -> list[Tensor]:
-        """Return the merged embedding and the DeepStack maps, each `(N * tokens, out_hidden)`.
-
-        `rows` are patches as `patchify` returns them.
-        """
-        visual = self.visual
-        weight, bias = visual.patch_embed.proj.weight, visual.patch_embed.proj.bias
-        x = F.linear(rows, weight.flatten(1), bias).view(-1, self.patches, len(weight))
-        x = x + visual.pos_embed(self._order)
-        maps = []
-        for number, block in enumerate(visual.blocks):
-            x = x + self._attend(block.attn, block.norm1(x))
-            x = x + block.mlp(block.norm2(x))
-            if number in visual.deepstack_visual_indexes:
-                at = visual.deepstack_visual_indexes.index(number)
-                maps.append(visual.deepstack_merger_list[at](x.flatten(0, 1)))
-        return [visual.merger(x.flatten(0, 1)), *maps]
-
-    def _attend(self, attention: Any, x: Tensor) -> Tensor:
-        shape = (*x.shape[:2], 3, attention.num_heads, -1)
-        query, key, value = attention.qkv(x).reshape(shape).permute(2, 0, 1, 3, 4)
-        query, key = apply_rotary_pos_emb_vision(query, key, self._cos, self._sin)
-        mixed = F.scaled_dot_product_attention(
-            query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
-        )
-        result: Tensor = attention.proj(mixed.transpose(1, 2).flatten(2))
-        return result
 
 
 def train_tower(
@@ -116,7 +59,9 @@ def train_tower(
 
 
 def _read(tower: BatchedTower, heads: nn.ModuleList, pixels: Tensor) -> list[Tensor]:
-    maps = tower(patchify(pixels))
+    height, width = pixels.shape[1:3]
+    grid = height // tower.patch, width // tower.patch
+    maps = tower(patchify(pixels, tower.patch, tower.merge), grid)
     means = [x.view(len(pixels), -1, x.shape[-1]).mean(1) for x in maps]
     return [head(x) for head, x in zip(heads, means, strict=True)]
 

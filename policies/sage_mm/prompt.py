@@ -115,6 +115,10 @@ class ChatTokens:
         self.frame_pad = self._special("<|video_pad|>")
         self._encode = lru_cache(maxsize=1 << 16)(self._encode_text)
 
+    def __reduce__(self) -> tuple[type[ChatTokens], tuple[Tokenizer, Style]]:
+        """Pickle without the memory of encoded texts, which cannot be pickled."""
+        return ChatTokens, (self._tokenizer, self.style)
+
     def _special(self, token: str) -> int:
         index = self._tokenizer.token_to_id(token)
         if index is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from policies.sage_mm.positions import Grid
+from policies.sage_mm.tower import BatchedTower
+
+Entry = tuple[Grid, Tensor]
+"""What is kept of a frame: its grid and its features `(1 + K, n, hidden)`."""
 
 
 def patchify(frames: Tensor, patch: int = 16, merge: int = 2) -> Tensor:
@@ -59,13 +63,17 @@ class FrameEncoder:
 
     def __init__(self, visual: Any, cache_bytes: int = 2 << 30, chunk: int = 64) -> None:
         """Hash the tower's weights."""
-        self._visual = visual
-        self._patch = int(visual.config.patch_size)
-        self._merge = int(visual.config.spatial_merge_size)
+        self._tower = BatchedTower(visual)
+        self._patch, self._merge = self._tower.patch, self._tower.merge
         self._weights = _weights_hash(visual)
-        self._cache: OrderedDict[bytes, tuple[Grid, Tensor]] = OrderedDict()
+        self._cache: OrderedDict[bytes, Entry] = OrderedDict()
         self._cache_bytes, self._chunk = cache_bytes, chunk
         self.held_bytes = self.encodes = self.hits = 0
+
+    @property
+    def visual(self) -> Any:
+        """The vision tower."""
+        return self._tower.visual
 
     def grid_of(self, frames: NDArray[np.uint8]) -> Grid:
         """Return the rows and columns of visual tokens of frames `(N, H, W, 3)`.
@@ -115,7 +123,17 @@ class FrameEncoder:
         """
         return torch.cat([self._entry(key)[1] for key in keys], dim=1)
 
-    def _entry(self, key: bytes) -> tuple[Grid, Tensor]:
+    def entries(self, keys: Iterable[bytes]) -> dict[bytes, Entry]:
+        """Return what is kept of frames, for another process's `adopt`."""
+        return {key: self._entry(key) for key in keys}
+
+    def adopt(self, entries: Mapping[bytes, Entry]) -> None:
+        """Keep features that an encoder with the same weights made elsewhere."""
+        for key, (grid, features) in entries.items():
+            if key not in self._cache:
+                self._store(key, grid, features)
+
+    def _entry(self, key: bytes) -> Entry:
         try:
             return self._cache[key]
         except KeyError:
@@ -136,13 +154,10 @@ class FrameEncoder:
     def _encode_chunk(self, names: Sequence[bytes], pixels: dict[bytes, NDArray[np.uint8]]) -> None:
         frames = np.stack([pixels[name] for name in names])
         grid = self.grid_of(frames)
-        weight = self._visual.patch_embed.proj.weight
+        weight = self._tower.visual.patch_embed.proj.weight
         rows = patchify(torch.from_numpy(frames).to(weight.device), self._patch, self._merge)
-        shape = torch.tensor([[1, grid[0] * self._merge, grid[1] * self._merge]] * len(names))
-        out = self._visual(
-            rows.to(weight.dtype), grid_thw=shape.to(weight.device), return_dict=True
-        )
-        maps = torch.stack([out.pooler_output, *out.deepstack_features])
+        patches = grid[0] * self._merge, grid[1] * self._merge
+        maps = torch.stack(self._tower(rows.to(weight.dtype), patches))
         maps = maps.view(len(maps), len(names), -1, maps.shape[-1]).transpose(0, 1).cpu()
         for name, features in zip(names, maps, strict=True):
             self._store(name, grid, features.clone())

@@ -10,9 +10,8 @@ from algos.tiny.architecture import build_model, make_config, save_checkpoint, t
 from algos.tiny.lessons import Lessons, caption, find_colour, find_symbol
 from algos.tiny.pictures import Pictures, _draw_video, look
 from algos.tiny.recipe import _texts
-from algos.tiny.tower import BatchedTower
 from policies.sage_mm.prompt import ChatTokens
-from policies.sage_mm.vision import FrameEncoder, patchify
+from policies.sage_mm.vision import FrameEncoder
 from policies.scripted import BACKDROPS, SIGHTS, Look
 from sage_env.synth.plan import plan_video
 
@@ -49,19 +48,6 @@ def test_the_checkpoint_is_small_and_loads(tokenizer, model, tmp_path) -> None:
     policy = SageMM.load(tmp_path)
     assert policy.env_options == {"max_turns": 5}
     assert policy.model.tokens.style == "brief"
-
-
-def test_the_batched_tower_is_the_tower(model) -> None:
-    visual = model.model.visual
-    frames = torch.from_numpy(
-        np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
-    )
-    rows = patchify(frames)
-    with torch.no_grad():
-        mine = BatchedTower(visual)(rows)
-        theirs = visual(rows, grid_thw=torch.tensor([[1, 4, 4]] * 3), return_dict=True)
-    for a, b in zip(mine, [theirs.pooler_output, *theirs.deepstack_features], strict=True):
-        torch.testing.assert_close(a, b, atol=1e-5, rtol=0)
 
 
 def test_labels_of_pictures_are_what_the_plan_shows() -> None:
