@@ -23,6 +23,14 @@ SPECIAL = (
     "<|video_pad|>",
 )
 VOCABULARY = 512
+# Copying a time means looking back a fixed few tokens from a frame to its digits. Heads of 32
+# dimensions learn that several times sooner when more of their rotations are fast.
+ROPE_THETA = 500.0
+# Normalised queries and keys of 32 dimensions reach a score of 5.7 at most: not enough to single
+# out one token of hundreds. Their gains start higher.
+ATTENTION_GAIN = 1.7
+# What layers add starts small beside the embeddings, so that a token can be copied at all.
+OUTPUT_SCALE = 0.05
 # Words with their leading space, a decimal with its point, single digits, the rest in runs: the
 # punctuation between the keys of an action is one token, and times are spelled digit by digit.
 # (Three digits per token were tried: a thousand rare tokens are harder to copy than ten common.)
@@ -73,7 +81,10 @@ def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
 
 
 def make_config(tokenizer: PreTrainedTokenizerFast) -> Qwen3VLConfig:
-    """Return the configuration: 4 layers of width 128, a tower of depth 3, two DeepStack maps."""
+    """Return the configuration: 4 layers of width 128, a tower of depth 3, one DeepStack map.
+
+    A frame of 64x64 pixels is one visual token: its 4x4 patches are merged.
+    """
     ids: Any = tokenizer.convert_tokens_to_ids
     text = {
         "vocab_size": VOCABULARY,
@@ -86,7 +97,7 @@ def make_config(tokenizer: PreTrainedTokenizerFast) -> Qwen3VLConfig:
         "max_position_embeddings": 32768,
         "rope_parameters": {
             "rope_type": "default",
-            "rope_theta": 10000.0,
+            "rope_theta": ROPE_THETA,
             "mrope_section": [6, 5, 5],
             "mrope_interleaved": True,
         },
@@ -105,7 +116,7 @@ def make_config(tokenizer: PreTrainedTokenizerFast) -> Qwen3VLConfig:
         "temporal_patch_size": 2,
         "out_hidden_size": 128,
         "num_position_embeddings": 16,
-        "deepstack_visual_indexes": [0, 1],
+        "deepstack_visual_indexes": [1],
     }
     return Qwen3VLConfig(
         text_config=text,
@@ -125,10 +136,14 @@ def build_model(config: Qwen3VLConfig, seed: int) -> Qwen3VLForConditionalGenera
     for name, weight in model.named_parameters():
         if "visual.pos_embed" in name:
             nn.init.normal_(weight, std=0.3)
-        elif weight.ndim == 5 or (weight.ndim == 2 and "embed_tokens" not in name):
-            nn.init.normal_(weight, std=weight[0].numel() ** -0.5)
         elif "embed_tokens" in name:
             nn.init.normal_(weight, std=0.1)
+        elif "language_model" in name and name.endswith(("q_norm.weight", "k_norm.weight")):
+            nn.init.constant_(weight, ATTENTION_GAIN)
+        elif weight.ndim in (2, 5):
+            adds = "language_model" in name and name.endswith(("o_proj.weight", "down_proj.weight"))
+            std = weight[0].numel() ** -0.5 * (OUTPUT_SCALE if adds else 1.0)
+            nn.init.normal_(weight, std=std)
     text: Any = config.text_config
     model.generation_config.pad_token_id = text.pad_token_id
     model.generation_config.eos_token_id = text.eos_token_id
@@ -141,9 +156,16 @@ def save_checkpoint(
     folder: Path,
     env_options: Mapping[str, Any],
 ) -> None:
-    """Write a folder that `SageMM.load` and transformers' Auto classes read."""
+    """Write a folder that `SageMM.load` and transformers' Auto classes read.
+
+    The frozen tower is stored as bfloat16: round its weights before anything is trained on them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(folder)
+    tensors = {
+        name: tensor.bfloat16() if "visual." in name else tensor
+        for name, tensor in model.state_dict().items()
+    }
+    model.save_pretrained(folder, state_dict=tensors)
     tokenizer.save_pretrained(folder)
     settings = {"prompt": "brief", "env": dict(env_options)}
     (folder / "sage_mm.json").write_text(json.dumps(settings, indent=1) + "\n")

@@ -114,12 +114,8 @@ def _play(items: Sequence[QAItem]) -> tuple[list[Example], dict[bytes, Entry]]:
     jobs = [Job(item.id, room.seed) for item in items]
     part = subseed(room.seed, items[0].id)
     rng = np.random.default_rng(part)
-    teacher = Dictation(
-        Scripted(room.encoder, room.head, room.habits), room.tokens, room.encoder
-    )
-    played = collect(
-        [make_env(items, **BUDGET) for _ in jobs], teacher, jobs, seed=part
-    )
+    teacher = Dictation(Scripted(room.encoder, room.head, room.habits), room.tokens, room.encoder)
+    played = collect([make_env(items, **BUDGET) for _ in jobs], teacher, jobs, seed=part)
     for number in rng.permutation(len(jobs))[: max(1, len(jobs) // DIRECT_SHARE)]:
         settings = direct_env_options(int(rng.choice(DIRECT_FRAMES)))
         played += collect([make_env(items, **settings)], teacher, [jobs[number]], seed=part)

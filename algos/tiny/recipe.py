@@ -7,16 +7,23 @@ comes out is the supervised base that reinforcement learning starts from: it mus
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from safetensors.numpy import save_file
+from safetensors.torch import load_file
+from safetensors.torch import save_file as save_tensors
 from torch import nn
 from tqdm import tqdm
 
+from algos.checkpoint import require_same
+from algos.run_folder import read_json, write_json
 from algos.sft import Example, Schedule, add_supervised_gradients, batches
 from algos.tiny.architecture import build_model, make_config, save_checkpoint, train_tokenizer
 from algos.tiny.demonstrations import BUDGET, demonstrate
@@ -41,33 +48,43 @@ class TinyConfig:
     """Of weights, data and order."""
     out: Path = SHIPPED
     """Folder of the checkpoint."""
+    work: Path = Path("runs/tiny")
+    """Folder of what (a) and (b) leave behind; an interrupted recipe goes on after them."""
     picture_videos: int = 1400
     """Videos that labelled frames are drawn from."""
     tower_steps: int = 2500
     """Steps of (a), 96 frames each."""
-    lesson_steps: int = 900
-    """Steps of (b), 32 lessons each."""
-    demonstration_videos: int = 300
+    lesson_steps: int = 4000
+    """Steps of (b)."""
+    lesson_frames: int = 16
+    """Most frames of a lesson; it begins with two, and grows as soon as they are read."""
+    demonstration_videos: int = 1400
     """Videos whose questions the demonstrator plays."""
-    cloning_steps: int = 1300
+    cloning_steps: int = 2400
     """Steps of (c)."""
-    batch: int = 32
+    batch: int = 16
     """Conversations per step of (b) and (c)."""
     lr: float = 2e-3
-    """Peak learning rate of (b); (c) uses three quarters of it."""
+    """Peak learning rate of (b); (c) uses half of it."""
     lessons_in_cloning: float = 0.25
     """Share of steps in (c) that repeat (b)."""
     threads: int = 2
     """Torch threads of (a); batches side by side in (b) and (c)."""
 
 
+FREE = {"out", "work", "demonstration_videos", "cloning_steps", "lessons_in_cloning", "threads"}
+READ_WELL = 0.3  # loss at which lessons get longer
+
+
 def run(config: TinyConfig) -> None:
     """Make the checkpoint."""
-    torch.set_num_threads(config.threads)
+    _begin(config)
     tokenizer = train_tokenizer(_texts())
     model = build_model(make_config(tokenizer), config.seed)
     pictures = draw_pictures(config.picture_videos)
+    torch.set_num_threads(config.threads)
     head = see(model, pictures, config)
+    torch.set_num_threads(1)
     tokens = ChatTokens(tokenizer.backend_tokenizer, "brief")
     encoder = FrameEncoder(model.model.visual, cache_bytes=6 << 30)
     rng = np.random.default_rng(config.seed)
@@ -80,27 +97,52 @@ def run(config: TinyConfig) -> None:
     save(model, tokenizer, head, config.out)
 
 
+def _begin(config: TinyConfig) -> None:
+    """Write the settings; refuse a folder whose stations were made with others."""
+    now = json.loads(json.dumps(asdict(config), default=str))
+    path = config.work / "config.json"
+    if path.exists():
+        require_same(read_json(path), now, free=FREE)
+    write_json(path, now)
+
+
 def see(model: Any, pictures: Pictures, config: TinyConfig) -> ReadingHead:
     """(a) Train the vision tower, freeze it, and return what reads its features."""
-    visual = model.model.visual
-    head, right = train_tower(
-        visual, pictures, steps=config.tower_steps, batch=96, lr=2e-3, seed=config.seed
-    )
-    print(f"(a) the tower reads {right:.1%} of held-out symbols")
+    visual, path = model.model.visual, config.work / "tower.safetensors"
+    if not path.exists():
+        head, right = train_tower(
+            visual, pictures, steps=config.tower_steps, batch=96, lr=2e-3, seed=config.seed
+        )
+        print(f"(a) the tower reads {right:.1%} of held-out symbols")
+        tensors = {f"visual.{name}": tensor for name, tensor in visual.state_dict().items()}
+        _keep(path, tensors | {"weight": head.weight.detach(), "bias": head.bias.detach()})
+    tensors = load_file(path)
+    weight, bias = tensors.pop("weight").numpy(), tensors.pop("bias").numpy()
+    # Rounded as it will be shipped, so that everything after sees with the very same weights.
+    half = {name.removeprefix("visual."): t.bfloat16().float() for name, t in tensors.items()}
+    visual.load_state_dict(half)
     visual.requires_grad_(False)
-    weight, bias = head.weight.detach().numpy(), head.bias.detach().numpy()
     return ReadingHead(weight, bias)
 
 
 def teach(
     model: Any, encoder: FrameEncoder, tokens: ChatTokens, lessons: Lessons, config: TinyConfig
 ) -> None:
-    """(b) Captions and look-ups."""
-    schedule = Schedule(_language(model), config.lr, config.lesson_steps)
-    bar = tqdm(range(config.lesson_steps), desc="captions and look-ups")
-    for _ in bar:
-        loss = learn(model, encoder, tokens, schedule, lessons.draw(config.batch), config)
-        bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+    """(b) Captions and look-ups, of more frames the better they are read."""
+    language, path = model.model.language_model, config.work / "lessons.safetensors"
+    if not path.exists():
+        schedule = Schedule(_language(model), config.lr, config.lesson_steps)
+        bar = tqdm(range(config.lesson_steps), desc="captions and look-ups")
+        frames, recent = 2.0, math.inf
+        for _ in bar:
+            examples = lessons.draw(config.batch, (2, int(frames)))
+            loss = learn(model, encoder, tokens, schedule, examples, config)
+            recent = loss if recent == math.inf else 0.9 * recent + 0.1 * loss
+            if recent < READ_WELL and frames < config.lesson_frames:
+                frames, recent = frames + 0.5, recent + 0.05
+            bar.set_postfix(loss=f"{recent:.3f}", frames=int(frames), refresh=False)
+        _keep(path, language.state_dict())
+    language.load_state_dict(load_file(path))
 
 
 def clone(
@@ -114,14 +156,22 @@ def clone(
     """(c) Behaviour cloning, mixed with (b)."""
     rng = np.random.default_rng([config.seed, 1])
     stream = batches(episodes, config.batch, rng)
-    schedule = Schedule(_language(model), 0.75 * config.lr, config.cloning_steps)
+    schedule = Schedule(_language(model), 0.5 * config.lr, config.cloning_steps)
     bar = tqdm(range(config.cloning_steps), desc="cloning")
     for _ in bar:
         repeats = rng.random() < config.lessons_in_cloning
-        examples = lessons.draw(config.batch) if repeats else next(stream)
+        longest = config.lesson_frames
+        examples = lessons.draw(config.batch, (6, longest)) if repeats else next(stream)
         loss = learn(model, encoder, tokens, schedule, examples, config)
         if not repeats:
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+
+
+def _keep(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Write a station's tensors, whole or not at all."""
+    part = path.with_suffix(".part")
+    save_tensors({name: tensor.contiguous() for name, tensor in tensors.items()}, part)
+    part.replace(path)
 
 
 def learn(

@@ -81,6 +81,6 @@ def _loss(scores: list[Tensor], labels: Tensor) -> Tensor:
             F.cross_entropy(x[:, :split], labels[:, 0])
             + F.cross_entropy(x[:, split:], labels[:, 1])
         )
-        for weight, x in zip((1.0, 0.3, 0.3), scores, strict=True)
+        for weight, x in zip((1.0, *[0.3] * (len(scores) - 1)), scores, strict=True)
     ]
     return torch.stack(parts).sum()
