@@ -10,6 +10,7 @@ from typing import Any
 from algos.rollout import Trajectory
 from sage_env.actions import ACTION_NAMES, Answer, Sample, Skip, Zoom
 from sage_env.datasets import QAItem, Span
+from sage_env.timeline import clock
 
 WIDTH, LANE = 960, 26
 _LEFT, _RIGHT, _AXIS = 96, 16, 34
@@ -92,15 +93,6 @@ def timeline(item: QAItem, trajectory: Trajectory, name: str) -> str:
 def in_evidence(second: float, evidence: Sequence[Span]) -> bool:
     """Return whether a time lies in one of the spans."""
     return any(start <= second < end for start, end in evidence)
-
-
-def clock(second: float) -> str:
-    """Return a time as `M:SS.s`, or `H:MM:SS.s` from an hour on."""
-    tenths = round(second * 10)
-    minutes, rest = divmod(tenths, 600)
-    hours, minutes = divmod(minutes, 60)
-    tail = f"{rest // 10:02d}.{rest % 10}"
-    return f"{hours}:{minutes:02d}:{tail}" if hours else f"{minutes}:{tail}"
 
 
 def _seconds(info: dict[str, Any]) -> tuple[float, ...]:

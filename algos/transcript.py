@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from algos.report_timeline import clock
 from algos.trajectory import Trajectory, Turn
 from sage_env.action_text import format_action
 from sage_env.actions import ACTION_NAMES, Answer, Invalid
 from sage_env.datasets import QAItem
+from sage_env.timeline import clock
 
 
 def transcript(item: QAItem, trajectory: Trajectory, *, judged: bool = True) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Span = tuple[float, float]
-_NUMBER = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_NUMBER = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _CLOCK = re.compile(r"(?:([0-9]+):(?=[0-5][0-9]:))?([0-9]+):([0-5][0-9](?:\.[0-9]+)?)")
 
 
@@ -53,3 +53,12 @@ def parse_seconds(text: str) -> float | None:
     hours, minutes, seconds_text = clock.groups()
     total = 3600.0 * float(hours or 0) + 60.0 * float(minutes) + float(seconds_text)
     return total if np.isfinite(total) else None
+
+
+def clock(second: float, decimals: int = 1) -> str:
+    """Return a time as `M:SS.s`, or `H:MM:SS.s` from an hour on, with that many decimals."""
+    unit = 10**decimals
+    minutes, rest = divmod(round(second * unit), 60 * unit)
+    hours, minutes = divmod(minutes, 60)
+    tail = f"{rest // unit:02d}.{rest % unit:0{decimals}d}"
+    return f"{hours}:{minutes:02d}:{tail}" if hours else f"{minutes}:{tail}"

@@ -3,6 +3,7 @@
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch.set_num_threads(1) without importing torch
+os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # windows without a screen
 
 from hypothesis import settings
 

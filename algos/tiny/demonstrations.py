@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from algos.rollout import Job, collect, subseed
 from algos.sft import Dictation, Example
 from algos.tiny.pictures import SIZE
 from policies.sage_mm.prompt import ChatTokens
-from policies.sage_mm.vision import Entry, FrameEncoder
+from policies.sage_mm.vision import FrameEncoder
 from policies.scripted import DEMONSTRATOR, Habits, ReadingHead, Scripted
 from policies.uniform import direct_env_options
 from sage_env.datasets import QAItem
@@ -95,7 +96,7 @@ def demonstrate(
     ):
         for part, (played, entries) in zip(parts, pool.map(_play, parts), strict=True):
             episodes += played
-            encoder.adopt(entries)
+            encoder.adopt(pickle.loads(entries))
             bar.update(len(part))
     return episodes
 
@@ -108,8 +109,11 @@ def _enter(room: Classroom) -> None:
     _rooms.append(room)
 
 
-def _play(items: Sequence[QAItem]) -> tuple[list[Example], dict[bytes, Entry]]:
-    """Play the questions of some videos; return the episodes and the features of their frames."""
+def _play(items: Sequence[QAItem]) -> tuple[list[Example], bytes]:
+    """Play the questions of some videos; return the episodes and the features of their frames.
+
+    The features are pickled here: the pool would pass every tensor as an open file, and run out.
+    """
     (room,) = _rooms
     jobs = [Job(item.id, room.seed) for item in items]
     part = subseed(room.seed, items[0].id)
@@ -121,4 +125,4 @@ def _play(items: Sequence[QAItem]) -> tuple[list[Example], dict[bytes, Entry]]:
         played += collect([make_env(items, **settings)], teacher, [jobs[number]], seed=part)
     episodes = [Example.of(trajectory) for trajectory in played]
     keys = {key for episode in episodes for key in episode.frames}
-    return episodes, room.encoder.entries(keys)
+    return episodes, pickle.dumps(room.encoder.entries(keys))

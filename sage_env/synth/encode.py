@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ def encode_video(plan: VideoPlan, path: Path) -> None:
     most `plan.keyframe_interval` frames between keyframes.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}.part")
+    part = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}.part")
     try:
         _write(plan, part)
         os.replace(part, path)

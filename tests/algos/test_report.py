@@ -16,11 +16,12 @@ from PIL import Image
 from algos.report import ReportData, load_report, save_report, write_report
 from algos.report_charts import Chart, Point, Series, figure
 from algos.report_examples import choose_examples
-from algos.report_timeline import clock, lanes, timeline
+from algos.report_timeline import lanes, timeline
 from algos.rollout import Turn
 from algos.run_folder import RunFolder, RunFolderError
 from policies.base import Decision
 from sage_env import Invalid, Skip, Zoom
+from sage_env.timeline import clock
 from tests.algos.handmade import item, result, trajectory
 from tests.sage_env.clips import number_in, write_clip
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from algos.tiny.architecture import build_model, make_config, save_checkpoint, train_tokenizer
 from algos.tiny.lessons import Lessons, caption, find_colour, find_symbol
