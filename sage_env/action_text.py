@@ -3,51 +3,112 @@
 `{"thought": "…", "action": "zoom", "start": 312.0, "end": 340.0, "num_frames": 8}`
 
 Nothing is repaired: a value is taken as it is written, or the text is `Invalid` with a reason that
-the model can act on. Keys that an action does not know are ignored.
+the model can act on. What was passed over (keys that the action does not know, further objects) is
+reported by `read_action`.
 """
 
 from __future__ import annotations
 
 import json
-import re
-import reprlib
-from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from sage_env.actions import ACTION_NAMES, Action, Answer, Invalid, Sample, Skip, UseTool, Zoom
-from sage_env.timeline import parse_seconds
+from sage_env.action_json import (
+    action_from_json,
+    action_to_json,
+    keys_of,
+    names_action,
+    shown_keys,
+    thought_of,
+)
+from sage_env.actions import ACTION_NAMES, Action, Invalid
+from sage_env.json_objects import JsonObject, find_objects
 
 MAX_CHARS = 65_536
 """Longer texts are refused unread."""
+MAX_REASON = 300
+"""Most characters of the reason of an `Invalid`."""
 
 _EXAMPLE = '{"action": "sample", "start": 0.0, "end": 60.0, "num_frames": 8}'
-_KEYS: Mapping[type[Action], tuple[str, ...]] = {
-    Skip: ("to",),
-    Sample: ("start", "end", "num_frames"),
-    Zoom: ("start", "end", "num_frames", "box"),
-    Answer: ("text", "evidence"),
-    UseTool: ("name", "arguments"),
-}
-_TYPES: Mapping[str, type[Action]] = {ACTION_NAMES[kind]: kind for kind in _KEYS}
-_OPTIONAL = frozenset({"box", "evidence", "arguments"})
-_BEGINNING = re.compile(r"\{\s*[\"}]")
-_MAX_TRIES = 64  # each may read the whole text, so hostile texts would take seconds without a limit
-_DECODER = json.JSONDecoder(strict=False)  # a line break inside a string is still that string
+_THOUGHT_ENDS = "</think>"
+
+
+@dataclass(frozen=True)
+class ActionText:
+    """What a model's text was read as.
+
+    Attributes:
+        action: the first valid action, or `Invalid` with the reason why there is none.
+        thought: the `thought` of the object that `action` was read from, or that its reason is
+            about; `None` if it has none.
+        ignored_keys: keys of that object that the action does not know, and `thought` if it is no
+            string of Unicode characters; empty for `Invalid`.
+        extra_objects: the other JSON objects of the text as they are written there, in order; of
+            more than `MAX_OBJECTS`, the first.
+    """
+
+    action: Action | Invalid
+    thought: str | None = None
+    ignored_keys: tuple[str, ...] = ()
+    extra_objects: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was passed over, as sentences for the model; empty if nothing was."""
+        if isinstance(self.action, Invalid):
+            return ()
+        notes, count = [], len(self.extra_objects)
+        unknown = [key for key in self.ignored_keys if key != "thought"]
+        if unknown:
+            name, keys = ACTION_NAMES[type(self.action)], keys_of(type(self.action))
+            were = "was" if len(unknown) == 1 else "were"
+            notes.append(f"{name} takes {', '.join(keys)}: {shown_keys(unknown)} {were} ignored.")
+        if len(unknown) < len(self.ignored_keys):
+            notes.append("A thought must be a string of Unicode characters: it was ignored.")
+        if count:
+            others = "another JSON object was" if count == 1 else f"{count} other objects were"
+            notes.append(f"Only the first valid action of a reply is taken: {others} ignored.")
+        return tuple(notes)
+
+
+def read_action(text: str) -> ActionText:
+    """Read the first valid action in `text`, and report what was passed over; never raises.
+
+    An action is one JSON object: the action's name under `action` and its values beside it, or a
+    function call, `{"name": "zoom", "arguments": {…}}`, whose name is an action's or else a tool's.
+    It may stand in a code fence, in tags or between sentences. What stands before a `</think>` is
+    a thought: objects there are only reported. Numbers may also be strings, times `"05:12"` or
+    `"00:05:12.500"` too. Names are case-sensitive. An object with a key written twice is not valid.
+    """
+    if len(text) > MAX_CHARS:
+        reason = f"the reply has {len(text)} characters, at most {MAX_CHARS} are read"
+        return ActionText(_invalid(text, f"{reason}: reply with one JSON object like {_EXAMPLE}"))
+    found = find_objects(text)
+    drafts = _drafts(text, found)
+    problem: str | None = None
+    about: JsonObject | None = None
+    for one in found[drafts:]:
+        try:
+            reading = action_from_json(_usable(one))
+        except (TypeError, ValueError) as error:
+            if about is None or _rank(one) < _rank(about):
+                problem, about = str(error), one
+        else:
+            return _report(text, reading.action, one, found, reading.ignored_keys)
+    if problem is None:
+        where = f" after {_THOUGHT_ENDS}" if _THOUGHT_ENDS in text else ""
+        problem = f"no JSON object was found{where}: reply with one like {_EXAMPLE}"
+    return _report(text, _invalid(text, problem), about, found)
 
 
 def parse_action(text: str) -> Action | Invalid:
-    """Read the first valid action in `text`; never raises.
-
-    The object may stand in a code fence, in tags or between sentences. Times may also be strings:
-    `"312.0"`, `"05:12"`, `"00:05:12.500"`.
-    """
-    return _read(text)[0]
+    """Return the first valid action in `text`, as `read_action` does; never raises."""
+    return read_action(text).action
 
 
 def parse_thought(text: str) -> str | None:
     """Return the `thought` of the object that `parse_action` reads; `None` if it has none."""
-    thought = _read(text)[1].get("thought")
-    return thought if isinstance(thought, str) else None
+    return read_action(text).thought
 
 
 def format_action(action: Action, thought: str | None = None) -> str:
@@ -55,17 +116,10 @@ def format_action(action: Action, thought: str | None = None) -> str:
 
     Raises:
         TypeError: if `action` is not an action (an `Invalid` has its own `text`).
-        ValueError: if a long thought makes the text longer than `MAX_CHARS`.
+        ValueError: if a long thought makes the text longer than `MAX_CHARS`, or the thought holds a
+            lone surrogate.
     """
-    keys = _KEYS.get(type(action))
-    if keys is None:
-        raise TypeError(f"format_action takes an Action, got {reprlib.repr(action)}")
-    written: dict[str, Any] = {} if thought is None else {"thought": thought}
-    written["action"] = ACTION_NAMES[type(action)]
-    for key in keys:
-        value = getattr(action, key)
-        if key not in _OPTIONAL or value:
-            written[key] = value
+    written = action_to_json(action, thought)
     text = json.dumps(written, ensure_ascii=False)
     if len(text) > MAX_CHARS:
         raise ValueError(
@@ -75,115 +129,44 @@ def format_action(action: Action, thought: str | None = None) -> str:
     return text
 
 
-def _read(text: str) -> tuple[Action | Invalid, Mapping[str, Any]]:
-    """Return the first valid action, else why there is none, and the object it was read from."""
-    if len(text) > MAX_CHARS:
-        reason = f"the reply has {len(text)} characters, at most {MAX_CHARS} are read"
-        return Invalid(text, f"{reason}: reply with one JSON object like {_EXAMPLE}"), {}
-    problem, first = f"no JSON object was found: reply with one like {_EXAMPLE}", None
-    try:
-        for found in _objects(text):
-            try:
-                return _action(found), found
-            except (TypeError, ValueError) as error:
-                if first is None:
-                    problem, first = str(error), found
-    except RecursionError:
-        if first is None:
-            problem = f"the JSON is nested too deeply: reply with one object like {_EXAMPLE}"
-    except ValueError as error:
-        if first is None:
-            problem = f"the JSON object cannot be read ({error}): reply with one like {_EXAMPLE}"
-    return Invalid(text, problem), first or {}
+def _usable(one: JsonObject) -> dict[str, Any]:
+    if one.value is None or one.problem:
+        raise ValueError(f"{one.problem}: reply with one JSON object like {_EXAMPLE}")
+    return one.value
 
 
-def _objects(text: str) -> Iterator[dict[str, Any]]:
-    """Yield the JSON objects in `text` in order, outermost only.
-
-    Raises:
-        ValueError: at the end, if there is a beginning but no object could be read.
-        RecursionError: if one is nested too deeply.
-    """
-    error, any_found, tries = None, False, 0
-    beginning = _BEGINNING.search(text)
-    while beginning and tries < _MAX_TRIES:
-        tries += 1
-        try:
-            found, position = _DECODER.raw_decode(text, beginning.start())
-            any_found = True
-            yield found
-        except ValueError as problem:
-            error = error or problem
-            position = beginning.start() + 1
-        beginning = _BEGINNING.search(text, position)
-    if error is not None and not any_found:
-        raise error
+def _rank(one: JsonObject) -> int:
+    """Return how well an object explains why there is no action; the least is best."""
+    if one.value is None:
+        return 1
+    return 0 if names_action(one.value) else 2
 
 
-def _action(found: Mapping[str, Any]) -> Action:
-    """Build the action that a JSON object names.
-
-    Raises:
-        TypeError, ValueError: saying what is missing or wrong.
-    """
-    name = found.get("action")
-    kind = _TYPES.get(name) if isinstance(name, str) else None
-    if kind is None:
-        got = f"got {reprlib.repr(name)}" if "action" in found else "it is missing"
-        raise ValueError(f'"action" must be one of {", ".join(_TYPES)}: {got}')
-    keys = _KEYS[kind]
-    missing = [key for key in keys if key not in found and key not in _OPTIONAL]
-    if missing:
-        raise ValueError(f'"{name}" needs {", ".join(keys)}: missing {", ".join(missing)}')
-    values = {key: _READERS.get(key, _as_is)(found[key]) for key in keys if key in found}
-    return kind(**values)
+def _drafts(text: str, found: list[JsonObject]) -> int:
+    """Return how many objects stand before the last `</think>` that is not inside an object."""
+    end = len(text)
+    for count in range(len(found), 0, -1):
+        one = found[count - 1]
+        if text.find(_THOUGHT_ENDS, one.end, end) >= 0:
+            return count
+        end = one.start
+    return 0
 
 
-def _as_is(value: object) -> object:
-    return value
+def _report(
+    text: str,
+    action: Action | Invalid,
+    about: JsonObject | None,
+    found: list[JsonObject],
+    ignored_keys: tuple[str, ...] = (),
+) -> ActionText:
+    """Report what was read from the object `about`, and what else there is."""
+    others = [one for one in found if one is not about and one.value is not None]
+    thought = None if about is None or about.value is None else thought_of(about.value)
+    return ActionText(
+        action, thought, ignored_keys, tuple(text[one.start : one.end] for one in others)
+    )
 
 
-def _time(value: object) -> object:
-    """Turn a time written as a string into seconds; anything else is for the action to judge."""
-    if not isinstance(value, str):
-        return value
-    seconds = parse_seconds(value)
-    if seconds is None:
-        raise ValueError(
-            f"a time must be seconds, MM:SS or HH:MM:SS, all >= 0, got {reprlib.repr(value)}"
-        )
-    return seconds
-
-
-def _whole(value: object) -> object:
-    """Turn `"8"` and `8.0` into 8."""
-    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
-        return int(value)
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _times(value: object) -> object:
-    """Read every time of a list of spans."""
-    if not isinstance(value, list):
-        return value
-    return [[_time(x) for x in span] if isinstance(span, list) else span for span in value]
-
-
-def _fractions(value: object) -> object:
-    """Read the corners of a box; `null` is the whole picture."""
-    return [_fraction(x) for x in value] if isinstance(value, list) else value
-
-
-def _fraction(value: object) -> object:
-    number = parse_seconds(value) if isinstance(value, str) and ":" not in value else None
-    return value if number is None else number
-
-
-_READERS: Mapping[str, Callable[[Any], Any]] = {
-    "to": _time,
-    "start": _time,
-    "end": _time,
-    "num_frames": _whole,
-    "box": _fractions,
-    "evidence": _times,
-}
+def _invalid(text: str, reason: str) -> Invalid:
+    return Invalid(text, reason if len(reason) <= MAX_REASON else reason[: MAX_REASON - 1] + "…")

@@ -11,6 +11,7 @@ from numbers import Integral, Real
 from typing import Any, TypeAlias
 
 from sage_env.frames import Box
+from sage_env.json_objects import MAX_DEPTH, is_deeper
 from sage_env.timeline import Span
 
 MAX_TEXT = 8_192
@@ -107,7 +108,7 @@ class UseTool:
 
     Raises:
         TypeError, ValueError: if `name` is not a non-empty string or `arguments` is not a JSON
-            object of at most `MAX_TEXT` characters.
+            object of at most `MAX_TEXT` characters, nested at most 63 deep.
     """
 
     name: str
@@ -234,4 +235,6 @@ def _json_object(name: str, value: object) -> dict[str, Any]:
         raise ValueError(f"{name} must be a JSON object: {error}") from None
     _text(f"{name} as JSON", written)
     copy: dict[str, Any] = json.loads(written)
+    if is_deeper(copy, MAX_DEPTH - 1):  # the action around them is one level more
+        raise ValueError(f"{name} must be nested at most {MAX_DEPTH - 1} deep: flatten it")
     return copy
