@@ -1,0 +1,92 @@
+"""`check_tool`: what the environment asks of a tool."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+
+from sage_env.actions import UseTool
+from sage_env.env import VideoQAEnv
+from sage_env.items import QAItem
+from sage_env.testing.episodes import ITEMS
+from sage_env.testing.laws import lawful, require
+from sage_env.testing.memory_video import open_memory
+from sage_env.tool_arguments import sample_arguments
+from sage_env.tools import Tool, find_tools
+from sage_env.viewer import Opener
+
+_CALLS = 8
+_LAW = "a tool must return a string, or raise ToolInputError for arguments that do not suit it"
+
+
+def check_tool(
+    tool: Tool,
+    *,
+    arguments: Sequence[Mapping[str, Any]] = (),
+    items: Sequence[QAItem] = ITEMS,
+    opener: Opener | None = None,
+    deterministic: bool = True,
+) -> None:
+    """Call `tool` as the environment does, and check what it does.
+
+    Args:
+        tool: the tool.
+        arguments: with which it must give a reply; by default some that fit its `parameters` are
+            drawn, with times that may be beyond the end of the video, and one must be accepted.
+        items: questions to call it for, of which the first four are used; by default some about
+            videos in memory, without speech or events.
+        opener: opens the items' videos; by default `open_memory` for the default items, else
+            `sage_env.video.open_video`.
+        deterministic: whether the same call must give the same reply.
+
+    Raises:
+        AssertionError: with the law that was broken.
+    """
+    with lawful("a tool must have name, description, parameters and be callable"):
+        find_tools([tool])
+    opener = open_memory if opener is None and items is ITEMS else opener
+    env = VideoQAEnv(dataset=items, opener=opener, frame_size=(8, 8), tools=[tool], max_turns=3)
+    for index in range(min(len(items), 4)):
+        random, messages, accepted = np.random.default_rng(index), [], 0
+        drawn = arguments or [
+            sample_arguments(tool.parameters, random, float(items[index].duration or 60.0) * 1.5)
+            for _ in range(_CALLS)
+        ]
+        for given in drawn:
+            text, message, refused = _call(env, index, tool, given, deterministic)
+            require(
+                not (refused and arguments),
+                f"a tool must accept the arguments that suit it: of {given} it said {message!r}",
+            )
+            accepted += not refused
+            messages.append(message)
+        require(
+            accepted > 0,
+            "a tool must accept some of the arguments that fit its parameters: of all that were "
+            f"drawn it said, as of the last, {messages[-1]!r}; narrow them, or pass arguments=[…]",
+        )
+    env.close()
+
+
+def _call(
+    env: VideoQAEnv, index: int, tool: Tool, given: Mapping[str, Any], deterministic: bool
+) -> tuple[str, str, bool]:
+    """Call the tool in two episodes; return its text, the message, and whether it refused."""
+    action = UseTool(tool.name, given)
+    before = deepcopy(action)
+    replies = []
+    for _ in range(2):
+        env.reset(options={"index": index})
+        with lawful(f"{_LAW}, after {dict(given)}"):
+            observation = env.step(action)[0]
+        replies.append((observation["text"], observation["message"]))
+    require(action == before, f"a tool must leave the action as it is: {before} became {action}")
+    require(
+        replies[0] == replies[1] or not deterministic,
+        "a tool must give the same reply to the same call (or pass deterministic=False): got "
+        f"{replies[0]}, then {replies[1]}, after {dict(given)}",
+    )
+    return *replies[0], env.history.looks[-1].refused
