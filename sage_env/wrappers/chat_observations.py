@@ -1,0 +1,159 @@
+"""Observations as a conversation, for models behind a chat template or a chat API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from string import ascii_uppercase
+from typing import Any
+
+import gymnasium as gym
+
+from sage_env.action_text import format_action
+from sage_env.actions import Action, Invalid
+from sage_env.wrappers.chat_space import (
+    Block,
+    ChatSpace,
+    Dialect,
+    Encoding,
+    Message,
+    checked_dialect,
+    picture_block,
+    plain_message,
+    text_block,
+)
+from sage_env.wrappers.raw_space import raw_space
+
+SYSTEM = """\
+You answer a question about a video of which you see single frames. Every reply costs a turn; \
+without an answer in the last turn the question is lost. Reply with one JSON object and nothing \
+else, with times in seconds from the start of the video:
+{"action": "skip", "to": 95.0} moves the cursor and shows nothing.
+{"action": "sample", "start": 0.0, "end": 60.0, "num_frames": 8} shows even frames of a stretch.
+{"action": "zoom", "start": 31.0, "end": 34.0, "num_frames": 4, "box": [0.5, 0.0, 1.0, 0.5]} shows \
+frames of a short window; the box is optional and enlarges a part of the picture, [x0, y0, x1, y1] \
+in fractions of it.
+{"action": "answer", "text": "B"} ends the task, with the letter or the text of a choice if there \
+are choices."""
+"""What the system message says unless another text is given."""
+
+
+class ChatObservations(
+    gym.Wrapper[Any, Any, Any, Any],
+    gym.utils.RecordConstructorArgs,
+):
+    """Shows the whole conversation of the episode, the agent's own replies included.
+
+    It only ever grows: each observation is the one before, the reply, and one more user message.
+    The first user message shows the overview, the question and the budget, every other one what
+    the reply brought. Each frame is preceded by its own true time, `<12.3 seconds>`. See
+    `ChatSpace` for the shape of messages in either format.
+
+    A reply stands as the agent wrote it where this wraps `TextActions`, or where it is an
+    `Invalid`, and else as `format_action` writes the action:
+
+        env = ChatObservations(TextActions(gym.make("SageVideoQA-v0")))
+        messages, info = env.reset(seed=0)
+        text = processor.apply_chat_template(messages, add_generation_prompt=True)
+
+    Lists and dictionaries are new in every observation; the pictures in them are the same objects,
+    so do not draw into them.
+    """
+
+    def __init__(
+        self,
+        env: gym.Env[Any, Any],
+        *,
+        format: Dialect = "transformers",
+        system: str | None = SYSTEM,
+        newest_only: bool = False,
+        encoding: Encoding = "png",
+    ) -> None:
+        """Wrap an environment with the observations of `VideoQAEnv`.
+
+        Args:
+            env: the environment.
+            format: `"transformers"`, with PIL images, or `"openai"`, with data URLs.
+            system: the system message; `None` for none.
+            newest_only: show only the newest user message (the first one after the system
+                message), for agents that keep the conversation themselves.
+            encoding: of the pictures in data URLs, `"png"` (exact) or `"jpeg"` (smaller).
+
+        Raises:
+            ValueError: if an option is not known, or the observations are others.
+        """
+        gym.utils.RecordConstructorArgs.__init__(
+            self, format=format, system=system, newest_only=newest_only, encoding=encoding
+        )
+        gym.Wrapper.__init__(self, env)
+        if encoding not in ("png", "jpeg"):
+            raise ValueError(f"encoding must be 'png' or 'jpeg', got {encoding!r}")
+        space = raw_space(env.observation_space, "ChatObservations")
+        height, width = (space["frames"].shape or ())[1:3]
+        self.observation_space = ChatSpace((height, width), checked_dialect(format))
+        self._format, self._encoding = format, encoding
+        self._system, self._newest_only = system, newest_only
+        self._messages: list[Message] = []
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[list[Message], dict[str, Any]]:
+        """Begin a new conversation."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        self._messages = []
+        if self._system is not None:
+            self._messages.append(plain_message("system", self._system, self._format))
+        self._messages.append(self._user(observation, first=True))
+        return [_copied(message) for message in self._messages], info
+
+    def step(self, action: Any) -> tuple[list[Message], float, bool, bool, dict[str, Any]]:
+        """Take an action, and append it and what it brought to the conversation."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        reply = plain_message("assistant", _written(action), self._format)
+        self._messages += [reply, self._user(observation, first=False)]
+        shown = self._messages[-1:] if self._newest_only else self._messages
+        messages = [_copied(message) for message in shown]
+        return messages, float(reward), terminated, truncated, info
+
+    def _user(self, observation: Mapping[str, Any], *, first: bool) -> Message:
+        notes = [note for note in (observation["message"], observation["text"]) if note]
+        blocks: list[Block] = []
+        for k in range(int(observation["num_frames"])):
+            blocks.append(text_block(f"<{float(observation['seconds'][k]):.1f} seconds>"))
+            blocks.append(picture_block(observation["frames"][k], self._format, self._encoding))
+        lines = notes + (_question(observation) if first else []) + [_budget(observation)]
+        return {"role": "user", "content": [*blocks, text_block("\n".join(lines))]}
+
+
+def _question(observation: Mapping[str, Any]) -> list[str]:
+    lines = [f"Video: {float(observation['duration']):.1f} seconds."]
+    lines.append(f"Question: {observation['question']}")
+    if observation["choices"]:
+        choices = str(observation["choices"]).split("\n")
+        letters = [f"{letter}. " for letter in ascii_uppercase]  # the ones that can be answered
+        letters += [""] * (len(choices) - len(letters))
+        lines += [letter + choice for letter, choice in zip(letters, choices, strict=False)]
+    return lines
+
+
+def _budget(observation: Mapping[str, Any]) -> str:
+    cursor = float(observation["cursor"])
+    turns, frames = int(observation["turns_left"]), int(observation["frames_left"])
+    return f"Cursor: {cursor:.1f} seconds. Turns left: {turns}. Frames left: {frames}."
+
+
+def _written(action: str | Action | Invalid) -> str:
+    if isinstance(action, Invalid):
+        action = action.text
+    text = action if isinstance(action, str) else format_action(action)
+    return text.encode(errors="replace").decode()  # no lone surrogates in a conversation
+
+
+def _copied(message: Message) -> Message:
+    content = message["content"]
+    if isinstance(content, list):
+        content = [_copied_block(block) for block in content]
+    return {"role": message["role"], "content": content}
+
+
+def _copied_block(block: Block) -> Block:
+    return {key: dict(x) if isinstance(x, dict) else x for key, x in block.items()}

@@ -1,0 +1,215 @@
+"""Laws of `ChatObservations` and of its space."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import io
+import json
+import pickle
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from sage_env import Answer, Invalid, Sample, Skip, UseTool, Zoom, format_action
+from sage_env.wrappers import ChatObservations, ChatSpace, TextActions
+from tests.sage_env.wrappers.painted import SIZE, make
+
+ACTIONS = [
+    Skip(300.0),
+    Sample(0.0, 600.0, 9),
+    Zoom(1.0, 2.0, 2, (0.0, 0.0, 0.5, 0.5)),
+    Invalid("hm", "no JSON"),
+    UseTool("none", {}),
+    Sample(700.0, 800.0, 1),
+]
+FORMATS = pytest.mark.parametrize("format", ["transformers", "openai"])
+
+
+def words(message) -> str:
+    """Return all text of a message."""
+    content = message["content"]
+    if isinstance(content, str):
+        return content
+    return "\n".join(block["text"] for block in content if block["type"] == "text")
+
+
+@FORMATS
+@given(plan=st.lists(st.sampled_from(ACTIONS), max_size=5), index=st.integers(0, 2))
+@settings(max_examples=25)
+def test_the_conversation_only_grows_by_the_reply_and_one_user_message(format, plan, index) -> None:
+    env = ChatObservations(make(), format=format)
+    before, _ = env.reset(options={"index": index})
+    assert before in env.observation_space
+    assert [message["role"] for message in before] == ["system", "user"]
+    for action in plan:
+        messages, *_ = env.step(action)
+        assert messages in env.observation_space
+        assert messages[:-2] == before
+        reply, shown = messages[-2:]
+        assert reply["role"] == "assistant" and shown["role"] == "user"
+        expected = action.text if isinstance(action, Invalid) else format_action(action)
+        assert words(reply) == expected
+        before = messages
+
+
+@FORMATS
+def test_each_frame_stands_after_its_own_true_time(format) -> None:
+    raw, env = make(), ChatObservations(make(), format=format)
+    raw.reset(options={"index": 0})
+    env.reset(options={"index": 0})
+    observation, *_ = raw.step(Zoom(1.0, 21.0, 4))
+    messages, *_ = env.step(Zoom(1.0, 21.0, 4))
+    content = messages[-1]["content"]
+    assert observation["num_frames"] == 4 and len(content) == 2 * 4 + 1
+    for k in range(4):
+        time, picture = content[2 * k : 2 * k + 2]
+        assert time["text"] == f"<{observation['seconds'][k]:.1f} seconds>"
+        if format == "openai":
+            data = picture["image_url"]["url"].removeprefix("data:image/png;base64,")
+            image = Image.open(io.BytesIO(base64.b64decode(data)))
+        else:
+            image = picture["image"]
+        assert np.array_equal(np.asarray(image), observation["frames"][k])
+
+
+def test_the_first_message_asks_and_the_others_tell() -> None:
+    env = ChatObservations(make())
+    messages, _ = env.reset(options={"index": 0})
+    first = words(messages[-1])
+    for part in ("600.0 seconds", "Which symbol is red?", "B. ring", "Turns left: 6", "left: 16"):
+        assert part in first
+    messages, *_ = env.step(Sample(590.0, 900.0, 2))
+    assert "The video ends at 600.00 s" in words(messages[-1])
+    assert "Which symbol" not in words(messages[-1]) and "Cursor: 600.0" in words(messages[-1])
+
+
+def test_a_reply_stays_as_it_was_written() -> None:
+    env = ChatObservations(TextActions(make()))
+    env.reset(options={"index": 0})
+    for text in (
+        'So: {"action":"skip", "to":"00:05"}!',
+        "é \ud800",
+        '{"action": "answer", "text": "B"}',
+    ):
+        messages, reward, terminated, *_ = env.step(text)
+        assert messages in env.observation_space
+        assert words(messages[-2]) == text.replace("\ud800", "?")
+    assert terminated and reward == 1.0
+
+
+def test_the_newest_messages_and_the_replies_make_the_conversation() -> None:
+    whole, newest = ChatObservations(make()), ChatObservations(make(), newest_only=True)
+    whole.reset(options={"index": 0})
+    conversation, _ = newest.reset(options={"index": 0})
+    for action in [*ACTIONS[:3], Answer("A")]:
+        expected, *_ = whole.step(action)
+        messages, *_ = newest.step(action)
+        assert len(messages) == 1 and messages in newest.observation_space
+        conversation += [expected[-2], *messages]
+    assert conversation == expected
+
+
+def test_changing_what_was_shown_changes_nothing_later() -> None:
+    for format in ("transformers", "openai"):
+        env, other = (
+            ChatObservations(make(), format=format),
+            ChatObservations(make(), format=format),
+        )
+        messages, _ = env.reset(options={"index": 0})
+        other.reset(options={"index": 0})
+        for message in messages:
+            message["role"] = "nobody"
+            if isinstance(message["content"], list):
+                for block in message["content"]:
+                    block.get("image_url", block).clear()
+        assert env.step(Skip(1.0))[0] == other.step(Skip(1.0))[0]
+
+
+def test_a_failed_step_leaves_no_reply() -> None:
+    env = ChatObservations(make())
+    env.reset(options={"index": 0})
+    with pytest.raises(TypeError):
+        env.step("answer")
+    assert len(env.step(Skip(1.0))[0]) == 4
+
+
+def test_openai_messages_are_json() -> None:
+    for encoding in ("png", "jpeg"):
+        env = ChatObservations(make(frame_size=(64, 64)), format="openai", encoding=encoding)
+        messages, _ = env.reset(options={"index": 0})
+        assert json.loads(json.dumps(messages)) == messages and messages in env.observation_space
+        kind, _, data = messages[-1]["content"][1]["image_url"]["url"].partition(",")
+        image = Image.open(io.BytesIO(base64.b64decode(data)))
+        assert kind == f"data:image/{encoding};base64" and image.format == encoding.upper()
+
+
+@FORMATS
+def test_the_space_holds_its_samples_and_refuses_what_is_another_shape(format) -> None:
+    space = ChatSpace(SIZE, format, seed=0)
+    samples = [space.sample() for _ in range(50)]
+    assert all(sample in space for sample in samples)
+    assert {len(sample) for sample in samples} == {1, 2, 3, 4, 5, 6}
+    other = ChatSpace((9, 9), "openai" if format == "transformers" else "transformers")
+    assert space != other and space == ChatSpace(SIZE, format)
+    pictured = next(sample for sample in samples if len(sample[-1]["content"]) > 1)
+    assert pictured not in other
+    if format == "transformers":
+        assert pictured not in ChatSpace((9, 9), format)
+    user = {"role": "user", "content": []}
+    for wrong in (
+        [],
+        "user",
+        [{"role": "user"}],
+        [{"role": "user", "content": "text"}],
+        [user, user],
+        [user, {"role": "assistant", "content": [{"type": "text", "text": "a"}] * 2}, user],
+        [{"role": "system", "content": [{"type": "text", "text": "\ud800"}]}, user],
+        [{"role": "user", "content": [{"type": "video", "video": ""}]}],
+        [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://x"}}]}],
+        [{"role": "user", "content": [{"type": "image", "image": "x.png"}]}],
+    ):
+        assert wrong not in space
+    with pytest.raises(ValueError, match="without a mask"):
+        space.sample(mask=1)
+
+
+@FORMATS
+def test_it_is_a_gymnasium_environment_that_can_be_copied_and_remade(format) -> None:
+    env = ChatObservations(make(disable_env_checker=True), format=format, system=None)
+    with pytest.warns(UserWarning, match="different from the unwrapped"):
+        check_env(env, skip_render_check=True)
+    env.close()
+    again = gym.make(env.spec)
+    assert isinstance(again, ChatObservations)
+    for other in (again, copy.deepcopy(env), pickle.loads(pickle.dumps(env))):
+        assert other.observation_space == env.observation_space
+        assert env.reset(seed=3)[0] == other.reset(seed=3)[0]
+        env.close()
+        other.close()
+
+
+def test_a_chat_template_takes_the_messages() -> None:
+    jinja = pytest.importorskip("jinja2")
+    template = jinja.Template(
+        "{% for m in messages %}<|{{ m.role }}|>{% for c in m.content %}"
+        "{% if c.type == 'image' %}[{{ c.image.size[0] }}]{% else %}{{ c.text }}{% endif %}"
+        "{% endfor %}{% endfor %}"
+    )
+    messages, _ = ChatObservations(make(), system="Hi.").reset(options={"index": 1})
+    text = template.render(messages=messages)
+    assert text.startswith("<|system|>Hi.<|user|><1.0 seconds>[8]<3.5 seconds>[8]")
+
+
+def test_wrong_options_and_environments_are_named() -> None:
+    with pytest.raises(ValueError, match="format must be"):
+        ChatObservations(make(), format="anthropic")
+    with pytest.raises(ValueError, match="encoding must be"):
+        ChatObservations(make(), encoding="gif")
+    with pytest.raises(ValueError, match="before any wrapper that changes"):
+        ChatObservations(ChatObservations(make()))
