@@ -1,82 +1,126 @@
-"""Questions about videos: the item, and how a dataset is named, read and checked."""
+"""How a dataset is named, loaded and read; what its items must be is in `sage_env.items`."""
 
 from __future__ import annotations
 
 import difflib
+import inspect
 import json
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from numbers import Real
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
+from typing import Any, TypeAlias
 
-from sage_env.actions import is_unicode
-from sage_env.errors import DatasetError
-from sage_env.matching import match_answer
+from sage_env.errors import DatasetError, SageEnvError
+from sage_env.items import KINDS as KINDS
+from sage_env.items import QAItem as QAItem
+from sage_env.items import validate as validate
 from sage_env.timeline import Span as Span
 
-KINDS = ("mcq", "open", "ground")
-_ROUNDING = 1e-3  # seconds by which evidence may stick out of a duration that was rounded
+DatasetSource: TypeAlias = str | Path | Sequence[QAItem] | Callable[..., Sequence[QAItem]]
+"""What `load_dataset` takes."""
 
-
-@dataclass(frozen=True)
-class QAItem:
-    """One question about one video.
-
-    Attributes:
-        id: unique within its dataset.
-        video: path of the video file.
-        question: text.
-        choices: the choices in order; `()` when open-ended.
-        answer: the gold answer as text (for `mcq` one of `choices`).
-        kind: `mcq`, `open` or `ground`.
-        evidence: `[start, end)` spans in seconds that the answer rests on; `()` if not known.
-        duration: seconds, or `None` to read it from the file.
-        group: report keys, e.g. `{"family": "needle", "bucket": "600-1200", "tier": "core"}`.
-        tolerance: how far a numeric answer may be off, in its own unit; `None` for exact.
-        aliases: other texts that count as `answer`.
-    """
-
-    id: str
-    video: Path
-    question: str
-    choices: tuple[str, ...] = ()
-    answer: str = ""
-    kind: str = "open"
-    evidence: tuple[Span, ...] = ()
-    duration: float | None = None
-    group: Mapping[str, str] = field(default_factory=dict)
-    tolerance: float | None = None
-    aliases: tuple[str, ...] = ()
+_IMPORTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 def load_dataset(
-    dataset: str | Path | Sequence[QAItem], *, root: str | Path | None = None, split: str = "train"
+    dataset: DatasetSource, *, root: str | Path | None = None, split: str = "train"
 ) -> Sequence[QAItem]:
-    """Return the questions that `dataset` names.
+    """Return the questions that `dataset` names, after checking each of them.
 
     Args:
-        dataset: the name of a dataset, the path of a `.jsonl` file (see `read_jsonl`), or the
-            questions themselves. A sequence may also have `prepare(item)`, called before an item's
-            video is opened, and `frame_size`, the `(H, W)` that its pictures are made for.
+        dataset: one of these:
+            the name of a dataset that comes with the project, a key of `DATASETS`;
+            the path of a `.jsonl` file (see `read_jsonl`);
+            the questions themselves, a sequence of `QAItem`;
+            a function (or class) that returns them, or `"package.module:function"`. It is called
+            with `root` and `split` where it has parameters of these names, but without a `root` of
+            `None` where it has a default.
+            A sequence may also have `prepare(item)`, called before an item's video is opened, and
+            `frame_size`, the `(H, W)` that its pictures are made for.
         root: the folder of the videos; each dataset has a default.
-        split: `train`, `validation` or `test`, for a named dataset.
+        split: `train`, `validation` or `test`, for a named dataset or a function.
 
     Raises:
-        DatasetError: if the name is not known, the file cannot be read, or a row is not usable.
+        DatasetError: if the name is not known, the file cannot be read, the function fails, or an
+            item is not usable; the message names the file or function, the row, and what to change.
     """
-    if not isinstance(dataset, str | Path):
-        validate(dataset)
-        return dataset
     folder = None if root is None else Path(root)
+    if not isinstance(dataset, str | Path):
+        if not callable(dataset) or isinstance(dataset, Sequence):
+            return _checked(dataset)
+        return _called(dataset, getattr(dataset, "__qualname__", repr(dataset)), folder, split)
+    name = str(dataset)
     if Path(dataset).suffix == ".jsonl":
         return read_jsonl(Path(dataset), folder)
-    if str(dataset) not in DATASETS:
+    if name in DATASETS:
+        return DATASETS[name](folder, split)
+    if _IMPORTED.fullmatch(name):
+        return _called(_imported(name), name, folder, split)
+    raise DatasetError(
+        f"dataset must be one of {', '.join(DATASETS)}, the path of a .jsonl file, "
+        f"'package.module:function', a function, or a sequence of QAItem, got {name!r}"
+    )
+
+
+def _imported(name: str) -> Any:
+    """Return what `package.module:function` names."""
+    module_name, _, attribute = name.partition(":")
+    try:
+        return getattr(import_module(module_name), attribute)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise  # the module is there, and misses a package of its own
         raise DatasetError(
-            f"dataset must be one of {', '.join(DATASETS)}, the path of a .jsonl file or a "
-            f"sequence of QAItem, got {str(dataset)!r}"
+            f"the dataset {name!r} needs a module {module_name} that is not there: install it, or "
+            "run where it can be imported"
+        ) from error
+    except AttributeError as error:
+        raise DatasetError(f"the module {module_name} has no {attribute!r}") from error
+
+
+def _called(
+    function: Callable[..., object], name: str, root: Path | None, split: str
+) -> Sequence[QAItem]:
+    """Return the questions that a function gives."""
+    if not callable(function):
+        return _checked(function, name)
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # some builtins hide theirs
+        parameters = {}  # type: ignore[assignment]
+    kinds = [parameter.kind for parameter in parameters.values()]
+    arguments: dict[str, Any] = {"root": root, "split": split}
+    if inspect.Parameter.VAR_KEYWORD not in kinds:
+        arguments = {key: value for key, value in arguments.items() if key in parameters}
+    if root is None and "root" in arguments:
+        default = getattr(parameters.get("root"), "default", None)
+        if default is not inspect.Parameter.empty:
+            del arguments["root"]
+    elif root is not None and "root" not in arguments:
+        raise DatasetError(f"the dataset {name} takes no root, got {str(root)!r}: leave it out")
+    try:
+        items = function(**arguments)
+    except SageEnvError:
+        raise
+    except Exception as error:
+        raise DatasetError(f"the dataset {name} failed: {type(error).__name__}: {error}") from error
+    return _checked(items, name)
+
+
+def _checked(items: Any, name: str | None = None) -> Sequence[QAItem]:
+    """Return `items` if they are a sequence of questions that can be asked."""
+    whose = "a dataset" if name is None else f"the dataset {name}"
+    several = hasattr(items, "__len__") and hasattr(items, "__getitem__")
+    if not several or isinstance(items, str | bytes | Mapping):
+        raise DatasetError(
+            f"{whose} must give a sequence of QAItem, got {type(items).__name__}: a list will do"
         )
-    return DATASETS[str(dataset)](folder, split)
+    places = None if name is None else [f"{name}, item {index}" for index in range(len(items))]
+    validate(items, places=places)
+    checked: Sequence[QAItem] = items
+    return checked
 
 
 def _sage_synth(root: Path | None, split: str) -> Sequence[QAItem]:
@@ -100,7 +144,8 @@ def read_jsonl(path: Path, root: Path | None = None) -> list[QAItem]:
         DatasetError: naming the file, the line, and what to change.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Not splitlines: strings in JSON may hold other line separators as they are.
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"{path} cannot be read as a dataset: {error}") from error
     items, places = [], []
@@ -114,35 +159,13 @@ def read_jsonl(path: Path, root: Path | None = None) -> list[QAItem]:
     return items
 
 
-def validate(items: Sequence[QAItem], *, places: Sequence[str] | None = None) -> None:
-    """Check that every item can be asked, and that its gold answer, and no other choice, is right.
-
-    `places[i]` says where item i comes from, for the message; by default its index.
-
-    Raises:
-        DatasetError: for the first item that is not usable, saying what to change.
-    """
-    if not len(items):
-        raise DatasetError("a dataset must hold at least one question, got none")
-    seen: set[str] = set()
-    for index, item in enumerate(items):
-        place = places[index] if places else f"item {index}"
-        if not isinstance(item, QAItem):
-            raise DatasetError(f"{place}: expected a QAItem, got {type(item).__name__}")
-        repeated = "its id was used before: ids must be unique" if item.id in seen else None
-        problem = repeated or next(_problems(item), None)
-        if problem:
-            raise DatasetError(f"{place} (id {item.id!r}): {problem}")
-        seen.add(item.id)
-
-
 def find_item(ids: Mapping[str, int], item_id: str) -> int:
     """Return the index of the item with that id.
 
     Raises:
         DatasetError: if there is none, naming the ids that look like it.
     """
-    if item_id not in ids:
+    if not isinstance(item_id, str) or item_id not in ids:
         near = difflib.get_close_matches(str(item_id), ids, n=3) or list(ids)[:3]
         raise DatasetError(f"no item has the id {item_id!r}: near ones are {', '.join(near)}")
     return ids[item_id]
@@ -166,66 +189,6 @@ def _item(line: str, root: Path, place: str) -> QAItem:
     for key in ("choices", "aliases", "evidence"):
         if isinstance(row.get(key), list):
             row[key] = tuple(tuple(x) if isinstance(x, list) else x for x in row[key])
-    if isinstance(row["video"], str):
+    if isinstance(row["video"], str) and row["video"].strip():
         row["video"] = root / row["video"]
     return QAItem(**row)
-
-
-def _problems(item: QAItem) -> Iterator[str]:
-    """Yield what is wrong with an item; each check may rely on those before it."""
-    for name in ("id", "question", "answer"):
-        if not _is_text(getattr(item, name)):
-            yield f"{name} must be a non-empty string, got {getattr(item, name)!a}"
-    for name in ("choices", "aliases"):
-        texts = getattr(item, name)
-        if not isinstance(texts, tuple) or not all(_is_text(text) for text in texts):
-            yield f"{name} must be a tuple (in JSON a list) of non-empty strings, got {texts!a}"
-    if not isinstance(item.video, Path):
-        yield f"video must be a Path (in JSON a string), got {item.video!r}"
-    if not isinstance(item.group, Mapping):
-        yield f"group must be a mapping of report keys, got {item.group!r}"
-    if item.kind not in KINDS:
-        yield f"kind must be one of {', '.join(KINDS)}, got {item.kind!r}"
-    yield from _choice_problems(item)
-    if item.duration is not None and not (_is_number(item.duration) and item.duration > 0):
-        yield f"duration must be seconds > 0, or left out, got {item.duration!r}"
-    if item.tolerance is not None and not (_is_number(item.tolerance) and item.tolerance >= 0):
-        yield f"tolerance must be a number >= 0, or left out, got {item.tolerance!r}"
-    yield from _evidence_problems(item)
-
-
-def _choice_problems(item: QAItem) -> Iterator[str]:
-    if (item.kind == "mcq") != bool(item.choices):
-        yield f"kind {item.kind!r} has {len(item.choices)} choices: mcq needs them, others none"
-    if any(len(choice.splitlines()) > 1 for choice in item.choices):
-        yield "a choice must be a single line"
-    if item.choices and item.answer not in item.choices:
-        yield f"the answer {item.answer!r} is not among the choices {list(item.choices)}: fix one"
-    if not match_answer(item, item.answer):
-        yield f"the answer {item.answer!r} is not recognised as right: write it more plainly"
-    others = list(item.choices)
-    if item.answer in others:
-        others.remove(item.answer)
-    for other in others:
-        if match_answer(item, other):
-            yield f"the choice {other!r} also counts as the answer {item.answer!r}: change one"
-
-
-def _evidence_problems(item: QAItem) -> Iterator[str]:
-    if not isinstance(item.evidence, tuple):
-        yield f"evidence must be a tuple (in JSON a list) of spans, got {item.evidence!r}"
-    limit = math.inf if item.duration is None else item.duration + _ROUNDING
-    for span in item.evidence:
-        pair = isinstance(span, tuple) and len(span) == 2 and all(_is_number(x) for x in span)
-        if not pair or not 0 <= span[0] < span[1]:
-            yield f"an evidence span must be (start, end) with 0 <= start < end, got {span!r}"
-        elif span[1] > limit:
-            yield f"the evidence span {span} ends after the video, which has {item.duration} s"
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value.strip()) and is_unicode(value)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
+from numpy.typing import NDArray
 
-from sage_env.actions import ACTION_NAMES, Action, Answer, Invalid, Sample, Skip, UseTool, Zoom
-from sage_env.datasets import QAItem, find_item, load_dataset
-from sage_env.errors import ResetNeeded
-from sage_env.frames import Box, FrameBatch
-from sage_env.history import History, Look, Spent, episode_info
+from sage_env.actions import ACTION_NAMES, Action, Answer, Invalid
+from sage_env.datasets import DatasetSource, find_item, load_dataset
+from sage_env.episode import Budget, Episode, Served
+from sage_env.errors import DatasetError, ResetNeeded, SageEnvError
+from sage_env.history import History, episode_info
+from sage_env.items import QAItem
 from sage_env.matching import Judge, judge_answer
 from sage_env.observation import Observation, observation_space, observe
-from sage_env.rewards import Reward, checked_terms, find_reward
+from sage_env.rewards import Reward, find_reward, reward_terms
 from sage_env.spaces import ActionSpace
-from sage_env.timeline import Span, clamp, covered
+from sage_env.tools import Tool, find_tools
 from sage_env.viewer import Opener, Viewer
 
-_UNSAID = 0.1  # seconds of a cut that go unsaid: agents read the duration rounded to a tenth
+if TYPE_CHECKING:
+    from sage_env.rendering import Renderer
 
 
 class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
@@ -31,8 +34,8 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     ## Description
     A question about a video is asked, and a budget of turns and frames is given. Each turn the
     agent skips ahead, samples frames of a stretch, zooms into a short window (and into a region of
-    the picture), or answers. All times are float seconds from the start of the video, all stretches
-    `[start, end)`.
+    the picture), uses a tool, or answers. All times are float seconds from the start of the video,
+    all stretches `[start, end)`.
 
     ## Action Space
     `ActionSpace`: the dataclasses of `sage_env.actions` themselves.
@@ -42,12 +45,16 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     | `Skip(to)` | moves the cursor; decodes nothing | `to` |
     | `Sample(start, end, num_frames)` | shows evenly spaced whole frames of a stretch | `end` |
     | `Zoom(start, end, num_frames, box=None)` | the same, cropped to `box`, enlarged | unchanged |
+    | `UseTool(name, arguments)` | calls a tool of `tools`; its text is shown | unchanged |
     | `Answer(text, evidence=())` | ends the episode | unchanged |
 
     A stretch of n frames shows what is on screen in the middle of each of its n equal parts; a
     picture that is on screen at several of these times is shown and paid for once. A request beyond
     the video (by over 0.1 s) or the budget is served as far as it goes, and `message` says so.
-    `sage_env.Invalid`, which `parse_action` makes of a text that is no action, costs a turn too.
+    `sage_env.Invalid`, which `parse_action` makes of a text that is no action, costs a turn too, as
+    do a tool that there is not and arguments that do not suit it; `message` says why. The space
+    samples `UseTool` where there are tools. `env.unwrapped.tools` maps their names to the tools,
+    whose `description` and `parameters` are for the agent's prompt.
 
     ## Observation Space
     A `Dict`, with F = max(`frames_per_turn`, `overview_frames`) and (H, W) = `frame_size`:
@@ -62,12 +69,17 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     | `question` | text | |
     | `choices` | text | one per line; empty when open-ended |
     | `message` | text | why the last request failed or was cut; else empty |
-    | `text` | text | a tool's reply; empty, for there are no tools yet |
+    | `text` | text | a tool's reply, at most `MAX_TOOL_TEXT` characters; else empty |
 
     ## Rewards
     A function `(item, action, history) -> {name: value}`; the reward is the sum, and
-    `info["reward_terms"]` has the terms. `"answer"` (default): 1 on the last step if the answer is
-    right, else 0. `"efficient"`: the same, less a cost of frames and turns when it is right.
+    `info["reward_terms"]` has the terms. Presets, each a function of `sage_env.rewards`:
+
+    | reward | is |
+    |---|---|
+    | `"answer"` | 1 on the last step if the answer is right, else 0 |
+    | `"efficient"` | the same, less a cost of frames and turns when it is right |
+    | `"sage"` | the terms of the SAGE paper: format, refused and repeated looks, accuracy |
 
     Right is (see `match_answer`): the choice's letter or text; for open questions the same text or
     number, or an alias; what these rules cannot decide goes to the `judge`, else it is wrong.
@@ -93,7 +105,8 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     ## Arguments
     | argument | default | is |
     |---|---|---|
-    | `dataset` | `"sage-synth"` | name, path of a `.jsonl` file, or sequence of `QAItem` |
+    | `dataset` | `"sage-synth"` | a name, a `.jsonl` file, a sequence of `QAItem`, or a function \
+that returns one, also as `"package.module:function"`; see `load_dataset` |
     | `root` | `None` | folder of the videos; each dataset has its own default |
     | `split` | `"train"` | `train`, `validation` or `test` |
     | `max_turns` | 10 | budget of actions, the answer included |
@@ -101,28 +114,40 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     | `frames_per_turn` | 16 | most frames that one action is shown |
     | `overview_frames` | 16 | frames shown by `reset` |
     | `frame_size` | `None` | (H, W); else what the dataset suggests, else (224, 224) |
-    | `reward` | `"answer"` | name of a preset, or a function |
+    | `reward` | `"answer"` | name of a preset, or a function; see `sage_env.rewards.Reward` |
     | `judge` | `None` | function `(item, text) -> bool` for open answers |
-    | `tools` | `()` | none exist yet |
+    | `tools` | `()` | tools that the agent may use; see `sage_env.tools.Tool` |
     | `opener` | `None` | function `path -> Video`; else `sage_env.video.open_video` |
-    | `render_mode` | `None` | none exists yet |
+    | `render_mode` | `None` | `"rgb_array"` or `"human"`; see Rendering |
+    | `render_gold` | `False` | also draw the evidence and, at the end, the gold answer |
+
+    ## Rendering
+    `render()` returns a picture, uint8 (720, 960, 3), of the episode: the question, the frames of
+    the newest turn with their times, the budget, and the video's time axis with a row per turn. On
+    the last step it has the answer and the verdict. `"human"` shows each picture in a window for a
+    second, by itself (`pip install 'sage-video-qa[render]'`). Of frames only thumbnails are kept.
 
     ## Errors
     `ValueError` for illegal arguments or options, `TypeError` for a step with something that is no
     action. What is not the agent's fault is never a reward: `DatasetError`, `VideoError`,
-    `RewardError`, and `JudgeError`, after which `history` keeps the answer with the verdict `None`
-    (not judged), so that it can be scored later.
+    `ToolError`, `RewardError`, and `JudgeError`, after which `history` keeps the answer with the
+    verdict `None` (not judged), so that it can be scored later. What a dataset, an opener, a video,
+    a tool, a reward or a judge raises becomes one of these. `sage_env.testing` checks each of them.
+
+    ## Copies
+    An environment can be copied and pickled, also within an episode, if its arguments can: the copy
+    goes on in the same way, and opens the video anew when it needs it.
 
     ## Version History
     * v0: first version.
     """
 
-    metadata = {"render_modes": []}
+    metadata = {"render_modes": ["human", "rgb_array"], "render_fps": 1}
 
     def __init__(
         self,
         *,
-        dataset: str | Path | Sequence[QAItem] = "sage-synth",
+        dataset: DatasetSource = "sage-synth",
         root: str | Path | None = None,
         split: str = "train",
         max_turns: int = 10,
@@ -132,31 +157,39 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         frame_size: tuple[int, int] | None = None,
         reward: str | Reward = "answer",
         judge: Judge | None = None,
-        tools: tuple[str, ...] = (),
+        tools: Sequence[Tool] = (),
         opener: Opener | None = None,
-        render_mode: None = None,
+        render_mode: str | None = None,
+        render_gold: bool = False,
     ) -> None:
         """Load the dataset; no video is opened yet. The arguments are described above."""
-        if tools:
-            raise ValueError(f"this version has no tools: pass tools=(), got {tools!r}")
-        if render_mode is not None:
-            raise ValueError(f"this version does not render: pass None, got {render_mode!r}")
-        self._max_turns = _count("max_turns", max_turns, 1)
-        self._max_frames = _count("max_frames", max_frames, 1)
-        self._frames_per_turn = _count("frames_per_turn", frames_per_turn, 1)
+        self.render_mode = render_mode
+        self._renderer = self._make_renderer(render_gold)
+        self._budget = Budget(
+            _count("max_turns", max_turns, 1),
+            _count("max_frames", max_frames, 1),
+            _count("frames_per_turn", frames_per_turn, 1),
+        )
         self._overview_frames = _count("overview_frames", overview_frames, 0, max_frames)
         self._reward = find_reward(reward)
         self._judge = judge
+        self._tools = find_tools(tools)
         self._items = load_dataset(dataset, root=root, split=split)
         self._index = {item.id: index for index, item in enumerate(self._items)}
         size = _size(frame_size or getattr(self._items, "frame_size", None) or (224, 224))
         self._viewer = Viewer(size, opener)
         self._shape = max(frames_per_turn, overview_frames), *size, 3
-        self._history: History | None = None
+        self._episode: Episode | None = None
         self._running = False
         longest = max((item.duration for item in self._items if item.duration), default=600.0)
-        self.action_space = ActionSpace(longest, frames_per_turn)
+        schemas = {name: tool.parameters for name, tool in self._tools.items()}
+        self.action_space = ActionSpace(longest, frames_per_turn, tools=schemas)
         self.observation_space = observation_space(self._shape[0], size, max_turns, max_frames)
+
+    @property
+    def tools(self) -> Mapping[str, Tool]:
+        """Return the tools that the agent may use, by name."""
+        return MappingProxyType(self._tools)
 
     @property
     def history(self) -> History:
@@ -165,9 +198,9 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         Raises:
             ResetNeeded: if there has been no episode yet.
         """
-        if self._history is None:
+        if self._episode is None:
             raise ResetNeeded("no episode has begun: call reset() first")
-        return self._history
+        return self._episode.history
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -180,27 +213,19 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
 
         Raises:
             ValueError: if an option is not known, or the index is out of range.
-            DatasetError: if there is no question with that id.
+            DatasetError: if there is no question with that id, or the dataset cannot prepare it.
             VideoError: if its video cannot be opened or decoded.
         """
         super().reset(seed=seed)
-        self._running, self._history = False, None
+        self._running, self._episode = False, None
+        if self._renderer is not None:
+            self._renderer.clear()
         item = self._items[self._choose(options or {})]
-        prepare = getattr(self._items, "prepare", None)
-        if prepare is not None:
-            prepare(item)
-        self._viewer.open(item.video)
-        self._cursor = 0.0
-        self._frames_left = self._max_frames
-        nothing = Spent(0, 0, 0, 0.0)
-        self._history = History(item, (), (), nothing, self._max_turns, self._max_frames)
-        look, batch, message = Look(), None, ""
-        if self._overview_frames:
-            whole = (0.0, self._viewer.duration)
-            look, batch, message = self._show(whole, self._overview_frames, None)
-        self._history = self._record((), look)
+        _prepare(self._items, item)
+        episode = self._episode = Episode(item, self._viewer, self._budget, self._tools)
+        observation = self._observe(episode, episode.overview(self._overview_frames))
         self._running = True
-        return self._observe(batch, message), episode_info(self._history)
+        return observation, episode_info(episode.history)
 
     def step(
         self, action: Action | Invalid
@@ -214,9 +239,10 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         Raises:
             ResetNeeded: before `reset`, after the end of the episode, and after an exception.
             TypeError: if `action` is neither an action nor `Invalid`; nothing has happened then.
-            VideoError, JudgeError, RewardError: the episode cannot go on.
+            VideoError, ToolError, JudgeError, RewardError: the episode cannot go on.
         """
-        if not self._running:
+        episode = self._episode
+        if episode is None or not self._running:
             raise ResetNeeded("no episode is running: call reset() before step()")
         if type(action) not in ACTION_NAMES:
             raise TypeError(
@@ -224,24 +250,37 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
                 f"{type(action).__name__}: read text with sage_env.parse_action"
             )
         self._running = False  # stays so if anything below fails
-        look, batch, message = self._serve(action)
-        history = self._history = self._record((*self.history.actions, action), look)
+        served = episode.serve(action)
         if isinstance(action, Answer):
-            history = replace(history, stop_reason="answered")
-            self._history = history  # kept as not judged if the judge fails
-            history = replace(history, verdict=judge_answer(history.item, action.text, self._judge))
-        elif history.spent.turns == self._max_turns:
-            history = replace(history, stop_reason="out_of_turns", verdict=False)
-        self._history = history
-        terms = checked_terms(self._reward(history.item, action, history))
+            episode.end("answered", None)  # kept as not judged if the judge fails
+            item = episode.history.item
+            episode.end("answered", judge_answer(item, action.text, self._judge))
+        elif not episode.turns_left:
+            episode.end("out_of_turns", False)
+        history = episode.history
+        terms = reward_terms(self._reward, history.item, action, history)
+        observation = self._observe(episode, served)
         self._running = not history.ended
-        observation = self._observe(batch, message)
-        return observation, sum(terms.values()), history.ended, False, episode_info(history, terms)
+        info = episode_info(history, terms)
+        return observation, sum(terms.values()), history.ended, False, info
+
+    def render(self) -> NDArray[np.uint8] | None:
+        """Return a new picture of the episode; `None` where a window shows it, or without a mode.
+
+        Raises:
+            ResetNeeded: if there has been no episode yet.
+        """
+        if self._renderer is None:
+            gym.logger.warn('render() draws nothing: make the env with render_mode="rgb_array"')
+            return None
+        return self._renderer.render()
 
     def close(self) -> None:
-        """Close the video; `reset` opens it again."""
+        """Close the video, which `reset` opens again, and the window."""
         self._running = False
         self._viewer.close()
+        if self._renderer is not None:
+            self._renderer.close()
 
     def _choose(self, options: Mapping[str, Any]) -> int:
         if not options:
@@ -252,85 +291,42 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
             return _count("options['index']", options["index"], 0, len(self._items) - 1)
         raise ValueError(f"options must be {{'item_id': …}} or {{'index': …}}, got {options!r}")
 
-    def _serve(self, action: Action | Invalid) -> tuple[Look, FrameBatch | None, str]:
-        """Do what the action asks for; return what it showed, and what to tell the agent."""
-        match action:
-            case Skip(to):
-                return self._skip(to)
-            case Sample(start, end, num_frames):
-                served = self._look((start, end), num_frames, None)
-                self._cursor = min(end, self._viewer.duration)
-                return served
-            case Zoom(start, end, num_frames, box):
-                return self._look((start, end), num_frames, box)
-            case UseTool(name):
-                return Look(), None, f"There is no tool {name!a} here, nor any other."
-            case Invalid(_, reason):
-                told = reason.encode(errors="replace").decode()  # the space refuses surrogates
-                return Look(), None, f"Not a valid action: {told}"
-            case Answer():
-                return Look(), None, ""
-
-    def _skip(self, to: float) -> tuple[Look, FrameBatch | None, str]:
-        duration, before = self._viewer.duration, self._cursor
-        self._cursor = min(to, duration)
-        beyond = to > duration + _UNSAID
-        message = f"The video ends at {duration:.2f} s: skipped to there." if beyond else ""
-        skipped = (before, self._cursor) if before < self._cursor else None
-        return Look(skipped), None, message
-
-    def _look(
-        self, asked: Span, num_frames: int, box: Box | None
-    ) -> tuple[Look, FrameBatch | None, str]:
-        """Show as much of a request as the video and the budget allow, and say what was cut."""
-        duration, notes = self._viewer.duration, []
-        span = clamp(asked, duration)
-        if span[0] >= span[1]:
-            return Look(), None, f"Nothing is shown: the video ends at {duration:.2f} s."
-        if asked[1] > duration + _UNSAID:
-            notes.append(f"The video ends at {duration:.2f} s: the stretch was cut there.")
-        if self._frames_left == 0:
-            return Look(), None, " ".join([*notes, "Nothing is shown: no frames are left."])
-        count = min(num_frames, self._frames_per_turn, self._frames_left)
-        if count < num_frames:
-            limit = "are left" if count == self._frames_left else "are shown in one turn"
-            notes.append(f"Only {count} frames {limit}.")
-        look, batch, note = self._show(span, count, box)
-        return look, batch, " ".join([*notes, note]).rstrip()
-
-    def _show(self, span: Span, count: int, box: Box | None) -> tuple[Look, FrameBatch, str]:
-        """Show the distinct frames of a stretch, and take them off the budget."""
-        batch = self._viewer.look(span, count, box)
-        self._frames_left -= len(batch)
-        note = ""
-        if len(batch) < count:
-            note = f"The stretch has only {len(batch)} distinct frames for {count} times."
-        return Look(span, box, tuple(batch.seconds.tolist())), batch, note
-
-    def _record(self, actions: tuple[Action | Invalid, ...], look: Look) -> History:
-        """Return the history with one more look, and what it has cost by now."""
-        history = replace(self.history, actions=actions, looks=(*self.history.looks, look))
-        spent = Spent(
-            turns=len(actions),
-            frames_shown=len(history.seconds),
-            frames_unique=len(set(history.seconds)),
-            seconds_covered=covered(history.spans),
-            frames_decoded=self._viewer.frames_decoded,
-            decode_seconds=self._viewer.decode_seconds,
-        )
-        return replace(history, spent=spent)
-
-    def _observe(self, batch: FrameBatch | None, message: str) -> Observation:
-        return observe(
-            self.history.item,
-            batch,
+    def _observe(self, episode: Episode, served: Served) -> Observation:
+        observation = observe(
+            episode.history.item,
+            served.batch,
             shape=self._shape,
-            cursor=self._cursor,
-            duration=self._viewer.duration,
-            turns_left=self._max_turns - self.history.spent.turns,
-            frames_left=self._frames_left,
-            message=message,
+            cursor=episode.cursor,
+            duration=episode.duration,
+            turns_left=episode.turns_left,
+            frames_left=episode.frames_left,
+            message=served.message,
+            text=served.look.text,
         )
+        if self._renderer is not None:
+            self._renderer.show(observation, episode.history, self._viewer.native_size)
+        return observation
+
+    def _make_renderer(self, render_gold: bool) -> Renderer | None:
+        if self.render_mode is None:
+            return None
+        from sage_env.rendering import Renderer  # Pillow, and pygame for a window
+
+        fps = float(self.metadata["render_fps"])
+        return Renderer(self.render_mode, render_fps=fps, render_gold=render_gold)
+
+
+def _prepare(items: Sequence[QAItem], item: QAItem) -> None:
+    """Have the dataset make the item's video file, if it makes files."""
+    prepare = getattr(items, "prepare", None)
+    try:
+        if prepare is not None:
+            prepare(item)
+    except SageEnvError:
+        raise
+    except Exception as error:
+        what = f"{type(error).__name__}: {error}"
+        raise DatasetError(f"the dataset cannot prepare item {item.id!r}: {what}") from error
 
 
 def _count(name: str, value: Any, least: int, most: int | None = None) -> int:

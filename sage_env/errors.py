@@ -16,7 +16,14 @@ class DatasetError(SageEnvError):
 
 
 class ToolError(SageEnvError):
-    """A tool that the agent called failed; mistakes of the agent's own are `Invalid` actions."""
+    """A tool that the agent called failed, or did not return text: not the agent's fault."""
+
+
+class ToolInputError(SageEnvError):
+    """Arguments that do not suit a tool: the agent is told, and has spent a turn on them.
+
+    Tools raise it for what their `parameters` cannot say; the environment never lets it out.
+    """
 
 
 class JudgeError(SageEnvError):
@@ -24,7 +31,7 @@ class JudgeError(SageEnvError):
 
 
 class RewardError(SageEnvError):
-    """A reward function broke its contract: a non-empty mapping of names to finite numbers."""
+    """A reward function failed, or gave something else than a mapping of names to numbers."""
 
 
 class ResetNeeded(SageEnvError, gymnasium.error.ResetNeeded):

@@ -57,6 +57,10 @@ class FrameCache:
         self._pictures: OrderedDict[FrameKey, NDArray[np.uint8]] = OrderedDict()
         self._lock = Lock()
 
+    def __reduce__(self) -> tuple[type[FrameCache], tuple[int]]:
+        """Copy and pickle as an empty cache of the same size: pictures can be read again."""
+        return FrameCache, (self.max_bytes,)
+
     def __len__(self) -> int:
         """Return the number of pictures held."""
         return len(self._pictures)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from sage_env.actions import ACTION_NAMES, Action, Invalid
-from sage_env.datasets import QAItem
 from sage_env.frames import Box
+from sage_env.items import QAItem
 from sage_env.timeline import Span
 
 
@@ -24,7 +24,8 @@ class Spent(Mapping[str, float | None]):
         frames_shown: frames in all observations, the overview included: what the budget counts.
         frames_unique: different times among them.
         seconds_covered: length of the union of the spans of which frames were shown.
-        frames_decoded: pictures decoded for it; `None` where the video does not say.
+        frames_decoded: pictures decoded for it, by tools as well; `None` where the video does not
+            say.
         decode_seconds: wall time spent in the video.
     """
 
@@ -59,11 +60,16 @@ class Look:
         span: the stretch that was served (after clamping) or skipped; `None` when there was none.
         box: the region that was shown; `None` for the whole picture.
         seconds: presentation times of the frames shown, increasing; `()` for a skip.
+        text: a tool's reply.
+        refused: whether nothing came of it by the agent's own mistake: no valid action, no such
+            tool, arguments that do not suit it, a stretch beyond the video, or no frames left.
     """
 
     span: Span | None = None
     box: Box | None = None
     seconds: tuple[float, ...] = ()
+    text: str = ""
+    refused: bool = False
 
 
 @dataclass(frozen=True)

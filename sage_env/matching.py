@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from sage_env.errors import JudgeError
 from sage_env.timeline import parse_seconds
 
-if TYPE_CHECKING:  # datasets.py checks its gold answers with this module
-    from sage_env.datasets import QAItem
+if TYPE_CHECKING:  # items.py checks its gold answers with this module
+    from sage_env.items import QAItem
 
 Judge: TypeAlias = "Callable[[QAItem, str], bool]"
 

@@ -8,8 +8,8 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from sage_env.datasets import QAItem
 from sage_env.frames import FrameBatch
+from sage_env.items import QAItem
 from sage_env.spaces import UnicodeText
 
 Observation: TypeAlias = dict[str, Any]
@@ -49,17 +49,24 @@ def observe(
     turns_left: int,
     frames_left: int,
     message: str,
+    text: str = "",
 ) -> Observation:
     """Return one observation, of which nothing is shared with any other.
 
-    `shape` is that of `frames`; a `batch` of `None` shows nothing.
+    `shape` is that of `frames`; a `batch` of `None` shows nothing. The pixels of a batch are ours
+    to keep, as `Video` says, and are not copied where they are as many as there can be.
     """
-    pixels: NDArray[np.uint8] = np.zeros(shape, np.uint8)
     seconds = np.full(shape[0], -1.0, np.float32)
     shown = 0 if batch is None else len(batch)
     if batch is not None:
-        pixels[:shown] = batch.pixels
         seconds[:shown] = batch.seconds
+    if batch is not None and shown == shape[0] and _is_own(batch.pixels):
+        pixels = batch.pixels
+    else:
+        pixels = np.empty(shape, np.uint8)
+        if batch is not None:
+            pixels[:shown] = batch.pixels
+        pixels[shown:] = 0
     return {
         "frames": pixels,
         "seconds": seconds,
@@ -71,5 +78,11 @@ def observe(
         "question": item.question,
         "choices": "\n".join(item.choices),
         "message": message,
-        "text": "",
+        "text": text,
     }
+
+
+def _is_own(pixels: NDArray[np.uint8]) -> bool:
+    """Return whether an array is no view of another one, and can be written to."""
+    flags = pixels.flags
+    return flags.owndata and flags.writeable and flags.c_contiguous

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from numbers import Real
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-from sage_env.actions import Action, Invalid
-from sage_env.datasets import QAItem
-from sage_env.errors import RewardError
+from sage_env.actions import Action, Answer, Invalid
+from sage_env.errors import JudgeError, RewardError, SageEnvError
 from sage_env.history import History
+from sage_env.items import QAItem
 
 
 class Reward(Protocol):
@@ -26,6 +27,10 @@ class Reward(Protocol):
         """
 
 
+StepJudge: TypeAlias = Callable[[QAItem, Action | Invalid, History], bool]
+"""Says whether looking so was reasonable, given what had been seen; see `sage`."""
+
+
 def answer(item: QAItem, action: Action | Invalid, history: History) -> Mapping[str, float]:
     """Give 1 for a right answer, else 0. The default."""
     return {"answer": 1.0 if history.ended and history.verdict else 0.0}
@@ -38,45 +43,182 @@ def efficient(frames_weight: float = 0.2, turns_weight: float = 0.1) -> Reward:
     budget of turns, in proportion. Wrong answers cost nothing more, so there is no gain in giving
     up early; with weights that sum to less than 1, right always beats wrong.
     """
-
-    def reward(item: QAItem, action: Action | Invalid, history: History) -> Mapping[str, float]:
-        right = 1.0 if history.ended and history.verdict else 0.0
-        frames = history.spent.frames_shown / history.max_frames
-        turns = history.spent.turns / history.max_turns
-        cost = frames_weight * frames + turns_weight * turns
-        return {"answer": right, "cost": -cost if right else 0.0}
-
-    return reward
+    return partial(_efficient, frames_weight=frames_weight, turns_weight=turns_weight)
 
 
-PRESETS: Mapping[str, Reward] = {"answer": answer, "efficient": efficient()}
+def _efficient(
+    item: QAItem,
+    action: Action | Invalid,
+    history: History,
+    *,
+    frames_weight: float,
+    turns_weight: float,
+) -> Mapping[str, float]:
+    right = 1.0 if history.ended and history.verdict else 0.0
+    frames = history.spent.frames_shown / history.max_frames
+    turns = history.spent.turns / history.max_turns
+    cost = frames_weight * frames + turns_weight * turns
+    return {"answer": right, "cost": -cost if right else 0.0}
+
+
+def sage(*, early: float = 0.0, reasonable: StepJudge | None = None) -> Reward:
+    """Return the reward of SAGE (arXiv 2512.13874), with the defects of its released code mended.
+
+    A *look* is a skip, a sample, a zoom or the use of a tool: what SAGE calls a tool call.
+
+    | term | of | value |
+    |---|---|---|
+    | `format` | every turn | +0.05 for a valid action, -0.10 for one that is not |
+    | `arguments` | every turn | -0.10 for a look that was refused (`Look.refused`) |
+    | `repeat` | every turn | -0.05 √n for a look that was asked for n times before, just so |
+    | `reasonable` | every look | ±0.10, what `reasonable` says; only if it is given |
+    | `accuracy` | the last turn | see below |
+    | `early` | the last turn | `early` times the share of turns left, if the answer is right |
+
+    `accuracy` is 1 for a right answer, 1.25 if frames were shown after the overview; 0 for a wrong
+    answer without a look before it; -0.5 for a wrong answer after looks, and for none at all; -2 if
+    the turns ran out on an invalid action.
+
+    What differs from the released code, and why:
+
+    * `format`: text that is no JSON got 0 there, better than JSON with a wrong key; the paper's
+      -0.10 is for both.
+    * `arguments`: a look with impossible arguments costs this and keeps its `format`; where the
+      text is no action there are no arguments to punish. Failures of ours are not refusals: they
+      are errors, and never a reward.
+    * `reasonable`: a judge that failed gave -0.10 there; here it raises `JudgeError`. The paper
+      asks GPT-4o; without a judge the term is absent, so the preset `"sage"` is offline.
+    * `accuracy`: an action that is invalid ended the episode there, and gives the -2 here only
+      when it is the last; "wrong and N >= 1" in the paper's formula, with N the number of turns,
+      holds for every answer, and its prose and its code mean the number of looks. The bonus for a
+      visual tool needs frames that were really shown.
+    * `early`: the code, not the paper, adds one point for every turn left, to wrong answers too,
+      outweighing `accuracy` and in no logged term. Here it is off unless asked for, at most
+      `early`, for right answers only, from the first turn on, and a term like any other.
+    * Absent: the code's penalty for repaired JSON (nothing is repaired here), and that for many web
+      or speech calls (in the code, out of reach of any input).
+
+    Valid turns pay 0.05 each, as published: use `early` or `efficient` to have looks cost.
+
+    Args:
+        early: most that is added for answering right at once.
+        reasonable: `(item, action, history) -> bool`, asked at every look.
+
+    Raises:
+        ValueError: if `early` is negative or not finite.
+    """
+    if not (math.isfinite(early) and early >= 0):
+        raise ValueError(f"early must be a number >= 0, got {early}")
+    return partial(_sage, early=early, reasonable=reasonable)
+
+
+def _sage(
+    item: QAItem,
+    action: Action | Invalid,
+    history: History,
+    *,
+    early: float,
+    reasonable: StepJudge | None,
+) -> Mapping[str, float]:
+    valid = not isinstance(action, Invalid)
+    looks = valid and not isinstance(action, Answer)
+    refused = looks and history.looks[-1].refused
+    repeats = history.actions[:-1].count(action) if looks else 0
+    won = history.ended and history.verdict
+    terms = {
+        "format": 0.05 if valid else -0.10,
+        "arguments": -0.10 if refused else 0.0,
+        "repeat": -0.05 * math.sqrt(repeats),
+        "accuracy": _accuracy(history) if history.ended else 0.0,
+        "early": early * (1 - history.spent.turns / history.max_turns) if won else 0.0,
+    }
+    if reasonable is not None:
+        terms["reasonable"] = 0.0
+        if looks:
+            terms["reasonable"] = 0.10 if _asked(reasonable, item, action, history) else -0.10
+    return terms
+
+
+def _accuracy(history: History) -> float:
+    """Return what the end of an episode is worth."""
+    last = history.actions[-1]
+    if history.verdict:
+        return 1.25 if any(look.seconds for look in history.looks[1:]) else 1.0
+    if isinstance(last, Invalid):
+        return -2.0
+    looked = any(not isinstance(before, Answer | Invalid) for before in history.actions)
+    return -0.5 if looked else 0.0
+
+
+def _asked(judge: StepJudge, item: QAItem, action: Action | Invalid, history: History) -> bool:
+    try:
+        verdict: object = judge(item, action, history)
+    except SageEnvError:
+        raise
+    except Exception as error:
+        raise JudgeError(f"the judge of looks failed on item {item.id!r}: {error!r}") from error
+    if not isinstance(verdict, bool):
+        raise JudgeError(f"a judge of looks must return True or False, got {verdict!r}")
+    return verdict
+
+
+PRESETS: Mapping[str, Reward] = {"answer": answer, "efficient": efficient(), "sage": sage()}
 
 
 def find_reward(reward: str | Reward) -> Reward:
     """Return the preset of that name, or the function itself.
 
     Raises:
-        ValueError: if there is no such preset.
+        ValueError: if there is no such preset, or it is not a function.
     """
-    if not isinstance(reward, str):
+    if not isinstance(reward, str) and callable(reward):
         return reward
-    if reward not in PRESETS:
+    if not isinstance(reward, str) or reward not in PRESETS:
         raise ValueError(
             f"reward must be a function or one of {', '.join(PRESETS)}, got {reward!r}"
         )
     return PRESETS[reward]
 
 
+def reward_terms(
+    reward: Reward, item: QAItem, action: Action | Invalid, history: History
+) -> dict[str, float]:
+    """Return the terms of one step, as floats.
+
+    Raises:
+        RewardError: if the function fails, or returns something else than terms.
+    """
+    try:
+        terms: object = reward(item, action, history)
+    except SageEnvError:
+        raise
+    except Exception as error:
+        what = f"{type(error).__name__}: {error}"
+        raise RewardError(f"the reward failed on item {item.id!r}: {what}") from error
+    return checked_terms(terms)
+
+
 def checked_terms(terms: object) -> dict[str, float]:
     """Return a copy of what a reward function gave, as floats.
 
     Raises:
-        RewardError: if it is not a non-empty mapping of names to finite numbers.
+        RewardError: if it is not a non-empty mapping of names to finite numbers with a finite sum.
     """
     law = "a reward must return a non-empty mapping of names to finite numbers"
     if not isinstance(terms, Mapping) or not terms:
         raise RewardError(f"{law}, got {terms!r}: return for instance {{'answer': 0.0}}")
     for name, value in terms.items():
-        if not isinstance(name, str) or not isinstance(value, Real) or not math.isfinite(value):
+        if not isinstance(name, str) or not is_finite(value):
             raise RewardError(f"{law}, got {name!r}: {value!r}")
-    return {name: float(value) for name, value in terms.items()}
+    floats = {name: float(value) for name, value in terms.items()}
+    if not math.isfinite(sum(floats.values())):
+        raise RewardError(f"{law} with a finite sum, got {terms!r}")
+    return floats
+
+
+def is_finite(value: object) -> bool:
+    """Return whether `value` is a number that a float can hold."""
+    try:
+        return isinstance(value, Real) and math.isfinite(value)
+    except OverflowError:  # a whole number beyond the floats
+        return False

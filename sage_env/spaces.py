@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
-from sage_env.actions import Action, Answer, Sample, Skip, Zoom, is_unicode
+from sage_env.actions import Action, Answer, Sample, Skip, UseTool, Zoom, is_unicode
+from sage_env.tool_arguments import Schema, check_parameters, sample_arguments
 
 _LETTERS = "ABCD"
 _ALPHABET = "abc xyz ÄÖÜ éñ 汉字 0123456789.?\n"
@@ -18,8 +19,14 @@ class ActionSpace(gym.spaces.Space[Action]):
     """The actions of a video question, whose elements are the dataclasses themselves.
 
     Any legal action belongs to it, whatever its times: the environment clamps them to the video.
-    Samples have times in `[0, duration]`, at most `max_frames` frames, and answer with a letter;
-    to sample for one episode, make a space with that episode's duration.
+    So does `UseTool` with the name of one of its tools, whatever the arguments. Samples have times
+    in `[0, duration]`, at most `max_frames` frames, answer with a letter, and call tools with
+    arguments that fit; to sample for one episode, make a space with that episode's duration.
+
+    Attributes:
+        duration: seconds.
+        max_frames: most frames that a sample asks for.
+        tools: the schema of each tool's arguments, by the tool's name.
     """
 
     def __init__(
@@ -27,12 +34,14 @@ class ActionSpace(gym.spaces.Space[Action]):
         duration: float = 600.0,
         max_frames: int = 16,
         *,
+        tools: Mapping[str, Schema] | None = None,
         seed: int | np.random.Generator | None = None,
     ) -> None:
         """Make the space.
 
         Raises:
-            ValueError: if `duration` is not finite and positive or `max_frames` is less than 1.
+            ValueError: if `duration` is not finite and positive, `max_frames` is less than 1, or a
+                schema is not one.
         """
         if not (np.isfinite(duration) and duration > 0) or max_frames < 1:
             raise ValueError(
@@ -41,6 +50,9 @@ class ActionSpace(gym.spaces.Space[Action]):
             )
         self.duration = float(duration)
         self.max_frames = int(max_frames)
+        self.tools = dict(tools or {})
+        for schema in self.tools.values():
+            check_parameters(schema)
         super().__init__(None, None, seed)
 
     @property
@@ -52,11 +64,14 @@ class ActionSpace(gym.spaces.Space[Action]):
         """Draw a kind of action, then its values; takes neither mask nor probability."""
         _refuse(mask, probability)
         random = self.np_random
-        kind = random.integers(4)
+        kind = random.integers(5 if self.tools else 4)
         if kind == 0:
             return Skip(random.uniform(0, self.duration))
         if kind == 1:
             return Answer(_LETTERS[random.integers(len(_LETTERS))])
+        if kind == 4:
+            name = list(self.tools)[random.integers(len(self.tools))]
+            return UseTool(name, sample_arguments(self.tools[name], random, self.duration))
         start = random.uniform(0, self.duration)
         end = max(random.uniform(start, self.duration), float(np.nextafter(start, np.inf)))
         num_frames = int(random.integers(1, self.max_frames + 1))
@@ -68,18 +83,22 @@ class ActionSpace(gym.spaces.Space[Action]):
 
     def contains(self, x: Any) -> bool:
         """Return whether `x` is one of the actions; they were checked when they were made."""
+        if isinstance(x, UseTool):
+            return x.name in self.tools
         return isinstance(x, Skip | Sample | Zoom | Answer)
 
     def __eq__(self, other: object) -> bool:
         """Return whether both spaces sample alike."""
-        return isinstance(other, ActionSpace) and (self.duration, self.max_frames) == (
+        return isinstance(other, ActionSpace) and (self.duration, self.max_frames, self.tools) == (
             other.duration,
             other.max_frames,
+            other.tools,
         )
 
     def __repr__(self) -> str:
         """Show the limits."""
-        return f"ActionSpace(duration={self.duration}, max_frames={self.max_frames})"
+        tools = f", tools={self.tools}" if self.tools else ""
+        return f"ActionSpace(duration={self.duration}, max_frames={self.max_frames}{tools})"
 
 
 class UnicodeText(gym.spaces.Space[str]):

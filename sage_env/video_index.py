@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 
 from sage_env.errors import VideoError
 
+MAX_PIXELS = 2**26
+"""Most pixels of one picture (8192 x 8192); a header that claims more is not believed."""
 _EPSILON = 1e-6  # seconds; a frame's own time, rounded on its way here, still means that frame
 _INDEXES_KEPT = 256
 REMEDY = "check that the file is whole, or convert it: ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4"
@@ -210,6 +212,12 @@ def _video_stream(container: InputContainer, path: str) -> VideoStream:
     if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
         kinds = ", ".join(s.type for s in container.streams) or "nothing"
         raise VideoError(f"{path}: expected a video stream, found {kinds}; name a video file")
+    width, height = stream.codec_context.width, stream.codec_context.height
+    if width * height > MAX_PIXELS:
+        raise VideoError(
+            f"{path}: pictures must have at most {MAX_PIXELS} pixels, these have {width}x{height}; "
+            "make them smaller: ffmpeg -i INPUT -vf scale=1920:-2 OUTPUT.mp4"
+        )
     codec = stream.codec_context.name
     if container.format.name == "avi" and stream.has_b_frames and codec != "mpeg4":
         raise VideoError(f"{path}: AVI does not hold the times of reordered frames; {REMEDY}")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sage_env.errors import VideoError
+from sage_env.errors import SageEnvError, VideoError
 from sage_env.frames import Box, FrameBatch
 from sage_env.timeline import Span, midpoints
 
@@ -19,13 +19,18 @@ if TYPE_CHECKING:
 
 Opener = Callable[[Path], "Video"]
 
+MAX_DURATION = 1e6
+"""Longest video in seconds, over eleven days; float32 tells moments 1/16 s apart up to there."""
+
 
 class Viewer:
     """Shows frames of one video at a time. A video stays open while the next is the same one.
 
+    Copies and pickles leave the open video behind, and open it again when they need it.
+
     Attributes:
         size: `(H, W)` of the frames shown.
-        duration: seconds of the open video.
+        duration: seconds of the video.
         decode_seconds: wall time spent in the video since `open`.
     """
 
@@ -37,68 +42,177 @@ class Viewer:
         self._opener = opener
         self._video: Video | None = None
         self._path: Path | None = None
-        self._decoded_before: int | None = None
+        self._decoded_before: int | None = 0  # to be added to what the open video has decoded
+        self._period = 0  # grows when a video is opened or closed
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy needs, which the open video is not: it can open it again."""
+        return {**vars(self), "_video": None, "_decoded_before": self.frames_decoded}
 
     def open(self, path: Path) -> None:
         """Open the video at `path` and start counting its cost anew.
 
         Raises:
-            VideoError: if it cannot be opened, or has no duration.
+            VideoError: if it cannot be opened, or its duration is not sensible.
         """
-        if self._video is None or path != self._path:
+        if path != self._path:
             self.close()
-            if self._opener is None:
-                from sage_env.video import open_video
-
-                self._opener = open_video
-            self._video, self._path = self._opener(path), path
-        duration = self._video.duration
-        if not (math.isfinite(duration) and duration > 0):
-            raise VideoError(f"{path}: a video must have a duration > 0 seconds, got {duration}")
-        self.duration = float(duration)
+        self._path, self._period = path, self._period + 1
+        video = self._opened()
+        with _video_errors(path, "its duration cannot be read"):
+            duration = float(video.duration)
+        if not 0 < duration <= MAX_DURATION:
+            self.close()
+            raise VideoError(
+                f"{path}: a video must have a duration > 0 and at most {MAX_DURATION:.0f} seconds, "
+                f"got {duration}: cut it, or write it anew"
+            )
+        self.duration = duration
         self.decode_seconds = 0.0
-        self._decoded_before = _decoded(self._video)
+        self._decoded_before = _difference(0, _decoded(video))
 
     def look(self, span: Span, num_frames: int, box: Box | None = None) -> FrameBatch:
         """Return the distinct ones among `num_frames` evenly spaced frames of `span`.
 
         Raises:
-            VideoError: if they cannot be decoded; the video is closed then.
+            VideoError: as `read`.
         """
-        if self._video is None:
-            raise RuntimeError("look before open")
+        batch = self.read(midpoints(*span, num_frames).tolist(), self.size, box)
+        if (batch.seconds[1:] > batch.seconds[:-1]).all():
+            return batch
+        seconds, first = np.unique(batch.seconds, return_index=True)
+        return FrameBatch(batch.pixels[first], seconds)
+
+    def read(
+        self, seconds: Sequence[float], size: tuple[int, int] | None = None, box: Box | None = None
+    ) -> FrameBatch:
+        """Return the frames on screen at the given times, as `Video.frames_at` does.
+
+        Raises:
+            VideoError: if they cannot be had, or are not what was asked for; the video is closed
+                then.
+        """
         began = time.perf_counter()
         try:
-            times = midpoints(*span, num_frames).tolist()
-            batch = self._video.frames_at(times, size=self.size, box=box)
+            video = self._opened()
+            with _video_errors(self._path, "its frames cannot be read"):
+                batch: Any = video.frames_at(seconds, size=size, box=box)
+            self._check(batch, len(seconds), size)
         except Exception:
             self.close()
             raise
         self.decode_seconds += time.perf_counter() - began
-        if batch.pixels.shape[:3] != (num_frames, *self.size):
-            raise VideoError(
-                f"{self._path}: frames_at must return one frame per time, of the size asked for: "
-                f"expected {(num_frames, *self.size, 3)}, got {batch.pixels.shape}"
-            )
-        seconds, first = np.unique(batch.seconds, return_index=True)
-        return FrameBatch(batch.pixels[first], seconds)
+        read: FrameBatch = batch
+        return read
+
+    def view(self) -> VideoView:
+        """Return the open video for others to read, until the next `open` or `close`."""
+        return VideoView(self)
 
     @property
     def frames_decoded(self) -> int | None:
         """Return the pictures decoded since `open`; `None` where the video does not count them."""
-        decoded = _decoded(self._video)
-        if decoded is None or self._decoded_before is None:
-            return None
-        return decoded - self._decoded_before
+        if self._video is None or self._decoded_before is None:
+            return self._decoded_before
+        return _difference(_decoded(self._video), -self._decoded_before)
+
+    @property
+    def native_size(self) -> tuple[int, int] | None:
+        """Return `(H, W)` of the video's own pictures; `None` where it does not say."""
+        size: tuple[int, int] | None = getattr(self._video, "size", None)
+        return size
 
     def close(self) -> None:
         """Close the video, if one is open."""
+        self._period += 1
         if self._video is not None:
-            self._video.close()
-        self._video = self._path = None
+            self._decoded_before = self.frames_decoded
+            video, self._video = self._video, None
+            with _video_errors(self._path, "it cannot be closed"):
+                video.close()
+
+    def _opened(self) -> Video:
+        """Return the open video, which may have to be opened first."""
+        if self._video is None:
+            if self._path is None:
+                raise RuntimeError("look before open")
+            if self._opener is None:
+                from sage_env.video import open_video
+
+                self._opener = open_video
+            with _video_errors(self._path, "it cannot be opened"):
+                self._video = self._opener(self._path)
+            self._decoded_before = _difference(self._decoded_before, _decoded(self._video))
+        return self._video
+
+    def _check(self, batch: Any, count: int, size: tuple[int, int] | None) -> None:
+        """Check what a video returned, so that no wrong observation comes of it."""
+        law = f"{self._path}: frames_at must return"
+        if not isinstance(batch, FrameBatch):
+            raise VideoError(f"{law} a FrameBatch, got {type(batch).__name__}")
+        got = batch.pixels.shape
+        expected = (count, *(size or got[1:3]), 3)
+        if got != expected:
+            raise VideoError(
+                f"{law} one frame per time, of the size asked for: expected {expected}, got {got}"
+            )
+        if count and not 0 <= batch.seconds[0] <= batch.seconds[-1] < self.duration:
+            shown = f"from {batch.seconds[0]} to {batch.seconds[-1]} s"
+            raise VideoError(f"{law} frames of [0, {self.duration}) s, got them {shown}")
 
 
-def _decoded(video: Video | None) -> int | None:
+class VideoView:
+    """A `Video` that is another's to close: the one of the running episode, as tools see it.
+
+    Attributes:
+        duration: seconds.
+        fps: average frames per second.
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        """Show what `viewer` has open; what is read counts there."""
+        self._viewer = viewer
+        self._period = viewer._period
+        self.duration = viewer.duration
+        with _video_errors(viewer._path, "its frame rate cannot be read"):
+            self.fps = float(viewer._opened().fps)
+
+    def frames_at(
+        self,
+        seconds: Sequence[float],
+        *,
+        size: tuple[int, int] | None = None,
+        box: Box | None = None,
+    ) -> FrameBatch:
+        """Return the frames on screen at the given times; see `sage_env.video.Video`.
+
+        Raises:
+            VideoError: if they cannot be had, or the episode is over.
+        """
+        if self._period != self._viewer._period:
+            raise VideoError("this video was for the turn of an earlier episode: do not keep it")
+        return self._viewer.read(seconds, size, box)
+
+    def close(self) -> None:
+        """Do nothing: the environment closes the video."""
+
+
+@contextmanager
+def _video_errors(path: Path | None, what: str) -> Iterator[None]:
+    """Turn whatever a video raises, which may be anyone's, into an error that names the file."""
+    try:
+        yield
+    except SageEnvError:
+        raise
+    except Exception as error:
+        raise VideoError(f"{path}: {what} ({type(error).__name__}: {error})") from error
+
+
+def _decoded(video: Video) -> int | None:
     """Return a video's own running count, `video.stats.decoded`, if it has one."""
     decoded: int | None = getattr(getattr(video, "stats", None), "decoded", None)
     return decoded
+
+
+def _difference(count: int | None, other: int | None) -> int | None:
+    return None if count is None or other is None else count - other

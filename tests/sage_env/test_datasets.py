@@ -43,6 +43,9 @@ def test_rows_become_items(tmp_path):
         ({**ROW, "answer": ""}, "answer must be a non-empty string"),
         ({**ROW, "question": "\ud800"}, "question must be"),
         ({**ROW, "video": 3}, "video must be a Path"),
+        ({**ROW, "video": " "}, "video must be a Path"),
+        ({**ROW, "id": ["q"]}, "id must be a non-empty string"),
+        ({**ROW, "duration": 10**400}, "duration must be seconds > 0"),
         ({**ROW, "choices": "xy"}, "choices must be a tuple"),
         ({**ROW, "choices": ["x", 3]}, "choices must be a tuple"),
         ({**ROW, "choices": ["x", "y\nz"], "answer": "x"}, "single line"),
@@ -71,6 +74,74 @@ def test_a_bad_row_is_named_with_its_line(tmp_path, row, words):
         return
     with pytest.raises(DatasetError, match=f"set.jsonl, line 2.*{words}"):
         load_dataset(path)
+
+
+def test_other_line_separators_are_part_of_a_row(tmp_path):
+    row = json.dumps({**ROW, "question": "One\u2028two\x85three?"}, ensure_ascii=False)
+    path = tmp_path / "set.jsonl"
+    path.write_text(f"\ufeff{row}\r\n{json.dumps({**ROW, 'id': 'q2'})}\n", encoding="utf-8")
+    assert [item.id for item in load_dataset(path)] == ["q1", "q2"]
+
+
+# Functions
+
+
+def with_both(root="somewhere", split="train"):
+    return [replace(ITEM, id=f"{root}-{split}")]
+
+
+def test_a_function_gets_what_it_accepts():
+    def ids(dataset, **arguments):
+        return [item.id for item in load_dataset(dataset, **arguments)]
+
+    def needs_root(root):
+        return [replace(ITEM, id=str(root))]
+
+    assert ids(with_both, split="test") == ["somewhere-test"]
+    assert ids(with_both, root="/videos", split="test") == ["/videos-test"]
+    assert ids(lambda split: [replace(ITEM, id=split)], split="test") == ["test"]
+    assert ids(lambda **given: [replace(ITEM, id=str(given))]) == ["{'split': 'train'}"]
+    assert ids(lambda: [ITEM]) == ["q1"]
+    assert ids(needs_root) == ["None"]
+    named = "tests.sage_env.test_datasets:with_both"
+    assert ids(named, root="/videos") == ["/videos-train"]
+    assert ids("tests.sage_env.test_datasets:ITEMS") == ["q1", "q2"]
+    assert ids("tests.sage_env.test_datasets:Questions", split="test") == ["test"]
+
+
+class Questions(list):
+    """A dataset that is made by its class."""
+
+    def __init__(self, split="train"):
+        super().__init__([replace(ITEM, id=split)])
+
+
+ITEMS = [ITEM, replace(ITEM, id="q2")]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "words"),
+    [
+        (lambda: [ITEM, ITEM], "<lambda>, item 1 .id 'q1'.: its id was used before"),
+        (lambda: (item for item in [ITEM]), "<lambda> must give a sequence of QAItem, got generat"),
+        (lambda: {"q1": ITEM}, "must give a sequence of QAItem, got dict"),
+        (lambda: None, "must give a sequence of QAItem, got NoneType"),
+        (lambda: 1 / 0, "<lambda> failed: ZeroDivisionError"),
+        (7, "a dataset must give a sequence of QAItem, got int"),
+        ("tests.sage_env.test_datasets:nothing", "has no 'nothing'"),
+        ("tests.sage_env.no_such_file:with_both", "needs a module tests.sage_env.no_such_file"),
+        ("tests.sage_env.test_datasets:ROW", "must give a sequence of QAItem, got dict"),
+        ("a.csv", "a .jsonl file, 'package.module:function', a function, or a sequence"),
+    ],
+)
+def test_what_gives_no_questions_is_named(dataset, words):
+    with pytest.raises(DatasetError, match=words):
+        load_dataset(dataset)
+
+
+def test_a_root_that_nobody_takes_is_refused():
+    with pytest.raises(DatasetError, match="takes no root, got '/videos': leave it out"):
+        load_dataset(lambda split: [ITEM], root="/videos")
 
 
 def test_no_file_no_rows_no_such_name(tmp_path):

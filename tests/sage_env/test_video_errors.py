@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import time
 
 import av
 import numpy as np
 import pytest
 
-from sage_env.errors import VideoError
+from sage_env import video_index
+from sage_env.actions import Answer
+from sage_env.datasets import QAItem
+from sage_env.env import VideoQAEnv
+from sage_env.errors import ResetNeeded, VideoError
 from sage_env.video import open_video
 from tests.sage_env.clips import (
     ONE_GOP,
@@ -84,6 +89,59 @@ def test_frames_lost_after_opening_name_file_and_time(tmp_path):
     with pytest.raises(VideoError, match=r"a\.mp4.* 2\.3[0-9]* s"):
         video.frames_at([2.36])
     np.testing.assert_array_equal(video.frames_at([0.04]).pixels, first)
+
+
+def test_pictures_too_large_to_be_true_are_refused(tmp_path, monkeypatch):
+    path = write_clip(tmp_path / "huge.mp4", range(3), size=(64, 96))
+    monkeypatch.setattr(video_index, "MAX_PIXELS", 64 * 96 - 1)
+    with pytest.raises(VideoError, match="at most 6143 pixels, these have 96x64; make them small"):
+        open_video(path)
+
+
+def bad_files(folder):
+    """Write a file for each way in which it is no video to ask about."""
+    (folder / "empty.mp4").touch()
+    (folder / "text.mp4").write_text("not a video at all\n" * 50)
+    write_tone(folder / "tone.m4a")
+    write_clip(folder / "none.mp4", [])
+    whole = write_clip(folder / "whole.mp4", range(60)).read_bytes()
+    (folder / "cut.mp4").write_bytes(whole[: len(whole) // 2])
+    write_clip(folder / "aeons.mkv", [0, 25, 2**35], options={"x264-params": "bframes=0"})
+    names = ["missing.mp4", "empty.mp4", "text.mp4", "tone.m4a", "none.mp4", "cut.mp4"]
+    return [folder / name for name in [*names, "aeons.mkv"]]
+
+
+def test_no_bad_file_is_ever_a_reward_and_none_hangs(tmp_path):
+    good = QAItem("good", write_clip(tmp_path / "good.mp4", range(60)), "?", (), "x")
+    bad = [QAItem(path.name, path, "?", (), "x") for path in bad_files(tmp_path)]
+    env = VideoQAEnv(dataset=[good, *bad], frame_size=(8, 8))
+    began = time.monotonic()
+    for item in bad:
+        with pytest.raises(VideoError, match=item.id):
+            env.reset(options={"item_id": item.id})
+        with pytest.raises(ResetNeeded):
+            env.step(Answer("x"))
+        env.reset(options={"item_id": "good"})  # nothing is left of it
+        assert env.step(Answer("x"))[1] == 1.0
+    assert time.monotonic() - began < 10
+
+
+def test_odd_files_are_played_as_they_are(tmp_path):
+    turned = write_clip(tmp_path / "turned.mp4", range(50), size=(64, 128), rotation=90)
+    slow = write_clip(tmp_path / "slow.mkv", [0, 1, 2, 9, 250, 2500])  # 25 ticks a second
+    single = write_clip(tmp_path / "single.mp4", [0])
+    items = [QAItem(path.name, path, "?", (), "x") for path in (turned, slow, single)]
+    env = VideoQAEnv(dataset=items, frame_size=(32, 32), overview_frames=8)
+    observation, _ = env.reset(options={"item_id": "turned.mp4"})
+    middle = observation["frames"][-9 + 8, 16]  # a row of a picture that stands upright
+    assert not middle[:8].any() and not middle[24:].any()
+    observation, info = env.reset(options={"item_id": "slow.mkv"})
+    assert info["frame_seconds"] == pytest.approx([0.36, 10.0], abs=2e-3)
+    assert observation["num_frames"] == 2 and observation["frames_left"] == 126
+    assert "only 2 distinct frames for 8 times" in observation["message"]
+    observation, info = env.reset(options={"item_id": "single.mp4"})
+    assert (info["frame_seconds"], observation["num_frames"]) == ([0.0], 1)
+    assert observation["duration"] > 0
 
 
 def test_times_that_the_file_does_not_hold_are_refused(tmp_path):

@@ -1,0 +1,183 @@
+"""One running episode: serves the agent's actions from the video, the tools and the budget."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from sage_env.actions import Action, Answer, Invalid, Sample, Skip, UseTool, Zoom
+from sage_env.errors import DatasetError
+from sage_env.frames import Box, FrameBatch
+from sage_env.history import History, Look, Spent
+from sage_env.items import QAItem
+from sage_env.timeline import Span, clamp, covered
+from sage_env.tools import Tool, call_tool, complaint
+from sage_env.viewer import Viewer
+
+_UNSAID = 0.1  # seconds of a cut that go unsaid: agents read the duration rounded to a tenth
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What an episode may use.
+
+    Attributes:
+        turns: actions, the answer included.
+        frames: frames shown, the overview included.
+        frames_per_turn: most frames that one action is shown.
+    """
+
+    turns: int
+    frames: int
+    frames_per_turn: int
+
+
+class Served(NamedTuple):
+    """What one turn brought.
+
+    Attributes:
+        look: for the record.
+        batch: the frames to show; `None` for none.
+        message: what the agent is told about its request, or `""`.
+    """
+
+    look: Look
+    batch: FrameBatch | None = None
+    message: str = ""
+
+
+class Episode:
+    """The state of one question while it is being answered.
+
+    Attributes:
+        history: what has happened so far.
+        cursor: seconds.
+        frames_left: what remains of the budget of frames.
+    """
+
+    def __init__(
+        self, item: QAItem, viewer: Viewer, budget: Budget, tools: Mapping[str, Tool]
+    ) -> None:
+        """Open the item's video.
+
+        Raises:
+            VideoError: if it cannot be opened.
+            DatasetError: if it ends before the item's evidence begins.
+        """
+        self.history = History(item, (), (), Spent(0, 0, 0, 0.0), budget.turns, budget.frames)
+        self.cursor = 0.0
+        self.frames_left = budget.frames
+        self._viewer, self._budget, self._tools = viewer, budget, tools
+        self._seen: set[float] = set()  # times of the frames shown
+        self._spans: list[Span] = []  # stretches of which frames were shown
+        viewer.open(item.video)
+        for start, end in item.evidence:
+            if start >= viewer.duration:
+                raise DatasetError(
+                    f"item {item.id!r}: its evidence ({start}, {end}) lies behind the end of "
+                    f"{item.video}, which has {viewer.duration:.2f} s: correct one of them"
+                )
+
+    @property
+    def duration(self) -> float:
+        """Return the seconds of the video."""
+        return self._viewer.duration
+
+    @property
+    def turns_left(self) -> int:
+        """Return what remains of the budget of turns."""
+        return self._budget.turns - self.history.spent.turns
+
+    def overview(self, num_frames: int) -> Served:
+        """Show evenly spaced frames of the whole video, and record them."""
+        served = Served(Look())
+        if num_frames:
+            served = self._show((0.0, self.duration), num_frames, None)
+        self._record((), served.look)
+        return served
+
+    def serve(self, action: Action | Invalid) -> Served:
+        """Do what the action asks for, and record it.
+
+        Raises:
+            VideoError, ToolError: if it cannot be done, through no fault of the agent.
+        """
+        served = self._serve(action)
+        self._record((*self.history.actions, action), served.look)
+        return served
+
+    def end(self, stop_reason: str, verdict: bool | None) -> None:
+        """Record why the episode ended, and whether the answer is right if that is known."""
+        self.history = replace(self.history, stop_reason=stop_reason, verdict=verdict)
+
+    def _serve(self, action: Action | Invalid) -> Served:
+        match action:
+            case Skip(to):
+                return self._skip(to)
+            case Sample(start, end, num_frames):
+                served = self._look((start, end), num_frames, None)
+                self.cursor = min(end, self.duration)
+                return served
+            case Zoom(start, end, num_frames, box):
+                return self._look((start, end), num_frames, box)
+            case UseTool():
+                view = self._viewer.view  # opened only where there is something to call
+                reply = call_tool(self._tools, action, self.history, view, self.cursor)
+                look = Look(text=reply.text, refused=reply.refused)
+                return Served(look, None, reply.message)
+            case Invalid(_, reason):
+                told = f"Not a valid action: {complaint(reason)}"
+                return Served(Look(refused=True), None, told)
+            case Answer():
+                return Served(Look())
+
+    def _skip(self, to: float) -> Served:
+        before, self.cursor = self.cursor, min(to, self.duration)
+        beyond = to > self.duration + _UNSAID
+        message = f"The video ends at {self.duration:.2f} s: skipped to there." if beyond else ""
+        skipped = (before, self.cursor) if before < self.cursor else None
+        return Served(Look(skipped), None, message)
+
+    def _look(self, asked: Span, num_frames: int, box: Box | None) -> Served:
+        """Show as much of a request as the video and the budget allow, and say what was cut."""
+        notes, span = [], clamp(asked, self.duration)
+        if span[0] >= span[1]:
+            told = f"Nothing is shown: the video ends at {self.duration:.2f} s."
+            return Served(Look(refused=True), None, told)
+        if asked[1] > self.duration + _UNSAID:
+            notes.append(f"The video ends at {self.duration:.2f} s: the stretch was cut there.")
+        if self.frames_left == 0:
+            told = " ".join([*notes, "Nothing is shown: no frames are left."])
+            return Served(Look(refused=True), None, told)
+        count = min(num_frames, self._budget.frames_per_turn, self.frames_left)
+        if count < num_frames:
+            limit = "are left" if count == self.frames_left else "are shown in one turn"
+            notes.append(f"Only {count} frames {limit}.")
+        served = self._show(span, count, box)
+        return served._replace(message=" ".join([*notes, served.message]).rstrip())
+
+    def _show(self, span: Span, count: int, box: Box | None) -> Served:
+        """Show the distinct frames of a stretch, and take them off the budget."""
+        batch = self._viewer.look(span, count, box)
+        self.frames_left -= len(batch)
+        note = ""
+        if len(batch) < count:
+            note = f"The stretch has only {len(batch)} distinct frames for {count} times."
+        return Served(Look(span, box, tuple(batch.seconds.tolist())), batch, note)
+
+    def _record(self, actions: tuple[Action | Invalid, ...], look: Look) -> None:
+        """Record one more look, and what the episode has cost by now."""
+        history = self.history
+        self._seen.update(look.seconds)
+        if look.span and look.seconds:
+            self._spans.append(look.span)
+        spent = Spent(
+            turns=len(actions),
+            frames_shown=history.spent.frames_shown + len(look.seconds),
+            frames_unique=len(self._seen),
+            seconds_covered=covered(self._spans),
+            frames_decoded=self._viewer.frames_decoded,
+            decode_seconds=self._viewer.decode_seconds,
+        )
+        self.history = replace(history, actions=actions, looks=(*history.looks, look), spent=spent)
