@@ -70,8 +70,8 @@ def test_it_is_a_gymnasium_environment_that_can_be_copied_and_remade() -> None:
 def test_the_message_says_what_was_passed_over():
     env = TextActions(make())
     env.reset(seed=0)
-    text = '{"action": "skip", "to": 1.0, "speed": 2} {"action": "skip", "to": 2.0}'
+    text = '{"action": "skip", "to": 0.25, "speed": 2} {"action": "skip", "to": 0.5}'
     observation, *_ = env.step(text)
-    assert observation["cursor"] == 1.0
+    assert observation["cursor"] == 0.25
     assert "'speed' was ignored" in observation["message"]
     assert "another JSON object was ignored" in observation["message"]
