@@ -13,14 +13,15 @@ README = Path(__file__).parents[1] / "README.md"
 def test_the_snippets_run_in_order(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setenv("SAGE_ENV_CACHE", str(tmp_path))
     snippets = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(snippets) == 2
+    said = []
     names: dict[str, object] = {}
-    first, second = snippets
-    exec(compile(first, str(README), "exec"), names)
-    assert "answered" in capsys.readouterr().out
-    # The first snippet closes its environment; a reader goes on with it, and that works.
-    exec(compile(second, str(README), "exec"), names)
-    assert "Answer(" in capsys.readouterr().out
+    for snippet in snippets:  # a reader goes on with what the snippets before made
+        exec(compile(snippet, str(README), "exec"), names)
+        said.append(capsys.readouterr().out)
+    assert "answered" in said[0]
+    assert "Answer(" in said[1]
+    assert "at 12.5 s" in "".join(said)
+    assert "user (720, 960, 3)" in "".join(said)
 
 
 @pytest.mark.parametrize("target", ["train", "test", "tiny"])
