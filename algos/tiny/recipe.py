@@ -54,13 +54,13 @@ class TinyConfig:
     """Videos that labelled frames are drawn from."""
     tower_steps: int = 2500
     """Steps of (a), 96 frames each."""
-    lesson_steps: int = 4000
+    lesson_steps: int = 3600
     """Steps of (b)."""
     lesson_frames: int = 16
     """Most frames of a lesson; it begins with two, and grows as soon as they are read."""
     demonstration_videos: int = 1400
     """Videos whose questions the demonstrator plays."""
-    cloning_steps: int = 2400
+    cloning_steps: int = 1500
     """Steps of (c)."""
     batch: int = 16
     """Conversations per step of (b) and (c)."""

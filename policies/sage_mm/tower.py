@@ -46,9 +46,8 @@ class BatchedTower:
         """
         visual = self.visual
         place, cos, sin = self._placed(grid)
-        weight, bias = visual.patch_embed.proj.weight, visual.patch_embed.proj.bias
-        x = F.linear(rows, weight.flatten(1), bias).view(-1, grid[0] * grid[1], len(weight))
-        x = x + place
+        x = self._embed(rows)
+        x = x.view(-1, grid[0] * grid[1], x.shape[-1]) + place
         maps = []
         for number, block in enumerate(visual.blocks):
             x = x + _attend(block.attn, block.norm1(x), cos, sin)
@@ -57,6 +56,15 @@ class BatchedTower:
                 at = visual.deepstack_visual_indexes.index(number)
                 maps.append(visual.deepstack_merger_list[at](x.flatten(0, 1)))
         return [visual.merger(x.flatten(0, 1)), *maps]
+
+    def _embed(self, rows: Tensor) -> Tensor:
+        """Return the embeddings of patches; the convolution over a whole patch is a product."""
+        projection = self.visual.patch_embed.proj
+        if torch.is_grad_enabled() and projection.weight.requires_grad:
+            # Equal but for the order of its sums, and seven times faster to differentiate.
+            return F.linear(rows, projection.weight.flatten(1), projection.bias)
+        embedded: Tensor = self.visual.patch_embed(rows)
+        return embedded
 
     def _placed(self, grid: Grid) -> tuple[Tensor, Tensor, Tensor]:
         """Return the position embedding and the rotary factors of a frame; kept while frozen."""
