@@ -26,7 +26,8 @@ class Playing:
     """What all commands that play have in common."""
 
     policy: str = "sage-mm-tiny"
-    """random, uniform[:FRAMES], scripted, sage-mm-tiny, sage-mm:FOLDER, package.module:Class."""
+    """random, uniform[:FRAMES], scripted, sage-mm-tiny, sage-mm:FOLDER, sb3:FILE,
+    package.module:Class."""
     adapter: Path | None = None
     """Folder of a trained LoRA adapter, for the sage-mm policies."""
     temperature: float = 0.0
@@ -66,7 +67,7 @@ class OnDataset(Playing):
     """What the commands that play a dataset have in common."""
 
     dataset: str = "sage-synth"
-    """Name of a dataset, or path of a .jsonl file."""
+    """Name of a dataset, path of a .jsonl file, or package.module:function."""
     root: Path | None = None
     """Folder of the videos; each dataset has its own default."""
     split: str = "test"

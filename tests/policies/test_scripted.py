@@ -69,7 +69,7 @@ def test_it_answers_what_it_sees() -> None:
 def test_it_zooms_around_the_scene_and_then_into_it() -> None:
     player = policy()
     first = player.act(observe(EMPTY, SECONDS, NEEDLE))
-    assert first.action == Zoom(10.0, 110.0, 8)
+    assert first.action == Zoom(15.0, 105.0, 8)
     closer = [20.0, 50.0, 60.0, 90.0]
     second = player.act(
         observe([("grey", "empty"), *[("blue", "empty")] * 3], closer, NEEDLE, turns_left=4)

@@ -120,11 +120,16 @@ def test_our_policies_keep_the_contract(items) -> None:
     check_policy(policy, VideoQAEnv(dataset=items, frame_size=(64, 96), **policy.env_options))
 
 
-class Forgetful(RandomPolicy):
+class Forgetful:
     """Breaks the law of seeds."""
 
+    resets = 0
+
     def reset(self, *, seed=None):
-        super().reset()
+        self.resets += 1
+
+    def act(self, observation):
+        return Answer(str(self.resets))
 
 
 class Mute(RandomPolicy):
