@@ -18,6 +18,7 @@ NAMES = {
     "scripted": "coarse to fine by fixed rules, seeing with the small model's vision tower",
     "sage-mm-tiny": "the small model that comes with the project",
     "sage-mm:FOLDER": "a Qwen3-VL checkpoint, a folder or a hub id",
+    "sb3:PATH": "a Stable-Baselines3 model, saved with `policies.sb3.save_sb3`",
     "package.module:Class": "your own class, made without arguments",
 }
 
@@ -65,6 +66,8 @@ def _load(name: str, adapter: Path | None) -> Policy | BatchPolicy:
         return RandomPolicy()
     if name == "scripted":
         return _scripted()
+    if kind == "sb3" and rest:
+        return _sb3(rest)
     if kind and rest:
         return _own(name)
     known = ", ".join(NAMES)
@@ -89,6 +92,15 @@ def _scripted() -> BatchPolicy:
         raise UnknownPolicy(
             f"'scripted' sees with the small model's vision tower, which cannot be loaded: {error}"
         ) from error
+
+
+def _sb3(path: str) -> Policy:
+    from policies.sb3 import SB3Policy
+
+    try:
+        return SB3Policy.load(path)
+    except (ValueError, OSError) as error:
+        raise UnknownPolicy(f"the model {path!r} cannot be loaded: {error}") from error
 
 
 def _own(name: str) -> Policy | BatchPolicy:
