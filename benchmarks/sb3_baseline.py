@@ -72,7 +72,7 @@ class Benchmark:
     """Draws of choices and wording per training video."""
     held_out: int = 200
     """Videos that training never sees."""
-    steps: int = 40_000
+    steps: int = 24_576
     """Environment steps of each seed."""
     workers: int = 2
     """Processes; each takes one core and one seed at a time."""

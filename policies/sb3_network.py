@@ -14,6 +14,7 @@ from torch import Tensor, nn
 _HIDDEN = 64
 _COARSE = 4  # pixels on a side of what colours are read from
 _NOT_SHOWN = -30.0
+_WORD_SCALE = 0.3
 
 
 class MatchNet(BaseFeaturesExtractor):
@@ -61,6 +62,8 @@ class MatchNet(BaseFeaturesExtractor):
         )
         self.question = nn.Linear(sizes["question"], width)
         self.choice = nn.Linear(sizes["choices"] // self.choices, width)
+        for words in (self.question, self.choice):  # few of their inputs are 1, all others 0
+            nn.init.normal_(words.weight, std=_WORD_SCALE)
 
     def forward(self, observations: Mapping[str, Tensor]) -> Tensor:
         """Return the score of each choice, and the best one: float32 (B, N + 1)."""
