@@ -158,7 +158,7 @@ class NumericFeatures:
                 "and frame_size that these features were made for"
             )
         count, duration = int(observation["num_frames"]), float(observation["duration"])
-        shown, seconds = np.zeros((2, self.num_frames), np.float32)
+        shown, seconds = (np.zeros(self.num_frames, np.float32) for _ in range(2))
         shown[:count] = 1.0
         seconds[:count] = np.asarray(observation["seconds"])[:count] / max(duration, 1e-9)
         text = str(observation["choices"])
@@ -169,8 +169,8 @@ class NumericFeatures:
             hashed[k], has_choice[k] = hash_words(choice, self.hash_size), 1.0
         return {
             "frames": self._sheet(pixels[:count]),
-            "shown": shown.copy(),
-            "seconds": np.clip(seconds, 0.0, 1.0),
+            "shown": shown,
+            "seconds": seconds,
             "cursor": _fraction(float(observation["cursor"]), max(duration, 1e-9)),
             "duration": _fraction(math.log1p(duration), math.log1p(_DAY)),
             "turns_left": _fraction(observation["turns_left"], self.max_turns),

@@ -52,7 +52,7 @@ class TextActions(
         """Read the text and take its action."""
         observation, reward, terminated, truncated, info = super().step(action)
         notes = read_action(action).notes
-        if notes:
+        if notes and isinstance(observation, dict) and "message" in observation:
             message = " ".join(filter(None, [observation["message"], *notes]))
             observation = {**observation, "message": message}
         return observation, reward, terminated, truncated, info

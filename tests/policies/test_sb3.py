@@ -64,6 +64,14 @@ def test_it_acts_as_the_model_does_through_the_wrappers(saved) -> None:
             numbers, _, terminated, *_ = env.step(index)
 
 
+def test_each_index_of_the_model_is_that_action_of_its_own_grid(saved) -> None:
+    policy, env = SB3Policy.load(saved), wrapped()
+    observation, _ = make().reset(options={"index": 0})
+    for index in range(env.action_space.n):
+        policy.model.policy.action_net.bias.data.zero_()[index] = 1e3
+        assert policy.act(observation) == env.get_wrapper_attr("to_action")(index, observation)
+
+
 def test_it_keeps_the_contract_at_any_temperature(saved) -> None:
     policy = load_policy(f"sb3:{saved.with_suffix('')}", temperature=1.0)
     assert isinstance(policy, SB3Policy) and policy.temperature == 1.0

@@ -19,7 +19,7 @@ from tests.sage_env.wrappers.painted import ITEMS, make
 GRIDS = [
     ActionGrid(),
     ActionGrid(max_choices=1, skips=(), samples=(), zooms=()),
-    ActionGrid(max_choices=26, num_frames=99, zooms=(1.0, 1e-6)),
+    ActionGrid(max_choices=26, num_frames=99, zooms=(1.0, 1e-6, 1e-18)),
 ]
 F32 = st.floats(0, 1, width=32)
 

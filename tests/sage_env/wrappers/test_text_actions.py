@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sage_env import Answer, Skip, UnicodeText, Zoom, format_action
-from sage_env.wrappers import TextActions
+from sage_env.wrappers import ChatObservations, NumericObservations, TextActions
 from tests.sage_env.wrappers.painted import make
 
 
@@ -42,6 +42,16 @@ def test_any_text_costs_one_turn_at_most_and_none_raises(words: str) -> None:
     assert observation in env.observation_space
     assert info["action"] == "invalid" and observation["turns_left"] == 5
     assert "valid action" in observation["message"] and reward == 0 and not terminated
+
+
+def test_what_was_passed_over_is_told_where_there_are_messages() -> None:
+    text = '{"action": "skip", "to": 3, "speed": 2}'
+    for wrap in (ChatObservations, NumericObservations, lambda env: env):
+        env = TextActions(wrap(make()))
+        env.reset(options={"index": 0})
+        observation, *_ = env.step(text)
+        assert observation in env.observation_space
+    assert "speed" in observation["message"]
 
 
 def test_what_is_no_text_is_refused_and_costs_nothing() -> None:
