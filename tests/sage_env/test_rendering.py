@@ -172,7 +172,7 @@ def test_gymnasium_finds_nothing_to_warn_about():
     env.reset(seed=0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        env_render_passive_checker(env)
+        assert env_render_passive_checker(env).shape == (720, 960, 3)
 
 
 # What may not be seen
@@ -345,7 +345,8 @@ STRANGE = [
 def test_any_text_can_be_drawn(text):
     sayable = text.encode(errors="replace").decode()
     env = make(question(question=sayable, choices=(), answer="x" + sayable, kind="open"))
-    pictures(env, [Invalid(text, text), Answer(sayable)])
+    drawn = pictures(env, [Invalid(text, text), Answer(sayable)])
+    assert {picture.shape for picture in drawn} == {(720, 960, 3)}
 
 
 # What it costs
@@ -436,6 +437,7 @@ def test_environments_with_windows_do_not_break_each_other():
     second.reset(seed=0)
     first.close()
     second.step(Skip(1.0))
+    assert second.history.spent.turns == 1 and second.render() is None
     second.close()
 
 
