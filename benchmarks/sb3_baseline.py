@@ -160,7 +160,8 @@ def main(settings: Benchmark) -> None:
     """Train and measure all seeds, and write the report."""
     if settings.quick:
         settings = replace(settings, seeds=settings.seeds[:1], steps=1_024)
-        settings = replace(settings, videos=16, variants=2, held_out=8)
+        small = {"videos": 16, "variants": 2, "held_out": 8}
+        settings = replace(settings, **small, runs=settings.runs / "quick")
     began = time.perf_counter()
     train = _questions("train", TRAIN_SEED, settings.videos, settings.variants)
     held_out = _questions("test", 0, settings.held_out, 1)
