@@ -9,7 +9,7 @@ from typing import Any
 
 import tyro
 
-from algos.commands import Ask, BuildData, Eval, Play, Report
+from algos.commands import Ask, BuildData, CheckData, Eval, Play, Report
 from sage_env.errors import SageEnvError
 
 ABOUT = "Long-video question answering: ask, play, train, evaluate, report."
@@ -22,7 +22,7 @@ class _Train:
 
 @dataclass(frozen=True)
 class _Data:
-    """Make the videos of the embedded dataset: `sage-vqa data build`."""
+    """Make the videos of the embedded dataset, check any: `sage-vqa data build|check`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,8 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: list[str]) -> None:
     """Run the command that the arguments describe; tyro exits with 2 where they describe none."""
     if arguments[:1] == ["data"]:
-        about = "Make the videos of the embedded dataset."
-        _parse({"build": BuildData}, arguments[1:], "sage-vqa data", about).run()
+        about = "Make the videos of the embedded dataset, or check the videos of a folder."
+        data = {"build": BuildData, "check": CheckData}
+        _parse(data, arguments[1:], "sage-vqa data", about).run()
         return
     commands = {
         "ask": Ask,

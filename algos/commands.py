@@ -35,6 +35,7 @@ from algos.tables import (
 from algos.transcript import transcript
 from sage_env.datasets import QAItem, find_item, load_dataset
 from sage_env.video import open_video
+from sage_env.video_health import VIDEO_SUFFIXES, check_health
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,6 +199,38 @@ class BuildData:
         from sage_env.synth.build import build
 
         build(self.root, self.splits, self.workers, progress=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckData:
+    """Decode every video of a folder, and say what is wrong with those that are broken."""
+
+    folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FOLDER")]
+    """The folder, with all that are in it; or one file."""
+    quick: bool = False
+    """Try the keyframes only: a hundred times faster, but finds less."""
+    timeout: float | None = None
+    """Seconds for each video; by default no limit."""
+
+    def run(self) -> None:
+        """Print one line per video and a summary.
+
+        Raises:
+            CommandError: if there is no video, or one is broken.
+        """
+        paths = [self.folder] if self.folder.is_file() else sorted(self.folder.rglob("*"))
+        paths = [p for p in paths if p.suffix.lower() in VIDEO_SUFFIXES and not p.is_dir()]
+        if not paths:
+            kinds = " ".join(sorted(VIDEO_SUFFIXES))
+            raise CommandError(f"{self.folder}: no video here: name a folder with files of {kinds}")
+        broken, seconds = 0, 0.0
+        for path in tqdm(paths, desc="checking", unit="video"):
+            health = check_health(path, quick=self.quick, timeout=self.timeout)
+            broken, seconds = broken + (not health.sound), seconds + health.duration
+            tqdm.write(str(health), file=sys.stdout)
+        print(f"{len(paths)} videos, {seconds / 3600:.2f} hours, {broken} broken")
+        if broken:
+            raise CommandError(f"{broken} of {len(paths)} videos are broken: see above")
 
 
 def print_tables(result: EvalResult) -> None:

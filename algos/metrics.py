@@ -53,6 +53,7 @@ def rollout_row(trajectories: Sequence[Trajectory]) -> Row:
     whole = [t for t in trajectories if t.error is None]
     verdicts = [t.turns[-1].info.get("correct") for t in whole if t.turns]
     infos = [[t.start_info, *(turn.info for turn in t.turns)] for t in whole]
+    costs = [rows[-1].get("spent", {}) for rows in infos]
     return {
         "rollout/episodes": len(whole),
         "rollout/failed": len(trajectories) - len(whole),
@@ -63,6 +64,12 @@ def rollout_row(trajectories: Sequence[Trajectory]) -> Row:
             sum(len(info.get("frame_seconds", ())) for info in rows) for rows in infos
         ),
         "rollout/sampled_tokens": _mean(int(t.sampled.sum()) for t in whole),
+        **{
+            f"rollout/{name}": _mean(
+                value for spent in costs if (value := spent.get(name)) is not None
+            )
+            for name in ("frames_decoded", "frames_cached", "decode_seconds")
+        },
     }
 
 

@@ -22,6 +22,7 @@ from sage_env.observation import Observation, observation_space, observe
 from sage_env.rewards import Reward, find_reward, reward_terms
 from sage_env.spaces import ActionSpace
 from sage_env.tools import Tool, find_tools
+from sage_env.vector_sharing import find_opener
 from sage_env.viewer import Opener, Viewer
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     | `Answer(text, evidence=())` | ends the episode | unchanged |
 
     A stretch of n frames shows what is on screen in the middle of each of its n equal parts; a
-    picture that is on screen at several of these times is shown and paid for once. A request beyond
+    picture that is on screen at several of these times is shown and paid for once. With `snap`
+    the times move, by at most half a part, to a grid that all stretches share. A request beyond
     the video (by over 0.1 s) or the budget is served as far as it goes, and `message` says so.
     `sage_env.Invalid`, which `parse_action` makes of a text that is no action, costs a turn too, as
     do a tool that there is not and arguments that do not suit it; `message` says why. The space
@@ -118,6 +120,8 @@ that returns one, also as `"package.module:function"`; see `load_dataset` |
     | `judge` | `None` | function `(item, text) -> bool` for open answers |
     | `tools` | `()` | tools that the agent may use; see `sage_env.tools.Tool` |
     | `opener` | `None` | function `path -> Video`; else `sage_env.video.open_video` |
+    | `frame_store` | `None` | folder to share decoded pictures with other processes, `/dev/shm/…` |
+    | `snap` | `False` | show times of a grid that episodes share; see `timeline.snapped` |
     | `render_mode` | `None` | `"rgb_array"` or `"human"`; see Rendering |
     | `render_gold` | `False` | also draw the evidence and, at the end, the gold answer |
 
@@ -159,6 +163,8 @@ that returns one, also as `"package.module:function"`; see `load_dataset` |
         judge: Judge | None = None,
         tools: Sequence[Tool] = (),
         opener: Opener | None = None,
+        frame_store: str | Path | None = None,
+        snap: bool = False,
         render_mode: str | None = None,
         render_gold: bool = False,
     ) -> None:
@@ -177,7 +183,7 @@ that returns one, also as `"package.module:function"`; see `load_dataset` |
         self._items = load_dataset(dataset, root=root, split=split)
         self._index = {item.id: index for index, item in enumerate(self._items)}
         size = _size(frame_size or getattr(self._items, "frame_size", None) or (224, 224))
-        self._viewer = Viewer(size, opener)
+        self._viewer = Viewer(size, find_opener(opener, frame_store), snap=snap)
         self._shape = max(frames_per_turn, overview_frames), *size, 3
         self._episode: Episode | None = None
         self._running = False

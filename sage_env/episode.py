@@ -179,5 +179,6 @@ class Episode:
             seconds_covered=covered(self._spans),
             frames_decoded=self._viewer.frames_decoded,
             decode_seconds=self._viewer.decode_seconds,
+            frames_cached=self._viewer.frames_cached,
         )
         self.history = replace(history, actions=actions, looks=(*history.looks, look), spent=spent)

@@ -11,6 +11,31 @@ class VideoError(SageEnvError):
     """A video file is missing, is not a video, or cannot be decoded."""
 
 
+class DecodeTimeout(VideoError):
+    """Reading a video took longer than the caller allowed."""
+
+
+class CorruptFrame(VideoError):
+    """A frame is in the file, but damage keeps it from being decoded.
+
+    Attributes:
+        seconds: when the first such frame of the request is shown.
+        packet: number of the damaged packet in the order of decoding, `None` if not known.
+        frames: numbers of the frames of the request that are lost with it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        seconds: float = 0.0,
+        packet: int | None = None,
+        frames: tuple[int, ...] = (),
+    ) -> None:
+        """Say what is damaged and where."""
+        super().__init__(message)
+        self.seconds, self.packet, self.frames = seconds, packet, frames
+
+
 class DatasetError(SageEnvError):
     """A dataset or one of its rows is not usable; the message names the file and the row."""
 

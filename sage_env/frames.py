@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,14 +10,24 @@ from numpy.typing import NDArray
 Box = tuple[float, float, float, float]
 
 
+_NO_INDEX = np.array([-1], dtype=np.int64)
+_ALL_EXACT = np.array([True])
+
+
 @dataclass(frozen=True, eq=False)
 class FrameBatch:
     """N decoded frames.
+
+    `FrameBatch(pixels, seconds)` is enough where frames have no numbers and are what was asked for.
 
     Attributes:
         pixels: uint8 `(N, H, W, 3)`, RGB.
         seconds: float64 `(N,)`, the *presentation* time of each frame, not the time that was asked
             for; non-decreasing, one per frame.
+        index: int64 `(N,)`, the number of each frame in order of presentation, from 0; -1 where
+            that is not known.
+        exact: bool `(N,)`, whether each frame is the one on screen at the time that was asked for,
+            and its pixels are those of the file.
 
     Raises:
         ValueError: if shapes, dtypes or the order of the times are not as above.
@@ -25,6 +35,8 @@ class FrameBatch:
 
     pixels: NDArray[np.uint8]
     seconds: NDArray[np.float64]
+    index: NDArray[np.int64] = field(default_factory=lambda: _NO_INDEX)
+    exact: NDArray[np.bool_] = field(default_factory=lambda: _ALL_EXACT)
 
     def __post_init__(self) -> None:
         """Refuse illegal values where they are made."""
@@ -39,6 +51,15 @@ class FrameBatch:
             )
         if not np.isfinite(seconds).all() or (np.diff(seconds) < 0).any():
             raise ValueError(f"seconds must be finite and non-decreasing, got {seconds}")
+        for name, default, dtype in (("index", _NO_INDEX, np.int64), ("exact", _ALL_EXACT, bool)):
+            values = getattr(self, name)
+            if values is default:
+                object.__setattr__(self, name, np.repeat(default, len(seconds)))
+            elif values.dtype != dtype or values.shape != seconds.shape:
+                raise ValueError(
+                    f"{name} must be {np.dtype(dtype)} ({len(seconds)},), got {values.dtype} "
+                    f"{values.shape}"
+                )
 
     def __len__(self) -> int:
         """Return the number of frames."""

@@ -1,34 +1,54 @@
-"""Decodes chosen frames of one group of pictures (GOP): from its keyframe to the last of them."""
+"""Decodes chosen frames from packets cut out of the file: no demuxer, one warm decoder."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import chain, islice
+from collections.abc import Callable, Generator, Iterator
+from typing import NamedTuple, cast
 
 import av
+import numpy as np
 from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from sage_env.errors import VideoError
-from sage_env.video_index import (
-    REMEDY,
-    VideoIndex,
-    decoding_errors,
-    open_container,
-    single_thread,
-)
+from sage_env.container import REMEDY, decoding_errors, prepare_decoder
+from sage_env.deadline import Deadline
+from sage_env.errors import CorruptFrame, VideoError
+from sage_env.frame_plan import Job, plan_jobs
+from sage_env.nal_units import droppable_samples
+from sage_env.video_index import VideoIndex
 
 _BEFORE_ALL = -(2**63)
+_CHUNK = 2**20  # bytes
+_HELD_BACK = 32  # packets; no codec puts more pictures in order
+
+Passing = Callable[[int, av.VideoFrame], None]
+"""Is shown each frame that comes out of the decoder: its PTS in ticks, and the frame."""
+
+
+class Fault(NamedTuple):
+    """Where decoding stopped.
+
+    Attributes:
+        packet: number of the packet, in order of decoding.
+        reason: FFmpeg's word for it.
+    """
+
+    packet: int
+    reason: str
 
 
 class GopDecoder:
-    """An open file and its single-thread decoder, somewhere in the video.
+    """An open file and a single-thread decoder, somewhere in the video.
+
+    A picture is read into memory of its own: were the file mapped, and cut short by someone
+    meanwhile, the process would be killed.
 
     Attributes:
         decoded: frames that came out of the decoder so far.
     """
 
-    def __init__(self, index: VideoIndex) -> None:
+    def __init__(self, index: VideoIndex, passing: Passing | None = None) -> None:
         """Open the file.
 
         Raises:
@@ -36,93 +56,214 @@ class GopDecoder:
         """
         self.decoded = 0
         self._index = index
+        self._passing = passing
         with decoding_errors(index.path, "opening it"):
-            self._container = open_container(index.path)
-        stream = self._container.streams[index.stream]
-        assert isinstance(stream, VideoStream)
-        self._stream = single_thread(stream)
-        self._packets: Iterator[Packet[VideoStream]] = iter(())
-        self._gop = -1  # the GOP that decoding is in, -1 for none
-        self._fed = _BEFORE_ALL  # the latest PTS that went into the decoder, in ticks
+            self._file = open(index.path, "rb", buffering=0)
+            context = av.CodecContext.create(index.codec, "r")
+        self._context = cast(VideoCodecContext, context)
+        prepare_decoder(self._context, strict=not index.open_gops)
+        self._context.extradata = index.extradata or None
+        self._context.reorder_depth = index.reorder_depth
+        self._doing = f"{index.path}: decoding"
+        self._chunk, self._chunk_at = memoryview(b""), 0  # what was read of the file last
+        self._started = -1  # the packet where decoding began, -1 for nowhere
+        self._next = 0  # the packet to go on with
+        self._last = _BEFORE_ALL  # PTS of the frame that came out last
+        self._droppable = droppable_samples(index.codec, index.extradata)
+        self._fault: Fault | None = None
+        self._began = 0  # the packet where decoding had begun before the end-of-stream mark
+        self._stays = False  # whether to do without that mark
 
     def close(self) -> None:
         """Close the file."""
-        self._container.close()
+        self._file.close()
 
-    def read(self, gop: int, wanted: Sequence[int]) -> Iterator[av.VideoFrame]:
-        """Yield the frames with the PTS `wanted`, in that order.
+    def can_go_on(self, job: Job) -> bool:
+        """Return whether a job's frames all lie ahead of where decoding is, in the same GOP."""
+        return self._started >= 0 and self._could_go_on(job)
 
-        Goes on from where the last call stopped if that is in the same GOP and before them.
+    def _could_go_on(self, job: Job) -> bool:
+        """Return the same as if the last job had not ended with the end-of-stream mark."""
+        if not self._began <= job.start < self._next:
+            return False
+        return all(int(self._index.order[frame]) >= self._next for frame in job.frames)
 
-        Args:
-            gop: number of the keyframe to start from.
-            wanted: increasing, in ticks, all shown at or after that keyframe.
+    def read(self, job: Job, deadline: Deadline) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Yield the frames of a job with their numbers, in order of presentation.
+
+        Goes on from where the last job stopped if it can. Streams that refresh the picture little
+        by little mark keyframes that do not come out: they are decoded from the start of the file.
 
         Raises:
-            VideoError: if one of them does not come out of the decoder.
+            CorruptFrame: if one of them does not come out of the decoder.
+            DecodeTimeout: if it takes too long.
+            VideoError: if the file can no longer be read.
         """
-        missing = list(reversed(wanted))
-        with decoding_errors(self._index.path, f"decoding at {self._seconds(wanted[0]):.3f} s"):
-            for start in (gop, 0):
-                yield from self._take(start, missing)
+        missing = {int(self._index.pts[frame]): frame for frame in job.frames}
+        starts = [job.start, int(self._index.starts[max(job.gop - 1, 0)]), 0]
+        if self.can_go_on(job):
+            starts[0] = self._started
+        else:
+            self._started = -1
+        # Staying where it is costs some packets: done once it would have been of use.
+        self._stays = self._could_go_on(job)
+        with decoding_errors(self._index.path, "reading it"):
+            faults = []
+            for start in starts:
+                sound = yield from self._take(start, job.stop, missing, deadline)
+                faults += [] if self._fault is None else [self._fault]
+                if sound or not missing:
+                    break
+        if missing:
+            lost = tuple(sorted(missing.values()))
+            yield from self._beyond(job, lost, faults[0] if faults else None, deadline)
+
+    def _beyond(
+        self, job: Job, lost: tuple[int, ...], fault: Fault | None, deadline: Deadline
+    ) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Yield those frames that start at a keyframe beyond the damage; raise for the others."""
+        if fault is not None:
+            frames = np.array(lost, dtype=np.int64)
+            apart = frames[self._index.starts[self._index.gops(frames)] > fault.packet]
+            for later in plan_jobs(self._index, apart):
+                if later.start > max(fault.packet, job.start):
+                    lost = tuple(frame for frame in lost if frame not in later.frames)
+                    yield from self.read(later, deadline)
+        if lost:
+            raise self._corrupt(lost, fault)
+
+    def _take(
+        self, start: int, stop: int, missing: dict[int, int], deadline: Deadline
+    ) -> Generator[tuple[int, av.VideoFrame], None, bool]:
+        """Yield frames while taking them out of `missing`; return whether `start` was a good one.
+
+        Nothing is yielded until the keyframe itself has come out: it is no place to start before.
+        """
+        sound = start == 0 or start == self._started
+        key = int(self._index.packet_pts[start])
+        for frame in self._frames(start, stop, missing, deadline):
+            pts = cast(int, frame.pts)
+            sound = sound or pts == key
+            if not sound or frame.is_corrupt:
+                continue
+            if self._passing is not None:
+                self._passing(pts, frame)
+            if pts in missing:
+                yield missing.pop(pts), frame
+        return sound
+
+    def _frames(
+        self, start: int, stop: int, missing: dict[int, int], deadline: Deadline
+    ) -> Iterator[av.VideoFrame]:
+        """Yield what comes out, up to the last of `missing` or to a packet that does not decode."""
+        if start != self._started:
+            self._restart(start)
+        start_pts = int(self._index.packet_pts[start])
+        while self._next < len(self._index.packet_pts) and self._fault is None:
+            if self._next >= stop + (_HELD_BACK if self._stays else 0):
+                break  # the end-of-stream mark brings out what is held back at less cost
+            deadline.check(self._doing)
+            frames = self._feed(self._next, stop, missing, start_pts)
+            if frames:
+                yield from self._checked(frames, missing, start_pts)
                 if not missing:
                     return
-        raise VideoError(
-            f"{self._index.path}: the frame at {self._seconds(missing[-1]):.3f} s does not decode; "
-            f"{REMEDY}"
-        )
+        self._started = -1  # a decoder that was drained cannot be gone on with
+        yield from self._checked(self._drain(), missing, start_pts)
 
-    def _take(self, gop: int, missing: list[int]) -> Iterator[av.VideoFrame]:
-        """Yield frames off the end of `missing`, until it is empty or one of them is passed.
+    def _restart(self, start: int) -> None:
+        """Make a packet the next one, with nothing in the decoder."""
+        if self._last != _BEFORE_ALL or self._next or self._fault is not None:
+            self._context.flush_buffers()
+            self._context.reorder_depth = self._index.reorder_depth
+        self._started = self._began = self._next = start
+        self._last, self._fault = _BEFORE_ALL, None
 
-        Nothing is yielded if the keyframe itself does not come out: it is no place to start then.
-        Streams that refresh the picture little by little mark such; they are read from GOP 0.
+    def _feed(
+        self, number: int, stop: int, missing: dict[int, int], start_pts: int
+    ) -> list[av.VideoFrame]:
+        """Decode one packet; what no other frame leans on, only if it is wanted."""
+        index = self._index
+        pts, key = int(index.packet_pts[number]), bool(index.packet_key[number])
+        wanted = key or pts in missing
+        packet = self._packet(number, stop)
+        if packet is None:
+            self._fault = Fault(number, "is no longer in the file, which has become shorter")
+            return []
+        self._next = number + 1
+        if self._droppable is None:
+            self._context.skip_frame = "DEFAULT" if wanted else "NONREF"
+        elif not wanted and self._droppable(memoryview(packet)):
+            return []
+        packet.pts, packet.is_keyframe = pts, key
+        try:
+            return self._context.decode(packet)
+        except av.FFmpegError as error:
+            # Leading pictures of the first keyframe lean on what was not decoded.
+            if pts >= start_pts:
+                self._fault = Fault(number, f"gives: {error.strerror or type(error).__name__}")
+            return []
+
+    def _packet(self, number: int, stop: int) -> Packet[VideoStream] | None:
+        """Return a packet, in memory with the padding that decoders read beyond the end.
+
+        The file is read in one go up to the packet before `stop`. `None` if it has become shorter.
         """
-        goes_on = gop == self._gop and missing[-1] > self._fed
-        if not goes_on:
-            self._seek(gop)
-        started = goes_on or gop == 0
-        self._gop = -1  # until all went well: a decoder that failed is not gone on with
-        for pts, frame in self._decode(frozenset(missing)):
-            started = started or pts == self._index.key_pts[gop]
-            if pts == missing[-1] and started and not frame.is_corrupt:
-                missing.pop()
+        index = self._index
+        at, size = int(index.packet_at[number]), int(index.packet_size[number])
+        start = at - self._chunk_at
+        if start < 0 or start + size > len(self._chunk):
+            last = max(number, stop - 1)
+            end = int(index.packet_at[last] + index.packet_size[last])
+            self._file.seek(at)
+            self._chunk = memoryview(self._file.read(max(size, min(end - at, _CHUNK))))
+            self._chunk_at, start = at, 0
+        if start + size > len(self._chunk):
+            return None
+        packet = cast("Packet[VideoStream]", Packet(size))
+        packet.update(cast(bytes, self._chunk[start : start + size]))
+        return packet
+
+    def _drain(self) -> list[av.VideoFrame]:
+        """Return what the decoder holds back."""
+        try:
+            return self._context.decode(None)
+        except av.FFmpegError:
+            return []
+
+    def _checked(
+        self, frames: list[av.VideoFrame], missing: dict[int, int], start_pts: int
+    ) -> Iterator[av.VideoFrame]:
+        """Yield those of the frames that came out which matter; the times of all must increase.
+
+        The others are let go of at once: the decoder then writes to memory that is still cached.
+        """
+        while frames:
+            frame = frames.pop(0)
+            self.decoded += 1
+            if frame.pts is None or frame.pts <= self._last:
+                self._started = -1
+                raise VideoError(
+                    f"{self._index.path}: presentation times that do not increase; {REMEDY}"
+                )
+            self._last = frame.pts
+            if self._passing is not None or frame.pts in missing or frame.pts == start_pts:
                 yield frame
-                if not missing:
-                    self._gop = gop
-                    return
-            elif pts >= missing[-1]:
-                return
 
-    def _seek(self, gop: int) -> None:
-        """Make the keyframe of a GOP the next packet; if seeking misses it, there is no next one.
+    def _time(self, number: int) -> str:
+        ticks = int(self._index.packet_pts[number]) - int(self._index.pts[0])
+        return f"{float(ticks * self._index.time_base):.3f} s"
 
-        Many containers seek to somewhere before the keyframe: what lies between is not decoded.
-        """
-        key = int(self._index.key_pts[gop])
-        self._container.seek(int(self._index.key_dts[gop]), stream=self._stream)
-        packets = self._container.demux(self._stream)
-        self._packets = chain(islice((p for p in packets if p.pts == key), 1), packets)
-        self._fed = _BEFORE_ALL
-
-    def _decode(self, wanted: frozenset[int]) -> Iterator[tuple[int, av.VideoFrame]]:
-        """Yield PTS and frame as they come out; what no other frame leans on, only if wanted."""
-        context = self._stream.codec_context
-        last = _BEFORE_ALL
-        for packet in self._packets:
-            if packet.pts is not None:  # the packet that ends the stream has none
-                self._fed = max(self._fed, packet.pts)
-            shown = packet.is_keyframe or packet.pts in wanted
-            context.skip_frame = "DEFAULT" if shown else "NONREF"
-            for frame in packet.decode():
-                self.decoded += 1
-                if frame.pts is None or frame.pts <= last:
-                    raise VideoError(
-                        f"{self._index.path}: presentation times that do not increase; {REMEDY}"
-                    )
-                last = frame.pts
-                yield frame.pts, frame
-
-    def _seconds(self, pts: int) -> float:
-        """Return when a frame is shown, in seconds from the first one."""
-        return float((pts - int(self._index.pts[0])) * self._index.time_base)
+    def _corrupt(self, frames: tuple[int, ...], fault: Fault | None) -> CorruptFrame:
+        """Return the error for frames that did not come out."""
+        seconds = float(self._index.seconds(np.array(frames[:1]))[0])
+        why = "it does not come out of the decoder"
+        if fault is not None:
+            why = f"packet {fault.packet}, for {self._time(fault.packet)}, {fault.reason}"
+        return CorruptFrame(
+            f"{self._index.path}: the frame at {seconds:.3f} s does not decode ({why}); {REMEDY}, "
+            'or take the nearest good frame: frames_at(..., on_error="nearest")',
+            seconds,
+            None if fault is None else fault.packet,
+            frames,
+        )

@@ -27,6 +27,8 @@ class Spent(Mapping[str, float | None]):
         frames_decoded: pictures decoded for it, by tools as well; `None` where the video does not
             say.
         decode_seconds: wall time spent in the video.
+        frames_cached: pictures that came from a cache, or from another's decoding, instead; `None`
+            where the video does not say.
     """
 
     turns: int
@@ -35,6 +37,7 @@ class Spent(Mapping[str, float | None]):
     seconds_covered: float
     frames_decoded: int | None = field(default=None, compare=False)
     decode_seconds: float = field(default=0.0, compare=False)
+    frames_cached: int | None = field(default=None, compare=False)
 
     def __getitem__(self, name: str) -> float | None:
         """Return one of the attributes by name."""

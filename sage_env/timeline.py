@@ -5,6 +5,7 @@ Times are seconds from the start of the video, spans half-open `[start, end)`.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Span = tuple[float, float]
+_FINEST = -16  # exponent of a spacing of 15 microseconds
 _NUMBER = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _CLOCK = re.compile(r"(?:([0-9]+):(?=[0-5][0-9]:))?([0-9]+):([0-5][0-9](?:\.[0-9]+)?)")
 
@@ -21,6 +23,24 @@ def midpoints(start: float, end: float, num_frames: int) -> NDArray[np.float64]:
     fractions = (np.arange(num_frames) + 0.5) / num_frames
     # A span of a few ulps may round up to its open end.
     return np.clip(start + fractions * (end - start), start, np.nextafter(end, start))
+
+
+def snapped(start: float, end: float, num_frames: int) -> NDArray[np.float64]:
+    """Return `midpoints` moved to a grid of times that all spans share: float64 `(num_frames,)`.
+
+    The grid has the largest power of two seconds, `2**k` for whole k, that is not above the spacing
+    of the frames. Each time moves by at most half of it, so that the times stay inside the span, in
+    order and apart; finer grids contain coarser ones, so that spans which overlap meet in the same
+    times. Where the grid is finer than any frame, or than float64 can tell, they are not moved.
+    """
+    middles = midpoints(start, end, num_frames)
+    _, exponent = math.frexp((end - start) / num_frames)
+    if exponent <= _FINEST:
+        return middles
+    grid = math.ldexp(1.0, exponent - 1)
+    points = np.ceil(middles / grid - 0.5) * grid  # a half goes down: the open end is no time
+    points = np.where((points >= start) & (points < end), points, middles)
+    return points if (np.diff(points) > 0).all() else middles
 
 
 def clamp(span: Span, duration: float) -> Span:

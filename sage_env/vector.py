@@ -21,7 +21,7 @@ from sage_env.observation import Observation
 from sage_env.vector_failure import AnyAction, FailureAsTruncation
 from sage_env.vector_info import Infos, add_info
 from sage_env.vector_options import Choice, Seeds, check_actions, read_options, read_seeds
-from sage_env.vector_sharing import SharedDataset, SharedOpener
+from sage_env.vector_sharing import SharedDataset, SharedOpener, find_opener
 from sage_env.viewer import Opener
 
 Array: TypeAlias = NDArray[Any]
@@ -121,6 +121,7 @@ class VideoQAVectorEnv(VectorEnv[Observation, Sequence[AnyAction], Array]):
         root: str | Path | None = None,
         split: str = "train",
         opener: Opener | None = None,
+        frame_store: str | Path | None = None,
         **arguments: Any,
     ) -> None:
         """Load the dataset; no video is opened yet. The arguments are described above."""
@@ -140,7 +141,7 @@ class VideoQAVectorEnv(VectorEnv[Observation, Sequence[AnyAction], Array]):
         items = SharedDataset(load_dataset(dataset, root=root, split=split))
         self._index = {item.id: index for index, item in enumerate(items)}
         arguments |= {"dataset": items, "root": root, "split": split}
-        arguments |= {"opener": SharedOpener(opener)}
+        arguments |= {"opener": SharedOpener(find_opener(opener, frame_store))}
         self.envs = [FailureAsTruncation(VideoQAEnv(**arguments)) for _ in range(num_envs)]
         first = self.envs[0]
         self.metadata = {**first.metadata, "autoreset_mode": self.autoreset_mode}

@@ -91,6 +91,44 @@ class SharedDataset(Sequence[QAItem]):
         return self._items[index]
 
 
+@dataclass(frozen=True)
+class StoreOpener:
+    """Opens video files whose pictures all processes share that name the same folder.
+
+    Attributes:
+        folder: of a `sage_env.frame_store.FrameStore`.
+    """
+
+    folder: str
+
+    def __call__(self, path: Path) -> Video:
+        """Open the video at `path`.
+
+        Raises:
+            VideoError: if it cannot be opened.
+        """
+        from sage_env.frame_cache import shared_cache
+        from sage_env.video import open_video
+
+        return open_video(path, cache=shared_cache(self.folder))
+
+
+def find_opener(opener: Opener | None, folder: str | Path | None) -> Opener | None:
+    """Return an opener that shares pictures through a folder, if one is given, else `opener`.
+
+    Raises:
+        ValueError: if both are given.
+    """
+    if folder is None:
+        return opener
+    if opener is not None:
+        raise ValueError(
+            "frame_store is for videos that the environment opens itself: leave it out, and give "
+            "the videos of your opener a FrameCache with a FrameStore"
+        )
+    return StoreOpener(str(Path(folder).absolute()))
+
+
 class SharedOpener:
     """Opens videos for many threads. What one of them is reading, others wait for.
 
@@ -144,10 +182,14 @@ class SharedVideo:
         *,
         size: tuple[int, int] | None = None,
         box: Box | None = None,
+        **more: Any,
     ) -> FrameBatch:
-        """Return the frames on screen at the given times; see `sage_env.video.Video`."""
-        with self._reading.holding((self._path, tuple(seconds), size, box)):
-            return self._video.frames_at(seconds, size=size, box=box)
+        """Return the frames on screen at the given times; see `sage_env.video.Video`.
+
+        `more` is what the video takes beside the protocol, such as a tolerance.
+        """
+        with self._reading.holding((self._path, tuple(seconds), size, box, *more.items())):
+            return self._video.frames_at(seconds, size=size, box=box, **more)
 
     def close(self) -> None:
         """Close the video."""

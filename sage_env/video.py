@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
+from sage_env.deadline import Deadline
+from sage_env.decode_pool import DecodePool, Picture, usual_threads
+from sage_env.errors import CorruptFrame
 from sage_env.frame_cache import FrameCache, FrameKey, shared_cache
+from sage_env.frame_plan import Plan, Tolerance, plan_frames, plan_jobs
+from sage_env.frame_proxy import FrameProxy
 from sage_env.frames import Box, FrameBatch
-from sage_env.gop_decoder import GopDecoder
-from sage_env.picture import PictureMaker, crop_bounds
+from sage_env.harvest import Harvest
+from sage_env.nearest_frame import frames_of_gop, nearest_good_frame
+from sage_env.picture import crop_bounds
 from sage_env.video_index import VideoIndex, read_index
+
+TIMEOUT = 120.0
+"""Seconds that one request may take unless told otherwise."""
+_LONGEST_WAIT = 1e6  # seconds; what threads can be told to wait
 
 
 class Video(Protocol):
@@ -88,24 +95,42 @@ class PyAVVideo:
         duration: seconds from the start of the first frame to the end of the last.
         fps: average frames per second.
         size: native `(H, W)` of the upright picture.
+        absent: frames that the file announces but does not hold; above 0 it was cut short, and
+            `duration` is that of what is there.
         stats: what reading has cost so far.
     """
 
-    def __init__(self, index: VideoIndex, cache: FrameCache) -> None:
-        """Read the frames that `index` lists; see `open_video`."""
+    def __init__(
+        self,
+        index: VideoIndex,
+        cache: FrameCache,
+        *,
+        threads: int | None = None,
+        timeout: float | None = TIMEOUT,
+        proxy: FrameProxy | None = None,
+    ) -> None:
+        """Read the frames that `index` lists; see `open_video`.
+
+        What is passed on the way is kept in `proxy`, and served where a tolerance allows it.
+        """
         self.duration = index.duration
         self.fps = len(index.pts) / index.duration
         self.size = index.size
+        self.absent = index.absent
         self.stats = ReadStats()
         self._index = index
         self._cache = cache
-        self._decoder: GopDecoder | None = None
-        self._pictures = PictureMaker(index.height, index.width, index.quarter_turns)
+        self._timeout = Deadline.after(timeout).seconds
+        self._harvest = None if proxy is None else Harvest(index, proxy)
+        passing = None if self._harvest is None else self._harvest.passing
+        self._pool = DecodePool(index, usual_threads() if threads is None else threads, passing)
+        self._stand_ins: dict[int, int] = {}  # good frames for those that do not decode
 
     def __repr__(self) -> str:
         """Show the file and its measures."""
         height, width = self.size
-        return f"PyAVVideo({self._index.path}, {width}x{height}, {self.duration:.2f} s)"
+        cut = f", cut short by {self.absent} frames" if self.absent else ""
+        return f"PyAVVideo({self._index.path}, {width}x{height}, {self.duration:.2f} s{cut})"
 
     def __enter__(self) -> Self:
         """Return the video; leaving the block closes it."""
@@ -126,6 +151,8 @@ class PyAVVideo:
         *,
         size: tuple[int, int] | None = None,
         box: Box | None = None,
+        tolerance: Tolerance = 0.0,
+        on_error: Literal["raise", "nearest"] = "raise",
     ) -> FrameBatch:
         """Return the frames on screen at the given times: the last shown at or before each.
 
@@ -135,32 +162,65 @@ class PyAVVideo:
             size: `(H, W)` to fit the picture into, aspect kept, black bars; `None` for native
                 pixels.
             box: the region to show, cropped before it is fitted; `None` for the whole picture.
+            tolerance: seconds by which a frame may be off, which makes overviews of long videos
+                several times cheaper: the nearest keyframe within it is taken, else the first
+                frame. "auto" is half the smallest distance between two times, at most 2.5 s.
+            on_error: what to do with a frame that does not decode: "raise", or take the "nearest"
+                one that does, with its own time and not `exact`.
 
         Returns:
             One frame per time, sorted by time, with its presentation time; the arrays are the
             caller's own.
 
         Raises:
-            ValueError: if a time is not finite, or size or box are not as above.
-            VideoError: if a frame cannot be decoded.
+            ValueError: if a time is not finite, or another argument is not as above.
+            CorruptFrame: if a frame does not decode and `on_error` is "raise", or none does.
+            DecodeTimeout: if it takes longer than the `timeout` of `open_video`.
+            VideoError: if the file can no longer be read.
         """
-        times = np.asarray(seconds, dtype=np.float64)
-        if times.ndim != 1 or not np.isfinite(times).all():
-            raise ValueError(f"seconds must be a sequence of finite times, got {seconds}")
+        if on_error not in ("raise", "nearest"):
+            raise ValueError(f'on_error must be "raise" or "nearest", got {on_error!r}')
         shape = self._shape(size, box)
-        frames = self._index.frames_on_screen(np.sort(times))
-        distinct, places = np.unique(frames, return_inverse=True)
-        pictures = self._read(distinct, size, box)
+        plan = plan_frames(self._index, seconds, tolerance)
+        deadline = Deadline.after(self._timeout)
+        kept = self._kept(plan, seconds, size, box)
+        rest = np.setdiff1d(np.arange(len(plan.frames)), list(kept))
+        frames = plan.frames.copy()
+        frames[rest], pictures = self._served(frames[rest], size, box, on_error, deadline)
+        exact = plan.exact & (frames == plan.frames)
+        for place, (frame, _) in kept.items():
+            frames[place], exact[place] = frame, False
         pixels = np.empty((len(frames), *shape, 3), dtype=np.uint8)
-        for row, place in enumerate(places):
-            pixels[row] = pictures[place]
-        return FrameBatch(pixels, self._index.seconds(frames))
+        order = np.argsort(frames, kind="stable")
+        for row, place in enumerate(order.tolist()):
+            pixels[row] = kept[place][1] if place in kept else pictures[int(frames[place])]
+        frames = frames[order]
+        return FrameBatch(pixels, self._index.seconds(frames), frames, exact[order])
+
+    def plan(self, seconds: Sequence[float], *, tolerance: Tolerance = 0.0) -> Plan:
+        """Return which frames `frames_at` would give, and what decoding them takes uncached.
+
+        Raises:
+            ValueError: if a time is not finite, or the tolerance is not as in `frames_at`.
+        """
+        return plan_frames(self._index, seconds, tolerance)
 
     def close(self) -> None:
-        """Let go of the file and its decoder; a later read opens them again."""
-        if self._decoder is not None:
-            self._decoder.close()
-            self._decoder = None
+        """Let go of the file and its decoders; a later read opens them again."""
+        self._pool.close()
+
+    def _kept(
+        self,
+        plan: Plan,
+        seconds: Sequence[float],
+        size: tuple[int, int] | None,
+        box: Box | None,
+    ) -> dict[int, tuple[int, Picture]]:
+        """Return frames of the proxy that will do, by the number of their time."""
+        if self._harvest is None or not plan.tolerance or size is None or box is not None:
+            return {}
+        times = np.clip(np.sort(np.asarray(seconds, dtype=np.float64)), 0.0, self.duration)
+        return self._harvest.near(times, plan.tolerance, size)
 
     def _shape(self, size: tuple[int, int] | None, box: Box | None) -> tuple[int, int]:
         """Return `(H, W)` of the pictures, after checking what was asked for."""
@@ -171,45 +231,108 @@ class PyAVVideo:
             raise ValueError(f"size must be (H, W), at least 1 each, got {size}")
         return size
 
+    def _served(
+        self,
+        frames: NDArray[np.int64],
+        size: tuple[int, int] | None,
+        box: Box | None,
+        on_error: Literal["raise", "nearest"],
+        deadline: Deadline,
+    ) -> tuple[NDArray[np.int64], dict[int, Picture]]:
+        """Return the frames, or what stands in for them, and the pictures by number."""
+        if on_error == "raise":
+            return frames, self._read(np.unique(frames), size, box, deadline)
+        while True:
+            stand_ins = [self._stand_ins.get(frame, frame) for frame in frames.tolist()]
+            good = np.array(stand_ins, dtype=np.int64)
+            try:
+                return good, self._read(np.unique(good), size, box, deadline)
+            except CorruptFrame as error:
+                self._find_stand_ins(error, deadline)
+
     def _read(
-        self, frames: NDArray[np.int64], size: tuple[int, int] | None, box: Box | None
-    ) -> list[NDArray[np.uint8]]:
-        """Return the pictures of distinct frames, in order: from the cache, else decoded."""
-        keys = [FrameKey(self._index.content, frame, size, box) for frame in frames.tolist()]
-        pictures = {key: picture for key in keys if (picture := self._cache.get(key)) is not None}
-        absent = [key for key in keys if key not in pictures]
-        hits, decoded, seconds = self.stats.hits + len(pictures), self.stats.decoded, 0.0
-        if absent:
-            started = time.perf_counter()
-            decoder = self._decoder = self._decoder or GopDecoder(self._index)
-            before = decoder.decoded
-            numbers = np.array([key.frame for key in absent], dtype=np.int64)
-            for key, frame in zip(absent, self._decode(decoder, numbers), strict=True):
-                pictures[key] = self._pictures.make(frame, size, box)
-                self._cache.put(key, pictures[key])
-            decoded += decoder.decoded - before
-            seconds = time.perf_counter() - started
-        self.stats = ReadStats(decoded, hits, self.stats.seconds + seconds)
-        return [pictures[key] for key in keys]
+        self,
+        frames: NDArray[np.int64],
+        size: tuple[int, int] | None,
+        box: Box | None,
+        deadline: Deadline,
+    ) -> dict[int, Picture]:
+        """Return the pictures of distinct frames: from the cache, else decoded."""
+        content = self._index.content_id
+        keys = [FrameKey(content, frame, size, box) for frame in frames.tolist()]
+        before, missed, seconds = self._pool.decoded, 0, 0.0
 
-    def _decode(self, decoder: GopDecoder, frames: NDArray[np.int64]) -> Iterator[av.VideoFrame]:
-        """Yield frames by number (increasing); no group of pictures is decoded twice."""
-        ticks, gops = self._index.pts[frames].tolist(), self._index.gops(frames).tolist()
-        for gop, wanted in groupby(zip(gops, ticks, strict=True), key=itemgetter(0)):
-            yield from decoder.read(gop, [pts for _, pts in wanted])
+        def decode(absent: list[FrameKey]) -> Iterable[tuple[FrameKey, Picture]]:
+            nonlocal missed, seconds
+            missed += len(absent)
+            began = time.perf_counter()
+            jobs = plan_jobs(self._index, np.array([key.frame for key in absent], dtype=np.int64))
+            for frame, picture in self._pool.read(jobs, size, box, deadline):
+                yield FrameKey(content, frame, size, box), picture
+            seconds += time.perf_counter() - began
+
+        try:
+            found = self._cache.fetch(keys, decode, timeout=min(deadline.left, _LONGEST_WAIT))
+        except TimeoutError:
+            deadline.check(f"{self._index.path}: waiting for another reader")
+            raise
+        finally:
+            stats = self.stats
+            self.stats = ReadStats(
+                stats.decoded + self._pool.decoded - before,
+                stats.hits + len(keys) - missed,
+                stats.seconds + seconds,
+            )
+        return {key.frame: picture for key, picture in found.items()}
+
+    def _find_stand_ins(self, error: CorruptFrame, deadline: Deadline) -> None:
+        """Remember the nearest good frames for those that an error names.
+
+        Raises:
+            CorruptFrame: the error, if no frame of the video decodes.
+        """
+        good: dict[int, list[int]] = {}
+
+        def good_frames(gop: int) -> list[int]:
+            if gop not in good:
+                frames = frames_of_gop(self._index, gop)
+                good[gop] = self._pool.good_frames(frames, deadline)
+            return good[gop]
+
+        for frame in error.frames:
+            nearest = nearest_good_frame(self._index, frame, good_frames)
+            if nearest is None or nearest == frame:
+                raise error
+            self._stand_ins[frame] = nearest
 
 
-def open_video(path: str | Path, *, cache: FrameCache | None = None) -> PyAVVideo:
+def open_video(
+    path: str | Path,
+    *,
+    cache: FrameCache | None = None,
+    threads: int | None = None,
+    timeout: float | None = TIMEOUT,
+    proxy_folder: str | Path | None = None,
+) -> PyAVVideo:
     """Open a video file. Time 0 is the start of its first frame.
 
     Among several video streams FFmpeg's best is taken (more pixels, then more frames), not simply
-    the first. A file is scanned when it is first opened, or has changed, and then remembered.
+    the first. A file that was cut short is played as far as it goes: see `PyAVVideo.absent`.
 
     Args:
         path: the file.
         cache: keeps decoded pictures; `None` for the one that all videos of the process share.
+        threads: most threads that decode one request; `None` for 2, or 1 on a single core.
+        timeout: seconds that one request may take; `None` for no limit.
+        proxy_folder: keeps small pictures, one a second, of what decoding passes, and serves them
+            where a tolerance allows it, so that a video becomes cheaper where it is looked at.
+            What comes back then depends on what was looked at before. `None` for none.
 
     Raises:
         VideoError: if there is no such file or it holds no video that can be played.
+        ValueError: if `threads` or `timeout` is not as above.
     """
-    return PyAVVideo(read_index(path), shared_cache() if cache is None else cache)
+    shared = shared_cache() if cache is None else cache
+    index = read_index(path)
+    proxy = None if proxy_folder is None else FrameProxy(proxy_folder, index.content_id)
+    return PyAVVideo(index, shared, threads=threads, timeout=timeout, proxy=proxy)

@@ -1,29 +1,36 @@
-"""Which frames a video file holds: one pass over its packets; only the first frame is decoded."""
+"""Which frames a video file holds, when each is shown, and where in the file it lies."""
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-import av
 import numpy as np
-from av.container import InputContainer
-from av.stream import Disposition
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from sage_env.container import REMEDY, decoding_errors, open_container, video_stream
+from sage_env.deadline import Deadline
 from sage_env.errors import VideoError
+from sage_env.frame_order import FrameOrder, Packets, cut_table, has_open_gops, order_frames
+from sage_env.index_sidecar import load_sidecar, save_sidecar
+from sage_env.mp4_check import SLICED, read_tables
+from sage_env.mp4_index import SampleTable, read_sample_table
+from sage_env.packet_scan import scan_packets
 
-MAX_PIXELS = 2**26
-"""Most pixels of one picture (8192 x 8192); a header that claims more is not believed."""
 _EPSILON = 1e-6  # seconds; a frame's own time, rounded on its way here, still means that frame
 _INDEXES_KEPT = 256
-REMEDY = "check that the file is whole, or convert it: ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4"
+_SCAN_TIMEOUT = 300.0  # seconds
+_WORTH_KEEPING = 0.1  # seconds of scanning; below that it is done anew
+_LONG = 10_000  # frames; what FFmpeg says of such a file is kept, for it takes long to open
+
+Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,51 +39,80 @@ class VideoIndex:
 
     Attributes:
         path: the file, resolved.
-        content: names this version of the file (path, bytes, modification time).
+        content_id: hex digits that name the content: from bytes, modification time and a sample.
         stream: number of the video stream in the container.
+        codec: name of FFmpeg's decoder.
+        extradata: what the decoder needs beside the packets.
+        reorder_depth: how many frames the decoder holds back to put them in order.
         time_base: seconds per tick.
-        pts: int64 `(N,)`, increasing: when each frame is shown, in ticks.
-        key_pts: int64 `(K,)`, increasing: the PTS of the frames where decoding can start.
-        key_dts: int64 `(K,)`: where to seek in order to find each of them.
+        pts: `(N,)`, increasing: when each frame is shown, in ticks.
+        order: `(N,)`: the number of its packet, in order of decoding.
+        key_pts: `(K,)`, increasing: the PTS of the frames where decoding can start.
+        key_dts: `(K,)`: where to seek in order to find each of them.
+        starts: `(K,)`: the numbers of their packets.
+        packet_pts: `(M,)`: the PTS of each packet, in order of decoding, hidden ones included.
+        packet_at: `(M,)`: the byte of the file where it starts; counts if `contiguous`.
+        packet_size: `(M,)`: its bytes.
+        packet_key: bool `(M,)`: whether it is one where decoding can start.
+        open_gops: whether some packets after a keyframe are shown before it.
+        contiguous: whether packets can be cut out of the file, without a demuxer.
         duration: seconds from the first frame's start to the last frame's end.
         height: of the picture as coded, before it is turned.
         width: of the picture as coded, before it is turned.
         quarter_turns: counter-clockwise turns by 90 degrees that show the picture upright.
+        absent: frames that the file announces but does not hold; above 0 it was cut short.
     """
 
     path: Path
-    content: tuple[str, int, int]
+    content_id: str
     stream: int
+    codec: str
+    extradata: bytes
+    reorder_depth: int
     time_base: Fraction
-    pts: NDArray[np.int64]
-    key_pts: NDArray[np.int64]
-    key_dts: NDArray[np.int64]
+    pts: Integers
+    order: Integers
+    key_pts: Integers
+    key_dts: Integers
+    starts: Integers
+    packet_pts: Integers
+    packet_at: Integers
+    packet_size: Integers
+    packet_key: NDArray[np.bool_]
+    open_gops: bool
+    contiguous: bool
     duration: float
     height: int
     width: int
     quarter_turns: int
+    absent: int
 
     @property
     def size(self) -> tuple[int, int]:
         """Return `(H, W)` of the upright picture."""
         return (self.width, self.height) if self.quarter_turns % 2 else (self.height, self.width)
 
-    def seconds(self, frames: NDArray[np.int64]) -> NDArray[np.float64]:
+    def seconds(self, frames: Integers) -> NDArray[np.float64]:
         """Return when the frames (numbers from 0) are shown, in seconds from the first one."""
         ticks = (self.pts[frames] - self.pts[0]).astype(np.float64)
         seconds: NDArray[np.float64] = ticks * self.time_base.numerator / self.time_base.denominator
         return seconds
 
-    def frames_on_screen(self, seconds: NDArray[np.float64]) -> NDArray[np.int64]:
+    def frames_on_screen(self, seconds: NDArray[np.float64]) -> Integers:
         """Return the numbers of the frames on screen: the last shown at or before each time.
 
         Times before the first frame give the first, times after the last give the last.
         """
-        inside = np.clip(seconds, 0.0, self.duration + 1.0)
-        ticks = np.floor((inside + _EPSILON) / float(self.time_base)).astype(np.int64)
-        return _last_at_or_before(self.pts, ticks + self.pts[0])
+        return _last_at_or_before(self.pts, self._ticks(seconds))
 
-    def gops(self, frames: NDArray[np.int64]) -> NDArray[np.int64]:
+    def frames_from(self, seconds: NDArray[np.float64]) -> Integers:
+        """Return the numbers of the first frames shown after each time less a microsecond."""
+        inside = np.clip(seconds, 0.0, self.duration + 1.0) - _EPSILON
+        ticks = np.ceil(inside / float(self.time_base)).astype(np.int64) + self.pts[0]
+        numbers: Integers = np.searchsorted(self.pts, ticks).astype(np.int64)
+        return np.minimum(numbers, len(self.pts) - 1)
+
+    def gops(self, frames: Integers) -> Integers:
         """Return for each frame the number of the keyframe where its decoding has to start.
 
         That is the last keyframe shown at or before it: leading pictures of an open GOP follow
@@ -84,15 +120,24 @@ class VideoIndex:
         """
         return _last_at_or_before(self.key_pts, self.pts[frames])
 
+    def _ticks(self, seconds: NDArray[np.float64]) -> Integers:
+        inside = np.clip(seconds, 0.0, self.duration + 1.0)
+        ticks: Integers = np.floor((inside + _EPSILON) / float(self.time_base)).astype(np.int64)
+        return ticks + int(self.pts[0])
 
-def _last_at_or_before(starts: NDArray[np.int64], ticks: NDArray[np.int64]) -> NDArray[np.int64]:
+
+def _last_at_or_before(starts: Integers, ticks: Integers) -> Integers:
     """Return for each tick the number of the last start at or before it, 0 if there is none."""
-    numbers: NDArray[np.int64] = np.searchsorted(starts, ticks, side="right").astype(np.int64) - 1
+    numbers: Integers = np.searchsorted(starts, ticks, side="right").astype(np.int64) - 1
     return np.maximum(numbers, 0)
 
 
 def read_index(path: str | Path) -> VideoIndex:
     """Return the index of a file; the indexes of the last 256 files are remembered.
+
+    The tables of MP4 and MOV files are read directly, which takes milliseconds. Other files are
+    read as a whole, once. What was found, or beside the tables is needed, is kept in the cache
+    folder: for other files if that took long, for MP4 and MOV files if they are long.
 
     The video stream is the one that FFmpeg calls best (more pixels, then more frames), not simply
     the first; cover art is not a video.
@@ -109,116 +154,104 @@ def read_index(path: str | Path) -> VideoIndex:
         raise VideoError(f"{path}: expected a video file, got a folder or a device; name a file")
     if status.st_size == 0:
         raise VideoError(f"{path}: the file is empty; download or make it again")
-    return _scan(os.fspath(resolved), status.st_size, status.st_mtime_ns)
-
-
-@contextmanager
-def decoding_errors(path: str | Path, doing: str) -> Iterator[None]:
-    """Turn what FFmpeg raises inside the block into a `VideoError` that names the file."""
-    try:
-        yield
-    except (av.FFmpegError, OSError) as error:
-        reason = error.strerror or type(error).__name__
-        raise VideoError(f"{path}: {doing} failed ({reason}); {REMEDY}") from error
-
-
-def open_container(path: str | Path) -> InputContainer:
-    """Open a file for reading, whatever its tags are written in."""
-    return av.open(os.fspath(path), metadata_errors="replace")
-
-
-def single_thread(stream: VideoStream) -> VideoStream:
-    """Decode in the calling thread: many readers run side by side, one thread each."""
-    stream.thread_count = 1
-    stream.thread_type = "NONE"
-    return stream
-
-
-@dataclass
-class _Packets:
-    """What one pass over the packets of a stream finds. Times are in ticks."""
-
-    first: av.VideoFrame | None = None  # the only one decoded
-    durations: dict[int, int] = field(default_factory=dict)  # of the frames to be shown, by PTS
-    keys: dict[int, int] = field(default_factory=dict)  # DTS of the keyframes, by PTS
+    return _remembered(os.fspath(resolved), status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=_INDEXES_KEPT)
-def _scan(path: str, size: int, mtime_ns: int) -> VideoIndex:
-    """Index one version of a file."""
-    with decoding_errors(path, "reading it as a video"), open_container(path) as container:
-        stream = single_thread(_video_stream(container, path))
-        packets = _read_packets(container, stream, path)
-        number, rate, time_base = stream.index, stream.average_rate, stream.time_base
-    first = packets.first
-    if first is None or first.pts is None or time_base is None:
+def _remembered(path: str, size: int, mtime_ns: int) -> VideoIndex:
+    """Index one version of a file: by its tables, else as kept, else by scanning it."""
+    with decoding_errors(path, "reading it as a video"):
+        content_id = _content_id(path, size, mtime_ns)
+        kept = load_sidecar(content_id)
+        if kept is not None and (unpacked := _unpacked(Path(path), content_id, kept)) is not None:
+            return unpacked
+        with open_container(path) as container:
+            stream = video_stream(container, path)
+            began, packets = time.thread_time(), read_tables(container, stream, Path(path))
+            if packets is None:
+                packets = scan_packets(Path(path), Deadline.after(_SCAN_TIMEOUT))
+            index = _index(stream, packets, Path(path), content_id)
+            scanned = packets.start < 0 and time.thread_time() - began > _WORTH_KEEPING
+            if scanned or (packets.start >= 0 and len(packets.table.pts) >= _LONG):
+                save_sidecar(content_id, _packed(index, packets, stream.id))
+    return index
+
+
+def _content_id(path: str, size: int, mtime_ns: int) -> str:
+    """Return a digest of the file's measures and of five pieces of it."""
+    digest = hashlib.blake2b(f"{size} {mtime_ns}".encode(), digest_size=16)
+    with open(path, "rb") as file:
+        for part in range(5):
+            file.seek(max(0, size - 4096) * part // 4)
+            digest.update(file.read(4096))
+    return digest.hexdigest()
+
+
+def _index(stream: VideoStream, packets: Packets, path: Path, content_id: str) -> VideoIndex:
+    """Put together what was found."""
+    context, time_base, table = stream.codec_context, stream.time_base, packets.table
+    frames = order_frames(table, packets.first_pts)
+    if not len(frames.pts) or not time_base:
         raise VideoError(f"{path}: its video stream holds no frame that can be decoded; {REMEDY}")
-    # Pictures before the first one that comes out lean on frames that the file does not hold.
-    pts = np.array(sorted(t for t in packets.durations if t >= first.pts), dtype=np.int64)
-    pts.setflags(write=False)  # the index is shared by all readers of the file
-    key_pts = np.array(sorted(packets.keys), dtype=np.int64)
-    key_dts = np.array([packets.keys[t] for t in key_pts.tolist()], dtype=np.int64)
-    last = float(packets.durations[int(pts[-1])] * time_base)
-    if last <= 0 and len(pts) > 1:
-        last = float(np.median(np.diff(pts))) * float(time_base)
-    elif last <= 0:
-        last = 1 / float(rate or 25)
+    span = float((int(frames.pts[-1] - frames.pts[0]) + frames.last) * time_base)
     return VideoIndex(
-        path=Path(path),
-        content=(path, size, mtime_ns),
-        stream=number,
+        path=path,
+        content_id=content_id,
+        stream=stream.index,
+        codec=context.name,
+        extradata=context.extradata or b"",
+        reorder_depth=context.reorder_depth,
         time_base=time_base,
-        pts=pts,
-        key_pts=key_pts,
-        key_dts=key_dts,
-        duration=float(int(pts[-1] - pts[0]) * time_base) + last,
-        height=first.height,
-        width=first.width,
-        quarter_turns=round(first.rotation / 90) % 4,
+        open_gops=has_open_gops(table),
+        contiguous=packets.contiguous and context.name in SLICED,
+        duration=span or 1 / float(stream.average_rate or 25),
+        height=packets.height,
+        width=packets.width,
+        quarter_turns=packets.quarter_turns,
+        absent=packets.absent,
+        **_arrays(table, packets.dts, frames),
     )
 
 
-def _read_packets(container: InputContainer, stream: VideoStream, path: str) -> _Packets:
-    """Read the whole file and decode the first frame."""
-    packets = _Packets()
-    # In MPEG program streams packets have other times after a seek: read them from the start.
-    seekable = container.format.name != "mpeg"
-    count = 0
-    for packet in container.demux(stream):
-        if packet.size:  # the packet that ends the stream has none
-            if packet.pts is None:
-                raise VideoError(f"{path}: its frames have no presentation times; {REMEDY}")
-            if packet.is_corrupt:
-                raise VideoError(f"{path}: damaged or cut short at packet {count}; {REMEDY}")
-            count += 1
-            if (packet.is_keyframe and seekable) or not packets.keys:
-                packets.keys[packet.pts] = packet.pts if packet.dts is None else packet.dts
-            if not packet.is_discard:
-                packets.durations[packet.pts] = packet.duration or 0
-        if packets.first is None:
-            packets.first = next(iter(packet.decode()), None)
-    announced = len(stream.index_entries)
-    if count < announced:
-        raise VideoError(
-            f"{path}: cut short, {count} of the {announced} frames it announces are there; "
-            "download or make it again"
-        )
-    return packets
+def _arrays(table: SampleTable, dts: Integers, frames: FrameOrder) -> dict[str, Any]:
+    """Return the fields of an index that follow from its packets."""
+    return {
+        "pts": frames.pts,
+        "order": frames.order,
+        "key_pts": frames.key_pts,
+        "key_dts": dts[frames.starts],
+        "starts": frames.starts,
+        "packet_pts": table.pts,
+        "packet_at": table.position,
+        "packet_size": table.size,
+        "packet_key": table.key,
+    }
 
 
-def _video_stream(container: InputContainer, path: str) -> VideoStream:
-    """Return the stream to play."""
-    stream = container.streams.best("video")
-    if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
-        kinds = ", ".join(s.type for s in container.streams) or "nothing"
-        raise VideoError(f"{path}: expected a video stream, found {kinds}; name a video file")
-    width, height = stream.codec_context.width, stream.codec_context.height
-    if width * height > MAX_PIXELS:
-        raise VideoError(
-            f"{path}: pictures must have at most {MAX_PIXELS} pixels, these have {width}x{height}; "
-            "make them smaller: ffmpeg -i INPUT -vf scale=1920:-2 OUTPUT.mp4"
-        )
-    codec = stream.codec_context.name
-    if container.format.name == "avi" and stream.has_b_frames and codec != "mpeg4":
-        raise VideoError(f"{path}: AVI does not hold the times of reordered frames; {REMEDY}")
-    return stream
+def _packed(index: VideoIndex, packets: Packets, track: int) -> dict[str, Any]:
+    """Return an index as arrays and plain values, without what the tables of the file hold."""
+    values = {field.name: getattr(index, field.name) for field in fields(index)}
+    del values["path"], values["content_id"]
+    if packets.start >= 0:
+        part = [track, packets.start, len(packets.table.pts), packets.first_pts]
+        values = {k: v for k, v in values.items() if not isinstance(v, np.ndarray)}
+        values["tables"] = part
+    time_base = [index.time_base.numerator, index.time_base.denominator]
+    return {**values, "time_base": time_base, "extradata": index.extradata.hex()}
+
+
+def _unpacked(path: Path, content_id: str, values: dict[str, Any]) -> VideoIndex | None:
+    """Return the index that `_packed` took apart, `None` if these are not its values."""
+    try:
+        values["time_base"] = Fraction(*values["time_base"])
+        values["extradata"] = bytes.fromhex(values["extradata"])
+        if "tables" in values:
+            track, start, count, first_pts = values.pop("tables")
+            whole = read_sample_table(path, track)
+            if whole is None or len(whole.pts) < start + count:
+                return None
+            table = cut_table(whole, slice(start, start + count))
+            values |= _arrays(table, table.pts, order_frames(table, first_pts))
+        return VideoIndex(path=path, content_id=content_id, **values)
+    except (KeyError, TypeError, ValueError):
+        return None

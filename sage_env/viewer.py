@@ -12,7 +12,7 @@ import numpy as np
 
 from sage_env.errors import SageEnvError, VideoError
 from sage_env.frames import Box, FrameBatch
-from sage_env.timeline import Span, midpoints
+from sage_env.timeline import Span, midpoints, snapped
 
 if TYPE_CHECKING:
     from sage_env.video import Video
@@ -34,20 +34,29 @@ class Viewer:
         decode_seconds: wall time spent in the video since `open`.
     """
 
-    def __init__(self, size: tuple[int, int], opener: Opener | None = None) -> None:
-        """Show frames of `size`; `opener` is by default `sage_env.video.open_video`."""
+    def __init__(
+        self, size: tuple[int, int], opener: Opener | None = None, *, snap: bool = False
+    ) -> None:
+        """Show frames of `size`, at midpoints, or with `snap` at times of a shared grid.
+
+        `opener` is by default `sage_env.video.open_video`.
+        """
         self.size = size
         self.duration = 0.0
         self.decode_seconds = 0.0
         self._opener = opener
+        self._times = snapped if snap else midpoints
         self._video: Video | None = None
         self._path: Path | None = None
-        self._decoded_before: int | None = 0  # to be added to what the open video has decoded
+        # To be added to what the open video has counted.
+        self._decoded_before: int | None = 0
+        self._cached_before: int | None = 0
         self._period = 0  # grows when a video is opened or closed
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy needs, which the open video is not: it can open it again."""
-        return {**vars(self), "_video": None, "_decoded_before": self.frames_decoded}
+        before = {"_decoded_before": self.frames_decoded, "_cached_before": self.frames_cached}
+        return {**vars(self), "_video": None, **before}
 
     def open(self, path: Path) -> None:
         """Open the video at `path` and start counting its cost anew.
@@ -69,7 +78,8 @@ class Viewer:
             )
         self.duration = duration
         self.decode_seconds = 0.0
-        self._decoded_before = _difference(0, _decoded(video))
+        self._decoded_before = _difference(0, _count(video, "decoded"))
+        self._cached_before = _difference(0, _count(video, "hits"))
 
     def look(self, span: Span, num_frames: int, box: Box | None = None) -> FrameBatch:
         """Return the distinct ones among `num_frames` evenly spaced frames of `span`.
@@ -77,11 +87,11 @@ class Viewer:
         Raises:
             VideoError: as `read`.
         """
-        batch = self.read(midpoints(*span, num_frames).tolist(), self.size, box)
+        batch = self.read(self._times(*span, num_frames).tolist(), self.size, box)
         if (batch.seconds[1:] > batch.seconds[:-1]).all():
             return batch
         seconds, first = np.unique(batch.seconds, return_index=True)
-        return FrameBatch(batch.pixels[first], seconds)
+        return FrameBatch(batch.pixels[first], seconds, batch.index[first], batch.exact[first])
 
     def read(
         self, seconds: Sequence[float], size: tuple[int, int] | None = None, box: Box | None = None
@@ -112,9 +122,12 @@ class Viewer:
     @property
     def frames_decoded(self) -> int | None:
         """Return the pictures decoded since `open`; `None` where the video does not count them."""
-        if self._video is None or self._decoded_before is None:
-            return self._decoded_before
-        return _difference(_decoded(self._video), -self._decoded_before)
+        return self._counted("decoded", self._decoded_before)
+
+    @property
+    def frames_cached(self) -> int | None:
+        """Return the pictures that a cache gave since `open`; `None` where nobody counts them."""
+        return self._counted("hits", self._cached_before)
 
     @property
     def native_size(self) -> tuple[int, int] | None:
@@ -126,7 +139,7 @@ class Viewer:
         """Close the video, if one is open."""
         self._period += 1
         if self._video is not None:
-            self._decoded_before = self.frames_decoded
+            self._decoded_before, self._cached_before = self.frames_decoded, self.frames_cached
             video, self._video = self._video, None
             with _video_errors(self._path, "it cannot be closed"):
                 video.close()
@@ -142,8 +155,16 @@ class Viewer:
                 self._opener = open_video
             with _video_errors(self._path, "it cannot be opened"):
                 self._video = self._opener(self._path)
-            self._decoded_before = _difference(self._decoded_before, _decoded(self._video))
+            video = self._video
+            self._decoded_before = _difference(self._decoded_before, _count(video, "decoded"))
+            self._cached_before = _difference(self._cached_before, _count(video, "hits"))
         return self._video
+
+    def _counted(self, name: str, before: int | None) -> int | None:
+        """Return a count since `open`: what the open video counts, on top of `before`."""
+        if self._video is None or before is None:
+            return before
+        return _difference(_count(self._video, name), -before)
 
     def _check(self, batch: Any, count: int, size: tuple[int, int] | None) -> None:
         """Check what a video returned, so that no wrong observation comes of it."""
@@ -208,10 +229,10 @@ def _video_errors(path: Path | None, what: str) -> Iterator[None]:
         raise VideoError(f"{path}: {what} ({type(error).__name__}: {error})") from error
 
 
-def _decoded(video: Video) -> int | None:
-    """Return a video's own running count, `video.stats.decoded`, if it has one."""
-    decoded: int | None = getattr(getattr(video, "stats", None), "decoded", None)
-    return decoded
+def _count(video: Video, name: str) -> int | None:
+    """Return a video's own running count, such as `video.stats.decoded`, if it has one."""
+    count: int | None = getattr(getattr(video, "stats", None), name, None)
+    return count
 
 
 def _difference(count: int | None, other: int | None) -> int | None:

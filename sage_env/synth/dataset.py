@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import overload
 
+from sage_env.cache_folder import cache_folder
 from sage_env.datasets import QAItem
 from sage_env.errors import DatasetError
 from sage_env.synth.encode import encode_video
@@ -15,11 +15,6 @@ from sage_env.synth.plan import SPLITS, VERSION, plan_video
 from sage_env.synth.questions import ask
 
 DEFAULT_COUNTS = {"train": 63, "validation": 21, "test": 42}
-
-
-def default_root() -> Path:
-    """Return the folder of generated files: `$SAGE_ENV_CACHE`, else `~/.cache/sage_env`."""
-    return Path(os.environ.get("SAGE_ENV_CACHE") or Path.home() / ".cache" / "sage_env")
 
 
 class SageSynth(Sequence[QAItem]):
@@ -86,6 +81,6 @@ def sage_synth(
     """
     if split not in SPLITS:
         raise DatasetError(f"sage-synth has the splits {', '.join(SPLITS)}, not {split!r}")
-    folder = Path(root) if root is not None else default_root()
+    folder = Path(root) if root is not None else cache_folder()
     size = DEFAULT_COUNTS[split] if count is None else count
     return SageSynth(folder / f"sage-synth-v{VERSION}-seed{seed}", split, size, seed)

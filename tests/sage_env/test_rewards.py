@@ -192,11 +192,11 @@ def test_without_evidence_it_is_not_measured():
 
 
 def test_spent_is_a_mapping_and_clocks_do_not_count():
-    spent = Spent(1, 2, 3, 4.0, 5, 6.0)
+    spent = Spent(1, 2, 3, 4.0, 5, 6.0, 7)
     assert dict(spent) == {
         "turns": 1, "frames_shown": 2, "frames_unique": 3, "seconds_covered": 4.0,
-        "frames_decoded": 5, "decode_seconds": 6.0,
+        "frames_decoded": 5, "decode_seconds": 6.0, "frames_cached": 7,
     }  # fmt: skip
-    assert spent == Spent(1, 2, 3, 4.0, None, 0.0) != Spent(1, 2, 3, 4.5, 5, 6.0)
+    assert spent == Spent(1, 2, 3, 4.0, None, 0.0, None) != Spent(1, 2, 3, 4.5, 5, 6.0)
     with pytest.raises(KeyError):
         spent["items"]

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sage_env.timeline import clamp, covered, midpoints, parse_seconds
+from sage_env.timeline import clamp, covered, midpoints, parse_seconds, snapped
 
 times = st.floats(0, 1e5)
 spans = st.tuples(times, times).filter(lambda s: s[0] != s[1]).map(lambda s: tuple(sorted(s)))
@@ -26,6 +26,39 @@ def test_midpoints_move_with_the_span(start, length, num_frames, shift):
     here = midpoints(start, start + length, num_frames)
     there = midpoints(start + shift, start + length + shift, num_frames)
     np.testing.assert_allclose(here + shift, there, rtol=1e-12)
+
+
+def test_snapped_by_hand():
+    assert snapped(10, 30, 4).tolist() == [12, 16, 24, 28]  # from 12.5, 17.5, 22.5 and 27.5
+    assert snapped(0, 4, 4).tolist() == [0, 1, 2, 3]  # a half goes down: 4 is not in the span
+    assert snapped(0.3, 0.7, 2).tolist() == [0.375, 0.625]
+
+
+@given(spans, st.integers(1, 200))
+def test_snapped_times_lie_inside_in_order_near_their_middles_on_the_grid(span, num_frames):
+    points, middles = snapped(*span, num_frames), midpoints(*span, num_frames)
+    spacing = (span[1] - span[0]) / num_frames
+    assert points.shape == (num_frames,)
+    assert span[0] <= points[0] and points[-1] < span[1]
+    assert (np.abs(points - middles) <= spacing / 2 + 1e-9).all()
+    if spacing < 2e-5:
+        return
+    assert (np.diff(points) > 0).all()
+    grid = 2.0 ** np.floor(np.log2(spacing) + 1e-9)
+    on_grid = points % min(grid, 2.0 ** np.floor(np.log2(spacing) - 1e-9)) == 0
+    assert on_grid.sum() >= num_frames - 2  # but for rounding at the ends
+
+
+@given(st.integers(0, 10_000), st.integers(1, 1000), st.integers(1, 64), st.integers(0, 500))
+def test_spans_of_equal_spacing_meet_in_the_same_times(start, length, num_frames, shift):
+    """What two spans of whole seconds both could show of their overlap, they both do."""
+    here = snapped(start, start + length, num_frames)
+    there = snapped(start + shift, start + shift + length, num_frames)
+    grid = 2.0 ** np.floor(np.log2(length / num_frames))
+    assert (here % grid == 0).all() and (there % grid == 0).all()
+    if length == num_frames * grid:  # every time of the grid is shown
+        common = min(length, max(0, length - shift)) // grid
+        assert len(set(here) & set(there)) >= common - 1
 
 
 @given(spans, st.floats(0.1, 1e5))

@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from sage_env import video_index
+from sage_env import container
 from sage_env.actions import Answer
 from sage_env.datasets import QAItem
 from sage_env.env import VideoQAEnv
@@ -17,6 +17,7 @@ from sage_env.errors import ResetNeeded, VideoError
 from sage_env.video import open_video
 from tests.sage_env.clips import (
     ONE_GOP,
+    SHORT_GOPS,
     Picture,
     uncached,
     write_clip,
@@ -53,26 +54,46 @@ def test_a_video_without_frames_is_refused(tmp_path):
         open_video(path)
 
 
-@pytest.mark.parametrize("faststart", [False, True])
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.95])
-def test_a_truncated_file_is_refused(tmp_path, share, faststart):
-    options = {"movflags": "+faststart"} if faststart else {}
-    path = tmp_path / "whole.mp4"
-    write_clip(path, range(60), container_options=options)
+def test_a_file_cut_before_its_tables_is_refused(tmp_path, share):
+    whole = write_clip(tmp_path / "whole.mp4", range(60)).read_bytes()
     cut = tmp_path / "cut.mp4"
-    whole = path.read_bytes()
     cut.write_bytes(whole[: int(len(whole) * share)])
     with pytest.raises(VideoError, match="cut.mp4"):
         open_video(cut)
 
 
-def test_a_file_cut_between_two_packets_says_how_many_are_there(tmp_path):
+@pytest.mark.parametrize("name", ["cut.mp4", "cut.mkv", "cut.ts"])
+def test_a_file_cut_in_its_frames_serves_those_it_holds_and_says_so(tmp_path, name):
+    options = {"movflags": "+faststart"} if name.endswith("mp4") else {}
+    path = tmp_path / f"whole.{name[-3:].strip('.')}"
+    write_clip(path, range(60), options=SHORT_GOPS, container_options=options)
+    with uncached(path) as whole:
+        assert whole.absent == 0
+        expected = whole.frames_at((np.arange(60) / 25).tolist())
+    with av.open(str(path)) as file:
+        packets = [p for p in file.demux(video=0) if p.size]
+        cut_at = packets[40].pos + packets[40].size // 2
+    cut = tmp_path / name
+    cut.write_bytes(path.read_bytes()[:cut_at])
+    with uncached(cut) as video:
+        assert video.absent > 0 or name == "cut.ts"  # which announces nothing
+        held = round(video.duration * 25)
+        assert 36 <= held <= 42
+        batch = video.frames_at((np.arange(60) / 25).tolist())
+        assert batch.seconds[-1] < video.duration < 42 / 25
+        same = expected.pixels[batch.index.clip(max=38)]
+        before = batch.seconds < 1.5
+        np.testing.assert_array_equal(batch.pixels[before], same[before])
+        assert f"cut short by {video.absent}" in repr(video) or not video.absent
+
+
+def test_a_file_cut_between_two_packets_says_how_many_are_not_there(tmp_path):
     path = write_clip(tmp_path / "a.mp4", range(60), container_options={"movflags": "+faststart"})
-    with av.open(str(path)) as container:
-        ends = [p.pos + p.size for p in container.demux(video=0) if p.size]
+    with av.open(str(path)) as file:
+        ends = [p.pos + p.size for p in file.demux(video=0) if p.size]
     path.write_bytes(path.read_bytes()[: ends[29]])
-    with pytest.raises(VideoError, match="30 of the 60 frames"):
-        open_video(path)
+    assert uncached(path).absent == 30
 
 
 def test_frames_lost_after_opening_name_file_and_time(tmp_path):
@@ -93,7 +114,7 @@ def test_frames_lost_after_opening_name_file_and_time(tmp_path):
 
 def test_pictures_too_large_to_be_true_are_refused(tmp_path, monkeypatch):
     path = write_clip(tmp_path / "huge.mp4", range(3), size=(64, 96))
-    monkeypatch.setattr(video_index, "MAX_PIXELS", 64 * 96 - 1)
+    monkeypatch.setattr(container, "MAX_PIXELS", 64 * 96 - 1)
     with pytest.raises(VideoError, match="at most 6143 pixels, these have 96x64; make them small"):
         open_video(path)
 

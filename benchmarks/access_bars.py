@@ -1,0 +1,141 @@
+"""The bars that our reader is held to, and whether a run of the benchmark met them."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from access_cases import Case
+from access_ours import AUTO, CACHED, EXACT, HALF_STEP, OURS, PROXY, TOLERANT, TWO_THREADS
+from access_peers import DECORD, FLOOR, KEYS_FLOOR, TORCHCODEC_EXACT
+from access_worker import Failed, Measured
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What the rounds of one case gave.
+
+    Attributes:
+        case: the case.
+        rounds: what each contestant's rounds gave.
+    """
+
+    case: Case
+    rounds: Mapping[str, list[Measured | Failed]] = field(default_factory=dict)
+
+    def cpu_ms(self, contestant: str) -> float | None:
+        """Return the median processor time in ms; `None` where nothing was measured."""
+        times = [m.cpu_ms for m in self.rounds.get(contestant, []) if isinstance(m, Measured)]
+        return statistics.median(times) if times else None
+
+    def wall_ms(self, contestant: str) -> float | None:
+        """Return the median time that passed in ms; `None` where nothing was measured."""
+        times = [m.wall_ms for m in self.rounds.get(contestant, []) if isinstance(m, Measured)]
+        return statistics.median(times) if times else None
+
+    def wrong(self, contestant: str) -> int | None:
+        """Return the wrong frames of the worst round; `None` where nothing was measured."""
+        done = [m for m in self.rounds.get(contestant, []) if isinstance(m, Measured)]
+        return max((self.case.wrong(contestant, m) for m in done), default=None)
+
+    def failure(self, contestant: str) -> str | None:
+        """Return why a round failed; `None` where none did."""
+        reasons = [m.reason for m in self.rounds.get(contestant, []) if isinstance(m, Failed)]
+        return reasons[0] if reasons else None
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A ratio of two contestants' processor times in one case, and what it has to be.
+
+    Attributes:
+        case: how the names of the cases begin.
+        over: the time that is divided.
+        under: what it is divided by; "" for the number of frames (the ratio is then ms a frame).
+        limit: of the ratio.
+        at_most: the limit is an upper one.
+        wall: it is the time that passed.
+    """
+
+    case: str
+    over: str
+    under: str
+    limit: float
+    at_most: bool = False
+    wall: bool = False
+
+    def __str__(self) -> str:
+        """Say it."""
+        sign, clock = "<=" if self.at_most else ">=", "wall" if self.wall else "CPU"
+        under = self.under or "frame"
+        unit = "ms" if not self.under else "x"
+        return f"{self.case}: {clock} {self.over} / {under} {sign} {self.limit:g} {unit}"
+
+    def measured(self, outcome: Outcome) -> float | None:
+        """Return the ratio; `None` where one of them was not measured."""
+        time = outcome.wall_ms if self.wall else outcome.cpu_ms
+        over = time(self.over)
+        under = time(self.under) if self.under else float(outcome.case.num_frames)
+        return None if over is None or under is None else over / under
+
+    def met(self, ratio: float) -> bool:
+        """Return whether a ratio is within the limit."""
+        return ratio <= self.limit if self.at_most else ratio >= self.limit
+
+
+BARS = (
+    *(Bar(case, EXACT, FLOOR, 1.15, at_most=True) for case in ("16 uniform", "64 uniform")),
+    Bar("zoom", EXACT, FLOOR, 1.2, at_most=True),
+    Bar("windows", EXACT, FLOOR, 1.15, at_most=True),
+    *(Bar(case, TORCHCODEC_EXACT, EXACT, 1.7) for case in ("16 uniform", "64 uniform")),
+    Bar("zoom", TORCHCODEC_EXACT, EXACT, 1.6),
+    *(Bar(case, DECORD, EXACT, 3.3) for case in ("16 uniform", "64 uniform")),
+    Bar("zoom", DECORD, EXACT, 3.0),
+    Bar("16 uniform", TORCHCODEC_EXACT, AUTO, 15.0),
+    Bar("16 uniform", TORCHCODEC_EXACT, HALF_STEP, 15.0),
+    Bar("64 uniform", TORCHCODEC_EXACT, AUTO, 15.0),
+    Bar("64 uniform", TORCHCODEC_EXACT, HALF_STEP, 15.0),
+    Bar("windows", CACHED, "", 0.05, at_most=True),
+    Bar("windows", PROXY, "", 0.5, at_most=True),
+    Bar("windows", EXACT, TWO_THREADS, 1.7, wall=True),
+)
+_MET, _NOT_MET = "met", "NOT MET"
+VERDICT_HEADER = ("clip", "bar", "measured", "verdict")
+
+
+def _verdict(bar: Bar, ratio: float | None) -> str:
+    if ratio is None:
+        return "not measured"
+    return _MET if bar.met(ratio) else _NOT_MET
+
+
+def verdicts(outcomes: Sequence[Outcome], free_cores: float) -> list[tuple[str, ...]]:
+    """Return a row under `VERDICT_HEADER` for each bar and clip.
+
+    Args:
+        outcomes: of all cases, the short clips' included.
+        free_cores: how much faster two threads were than one that had nothing to share.
+    """
+    rows = []
+    for outcome in outcomes:
+        for bar in BARS:
+            if outcome.case.name.startswith(bar.case):
+                ratio = bar.measured(outcome)
+                shown = "-" if ratio is None else f"{ratio:.3g}"
+                verdict = _verdict(bar, ratio)
+                if bar.wall and verdict == _NOT_MET:
+                    verdict += f" (two threads that share nothing gained {free_cores:.2f} x)"
+                least = outcome.cpu_ms(KEYS_FLOOR)
+                if bar.under in TOLERANT and verdict == _NOT_MET and least:
+                    most = (outcome.cpu_ms(bar.over) or 0.0) / least
+                    verdict += f" (bare decoding of the nearest keyframes: {most:.3g} x)"
+                rows.append((outcome.case.clip.recipe.name, str(bar), shown, verdict))
+    wrong, failures = 0, 0
+    for outcome in outcomes:
+        for name in OURS:
+            wrong += outcome.wrong(name) or 0
+            failures += outcome.failure(name) is not None
+    verdict = _NOT_MET if wrong or failures else _MET
+    shown = f"{wrong} wrong, {failures} failures"
+    return [*rows, ("all", "no wrong frame of ours, no failure", shown, verdict)]

@@ -1,0 +1,239 @@
+"""What decoding costs when several rollouts of one question share frames, against each for itself.
+
+    python benchmarks/rollout_access.py [--quick] [--questions 5] [--out benchmarks/reports]
+
+Eight rollouts of a question about an hour of video play side by side on one environment each: the
+overview of 32 frames, then five zooms of 16. The environments share one cache. The same requests
+are then decoded cold: by one reader per rollout that keeps no picture. CPU time is that of the
+whole process within `frames_at`, on one decoding thread.
+
+No model chooses the windows, so their spread is assumed: 10 to 300 s long (log-uniform), times
+rounded to a tenth of a second, 70 % of them around one event per question, which lies anywhere in
+the window, the others anywhere in the video. Seeds are fixed.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import av
+import gymnasium as gym
+import numpy as np
+import tyro
+from access_clips import LONG, LONG_QUICK, make_clip
+
+import sage_env  # noqa: F401  # registers the environment
+from algos.tables import format_table
+from sage_env.actions import Answer, Zoom
+from sage_env.frame_cache import FrameCache
+from sage_env.frames import Box, FrameBatch
+from sage_env.items import QAItem
+from sage_env.video import open_video
+
+ROLLOUTS, OVERVIEW, ZOOMS, FRAMES = 8, 32, 5, 16
+SIZE = (224, 224)
+SHORTEST, LONGEST = 10.0, 300.0  # seconds of a window
+LIMIT = 4.0  # times less decoding
+CACHE_BYTES = 512 * 2**20
+QUICK = replace(LONG_QUICK[0], name="60 min 320x180, short unit", height=180, width=320)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of the benchmark."""
+
+    quick: bool = False
+    """One question, and a clip of small pictures that is made in seconds."""
+    questions: int = 5
+    """Groups of rollouts; figures are medians over them."""
+    focus: float = 0.7
+    """Share of the windows around the event."""
+    out: Path | None = None
+    """Folder to write the report to."""
+
+
+class Request(NamedTuple):
+    """What one `frames_at` was asked for."""
+
+    seconds: tuple[float, ...]
+    size: tuple[int, int] | None
+    box: Box | None
+
+
+class Metered:
+    """A video file that notes what it is asked for, and the CPU time that the answers take."""
+
+    def __init__(self, path: Path, cache: FrameCache, requests: list[Request]) -> None:
+        """Open a file; `requests` is appended to."""
+        self._video = open_video(path, cache=cache, threads=1)
+        self._requests = requests
+        self.duration, self.fps, self.cpu = self._video.duration, self._video.fps, 0.0
+
+    def frames_at(
+        self,
+        seconds: Sequence[float],
+        *,
+        size: tuple[int, int] | None = None,
+        box: Box | None = None,
+    ) -> FrameBatch:
+        """Return the frames on screen at the given times."""
+        self._requests.append(Request(tuple(seconds), size, box))
+        began = time.process_time()
+        batch = self._video.frames_at(seconds, size=size, box=box)
+        self.cpu += time.process_time() - began
+        return batch
+
+    @property
+    def decoded(self) -> int:
+        """Return the frames that came out of the decoder."""
+        return self._video.stats.decoded
+
+    def close(self) -> None:
+        """Close the file."""
+        self._video.close()
+
+
+class Cost(NamedTuple):
+    """What one group of rollouts costs: CPU seconds, decoded frames, and those of it from cache."""
+
+    shared: float
+    cold: float
+    decoded_shared: int
+    decoded_cold: int
+    hit_rate: float
+
+
+def windows(duration: float, focus: float, seed: int) -> list[list[Zoom]]:
+    """Return the zooms of each rollout of a question."""
+    rng = np.random.default_rng(seed)
+    event = rng.uniform(0.05, 0.95) * duration
+    return [[_window(duration, event, focus, rng) for _ in range(ZOOMS)] for _ in range(ROLLOUTS)]
+
+
+def _window(duration: float, event: float, focus: float, rng: np.random.Generator) -> Zoom:
+    length = float(np.exp(rng.uniform(np.log(SHORTEST), np.log(LONGEST))))
+    focused = rng.uniform() < focus
+    start = event - rng.uniform() * length if focused else rng.uniform(0, duration - length)
+    start = round(min(max(0.0, start), duration - length), 1)
+    return Zoom(start, min(round(start + length, 1), duration), FRAMES)
+
+
+def measure(path: Path, zooms: list[list[Zoom]], snap: bool) -> Cost:
+    """Play the rollouts of one question side by side, then decode their requests cold."""
+    cache = FrameCache(CACHE_BYTES)
+    requests: list[list[Request]] = [[] for _ in zooms]
+    videos: list[Metered] = []
+
+    def opener_of(rollout: int) -> Callable[[Path], Metered]:
+        def opened(path: Path) -> Metered:
+            videos.append(Metered(path, cache, requests[rollout]))
+            return videos[-1]
+
+        return opened
+
+    item = QAItem("q", path, "What happens?", ("this", "that"), "this", "mcq")
+    arguments: dict[str, Any] = {"dataset": [item], "frame_size": SIZE, "snap": snap}
+    arguments |= {
+        "overview_frames": OVERVIEW,
+        "frames_per_turn": FRAMES,
+        "max_frames": OVERVIEW + ZOOMS * FRAMES,
+    }
+    envs = [
+        gym.make("SageVideoQA-v0", opener=opener_of(rollout), **arguments)
+        for rollout in range(len(zooms))
+    ]
+    for env in envs:
+        env.reset(seed=0)
+    for turn in range(ZOOMS):
+        for env, actions in zip(envs, zooms, strict=True):
+            env.step(actions[turn])
+    for env in envs:
+        env.step(Answer("this"))
+        env.close()
+    stats = cache.stats
+    cold = [_cold(path, each) for each in requests]
+    return Cost(
+        shared=sum(video.cpu for video in videos),
+        cold=sum(video.cpu for video in cold),
+        decoded_shared=sum(video.decoded for video in videos),
+        decoded_cold=sum(video.decoded for video in cold),
+        hit_rate=(stats.hits + stats.waited) / (stats.hits + stats.waited + stats.misses),
+    )
+
+
+def _cold(path: Path, requests: list[Request]) -> Metered:
+    """Answer requests without keeping anything."""
+    video = Metered(path, FrameCache(0), [])
+    for seconds, size, box in requests:
+        video.frames_at(seconds, size=size, box=box)
+    video.close()
+    return video
+
+
+def main(settings: Settings) -> None:
+    """Measure, print, and write the report if a folder is given."""
+    clip = make_clip(QUICK if settings.quick else LONG[0])
+    costs: dict[str, list[Cost]] = {"as asked": [], "snapped": []}
+    for seed in range(1 if settings.quick else settings.questions):
+        zooms = windows(clip.duration, settings.focus, seed)
+        for name, found in costs.items():
+            found.append(measure(clip.path, zooms, name == "snapped"))
+    text = report(settings, clip.recipe.name, costs)
+    print(text)
+    if settings.out is not None:
+        settings.out.mkdir(parents=True, exist_ok=True)
+        (settings.out / "rollout_access.md").write_text(text, encoding="utf-8")
+
+
+def report(settings: Settings, clip: str, costs: dict[str, list[Cost]]) -> str:
+    """Return the report as Markdown."""
+    header = ("times", "cold", "shared", "ratio", "hit rate", "decoded cold", "decoded shared")
+    rows = []
+    for name, found in costs.items():
+        middle = [statistics.median(column) for column in zip(*found, strict=True)]
+        shared, cold, decoded_shared, decoded_cold, hit_rate = middle
+        ratio = statistics.median(cost.cold / cost.shared for cost in found)
+        times = (f"{cold:.2f}", f"{shared:.2f}", f"{ratio:.2f}", f"{hit_rate:.2f}")
+        rows.append((name, *times, f"{decoded_cold:.0f}", f"{decoded_shared:.0f}"))
+    best = max(float(row[3]) for row in rows)
+    verdict = "met" if best >= LIMIT else "not met"
+    questions = len(next(iter(costs.values())))
+    given = " --quick" if settings.quick else f" --questions {settings.questions}"
+    lines = [
+        "# Decoding for a group of rollouts",
+        "",
+        f"- command: `python benchmarks/rollout_access.py{given} --focus {settings.focus} --out "
+        "benchmarks/reports`",
+        f"- commit: {_commit()}",
+        f"- machine: {os.cpu_count()} cores ({platform.machine()}), Python "
+        f"{platform.python_version()}, PyAV {av.__version__}, gymnasium {gym.__version__}",
+        f"- {clip}; {ROLLOUTS} rollouts, each an overview of {OVERVIEW} frames and {ZOOMS} zooms "
+        f"of {FRAMES}, {SIZE[0]}x{SIZE[1]}; windows of {SHORTEST:.0f} to {LONGEST:.0f} s, "
+        f"{settings.focus:.0%} of them around one event (assumed)",
+        f"- CPU seconds of a group, frames out of the decoder: medians of {questions} questions",
+        f"- at least {LIMIT:.0f} times less than cold: {verdict}, {best:.2f}",
+        "",
+        "```",
+        format_table(header, rows),
+        "```",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _commit() -> str:
+    command = ["git", "describe", "--always", "--dirty"]
+    found = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent)
+    return found.stdout.strip() or "unknown"
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Settings))

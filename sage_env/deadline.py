@@ -1,0 +1,55 @@
+"""A limit on how long one request may take."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+from sage_env.errors import DecodeTimeout
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """A moment after which a request is given up. It is looked at between packets.
+
+    Attributes:
+        seconds: how long the request may take in all; infinity for no limit.
+        at: the moment, on the clock of `time.monotonic`.
+    """
+
+    seconds: float
+    at: float
+
+    @classmethod
+    def after(cls, seconds: float | None) -> Deadline:
+        """Return the deadline so many seconds from now; `None` for no limit.
+
+        Raises:
+            ValueError: if `seconds` is not above 0.
+        """
+        if seconds is None:
+            return cls(math.inf, math.inf)
+        if not seconds > 0:
+            raise ValueError(f"timeout must be seconds above 0 or None, got {seconds}")
+        return cls(seconds, time.monotonic() + seconds)
+
+    @property
+    def left(self) -> float:
+        """Return the seconds that are left, at least 0."""
+        return max(0.0, self.at - time.monotonic())
+
+    def check(self, doing: str) -> None:
+        """Do nothing while there is time.
+
+        Args:
+            doing: names the file and what is done with it, for the message.
+
+        Raises:
+            DecodeTimeout: if the time is over.
+        """
+        if time.monotonic() > self.at:
+            raise DecodeTimeout(
+                f"{doing} took longer than the {self.seconds:g} s allowed; give more time with "
+                "`open_video(..., timeout=)`, or check the file: sage-vqa data check FOLDER"
+            )

@@ -1,0 +1,22 @@
+"""Clips like the benchmark's, small ones, written once per run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from access_clips import Clip, Recipe, make_clip
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what the reader remembers of files out of the user's cache folder."""
+    monkeypatch.setenv("SAGE_ENV_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Recipe], Clip]:
+    """Return the clip of a recipe; each is written once."""
+    folder: Path = tmp_path_factory.mktemp("access-clips")
+    return lambda recipe: make_clip(recipe, folder)

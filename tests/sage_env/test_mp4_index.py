@@ -1,0 +1,226 @@
+"""The tables of an MP4 file say what a pass over its packets says; what is unusual is scanned."""
+
+from __future__ import annotations
+
+import os
+import struct
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sage_env import index_sidecar, video_index
+from sage_env.deadline import Deadline
+from sage_env.errors import DecodeTimeout
+from sage_env.mp4_index import read_sample_table
+from sage_env.packet_scan import scan_packets
+from sage_env.video_index import read_index
+from tests.sage_env.clips import CLIPS, OPEN_GOPS, copy_clip, number_in, uncached, write_clip
+
+REAL_CLIPS = Path(__file__).parents[3] / "shared" / "videos"
+TICK = 12800 // 25
+MP4S = [name for name, (file, *_) in CLIPS.items() if file.endswith(".mp4")]
+
+
+def demuxed(path):
+    """Return the id of the video track and its packets, as FFmpeg gives them."""
+    with av.open(str(path)) as container:
+        stream = container.streams.best("video")
+        rows = [
+            (p.pts, p.duration, p.pos, p.size, p.is_keyframe, not p.is_discard)
+            for p in container.demux(stream)
+            if p.size
+        ]
+        return stream.id, np.array(rows, dtype=np.int64).T
+
+
+def same_as_demuxed(path):
+    track, (pts, duration, position, size, key, shown) = demuxed(path)
+    table = read_sample_table(path, track)
+    assert table is not None
+    start = int(np.argmax(table.position == position[0]))  # an edit may leave out what is before
+    part = slice(start, start + len(pts))
+    visible = shown > 0
+    np.testing.assert_array_equal(table.shown[part], visible)
+    assert table.shown.sum() == visible.sum()
+    np.testing.assert_array_equal(table.pts[part][visible], pts[visible])
+    np.testing.assert_array_equal(table.duration[part][visible], duration[visible])
+    np.testing.assert_array_equal(table.position[part], position)
+    np.testing.assert_array_equal(table.size[part], size)
+    np.testing.assert_array_equal(table.key[part], key > 0)
+
+
+@pytest.mark.parametrize("name", MP4S)
+def test_tables_equal_the_packets(clip, name):
+    same_as_demuxed(clip(name))
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[3] / "shared/videos").glob("*.mp4"))
+)
+def test_tables_of_real_clips_equal_the_packets(path):
+    same_as_demuxed(path)
+
+
+@pytest.mark.parametrize("shift", [0, 5, 17, 40])
+def test_tables_equal_the_packets_after_an_edit(clip, tmp_path, shift):
+    same_as_demuxed(copy_clip(clip("open-gops"), tmp_path / "edited.mp4", shift=shift * TICK))
+
+
+def test_a_wait_before_the_first_frame_is_an_empty_edit(clip, tmp_path):
+    path = copy_clip(clip("short-gops"), tmp_path / "late.mp4", shift=-30 * TICK)
+    same_as_demuxed(path)
+    with uncached(path) as video:
+        assert number_in(video.frames_at([1.0]).pixels[0]) == 25
+
+
+def test_chunks_with_sound_between_them(tmp_path):
+    path = tmp_path / "sound.mp4"
+    with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
+        picture = container.add_stream("libx264", rate=25, options={"g": "12"})
+        picture.width, picture.height, picture.pix_fmt = 96, 64, "yuv420p"
+        sound = container.add_stream("aac", rate=16000)
+        for second in range(4):
+            tone = np.zeros((1, 16000), dtype=np.float32)
+            frame = av.AudioFrame.from_ndarray(tone, format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = 16000, second * 16000
+            container.mux(sound.encode(frame))
+            for number in range(25):
+                shade = np.full((64, 96, 3), 10 * number, dtype=np.uint8)
+                container.mux(picture.encode(av.VideoFrame.from_ndarray(shade, format="rgb24")))
+        container.mux([*picture.encode(), *sound.encode()])
+    same_as_demuxed(path)
+
+
+def test_both_ways_give_one_index(clip, monkeypatch, tmp_path):
+    for name in ("open-gops", "irregular-mp4"):
+        video_index._remembered.cache_clear()
+        direct = read_index(clip(name))
+        monkeypatch.setattr(video_index, "read_tables", lambda *_: None)
+        video_index._remembered.cache_clear()
+        scanned = read_index(clip(name))
+        monkeypatch.undo()
+        assert direct.contiguous and scanned.contiguous
+        for key, value in vars(direct).items():
+            if key != "key_dts":  # only the scan knows where to seek
+                np.testing.assert_array_equal(value, getattr(scanned, key), err_msg=key)
+    video_index._remembered.cache_clear()
+
+
+@pytest.mark.parametrize("flags", ["+frag_keyframe+empty_moov", "+frag_keyframe"])
+def test_fragments_are_scanned(tmp_path, flags):
+    path = write_clip(tmp_path / "f.mp4", range(60), container_options={"movflags": flags})
+    assert read_sample_table(path, 1) is None
+    with uncached(path) as video:
+        assert [number_in(p) for p in video.frames_at([1.0, 2.36]).pixels] == [25, 59]
+
+
+def box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", 8 + len(content)) + kind + content
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        box(b"moov", box(b"trak", b"")),
+        struct.pack(">I", 2**31) + b"moov" + bytes(64),
+        struct.pack(">I", 1) + b"moov" + struct.pack(">Q", 2**63) + bytes(64),
+        struct.pack(">I", 4) + b"moov" + bytes(64),
+        box(b"free", b"") * 20_000,
+    ],
+)
+def test_boxes_that_claim_what_is_not_there_are_not_read(tmp_path, hostile):
+    path = tmp_path / "hostile.mp4"
+    path.write_bytes(hostile)
+    assert read_sample_table(path, 1) is None
+
+
+@settings(max_examples=150)
+@given(st.data())
+def test_no_change_to_the_tables_breaks_the_reading_of_them(clip, tmp_path_factory, data):
+    whole = bytearray(clip("open-gops").read_bytes())
+    start = whole.index(b"moov")
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(start, len(whole) - 5))
+        whole[at : at + 4] = data.draw(st.sampled_from([b"\0\0\0\0", b"\xff" * 4, b"\x7f" * 4]))
+    path = tmp_path_factory.getbasetemp() / "changed.mp4"
+    path.write_bytes(whole)
+    table = read_sample_table(path, 1)
+    if table is not None:
+        assert len({len(v) for v in vars(table).values() if isinstance(v, np.ndarray)}) == 1
+        assert table.shown.any()
+
+
+def test_a_sidecar_is_the_index_again_and_a_damaged_one_is_made_anew(clip, tmp_path, monkeypatch):
+    monkeypatch.setenv("SAGE_ENV_CACHE", str(tmp_path))
+    monkeypatch.setattr(video_index, "_WORTH_KEEPING", -1.0)
+    scans = []
+
+    def counted(path, deadline):
+        scans.append(path)
+        return scan_packets(path, deadline)
+
+    monkeypatch.setattr(video_index, "scan_packets", counted)
+
+    def index():
+        video_index._remembered.cache_clear()
+        return read_index(clip("vp9"))
+
+    first = index()
+    (kept,) = (tmp_path / "index").iterdir()
+    assert kept.name.startswith(first.content_id)
+    again = index()
+    assert len(scans) == 1
+    for key, value in vars(first).items():
+        np.testing.assert_array_equal(value, getattr(again, key), err_msg=key)
+    assert isinstance(again.time_base, Fraction) and isinstance(again.absent, int)
+    for damage in (b"", b"PK nonsense", kept.read_bytes()[:300]):
+        kept.write_bytes(damage)
+        np.testing.assert_array_equal(index().pts, first.pts)
+    index_sidecar.save_sidecar(first.content_id, {"pts": first.pts, "surprise": 3})
+    np.testing.assert_array_equal(index().pts, first.pts)
+    assert len(scans) == 5
+    assert [path.suffix for path in (tmp_path / "index").iterdir()] == [".npz"]
+
+
+@pytest.mark.parametrize("name", ["open-gops", "edited"])
+def test_of_a_long_mp4_file_only_what_its_tables_lack_is_kept(clip, tmp_path, monkeypatch, name):
+    path = clip("open-gops")
+    if name == "edited":
+        path = copy_clip(path, tmp_path / "edited.mp4", shift=17 * TICK)
+    monkeypatch.setenv("SAGE_ENV_CACHE", str(tmp_path))
+    video_index._remembered.cache_clear()
+    first = read_index(path)
+    assert not (tmp_path / "index").exists()
+    monkeypatch.setattr(video_index, "_LONG", 100)
+    video_index._remembered.cache_clear()
+    read_index(path)
+    (kept,) = (tmp_path / "index").iterdir()
+    assert kept.stat().st_size < 2000
+    monkeypatch.setattr(video_index, "open_container", None)  # not needed any more
+    video_index._remembered.cache_clear()
+    again = read_index(path)
+    for key, value in vars(first).items():
+        np.testing.assert_array_equal(value, getattr(again, key), err_msg=key)
+    video_index._remembered.cache_clear()
+
+
+def test_the_content_id_names_bytes_and_version(tmp_path):
+    path = write_clip(tmp_path / "a.mp4", range(30), options=OPEN_GOPS)
+    first = read_index(path).content_id
+    other = tmp_path / "b.mp4"
+    other.write_bytes(path.read_bytes())
+    status = path.stat()
+    os.utime(other, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert read_index(other).content_id == first
+    os.utime(other, ns=(1, 1))
+    assert read_index(other).content_id != first
+
+
+def test_a_scan_has_a_deadline(clip):
+    with pytest.raises(DecodeTimeout, match="packet by packet took longer than the 1e-09 s"):
+        scan_packets(clip("one-gop"), Deadline.after(1e-9))
