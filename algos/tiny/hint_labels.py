@@ -83,14 +83,14 @@ class Labeller:
             if row and self._tokens.stop not in ids[ends[row - 1] : ends[row]]:
                 before[row] = own[row - 1]
         points = self._points(example, ends, times, looks)
-        at, frames, asked = ([p[k] for p in points] for k in range(3))
+        at, frames = [p[0] for p in points], [p[1] for p in points]
         return Labels(
             np.array(ends, dtype=np.int64),
             own,
             before,
             np.array(at, dtype=np.int64),
             np.array([ends[f] for f in frames], dtype=np.int64),
-            np.array(asked, dtype=np.int64).reshape(-1, 2),
+            np.array([p[2] for p in points], dtype=np.int64).reshape(-1, 2),
         )
 
     def _read(self, example: Example) -> list[tuple[int, int]]:

@@ -95,7 +95,7 @@ def run(config: TinyConfig) -> None:
     encoder = FrameEncoder(model.model.visual, cache_bytes=6 << 30)
     rng = np.random.default_rng(config.seed)
     lessons = Lessons(pictures, encoder, tokens, rng)
-    names = [tokenizer.decode([i]) for i in range(len(tokenizer))]
+    names = [str(tokenizer.decode([i])) for i in range(len(tokenizer))]
     hints = Hints(model, Labeller(tokens, names, encoder, head))
     teach(model, encoder, tokens, lessons, hints, config)
     episodes = demonstrate(
