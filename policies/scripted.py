@@ -49,7 +49,7 @@ class Habits:
     quits: float = 0.0
 
 
-DEMONSTRATOR = Habits(needless=0.6, gives_up=0.4, wide=0.6, quits=0.7)
+DEMONSTRATOR = Habits(needless=0.75, gives_up=0.2, wide=0.6, quits=0.7)
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ class TinyConfig:
     """Videos that labelled frames are drawn from."""
     tower_steps: int = 2500
     """Steps of (a), 96 frames each."""
-    lesson_steps: int = 3600
+    lesson_steps: int = 2200
     """Steps of (b)."""
     lesson_frames: int = 16
     """Most frames of a lesson; it begins with six, and grows as soon as they are read."""
