@@ -75,7 +75,7 @@ class FirstLight:
     """Rank of the LoRA adapters."""
     ppo: PPOConfig = field(
         default_factory=lambda: PPOConfig(
-            updates=24,
+            updates=12,
             questions_per_update=32,
             episodes_per_question=8,
             advantage="group",
