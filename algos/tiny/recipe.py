@@ -1,8 +1,9 @@
 """`make tiny`: train `sage-mm-tiny` from nothing and write the checkpoint that the project ships.
 
-(a) the vision tower alone on frame labels, then frozen; (b) captions and look-ups; (c) behaviour
-cloning of a demonstrator with habits that sometimes pay and sometimes fail, mixed with (b). What
-comes out is the supervised base that reinforcement learning starts from: it must leave room.
+(a) the vision tower alone on frame labels, then frozen; (b) captions and look-ups, with hints; (c)
+behaviour cloning of a demonstrator with habits that sometimes pay and sometimes fail, mixed with
+(b). What comes out is the supervised base that reinforcement learning starts from: it must leave
+room.
 """
 
 from __future__ import annotations
