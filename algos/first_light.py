@@ -75,14 +75,14 @@ class FirstLight:
     """Rank of the LoRA adapters."""
     ppo: PPOConfig = field(
         default_factory=lambda: PPOConfig(
-            updates=24,
+            updates=12,
             questions_per_update=32,
             episodes_per_question=8,
             advantage="group",
-            actor_lr=6e-4,
+            actor_lr=1e-3,
             micro_batch=8,
             workers=2,
-            eval_every=6,
+            eval_every=4,
         )
     )
     """Settings of PPO."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,15 +99,23 @@ def add_supervised_gradients(
     *,
     micro_batch: int = 8,
     workers: int = 1,
+    aside: Callable[[Sequence[Example]], Tensor] | None = None,
 ) -> float:
-    """Add the gradient of the mean cross-entropy of a batch's taught tokens; return the loss."""
+    """Add the gradient of the mean cross-entropy of a batch's taught tokens; return the loss.
+
+    `aside` is a further loss, of examples that the model has just seen in this thread. Its mean
+    over the examples is added to what is differentiated, not to what is returned.
+    """
     ordered = sorted(examples, key=lambda example: len(example.ids))
     pieces = [ordered[at : at + micro_batch] for at in range(0, len(ordered), micro_batch)]
     taught = sum(int(example.taught.sum()) for example in examples)
 
     def loss(piece: Sequence[Example]) -> tuple[Tensor, float]:
         total = _cross_entropy(base, encoder, frame_pad, piece) / taught
-        return total, float(total.detach())
+        shown = float(total.detach())
+        if aside is not None:
+            total = total + aside(piece) * (len(piece) / len(examples))
+        return total, shown
 
     return sum(add_gradients(pieces, loss, parameters, workers=workers))
 
@@ -116,6 +124,25 @@ def _cross_entropy(
     base: Any, encoder: FrameEncoder, frame_pad: int, examples: Sequence[Example]
 ) -> Tensor:
     """Return the cross-entropy of the taught tokens, summed."""
+    ids, taught, hidden = _hidden(base, encoder, frame_pad, examples)
+    scores = base.lm_head(hidden[:, :-1][taught[:, 1:]])
+    return F.cross_entropy(scores, ids[:, 1:][taught[:, 1:]], reduction="sum")
+
+
+@torch.no_grad()
+def next_tokens(
+    base: Any, encoder: FrameEncoder, frame_pad: int, examples: Sequence[Example]
+) -> NDArray[np.int64]:
+    """Return the likeliest token after every token of the examples, int64 `(N, longest)`."""
+    _, _, hidden = _hidden(base, encoder, frame_pad, examples)
+    likeliest: NDArray[np.int64] = base.lm_head(hidden).argmax(-1).cpu().numpy()
+    return likeliest
+
+
+def _hidden(
+    base: Any, encoder: FrameEncoder, frame_pad: int, examples: Sequence[Example]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return ids and taught `(N, longest)`, padded on the right, and the last hidden states."""
     shape = (len(examples), max(len(example.ids) for example in examples))
     ids, taught = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.bool)
     positions = torch.zeros((3, *shape), dtype=torch.long)
@@ -127,9 +154,7 @@ def _cross_entropy(
         positions[:, i, :size] = torch.from_numpy(row)
     keys = [key for example in examples for key in example.frames]
     features = encoder.features(keys) if keys else None
-    hidden = language_states(base, ids, positions, ids == frame_pad, features)
-    scores = base.lm_head(hidden[:, :-1][taught[:, 1:]])
-    return F.cross_entropy(scores, ids[:, 1:][taught[:, 1:]], reduction="sum")
+    return ids, taught, language_states(base, ids, positions, ids == frame_pad, features)
 
 
 def batches(

@@ -72,13 +72,26 @@ def report(settings: Benchmark, results: Sequence[Mapping[str, EvalResult]]) -> 
         "",
     ]
     for seed, result in zip(settings.seeds, results, strict=True):
-        after = result["after-ppo-greedy"].only("tier", "core")
-        before = result["sft-base-greedy"].only("tier", "core")
-        gap = difference(after.episodes(), before.episodes())
-        if gap.mean is not None and gap.interval is not None:
-            low, high = (100 * x for x in gap.interval)
-            lines.append(f"- seed {seed}: {100 * gap.mean:+.1f} [{low:+.1f}, {high:+.1f}]")
+        gaps = [_gap(result, length) for length in (None, LONG)]
+        lines.append(f"- seed {seed}: all {gaps[0]}; {LONG} {gaps[1]}")
     return "\n".join(lines) + "\n"
+
+
+def _gap(result: Mapping[str, EvalResult], length: str | None) -> str:
+    """Return by how much PPO raised accuracy on videos of a length (`None`: all), as text."""
+    after, before = (
+        [
+            e
+            for e in result[key].only("tier", "core").episodes()
+            if length in (None, length_of(e.duration))
+        ]
+        for key in ("after-ppo-greedy", "sft-base-greedy")
+    )
+    gap = difference(after, before)
+    if gap.mean is None or gap.interval is None:
+        return "-"
+    low, high = (100 * x for x in gap.interval)
+    return f"{100 * gap.mean:+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
 def _line(runs: Sequence[EvalResult]) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ class Habits:
     Attributes:
         needless: zooms although what it has seen holds the answer.
         gives_up: guesses at once when the overview does not show the answer.
-        wide: makes the first zoom far too wide.
+        wide: makes the first zoom over the whole video.
         quits: guesses after a zoom that did not show the answer.
     """
 
@@ -49,7 +49,7 @@ class Habits:
     quits: float = 0.0
 
 
-DEMONSTRATOR = Habits(needless=0.6, gives_up=0.4, wide=0.6, quits=0.7)
+DEMONSTRATOR = Habits(needless=0.75, gives_up=0.2, wide=0.6, quits=0.7)
 
 
 @dataclass(frozen=True)
@@ -269,16 +269,16 @@ class _Choice:
 def _window(episode: _Episode, colour: str, wide: bool) -> tuple[float, float]:
     """Choose what to zoom into, from the latest frames that show the backdrop.
 
-    After the overview: between the frames around the scene (`wide`: three frames around it).
-    After a zoom: between the scene's first and last frame.
+    After the overview: between the frames around the scene (`wide`: all of the video). After a
+    zoom: between the scene's first and last frame.
     """
-    for number in range(len(episode.batches) - 1, -1, -1):
+    for number in () if wide else range(len(episode.batches) - 1, -1, -1):
         looks = episode.batches[number]
         hits = [i for i, look in enumerate(looks) if look.backdrop == colour]
         if not hits:
             continue
         inner = number > 0 and len(hits) > 1
-        margin = 0 if inner else 3 if wide else 1
+        margin = 0 if inner else 1
         low, high = hits[0] - margin, hits[-1] + margin
         start = looks[low].second if low >= 0 else (0.0 if number == 0 else looks[0].second)
         end = (

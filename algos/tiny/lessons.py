@@ -1,11 +1,10 @@
 """Step (b): captions and look-ups, which teach reading, time alignment and retrieval.
 
 A lesson shows labelled frames of a made-up video (a few coloured stretches on grey, like SageSynth)
-and asks for one of
-
-* a caption of each frame: `12.5 blue star; 37.5 grey empty; …`
-* a look-up of each colour: what was on it and when, between which frames it lies, and around it
-* a look-up of symbols: when each was first seen on a coloured backdrop.
+and asks for a caption of each frame, `12.5 blue star; 37.5 grey empty; …`, or for look-ups,
+`red at 37.5; star at 37.5; red after 12.5; …`: which symbol was on a colour (`what`), when (`at`),
+from where to where the colour lies, after which frame it begins and before which it ends. They
+come in random order: a fixed one lets each time be told from the one written before it.
 """
 
 from __future__ import annotations
@@ -21,6 +20,9 @@ from algos.tiny.pictures import Pictures
 from policies.sage_mm.prompt import ChatTokens, render_user
 from policies.sage_mm.vision import FrameEncoder
 from policies.scripted import BACKDROPS, SIGHTS, Look
+
+CAPTIONS = 0.05  # share of lessons
+LOOK_UPS = 12  # most of one lesson
 
 
 @dataclass(frozen=True)
@@ -62,17 +64,13 @@ class Lessons:
     def _lesson(self, frames: tuple[int, int]) -> Example:
         shown = self._video(int(self._rng.integers(frames[0], frames[1] + 1)))
         looks = [frame.look for frame in shown]
-        kind = self._rng.random()
-        if kind < 0.25:
+        if self._rng.random() < CAPTIONS:
             request, reply = "List the frames.", caption(looks)
-        elif kind < 0.85:
-            colours = [str(c) for c in self._rng.permutation(_colours(looks))]
-            request = f"Find {', '.join(colours)}."
-            reply = "; ".join(find_colour(looks, colour) for colour in colours)
         else:
-            symbols = [str(s) for s in self._rng.permutation(_symbols(looks))]
-            request = f"Find {', '.join(symbols)}."
-            reply = "; ".join(find_symbol(looks, symbol) for symbol in symbols)
+            found = look_ups(looks)
+            picked = self._rng.permutation(len(found))[:LOOK_UPS]
+            request = f"Find {', '.join(_colours(looks))}."
+            reply = "; ".join(found[i] for i in picked)
         return self._example(shown, request, reply)
 
     def _video(self, count: int) -> list[_Shown]:
@@ -135,27 +133,27 @@ def caption(looks: Sequence[Look]) -> str:
     return "; ".join(f"{k.second:.1f} {k.backdrop} {k.sight}" for k in looks)
 
 
-def find_colour(looks: Sequence[Look], colour: str) -> str:
-    """Write what was seen on a colour and when, from where to where it lies, and within what."""
-    hits = [i for i, k in enumerate(looks) if k.backdrop == colour]
-    seen = next((looks[i] for i in hits if looks[i].sight != "empty"), None)
-    what = f"{seen.sight} {seen.second:.1f}" if seen else "empty"
-    low, high = max(hits[0] - 1, 0), min(hits[-1] + 1, len(looks) - 1)
-    inner = f"{looks[hits[0]].second:.1f} to {looks[hits[-1]].second:.1f}"
-    return (
-        f"{colour} {what} from {inner} within {looks[low].second:.1f} to {looks[high].second:.1f}"
-    )
-
-
-def find_symbol(looks: Sequence[Look], symbol: str) -> str:
-    """Write when a symbol was first seen on a coloured backdrop."""
-    seen = next((k for k in looks if k.sight == symbol and k.backdrop != "grey"), None)
-    return f"{symbol} {seen.second:.1f}" if seen else f"{symbol} empty"
+def look_ups(looks: Sequence[Look]) -> list[str]:
+    """Write all that can be asked about colours, and about symbols on a coloured backdrop."""
+    found: list[str] = []
+    for colour in _colours(looks):
+        hits = [i for i, k in enumerate(looks) if k.backdrop == colour]
+        seen = next((looks[i] for i in hits if looks[i].sight != "empty"), None)
+        first, last = hits[0], hits[-1]
+        found += [
+            f"{colour} what {seen.sight if seen else 'empty'}",
+            f"{colour} at {seen.second:.1f}" if seen else f"{colour} at empty",
+            f"{colour} from {looks[first].second:.1f}",
+            f"{colour} to {looks[last].second:.1f}",
+            f"{colour} after {looks[first - 1].second if first else 0.0:.1f}",
+            f"{colour} before {looks[min(last + 1, len(looks) - 1)].second:.1f}",
+        ]
+    seconds: dict[str, float] = {}
+    for k in looks:
+        if k.backdrop != "grey" and k.sight != "empty":
+            seconds.setdefault(k.sight, k.second)
+    return found + [f"{symbol} at {second:.1f}" for symbol, second in seconds.items()]
 
 
 def _colours(looks: Sequence[Look]) -> list[str]:
     return sorted({k.backdrop for k in looks} - {"grey"}) or ["grey"]
-
-
-def _symbols(looks: Sequence[Look]) -> list[str]:
-    return sorted({k.sight for k in looks} - {"empty"}) or ["star"]

@@ -1,8 +1,9 @@
 """`make tiny`: train `sage-mm-tiny` from nothing and write the checkpoint that the project ships.
 
-(a) the vision tower alone on frame labels, then frozen; (b) captions and look-ups; (c) behaviour
-cloning of a demonstrator with habits that sometimes pay and sometimes fail, mixed with (b). What
-comes out is the supervised base that reinforcement learning starts from: it must leave room.
+(a) the vision tower alone on frame labels, then frozen; (b) captions and look-ups, with hints; (c)
+behaviour cloning of a demonstrator with habits that sometimes pay and sometimes fail, mixed with
+(b). What comes out is the supervised base that reinforcement learning starts from: it must leave
+room.
 """
 
 from __future__ import annotations
@@ -27,12 +28,15 @@ from algos.run_folder import read_json, write_json
 from algos.sft import Example, Schedule, add_supervised_gradients, batches
 from algos.tiny.architecture import build_model, make_config, save_checkpoint, train_tokenizer
 from algos.tiny.demonstrations import BUDGET, demonstrate
+from algos.tiny.hint_labels import Labeller
+from algos.tiny.hints import Hints
 from algos.tiny.lessons import Lessons
 from algos.tiny.pictures import SIZE, Pictures, draw_pictures
 from algos.tiny.tower import train_tower
 from policies.sage_mm.model import SHIPPED
 from policies.sage_mm.prompt import ChatTokens
-from policies.sage_mm.vision import FrameEncoder
+from policies.sage_mm.tower import BatchedTower
+from policies.sage_mm.vision import FrameEncoder, patchify
 from policies.scripted import BACKDROPS, SIGHTS, ReadingHead, corner_box
 from sage_env.action_text import format_action
 from sage_env.actions import Answer, Zoom
@@ -54,10 +58,10 @@ class TinyConfig:
     """Videos that labelled frames are drawn from."""
     tower_steps: int = 2500
     """Steps of (a), 96 frames each."""
-    lesson_steps: int = 3600
+    lesson_steps: int = 2200
     """Steps of (b)."""
     lesson_frames: int = 16
-    """Most frames of a lesson; it begins with two, and grows as soon as they are read."""
+    """Most frames of a lesson; it begins with six, and grows as soon as they are read."""
     demonstration_videos: int = 1400
     """Videos whose questions the demonstrator plays."""
     cloning_steps: int = 1500
@@ -73,7 +77,10 @@ class TinyConfig:
 
 
 FREE = {"out", "work", "demonstration_videos", "cloning_steps", "lessons_in_cloning", "threads"}
-READ_WELL = 0.3  # loss at which lessons get longer
+TEXT_NORM = 1.13  # of a fresh embedding: 128 numbers of deviation 0.1
+FIRST_FRAMES = 6.0  # most frames of the first lessons
+EXAM_FRAMES, EXAM_EVERY = 12, 200
+READ_WELL = 0.35  # loss at which lessons get longer
 
 
 def run(config: TinyConfig) -> None:
@@ -89,11 +96,13 @@ def run(config: TinyConfig) -> None:
     encoder = FrameEncoder(model.model.visual, cache_bytes=6 << 30)
     rng = np.random.default_rng(config.seed)
     lessons = Lessons(pictures, encoder, tokens, rng)
-    teach(model, encoder, tokens, lessons, config)
+    names = [str(tokenizer.decode([i])) for i in range(len(tokenizer))]
+    hints = Hints(model, Labeller(tokens, names, encoder, head))
+    teach(model, encoder, tokens, lessons, hints, config)
     episodes = demonstrate(
         encoder, head, tokens, videos=config.demonstration_videos, seed=config.seed
     )
-    clone(model, encoder, tokens, lessons, episodes, config)
+    clone(model, encoder, tokens, lessons, episodes, hints, config)
     save(model, tokenizer, head, config.out)
 
 
@@ -119,28 +128,39 @@ def see(model: Any, pictures: Pictures, config: TinyConfig) -> ReadingHead:
     tensors = load_file(path)
     weight, bias = tensors.pop("weight").numpy(), tensors.pop("bias").numpy()
     # Rounded as it will be shipped, so that everything after sees with the very same weights.
-    half = {name.removeprefix("visual."): t.bfloat16().float() for name, t in tensors.items()}
-    visual.load_state_dict(half)
+    visual.load_state_dict({name.removeprefix("visual."): t for name, t in tensors.items()})
+    weight /= scale_outputs(visual, pictures)
+    visual.load_state_dict({name: t.bfloat16().float() for name, t in visual.state_dict().items()})
     visual.requires_grad_(False)
     return ReadingHead(weight, bias)
 
 
 def teach(
-    model: Any, encoder: FrameEncoder, tokens: ChatTokens, lessons: Lessons, config: TinyConfig
+    model: Any,
+    encoder: FrameEncoder,
+    tokens: ChatTokens,
+    lessons: Lessons,
+    hints: Hints,
+    config: TinyConfig,
 ) -> None:
     """(b) Captions and look-ups, of more frames the better they are read."""
     language, path = model.model.language_model, config.work / "lessons.safetensors"
     if not path.exists():
-        schedule = Schedule(_language(model), config.lr, config.lesson_steps)
+        trained = _language(model) + list(hints.parameters())
+        schedule = Schedule(trained, config.lr, config.lesson_steps)
         bar = tqdm(range(config.lesson_steps), desc="captions and look-ups")
-        frames, recent = 2.0, math.inf
+        frames, recent = FIRST_FRAMES, math.inf
         for _ in bar:
-            examples = lessons.draw(config.batch, (2, int(frames)))
-            loss = learn(model, encoder, tokens, schedule, examples, config)
+            examples = lessons.draw(config.batch, (int(frames) // 2, int(frames)))
+            loss = learn(model, encoder, tokens, schedule, examples, config, hints)
             recent = loss if recent == math.inf else 0.9 * recent + 0.1 * loss
             if recent < READ_WELL and frames < config.lesson_frames:
                 frames, recent = frames + 0.5, recent + 0.05
             bar.set_postfix(loss=f"{recent:.3f}", frames=int(frames), refresh=False)
+            if bar.n % EXAM_EVERY == EXAM_EVERY - 1:
+                test = lessons.draw(32, (EXAM_FRAMES, EXAM_FRAMES))
+                right = hints.exam(encoder, tokens.frame_pad, test)
+                bar.write(f"(b) {bar.n + 1}: {right:.1%} right about {EXAM_FRAMES} frames")
         _keep(path, language.state_dict())
     language.load_state_dict(load_file(path))
 
@@ -151,20 +171,41 @@ def clone(
     tokens: ChatTokens,
     lessons: Lessons,
     episodes: list[Example],
+    hints: Hints,
     config: TinyConfig,
 ) -> None:
     """(c) Behaviour cloning, mixed with (b)."""
     rng = np.random.default_rng([config.seed, 1])
     stream = batches(episodes, config.batch, rng)
-    schedule = Schedule(_language(model), 0.5 * config.lr, config.cloning_steps)
+    trained = _language(model) + list(hints.parameters())
+    schedule = Schedule(trained, 0.5 * config.lr, config.cloning_steps)
     bar = tqdm(range(config.cloning_steps), desc="cloning")
     for _ in bar:
         repeats = rng.random() < config.lessons_in_cloning
         longest = config.lesson_frames
         examples = lessons.draw(config.batch, (6, longest)) if repeats else next(stream)
-        loss = learn(model, encoder, tokens, schedule, examples, config)
+        loss = learn(model, encoder, tokens, schedule, examples, config, hints)
         if not repeats:
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+
+
+def scale_outputs(visual: Any, pictures: Pictures) -> float:
+    """Give the tower's outputs the norm of a text embedding; return the first one's factor.
+
+    They come out many times larger, and what attention adds to a visual token would be lost.
+    """
+    tower = BatchedTower(visual)
+    rows = len(pictures.pixels) // 512 + 1
+    some = torch.from_numpy(pictures.pixels[::rows])
+    grid = (some.shape[1] // tower.patch, some.shape[2] // tower.patch)
+    with torch.no_grad():
+        maps = tower(patchify(some, tower.patch, tower.merge), grid)
+        factors = [TEXT_NORM / float(x.norm(dim=-1).mean()) for x in maps]
+        mergers = [visual.merger, *visual.deepstack_merger_list]
+        for merger, factor in zip(mergers, factors, strict=True):
+            merger.linear_fc2.weight *= factor
+            merger.linear_fc2.bias *= factor
+    return factors[0]
 
 
 def _keep(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
@@ -181,6 +222,7 @@ def learn(
     schedule: Schedule,
     examples: list[Example],
     config: TinyConfig,
+    hints: Hints | None = None,
 ) -> float:
     """Take one step on a batch of conversations; return its loss."""
     loss = add_supervised_gradients(
@@ -190,6 +232,7 @@ def learn(
         examples,
         schedule.parameters,
         workers=config.threads,
+        aside=None if hints is None else hints.loss,
     )
     schedule.step()
     return loss
@@ -209,7 +252,11 @@ def _language(model: Any) -> list[nn.Parameter]:
 def _texts() -> list[str]:
     """Return examples of everything that the model reads and writes."""
     texts = [item.question + "\n" + ", ".join(item.choices) for item in sage_synth(count=140)]
-    texts += [f"{colour} {sight} 12.5 from" for colour in BACKDROPS for sight in SIGHTS] * 3
+    texts += [
+        f"{colour} what {sight}; {sight} at 12.5 {colour} {sight}"
+        for colour in BACKDROPS
+        for sight in SIGHTS
+    ] * 3
     rng = np.random.default_rng(0)
     for corner in [*CORNERS] * 150:
         start, end = np.sort(rng.uniform(0, 5000, 2)).round(1).tolist()
@@ -221,7 +268,8 @@ def _texts() -> list[str]:
             format_action(Answer(sight), thought),
             f"<{start:.1f} seconds>",
             f"\nvideo {end:.1f} seconds. turns left 5, frames left 36.\nFind {sight}, red.",
-            f"List the frames. red star {start:.1f} from {start:.1f} to {end:.1f} within",
+            f"List the frames. red what star; red from {start:.1f}; red to {end:.1f}; red at empty",
+            f"Find red. red after {start:.1f}; red before {end:.1f}",
             f"user\n assistant\n\nturns left 4, frames left 28.; star empty, heart {start:.1f}",
         ]
     return texts

@@ -112,11 +112,14 @@ def test_habits_strike_always_at_one(habit, labels, expected) -> None:
         assert isinstance(player.act(observe(labels, SECONDS, NEEDLE)).action, expected)
 
 
-def test_a_wide_zoom_reaches_three_frames_further() -> None:
+def test_a_wide_zoom_is_over_the_whole_video() -> None:
     labels = [("grey", "empty")] * 5 + [("blue", "empty")] + [("grey", "empty")] * 5
     seconds = [10.0 * i + 5 for i in range(11)]
-    action = policy(wide=1.0).act(observe(labels, seconds, NEEDLE)).action
-    assert (action.start, action.end) == (25.0, 85.0)
+    observation = observe(labels, seconds, NEEDLE)
+    action = policy(wide=1.0).act(observation).action
+    assert (action.start, action.end) == (0.0, float(observation["duration"]))
+    action = policy().act(observation).action
+    assert (action.start, action.end) == (45.0, 65.0)
 
 
 def test_it_guesses_when_the_budget_is_spent() -> None:

@@ -1,0 +1,125 @@
+"""Throw-away supervision of what a small model does not find by itself: which frame, which time.
+
+A frame's time is written before the frame. To copy the time of the red frame, a model has to
+gather a frame's digits where its content is known (on the `<|vision_end|>` behind it), gather what
+is asked for where an answer begins, and look from the one to the other. The loss of the reply alone
+leaves that at chance: once a first digit is given, the others can be told from it, and only that
+first one needs the frame. So each of the three steps gets a loss of its own:
+
+* heads on `<|vision_end|>` read the frame's time and content, and those of the frame before it;
+* heads on a reply's tokens read the colour and the word that a time is asked for with;
+* the attention of one layer is pulled to the frame that tells the next token.
+
+The labels follow from a conversation's tokens and the reading head. The heads are thrown away.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers.models.qwen3_vl.modeling_qwen3_vl import apply_rotary_pos_emb
+
+from algos.sft import Example, next_tokens
+from algos.tiny.hint_labels import NONE, SLOTS, Labeller, Labels
+from policies.sage_mm.vision import FrameEncoder
+
+GATHERED = 2  # layers after which a frame's own time and what is asked for are to be known
+NEIGHBOUR = 3  # layers after which those of the frame before it are
+POINTING = 3  # number of the layer, from 0, whose attention goes to the frame
+
+
+class Hints(nn.Module):
+    """The heads, and the loss of all three steps.
+
+    Args:
+        base: the model; its layers are watched.
+        labeller: tells what is to be known where.
+    """
+
+    def __init__(self, base: Any, labeller: Labeller) -> None:
+        """Make fresh heads and start to watch."""
+        super().__init__()
+        language = base.model.language_model
+        width = language.config.hidden_size
+        self._base, self._labeller = (base,), labeller  # a tuple: not a part of this module
+        self._embedding, self._pointing = (language.embed_tokens,), (language.layers[POINTING],)
+        scale = width**-0.5
+        self.own = nn.Parameter(torch.randn(SLOTS, width, width) * scale)
+        self.before = nn.Parameter(torch.randn(SLOTS, width, width) * scale)
+        self.asked = nn.Parameter(torch.randn(2, width, width) * scale)
+        self._seen = threading.local()  # batches are differentiated side by side
+        for name, number in (("gathered", GATHERED), ("neighbour", NEIGHBOUR)):
+            language.layers[number - 1].register_forward_hook(self._keep_output(name))
+        self._pointing[0].register_forward_pre_hook(self._keep_input, with_kwargs=True)
+
+    def exam(self, encoder: FrameEncoder, frame_pad: int, examples: Sequence[Example]) -> float:
+        """Return the share of right first tokens among those that a frame tells.
+
+        Of a time that is its first digit, which cannot be told from the digits before it.
+        """
+        likeliest = next_tokens(self._base[0], encoder, frame_pad, examples)
+        right = []
+        for row, example in zip(likeliest, examples, strict=True):
+            points = self._labeller(example).points.tolist()
+            first = [at for at in points if at - 1 not in points]
+            right += [row[at] == example.ids[at + 1] for at in first]
+        return float(np.mean(right))
+
+    def _keep_output(self, name: str) -> Any:
+        def keep(module: Any, args: Any, output: Any) -> None:
+            setattr(self._seen, name, output[0] if isinstance(output, tuple) else output)
+
+        return keep
+
+    def _keep_input(self, module: Any, args: Any, kwargs: Any) -> None:
+        self._seen.input = args[0] if args else kwargs["hidden_states"]
+        self._seen.rotations = kwargs["position_embeddings"]
+
+    def loss(self, examples: Sequence[Example]) -> Tensor:
+        """Return the mean loss of the conversations whose forward pass has just been run here."""
+        labels = [self._labeller(example) for example in examples]
+        total = self._read("gathered", self.own, labels, "ends", "own")
+        total = total + self._read("neighbour", self.before, labels, "ends", "before")
+        if any(len(label.points) for label in labels):
+            total = total + self._read("gathered", self.asked, labels, "points", "asked")
+            total = total + self._point(labels)
+        return total
+
+    def _read(
+        self, layer: str, heads: Tensor, labels: Sequence[Labels], places: str, words: str
+    ) -> Tensor:
+        """Return how badly the heads read `words` at `places`."""
+        rows = np.repeat(np.arange(len(labels)), [len(getattr(x, places)) for x in labels])
+        columns = np.concatenate([getattr(x, places) for x in labels])
+        hidden = getattr(self._seen, layer)[torch.from_numpy(rows), torch.from_numpy(columns)]
+        hidden = F.rms_norm(hidden, hidden.shape[-1:])
+        scores = torch.einsum("nd,sde,ve->nsv", hidden, heads, self._embedding[0].weight)
+        wanted = torch.from_numpy(np.concatenate([getattr(x, words) for x in labels])).flatten()
+        if not bool((wanted != NONE).any()):
+            return scores.sum() * 0.0
+        return F.cross_entropy(scores.flatten(0, 1), wanted, ignore_index=NONE)
+
+    def _point(self, labels: Sequence[Labels]) -> Tensor:
+        """Return how little the layer's attention goes to the frames that tell the next tokens."""
+        layer, attention = self._pointing[0], self._pointing[0].self_attn
+        hidden = layer.input_layernorm(self._seen.input)
+        shape = (*hidden.shape[:2], -1, attention.head_dim)
+        query = attention.q_norm(attention.q_proj(hidden).view(shape)).transpose(1, 2)
+        key = attention.k_norm(attention.k_proj(hidden).view(shape)).transpose(1, 2)
+        query, key = apply_rotary_pos_emb(query, key, *self._seen.rotations)
+        scores = query @ key.transpose(-1, -2) * attention.scaling
+        row = torch.arange(len(labels)).repeat_interleave(
+            torch.tensor([len(x.points) for x in labels])
+        )
+        at = torch.from_numpy(np.concatenate([x.points for x in labels]))
+        to = torch.from_numpy(np.concatenate([x.frames for x in labels]))
+        scores = scores[row, :, at]
+        later = torch.arange(scores.shape[-1]) > at[:, None]
+        scores = scores.masked_fill(later[:, None], float("-inf"))
+        return F.cross_entropy(scores.flatten(0, 1), to.repeat_interleave(scores.shape[1]))
