@@ -32,6 +32,7 @@ from algos.tables import (
 )
 from policies.base import BatchPolicy, TrainablePolicy
 from policies.uniform import UniformPolicy
+from sage_env.rewards import Reward, efficient
 from sage_env.synth import SageSynth, sage_synth
 
 if TYPE_CHECKING:
@@ -71,6 +72,10 @@ class FirstLight:
     learner's."""
     reward: str = "efficient"
     """Reward preset of training: `answer`, or `efficient` (a right answer pays for its looks)."""
+    frames_weight: float = 0.8
+    """Price of the whole budget of frames with `efficient`; lower prices buy more looks."""
+    turns_weight: float = 0.15
+    """Price of the whole budget of turns with `efficient`."""
     lora_rank: int = 16
     """Rank of the LoRA adapters."""
     ppo: PPOConfig = field(
@@ -183,7 +188,10 @@ class _Stations:
         from algos.ppo import train
 
         config = self.config
-        options = {**self.policy.env_options, "reward": config.reward}
+        reward: str | Reward = config.reward
+        if reward == "efficient":
+            reward = efficient(config.frames_weight, config.turns_weight)
+        options = {**self.policy.env_options, "reward": reward}
         training = sage_synth(config.root, "train")
         validation = sage_synth(config.root, "validation")
         items = [item.id for item in training if item.group["tier"] == "core"]
