@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import pickle
@@ -38,7 +39,11 @@ def decode(keys):
 
 
 def bytes_of(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.iterdir() if file.suffix != "")
+    total = 0
+    for file in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # published or dropped meanwhile
+            total += file.stat().st_size if file.suffix != "" else 0
+    return total
 
 
 def fork(work, *arguments) -> multiprocessing.Process:

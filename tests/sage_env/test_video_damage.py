@@ -149,8 +149,12 @@ def test_no_file_or_thread_is_left_behind(clip, tmp_path, times):
     files, threads = open_files(), threading.active_count()
     for number in range(times):
         once(number)
-    gc.collect()
-    assert open_files() <= files + 6  # what was not closed goes with its object
+    # What was not closed goes with its object, once no thread has it in hand any more.
+    until = time.monotonic() + 20
+    while open_files() > files + 6 and time.monotonic() < until:
+        gc.collect()
+        time.sleep(0.05)
+    assert open_files() <= files + 6
     assert threading.active_count() <= max(threads, (os.cpu_count() or 1) + 1)
 
 
@@ -185,7 +189,7 @@ def mutations(content: bytes, count: int):
 
 
 READ_ALL = """
-import json, sys, time, resource
+import json, sys, time
 from pathlib import Path
 import numpy as np
 from sage_env.errors import VideoError
@@ -214,11 +218,13 @@ for path in sorted(Path(sys.argv[1]).iterdir()):
             outcome.append(type(error).__name__)
     video.close()
     found[path.name] = [*outcome, time.monotonic() - began]
-memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+status = Path("/proc/self/status").read_text()  # getrusage counts the parent's memory as well
+memory = int(status.split("VmHWM:")[1].split()[0])
 print(json.dumps({"found": found, "kilobytes": memory}))
 """
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
 @pytest.mark.parametrize("count", [200])
 def test_a_mutilated_file_gives_frames_or_a_typed_error_in_time(tmp_path, count):
     source = write_clip(
