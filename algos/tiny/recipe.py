@@ -127,9 +127,9 @@ def see(model: Any, pictures: Pictures, config: TinyConfig) -> ReadingHead:
         _keep(path, tensors | {"weight": head.weight.detach(), "bias": head.bias.detach()})
     tensors = load_file(path)
     weight, bias = tensors.pop("weight").numpy(), tensors.pop("bias").numpy()
-    # Rounded as it will be shipped, so that everything after sees with the very same weights.
     visual.load_state_dict({name.removeprefix("visual."): t for name, t in tensors.items()})
     weight /= scale_outputs(visual, pictures)
+    # Rounded as it will be shipped, so that everything after sees with the very same weights.
     visual.load_state_dict({name: t.bfloat16().float() for name, t in visual.state_dict().items()})
     visual.requires_grad_(False)
     return ReadingHead(weight, bias)
