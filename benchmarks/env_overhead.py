@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import platform
 import statistics
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ import gymnasium as gym
 import numpy as np
 import tyro
 from numpy.typing import NDArray
+from provenance import commit
 
 from algos.tables import format_table
 from sage_env.actions import Action, Answer, Sample, Skip, UseTool, Zoom
@@ -178,7 +178,7 @@ def report(settings: Settings, ours: dict[str, list[float]], theirs: dict[str, l
         "",
         f"- command: `python benchmarks/env_overhead.py --rounds {settings.rounds} --out "
         "benchmarks/reports`",
-        f"- commit: {_commit()}",
+        f"- commit: {commit()}",
         f"- machine: {os.cpu_count()} cores ({platform.machine()}), Python "
         f"{platform.python_version()}, numpy {np.__version__}, gymnasium {gym.__version__}",
         f"- {FRAMES} frames of {SIZE[0]}x{SIZE[1]} from memory; milliseconds, medians of "
@@ -191,12 +191,6 @@ def report(settings: Settings, ours: dict[str, list[float]], theirs: dict[str, l
         "",
     ]
     return "\n".join(lines)
-
-
-def _commit() -> str:
-    command = ["git", "describe", "--always", "--dirty"]
-    found = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent)
-    return found.stdout.strip() or "unknown"
 
 
 if __name__ == "__main__":

@@ -11,13 +11,13 @@ spread over seeds stands beside them.
 from __future__ import annotations
 
 import platform
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import tyro
+from provenance import commit
 
 from algos.evaluate import LONG, SHORT, EvalResult, difference, length_of, measures_of
 from algos.first_light import ORDER, FirstLight, run
@@ -59,7 +59,7 @@ def report(settings: Benchmark, results: Sequence[Mapping[str, EvalResult]]) -> 
         "# First light",
         "",
         f"- command: `python benchmarks/first_light.py --seeds {seeds}`",
-        f"- commit: {_commit()}",
+        f"- commit: {commit()}",
         f"- machine: {platform.machine()}, {platform.system()}, Python {platform.python_version()}",
         f"- seeds: {seeds}; accuracy in percent on the held-out core tier, mean over seeds and, in",
         "  brackets, lowest and highest seed",
@@ -112,12 +112,6 @@ def _spread(values: Sequence[float], form: str = ".1f") -> str:
     return format(mean, form) + (
         f" [{format(low, form)}, {format(high, form)}]" if high > low else ""
     )
-
-
-def _commit() -> str:
-    command = ["git", "describe", "--always", "--dirty"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    return found.stdout.strip() or "unknown"
 
 
 if __name__ == "__main__":

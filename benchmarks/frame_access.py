@@ -18,7 +18,6 @@ import os
 import platform
 import shlex
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -35,6 +34,7 @@ from access_clips import LONG, LONG_QUICK, SHORT, make_clip, plan_clip
 from access_ours import OURS
 from access_peers import FLOOR, PEERS
 from access_worker import Contestant, Failed, Measured
+from provenance import commit
 
 from algos.tables import format_table
 
@@ -166,7 +166,7 @@ def report(
         "# Frame access",
         "",
         f"- command: `python benchmarks/frame_access.py {shlex.join(sys.argv[1:])}`",
-        f"- commit: {_commit()}",
+        f"- commit: {commit()}",
         f"- machine: {os.cpu_count()} cores ({platform.machine()}), Python "
         f"{platform.python_version()}, {', '.join(present)}",
         f"- load average {os.getloadavg()[0]:.1f}; two threads that share nothing gained {cores}",
@@ -179,12 +179,6 @@ def report(
         "```",
     ]
     return "\n".join(lines)
-
-
-def _commit() -> str:
-    command = ["git", "describe", "--always", "--dirty"]
-    found = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent)
-    return found.stdout.strip() or "unknown"
 
 
 if __name__ == "__main__":

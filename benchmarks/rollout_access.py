@@ -17,7 +17,6 @@ from __future__ import annotations
 import os
 import platform
 import statistics
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +28,7 @@ import gymnasium as gym
 import numpy as np
 import tyro
 from access_clips import LONG, LONG_QUICK, make_clip
+from provenance import commit
 
 import sage_env  # noqa: F401  # registers the environment
 from algos.tables import format_table
@@ -212,7 +212,7 @@ def report(settings: Settings, clip: str, costs: dict[str, list[Cost]]) -> str:
         "",
         f"- command: `python benchmarks/rollout_access.py{given} --focus {settings.focus} --out "
         "benchmarks/reports`",
-        f"- commit: {_commit()}",
+        f"- commit: {commit()}",
         f"- machine: {os.cpu_count()} cores ({platform.machine()}), Python "
         f"{platform.python_version()}, PyAV {av.__version__}, gymnasium {gym.__version__}",
         f"- {clip}; {ROLLOUTS} rollouts, each an overview of {OVERVIEW} frames and {ZOOMS} zooms "
@@ -227,12 +227,6 @@ def report(settings: Settings, clip: str, costs: dict[str, list[Cost]]) -> str:
         "",
     ]
     return "\n".join(lines)
-
-
-def _commit() -> str:
-    command = ["git", "describe", "--always", "--dirty"]
-    found = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent)
-    return found.stdout.strip() or "unknown"
 
 
 if __name__ == "__main__":

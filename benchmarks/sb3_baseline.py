@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -32,6 +31,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 import tyro
+from provenance import commit
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.monitor import Monitor
@@ -202,7 +202,7 @@ def report(settings: Benchmark, lesson: Lesson, outcomes: Sequence[Outcome], sec
         "# Stable-Baselines3 baseline",
         "",
         f"- command: `python benchmarks/sb3_baseline.py --seeds {seeds}`",
-        f"- commit: {_commit()}",
+        f"- commit: {commit()}",
         f"- machine: {platform.machine()}, {platform.system()}, Python "
         f"{platform.python_version()}, {os.cpu_count()} cores, {settings.workers} processes",
         f"- seeds: {seeds}; {settings.steps} steps each",
@@ -318,12 +318,6 @@ def _make(items: Sequence[QAItem]) -> gym.Env[Any, Any]:
 def _wrapped(items: Sequence[QAItem]) -> gym.Env[Any, Any]:
     env = DiscreteActions(_make(items), num_frames=FRAMES, skips=(), samples=(1.0,), zooms=())
     return NumericObservations(env, tile=SIZE)
-
-
-def _commit() -> str:
-    command = ["git", "describe", "--always", "--dirty"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    return found.stdout.strip() or "unknown"
 
 
 if __name__ == "__main__":

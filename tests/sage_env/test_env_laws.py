@@ -47,6 +47,8 @@ answers = st.builds(Answer, st.sampled_from(["A", "B", "star", "301", "the fox",
 class Episodes(RuleBasedStateMachine):
     """An environment, what it owes us after each call, and what it has told us so far."""
 
+    checked = 0  # observations, of all machines
+
     def __init__(self):
         super().__init__()
         self.env = VideoQAEnv(
@@ -109,6 +111,7 @@ class Episodes(RuleBasedStateMachine):
         self.check(observation)
 
     def check(self, observation):
+        Episodes.checked += 1
         assert observation in self.env.observation_space
         assert observation["turns_left"] == TURNS - self.turns >= 0
         assert observation["frames_left"] == FRAMES - self.frames >= 0
@@ -122,7 +125,9 @@ class Episodes(RuleBasedStateMachine):
 
 def test_laws_hold_in_any_order_of_calls():
     limits = settings(max_examples=20, stateful_step_count=20)
+    before = Episodes.checked
     run_state_machine_as_test(Episodes, settings=limits)
+    assert Episodes.checked > before + 20
 
 
 def drawn(random, odd):

@@ -38,42 +38,48 @@ def demuxed(path):
         return stream.id, np.array(rows, dtype=np.int64).T
 
 
-def same_as_demuxed(path):
+def differing_columns(path):
+    """Return the columns in which the table of a file is not what its packets say."""
     track, (pts, duration, position, size, key, shown) = demuxed(path)
     table = read_sample_table(path, track)
     assert table is not None
     start = int(np.argmax(table.position == position[0]))  # an edit may leave out what is before
     part = slice(start, start + len(pts))
     visible = shown > 0
-    np.testing.assert_array_equal(table.shown[part], visible)
     assert table.shown.sum() == visible.sum()
-    np.testing.assert_array_equal(table.pts[part][visible], pts[visible])
-    np.testing.assert_array_equal(table.duration[part][visible], duration[visible])
-    np.testing.assert_array_equal(table.position[part], position)
-    np.testing.assert_array_equal(table.size[part], size)
-    np.testing.assert_array_equal(table.key[part], key > 0)
+    columns = {
+        "shown": (table.shown[part], visible),
+        "pts": (table.pts[part][visible], pts[visible]),
+        "duration": (table.duration[part][visible], duration[visible]),
+        "position": (table.position[part], position),
+        "size": (table.size[part], size),
+        "key": (table.key[part], key > 0),
+    }
+    return [name for name, (ours, theirs) in columns.items() if not np.array_equal(ours, theirs)]
 
 
 @pytest.mark.parametrize("name", MP4S)
 def test_tables_equal_the_packets(clip, name):
-    same_as_demuxed(clip(name))
+    assert not differing_columns(clip(name))
 
 
 @pytest.mark.parametrize(
     "path", sorted((Path(__file__).parents[3] / "shared/videos").glob("*.mp4"))
 )
 def test_tables_of_real_clips_equal_the_packets(path):
-    same_as_demuxed(path)
+    assert not differing_columns(path)
 
 
 @pytest.mark.parametrize("shift", [0, 5, 17, 40])
 def test_tables_equal_the_packets_after_an_edit(clip, tmp_path, shift):
-    same_as_demuxed(copy_clip(clip("open-gops"), tmp_path / "edited.mp4", shift=shift * TICK))
+    assert not differing_columns(
+        copy_clip(clip("open-gops"), tmp_path / "edited.mp4", shift=shift * TICK)
+    )
 
 
 def test_a_wait_before_the_first_frame_is_an_empty_edit(clip, tmp_path):
     path = copy_clip(clip("short-gops"), tmp_path / "late.mp4", shift=-30 * TICK)
-    same_as_demuxed(path)
+    assert not differing_columns(path)
     with uncached(path) as video:
         assert number_in(video.frames_at([1.0]).pixels[0]) == 25
 
@@ -93,7 +99,7 @@ def test_chunks_with_sound_between_them(tmp_path):
                 shade = np.full((64, 96, 3), 10 * number, dtype=np.uint8)
                 container.mux(picture.encode(av.VideoFrame.from_ndarray(shade, format="rgb24")))
         container.mux([*picture.encode(), *sound.encode()])
-    same_as_demuxed(path)
+    assert not differing_columns(path)
 
 
 def test_both_ways_give_one_index(clip, monkeypatch, tmp_path):
