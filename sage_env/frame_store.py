@@ -87,8 +87,8 @@ class FrameStore:
     def put(self, key: FrameKey, picture: Picture) -> None:
         """Write a picture, uint8 `(H, W, 3)`, for every process to see.
 
-        One that is larger than the folder may be is not kept. If it cannot be written, say because
-        the disk is full, there is a warning: it can be decoded again.
+        One for which there is no room is not kept. If it cannot be written, say because the disk is
+        full, there is a warning: it can be decoded again.
         """
         path = self._path(key)
         nbytes = _HEADER.size + picture.nbytes
@@ -97,15 +97,20 @@ class FrameStore:
         partial = self.folder / f"{uuid.uuid4().hex}{_PARTIAL}"
         try:
             with ledger_of(self.folder).counting() as total:
-                if total.nbytes is None or total.nbytes + nbytes > self.max_bytes:
-                    total.nbytes = self._drop(nbytes)
-                total.nbytes += nbytes  # before the file is there: never more than is counted
+                held = total.nbytes
+                if held is None or held + nbytes > self.max_bytes:
+                    held = self._drop(nbytes)
+                    if held + nbytes > self.max_bytes:  # others are writing, or died so just now
+                        total.set(held)
+                        return
+                total.set(held + nbytes)  # before the file is there: never more than is counted
                 file = open(partial, "xb", buffering=0)
                 os.truncate(file.fileno(), nbytes)  # so that whoever counts sees all of it
             with file:
                 file.write(_HEADER.pack(_MAGIC, *picture.shape[:2]))
                 file.write(np.ascontiguousarray(picture).data)
-            os.replace(partial, path)
+            with ledger_of(self.folder).counting():  # a scan would miss what is renamed under it
+                os.replace(partial, path)
         except OSError as error:
             self._warn(error)
             with suppress(OSError):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -22,15 +21,27 @@ LEDGER = "ledger"
 _WORD = 8  # bytes of the file: the count of bytes, little-endian
 
 
-@dataclass
 class Total:
-    """The count of bytes while it is being changed.
+    """The count of bytes while nobody else may change it.
 
     Attributes:
         nbytes: of all files of the folder; `None` if nobody has counted them yet.
     """
 
-    nbytes: int | None
+    def __init__(self, file: int) -> None:
+        """Read it from an open ledger."""
+        word = os.pread(file, _WORD, 0)
+        self._file = file
+        self.nbytes = int.from_bytes(word, "little") if len(word) == _WORD else None
+
+    def set(self, nbytes: int) -> None:
+        """Write it at once: a process that is killed in the next moment has counted.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        os.pwrite(self._file, nbytes.to_bytes(_WORD, "little"), 0)
+        self.nbytes = nbytes
 
 
 class Ledger:
@@ -51,23 +62,11 @@ class Ledger:
 
     @contextmanager
     def counting(self) -> Iterator[Total]:
-        """Keep every other thread and process from counting; what is set in the block is kept.
-
-        Raises:
-            OSError: if the ledger cannot be written.
-        """
+        """Keep every other thread and process from counting and from naming files."""
         with self._lock:
             self._locked(0, wait=True)
             try:
-                os.lseek(self._file, 0, os.SEEK_SET)
-                word = os.read(self._file, _WORD)
-                total = Total(int.from_bytes(word, "little") if len(word) == _WORD else None)
-                try:
-                    yield total
-                finally:
-                    if total.nbytes is not None:
-                        os.lseek(self._file, 0, os.SEEK_SET)
-                        os.write(self._file, total.nbytes.to_bytes(_WORD, "little"))
+                yield Total(self._file)
             finally:
                 self._unlock(0)
 

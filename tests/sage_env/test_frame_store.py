@@ -189,6 +189,24 @@ def test_writers_killed_at_any_moment_leave_whole_pictures_and_bounded_bytes(tmp
     assert bytes_of(tmp_path) <= 300_000 and not list(tmp_path.glob("*.part"))
 
 
+def _die_in_put(folder: Path, frame: int) -> None:
+    def die(*_):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    os.truncate, whole = (lambda *a: (whole(*a), die())), os.truncate
+    FrameStore(folder, max_bytes=2 * FILE_BYTES).put(key(frame), picture(frame))
+
+
+def test_a_process_killed_just_after_it_made_a_file_has_counted_it(tmp_path):
+    FrameStore(tmp_path, max_bytes=2 * FILE_BYTES).put(key(0), picture(0))
+    killed = -signal.SIGKILL
+    for frame, end in ((1, killed), (2, killed), (3, 0)):  # the third finds no room
+        writer = fork(_die_in_put, tmp_path, frame)
+        writer.join(SOON)
+        assert writer.exitcode == end
+        assert bytes_of(tmp_path) <= 2 * FILE_BYTES
+
+
 def test_without_its_folder_there_is_a_warning_and_everything_is_decoded(tmp_path):
     cache = FrameCache(0, FrameStore(tmp_path / "store"))
     shutil.rmtree(tmp_path / "store")
