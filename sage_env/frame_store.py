@@ -21,7 +21,7 @@ from sage_env.store_ledger import ledger_of
 
 STORE_BYTES = 2 * 2**30
 
-_RECIPE = 1
+_RECIPE = 2
 """Raise it when the same `FrameKey` comes to mean other pixels: folders outlive the program."""
 _HEADER = struct.Struct("<8sII")  # what the file is, H, W; the pixels follow
 _MAGIC = b"sagepic1"

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from sage_env.frames import Box
 
+_SMALL = 160  # pixels of the shorter side; below it pictures keep colour for every pixel
+_HALVED = {"yuv420p", "yuvj420p"}  # formats with half of the columns and rows of colour
+
 
 def crop_bounds(box: Box, height: int, width: int) -> tuple[int, int, int, int]:
     """Return the pixels `(top, bottom, left, right)` of a box, half-open, at least one pixel.
@@ -54,7 +57,9 @@ def letterbox(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.u
 class PictureMaker:
     """Makes pictures of one video's frames. Used by one thread at a time.
 
-    Sample aspect ratios are ignored: a pixel counts as square.
+    Frames are shrunk first and turned into RGB then, which takes less than half of the time, unless
+    they become so small that half of their columns and rows of colour would not do. Sample aspect
+    ratios are ignored: a pixel counts as square.
     """
 
     def __init__(self, height: int, width: int, quarter_turns: int) -> None:
@@ -65,6 +70,7 @@ class PictureMaker:
         # One per step: a scaler that changes sizes sets itself up anew each time.
         self._to_rgb = VideoReformatter()
         self._to_size = VideoReformatter()
+        self._shrink = VideoReformatter()
 
     def make(
         self, frame: av.VideoFrame, size: tuple[int, int] | None, box: Box | None
@@ -84,6 +90,8 @@ class PictureMaker:
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(native), format="rgb24")
         height, width = fitted(frame.height, frame.width, size)
         shrinks = height < frame.height
+        if shrinks and min(height, width) >= _SMALL and frame.format.name in _HALVED:
+            frame = self._shrink.reformat(frame, width, height, interpolation="AREA", threads=1)
         fitting = self._to_size.reformat(
             frame,
             width,

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import av
 import numpy as np
 import pytest
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from PIL import Image
 
+from sage_env.picture import PictureMaker
 from tests.sage_env.clips import (
     number_in,
     numbered,
@@ -62,3 +66,25 @@ def test_a_turned_video_is_shown_upright(tmp_path, rotation):
         assert number_in(picture) == number_in(expected)
         (small,) = video.frames_at([21 / 25], size=(32, 32)).pixels
         assert small.any(axis=2).any(axis=0).sum() <= expected.shape[1] * 32 // 64
+
+
+def _smooth(height: int, width: int) -> np.ndarray:
+    noise = np.random.default_rng(0).integers(0, 256, (9, 16, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC))
+
+
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuvj420p", "yuv444p", "yuv420p10le"])
+@pytest.mark.parametrize("matrix", [Colorspace.ITU709, Colorspace.ITU601])
+@pytest.mark.parametrize("size", [(224, 398), (225, 400), (162, 288)])
+def test_shrinking_before_rgb_gives_the_colours_of_doing_both_at_once(pixel_format, matrix, size):
+    scene = av.VideoFrame.from_ndarray(_smooth(360, 640), format="rgb24")
+    spread = ColorRange.JPEG if "j" in pixel_format else ColorRange.MPEG
+    frame = VideoReformatter().reformat(
+        scene, format=pixel_format, dst_colorspace=matrix, dst_color_range=spread
+    )
+    frame.colorspace, frame.color_range = matrix, spread
+    made = PictureMaker(360, 640, 0).make(frame, size, None).astype(int)
+    at_once = VideoReformatter().reformat(frame, size[1], size[0], "rgb24", interpolation="AREA")
+    off = made - at_once.to_ndarray().astype(int)
+    assert np.abs(off).mean() < 3
+    assert np.abs(off.mean((0, 1))).max() < 2
