@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 from av.container import InputContainer
@@ -19,6 +21,39 @@ MAX_PIXELS = 2**26
 """Most pixels of one picture (8192 x 8192); a header that claims more is not believed."""
 REMEDY = "check that the file is whole, or convert it: ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4"
 _STRICT = {"h264", "hevc"}  # these patch up damage and say nothing unless told to be strict
+
+
+class Coding(NamedTuple):
+    """What a decoder has to be told about a stream, and what its packets' times mean.
+
+    Attributes:
+        stream: number of the stream in the container.
+        codec: name of FFmpeg's decoder.
+        extradata: what the decoder needs beside the packets.
+        reorder_depth: how many frames the decoder holds back to put them in order.
+        colors: range and matrix of the colours by FFmpeg's numbers, as the container says.
+        time_base: seconds per tick.
+    """
+
+    stream: int
+    codec: str
+    extradata: bytes
+    reorder_depth: int
+    colors: tuple[int, int]
+    time_base: Fraction
+
+
+def coding_of(stream: VideoStream) -> Coding:
+    """Return what FFmpeg found out about a stream."""
+    context = stream.codec_context
+    return Coding(
+        stream.index,
+        context.name,
+        context.extradata or b"",
+        context.reorder_depth,
+        (int(context.color_range), int(context.colorspace)),
+        stream.time_base or Fraction(0),
+    )
 
 
 @contextmanager
@@ -48,8 +83,9 @@ def prepare_decoder(context: VideoCodecContext, *, strict: bool) -> None:
     """
     context.thread_count = 1
     context.thread_type = "NONE"
+    context.options = {"max_pixels": str(MAX_PIXELS)}  # whatever a stream comes to claim
     if strict and context.name in _STRICT:
-        context.options = {"err_detect": "explode"}
+        context.options |= {"err_detect": "explode"}
 
 
 def video_stream(container: InputContainer, path: str | Path) -> VideoStream:

@@ -59,17 +59,18 @@ class GopDecoder:
         self._passing = passing
         with decoding_errors(index.path, "opening it"):
             self._file = open(index.path, "rb", buffering=0)
-            context = av.CodecContext.create(index.codec, "r")
+            context = av.CodecContext.create(index.coding.codec, "r")
         self._context = cast(VideoCodecContext, context)
         prepare_decoder(self._context, strict=not index.open_gops)
-        self._context.extradata = index.extradata or None
-        self._context.reorder_depth = index.reorder_depth
+        self._context.extradata = index.coding.extradata or None
+        self._context.reorder_depth = index.coding.reorder_depth
+        self._context.color_range, self._context.colorspace = index.coding.colors
         self._doing = f"{index.path}: decoding"
         self._chunk, self._chunk_at = memoryview(b""), 0  # what was read of the file last
         self._started = -1  # the packet where decoding began, -1 for nowhere
         self._next = 0  # the packet to go on with
         self._last = _BEFORE_ALL  # PTS of the frame that came out last
-        self._droppable = droppable_samples(index.codec, index.extradata)
+        self._droppable = droppable_samples(index.coding.codec, index.coding.extradata)
         self._fault: Fault | None = None
         self._began = 0  # the packet where decoding had begun before the end-of-stream mark
         self._stays = False  # whether to do without that mark
@@ -175,7 +176,7 @@ class GopDecoder:
         """Make a packet the next one, with nothing in the decoder."""
         if self._last != _BEFORE_ALL or self._next or self._fault is not None:
             self._context.flush_buffers()
-            self._context.reorder_depth = self._index.reorder_depth
+            self._context.reorder_depth = self._index.coding.reorder_depth
         self._started = self._began = self._next = start
         self._last, self._fault = _BEFORE_ALL, None
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from sage_env.cache_folder import cache_folder
 
-VERSION = 1
+VERSION = 2
 """Grows when what is kept changes its meaning; older files are then not read."""
 
 

@@ -41,7 +41,7 @@ class SeekDecoder:
         self._passing = passing
         with decoding_errors(index.path, "opening it"):
             self._container = open_container(index.path)
-        self._stream = cast(VideoStream, self._container.streams[index.stream])
+        self._stream = cast(VideoStream, self._container.streams[index.coding.stream])
         self._context = self._stream.codec_context
         prepare_decoder(self._context, strict=not index.open_gops)
         self._packets: Iterator[Packet[VideoStream]] = iter(())
@@ -49,7 +49,7 @@ class SeekDecoder:
         self._fed = _BEFORE_ALL  # the latest PTS that went into the decoder, in ticks
         self._fault = ""
         self._doing = f"{index.path}: decoding"
-        self._droppable = droppable_samples(index.codec, index.extradata)
+        self._droppable = droppable_samples(index.coding.codec, index.coding.extradata)
 
     def close(self) -> None:
         """Close the file."""
@@ -117,7 +117,7 @@ class SeekDecoder:
         """
         key = int(self._index.key_pts[gop])
         self._container.seek(int(self._index.key_dts[gop]), stream=self._stream)
-        self._context.reorder_depth = self._index.reorder_depth
+        self._context.reorder_depth = self._index.coding.reorder_depth
         packets = self._container.demux(self._stream)
         self._packets = chain(islice((p for p in packets if p.pts == key), 1), packets)
         self._fed, self._fault = _BEFORE_ALL, ""

@@ -96,7 +96,7 @@ def check_health(path: Path, *, quick: bool = False, timeout: float | None = Non
     gaps = np.diff(np.append(keys, index.duration))
     return VideoHealth(
         path,
-        codec=index.codec,
+        codec=index.coding.codec,
         size=index.size,
         duration=index.duration,
         fps=len(index.pts) / index.duration,

@@ -12,21 +12,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from sage_env.container import REMEDY, decoding_errors, open_container, video_stream
+from sage_env.container import (
+    REMEDY,
+    Coding,
+    coding_of,
+    decoding_errors,
+    open_container,
+    video_stream,
+)
 from sage_env.deadline import Deadline
 from sage_env.errors import VideoError
 from sage_env.frame_order import FrameOrder, Packets, cut_table, has_open_gops, order_frames
 from sage_env.index_sidecar import load_sidecar, save_sidecar
 from sage_env.mp4_check import SLICED, read_tables
 from sage_env.mp4_index import SampleTable, read_sample_table
+from sage_env.mp4_plain import read_plain
 from sage_env.packet_scan import scan_packets
 
 _EPSILON = 1e-6  # seconds; a frame's own time, rounded on its way here, still means that frame
 _INDEXES_KEPT = 256
 _SCAN_TIMEOUT = 300.0  # seconds
+_ONE_FRAME = 0.04  # seconds that a lone frame is shown if nothing says how long
 _WORTH_KEEPING = 0.1  # seconds of scanning; below that it is done anew
 _LONG = 10_000  # frames; what FFmpeg says of such a file is kept, for it takes long to open
 
@@ -35,16 +43,12 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class VideoIndex:
-    """The frames of one version of one file, in order of presentation. Ticks are of `time_base`.
+    """The frames of one version of one file, in order of presentation. Times are in ticks.
 
     Attributes:
         path: the file, resolved.
         content_id: hex digits that name the content: from bytes, modification time and a sample.
-        stream: number of the video stream in the container.
-        codec: name of FFmpeg's decoder.
-        extradata: what the decoder needs beside the packets.
-        reorder_depth: how many frames the decoder holds back to put them in order.
-        time_base: seconds per tick.
+        coding: what the decoder has to be told, and seconds per tick.
         pts: `(N,)`, increasing: when each frame is shown, in ticks.
         order: `(N,)`: the number of its packet, in order of decoding.
         key_pts: `(K,)`, increasing: the PTS of the frames where decoding can start.
@@ -65,11 +69,7 @@ class VideoIndex:
 
     path: Path
     content_id: str
-    stream: int
-    codec: str
-    extradata: bytes
-    reorder_depth: int
-    time_base: Fraction
+    coding: Coding
     pts: Integers
     order: Integers
     key_pts: Integers
@@ -86,6 +86,11 @@ class VideoIndex:
     width: int
     quarter_turns: int
     absent: int
+
+    @property
+    def time_base(self) -> Fraction:
+        """Return the seconds per tick."""
+        return self.coding.time_base
 
     @property
     def size(self) -> tuple[int, int]:
@@ -136,8 +141,8 @@ def read_index(path: str | Path) -> VideoIndex:
     """Return the index of a file; the indexes of the last 256 files are remembered.
 
     The tables of MP4 and MOV files are read directly, which takes milliseconds. Other files are
-    read as a whole, once. What was found, or beside the tables is needed, is kept in the cache
-    folder: for other files if that took long, for MP4 and MOV files if they are long.
+    read as a whole, once. What was found is kept in the cache folder if that took long; so is what
+    FFmpeg says of long MP4 and MOV files that are not plain (see `mp4_plain`).
 
     The video stream is the one that FFmpeg calls best (more pixels, then more frames), not simply
     the first; cover art is not a video.
@@ -165,12 +170,14 @@ def _remembered(path: str, size: int, mtime_ns: int) -> VideoIndex:
         kept = load_sidecar(content_id)
         if kept is not None and (unpacked := _unpacked(Path(path), content_id, kept)) is not None:
             return unpacked
+        if (plain := read_plain(Path(path))) is not None:
+            return _index(*plain, Path(path), content_id)
         with open_container(path) as container:
             stream = video_stream(container, path)
             began, packets = time.thread_time(), read_tables(container, stream, Path(path))
             if packets is None:
                 packets = scan_packets(Path(path), Deadline.after(_SCAN_TIMEOUT))
-            index = _index(stream, packets, Path(path), content_id)
+            index = _index(coding_of(stream), packets, Path(path), content_id)
             scanned = packets.start < 0 and time.thread_time() - began > _WORTH_KEEPING
             if scanned or (packets.start >= 0 and len(packets.table.pts) >= _LONG):
                 save_sidecar(content_id, _packed(index, packets, stream.id))
@@ -187,24 +194,20 @@ def _content_id(path: str, size: int, mtime_ns: int) -> str:
     return digest.hexdigest()
 
 
-def _index(stream: VideoStream, packets: Packets, path: Path, content_id: str) -> VideoIndex:
+def _index(coding: Coding, packets: Packets, path: Path, content_id: str) -> VideoIndex:
     """Put together what was found."""
-    context, time_base, table = stream.codec_context, stream.time_base, packets.table
+    table = packets.table
     frames = order_frames(table, packets.first_pts)
-    if not len(frames.pts) or not time_base:
+    if not len(frames.pts) or not coding.time_base:
         raise VideoError(f"{path}: its video stream holds no frame that can be decoded; {REMEDY}")
-    span = float((int(frames.pts[-1] - frames.pts[0]) + frames.last) * time_base)
+    span = float((int(frames.pts[-1] - frames.pts[0]) + frames.last) * coding.time_base)
     return VideoIndex(
         path=path,
         content_id=content_id,
-        stream=stream.index,
-        codec=context.name,
-        extradata=context.extradata or b"",
-        reorder_depth=context.reorder_depth,
-        time_base=time_base,
+        coding=coding,
         open_gops=has_open_gops(table),
-        contiguous=packets.contiguous and context.name in SLICED,
-        duration=span or 1 / float(stream.average_rate or 25),
+        contiguous=packets.contiguous and coding.codec in SLICED,
+        duration=span or _ONE_FRAME,
         height=packets.height,
         width=packets.width,
         quarter_turns=packets.quarter_turns,
@@ -231,20 +234,23 @@ def _arrays(table: SampleTable, dts: Integers, frames: FrameOrder) -> dict[str, 
 def _packed(index: VideoIndex, packets: Packets, track: int) -> dict[str, Any]:
     """Return an index as arrays and plain values, without what the tables of the file hold."""
     values = {field.name: getattr(index, field.name) for field in fields(index)}
-    del values["path"], values["content_id"]
+    del values["path"], values["content_id"], values["coding"]
     if packets.start >= 0:
         part = [track, packets.start, len(packets.table.pts), packets.first_pts]
         values = {k: v for k, v in values.items() if not isinstance(v, np.ndarray)}
         values["tables"] = part
-    time_base = [index.time_base.numerator, index.time_base.denominator]
-    return {**values, "time_base": time_base, "extradata": index.extradata.hex()}
+    ticks = [index.time_base.numerator, index.time_base.denominator]
+    stream, codec, extradata, depth, colors, _ = index.coding
+    return {**values, "coding": [stream, codec, extradata.hex(), depth, colors, ticks]}
 
 
 def _unpacked(path: Path, content_id: str, values: dict[str, Any]) -> VideoIndex | None:
     """Return the index that `_packed` took apart, `None` if these are not its values."""
     try:
-        values["time_base"] = Fraction(*values["time_base"])
-        values["extradata"] = bytes.fromhex(values["extradata"])
+        stream, codec, extradata, depth, (spread, matrix), ticks = values["coding"]
+        values["coding"] = Coding(
+            stream, codec, bytes.fromhex(extradata), depth, (spread, matrix), Fraction(*ticks)
+        )
         if "tables" in values:
             track, start, count, first_pts = values.pop("tables")
             whole = read_sample_table(path, track)

@@ -17,13 +17,27 @@ from sage_env import index_sidecar, video_index
 from sage_env.deadline import Deadline
 from sage_env.errors import DecodeTimeout
 from sage_env.mp4_index import read_sample_table
+from sage_env.mp4_plain import read_plain
 from sage_env.packet_scan import scan_packets
 from sage_env.video_index import read_index
-from tests.sage_env.clips import CLIPS, OPEN_GOPS, copy_clip, number_in, uncached, write_clip
+from tests.sage_env.clips import (
+    CLIPS,
+    OPEN_GOPS,
+    copy_clip,
+    decoded,
+    four_colours,
+    number_in,
+    uncached,
+    write_clip,
+)
 
 REAL_CLIPS = Path(__file__).parents[3] / "shared" / "videos"
 TICK = 12800 // 25
 MP4S = [name for name, (file, *_) in CLIPS.items() if file.endswith(".mp4")]
+
+
+def box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", 8 + len(content)) + kind + content
 
 
 def demuxed(path):
@@ -63,9 +77,7 @@ def test_tables_equal_the_packets(clip, name):
     assert not differing_columns(clip(name))
 
 
-@pytest.mark.parametrize(
-    "path", sorted((Path(__file__).parents[3] / "shared/videos").glob("*.mp4"))
-)
+@pytest.mark.parametrize("path", sorted(REAL_CLIPS.glob("*.mp4")), ids=lambda path: path.name)
 def test_tables_of_real_clips_equal_the_packets(path):
     assert not differing_columns(path)
 
@@ -102,19 +114,92 @@ def test_chunks_with_sound_between_them(tmp_path):
     assert not differing_columns(path)
 
 
-def test_both_ways_give_one_index(clip, monkeypatch, tmp_path):
-    for name in ("open-gops", "irregular-mp4"):
+def same_but(first, second, *names):
+    for key, value in vars(first).items():
+        if key not in names:
+            other = getattr(second, key)
+            same = np.array_equal(value, other) if isinstance(value, np.ndarray) else value == other
+            assert same, key
+
+
+def test_all_ways_give_one_index(clip, monkeypatch):
+    for name in ("open-gops", "irregular-mp4", "one-gop"):
         video_index._remembered.cache_clear()
-        direct = read_index(clip(name))
+        plain = read_index(clip(name))
+        assert read_plain(clip(name)) is not None
+        monkeypatch.setattr(video_index, "read_plain", lambda _: None)
+        video_index._remembered.cache_clear()
+        opened = read_index(clip(name))
+        same_but(plain, opened)
         monkeypatch.setattr(video_index, "read_tables", lambda *_: None)
         video_index._remembered.cache_clear()
         scanned = read_index(clip(name))
+        assert scanned.contiguous
+        same_but(opened, scanned, "key_dts")  # only the scan knows where to seek
         monkeypatch.undo()
-        assert direct.contiguous and scanned.contiguous
-        for key, value in vars(direct).items():
-            if key != "key_dts":  # only the scan knows where to seek
-                np.testing.assert_array_equal(value, getattr(scanned, key), err_msg=key)
     video_index._remembered.cache_clear()
+
+
+@pytest.mark.parametrize("path", sorted(REAL_CLIPS.glob("*.mp4")), ids=lambda path: path.name)
+def test_real_clips_are_opened_as_ffmpeg_opens_them(path, monkeypatch):
+    plain = read_plain(path)
+    if plain is None:
+        pytest.skip("not a plain file")
+    monkeypatch.setattr(video_index, "read_plain", lambda _: None)
+    video_index._remembered.cache_clear()
+    opened = read_index(path)
+    video_index._remembered.cache_clear()
+    monkeypatch.undo()
+    direct = read_index(path)
+    same_but(direct, opened, "coding")
+    # FFmpeg has looked into the stream for the rest, as our decoder will.
+    assert direct.coding[:3] == opened.coding[:3]
+    assert direct.coding.time_base == opened.coding.time_base
+
+
+def with_colors(path: Path, colr: bytes) -> Path:
+    """Name colours in the sample entry of a file that has its `moov` behind everything else."""
+    data = path.read_bytes()
+    at = data.index(b"avcC") - 4
+    grown = bytearray(data[:at] + colr + data[at:])
+    for kind in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"avc1"):
+        start = grown.index(kind, 0 if kind == b"moov" else grown.index(b"moov")) - 4
+        size = struct.unpack_from(">I", grown, start)[0]
+        struct.pack_into(">I", grown, start, size + len(colr))
+    path.write_bytes(grown)
+    return path
+
+
+@pytest.mark.parametrize("matrix", [1, 5, 9])
+@pytest.mark.parametrize("spread", [0x00, 0x80])
+def test_colours_that_only_the_container_names_are_those_of_ffmpeg(tmp_path, matrix, spread):
+    colr = box(b"colr", b"nclx" + struct.pack(">HHHB", 1, 1, matrix, spread))
+    path = write_clip(tmp_path / "c.mp4", range(5), size=(64, 96), draw=four_colours)
+    path = with_colors(path, colr)
+    assert read_plain(path) is not None
+    shown = [frame.to_ndarray(format="rgb24") for _, frame in decoded(path)]
+    with uncached(path) as video:
+        np.testing.assert_array_equal(video.frames_at([0.0, 0.1]).pixels, [shown[0], shown[2]])
+
+
+@pytest.mark.parametrize(
+    ("change", "to"),
+    [(b"vide", b"soun"), (b"avc1", b"encv"), (b"avcC", b"avcX"), (b"stsz", b"stz2")],
+)
+def test_what_is_not_plain_is_left_to_ffmpeg(clip, tmp_path, change, to):
+    data = clip("open-gops").read_bytes()
+    start = data.index(b"moov")
+    path = tmp_path / "other.mp4"
+    path.write_bytes(data[:start] + data[start:].replace(change, to))
+    assert read_plain(clip("open-gops")) is not None and read_plain(path) is None
+
+
+def test_a_turned_an_edited_and_a_cut_file_are_left_to_ffmpeg(clip, tmp_path):
+    turned = write_clip(tmp_path / "turned.mp4", range(20), rotation=90)
+    edited = copy_clip(clip("open-gops"), tmp_path / "edited.mp4", shift=17 * TICK)
+    cut = write_clip(tmp_path / "cut.mp4", range(60), container_options={"movflags": "+faststart"})
+    cut.write_bytes(cut.read_bytes()[:-200])
+    assert [read_plain(path) for path in (turned, edited, cut)] == [None] * 3
 
 
 @pytest.mark.parametrize("flags", ["+frag_keyframe+empty_moov", "+frag_keyframe"])
@@ -123,10 +208,6 @@ def test_fragments_are_scanned(tmp_path, flags):
     assert read_sample_table(path, 1) is None
     with uncached(path) as video:
         assert [number_in(p) for p in video.frames_at([1.0, 2.36]).pixels] == [25, 59]
-
-
-def box(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", 8 + len(content)) + kind + content
 
 
 @pytest.mark.parametrize(
@@ -181,8 +262,7 @@ def test_a_sidecar_is_the_index_again_and_a_damaged_one_is_made_anew(clip, tmp_p
     assert kept.name.startswith(first.content_id)
     again = index()
     assert len(scans) == 1
-    for key, value in vars(first).items():
-        np.testing.assert_array_equal(value, getattr(again, key), err_msg=key)
+    same_but(first, again)
     assert isinstance(again.time_base, Fraction) and isinstance(again.absent, int)
     for damage in (b"", b"PK nonsense", kept.read_bytes()[:300]):
         kept.write_bytes(damage)
@@ -193,11 +273,8 @@ def test_a_sidecar_is_the_index_again_and_a_damaged_one_is_made_anew(clip, tmp_p
     assert [path.suffix for path in (tmp_path / "index").iterdir()] == [".npz"]
 
 
-@pytest.mark.parametrize("name", ["open-gops", "edited"])
-def test_of_a_long_mp4_file_only_what_its_tables_lack_is_kept(clip, tmp_path, monkeypatch, name):
-    path = clip("open-gops")
-    if name == "edited":
-        path = copy_clip(path, tmp_path / "edited.mp4", shift=17 * TICK)
+def test_of_a_long_mp4_file_only_what_its_tables_lack_is_kept(clip, tmp_path, monkeypatch):
+    path = copy_clip(clip("open-gops"), tmp_path / "edited.mp4", shift=17 * TICK)
     monkeypatch.setenv("SAGE_ENV_CACHE", str(tmp_path))
     video_index._remembered.cache_clear()
     first = read_index(path)
@@ -210,8 +287,7 @@ def test_of_a_long_mp4_file_only_what_its_tables_lack_is_kept(clip, tmp_path, mo
     monkeypatch.setattr(video_index, "open_container", None)  # not needed any more
     video_index._remembered.cache_clear()
     again = read_index(path)
-    for key, value in vars(first).items():
-        np.testing.assert_array_equal(value, getattr(again, key), err_msg=key)
+    same_but(first, again)
     video_index._remembered.cache_clear()
 
 
