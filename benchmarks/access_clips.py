@@ -28,7 +28,7 @@ from sage_env.cache_folder import cache_folder
 
 os.environ.setdefault("SVT_LOG", "1")  # the AV1 encoder reports errors only
 
-VERSION = 1  # of the pictures and of how they are encoded; other versions are other files
+VERSION = 2  # of the pictures and of how they are encoded; other versions are other files
 RATE = 30
 MILLISECOND = Fraction(1, 1000)
 _LONG = {"preset": "veryfast", "crf": "23", "threads": "2"}

@@ -1,7 +1,9 @@
 """The pictures of the benchmark's clips: scenes with cuts, pans, zooms and moving things.
 
-Half of the scenes have a still background, as filmed talk and surveillance do. Every frame carries
-its number (`frame_code`). The same seed gives the same pictures.
+Half of the scenes have a still background, as filmed talk and surveillance do, and all have a
+camera's noise: without it the pictures between keyframes weigh next to nothing, and readers would
+be compared by their keyframes alone. Every frame carries its number (`frame_code`). The same seed
+gives the same pictures.
 """
 
 from __future__ import annotations
@@ -17,6 +19,14 @@ from PIL import Image
 Plane = NDArray[np.uint8]
 
 SHORTEST, LONGEST = 1.5, 40.0  # seconds of a scene
+GRAIN = 4.0
+"""Grey levels (standard deviation) of the noise.
+
+Chosen so that what lies between keyframes weighs what it does in filmed clips: with the encoder of
+`access_clips`, .046 (360p) and .033 (720p) bits a pixel, keyframes 23 and 21 times as much. Medians
+of seven filmed clips of 320x180 to 1280x720: .044, and 22.
+"""
+_SHIFT = 64  # pixels by which the noise moves at most, each way
 _MARGIN = 1.5  # a scene is so much wider and taller than what is seen of it
 
 
@@ -47,11 +57,15 @@ def frames(height: int, width: int, count: int, fps: float, seed: int) -> Iterat
         seed: names the film.
     """
     rng = np.random.default_rng(seed)
+    grain = np.rint(GRAIN * rng.standard_normal((height + _SHIFT, width + _SHIFT))).astype(np.int16)
     number = 0
     while number < count:
         seconds = float(np.exp(rng.uniform(np.log(SHORTEST), np.log(LONGEST))))
         length = min(max(1, round(seconds * fps)), count - number)
         for image in _scene(height, width, length, fps, rng):
+            top, left = rng.integers(0, _SHIFT, 2)
+            noise = grain[top : top + height, left : left + width]
+            image[:height] = np.clip(image[:height] + noise, 0, 255)
             draw_code(image[:height], number)
             image[height:].reshape(2, height // 2, width // 2)[:, -(height // 2 // SHARE) :] = 128
             yield image
