@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sage_env.actions import ACTION_NAMES, Action, Answer, Invalid
+from sage_env.arguments import picture_size, seconds_off, whole_number
 from sage_env.datasets import DatasetSource, find_item, load_dataset
 from sage_env.episode import Budget, Episode, Served
 from sage_env.errors import DatasetError, ResetNeeded, SageEnvError
+from sage_env.frames import Tolerance
 from sage_env.history import History, episode_info
 from sage_env.items import QAItem
 from sage_env.matching import Judge, judge_answer
@@ -89,7 +91,10 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     ## Starting State
     `reset(options={"item_id": …})` or `{"index": …}` chooses the question, without options the seed
     does. The first observation has `overview_frames` evenly spaced frames, which count in the
-    budget; 0 starts blind. The cursor is at 0.
+    budget; 0 starts blind. The cursor is at 0. With `overview_tolerance` each is the nearest frame
+    within it that is quick to decode, with its own time (`"auto"`: within half a step and 2.5 s),
+    which makes the overview of a long video several times cheaper; of other videos than files, only
+    for those whose `frames_at` takes a `tolerance`.
 
     ## Episode End
     An answer, or `max_turns` actions, is `terminated` (both budgets are observed, so there is
@@ -122,6 +127,8 @@ that returns one, also as `"package.module:function"`; see `load_dataset` |
     | `opener` | `None` | function `path -> Video`; else `sage_env.video.open_video` |
     | `frame_store` | `None` | folder to share decoded pictures with other processes, `/dev/shm/…` |
     | `snap` | `False` | show times of a grid that episodes share; see `timeline.snapped` |
+    | `overview_tolerance` | 0.0 | seconds by which the overview may be off, or `"auto"`; see \
+Starting State |
     | `render_mode` | `None` | `"rgb_array"` or `"human"`; see Rendering |
     | `render_gold` | `False` | also draw the evidence and, at the end, the gold answer |
 
@@ -165,6 +172,7 @@ that returns one, also as `"package.module:function"`; see `load_dataset` |
         opener: Opener | None = None,
         frame_store: str | Path | None = None,
         snap: bool = False,
+        overview_tolerance: Tolerance = 0.0,
         render_mode: str | None = None,
         render_gold: bool = False,
     ) -> None:
@@ -172,18 +180,19 @@ that returns one, also as `"package.module:function"`; see `load_dataset` |
         self.render_mode = render_mode
         self._renderer = self._make_renderer(render_gold)
         self._budget = Budget(
-            _count("max_turns", max_turns, 1),
-            _count("max_frames", max_frames, 1),
-            _count("frames_per_turn", frames_per_turn, 1),
+            whole_number("max_turns", max_turns, 1),
+            whole_number("max_frames", max_frames, 1),
+            whole_number("frames_per_turn", frames_per_turn, 1),
         )
-        self._overview_frames = _count("overview_frames", overview_frames, 0, max_frames)
+        self._overview_frames = whole_number("overview_frames", overview_frames, 0, max_frames)
         self._reward = find_reward(reward)
         self._judge = judge
         self._tools = find_tools(tools)
         self._items = load_dataset(dataset, root=root, split=split)
         self._index = {item.id: index for index, item in enumerate(self._items)}
-        size = _size(frame_size or getattr(self._items, "frame_size", None) or (224, 224))
+        size = picture_size(frame_size or getattr(self._items, "frame_size", None) or (224, 224))
         self._viewer = Viewer(size, find_opener(opener, frame_store), snap=snap)
+        self._tolerance = seconds_off("overview_tolerance", overview_tolerance)
         self._shape = max(frames_per_turn, overview_frames), *size, 3
         self._episode: Episode | None = None
         self._running = False
@@ -229,7 +238,8 @@ that returns one, also as `"package.module:function"`; see `load_dataset` |
         item = self._items[self._choose(options or {})]
         _prepare(self._items, item)
         episode = self._episode = Episode(item, self._viewer, self._budget, self._tools)
-        observation = self._observe(episode, episode.overview(self._overview_frames))
+        overview = episode.overview(self._overview_frames, self._tolerance)
+        observation = self._observe(episode, overview)
         self._running = True
         return observation, episode_info(episode.history)
 
@@ -294,7 +304,7 @@ that returns one, also as `"package.module:function"`; see `load_dataset` |
         if list(options) == ["item_id"]:
             return find_item(self._index, options["item_id"])
         if list(options) == ["index"]:
-            return _count("options['index']", options["index"], 0, len(self._items) - 1)
+            return whole_number("options['index']", options["index"], 0, len(self._items) - 1)
         raise ValueError(f"options must be {{'item_id': …}} or {{'index': …}}, got {options!r}")
 
     def _observe(self, episode: Episode, served: Served) -> Observation:
@@ -333,18 +343,3 @@ def _prepare(items: Sequence[QAItem], item: QAItem) -> None:
     except Exception as error:
         what = f"{type(error).__name__}: {error}"
         raise DatasetError(f"the dataset cannot prepare item {item.id!r}: {what}") from error
-
-
-def _count(name: str, value: Any, least: int, most: int | None = None) -> int:
-    """Return `value` if it is a whole number in `[least, most]`."""
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or value < least or (most is not None and value > most):
-        limits = f">= {least}" if most is None else f"from {least} to {most}"
-        raise ValueError(f"{name} must be a whole number {limits}, got {value!r}")
-    return int(value)
-
-
-def _size(size: Any) -> tuple[int, int]:
-    if len(size) != 2:
-        raise ValueError(f"frame_size must be (H, W) in pixels, got {size!r}")
-    return _count("frame_size", size[0], 1), _count("frame_size", size[1], 1)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sage_env.actions import Action, Answer, Invalid, Sample, Skip, UseTool, Zoom
 from sage_env.errors import DatasetError
-from sage_env.frames import Box, FrameBatch
+from sage_env.frames import Box, FrameBatch, Tolerance
 from sage_env.history import History, Look, Spent
 from sage_env.items import QAItem
 from sage_env.timeline import Span, clamp, covered
@@ -89,11 +89,11 @@ class Episode:
         """Return what remains of the budget of turns."""
         return self._budget.turns - self.history.spent.turns
 
-    def overview(self, num_frames: int) -> Served:
-        """Show evenly spaced frames of the whole video, and record them."""
+    def overview(self, num_frames: int, tolerance: Tolerance = 0.0) -> Served:
+        """Show evenly spaced frames of the whole video, or near ones, and record them."""
         served = Served(Look())
         if num_frames:
-            served = self._show((0.0, self.duration), num_frames, None)
+            served = self._show((0.0, self.duration), num_frames, None, tolerance)
         self._record((), served.look)
         return served
 
@@ -157,9 +157,9 @@ class Episode:
         served = self._show(span, count, box)
         return served._replace(message=" ".join([*notes, served.message]).rstrip())
 
-    def _show(self, span: Span, count: int, box: Box | None) -> Served:
+    def _show(self, span: Span, count: int, box: Box | None, tolerance: Tolerance = 0.0) -> Served:
         """Show the distinct frames of a stretch, and take them off the budget."""
-        batch = self._viewer.look(span, count, box)
+        batch = self._viewer.look(span, count, box, tolerance)
         self.frames_left -= len(batch)
         note = ""
         if len(batch) < count:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sage_env.frames import Tolerance
 from sage_env.video_index import VideoIndex
 
 Integers = NDArray[np.int64]
-Tolerance = float | Literal["auto"]
 
 AUTO_TOLERANCE = 2.5
 """Most seconds that "auto" allows between the time asked for and the frame shown."""
@@ -79,7 +79,7 @@ def plan_frames(
     Raises:
         ValueError: if a time is not finite, or the tolerance is not as above.
     """
-    frames, exact, within = _chosen(index, seconds, tolerance)
+    frames, exact, within = choose_frames(index, seconds, tolerance)
     jobs = plan_jobs(index, frames)
     packets = sum(job.packets for job in jobs)
     per_packet = _SECONDS_PER_PACKET + _SECONDS_PER_PIXEL * index.height * index.width
@@ -87,9 +87,23 @@ def plan_frames(
     return Plan(frames, exact, within, jobs, packets, cost)
 
 
+class Choice(NamedTuple):
+    """Which frames will do for a request.
+
+    Attributes:
+        frames: int64 `(N,)`: the frame for each time, times sorted.
+        exact: bool `(N,)`: whether it is the one on screen at that time.
+        tolerance: seconds that a frame may be off.
+    """
+
+    frames: Integers
+    exact: NDArray[np.bool_]
+    tolerance: float
+
+
 def choose_frames(
     index: VideoIndex, seconds: Sequence[float] | NDArray[np.float64], tolerance: Tolerance = 0.0
-) -> tuple[Integers, NDArray[np.bool_]]:
+) -> Choice:
     """Return the frame for each time, times sorted, and whether it is the one on screen then.
 
     Without tolerance it is. With one, a keyframe on screen is taken first, then the nearest
@@ -104,14 +118,6 @@ def choose_frames(
     Raises:
         ValueError: if a time is not finite, or the tolerance is negative or not finite.
     """
-    frames, exact, _ = _chosen(index, seconds, tolerance)
-    return frames, exact
-
-
-def _chosen(
-    index: VideoIndex, seconds: Sequence[float] | NDArray[np.float64], tolerance: Tolerance
-) -> tuple[Integers, NDArray[np.bool_], float]:
-    """Return what `choose_frames` does, and the tolerance in seconds."""
     times = np.asarray(seconds, dtype=np.float64)
     if times.ndim != 1 or not np.isfinite(times).all():
         raise ValueError(f"seconds must be a sequence of finite times, got {seconds}")
@@ -121,7 +127,7 @@ def _chosen(
         raise ValueError(f'tolerance must be seconds, 0 or more, or "auto", got {tolerance}')
     on_screen = index.frames_on_screen(times)
     if within == 0 or not len(times):
-        return on_screen, np.ones(len(times), dtype=np.bool_), within
+        return Choice(on_screen, np.ones(len(times), dtype=np.bool_), within)
     keys = np.minimum(np.searchsorted(index.pts, index.key_pts), len(index.pts) - 1)
     keys = keys[index.pts[keys] == index.key_pts]
     if not len(keys):  # all of them are hidden
@@ -131,12 +137,13 @@ def _chosen(
     close = np.abs(index.seconds(keys)[near] - times) <= within
     frames = np.where(close, keys[near], first)
     frames = np.where(np.isin(on_screen, keys), on_screen, frames).astype(np.int64)
-    return frames, frames == on_screen, within
+    return Choice(frames, frames == on_screen, within)
 
 
 def _auto(times: NDArray[np.float64]) -> float:
     """Return half the smallest distance of two different times, at most `AUTO_TOLERANCE`."""
-    steps = np.diff(np.unique(times))
+    steps = np.diff(times)
+    steps = steps[steps > 0]
     return min(float(steps.min()) / 2, AUTO_TOLERANCE) if len(steps) else 0.0
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Box = tuple[float, float, float, float]
+Tolerance = float | Literal["auto"]
+"""Seconds by which frames may be off; "auto": half the smallest step between them, at most 2.5."""
 
 
 _NO_INDEX = np.array([-1], dtype=np.int64)

@@ -16,9 +16,15 @@ from sage_env.deadline import Deadline
 from sage_env.decode_pool import DecodePool, Picture, usual_threads
 from sage_env.errors import CorruptFrame
 from sage_env.frame_cache import FrameCache, FrameKey, shared_cache
-from sage_env.frame_plan import Plan, Tolerance, plan_frames, plan_jobs
+from sage_env.frame_plan import (
+    Choice,
+    Plan,
+    choose_frames,
+    plan_frames,
+    plan_jobs,
+)
 from sage_env.frame_proxy import FrameProxy
-from sage_env.frames import Box, FrameBatch
+from sage_env.frames import Box, FrameBatch, Tolerance
 from sage_env.harvest import Harvest
 from sage_env.nearest_frame import frames_of_gop, nearest_good_frame
 from sage_env.picture import crop_bounds
@@ -181,13 +187,13 @@ class PyAVVideo:
         if on_error not in ("raise", "nearest"):
             raise ValueError(f'on_error must be "raise" or "nearest", got {on_error!r}')
         shape = self._shape(size, box)
-        plan = plan_frames(self._index, seconds, tolerance)
+        choice = choose_frames(self._index, seconds, tolerance)
         deadline = Deadline.after(self._timeout)
-        kept = self._kept(plan, seconds, size, box)
-        rest = np.setdiff1d(np.arange(len(plan.frames)), list(kept))
-        frames = plan.frames.copy()
+        kept = self._kept(choice, seconds, size, box)
+        frames, exact = choice.frames.copy(), choice.exact.copy()
+        rest = [place for place in range(len(frames)) if place not in kept]
         frames[rest], pictures = self._served(frames[rest], size, box, on_error, deadline)
-        exact = plan.exact & (frames == plan.frames)
+        exact &= frames == choice.frames
         for place, (frame, _) in kept.items():
             frames[place], exact[place] = frame, False
         pixels = np.empty((len(frames), *shape, 3), dtype=np.uint8)
@@ -211,16 +217,16 @@ class PyAVVideo:
 
     def _kept(
         self,
-        plan: Plan,
+        choice: Choice,
         seconds: Sequence[float],
         size: tuple[int, int] | None,
         box: Box | None,
     ) -> dict[int, tuple[int, Picture]]:
         """Return frames of the proxy that will do, by the number of their time."""
-        if self._harvest is None or not plan.tolerance or size is None or box is not None:
+        if self._harvest is None or not choice.tolerance or size is None or box is not None:
             return {}
         times = np.clip(np.sort(np.asarray(seconds, dtype=np.float64)), 0.0, self.duration)
-        return self._harvest.near(times, plan.tolerance, size)
+        return self._harvest.near(times, choice.tolerance, size)
 
     def _shape(self, size: tuple[int, int] | None, box: Box | None) -> tuple[int, int]:
         """Return `(H, W)` of the pictures, after checking what was asked for."""
@@ -241,12 +247,12 @@ class PyAVVideo:
     ) -> tuple[NDArray[np.int64], dict[int, Picture]]:
         """Return the frames, or what stands in for them, and the pictures by number."""
         if on_error == "raise":
-            return frames, self._read(np.unique(frames), size, box, deadline)
+            return frames, self._read(frames, size, box, deadline)
         while True:
             stand_ins = [self._stand_ins.get(frame, frame) for frame in frames.tolist()]
             good = np.array(stand_ins, dtype=np.int64)
             try:
-                return good, self._read(np.unique(good), size, box, deadline)
+                return good, self._read(good, size, box, deadline)
             except CorruptFrame as error:
                 self._find_stand_ins(error, deadline)
 
@@ -257,9 +263,9 @@ class PyAVVideo:
         box: Box | None,
         deadline: Deadline,
     ) -> dict[int, Picture]:
-        """Return the pictures of distinct frames: from the cache, else decoded."""
+        """Return the pictures of frames by number: from the cache, else decoded."""
         content = self._index.content_id
-        keys = [FrameKey(content, frame, size, box) for frame in frames.tolist()]
+        keys = [FrameKey(content, frame, size, box) for frame in dict.fromkeys(frames.tolist())]
         before, missed, seconds = self._pool.decoded, 0, 0.0
 
         def decode(absent: list[FrameKey]) -> Iterable[tuple[FrameKey, Picture]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sage_env.errors import SageEnvError, VideoError
-from sage_env.frames import Box, FrameBatch
+from sage_env.frames import Box, FrameBatch, Tolerance
 from sage_env.timeline import Span, midpoints, snapped
 
 if TYPE_CHECKING:
@@ -81,22 +81,34 @@ class Viewer:
         self._decoded_before = _difference(0, _count(video, "decoded"))
         self._cached_before = _difference(0, _count(video, "hits"))
 
-    def look(self, span: Span, num_frames: int, box: Box | None = None) -> FrameBatch:
+    def look(
+        self, span: Span, num_frames: int, box: Box | None = None, tolerance: Tolerance = 0.0
+    ) -> FrameBatch:
         """Return the distinct ones among `num_frames` evenly spaced frames of `span`.
+
+        With a tolerance, which not all videos take, they may be others near by.
 
         Raises:
             VideoError: as `read`.
         """
-        batch = self.read(self._times(*span, num_frames).tolist(), self.size, box)
+        times = self._times(*span, num_frames).tolist()
+        more = {"tolerance": tolerance} if tolerance else {}
+        batch = self.read(times, self.size, box, **more)
         if (batch.seconds[1:] > batch.seconds[:-1]).all():
             return batch
         seconds, first = np.unique(batch.seconds, return_index=True)
         return FrameBatch(batch.pixels[first], seconds, batch.index[first], batch.exact[first])
 
     def read(
-        self, seconds: Sequence[float], size: tuple[int, int] | None = None, box: Box | None = None
+        self,
+        seconds: Sequence[float],
+        size: tuple[int, int] | None = None,
+        box: Box | None = None,
+        **more: Any,
     ) -> FrameBatch:
         """Return the frames on screen at the given times, as `Video.frames_at` does.
+
+        `more` is what the video takes beside the protocol.
 
         Raises:
             VideoError: if they cannot be had, or are not what was asked for; the video is closed
@@ -106,7 +118,7 @@ class Viewer:
         try:
             video = self._opened()
             with _video_errors(self._path, "its frames cannot be read"):
-                batch: Any = video.frames_at(seconds, size=size, box=box)
+                batch: Any = video.frames_at(seconds, size=size, box=box, **more)
             self._check(batch, len(seconds), size)
         except Exception:
             self.close()

@@ -462,6 +462,9 @@ def test_what_prepare_raises_is_a_dataset_error():
         ({"reward": "bonus"}, "one of answer, efficient, sage"),
         ({"reward": None}, "must be a function or one of"),
         ({"render_mode": "ansi"}, "render_mode must be"),
+        ({"overview_tolerance": -1.0}, "overview_tolerance must be seconds, 0 or more, or"),
+        ({"overview_tolerance": "half"}, "overview_tolerance must be"),
+        ({"overview_tolerance": True}, "overview_tolerance must be"),
     ],
 )
 def test_illegal_arguments_are_named(arguments, words):

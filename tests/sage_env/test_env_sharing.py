@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import sage_env  # noqa: F401
 from sage_env import frame_cache
 from sage_env.actions import Answer, Sample, Zoom
+from sage_env.errors import VideoError
 from sage_env.frame_cache import shared_cache
 from sage_env.items import QAItem
 from sage_env.testing import open_memory
@@ -86,3 +87,26 @@ def test_many_environments_share_through_the_folder_too(clip_question, tmp_path)
 def test_a_folder_and_an_opener_exclude_each_other(tmp_path):
     with pytest.raises(ValueError, match="frame_store is for videos that the environment opens"):
         make(opener=open_memory, frame_store=tmp_path)
+
+
+def test_a_tolerant_overview_decodes_less_and_tells_true_times_and_zooms_stay_exact(clip_question):
+    arguments = {"dataset": clip_question, "frame_size": (32, 48), "overview_frames": 8}
+    exact, near = make(**arguments), make(**arguments, overview_tolerance="auto")
+    shown, spent = {}, {}
+    for env in (exact, near):
+        frame_cache._shared_cache.cache_clear()
+        _, info = env.reset(seed=0)
+        shown[env], spent[env] = np.array(info["frame_seconds"]), info["spent"].frames_decoded
+    step = exact.history.looks[0].span[1] / 8
+    middles = (np.arange(8) + 0.5) * step
+    assert spent[near] < spent[exact] / 2
+    assert (np.abs(shown[near] - middles) <= step / 2).all()
+    assert not np.array_equal(shown[near], shown[exact])
+    zooms = [env.step(Zoom(1.0, 3.0, 8))[4]["frame_seconds"] for env in (exact, near)]
+    assert zooms[0] == zooms[1]
+
+
+def test_a_video_that_takes_no_tolerance_is_named():
+    env = make(opener=open_memory, overview_frames=4, overview_tolerance=1.0)
+    with pytest.raises(VideoError, match="60.memory: .*tolerance"):
+        env.reset(seed=0)
