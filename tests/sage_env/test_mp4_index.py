@@ -89,6 +89,19 @@ def test_tables_equal_the_packets_after_an_edit(clip, tmp_path, shift):
     )
 
 
+@pytest.mark.parametrize("frames", [1, 59, 60, 119])
+def test_an_edit_that_ends_where_a_frame_begins_hides_that_frame(clip, tmp_path, frames):
+    data = bytearray(clip("short-gops").read_bytes())
+    at = data.index(b"elst") + 12  # the length of the only edit, in thousandths of a second
+    assert struct.unpack_from(">II", data, at - 8) == (0, 1)
+    struct.pack_into(">I", data, at, 40 * frames)
+    path = tmp_path / "ends.mp4"
+    path.write_bytes(data)
+    assert not differing_columns(path)
+    table = read_sample_table(path, 1)
+    assert table.shown.sum() == frames
+
+
 def test_a_wait_before_the_first_frame_is_an_empty_edit(clip, tmp_path):
     path = copy_clip(clip("short-gops"), tmp_path / "late.mp4", shift=-30 * TICK)
     assert not differing_columns(path)
