@@ -17,6 +17,9 @@ from sage_env.cache_folder import cache_folder
 VERSION = 2
 """Grows when what is kept changes its meaning; older files are then not read."""
 
+KEPT = 4096
+"""Most files that are kept; those not written for longest go first."""
+
 
 def load_sidecar(content_id: str) -> dict[str, Any] | None:
     """Return what `save_sidecar` kept for this content, `None` if there is nothing or it is bad."""
@@ -49,6 +52,16 @@ def save_sidecar(content_id: str, values: dict[str, Any]) -> None:
         finally:
             with suppress(FileNotFoundError):
                 os.unlink(name)
+        _prune(path.parent)
+
+
+def _prune(folder: Path) -> None:
+    """Delete what is beyond `KEPT`: of videos that changed, were deleted, or can be read again."""
+    with os.scandir(folder) as entries:
+        files = [(entry.stat().st_mtime_ns, entry.path) for entry in entries]
+    for _, path in sorted(files)[: max(0, len(files) - KEPT)]:
+        with suppress(FileNotFoundError):
+            os.unlink(path)
 
 
 def _path(content_id: str) -> Path:

@@ -286,6 +286,17 @@ def test_a_sidecar_is_the_index_again_and_a_damaged_one_is_made_anew(clip, tmp_p
     assert [path.suffix for path in (tmp_path / "index").iterdir()] == [".npz"]
 
 
+def test_the_oldest_sidecars_go_when_there_are_too_many(tmp_path, monkeypatch):
+    monkeypatch.setenv("SAGE_ENV_CACHE", str(tmp_path))
+    monkeypatch.setattr(index_sidecar, "KEPT", 3)
+    for number in range(5):
+        index_sidecar.save_sidecar(f"{number:032x}", {"number": number})
+        (newest,) = (tmp_path / "index").glob(f"{number:032x}-*")
+        os.utime(newest, (number, number))
+    kept = [index_sidecar.load_sidecar(f"{number:032x}") for number in range(5)]
+    assert kept == [None, None, {"number": 2}, {"number": 3}, {"number": 4}]
+
+
 def test_of_a_long_mp4_file_only_what_its_tables_lack_is_kept(clip, tmp_path, monkeypatch):
     path = copy_clip(clip("open-gops"), tmp_path / "edited.mp4", shift=17 * TICK)
     monkeypatch.setenv("SAGE_ENV_CACHE", str(tmp_path))
