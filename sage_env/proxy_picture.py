@@ -13,7 +13,7 @@ from PIL import Image
 
 from sage_env.picture import fitted, letterbox
 
-QUALITY = 80
+QUALITY = 75
 
 
 def small_jpeg(picture: NDArray[np.uint8], short_side: int) -> bytes:

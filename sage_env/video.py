@@ -12,6 +12,7 @@ from typing import Literal, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from sage_env import recycled
 from sage_env.deadline import Deadline
 from sage_env.decode_pool import DecodePool, Picture, usual_threads
 from sage_env.errors import CorruptFrame
@@ -196,7 +197,7 @@ class PyAVVideo:
         exact &= frames == choice.frames
         for place, (frame, _) in kept.items():
             frames[place], exact[place] = frame, False
-        pixels = np.empty((len(frames), *shape, 3), dtype=np.uint8)
+        pixels = recycled.pixels.empty((len(frames), *shape, 3))
         order = np.argsort(frames, kind="stable")
         for row, place in enumerate(order.tolist()):
             pixels[row] = kept[place][1] if place in kept else pictures[int(frames[place])]
