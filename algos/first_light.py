@@ -80,7 +80,7 @@ class FirstLight:
     """Rank of the LoRA adapters."""
     ppo: PPOConfig = field(
         default_factory=lambda: PPOConfig(
-            updates=12,
+            updates=20,
             questions_per_update=32,
             episodes_per_question=8,
             advantage="group",
