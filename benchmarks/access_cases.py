@@ -12,9 +12,10 @@ from access_peers import FLOOR, KEYS_FLOOR, PEERS, Size
 from access_worker import Job, Measured
 from numpy.typing import NDArray
 
+from sage_env.frame_plan import AUTO_TOLERANCE
+
 SHORT_SIDE = 224
 ZOOM_SECONDS, WINDOW_SECONDS = 30.0, 10.0
-MOST_OFF = 2.5  # seconds that tolerance "auto" allows at most
 _SEED = 20
 
 
@@ -75,7 +76,7 @@ class Case:
 
     def _limits(self, contestant: str, call: Sequence[float]) -> NDArray[np.float64]:
         step = np.diff(call).min() / 2 if len(call) > 1 else 0.0
-        return np.full(len(call), min(step, MOST_OFF) if contestant == AUTO else step)
+        return np.full(len(call), min(step, AUTO_TOLERANCE) if contestant == AUTO else step)
 
 
 def long_cases(clip: Clip, uniform: Sequence[int], num_windows: int) -> list[Case]:

@@ -92,7 +92,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     `reset(options={"item_id": …})` or `{"index": …}` chooses the question, without options the seed
     does. The first observation has `overview_frames` evenly spaced frames, which count in the
     budget; 0 starts blind. The cursor is at 0. With `overview_tolerance` each is the nearest frame
-    within it that is quick to decode, with its own time (`"auto"`: within half a step and 2.5 s),
+    within it that is quick to decode, with its own time (`"auto"`: within half a step and 5 s),
     which makes the overview of a long video several times cheaper; of other videos than files, only
     for those whose `frames_at` takes a `tolerance`.
 

@@ -14,8 +14,11 @@ from sage_env.video_index import VideoIndex
 
 Integers = NDArray[np.int64]
 
-AUTO_TOLERANCE = 2.5
-"""Most seconds that "auto" allows between the time asked for and the frame shown."""
+AUTO_TOLERANCE = 5.0
+"""Most seconds that "auto" allows between the time asked for and the frame shown.
+
+Encoders set a keyframe at least every 250 frames unless told otherwise: one is then within it.
+"""
 # H.264 on one core of a server CPU, measured at 360p and 720p: right within a factor of two or so
 # elsewhere, and proportional to what decoding costs.
 _SECONDS_PER_JOB = 5e-4
@@ -113,7 +116,7 @@ def choose_frames(
     Args:
         index: the frames of the video.
         seconds: finite times `(N,)` in any order.
-        tolerance: seconds, or "auto": half the smallest distance between two times, at most 2.5.
+        tolerance: seconds, or "auto": half the smallest distance between two times, at most 5.
 
     Raises:
         ValueError: if a time is not finite, or the tolerance is negative or not finite.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Box = tuple[float, float, float, float]
 Tolerance = float | Literal["auto"]
-"""Seconds by which frames may be off; "auto": half the smallest step between them, at most 2.5."""
+"""Seconds by which frames may be off; "auto": half the smallest step between them, at most 5."""
 
 
 _NO_INDEX = np.array([-1], dtype=np.int64)

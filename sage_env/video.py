@@ -171,7 +171,7 @@ class PyAVVideo:
             box: the region to show, cropped before it is fitted; `None` for the whole picture.
             tolerance: seconds by which a frame may be off, which makes overviews of long videos
                 several times cheaper: the nearest keyframe within it is taken, else the first
-                frame. "auto" is half the smallest distance between two times, at most 2.5 s.
+                frame. "auto" is half the smallest distance between two times, at most 5 s.
             on_error: what to do with a frame that does not decode: "raise", or take the "nearest"
                 one that does, with its own time and not `exact`.
 

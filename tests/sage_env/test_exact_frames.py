@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sage_env.frame_cache import FrameCache
+from sage_env.frame_plan import AUTO_TOLERANCE
 from sage_env.video import open_video
 from tests.sage_env.clips import decoded
 
@@ -86,7 +87,7 @@ def test_with_tolerance_a_frame_is_another_but_never_a_broken_one(film, name, to
     asked = np.linspace(0, seconds[-1], 7)
     with open_video(path, cache=FrameCache(0)) as video:
         batch = video.frames_at(asked.tolist(), tolerance=tolerance)
-    allowed = 0.2 if tolerance == 0.2 else min(asked[1] / 2, 2.5)
+    allowed = 0.2 if tolerance == 0.2 else min(asked[1] / 2, AUTO_TOLERANCE)
     on_screen = np.searchsorted(seconds, asked + 1e-6, side="right") - 1
     for row, (frame, wanted) in enumerate(zip(batch.index.tolist(), on_screen, strict=True)):
         np.testing.assert_array_equal(batch.pixels[row], pixels[frame])
