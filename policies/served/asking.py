@@ -109,9 +109,10 @@ def ask(
         try:
             return request()
         except Exception as error:
-            failed = failure(error)
-            if failed is None:
+            found = failure(error)
+            if found is None:
                 raise
+            failed = found
         on_failure()
         if not failed.again:
             raise failed.error

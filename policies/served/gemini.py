@@ -164,14 +164,14 @@ class _Gemini:
         """Return what an exception means."""
         if not isinstance(error, self._api_error):
             return failure_of(error, self._model, self._key)
-        details: Any = error.details  # type: ignore[attr-defined]
+        details: Any = error.details
         wait = retry_after(_header(error, "retry-after"))
         return failure_of(
             error,
             self._model,
             self._key,
-            status=int(error.code or 0),  # type: ignore[attr-defined]
-            said=f"{error.status}: {error.message}",  # type: ignore[attr-defined]
+            status=int(error.code or 0),
+            said=f"{error.status}: {error.message}",
             wait=_retry_delay(details) if wait is None else wait,
             hopeless="API_KEY_INVALID" in json.dumps(details, default=str),
         )
@@ -214,7 +214,7 @@ class _Gemini:
             made = tuple((call.name or "", call.id) for call in calls)
             return Reply(candidate.content, decision, made)
         if reason in _BAD_CALL:
-            said = str(candidate.finish_message or text or reason)
+            said = text or f"({reason})"
             why = "the function call could not be read: call one of the functions by its schema"
             message = candidate.content if parts else self._said(said)
             return Reply(message, Decision(Invalid(said, why), said))

@@ -173,7 +173,7 @@ class _ChatCompletions:
         response = self._client.chat.completions.create(
             model=self._model, messages=list(messages), extra_body=body
         )
-        if not getattr(response, "choices", None) or response.choices[0].message is None:
+        if not _is_completion(response):
             raise malformed(self._model, "something else than a chat completion")
         return response
 
@@ -183,15 +183,15 @@ class _ChatCompletions:
             return Failure(error)
         if not isinstance(error, self._openai.APIStatusError):
             return failure_of(error, self._model, self._key)
-        code, headers = str(error.code), error.response.headers  # type: ignore[attr-defined]
+        code, headers = str(error.code), error.response.headers
         if code in _FILTERED:
             return Failure(ReplyBlocked(f"{self._model}: the prompt was blocked ({code})"))
         return failure_of(
             error,
             self._model,
             self._key,
-            status=error.status_code,  # type: ignore[attr-defined]
-            said=error.message,  # type: ignore[attr-defined]
+            status=error.status_code,
+            said=error.message,
             wait=retry_after(headers.get("retry-after")),
             hopeless=code in ("insufficient_quota", "invalid_api_key", "model_not_found"),
         )
@@ -261,6 +261,17 @@ def _body(settings: Mapping[str, Any]) -> dict[str, Any]:
     if settings["token_ids"]:
         body |= {"return_token_ids": True, "logprobs": True, **_KEEP_DISTRIBUTION}
     return body | dict(settings["options"])
+
+
+def _is_completion(response: Any) -> bool:
+    """Return whether a response has a message of text or calls: the client does not look."""
+    choices = getattr(response, "choices", None)
+    if not isinstance(choices, list) or not choices:
+        return False
+    message = getattr(choices[0], "message", None)
+    calls = getattr(message, "tool_calls", None)
+    is_text = isinstance(getattr(message, "content", None), str | None)
+    return message is not None and is_text and isinstance(calls, list | None)
 
 
 def _called(message: Any, calls: Sequence[Any]) -> Reply:
