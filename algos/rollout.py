@@ -14,7 +14,7 @@ from gymnasium import Env
 
 from algos.trajectory import Trajectory, Turn, load_trajectories, save_trajectories
 from policies.base import BatchPolicy, Decision, Observation, Policy
-from sage_env.errors import SageEnvError
+from sage_env.errors import EpisodesFailed, SageEnvError
 
 __all__ = [
     "Job",
@@ -75,7 +75,8 @@ def collect(
 
     Returns:
         One trajectory per job, in the order of the jobs. A `SageEnvError` is recorded in the
-        trajectory's `error`; any other exception propagates.
+        trajectory's `error`, and so are those in an `EpisodesFailed` that the policy raises; any
+        other exception propagates.
     """
     if not envs:
         raise ValueError("collect needs at least one environment, got none")
@@ -97,7 +98,7 @@ def collect(
             if not live:
                 return [results[number] for number in range(len(jobs))]
             episodes = [slot.number for slot in live]
-            decisions = policy.act_batch([slot.observation for slot in live], episodes)
+            decisions = _decide(policy, [slot.observation for slot in live], episodes)
             if len(decisions) != len(live):
                 raise ValueError(
                     f"act_batch must return one decision per observation: expected {len(live)}, "
@@ -107,6 +108,17 @@ def collect(
             policy.end(
                 [episode for episode, is_over in zip(episodes, over, strict=True) if is_over]
             )
+
+
+def _decide(
+    policy: BatchPolicy, observations: Sequence[Observation], episodes: Sequence[Hashable]
+) -> Sequence[Decision | SageEnvError]:
+    """Return what the policy chose for each episode, or why it could not choose."""
+    try:
+        return policy.act_batch(observations, episodes)
+    except EpisodesFailed as failed:
+        found: dict[Hashable, Decision | SageEnvError] = {**failed.decisions, **failed.errors}
+        return [found[episode] for episode in episodes]
 
 
 def subseed(seed: int, *path: int | str) -> int:
@@ -152,9 +164,13 @@ class _Slot:
             self.trajectory.item_id = info.get("item_id", job.item_id)
             self.live = True
 
-    def step(self, decision: Decision) -> bool:
+    def step(self, decision: Decision | SageEnvError) -> bool:
         """Play one turn, return whether it ended the episode, and start the next one if it did."""
         trajectory = self.trajectory
+        if isinstance(decision, SageEnvError):  # the policy has none: nothing is played
+            self._finish(decision)
+            self.start()
+            return True
         try:
             self.observation, reward, terminated, truncated, info = self.env.step(decision.action)
         except SageEnvError as error:

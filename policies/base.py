@@ -88,6 +88,9 @@ class BatchPolicy(Protocol):
         `episodes[i]` names the running episode that `observations[i]` belongs to. A name not seen
         since `reset` starts a new episode. What is chosen for an episode must not depend on which
         others are in the batch.
+
+        Raises:
+            EpisodesFailed: if some episodes cannot go on, for no fault of the agent.
         """
 
     def end(self, episodes: Iterable[Hashable]) -> None:

@@ -18,6 +18,8 @@ NAMES = {
     "scripted": "coarse to fine by fixed rules, seeing with the small model's vision tower",
     "sage-mm-tiny": "the small model that comes with the project",
     "sage-mm:FOLDER": "a Qwen3-VL checkpoint, a folder or a hub id",
+    "gemini[:MODEL]": "a Gemini model; the key is read from GEMINI_API_KEY",
+    "openai:MODEL": "a model behind the chat-completions server at OPENAI_BASE_URL",
     "sb3:PATH": "a Stable-Baselines3 model, saved with `policies.sb3.save_sb3`",
     "package.module:Class": "your own class, made without arguments",
 }
@@ -40,6 +42,7 @@ def load_policy(
     Raises:
         UnknownPolicy: if there is no such policy, or it has no use for an adapter.
         MissingExtra: if it needs a package that is not installed.
+        MissingKey, ServiceError: if it is served, and there is no key, no server or no such model.
     """
     policy = _load(name, adapter)
     if temperature is not None and hasattr(policy, "temperature"):
@@ -66,6 +69,14 @@ def _load(name: str, adapter: Path | None) -> Policy | BatchPolicy:
         return RandomPolicy()
     if name == "scripted":
         return _scripted()
+    if kind == "gemini":
+        from policies.served import GeminiPolicy
+
+        return GeminiPolicy(rest) if rest else GeminiPolicy()
+    if kind == "openai" and rest:
+        from policies.served import OpenAIPolicy
+
+        return OpenAIPolicy(rest)
     if kind == "sb3" and rest:
         return _sb3(rest)
     if kind and rest:

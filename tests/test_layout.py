@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ORDER = ["sage_env", "policies", "algos", "benchmarks"]
-HEAVY = ["torch", "transformers", "peft", "google", "ray", "stable_baselines3", "pygame"]
+HEAVY = ["torch", "transformers", "peft", "google", "openai", "ray", "stable_baselines3", "pygame"]
 FILES = sorted(path for name in ORDER for path in (ROOT / name).rglob("*.py"))
 
 

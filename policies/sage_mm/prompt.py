@@ -16,13 +16,17 @@ Style = Literal["full", "brief"]
 Segment = str | int
 """A piece of a user turn: text, or the index of one of the observation's frames."""
 
-SYSTEM: dict[Style, str] = {
-    "brief": "",
-    "full": """\
+TASK = """\
 You answer a question about a video that you can only see in part. You work in turns. Each turn \
 shows you frames with their times in seconds, and what is left of your budget: turns (every reply \
 costs one) and frames. Look only as much as the question needs; when the turns are used up \
-without an answer, the question counts as failed.
+without an answer, the question counts as failed."""
+"""What every model is told first, whatever form its replies have."""
+
+SYSTEM: dict[Style, str] = {
+    "brief": "",
+    "full": TASK
+    + """
 
 Reply with exactly one JSON object and nothing else. Times are seconds from the start of the \
 video, and `thought` says in a few words what you look for and why:

@@ -139,13 +139,22 @@ def text_block(text: str) -> Block:
 
 def picture_block(pixels: NDArray[np.uint8], dialect: Dialect, encoding: Encoding = "png") -> Block:
     """Return a block with one picture, from uint8 `(H, W, 3)`; `encoding` is for data URLs."""
-    image = Image.fromarray(pixels)
     if dialect == "transformers":
-        return {"type": "image", "image": image}
+        return {"type": "image", "image": Image.fromarray(pixels)}
+    return url_block(encoded_picture(pixels, encoding), encoding)
+
+
+def encoded_picture(pixels: NDArray[np.uint8], encoding: Encoding) -> bytes:
+    """Return the file of a picture, from uint8 `(H, W, 3)`."""
     buffer = io.BytesIO()
     quality = {"quality": _JPEG_QUALITY} if encoding == "jpeg" else {}
-    image.save(buffer, encoding, **quality)
-    data = base64.b64encode(buffer.getvalue()).decode("ascii")
+    Image.fromarray(pixels).save(buffer, encoding, **quality)
+    return buffer.getvalue()
+
+
+def url_block(file: bytes, encoding: Encoding) -> Block:
+    """Return a block with the file of one picture as a data URL."""
+    data = base64.b64encode(file).decode("ascii")
     return {"type": "image_url", "image_url": {"url": f"data:image/{encoding};base64,{data}"}}
 
 

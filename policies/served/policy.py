@@ -1,0 +1,223 @@
+"""A model behind an API as a policy: one chat per episode, which only ever grows."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from policies.base import Decision, Observation
+from policies.served.asking import Failure, Patience, RateLimit, ask
+from policies.served.usage import Meter, Prices, TokenCounts, Usage
+from sage_env.errors import EpisodesFailed, SageEnvError, ServiceRefused
+
+Message = Any
+"""A message as the service's client takes it."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a model said.
+
+    Attributes:
+        message: the same as a message of the chat, as it came.
+        decision: what it means.
+        calls: name and id of the function calls in `message`, each of which wants a result; the
+            decision is the first.
+        ids: the token ids of the chat so far, this reply included; `None` where not known.
+    """
+
+    message: Message
+    decision: Decision
+    calls: tuple[tuple[str, str | None], ...] = ()
+    ids: tuple[int, ...] | None = None
+
+
+@dataclass(eq=False)
+class Chat:
+    """One running episode: the messages so far, and the reply that the last of them is."""
+
+    seed: int | None
+    messages: list[Message] = field(default_factory=list)
+    reply: Reply | None = None
+
+
+class Service(Protocol):
+    """What is particular to one API."""
+
+    def turn(self, observation: Observation, last: Reply | None) -> list[Message]:
+        """Return the messages that show an observation; `last` is `None` on the first turn."""
+
+    def check(self) -> None:
+        """Ask whether the model can be had; raises what the client raises."""
+
+    def request(
+        self, messages: Sequence[Message], temperature: float | None, seed: int | None
+    ) -> Any:
+        """Send the whole chat once, and return what came; raises what the client raises."""
+
+    def failure(self, error: Exception) -> Failure | None:
+        """Return what an exception of `request` or `check` means; `None` for a bug."""
+
+    def counts(self, response: Any) -> TokenCounts | None:
+        """Return the tokens that a response says it took."""
+
+    def read(
+        self, response: Any, last: Reply | None, observation: Observation, temperature: float | None
+    ) -> Reply:
+        """Read a response.
+
+        Raises:
+            ReplyBlocked: if the provider withheld the prompt or the reply.
+            ReplyUnusable: if it is empty.
+        """
+
+
+class ServedPolicy:
+    """Plays by asking a service. See `GeminiPolicy` and `OpenAIPolicy`.
+
+    After a failure a chat is as it was before the turn: the observation can be shown again.
+
+    Args:
+        service: what is asked.
+        settings: what the subclass was made with; a pickle holds these, and no chat and no key.
+        temperature: of sampling; `None` for the service's own.
+        workers: how many episodes of a batch are asked for at the same time.
+        requests_per_minute: at most, over all workers; `None` for no limit.
+        patience: how long to wait for the server.
+        prices: of the model; `None` if they are not known.
+        check: whether to ask at once if the model can be had.
+
+    Attributes:
+        temperature: may be changed between turns.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        settings: Mapping[str, Any],
+        *,
+        temperature: float | None,
+        workers: int,
+        requests_per_minute: float | None,
+        patience: Patience,
+        prices: Prices | None,
+        check: bool,
+    ) -> None:
+        """Start with no episode running."""
+        if workers < 1 or (temperature is not None and temperature < 0):
+            raise ValueError(
+                f"expected workers >= 1 and temperature >= 0 or None, got {workers}, {temperature}"
+            )
+        self.temperature = temperature
+        self._service, self._settings, self._workers = service, dict(settings), workers
+        self._patience, self._limit = patience, RateLimit(requests_per_minute)
+        self._meter = Meter(prices)
+        self._settings |= {
+            "workers": workers,
+            "requests_per_minute": requests_per_minute,
+            "patience": patience,
+            "prices": prices,
+        }
+        self.reset()
+        if check:
+            hasty = replace(patience, attempts=min(2, patience.attempts))
+            ask(service.check, service.failure, hasty, self._limit, self._meter.failed)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the settings: a copy has no episodes, and takes its key from its environment."""
+        return _remade, (type(self), {**self._settings, "temperature": self.temperature})
+
+    def __repr__(self) -> str:
+        """Name the model."""
+        return f"{type(self).__name__}({self._settings['model']!r})"
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens and dollars since the policy was made; `reset` does not clear them."""
+        return self._meter.usage
+
+    def reset(self, *, seed: int | None = None) -> None:
+        """Forget all episodes; `seed` is passed on to services that take one."""
+        self._seed = seed
+        self._chats: dict[Hashable, Chat] = {}
+
+    def end(self, episodes: Iterable[Hashable]) -> None:
+        """Forget these episodes."""
+        for name in episodes:
+            self._chats.pop(name, None)
+
+    def act(self, observation: Observation) -> Decision:
+        """Play the one episode that runs since `reset`.
+
+        Raises:
+            ServiceError: if no reply came that can be used.
+        """
+        return self._decide(self._chat("the only episode"), observation)
+
+    def act_batch(
+        self, observations: Sequence[Observation], episodes: Sequence[Hashable]
+    ) -> list[Decision]:
+        """Choose one action per observation, asking for several at a time.
+
+        Raises:
+            ServiceRefused: if the server will not serve us at all.
+            EpisodesFailed: if no usable reply came for some of the episodes.
+        """
+        if len(observations) != len(episodes) or len(set(episodes)) != len(episodes):
+            raise ValueError(
+                "expected one observation per episode and no episode twice, got "
+                f"{len(observations)} observations for the episodes {list(episodes)}"
+            )
+        chats = [self._chat(name) for name in episodes]
+
+        def decide(chat: Chat, observation: Observation) -> Decision | SageEnvError:
+            try:
+                return self._decide(chat, observation)
+            except SageEnvError as error:
+                return error
+
+        with ThreadPoolExecutor(self._workers) as pool:
+            found = dict(zip(episodes, pool.map(decide, chats, observations), strict=True))
+        errors = {name: x for name, x in found.items() if isinstance(x, SageEnvError)}
+        for error in errors.values():
+            if isinstance(error, ServiceRefused):
+                raise error
+        decisions = {name: x for name, x in found.items() if isinstance(x, Decision)}
+        if errors:
+            raise EpisodesFailed(errors, decisions)
+        return [decisions[name] for name in episodes]
+
+    def _chat(self, name: Hashable) -> Chat:
+        if name not in self._chats:
+            seed = self._seed
+            if seed is not None:  # 31 bits: what every service takes
+                words = [seed, zlib.crc32(repr(name).encode())]
+                seed = int(np.random.SeedSequence(words).generate_state(1)[0]) >> 1
+            self._chats[name] = Chat(seed)
+        return self._chats[name]
+
+    def _decide(self, chat: Chat, observation: Observation) -> Decision:
+        service, temperature = self._service, self.temperature
+        turn = service.turn(observation, chat.reply)
+        messages = [*chat.messages, *turn]
+        response = ask(
+            lambda: service.request(messages, temperature, chat.seed),
+            service.failure,
+            self._patience,
+            self._limit,
+            self._meter.failed,
+        )
+        self._meter.add(service.counts(response))  # what was withheld is paid for too
+        reply = service.read(response, chat.reply, observation, temperature)
+        chat.messages, chat.reply = [*messages, reply.message], reply
+        return reply.decision
+
+
+def _remade(kind: type[Any], settings: dict[str, Any]) -> Any:
+    return kind(**settings, check=False)

@@ -1,0 +1,114 @@
+"""What a served model has used: tokens as the server counts them, and what they cost."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Dollars per million tokens, from the provider's price list on the day of the run.
+
+    Attributes:
+        prompt: of what is sent.
+        completion: of what is generated, thinking included.
+        cached: of what is sent and was in the provider's cache; `None` if it costs as `prompt`.
+    """
+
+    prompt: float
+    completion: float
+    cached: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse prices below 0."""
+        if min(self.prompt, self.completion, self.cached or 0.0) < 0:
+            raise ValueError(f"prices must be dollars >= 0 per million tokens, got {self}")
+
+
+@dataclass(frozen=True)
+class TokenCounts:
+    """The tokens of one reply, as its server counts them.
+
+    Attributes:
+        prompt: of the whole request, cached ones included.
+        completion: generated, thinking included.
+        cached: those of `prompt` that the server had in its cache.
+        thinking: those of `completion` that are not shown.
+    """
+
+    prompt: int
+    completion: int
+    cached: int = 0
+    thinking: int = 0
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What was used since the policy was made; replies that were blocked are in it.
+
+    Attributes:
+        replies: how many came.
+        failed_attempts: requests that failed, those that were sent again included.
+        prompt_tokens: sent, over all replies that said so.
+        cached_tokens: those of them that the server had in its cache.
+        completion_tokens: generated, thinking included.
+        thinking_tokens: those of them that are not shown.
+        uncounted_replies: replies that came without token counts.
+        cost: in dollars; `None` if the prices are not known, or a reply was not counted.
+    """
+
+    replies: int = 0
+    failed_attempts: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    thinking_tokens: int = 0
+    uncounted_replies: int = 0
+    cost: float | None = None
+
+
+class Meter:
+    """Adds up what many threads use.
+
+    Args:
+        prices: of the model; `None` if they are not known.
+    """
+
+    def __init__(self, prices: Prices | None) -> None:
+        """Start at zero."""
+        self._prices, self._lock, self._usage = prices, threading.Lock(), Usage()
+
+    def failed(self) -> None:
+        """Count a request that failed."""
+        with self._lock:
+            usage = self._usage
+            self._usage = replace(usage, failed_attempts=usage.failed_attempts + 1)
+
+    def add(self, counts: TokenCounts | None) -> None:
+        """Count a reply; `None` if it came without counts."""
+        with self._lock:
+            usage = replace(self._usage, replies=self._usage.replies + 1)
+            if counts is None:
+                usage = replace(usage, uncounted_replies=usage.uncounted_replies + 1)
+            else:
+                usage = replace(
+                    usage,
+                    prompt_tokens=usage.prompt_tokens + counts.prompt,
+                    cached_tokens=usage.cached_tokens + counts.cached,
+                    completion_tokens=usage.completion_tokens + counts.completion,
+                    thinking_tokens=usage.thinking_tokens + counts.thinking,
+                )
+            self._usage = usage
+
+    @property
+    def usage(self) -> Usage:
+        """Return what was used so far."""
+        with self._lock:
+            usage, prices = self._usage, self._prices
+        if prices is None or usage.uncounted_replies:
+            return usage
+        cached = prices.prompt if prices.cached is None else prices.cached
+        micro = (usage.prompt_tokens - usage.cached_tokens) * prices.prompt
+        micro += usage.cached_tokens * cached + usage.completion_tokens * prices.completion
+        return replace(usage, cost=micro / 1e6)
