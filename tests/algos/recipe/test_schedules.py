@@ -1,4 +1,4 @@
-"""Laws of what is asked in training: turn cap, frame budgets, curriculum; and never in evaluation."""
+"""Laws of what is asked in training, and never in evaluation: turn cap, budgets, curriculum."""
 
 from __future__ import annotations
 
