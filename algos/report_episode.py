@@ -125,10 +125,7 @@ def _turn_html(number: int, turn: Turn, frames: _Frames) -> str:
     where += f", box {', '.join(f'{edge:g}' for edge in box)}" if box else ""
     reward = f", reward {turn.reward:g}" if turn.reward else ""
     heading = f"Turn {number}: {ACTION_NAMES[type(action)]}{where}{reward}{_credit(turn.info)}"
-    return (
-        f"<li><h5>{heading}</h5>"
-        f"<pre>{escape(text)}</pre>{reason}{frames.strip(turn.info)}</li>"
-    )
+    return f"<li><h5>{heading}</h5><pre>{escape(text)}</pre>{reason}{frames.strip(turn.info)}</li>"
 
 
 def _credit(info: dict[str, Any]) -> str:

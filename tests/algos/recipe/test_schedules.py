@@ -11,6 +11,7 @@ import pytest
 from algos.evaluate import bucket_of, evaluate
 from algos.ppo import PPOConfig, draw_jobs, train
 from algos.recipe.curriculum import item_weights
+from algos.recipe.rewards import group_of
 from algos.recipe.settings import Recipe
 from algos.rollout import Job
 from tests.algos.handmade import item
@@ -49,6 +50,13 @@ def test_a_question_has_one_budget_and_questions_have_many() -> None:
     assert drawn[:6] != jobs(1, seed=1, frame_budget=(4, 9))
     same = [replace(job, max_frames=None) for job in drawn]
     assert same == [job for update in range(1, 41) for job in jobs(update)]
+
+
+def test_only_episodes_of_one_question_and_budget_are_compared() -> None:
+    job = Job("q", 1, 6, 30)
+    assert group_of(job) == group_of(replace(job, seed=2))
+    others = [replace(job, item_id="r"), replace(job, max_turns=None), replace(job, max_frames=31)]
+    assert all(group_of(job) != group_of(other) for other in others)
 
 
 def test_weights_by_hand() -> None:
