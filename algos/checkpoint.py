@@ -136,9 +136,12 @@ def require_same(
 ) -> None:
     """Refuse to resume with another configuration; the names in `free` may differ.
 
+    A setting inside another is named with a dot, as in `recipe.first_turns`.
+
     Raises:
         ConfigChanged: names each field that differs, with both values.
     """
+    saved, now = _flat(saved), _flat(now)
     changed = [
         f"{name}: was {saved.get(name)!r}, is {now.get(name)!r}"
         for name in sorted(saved.keys() | now.keys())
@@ -150,6 +153,14 @@ def require_same(
             + "; ".join(changed)
             + "): set it back, or start in a new folder"
         )
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        nested = isinstance(value, Mapping)
+        flat |= _flat(value, f"{prefix}{name}.") if nested else {prefix + name: value}
+    return flat
 
 
 def optimizer_tensors(optimizer: Optimizer, prefix: str) -> dict[str, Tensor]:

@@ -10,10 +10,10 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import gymnasium as gym
 from tqdm import tqdm
@@ -70,8 +70,9 @@ class FirstLight:
     workers: int = 2
     """Batches that the policy samples side by side, each on one core; `--ppo.workers` is the
     learner's."""
-    reward: str = "efficient"
-    """Reward preset of training: `answer`, or `efficient` (a right answer pays for its looks)."""
+    reward: Literal["answer", "efficient", "sage"] = "efficient"
+    """Reward of training: `answer` (1 for a right one), `efficient` (a right answer pays for its
+    looks), or `sage` (the step rewards of the paper). `--ppo.recipe` adds to it."""
     frames_weight: float = 0.8
     """Price of the whole budget of frames with `efficient`; lower prices buy more looks."""
     turns_weight: float = 0.15
@@ -91,6 +92,9 @@ class FirstLight:
         )
     )
     """Settings of PPO."""
+    show_credit: bool = False
+    """Measure what each look did for the answer, before and after PPO, and show it in the report;
+    a forward pass for each look."""
 
 
 def run(config: FirstLight) -> dict[str, EvalResult]:
@@ -126,13 +130,8 @@ def _begin(folder: RunFolder, config: FirstLight) -> None:
 
     now = json.loads(json.dumps(asdict(config), default=str))
     if folder.config.exists():
-        require_same(_flat(read_json(folder.config)), _flat(now), free=FREE)
+        require_same(read_json(folder.config), now, free=FREE)
     folder.save_config(config)
-
-
-def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    ppo = {f"ppo.{name}": value for name, value in settings.get("ppo", {}).items()}
-    return {name: value for name, value in settings.items() if name != "ppo"} | ppo
 
 
 class _Stations:
@@ -179,13 +178,23 @@ class _Stations:
                 decoding=decoding,
                 progress=lambda _: bar.update(),
             )
+        if self.config.show_credit and policy is self.policy:
+            result = self._with_credit(result)
         self.results[key] = result
         self.folder.save_result(key, result)
+
+    def _with_credit(self, result: EvalResult) -> EvalResult:
+        from algos.recipe.step_credit import with_credit
+
+        size = self.config.ppo.micro_batch
+        scored = with_credit(self.policy, result.trajectories, micro_batch=size, overview=True)
+        return replace(result, trajectories=scored)
 
     def learn(self) -> None:
         """Train on the core questions of the training videos; keep the best by validation."""
         from algos import checkpoint
         from algos.ppo import train
+        from algos.recipe.frame_target import budgeted
 
         config = self.config
         reward: str | Reward = config.reward
@@ -202,12 +211,20 @@ class _Stations:
             def validate(policy: TrainablePolicy) -> float:
                 """Return the mean reward of greedy decoding on the validation videos."""
                 policy.temperature = 0.0
-                played = evaluate(others, policy, asked).trajectories
-                returns = [t.ret for t in played if t.error is None]
-                return sum(returns) / len(returns)
+                played = evaluate(others, policy, asked)
+                returns = [t.ret for t in played.trajectories if t.error is None]
+                frames = measures_of(played.episodes()).frames or 0.0
+                return budgeted(sum(returns) / len(returns), frames, config.ppo.recipe)
 
-            folder = self.folder.path
-            train(config.ppo, self.policy, envs, items, folder, validate=validate)
+            train(
+                config.ppo,
+                self.policy,
+                envs,
+                items,
+                self.folder.path,
+                durations={item.id: item.duration for item in training},
+                validate=validate,
+            )
         best = checkpoint.load_best(self.folder.checkpoints)
         if best is not None:
             self.policy.load_state(best.policy)

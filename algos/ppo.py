@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,9 @@ from algos.learner import Targets, actor_loss, critic_loss, fit, make_targets
 from algos.metrics import Metrics, Row, rollout_row
 from algos.ppo_config import PPOConfig
 from algos.proof import rescore
+from algos.recipe.frame_target import FramePrice
+from algos.recipe.jobs import draw_questions
+from algos.recipe.rewards import group_of, recipe_row, with_recipe
 from algos.rollout import Job, Trajectory, collect, subseed
 from policies.base import TokenBatch, TrainablePolicy
 from sage_env.errors import SageEnvError
@@ -49,6 +52,7 @@ def train(
     items: Sequence[str],
     run_folder: Path,
     *,
+    durations: Mapping[str, float | None] | None = None,
     validate: Validate | None = None,
     progress: bool = True,
 ) -> Best | None:
@@ -61,6 +65,7 @@ def train(
         envs: alike; their number changes the speed, not the result.
         items: ids of the questions to train on.
         run_folder: gets `metrics.jsonl` and `checkpoints/`.
+        durations: seconds of each item's video, which a curriculum needs.
         validate: returns a score, higher is better; it picks the best checkpoint.
         progress: show a progress bar.
 
@@ -74,7 +79,8 @@ def train(
     """
     learner = _Learner(config, policy)
     folder = run_folder / "checkpoints"
-    settings = {**asdict(config), "items": _digest(items)}
+    # As they come back from JSON: lists for tuples.
+    settings = json.loads(json.dumps({**asdict(config), "items": _digest(items)}))
     latest = checkpoint.load_latest(folder)
     done, best = -1, None
     if latest is not None:
@@ -87,7 +93,10 @@ def train(
     with tqdm(total=config.updates, initial=max(done, 0), disable=not progress) as bar:
         for update in range(done + 1, config.updates + 1):
             # Update 0 is the state before learning: the first candidate for the best.
-            row = _update(config, learner, envs, items, update, bar) if update > 0 else {}
+            row: Row = {}
+            if update > 0:
+                jobs = draw_jobs(config, items, update, durations)
+                row = _update(config, learner, envs, jobs, update, bar)
             last, is_best = update == config.updates, False
             if validate is not None and (update % config.eval_every == 0 or last):
                 row["eval/score"] = score = validate(policy)
@@ -103,10 +112,11 @@ def train(
 
 
 class _Learner:
-    """The policy with its two optimisers: all that an update changes."""
+    """The policy with its two optimisers and the price of frames: all that an update changes."""
 
     def __init__(self, config: PPOConfig, policy: TrainablePolicy) -> None:
         self.policy = policy
+        self.frame_price = FramePrice(config.recipe)
         self.actor = Adam(policy.actor_parameters(), lr=config.actor_lr)
         critic = policy.critic_parameters() if config.uses_critic else []
         self.critic = Adam(critic, lr=config.critic_lr) if critic else None
@@ -122,7 +132,7 @@ class _Learner:
         tensors |= checkpoint.optimizer_tensors(self.actor, "actor/")
         if self.critic is not None:
             tensors |= checkpoint.optimizer_tensors(self.critic, "critic/")
-        return tensors
+        return tensors | self.frame_price.tensors()
 
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
         """Take back what `tensors` returned."""
@@ -130,13 +140,14 @@ class _Learner:
         checkpoint.load_optimizer(self.actor, tensors, "actor/")
         if self.critic is not None:
             checkpoint.load_optimizer(self.critic, tensors, "critic/")
+        self.frame_price.load_tensors(tensors)
 
 
 def _update(
     config: PPOConfig,
     learner: _Learner,
     envs: Sequence[Env[Any, Any]],
-    items: Sequence[str],
+    jobs: Sequence[Job],
     update: int,
     bar: tqdm[Any],
 ) -> Row:
@@ -146,13 +157,15 @@ def _update(
     torch.manual_seed(subseed(config.seed, "torch", update))
 
     # Rollout. Failed episodes are counted, and left out of everything that follows.
-    played = _roll_out(config, policy, envs, items, update, bar)
+    played = _roll_out(config, policy, envs, jobs, update, bar)
     episodes = [t for t in played if t.error is None]
+    groups = [group_of(job) for job, t in zip(jobs, played, strict=True) if t.error is None]
     if not episodes:
         error = played[0].error
         raise SageEnvError(f"all {len(played)} episodes of update {update} failed; first: {error}")
-    batch = collate(episodes, config.temperature, policy.actor_parameters()[0].device)
     row = rollout_row(played)
+    episodes = with_recipe(config, policy, episodes, learner.frame_price.per_frame)
+    batch = collate(episodes, config.temperature, policy.actor_parameters()[0].device)
     rolled_out = time.perf_counter()
 
     # Proof. Before any weight moves, the learner must agree with the sampler.
@@ -162,8 +175,10 @@ def _update(
         row |= rescore(policy, batch, episodes, rows, micro_batch=size, tolerance=tolerance)
 
     # Learning.
-    targets = make_targets(config, policy, batch, [str(t.item_id) for t in episodes])
+    targets = make_targets(config, policy, batch, groups)
     row |= _learn(config, learner, batch, targets, update, rng)
+    row |= recipe_row(config.recipe, jobs, episodes, learner.frame_price.multiplier)
+    learner.frame_price.update(row["rollout/frames"])
     ended = time.perf_counter()
     row["time/rollout"], row["time/learn"] = rolled_out - began, ended - rolled_out
     row["time/tokens_per_second"] = float(batch.sampled.sum()) / (ended - began)
@@ -175,12 +190,11 @@ def _roll_out(
     config: PPOConfig,
     policy: TrainablePolicy,
     envs: Sequence[Env[Any, Any]],
-    items: Sequence[str],
+    jobs: Sequence[Job],
     update: int,
     bar: tqdm[Any],
 ) -> list[Trajectory]:
     """Play the episodes of one update."""
-    jobs = draw_jobs(config, items, update)
     ended = 0
 
     def progress(trajectory: Trajectory) -> None:
@@ -194,22 +208,22 @@ def _roll_out(
     return collect(envs, policy, jobs, seed=seed, progress=progress)
 
 
-def draw_jobs(config: PPOConfig, items: Sequence[str], update: int) -> list[Job]:
+def draw_jobs(
+    config: PPOConfig,
+    items: Sequence[str],
+    update: int,
+    durations: Mapping[str, float | None] | None = None,
+) -> list[Job]:
     """Return the episodes of one update (1, 2, ...), by question.
 
-    Questions come from a walk through all items in an order that is shuffled anew on every lap. A
-    question's episodes share the environment's seed, so that they start from the same state.
+    A question's episodes share the environment's seed and budget, so that they start from the same
+    state.
     """
     if not items:
         raise ValueError("training needs at least one item, got none")
-    jobs = []
-    start = (update - 1) * config.questions_per_update
-    for place in range(start, start + config.questions_per_update):
-        lap, position = divmod(place, len(items))
-        order = np.random.default_rng(subseed(config.seed, "lap", lap)).permutation(len(items))
-        job = Job(items[order[position]], subseed(config.seed, "environment", place))
-        jobs += [job] * config.episodes_per_question
-    return jobs
+    count, known = config.questions_per_update, durations or {}
+    questions = draw_questions(config.recipe, items, known, count, seed=config.seed, update=update)
+    return [job for job in questions for _ in range(config.episodes_per_question)]
 
 
 def _learn(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Literal
+
+from algos.recipe.settings import Recipe
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ class PPOConfig:
     """Updates between checkpoints; an interrupt loses what came after the last one."""
     keep_last: int = 2
     """Newest checkpoints kept, besides the best."""
+    recipe: Recipe = field(default_factory=Recipe)
+    """Schedules, budgets and further rewards of training; all off by default."""
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot train."""

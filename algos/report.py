@@ -35,6 +35,8 @@ _CURVES = {
     "rollout/return": "Reward per episode",
     "rollout/turns": "Turns per episode",
     "rollout/frames": "Frames per episode",
+    "recipe/multiplier": "Price of as many frames as the target",
+    "recipe/step_credit": "Credit per look, in nats of the answer",
 }
 
 
@@ -264,7 +266,9 @@ def _examples(data: ReportData) -> str:
         '<p class="note">Each picture is the video from its start to its end, one lane per turn. '
         "Green band: where the evidence is. Dot: a frame that was shown; diamond: one inside the "
         "evidence. Bar: sampled. Bracket: zoomed. Hatched: skipped. Dashed: what the answer "
-        "claims to rest on.</p>"
+        "claims to rest on. Number at the right, and credit: by how many nats the given answer "
+        "would be less likely without the frames of that turn, where this was measured; 0 also "
+        "where another turn shows the same.</p>"
     )
     articles = [example_html(e, k, data.frame_size) for k, e in enumerate(chosen, 1)]
     return legend + "".join(articles)

@@ -98,7 +98,8 @@ def _episode_html(
         steps = "".join(_turn_html(k, turn, frames) for k, turn in enumerate(trajectory.turns, 1))
     finally:
         frames.close()
-    start = f"<li><h5>Overview</h5>{overview}</li>" if overview else ""
+    worth = _credit(trajectory.start_info)
+    start = f"<li><h5>Overview{worth}</h5>{overview}</li>" if overview else ""
     return (
         f'<section class="episode"><h4>{escape(who)}: <span class="{kind}">{escape(words)}</span>'
         f"{_answer(trajectory)} <small>{result.turns} {turns}, {result.frames} frames</small></h4>"
@@ -123,10 +124,14 @@ def _turn_html(number: int, turn: Turn, frames: _Frames) -> str:
     where = f" {clock(span[0])} to {clock(span[1])}" if span else ""
     where += f", box {', '.join(f'{edge:g}' for edge in box)}" if box else ""
     reward = f", reward {turn.reward:g}" if turn.reward else ""
-    return (
-        f"<li><h5>Turn {number}: {ACTION_NAMES[type(action)]}{where}{reward}</h5>"
-        f"<pre>{escape(text)}</pre>{reason}{frames.strip(turn.info)}</li>"
-    )
+    heading = f"Turn {number}: {ACTION_NAMES[type(action)]}{where}{reward}{_credit(turn.info)}"
+    return f"<li><h5>{heading}</h5><pre>{escape(text)}</pre>{reason}{frames.strip(turn.info)}</li>"
+
+
+def _credit(info: dict[str, Any]) -> str:
+    """Return how much the answer leans on the frames of a turn, "" where not measured."""
+    credit = info.get("credit")
+    return "" if credit is None else f", credit {credit:+.2f} nats"
 
 
 class _Frames:

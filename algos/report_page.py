@@ -46,7 +46,8 @@ svg text { fill: var(--soft); font: 13px system-ui, sans-serif; }
 .s2 .line, .s2 .bar { stroke: var(--s2); } .s2 .mark { fill: var(--s2); }
 .s3 .line, .s3 .bar { stroke: var(--s3); } .s3 .mark { fill: var(--s3); }
 svg.timeline { width: 100%; min-width: 40rem; height: auto; }
-svg.timeline text { fill: var(--ink); }
+svg.timeline text { fill: var(--ink); } svg.timeline .credit { font-weight: 600;
+  paint-order: stroke; stroke: var(--card); stroke-width: 4px; }
 .spine { stroke: var(--ink); stroke-width: 2; }
 .evidence { fill: var(--goodbg); stroke: var(--good);
   stroke-width: .7; } .sample { fill: var(--look); opacity: .22; } .zoom { fill: none;

@@ -25,17 +25,21 @@ class Lane:
         span: the stretch that was skipped, sampled or zoomed; `None` if there is none.
         seconds: times of the frames shown.
         claimed: spans that an answer relies on.
+        credit: nats that the answer's log-probability falls by without the frames; `None` where
+            that was not measured.
     """
 
     kind: str
     span: Span | None
     seconds: tuple[float, ...]
     claimed: tuple[Span, ...] = ()
+    credit: float | None = None
 
 
 def lanes(trajectory: Trajectory) -> list[Lane]:
     """Return the overview and the turns of an episode, in order."""
-    found = [Lane("overview", None, _seconds(trajectory.start_info))]
+    start = trajectory.start_info
+    found = [Lane("overview", None, _seconds(start), credit=start.get("credit"))]
     cursor = 0.0
     for turn in trajectory.turns:
         action, served = turn.decision.action, turn.info.get("span")
@@ -49,7 +53,8 @@ def lanes(trajectory: Trajectory) -> list[Lane]:
             cursor = span[1] if isinstance(action, Sample) else cursor
         elif isinstance(action, Answer):
             claimed = action.evidence
-        found.append(Lane(ACTION_NAMES[type(action)], span, _seconds(turn.info), claimed))
+        seconds, credit = _seconds(turn.info), turn.info.get("credit")
+        found.append(Lane(ACTION_NAMES[type(action)], span, seconds, claimed, credit))
     return found
 
 
@@ -130,6 +135,9 @@ def _lane(k: int, lane: Lane, evidence: Sequence[Span], duration: float) -> str:
         )
     for second in lane.seconds:
         parts.append(_dot(_x(second, duration), y, in_evidence(second, evidence)))
+    if lane.credit is not None:
+        place = f'x="{WIDTH - 2}" y="{y + 4:.1f}" text-anchor="end"'
+        parts.append(f'<text class="credit" {place}>{lane.credit:+.2f}</text>')
     return "".join(parts)
 
 
@@ -153,4 +161,5 @@ def _words(k: int, lane: Lane) -> str:
     name = "overview" if lane.kind == "overview" else f"turn {k} {lane.kind}"
     span = "" if lane.span is None else f" {clock(lane.span[0])} to {clock(lane.span[1])}"
     frames = f", {len(lane.seconds)} frames" if lane.seconds else ""
-    return name + span + frames
+    credit = "" if lane.credit is None else f", credit {lane.credit:+.2f} nats"
+    return name + span + frames + credit

@@ -32,10 +32,25 @@ Progress = Callable[[Trajectory], None]
 
 @dataclass(frozen=True)
 class Job:
-    """One episode to play: which question (`None`: the seed picks) and the environment's seed."""
+    """One episode to play: which question (`None`: the seed picks) and the environment's seed.
+
+    `max_turns` and `max_frames` lower the budget of this episode; `None` leaves it whole.
+    """
 
     item_id: str | None = None
     seed: int | None = None
+    max_turns: int | None = None
+    max_frames: int | None = None
+
+    @property
+    def options(self) -> dict[str, Any] | None:
+        """Return what the environment's `reset` is told; `None` for nothing."""
+        named = {
+            "item_id": self.item_id,
+            "max_turns": self.max_turns,
+            "max_frames": self.max_frames,
+        }
+        return {name: value for name, value in named.items() if value is not None} or None
 
 
 def play(
@@ -154,9 +169,8 @@ class _Slot:
             except IndexError:  # other slots took the last jobs
                 return
             self.trajectory = Trajectory(job.item_id, job.seed)
-            options = None if job.item_id is None else {"item_id": job.item_id}
             try:
-                self.observation, info = self.env.reset(seed=job.seed, options=options)
+                self.observation, info = self.env.reset(seed=job.seed, options=job.options)
             except SageEnvError as error:
                 self._finish(error)
                 continue

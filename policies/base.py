@@ -184,3 +184,14 @@ class TrainablePolicy(BatchPolicy, Protocol):
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Take back what `state` returned; the rollout side sees it at once."""
+
+
+@runtime_checkable
+class DropsFrames(Protocol):
+    """A policy that can say what it would have read had a turn shown no frames."""
+
+    def without_frames(self, turn: TurnTokens) -> TurnTokens:
+        """Return the turn with a prompt that lacks its frames and their times, and nothing else.
+
+        What was sampled stays as it is. A turn without frames comes back unchanged.
+        """

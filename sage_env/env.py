@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sage_env.actions import ACTION_NAMES, Action, Answer, Invalid
 from sage_env.arguments import picture_size, seconds_off, whole_number
-from sage_env.datasets import DatasetSource, find_item, load_dataset
+from sage_env.datasets import DatasetSource, load_dataset
 from sage_env.episode import Budget, Episode, Served
 from sage_env.errors import DatasetError, ResetNeeded, SageEnvError
 from sage_env.frames import Tolerance
@@ -21,6 +21,7 @@ from sage_env.history import History, episode_info
 from sage_env.items import QAItem
 from sage_env.matching import Judge, judge_answer
 from sage_env.observation import Observation, observation_space, observe
+from sage_env.reset_options import Limits, budget_limits, read_reset
 from sage_env.rewards import Reward, find_reward, reward_terms
 from sage_env.spaces import ActionSpace
 from sage_env.tools import Tool, find_tools
@@ -89,12 +90,13 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     number, or an alias; what these rules cannot decide goes to the `judge`, else it is wrong.
 
     ## Starting State
-    `reset(options={"item_id": …})` or `{"index": …}` chooses the question, without options the seed
-    does. The first observation has `overview_frames` evenly spaced frames, which count in the
-    budget; 0 starts blind. The cursor is at 0. With `overview_tolerance` each is the nearest frame
-    within it that is quick to decode, with its own time (`"auto"`: within half a step and 5 s),
-    which makes the overview of a long video several times cheaper; of other videos than files, only
-    for those whose `frames_at` takes a `tolerance`.
+    `reset(options={"item_id": …})` or `{"index": …}` chooses the question, without either the seed
+    does. `max_turns` and `max_frames` among the options lower the budget of this episode, at most
+    to 1 turn and the frames of the overview. The first observation has `overview_frames` evenly
+    spaced frames, which count in the budget; 0 starts blind. The cursor is at 0. With
+    `overview_tolerance` each is the nearest frame within it that is quick to decode, with its own
+    time (`"auto"`: within half a step and 5 s), which makes the overview of a long video several
+    times cheaper; of other videos than files, only for those whose `frames_at` takes a `tolerance`.
 
     ## Episode End
     An answer, or `max_turns` actions, is `terminated` (both budgets are observed, so there is
@@ -207,6 +209,11 @@ Starting State |
         return MappingProxyType(self._tools)
 
     @property
+    def budget_limits(self) -> Limits:
+        """Return the least and the most of the options `max_turns` and `max_frames` of `reset`."""
+        return budget_limits(self._budget, self._overview_frames)
+
+    @property
     def history(self) -> History:
         """Return the record of the running or the last episode.
 
@@ -224,10 +231,11 @@ Starting State |
 
         Args:
             seed: seeds the choice of questions.
-            options: `{"item_id": id}` or `{"index": number}` to ask that question.
+            options: `{"item_id": id}` or `{"index": number}` to ask that question; `max_turns`
+                and `max_frames` to allow fewer of them in this episode.
 
         Raises:
-            ValueError: if an option is not known, or the index is out of range.
+            ValueError: if an option is not known, or a number is out of range.
             DatasetError: if there is no question with that id, or the dataset cannot prepare it.
             VideoError: if its video cannot be opened or decoded.
         """
@@ -235,9 +243,13 @@ Starting State |
         self._running, self._episode = False, None
         if self._renderer is not None:
             self._renderer.clear()
-        item = self._items[self._choose(options or {})]
+        index, budget = read_reset(options or {}, self._index, self._budget, self.budget_limits)
+        if index is None:
+            index = int(self.np_random.integers(len(self._items)))
+        item = self._items[index]
         _prepare(self._items, item)
-        episode = self._episode = Episode(item, self._viewer, self._budget, self._tools)
+        episode = Episode(item, self._viewer, budget, self._tools, whole=self._budget)
+        self._episode = episode
         overview = episode.overview(self._overview_frames, self._tolerance)
         observation = self._observe(episode, overview)
         self._running = True
@@ -297,15 +309,6 @@ Starting State |
         self._viewer.close()
         if self._renderer is not None:
             self._renderer.close()
-
-    def _choose(self, options: Mapping[str, Any]) -> int:
-        if not options:
-            return int(self.np_random.integers(len(self._items)))
-        if list(options) == ["item_id"]:
-            return find_item(self._index, options["item_id"])
-        if list(options) == ["index"]:
-            return whole_number("options['index']", options["index"], 0, len(self._items) - 1)
-        raise ValueError(f"options must be {{'item_id': …}} or {{'index': …}}, got {options!r}")
 
     def _observe(self, episode: Episode, served: Served) -> Observation:
         observation = observe(

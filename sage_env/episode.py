@@ -57,15 +57,38 @@ class Episode:
     """
 
     def __init__(
-        self, item: QAItem, viewer: Viewer, budget: Budget, tools: Mapping[str, Tool]
+        self,
+        item: QAItem,
+        viewer: Viewer,
+        budget: Budget,
+        tools: Mapping[str, Tool],
+        *,
+        whole: Budget | None = None,
     ) -> None:
         """Open the item's video.
+
+        Args:
+            item: the question.
+            viewer: opens the video and shows its frames.
+            budget: what this episode may use.
+            tools: by name.
+            whole: the environment's budget, where this episode's is a part of it.
 
         Raises:
             VideoError: if it cannot be opened.
             DatasetError: if it ends before the item's evidence begins.
         """
-        self.history = History(item, (), (), Spent(0, 0, 0, 0.0), budget.turns, budget.frames)
+        whole = whole or budget
+        self.history = History(
+            item,
+            (),
+            (),
+            Spent(0, 0, 0, 0.0),
+            budget.turns,
+            budget.frames,
+            env_turns=whole.turns,
+            env_frames=whole.frames,
+        )
         self.cursor = 0.0
         self.frames_left = budget.frames
         self._viewer, self._budget, self._tools = viewer, budget, tools

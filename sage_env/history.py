@@ -84,11 +84,15 @@ class History:
         actions: the actions so far, the newest last.
         looks: what came of them: `looks[0]` is the overview, `looks[k]` came of `actions[k - 1]`.
         spent: what it has cost.
-        max_turns: the budget of turns.
-        max_frames: the budget of frames.
+        max_turns: the budget of turns of this episode.
+        max_frames: the budget of frames of this episode.
         stop_reason: `answered`, `out_of_turns`, or `None` while the episode goes on.
         verdict: whether the answer is right, once the episode has ended; `None` before that, and
             where the judge failed.
+        env_turns: the environment's budget of turns, which `reset` may have lowered to
+            `max_turns`; `None` for the same.
+        env_frames: likewise of frames. What prices a frame by a share of the budget takes the
+            share of this, or the same look would cost more in an episode that allows less.
     """
 
     item: QAItem
@@ -99,6 +103,8 @@ class History:
     max_frames: int
     stop_reason: str | None = None
     verdict: bool | None = None
+    env_turns: int | None = None
+    env_frames: int | None = None
 
     @property
     def ended(self) -> bool:

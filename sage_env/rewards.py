@@ -39,9 +39,9 @@ def answer(item: QAItem, action: Action | Invalid, history: History) -> Mapping[
 def efficient(frames_weight: float = 0.2, turns_weight: float = 0.1) -> Reward:
     """Return the reward `answer`, less a `cost` of looking, charged only when the answer is right.
 
-    The cost is `frames_weight` for the whole budget of frames plus `turns_weight` for the whole
-    budget of turns, in proportion. Wrong answers cost nothing more, so there is no gain in giving
-    up early; with weights that sum to less than 1, right always beats wrong.
+    The cost is `frames_weight` for the environment's whole budget of frames plus `turns_weight`
+    for its whole budget of turns, in proportion. Wrong answers cost nothing more, so there is no
+    gain in giving up early; with weights that sum to less than 1, right always beats wrong.
     """
     return partial(_efficient, frames_weight=frames_weight, turns_weight=turns_weight)
 
@@ -55,8 +55,8 @@ def _efficient(
     turns_weight: float,
 ) -> Mapping[str, float]:
     right = 1.0 if history.ended and history.verdict else 0.0
-    frames = history.spent.frames_shown / history.max_frames
-    turns = history.spent.turns / history.max_turns
+    frames = history.spent.frames_shown / (history.env_frames or history.max_frames)
+    turns = history.spent.turns / (history.env_turns or history.max_turns)
     cost = frames_weight * frames + turns_weight * turns
     return {"answer": right, "cost": -cost if right else 0.0}
 

@@ -64,6 +64,7 @@ class VideoQAVectorEnv(VectorEnv[Observation, Sequence[AnyAction], Array]):
     | key | is |
     |---|---|
     | `item_id` or `index` | one for all, or a sequence of N, where `None` lets the seed pick |
+    | `max_turns`, `max_frames` | likewise, where `None` leaves the whole budget |
     | `reset_mask` | bool (N,): whom to reset; the others keep their episode and observation |
 
     ## Episode End
@@ -177,7 +178,8 @@ class VideoQAVectorEnv(VectorEnv[Observation, Sequence[AnyAction], Array]):
             ResetNeeded: if a `reset_mask` leaves out an environment without an episode.
         """
         seeds = read_seeds(seed, self.num_envs)
-        mask, choices = read_options(options, self.num_envs, self._index)
+        limits = self.envs[0].get_wrapper_attr("budget_limits")
+        mask, choices = read_options(options, self.num_envs, self._index, limits)
         if not mask.all():
             self._check_ready()
         rows: list[int] = np.flatnonzero(mask).tolist()

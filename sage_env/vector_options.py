@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sage_env.actions import ACTION_NAMES
 from sage_env.datasets import find_item
+from sage_env.reset_options import Limits, read_limit
 
 Seeds = int | Sequence[int | None] | None
 Choice = dict[str, Any] | None
@@ -33,7 +34,7 @@ def read_seeds(seed: Seeds, num_envs: int) -> list[int | None]:
 
 
 def read_options(
-    options: Mapping[str, Any] | None, num_envs: int, ids: Mapping[str, int]
+    options: Mapping[str, Any] | None, num_envs: int, ids: Mapping[str, int], limits: Limits
 ) -> tuple[NDArray[np.bool_], list[Choice]]:
     """Return which environments to reset, bool `(num_envs,)`, and the options of each of them.
 
@@ -41,6 +42,7 @@ def read_options(
         options: as `VideoQAVectorEnv` describes; it is not changed.
         num_envs: how many environments there are.
         ids: the index of every question by its id.
+        limits: of the options that lower the budget.
 
     Raises:
         ValueError: if the options are not as described.
@@ -48,23 +50,26 @@ def read_options(
     """
     rest = dict(options or {})
     mask = _mask(rest.pop("reset_mask", None), num_envs)
-    if not rest:
-        return mask, [None] * num_envs
-    if list(rest) not in (["item_id"], ["index"]):
+    names = set(rest) - set(limits)
+    if names - {"item_id", "index"} or len(names) > 1:
         raise ValueError(
-            "options must be {'item_id': …} or {'index': …}, with or without 'reset_mask', got "
-            f"{options!r}"
+            "options must be {'item_id': …} or {'index': …}, with or without 'reset_mask', "
+            f"'max_turns' and 'max_frames', got {options!r}"
         )
-    ((name, given),) = rest.items()
-    shared = isinstance(given, str) or not isinstance(given, Sequence | np.ndarray)
-    values = [given] * num_envs if shared else list(given)
-    if len(values) != num_envs:
-        raise ValueError(f"options[{name!r}] must be one or {num_envs}, got {len(values)}")
-    chosen = [reset and value is not None for reset, value in zip(mask, values, strict=True)]
-    return mask, [
-        {"index": _question(name, value, ids)} if choose else None
-        for choose, value in zip(chosen, values, strict=True)
-    ]
+    choices: list[dict[str, Any]] = [{} for _ in range(num_envs)]
+    for name, given in rest.items():
+        shared = isinstance(given, str) or not isinstance(given, Sequence | np.ndarray)
+        values = [given] * num_envs if shared else list(given)
+        if len(values) != num_envs:
+            raise ValueError(f"options[{name!r}] must be one or {num_envs}, got {len(values)}")
+        for choice, reset, value in zip(choices, mask, values, strict=True):
+            if not reset or value is None:
+                continue
+            if name in limits:
+                choice[name] = read_limit(name, value, limits)
+            else:
+                choice["index"] = _question(name, value, ids)
+    return mask, [choice or None for choice in choices]
 
 
 def check_actions(actions: Any, ignored: NDArray[np.bool_]) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from policies.base import Decision, Evaluation, Observation, TokenBatch, TurnTokens
-from policies.sage_mm import learner
+from policies.sage_mm import frameless, learner
 from policies.sage_mm.generate import Completion, Row, generate
 from policies.sage_mm.model import SageModel, load
 from policies.sage_mm.prompt import render_user
@@ -247,6 +247,11 @@ class SageMM:
     def values(self, batch: TokenBatch) -> Tensor:
         """Return the critic's `values[t]` at sampled tokens, differentiably: float32 `(B, L)`."""
         return learner.values(self.model, batch)
+
+    def without_frames(self, turn: TurnTokens) -> TurnTokens:
+        """Return the turn with a prompt that lacks its frames and their times."""
+        prompt = frameless.without_frames(self.model.tokens, turn.prompt)
+        return TurnTokens(prompt, turn.completion, turn.logprobs)
 
     def actor_parameters(self) -> list[Parameter]:
         """Return the actor's LoRA weights."""

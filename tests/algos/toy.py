@@ -165,6 +165,10 @@ class ToyPolicy:
             nn.functional.pad(entropy[:, :-1], (1, 0)) * batch.sampled,
         )
 
+    def without_frames(self, turn: TurnTokens) -> TurnTokens:
+        prompt = np.array([TURN, BLIND]) if turn.frames else turn.prompt
+        return TurnTokens(prompt, turn.completion, turn.logprobs)
+
     def reference_logprobs(self, batch: TokenBatch) -> Tensor:
         reference = ToyPolicy.__new__(ToyPolicy)
         reference.actor = nn.ModuleDict(_network(self.actor["gru"].hidden_size, len(WORDS)))

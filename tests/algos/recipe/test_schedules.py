@@ -1,0 +1,155 @@
+"""Laws of what is asked in training, and never in evaluation: turn cap, budgets, curriculum."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from algos.evaluate import bucket_of, evaluate
+from algos.ppo import PPOConfig, draw_jobs, train
+from algos.recipe.curriculum import item_weights
+from algos.recipe.rewards import group_of
+from algos.recipe.settings import Recipe
+from algos.rollout import Job
+from tests.algos.handmade import item
+from tests.algos.toy import ITEMS, ToyEnv, cloned_policy
+
+CONFIG = PPOConfig(questions_per_update=3, episodes_per_question=2)
+SECONDS = [30.0, 40.0, 50.0, 100.0, 200.0, 4000.0]
+NAMES = [f"q{k}" for k in range(len(SECONDS))]
+DURATIONS = dict(zip(NAMES, SECONDS, strict=True))
+
+
+def jobs(update: int, count: int = 3, seed: int = 0, **recipe) -> list[Job]:
+    config = replace(CONFIG, seed=seed, questions_per_update=count, recipe=Recipe(**recipe))
+    return draw_jobs(config, NAMES, update, DURATIONS)
+
+
+def test_nothing_is_asked_of_the_environment_by_default() -> None:
+    assert all(job.options == {"item_id": job.item_id} for job in jobs(1))
+    assert Job().options is None
+
+
+def test_turns_are_few_in_the_first_updates_and_then_all() -> None:
+    caps = [
+        {job.max_turns for job in jobs(k, first_turns=6, first_turns_updates=2)} for k in (1, 2, 3)
+    ]
+    assert caps == [{6}, {6}, {None}]
+    assert jobs(1, first_turns=6)[0].options == {"item_id": jobs(1)[0].item_id, "max_turns": 6}
+
+
+def test_a_question_has_one_budget_and_questions_have_many() -> None:
+    drawn = [job for update in range(1, 41) for job in jobs(update, frame_budget=(4, 9))]
+    assert all(drawn[i] == drawn[i + 1] for i in range(0, len(drawn), 2))
+    count = Counter(job.max_frames for job in drawn[::2])
+    assert set(count) == set(range(4, 10)) and max(count.values()) < 0.35 * sum(count.values())
+    assert drawn[:6] == jobs(1, frame_budget=(4, 9))
+    assert drawn[:6] != jobs(1, seed=1, frame_budget=(4, 9))
+    same = [replace(job, max_frames=None) for job in drawn]
+    assert same == [job for update in range(1, 41) for job in jobs(update)]
+
+
+def test_only_episodes_of_one_question_and_budget_are_compared() -> None:
+    job = Job("q", 1, 6, 30)
+    assert group_of(job) == group_of(replace(job, seed=2))
+    others = [replace(job, item_id="r"), replace(job, max_turns=None), replace(job, max_frames=31)]
+    assert all(group_of(job) != group_of(other) for other in others)
+
+
+def test_weights_by_hand() -> None:
+    buckets = [bucket_of(s) for s in (30.0, 4000.0, 100.0, 30.0)]  # three buckets have questions
+    assert item_weights(buckets, 0.0).tolist() == [1, 0, 0, 1]
+    assert item_weights(buckets, 0.25).tolist() == [1, 0, 0.5, 1]
+    assert item_weights(buckets, 0.5).tolist() == [1, 0, 1, 1]
+    assert item_weights(buckets, 0.75).tolist() == [1, 0.5, 1, 1]
+    assert item_weights(buckets, 1.0).tolist() == [1, 1, 1, 1]
+
+
+def asked(update: int, count: int = 3, **recipe) -> list[str | None]:
+    return [job.item_id for job in jobs(update, count, **recipe)[::2]]
+
+
+def test_the_curriculum_moves_from_short_to_all_and_ends() -> None:
+    assert set(asked(1, curriculum_updates=20)) == {"q0", "q1", "q2"}  # 0-60 seconds
+    mean = [
+        np.mean(
+            [DURATIONS[str(q)] for s in range(30) for q in asked(k, seed=s, curriculum_updates=20)]
+        )
+        for k in (1, 7, 13, 20)
+    ]
+    assert mean == sorted(mean) and mean[0] < 60 < mean[-1]
+    late = [q for s in range(200) for q in asked(20, 1, seed=s, curriculum_updates=20)]
+    share = Counter(late)["q5"] / 200  # weight 0.85 beside five of weight 1
+    assert abs(share - 0.85 / 5.85) < 0.08
+    for update in (21, 22, 50):
+        assert jobs(update, curriculum_updates=20) == jobs(update)
+
+
+def test_no_question_comes_twice_before_all_open_ones_came_once() -> None:
+    for update in range(1, 21):
+        drawn = asked(update, 6, curriculum_updates=20)
+        fewest, most = min(Counter(drawn).values()), max(Counter(drawn).values())
+        assert most - fewest <= 1
+    assert Counter(asked(1, 6, curriculum_updates=20)) == {"q0": 2, "q1": 2, "q2": 2}
+    assert asked(5, curriculum_updates=20) == asked(5, curriculum_updates=20)
+
+
+def test_a_curriculum_needs_durations() -> None:
+    config = replace(CONFIG, recipe=Recipe(curriculum_updates=5))
+    with pytest.raises(ValueError, match="that of 'q5' and 0 more questions is not known"):
+        draw_jobs(config, NAMES, 1, {**DURATIONS, "q5": None})
+    with pytest.raises(ValueError, match="that of 'q0' and 5 more"):
+        draw_jobs(config, NAMES, 1)
+
+
+class Recorded(ToyEnv):
+    """Keeps what its resets were told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[set[str]] = []
+
+    def reset(self, *, seed=None, options=None):
+        self.told.append(set(options or {}))
+        return super().reset(seed=seed, options=options)
+
+
+def test_evaluation_knows_nothing_of_it(tmp_path) -> None:
+    training, validation = Recorded(), Recorded()
+    recipe = Recipe(first_turns=1, frame_budget=(2, 3), curriculum_updates=9)
+    config = replace(CONFIG, updates=1, recipe=recipe, rescore_sample=0, critic_warmup=0)
+    asked = [item(name) for name in ITEMS]
+
+    def validate(policy) -> float:
+        return float(len(evaluate([validation], policy, asked).trajectories))
+
+    durations = {name: 9.0 for name in ITEMS}
+    train(
+        config, cloned_policy(0), [training], ITEMS, tmp_path,
+        durations=durations, validate=validate, progress=False,
+    )  # fmt: skip
+    assert len(training.told) == 6 and len(validation.told) == 2 * len(ITEMS)
+    assert all(told == {"item_id", "max_turns", "max_frames"} for told in training.told)
+    assert all(told == {"item_id"} for told in validation.told)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("first_turns", 0),
+        ("first_turns_updates", 0),
+        ("curriculum_updates", 0),
+        ("frame_budget", (0, 4)),
+        ("frame_budget", (5, 4)),
+        ("target_frames", 0.0),
+        ("multiplier_lr", float("nan")),
+        ("multiplier_start", 1.5),
+        ("step_credit", -0.1),
+    ],
+)
+def test_settings_that_cannot_train_are_refused(name: str, value: object) -> None:
+    with pytest.raises(ValueError, match=f"recipe.{name} must be"):
+        Recipe(**{name: value})
