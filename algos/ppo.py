@@ -163,6 +163,8 @@ def _update(
 
     # Learning.
     targets = make_targets(config, policy, batch, [str(t.item_id) for t in episodes])
+    if targets.kept is not None:
+        row["rollout/tied"] = len(episodes) - int(targets.kept.sum())
     row |= _learn(config, learner, batch, targets, update, rng)
     ended = time.perf_counter()
     row["time/rollout"], row["time/learn"] = rolled_out - began, ended - rolled_out
@@ -228,8 +230,9 @@ def _learn(
     if warming_up:
         epochs, critic_epochs = 0, config.critic_warmup
     if learner.critic is not None:
+        judged = batch.sampled if targets.value_mask is None else targets.value_mask
         row["losses/explained_variance"] = explained_variance(
-            targets.old_values, targets.returns, batch.sampled
+            targets.old_values, targets.returns, judged
         )
         learner.critic.param_groups[0]["lr"] = config.critic_lr * share
         loss = critic_loss(config, learner.policy, warming_up=warming_up)
