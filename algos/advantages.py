@@ -126,18 +126,16 @@ def group_deviation(returns: Tensor, groups: Sequence[Hashable]) -> Tensor:
     return torch.where(known, deviation, returns)
 
 
-def informative(returns: Tensor, groups: Sequence[Hashable], *, tolerance: float = 1e-6) -> Tensor:
+def informative(returns: Tensor, groups: Sequence[Hashable]) -> Tensor:
     """Return which episodes belong to a group whose returns differ, bool `(B,)`.
 
     Where all are equal, right or wrong, there is nothing to prefer. Episodes that failed are not
     informative, and do not make their group so.
     """
     index, count = _index(returns, groups)
-    known = ~returns.isnan()
-    spread = [torch.full((count,), end, dtype=returns.dtype) for end in (-torch.inf, torch.inf)]
-    high = spread[0].to(returns.device).index_reduce(0, index[known], returns[known], "amax")
-    low = spread[1].to(returns.device).index_reduce(0, index[known], returns[known], "amin")
-    return known & (high - low > tolerance)[index]
+    gap = (returns - group_baseline(returns, groups, leave_one_out=False)).abs()
+    differing = torch.bincount(index[gap > 1e-6], minlength=count)
+    return ~returns.isnan() & (differing > 0)[index]
 
 
 def subtract_at_end(rewards: Tensor, sampled: Tensor, baseline: Tensor) -> Tensor:

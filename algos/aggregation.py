@@ -33,10 +33,10 @@ def row_weights(sampled: Tensor, aggregation: Aggregation, *, length: int) -> Te
     """
     if aggregation == "token-mean":
         return None
-    sizes = sampled.sum(1, keepdim=True).clamp(min=1).double()
+    sizes = sampled.sum(1, keepdim=True).clamp(min=1)
     mean_size = sampled.sum() / len(sampled)
     if aggregation == "sequence-mean":
-        return (mean_size / sizes).float()
+        return mean_size / sizes
     return (mean_size / length).expand(len(sampled), 1)
 
 
