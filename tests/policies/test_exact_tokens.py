@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from fractions import Fraction
 
 import gymnasium as gym
@@ -15,7 +16,7 @@ pytest.importorskip("peft")
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
 from policies.sage_mm.prompt import render_user  # noqa: E402
 from sage_env import QAItem, Sample  # noqa: E402
-from tests.policies.episodes import as_batch, episode, play  # noqa: E402
+from tests.policies.episodes import as_batch, episode, play, stir  # noqa: E402
 from tests.sage_env.clips import IRREGULAR, decoded, number_in, write_clip  # noqa: E402
 
 
@@ -60,3 +61,19 @@ def test_the_prompt_tells_the_true_times_of_irregular_frames(policy, tmp_path):
         # Which picture it is says when it was shown, whatever the observation claims.
         for text, picture in zip(told, look["frames"], strict=False):
             assert abs(float(text) - shown[number_in(picture)]) <= 0.051
+
+
+@pytest.mark.parametrize("critic", ["head", "adapter"])
+def test_a_value_does_not_see_the_token_that_it_judges(tiny_folder, critic):
+    learner = SageMM.load(tiny_folder, max_new_tokens=5, critic=critic, lora=LoraSettings(r=4))
+    stir(learner)
+    learner.reset(seed=3)
+    batch = as_batch([play(learner, episode(1, 2), "x")])
+    place = int(batch.sampled[0].nonzero()[1])
+    other = replace(batch, ids=batch.ids.clone(), cache={})
+    other.ids[0, place] += 1
+    for grad in (False, True):  # with an adapter the two take different ways
+        with torch.set_grad_enabled(grad):
+            before, after = learner.values(batch)[0], learner.values(other)[0]
+        assert before[place] == after[place] != 0
+        assert abs(before[place + 1] - after[place + 1]) > 1e-4, "the next value must see it"
