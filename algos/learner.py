@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,11 +14,14 @@ from torch.nn import Parameter
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
-from algos.advantages import gae, group_baseline, subtract_at_end, whiten
+from algos.advantages import informative, whiten
+from algos.aggregation import mask_weights, row_weights
 from algos.batch import by_micro_batch, micro_batches
+from algos.estimators import estimate, shaped_rewards
 from algos.gradients import add_gradients
 from algos.losses import Stats, entropy_loss, kl_loss, policy_loss, value_loss
 from algos.ppo_config import PPOConfig
+from algos.turn_advantages import first_of_turn
 from policies.base import TokenBatch, TrainablePolicy
 
 
@@ -31,22 +34,27 @@ class Targets:
         returns: what the critic should have said.
         old_values: what it said before this batch.
         reference: log-probs of the reference; None when no KL is asked for.
+        value_mask: bool `(B, L)`, where the critic is read and learns; None: every sampled token.
+        kept: bool `(B,)`, the episodes that the actor learns from; None: all.
+        weights: `(B, 1)`, what the actor's tokens count for in one minibatch; None: all alike.
+        value_weights: `(B, L)`, the same for the critic's.
     """
 
     advantages: Tensor
     returns: Tensor
     old_values: Tensor
     reference: Tensor | None = None
+    value_mask: Tensor | None = None
+    kept: Tensor | None = None
+    weights: Tensor | None = None
+    value_weights: Tensor | None = None
 
     def select(self, rows: Sequence[int], length: int) -> Targets:
         """Return the given rows, cut to `length` tokens."""
         index = list(rows)
-        reference = None if self.reference is None else self.reference[index][:, :length]
+        found = {name: x for name, x in vars(self).items() if x is not None}
         return Targets(
-            self.advantages[index][:, :length],
-            self.returns[index][:, :length],
-            self.old_values[index][:, :length],
-            reference,
+            **{name: x[index][:, :length] if x.ndim > 1 else x[index] for name, x in found.items()}
         )
 
 
@@ -64,24 +72,43 @@ def make_targets(
         batch: whole episodes, none of them failed.
         groups: the question of each episode.
     """
-    rewards, sampled = batch.rewards, batch.sampled
-    scores = rewards.sum(1)
-    if config.advantage != "critic":
-        rewards = subtract_at_end(rewards, sampled, group_baseline(scores, groups))
-    values, lam = torch.zeros_like(rewards), 1.0
+    sampled, scores = batch.sampled, batch.rewards.sum(1)
+    values, reference = torch.zeros_like(batch.rewards), None
     if config.uses_critic:
         values = by_micro_batch(policy.values, batch, config.micro_batch)
-        lam = config.lam
-    advantages, returns = gae(rewards, values, sampled, gamma=config.gamma, lam=lam)
+    if config.kl_coef > 0:
+        reference = by_micro_batch(policy.reference_logprobs, batch, config.micro_batch)
+    telling = informative(scores, groups)
+    rewards = shaped_rewards(config, batch, groups, telling, reference)
+    advantages, returns = estimate(config, rewards, values, batch)
+    kept = telling if config.drop_ties else None
+    learned = sampled if kept is None else sampled & kept[:, None]
     # Equal returns carry no signal: unit variance would only make noise of the critic loud.
     if config.whiten and float(scores.std(correction=0)) > 1e-6:
         # A baseline per question has centred already; a second shift would push the episodes of
         # questions on which all agree.
-        advantages = whiten(advantages, sampled, center=config.advantage == "critic")
-    reference = None
-    if config.kl_coef > 0:
-        reference = by_micro_batch(policy.reference_logprobs, batch, config.micro_batch)
-    return Targets(advantages, returns, values, reference)
+        advantages = whiten(advantages, learned, center=config.advantage == "critic")
+    value_mask = first_of_turn(sampled, batch.turn) if config.clock == "turn" else None
+    return Targets(advantages, returns, values, reference, value_mask, kept)
+
+
+def weigh(config: PPOConfig, batch: TokenBatch, targets: Targets, rows: Sequence[int]) -> Targets:
+    """Set the weights of the tokens for one minibatch: the given rows of the batch, whole."""
+    index = list(rows)
+    sampled = batch.sampled[index]
+
+    def placed(weights: Tensor) -> Tensor:
+        return weights.new_zeros(len(batch), weights.shape[1]).index_copy(
+            0, torch.tensor(index, device=weights.device), weights
+        )
+
+    weights = row_weights(sampled, config.aggregation, length=config.constant_length)
+    if weights is not None:
+        targets = replace(targets, weights=placed(weights))
+    if targets.value_mask is not None:
+        value_weights = mask_weights(targets.value_mask[index], sampled)
+        targets = replace(targets, value_weights=placed(value_weights))
+    return targets
 
 
 def actor_loss(config: PPOConfig, policy: TrainablePolicy) -> Loss:
@@ -98,15 +125,27 @@ def actor_loss(config: PPOConfig, policy: TrainablePolicy) -> Loss:
             clip_low=config.clip_low,
             clip_high=config.clip_high,
             dual_clip=config.dual_clip,
+            ratio_level=config.ratio_level,
+            weights=targets.weights,
         )
-        entropy, entropy_stats = entropy_loss(now.entropy, part.sampled, denominator)
+        entropy, entropy_stats = entropy_loss(
+            now.entropy, part.sampled, denominator, weights=targets.weights
+        )
         stats |= entropy_stats
         if config.entropy_coef > 0:
             total = total + config.entropy_coef * entropy
         if targets.reference is not None:
-            kl, kl_stats = kl_loss(now.logprobs, targets.reference, part.sampled, denominator)
-            total = total + config.kl_coef * kl
+            kl, kl_stats = kl_loss(
+                now.logprobs,
+                targets.reference,
+                part.sampled,
+                denominator,
+                estimator=config.kl_estimator,
+                weights=targets.weights,
+            )
             stats |= kl_stats
+            if config.kl_in == "loss":
+                total = total + config.kl_coef * kl
         return total, stats
 
     return loss
@@ -124,6 +163,7 @@ def critic_loss(config: PPOConfig, policy: TrainablePolicy, *, warming_up: bool 
             part.sampled,
             denominator,
             clip=clip,
+            weights=targets.value_weights,
         )
 
     return loss
@@ -142,20 +182,26 @@ def fit(
 ) -> dict[str, float | None]:
     """Take gradient steps: `epochs` passes over the batch, `config.minibatches` steps in each.
 
+    The actor passes over the kept episodes only; where none is, there is no step and no statistic.
+
     Returns:
         `losses/...`: statistics and the gradient's norm before clipping, averaged over the steps.
     """
     parameters = optimizer.param_groups[0]["params"]
     sums: dict[str, float] = defaultdict(float)
     steps = 0
+    kept = np.arange(len(batch))
+    if name == "actor" and targets.kept is not None:
+        kept = kept[targets.kept.cpu().numpy()]
     for _ in range(epochs):
-        for rows in np.array_split(rng.permutation(len(batch)), config.minibatches):
+        for rows in np.array_split(kept[rng.permutation(len(kept))], config.minibatches):
             if not len(rows):
                 continue
             optimizer.zero_grad(set_to_none=True)
             workers = config.workers if name == "actor" else 1
+            weighed = weigh(config, batch, targets, rows.tolist())
             stats = backward(
-                batch, targets, rows.tolist(), loss, parameters, config.micro_batch, workers
+                batch, weighed, rows.tolist(), loss, parameters, config.micro_batch, workers
             )
             norm = clip_grad_norm_(parameters, config.max_grad_norm, error_if_nonfinite=True)
             optimizer.step()

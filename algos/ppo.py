@@ -176,6 +176,8 @@ def _update(
 
     # Learning.
     targets = make_targets(config, policy, batch, groups)
+    if targets.kept is not None:
+        row["rollout/tied"] = len(episodes) - int(targets.kept.sum())
     row |= _learn(config, learner, batch, targets, update, rng)
     row |= recipe_row(config.recipe, jobs, episodes, learner.frame_price.multiplier)
     learner.frame_price.update(row["rollout/frames"])
@@ -242,8 +244,9 @@ def _learn(
     if warming_up:
         epochs, critic_epochs = 0, config.critic_warmup
     if learner.critic is not None:
+        judged = batch.sampled if targets.value_mask is None else targets.value_mask
         row["losses/explained_variance"] = explained_variance(
-            targets.old_values, targets.returns, batch.sampled
+            targets.old_values, targets.returns, judged
         )
         learner.critic.param_groups[0]["lr"] = config.critic_lr * share
         loss = critic_loss(config, learner.policy, warming_up=warming_up)

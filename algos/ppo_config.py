@@ -10,7 +10,7 @@ from algos.recipe.settings import Recipe
 
 @dataclass(frozen=True)
 class PPOConfig:
-    """Settings of a run. Group-baseline methods are settings too, not other trainers."""
+    """Settings of a run. GRPO, RLOO and others are settings too: see `algos.presets`."""
 
     seed: int = 0
     """Seeds the order of questions, the environments, sampling, and minibatches."""
@@ -25,10 +25,27 @@ class PPOConfig:
     advantage: Literal["critic", "group", "both"] = "critic"
     """critic: GAE. group: return above the mean of the question's other episodes, no critic.
     both: GAE with a critic of what that group mean leaves over."""
+    leave_one_out: bool = True
+    """Leave an episode's own return out of its question's mean."""
+    divide_by_std: bool = False
+    """With "group": divide by the standard deviation of the question's returns, as GRPO does."""
+    drop_ties: bool = False
+    """Leave episodes out of the actor's loss, and its denominator, where all of the question's
+    returns are equal; they are counted as `rollout/tied`."""
+    clock: Literal["token", "turn", "bi-level"] = "token"
+    """What one step of GAE is: a sampled token; a turn; or turns outside and tokens inside them."""
     gamma: float = 1.0
-    """Discount per sampled token."""
+    """Discount per sampled token, on the clock of tokens; other clocks do not discount tokens."""
     lam: float = 1.0
-    """GAE's lambda; not used by "group"."""
+    """GAE's lambda from token to token; not used by "group"."""
+    turn_gamma: float = 1.0
+    """Discount per turn, on the other clocks."""
+    turn_lam: float = 1.0
+    """GAE's lambda from turn to turn, on the other clocks; not used by "group"."""
+    lam_alpha: float | None = None
+    """On the clock of tokens: lambda is 1 - 1 / (lam_alpha * sampled tokens) instead of `lam`."""
+    critic_lam: float | None = None
+    """Lambda of the critic's targets, on every clock; None: that of the advantages."""
     whiten: bool = True
     """Scale advantages to unit variance over the batch (and centre them, with a critic); left out
     when all returns are equal."""
@@ -44,12 +61,25 @@ class PPOConfig:
     """The probability ratio is clipped below 1 - clip_low."""
     clip_high: float = 0.28
     """The probability ratio is clipped above 1 + clip_high."""
-    dual_clip: float = 3.0
-    """Bound of the ratio on tokens with a negative advantage, > 1."""
+    dual_clip: float | None = 3.0
+    """Bound of the ratio on tokens with a negative advantage, > 1; None: no bound."""
+    ratio_level: Literal["token", "sequence"] = "token"
+    """Whether each token has its own ratio, or all of an episode their geometric mean (GSPO)."""
+    aggregation: Literal["token-mean", "sequence-mean", "constant-length"] = "token-mean"
+    """Mean of the actor's loss: over all tokens of a minibatch; over episodes, of means over their
+    tokens; or over episodes, of sums over their tokens divided by `constant_length`."""
+    constant_length: int = 512
+    """Tokens that stand for an episode with constant-length."""
     value_clip: float = 0.5
     """How far the value may move from the rollout's before its loss is clipped."""
     kl_coef: float = 0.0
     """Weight of the KL from the reference (adapters off); 0 leaves its forward pass out."""
+    kl_in: Literal["loss", "reward"] = "loss"
+    """loss: the actor minimises it beside its own loss. reward: every sampled token pays for its
+    own, and critic and baselines see it."""
+    kl_estimator: Literal["k1", "k2", "k3"] = "k3"
+    """Which estimate is reported; the gradient in the loss is always k2's. In the reward only k1
+    has the right expected gradient."""
     entropy_coef: float = 0.0
     """Weight of the entropy bonus."""
     actor_lr: float = 1e-5
@@ -89,11 +119,37 @@ class PPOConfig:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
         if not self.temperature > 0:
             raise ValueError(f"temperature must be above 0 to learn, got {self.temperature}")
-        if not self.dual_clip > 1:
-            raise ValueError(f"dual_clip must be above 1, got {self.dual_clip}")
-        for name in ("gamma", "lam"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
+        if self.dual_clip is not None and not self.dual_clip > 1:
+            raise ValueError(f"dual_clip must be above 1 or None, got {self.dual_clip}")
+        for name in ("gamma", "lam", "turn_gamma", "turn_lam", "critic_lam"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise ValueError(f"{name} must be in [0, 1], got {value}")
+        self._refuse_what_contradicts()
+
+    def _refuse_what_contradicts(self) -> None:
+        """Refuse settings that would silently do nothing, or something else than they say."""
+        if self.lam_alpha is not None and not (self.lam_alpha > 0 and self.clock == "token"):
+            raise ValueError(
+                f'lam_alpha must be above 0 and needs clock="token", got {self.lam_alpha} with '
+                f'clock="{self.clock}"'
+            )
+        if self.clock != "token" and self.gamma != 1:
+            raise ValueError(
+                f'gamma is the discount per token, got {self.gamma} with clock="{self.clock}": '
+                "leave it at 1 and set turn_gamma, so that long turns are not discounted for more"
+            )
+        if self.clock == "token" and (self.turn_gamma, self.turn_lam) != (1, 1):
+            raise ValueError('turn_gamma and turn_lam need clock="turn" or clock="bi-level"')
+        if self.divide_by_std and self.advantage != "group":
+            raise ValueError(f'divide_by_std needs advantage="group", got "{self.advantage}"')
+        if self.drop_ties and self.advantage == "critic":
+            raise ValueError('drop_ties needs advantage="group" or "both", got "critic"')
+        if self.kl_in == "reward" and self.kl_estimator != "k1":
+            raise ValueError(
+                'kl_in="reward" needs kl_estimator="k1": as rewards, k2 and k3 pull towards '
+                f'something else than the reference; got "{self.kl_estimator}"'
+            )
 
     @property
     def uses_critic(self) -> bool:

@@ -7,7 +7,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algos.advantages import explained_variance, gae, group_baseline, subtract_at_end, whiten
+from algos.advantages import (
+    explained_variance,
+    gae,
+    group_baseline,
+    group_deviation,
+    informative,
+    subtract_at_end,
+    whiten,
+)
+from tests.algos.slow_maths import groups_of
 
 torch.set_num_threads(1)
 NAN = float("nan")
@@ -134,6 +143,40 @@ def test_the_left_out_baseline_ignores_the_episodes_own_return(pairs, other: flo
     changed[0] = other
     before, after = group_baseline(returns, groups), group_baseline(changed, groups)
     torch.testing.assert_close(before[0], after[0], atol=1e-5, rtol=0)
+
+
+def test_group_deviation_by_hand() -> None:
+    # x: 1, 4, 1 have mean 2 and squares 1 + 4 + 1, over 2; y and z have one member each.
+    returns = torch.tensor([1.0, 0.0, 4.0, 1.0, 7.0])
+    groups = ["x", "y", "x", "x", "z"]
+    three = 3**0.5
+    expected = torch.tensor([three, 0.0, three, three, 0.0])
+    torch.testing.assert_close(group_deviation(returns, groups), expected)
+    assert informative(returns, groups).tolist() == [True, False, True, True, False]
+
+
+scores = st.one_of(st.just(NAN), st.sampled_from([-1.0, -0.1, 0.0, 0.1, 1.0, 1.25]))
+
+
+@given(st.lists(st.tuples(st.sampled_from("xyz"), scores), min_size=1, max_size=12))
+@settings(max_examples=50, deadline=None)
+def test_groups_agree_with_the_loop_and_failed_members_are_in_no_mean(pairs) -> None:
+    groups = [name for name, _ in pairs]
+    returns = torch.tensor([value for _, value in pairs], dtype=torch.float64)
+    got = (
+        group_baseline(returns, groups, leave_one_out=False),
+        group_baseline(returns, groups),
+        group_deviation(returns, groups),
+        informative(returns, groups).double(),
+    )
+    expected = torch.tensor(groups_of(returns.tolist(), groups), dtype=torch.float64)
+    for found, want in zip(got, expected.T, strict=True):
+        torch.testing.assert_close(found, want, atol=1e-6, rtol=0, equal_nan=True)
+
+
+def test_equal_returns_stay_ties_in_any_rounding() -> None:
+    returns = torch.tensor([0.1, 0.1, 0.1, 0.7, 0.7, 0.7])
+    assert not informative(returns, list("xxxyyy")).any()
 
 
 def test_subtracting_at_the_end_moves_every_return_by_the_baseline() -> None:

@@ -1,0 +1,83 @@
+"""Published methods as settings of the one trainer.
+
+| preset   | advantage                                | ratio, clip            | mean of the loss |
+|----------|------------------------------------------|------------------------|------------------|
+| ppo      | critic, GAE over tokens                  | token, 0.2 / 0.28      | tokens           |
+| turn-ppo | critic, GAE over turns                   | token, 0.2 / 0.28      | tokens           |
+| bi-level | critic, turns outside, tokens inside     | token, 0.2 / 0.28      | tokens           |
+| vapo     | critic, lambda by length, critic's own   | token, 0.2 / 0.28      | tokens           |
+| grpo     | question's mean, over its deviation      | token, 0.2 / 0.2       | per episode      |
+| rloo     | mean of the question's other episodes    | 1: one step per batch  | constant length  |
+| dr-grpo  | question's mean                          | token, 0.2 / 0.2       | constant length  |
+| dapo     | as grpo, ties left out                   | token, 0.2 / 0.28      | tokens           |
+| gspo     | as grpo                                  | episode, 3e-4 / 4e-4   | per episode      |
+
+Only what defines a method is set: learning rates, batch sizes and rewards stay those of the run.
+Where this trainer departs from the papers on purpose:
+
+- A token's return is what is earned from it on, not the whole episode's score; the two are the same
+  where rewards come with the last turn, as with the presets "answer" and "efficient".
+- The KL in the loss has k2's gradient, which is the KL's own; papers differentiate k3.
+- dapo does not draw further questions in place of tied ones, and shapes no reward for length.
+- rloo sums over an episode's tokens up to a constant factor, which Adam does not see.
+- The deviation of grpo has no epsilon added; questions on which all agree have advantage 0.
+- bi-level has VAGEN's discounts; it bootstraps from the state before a turn, not from its last
+  token, and is not mixed with token GAE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from algos.ppo_config import PPOConfig
+
+_GROUP = {"advantage": "group", "leave_one_out": False, "whiten": False, "dual_clip": None}
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "ppo": {},
+    "turn-ppo": {"clock": "turn", "turn_gamma": 0.99, "turn_lam": 0.9},
+    "bi-level": {"clock": "bi-level", "turn_gamma": 0.95, "turn_lam": 0.95},
+    "vapo": {"lam_alpha": 0.05, "critic_lam": 1.0, "dual_clip": None},
+    "grpo": {
+        **_GROUP,
+        "divide_by_std": True,
+        "clip_high": 0.2,
+        "aggregation": "sequence-mean",
+        "kl_coef": 0.04,
+    },
+    "rloo": {
+        **_GROUP,
+        "leave_one_out": True,
+        "epochs": 1,
+        "minibatches": 1,
+        "aggregation": "constant-length",
+        "kl_coef": 0.05,
+        "kl_in": "reward",
+        "kl_estimator": "k1",
+    },
+    "dr-grpo": {**_GROUP, "clip_high": 0.2, "aggregation": "constant-length"},
+    "dapo": {**_GROUP, "divide_by_std": True, "drop_ties": True},
+    "gspo": {
+        **_GROUP,
+        "divide_by_std": True,
+        "ratio_level": "sequence",
+        "clip_low": 3e-4,
+        "clip_high": 4e-4,
+        "aggregation": "sequence-mean",
+    },
+}
+
+
+def preset(name: str, **changes: Any) -> PPOConfig:
+    """Return the settings of a published method, with changes.
+
+    Args:
+        name: one of `PRESETS`.
+        changes: fields of `PPOConfig` that are to differ.
+
+    Raises:
+        ValueError: if there is no such preset, or the changes contradict it.
+    """
+    if name not in PRESETS:
+        raise ValueError(f"no preset is named {name!r}: choose one of {', '.join(PRESETS)}")
+    return PPOConfig(**{**PRESETS[name], **changes})
