@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from algos.tracking import Tracker
 from algos.trajectory import Trajectory
 
 Row = dict[str, float | None]
@@ -23,11 +24,14 @@ class Metrics:
     Args:
         path: of the file; made when missing.
         keep_through: lines of later updates are dropped: a resumed run plays them again.
+        tracker: is given every line too.
     """
 
-    def __init__(self, path: Path, *, keep_through: int = 0) -> None:
+    def __init__(
+        self, path: Path, *, keep_through: int = 0, tracker: Tracker | None = None
+    ) -> None:
         """Open the file and drop what the run is about to write again."""
-        self.path = path
+        self.path, self.tracker = path, tracker
         rows = [row for row in read_metrics(path) if row["update"] <= keep_through]
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
@@ -38,6 +42,8 @@ class Metrics:
         """Append one line and flush it to disk."""
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"update": update, **values}) + "\n")
+        if self.tracker is not None:
+            self.tracker.log(update, values)
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
