@@ -12,10 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from algos.evaluate import BUCKETS, bucket_of, overview_end
 from algos.tracking import Tracker
 from algos.trajectory import Trajectory
 
 Row = dict[str, float | None]
+TURNS = "rollout/turns/"
+"""Before a bucket's name: mean turns on videos of that many seconds."""
 
 
 class Metrics:
@@ -76,7 +79,17 @@ def rollout_row(trajectories: Sequence[Trajectory]) -> Row:
             )
             for name in ("frames_decoded", "frames_cached", "decode_seconds")
         },
+        **_turns_by_bucket(whole),
     }
+
+
+def _turns_by_bucket(trajectories: Sequence[Trajectory]) -> Row:
+    """Return mean turns per bucket of the video's length, for the buckets that were played."""
+    turns: dict[str, list[int]] = {bucket: [] for bucket in BUCKETS}
+    for trajectory in trajectories:
+        if (duration := overview_end(trajectory)) is not None:
+            turns[bucket_of(duration)].append(trajectory.num_turns)
+    return {f"{TURNS}{bucket}": _mean(values) for bucket, values in turns.items() if values}
 
 
 def _mean(values: Iterable[float]) -> float | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from hashlib import blake2b
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -98,10 +99,12 @@ class _Hosted:
 
     def __init__(self, name: str, run_folder: Path, config: Mapping[str, Any]) -> None:
         self._module = _import(name)
-        run_name = run_folder.resolve().name
-        where: dict[str, Any] = {"id": run_name, "dir": str(run_folder)} if name == "wandb" else {}
+        path = run_folder.resolve()
+        # The same folder is the same run; another folder of that name is not.
+        run = f"{path.name}-{blake2b(bytes(path), digest_size=4).hexdigest()}"
+        where: dict[str, Any] = {"id": run, "dir": str(path)} if name == "wandb" else {}
         plain = json.loads(json.dumps(config, default=str))
-        self._module.init(project=PROJECT, name=run_name, config=plain, resume="allow", **where)
+        self._module.init(project=PROJECT, name=run, config=plain, resume="allow", **where)
 
     def log(self, update: int, values: Mapping[str, float | None]) -> None:
         self._module.log(measured(values), step=update)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch._dynamo  # the first optimiser imports it: here once for all processes
 
 import algos.cli
 from algos import checkpoint, ppo
