@@ -4,19 +4,30 @@
                               state.json             counters, configuration, the best so far
 
 A folder is written under another name, flushed, and then renamed, so that an interrupt at any
-moment leaves the previous checkpoint in place. There is no generator state to keep: everything
-random in an update is seeded from the run's seed and the update's number.
+moment leaves the previous checkpoint in place. `state.json` holds a digest of the tensors: a
+flipped bit is found when they are read.
+
+What is not in it, because the number of finished updates says it:
+
+* generators: every random number comes from a generator seeded with (run's seed, purpose, update);
+* the place in the data: questions come from a walk whose order is shuffled by (seed, lap), see
+  `algos.ppo.draw_jobs`;
+* learning-rate schedules: the rates are set anew in every update, from its number;
+* caches of frames and features: they are addressed by content, and change speed and nothing else.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
+import platform
 import re
 import shutil
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +40,9 @@ from sage_env.errors import SageEnvError
 
 _TENSORS, _STATE = "tensors.safetensors", "state.json"
 _NAME = re.compile(r"update-(\d{6,})")
+_PACKAGES = ("sage-video-qa", "torch", "transformers", "peft", "safetensors", "numpy", "gymnasium")
+DAMAGE = (OSError, ValueError, KeyError, SafetensorError)
+"""What `load` raises on a checkpoint that is missing or damaged."""
 _log = logging.getLogger(__name__)
 
 
@@ -53,12 +67,14 @@ class Checkpoint:
         tensors: by name, on the CPU; the policy's own are under `policy/`.
         config: of the run, as plain JSON data.
         best: the best validated update so far, this one included; None before any validation.
+        versions: of Python and of the packages that compute, when it was written.
     """
 
     update: int
     tensors: dict[str, Tensor]
     config: dict[str, Any]
     best: Best | None = None
+    versions: dict[str, str] = field(default_factory=lambda: versions())
 
     @property
     def policy(self) -> dict[str, Tensor]:
@@ -74,18 +90,21 @@ def save(folder: Path, checkpoint: Checkpoint, *, keep_last: int) -> Path:
     """
     target = folder / f"update-{checkpoint.update:06d}"
     partial = folder / f".partial-{target.name}"
-    shutil.rmtree(partial, ignore_errors=True)
+    for left_over in folder.glob(".partial-*"):  # of a process that was killed while it wrote
+        shutil.rmtree(left_over)
     partial.mkdir(parents=True)
     tensors = {
         name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()
     }
     best = checkpoint.best
+    save_file(tensors, partial / _TENSORS)
     state = {
         "update": checkpoint.update,
         "config": checkpoint.config,
         "best": None if best is None else {"update": best.update, "score": best.score},
+        "versions": checkpoint.versions,
+        "sha256": _digest(partial / _TENSORS),
     }
-    save_file(tensors, partial / _TENSORS)
     (partial / _STATE).write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
     for path in (partial / _TENSORS, partial / _STATE, partial):
         _flush(path)
@@ -103,12 +122,40 @@ def load(folder: Path, update: int) -> Checkpoint:
     """Read the checkpoint of one update.
 
     Raises:
-        OSError, ValueError, SafetensorError: if it is missing or damaged.
+        OSError, ValueError, KeyError, SafetensorError: if it is missing or damaged.
     """
     path = folder / f"update-{update:06d}"
     state = json.loads((path / _STATE).read_text(encoding="utf-8"))
+    found = _digest(path / _TENSORS)
+    if found != state["sha256"]:
+        raise ValueError(f"{_TENSORS} has the digest {found}, and was written as {state['sha256']}")
     best = None if state["best"] is None else Best(**state["best"])
-    return Checkpoint(state["update"], load_file(path / _TENSORS), state["config"], best)
+    tensors = load_file(path / _TENSORS)
+    return Checkpoint(state["update"], tensors, state["config"], best, state["versions"])
+
+
+def exists(folder: Path, update: int) -> bool:
+    """Return whether the checkpoint of an update is there; it may be damaged."""
+    return (folder / f"update-{update:06d}").is_dir()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the installed packages that compute."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:  # an extra that this run does not need
+            continue
+    return found
+
+
+def changed_versions(then: Mapping[str, str]) -> str:
+    """Return which versions differ from those of a checkpoint, e.g. `torch: was 2.12, is 2.13`."""
+    now = versions()
+    names = sorted(then.keys() | now.keys())
+    changed = [(name, then.get(name), now.get(name)) for name in names]
+    return "; ".join(f"{name}: was {old}, is {new}" for name, old, new in changed if old != new)
 
 
 def load_latest(folder: Path) -> Checkpoint | None:
@@ -116,7 +163,7 @@ def load_latest(folder: Path) -> Checkpoint | None:
     for update in sorted(_updates(folder), reverse=True):
         try:
             return load(folder, update)
-        except (OSError, ValueError, SafetensorError) as error:
+        except DAMAGE as error:
             _log.warning(
                 "checkpoint %s/update-%06d is damaged, passed over: %s", folder, update, error
             )
@@ -190,6 +237,11 @@ def with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]
 def _updates(folder: Path) -> list[int]:
     names = [path.name for path in folder.glob("update-*")]
     return [int(match[1]) for name in names if (match := _NAME.fullmatch(name))]
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _flush(path: Path) -> None:

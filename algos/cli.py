@@ -10,9 +10,11 @@ from typing import Any
 import tyro
 
 from algos.commands import Ask, BuildData, CheckData, Eval, Play, Report
+from algos.stopping import Stopped, terminable
+from algos.verify_command import Verify
 from sage_env.errors import SageEnvError
 
-ABOUT = "Long-video question answering: ask, play, train, evaluate, report."
+ABOUT = "Long-video question answering: ask, play, train, evaluate, report, verify."
 
 
 @dataclass(frozen=True)
@@ -32,14 +34,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: of the command line; by default the process's own.
 
     Returns:
-        0; 2 after input that cannot be worked with, which is said in one sentence; 130 after an
-        interrupt.
+        0, also when a signal stopped a training that can go on later; 2 after input that cannot be
+        worked with, which is said in one sentence; 130 after an interrupt.
     """
     try:
         _run(list(sys.argv[1:] if arguments is None else arguments))
     except SageEnvError as error:
         print(f"sage-vqa: {error}", file=sys.stderr)
         return 2
+    except Stopped as stopped:
+        print(f"sage-vqa: {stopped}", file=sys.stderr)
     except KeyboardInterrupt:
         print(
             "\nsage-vqa: interrupted; `train` and `data build` go on from here when run again",
@@ -62,12 +66,14 @@ def _run(arguments: list[str]) -> None:
         "train": _Train,
         "eval": Eval,
         "report": Report,
+        "verify": Verify,
         "data": _Data,
     }
     if arguments[:1] == ["train"]:  # what it imports, the other commands can do without
         from algos.first_light import FirstLight, run
 
-        run(_parse({**commands, "train": FirstLight}, arguments, "sage-vqa", ABOUT))
+        with terminable():
+            run(_parse({**commands, "train": FirstLight}, arguments, "sage-vqa", ABOUT))
     else:
         _parse(commands, arguments, "sage-vqa", ABOUT).run()
 

@@ -189,8 +189,11 @@ def episode(item: QAItem, trajectory: Trajectory) -> Episode:
 
 def _duration(item: QAItem, trajectory: Trajectory) -> float | None:
     """Return the seconds of a video: as the item says, else the stretch of the overview."""
-    if item.duration is not None:
-        return item.duration
+    return overview_end(trajectory) if item.duration is None else item.duration
+
+
+def overview_end(trajectory: Trajectory) -> float | None:
+    """Return the seconds of an episode's video, where an overview of all of it was shown."""
     overview = trajectory.start_info.get("span")
     return float(overview[1]) if overview else None
 

@@ -22,7 +22,7 @@ from algos.evaluate import EvalResult, difference, evaluate, measure_episodes, m
 from algos.metrics import read_metrics
 from algos.ppo_config import PPOConfig
 from algos.report import ReportData, save_report
-from algos.run_folder import RunFolder, read_json
+from algos.run_folder import RunFolder, RunFolderError, read_json
 from algos.tables import (
     BREAKDOWN_HEADER,
     SUMMARY_HEADER,
@@ -30,6 +30,7 @@ from algos.tables import (
     format_table,
     summary_cells,
 )
+from algos.tracking import TrackerName, require_tracker, tracking
 from policies.base import BatchPolicy, TrainablePolicy
 from policies.uniform import UniformPolicy
 from sage_env.rewards import Reward, efficient
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 Env: TypeAlias = gym.Env[Any, Any]
 # Settings that may change when an unfinished run is continued: they change no result.
-FREE = {"run", "root", "slots", "workers", "ppo.workers", "ppo.micro_batch"}
+FREE = {"run", "root", "slots", "workers", "track", "ppo.workers", "ppo.micro_batch"}
 DECODINGS = {0.0: "greedy", 1.0: "T = 1"}
 ORDER = (
     "direct-same-frames-greedy",
@@ -79,6 +80,8 @@ class FirstLight:
     """Price of the whole budget of turns with `efficient`."""
     lora_rank: int = 16
     """Rank of the LoRA adapters."""
+    track: TrackerName | None = None
+    """Dashboard that gets the numbers of every update, besides `metrics.jsonl`."""
     ppo: PPOConfig = field(
         default_factory=lambda: PPOConfig(
             updates=20,
@@ -101,17 +104,16 @@ def run(config: FirstLight) -> dict[str, EvalResult]:
     """Do it all; print the tables and where the report is. Returns the results by key."""
     import torch
 
-    from policies.sage_mm import SageMM
-    from policies.sage_mm.model import LoraSettings
     from policies.scripted import DEMONSTRATOR, Scripted
     from sage_env.synth.build import build
 
     torch.set_num_threads(1)  # whole batches run side by side instead, see `workers`
+    if config.track is not None:
+        require_tracker(config.track)  # before hours of work, not after
     folder = RunFolder(config.run)
     _begin(folder, config)
     build(config.root)
-    lora = LoraSettings(r=config.lora_rank, alpha=2 * config.lora_rank, seed=config.ppo.seed)
-    policy = SageMM.load(config.checkpoint, lora=lora, workers=config.workers)
+    policy = load_policy(config)
     stations = _Stations(config, folder, policy)
     stations.measure("demonstrator", Scripted.load(DEMONSTRATOR, config.checkpoint))
     stations.measure_both("SFT base", policy)
@@ -122,6 +124,61 @@ def run(config: FirstLight) -> dict[str, EvalResult]:
     stations.measure_both("DIRECT, double frames", UniformPolicy(policy, 2 * frames))
     stations.report()
     return stations.results
+
+
+def load_config(folder: RunFolder, *, root: Path | None = None) -> FirstLight:
+    """Return the settings of a run; `root` replaces its folder of video files.
+
+    Raises:
+        RunFolderError: if the folder has no settings, or those of another command.
+    """
+    data = read_json(folder.config)
+    try:
+        ppo = PPOConfig(**data.pop("ppo"))
+        paths = {name: data[name] and Path(data[name]) for name in ("root", "checkpoint")}
+        paths["root"] = root or paths["root"]
+        return FirstLight(**{**data, **paths, "run": folder.path, "ppo": ppo})
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunFolderError(
+            f"{folder.config} does not hold the settings of a training ({error!r}): give the "
+            "folder of a run that this version of `sage-vqa train` wrote"
+        ) from error
+
+
+def load_policy(config: FirstLight) -> SageMM:
+    """Return the policy as it is before any training."""
+    from policies.sage_mm import SageMM
+    from policies.sage_mm.model import LoraSettings
+
+    lora = LoraSettings(r=config.lora_rank, alpha=2 * config.lora_rank, seed=config.ppo.seed)
+    return SageMM.load(config.checkpoint, lora=lora, workers=config.workers)
+
+
+def training_options(config: FirstLight, policy: SageMM) -> dict[str, Any]:
+    """Return what the environment of the training is made with."""
+    reward: str | Reward = config.reward
+    if reward == "efficient":
+        reward = efficient(config.frames_weight, config.turns_weight)
+    return {**policy.env_options, "reward": reward}
+
+
+@contextmanager
+def training_env(config: FirstLight, policy: SageMM) -> Iterator[Env]:
+    """Make one environment as the training uses it."""
+    with _envs(sage_synth(config.root, "train"), training_options(config, policy), 1) as envs:
+        yield envs[0]
+
+
+@contextmanager
+def _envs(items: SageSynth, options: Mapping[str, Any], count: int) -> Iterator[list[Env]]:
+    # The checker that gym.make adds fails for good after an exception in an env's first step.
+    make = partial(gym.make, "sage_env:SageVideoQA-v0", disable_env_checker=True)
+    envs = [make(dataset=items, **options) for _ in range(count)]
+    try:
+        yield envs
+    finally:
+        for env in envs:
+            env.close()
 
 
 def _begin(folder: RunFolder, config: FirstLight) -> None:
@@ -142,17 +199,6 @@ class _Stations:
         self.test = sage_synth(config.root, "test")
         self.results: dict[str, EvalResult] = {}
 
-    @contextmanager
-    def envs(self, items: SageSynth, options: Mapping[str, Any]) -> Iterator[list[Env]]:
-        # The checker that gym.make adds fails for good after an exception in an env's first step.
-        make = partial(gym.make, "sage_env:SageVideoQA-v0", disable_env_checker=True)
-        envs = [make(dataset=items, **options) for _ in range(self.config.slots)]
-        try:
-            yield envs
-        finally:
-            for env in envs:
-                env.close()
-
     def measure_both(self, name: str, policy: SageMM | UniformPolicy) -> None:
         """Measure greedy decoding and sampling at T = 1."""
         for temperature, decoding in DECODINGS.items():
@@ -168,7 +214,7 @@ class _Stations:
         options = getattr(policy, "env_options", self.policy.env_options)
         with (
             tqdm(total=len(self.test), desc=f"{name} {decoding}".strip()) as bar,
-            self.envs(self.test, options) as envs,
+            _envs(self.test, options, self.config.slots) as envs,
         ):
             result = evaluate(
                 envs,
@@ -197,16 +243,17 @@ class _Stations:
         from algos.recipe.frame_target import budgeted
 
         config = self.config
-        reward: str | Reward = config.reward
-        if reward == "efficient":
-            reward = efficient(config.frames_weight, config.turns_weight)
-        options = {**self.policy.env_options, "reward": reward}
+        options = training_options(config, self.policy)
         training = sage_synth(config.root, "train")
         validation = sage_synth(config.root, "validation")
         items = [item.id for item in training if item.group["tier"] == "core"]
         asked = [item for item in validation if item.group["tier"] == "core"]
 
-        with self.envs(training, options) as envs, self.envs(validation, options) as others:
+        with (
+            _envs(training, options, config.slots) as envs,
+            _envs(validation, options, config.slots) as others,
+            tracking(config.track, self.folder.path, asdict(config)) as tracker,
+        ):
 
             def validate(policy: TrainablePolicy) -> float:
                 """Return the mean reward of greedy decoding on the validation videos."""
@@ -224,6 +271,7 @@ class _Stations:
                 self.folder.path,
                 durations={item.id: item.duration for item in training},
                 validate=validate,
+                tracker=tracker,
             )
         best = checkpoint.load_best(self.folder.checkpoints)
         if best is not None:

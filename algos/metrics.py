@@ -12,9 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from algos.evaluate import BUCKETS, bucket_of, overview_end
+from algos.tracking import Tracker
 from algos.trajectory import Trajectory
 
 Row = dict[str, float | None]
+TURNS = "rollout/turns/"
+"""Before a bucket's name: mean turns on videos of that many seconds."""
 
 
 class Metrics:
@@ -23,11 +27,14 @@ class Metrics:
     Args:
         path: of the file; made when missing.
         keep_through: lines of later updates are dropped: a resumed run plays them again.
+        tracker: is given every line too.
     """
 
-    def __init__(self, path: Path, *, keep_through: int = 0) -> None:
+    def __init__(
+        self, path: Path, *, keep_through: int = 0, tracker: Tracker | None = None
+    ) -> None:
         """Open the file and drop what the run is about to write again."""
-        self.path = path
+        self.path, self.tracker = path, tracker
         rows = [row for row in read_metrics(path) if row["update"] <= keep_through]
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
@@ -38,6 +45,8 @@ class Metrics:
         """Append one line and flush it to disk."""
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"update": update, **values}) + "\n")
+        if self.tracker is not None:
+            self.tracker.log(update, values)
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
@@ -70,7 +79,17 @@ def rollout_row(trajectories: Sequence[Trajectory]) -> Row:
             )
             for name in ("frames_decoded", "frames_cached", "decode_seconds")
         },
+        **_turns_by_bucket(whole),
     }
+
+
+def _turns_by_bucket(trajectories: Sequence[Trajectory]) -> Row:
+    """Return mean turns per bucket of the video's length, for the buckets that were played."""
+    turns: dict[str, list[int]] = {bucket: [] for bucket in BUCKETS}
+    for trajectory in trajectories:
+        if (duration := overview_end(trajectory)) is not None:
+            turns[bucket_of(duration)].append(trajectory.num_turns)
+    return {f"{TURNS}{bucket}": _mean(values) for bucket, values in turns.items() if values}
 
 
 def _mean(values: Iterable[float]) -> float | None:

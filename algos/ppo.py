@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -29,20 +30,25 @@ from algos.checkpoint import Best, Checkpoint
 from algos.learner import Targets, actor_loss, critic_loss, fit, make_targets
 from algos.metrics import Metrics, Row, rollout_row
 from algos.ppo_config import PPOConfig
-from algos.proof import rescore
+from algos.prover import Prover
 from algos.recipe.frame_target import FramePrice
 from algos.recipe.jobs import draw_questions
 from algos.recipe.rewards import group_of, recipe_row, with_recipe
 from algos.rollout import Job, Trajectory, collect, subseed
+from algos.stopping import Stopped, StopRequest, deferred
+from algos.tracking import Tracker
 from policies.base import TokenBatch, TrainablePolicy
 from sage_env.errors import SageEnvError
 
 __all__ = ["PPOConfig", "draw_jobs", "train"]
 
+_log = logging.getLogger(__name__)
 Validate = Callable[[TrainablePolicy], float]
 # Settings that may change between the parts of one run, because they change no number in it beyond
 # rounding.
 _FREE = {"updates", "micro_batch", "workers", "checkpoint_every", "keep_last"}
+
+_STOPPED = "stopped after update {}, which is saved; run the same command again to go on from there"
 
 
 def train(
@@ -55,8 +61,12 @@ def train(
     durations: Mapping[str, float | None] | None = None,
     validate: Validate | None = None,
     progress: bool = True,
+    tracker: Tracker | None = None,
 ) -> Best | None:
     """Train a policy in place; go on where the folder's last checkpoint left off, if there is one.
+
+    SIGTERM and Ctrl-C stop it at the next safe point: after the update, or, while episodes are
+    being played, before it (they will be played again).
 
     Args:
         config: the settings.
@@ -64,17 +74,19 @@ def train(
             `checkpoint.load_best(run_folder / "checkpoints")` has the best one.
         envs: alike; their number changes the speed, not the result.
         items: ids of the questions to train on.
-        run_folder: gets `metrics.jsonl` and `checkpoints/`.
+        run_folder: gets `metrics.jsonl`, `checkpoints/` and `proof/`.
         durations: seconds of each item's video, which a curriculum needs.
         validate: returns a score, higher is better; it picks the best checkpoint.
         progress: show a progress bar.
+        tracker: gets the numbers of every update too, see `algos.tracking`.
 
     Returns:
         The best validated update; None without `validate`.
 
     Raises:
         ConfigChanged: if the folder belongs to a run with other settings or items.
-        ExactnessError: if re-scored log-probs differ from the sampled ones.
+        ExactnessError: if what is learned from is not what was sampled, or not with its weights.
+        Stopped: after a signal, when everything is saved.
         SageEnvError: if every episode of an update failed.
     """
     learner = _Learner(config, policy)
@@ -88,26 +100,41 @@ def train(
         checkpoint.require_same(latest.config, settings, free=free)
         learner.load_tensors(latest.tensors)
         done, best = latest.update, latest.best
-    metrics = Metrics(run_folder / "metrics.jsonl", keep_through=done)
+        if changed := checkpoint.changed_versions(latest.versions):
+            _log.warning("going on with other packages, so not bit for bit: %s", changed)
+    metrics = Metrics(run_folder / "metrics.jsonl", keep_through=done, tracker=tracker)
+    prover = Prover(config, policy, run_folder)
 
-    with tqdm(total=config.updates, initial=max(done, 0), disable=not progress) as bar:
+    def save(update: int) -> None:
+        state = Checkpoint(update, learner.tensors(), settings, best)
+        checkpoint.save(folder, state, keep_last=config.keep_last)
+        prover.prune()
+
+    saved = done
+    bar = tqdm(total=config.updates, initial=max(done, 0), disable=not progress)
+    with deferred() as stop, bar:
         for update in range(done + 1, config.updates + 1):
             # Update 0 is the state before learning: the first candidate for the best.
-            row: Row = {}
-            if update > 0:
-                jobs = draw_jobs(config, items, update, durations)
-                row = _update(config, learner, envs, jobs, update, bar)
+            try:
+                jobs = draw_jobs(config, items, update, durations) if update > 0 else []
+                row = _update(config, learner, envs, jobs, update, bar, prover, stop)
+            except Stopped:
+                if saved < update - 1:
+                    save(update - 1)
+                raise Stopped(_STOPPED.format(update - 1)) from None
             last, is_best = update == config.updates, False
             if validate is not None and (update % config.eval_every == 0 or last):
                 row["eval/score"] = score = validate(policy)
                 is_best = best is None or score > best.score
                 best = Best(update, score) if is_best else best
             metrics.write(update, row)
-            if is_best or last or update % config.checkpoint_every == 0:
-                state = Checkpoint(update, learner.tensors(), settings, best)
-                checkpoint.save(folder, state, keep_last=config.keep_last)
+            if is_best or last or stop.requested or update % config.checkpoint_every == 0:
+                save(update)
+                saved = update
             if update > 0:
                 bar.update()
+            if stop.requested:
+                raise Stopped(_STOPPED.format(update))
     return best
 
 
@@ -150,14 +177,23 @@ def _update(
     jobs: Sequence[Job],
     update: int,
     bar: tqdm[Any],
+    prover: Prover,
+    stop: StopRequest,
 ) -> Row:
-    """Play, learn, and return the numbers of it."""
+    """Play, learn, and return the numbers of it; update 0 does nothing.
+
+    Raises:
+        Stopped: if a signal asked for it before any weight moved.
+    """
+    if update == 0:
+        return {}
     policy, began = learner.policy, time.perf_counter()
     rng = np.random.default_rng(subseed(config.seed, "update", update))
     torch.manual_seed(subseed(config.seed, "torch", update))
 
     # Rollout. Failed episodes are counted, and left out of everything that follows.
-    played = _roll_out(config, policy, envs, jobs, update, bar)
+    prover.begin()
+    played = _roll_out(config, policy, envs, jobs, update, bar, stop)
     episodes = [t for t in played if t.error is None]
     groups = [group_of(job) for job, t in zip(jobs, played, strict=True) if t.error is None]
     if not episodes:
@@ -171,8 +207,8 @@ def _update(
     # Proof. Before any weight moves, the learner must agree with the sampler.
     if config.rescore_sample > 0:
         rows = rng.permutation(len(episodes))[: config.rescore_sample].tolist()
-        size, tolerance = config.micro_batch, config.rescore_tolerance
-        row |= rescore(policy, batch, episodes, rows, micro_batch=size, tolerance=tolerance)
+        row |= prover.check(update, played, batch, episodes, rows)
+    stop.check()
 
     # Learning.
     targets = make_targets(config, policy, batch, groups)
@@ -195,12 +231,14 @@ def _roll_out(
     jobs: Sequence[Job],
     update: int,
     bar: tqdm[Any],
+    stop: StopRequest,
 ) -> list[Trajectory]:
     """Play the episodes of one update."""
     ended = 0
 
     def progress(trajectory: Trajectory) -> None:
         nonlocal ended
+        stop.check()
         ended += 1
         if ended == len(jobs) or ended % max(1, len(jobs) // 10) == 0:
             bar.set_description(f"update {update}: {ended}/{len(jobs)} episodes")

@@ -21,7 +21,7 @@ from algos.evaluate import (
     difference,
     measure_episodes,
 )
-from algos.metrics import read_metrics
+from algos.metrics import TURNS, read_metrics
 from algos.report_charts import Chart, Point, Series, figure
 from algos.report_episode import example_html
 from algos.report_examples import choose_examples
@@ -249,14 +249,25 @@ def _learning(metrics: Sequence[Mapping[str, Any]]) -> str:
     updates = [float(row["update"]) for row in metrics]
     ticks = [(update, f"{update:g}") for update in sorted({min(updates), max(updates)})]
     for key, title in _CURVES.items():
-        rows = [(row["update"], row.get(key)) for row in metrics]
-        points = [Point(float(update), float(y)) for update, y in rows if y is not None]
-        if points:
+        if points := _curve(metrics, key):
             percent = key in ("rollout/accuracy", "eval/score") and all(
                 0 <= point.y <= 1 for point in points
             )
             charts.append(figure(Chart(title, "update", ticks, [Series(title, points)], percent)))
+    for buckets in (BUCKETS[:4], BUCKETS[4:]):  # a chart takes four lines
+        lines = [Series(f"{bucket} s", _curve(metrics, TURNS + bucket)) for bucket in buckets]
+        lines = [series for series in lines if series.points]
+        if lines:
+            title = (
+                f"Turns per episode, {'shorter' if buckets[0] == BUCKETS[0] else 'longer'} videos"
+            )
+            charts.append(figure(Chart(title, "update", ticks, lines)))
     return f'<div class="charts">{"".join(charts)}</div>'
+
+
+def _curve(metrics: Sequence[Mapping[str, Any]], key: str) -> list[Point]:
+    rows = [(row["update"], row.get(key)) for row in metrics]
+    return [Point(float(update), float(y)) for update, y in rows if y is not None]
 
 
 def _examples(data: ReportData) -> str:

@@ -90,13 +90,13 @@ def number_cell(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
 
 
-def format_table(header: Cells, lines: Sequence[Cells]) -> str:
-    """Return an aligned table: text columns (the first two) to the left, numbers to the right."""
+def format_table(header: Cells, lines: Sequence[Cells], *, text_columns: int = 2) -> str:
+    """Return an aligned table: the first columns, text, to the left, numbers to the right."""
     table = [header, *lines]
     widths = [max(_width(line[k]) for line in table) for k in range(len(header))]
     aligned = [
         "  ".join(
-            cell + pad if k < 2 else pad + cell
+            cell + pad if k < text_columns else pad + cell
             for k, cell in enumerate(line)
             for pad in [" " * (widths[k] - _width(cell))]
         ).rstrip()

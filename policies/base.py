@@ -10,6 +10,7 @@ logits and tokens happens inside the policy's scoring function and nowhere else.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -38,12 +39,15 @@ class TurnTokens:
         frames: one content key per frame that this turn's prompt introduced, in order. The policy
             that made the turn can turn a key into the frame's visual features; pixels never
             travel with a trajectory.
+        context: `context_digest` of all tokens of the episode up to the end of `prompt`, as the
+            sampler held them when it began to sample; empty where it was not recorded.
     """
 
     prompt: NDArray[np.int64]
     completion: NDArray[np.int64]
     logprobs: NDArray[np.float32]
     frames: tuple[bytes, ...] = ()
+    context: bytes = b""
 
     def __post_init__(self) -> None:
         """Refuse turns whose log-probs do not match their tokens."""
@@ -52,6 +56,11 @@ class TurnTokens:
                 "completion and logprobs must be (C,) each, got "
                 f"{self.completion.shape} and {self.logprobs.shape}"
             )
+
+
+def context_digest(ids: NDArray[np.int64]) -> bytes:
+    """Return eight bytes that stand for a token sequence int64 `(L,)`."""
+    return hashlib.blake2b(np.ascontiguousarray(ids, "<i8").data, digest_size=8).digest()
 
 
 @dataclass(frozen=True, eq=False)

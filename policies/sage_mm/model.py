@@ -142,6 +142,16 @@ class SageModel:
         """Return the critic's adapter, if it has one, and the value head."""
         return [p for name, p in self.named_parameters().items() if name.startswith("critic.")]
 
+    def weights_in_use(self) -> list[Tensor]:
+        """Return the adapter weights that `hidden` adds to the base now, in the order of names."""
+        used: dict[str, Tensor] = {}
+        for name, layer in self.base.named_modules():
+            if isinstance(layer, BaseTunerLayer) and not layer.disable_adapters:
+                for part, parameter in cast(nn.Module, layer).named_parameters():
+                    if any(f".{adapter}." in f".{part}" for adapter in layer.active_adapters):
+                        used[f"{name}.{part}"] = parameter
+        return [used[name] for name in sorted(used)]
+
     def hidden(
         self,
         ids: Tensor,

@@ -14,7 +14,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from policies.base import Decision, Evaluation, Observation, TokenBatch, TurnTokens
+from policies.base import (
+    Decision,
+    Evaluation,
+    Observation,
+    TokenBatch,
+    TurnTokens,
+    context_digest,
+)
+from policies.legible import FrameRead, fingerprint
 from policies.sage_mm import frameless, learner
 from policies.sage_mm.generate import Completion, Row, generate
 from policies.sage_mm.model import SageModel, load
@@ -166,10 +174,13 @@ class SageMM:
             self._append(context, observation, new)
             for context, observation, new in zip(contexts, observations, keys, strict=True)
         ]
+        held = [context_digest(context.ids) for context in contexts]
         completions = self._complete(contexts)
         return [
-            self._decision(TurnTokens(prompt, completion.ids, completion.logprobs, new))
-            for prompt, completion, new in zip(prompts, completions, keys, strict=True)
+            self._decision(TurnTokens(prompt, completion.ids, completion.logprobs, new, digest))
+            for prompt, completion, new, digest in zip(
+                prompts, completions, keys, held, strict=True
+            )
         ]
 
     def _context(self, name: Hashable) -> _Context:
@@ -184,14 +195,7 @@ class SageMM:
         self, context: _Context, observation: Observation, keys: tuple[bytes, ...]
     ) -> NDArray[np.int64]:
         """Add what the observation says to the episode's tokens; return what was added."""
-        tokens, first = self.model.tokens, not len(context.ids)
-        rows, columns = self.model.encoder.grid_of(observation["frames"])
-        prompt = tokens.prompt(
-            render_user(observation, first=first, style=tokens.style),
-            rows * columns,
-            first=first,
-            stopped=first or int(context.ids[-1]) == tokens.stop,
-        )
+        prompt = self._render(observation, context.ids)
         length = len(context.ids) + len(prompt) + self.max_new_tokens
         if length > (limit := self.model.config.max_position_embeddings):
             raise ValueError(
@@ -201,6 +205,17 @@ class SageMM:
         context.ids = np.concatenate([context.ids, prompt])
         context.frames += keys
         return prompt
+
+    def _render(self, observation: Observation, said: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the ids that an observation adds to an episode of the tokens `said`."""
+        tokens, first = self.model.tokens, not len(said)
+        rows, columns = self.model.encoder.grid_of(observation["frames"])
+        return tokens.prompt(
+            render_user(observation, first=first, style=tokens.style),
+            rows * columns,
+            first=first,
+            stopped=first or int(said[-1]) == tokens.stop,
+        )
 
     def _complete(self, contexts: Sequence[_Context]) -> list[Completion]:
         """Sample for at most `max_batch` episodes at a time, those of similar length together."""
@@ -290,3 +305,31 @@ class SageMM:
     def save_adapter(self, folder: str | Path) -> None:
         """Write the actor's adapter as a folder that plain peft loads."""
         self.model.save_adapter(folder)
+
+    def prompt(
+        self, observation: Observation, said: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], tuple[bytes, ...]]:
+        """Return what an observation adds to an episode of the tokens `said`: ids, frame keys."""
+        frames = observation["frames"][: int(observation["num_frames"])]
+        return self._render(observation, said), self.model.encoder.encode([frames])[0]
+
+    def read_text(self, ids: NDArray[np.int64]) -> str:
+        """Return what token ids spell."""
+        return self.model.tokens.text(ids)
+
+    def read_frames(self, ids: NDArray[np.int64]) -> list[FrameRead]:
+        """Return what token ids say of each frame in them."""
+        return self.model.tokens.frames(ids)
+
+    def visual_tokens(self, keys: Sequence[bytes]) -> list[int]:
+        """Return how many visual tokens the features of each frame fill."""
+        return [rows * columns for rows, columns in self.model.encoder.grids(keys)]
+
+    def fingerprint(self) -> str:
+        """Return the fingerprint of the adapter weights that sampling uses."""
+        return fingerprint(self.model.weights_in_use())
+
+    @property
+    def encodes(self) -> int:
+        """How many frames have passed the vision tower so far."""
+        return self.model.encoder.encodes

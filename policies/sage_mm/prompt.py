@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -9,12 +10,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from policies.legible import FrameRead
+
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 Style = Literal["full", "brief"]
 Segment = str | int
 """A piece of a user turn: text, or the index of one of the observation's frames."""
+TIME = re.compile(r"<([0-9]+\.[0-9]) seconds>")
+"""How the time of a frame is written before it."""
 
 TASK = """\
 You answer a question about a video that you can only see in part. You work in turns. Each turn \
@@ -195,3 +200,16 @@ class ChatTokens:
         """Return what a completion spells, without its stop token."""
         kept = ids[:-1] if len(ids) and ids[-1] == self.stop else ids
         return self._tokenizer.decode(kept.tolist(), skip_special_tokens=False)
+
+    def frames(self, ids: NDArray[np.int64]) -> list[FrameRead]:
+        """Return what tokens int64 `(L,)` say of each frame: runs of visual tokens, in order."""
+        visual = np.concatenate([[False], ids == self.frame_pad, [False]])
+        found, after = [], 0
+        for begin, end in np.flatnonzero(visual[1:] != visual[:-1]).reshape(-1, 2).tolist():
+            lead = ids[after:begin]
+            lead = lead[:-1] if len(lead) and lead[-1] == self.vision_start else lead
+            times = list(TIME.finditer(text := self.text(lead)))
+            stands_last = bool(times) and times[-1].end() == len(text)
+            found.append(FrameRead(float(times[-1][1]) if stands_last else None, end - begin))
+            after = end
+        return found

@@ -130,6 +130,7 @@ def test_options_given_by_hand_come_before_those_of_the_policy(capsys) -> None:
         (["eval", "--dataset", "data.jsonl", "--policy", "random", "--envs", "0"], "--envs"),
         (["eval", "--split", "nowhere", "--policy", "random"], "nowhere"),
         (["report", "no-run"], "no-run"),
+        (["verify", "no-run"], "no-run"),
     ],
 )
 def test_bad_input_is_refused_in_one_sentence(arguments, message, capsys) -> None:
@@ -157,7 +158,7 @@ def test_an_unknown_command_line_exits_with_2(arguments, capsys) -> None:
     assert stopped.value.code == 2 and capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["ask", "play", "eval", "report"])
+@pytest.mark.parametrize("command", ["ask", "play", "eval", "report", "verify"])
 def test_every_option_is_explained(command, capsys) -> None:
     with pytest.raises(SystemExit) as stopped:
         main([command, "--help"])

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from algos.checkpoint import ConfigChanged
+from algos.cli import main
 from algos.first_light import ORDER, FirstLight, run
 from algos.ppo_config import PPOConfig
 from algos.run_folder import RunFolder
@@ -43,6 +44,13 @@ def test_it_runs_from_files_to_report_and_goes_on_where_it_was(config, capsys, m
     assert folder.report.exists() and (config.run / "adapter" / "adapter_config.json").exists()
     lines = [json.loads(line) for line in folder.metrics.read_text().splitlines()]
     assert lines[-1]["proof/max_dlogp"] < 1e-3
+    assert "Turns per episode, shorter videos" in folder.report.read_text()
+    capsys.readouterr()
+    assert main(["verify", str(config.run)]) == 0
+    table = capsys.readouterr().out
+    for check in ("weights of checkpoint 0", "played again", "times of frames", "log-probs"):
+        assert check in table
+    assert "FAILED" not in table and "not measured" not in table
 
     def no_play(*_: object, **__: object) -> None:
         raise AssertionError("a finished station was played again")
@@ -52,3 +60,9 @@ def test_it_runs_from_files_to_report_and_goes_on_where_it_was(config, capsys, m
     for other in (replace(config, reward="answer"), replace(config, ppo=PPOConfig(updates=9))):
         with pytest.raises(ConfigChanged):  # its results would not be this run's
             run(other)
+
+    proof = next((config.run / "proof").iterdir())
+    proof.write_text(proof.read_text().replace("]", ", 7]", 1))
+    assert main(["verify", str(config.run)]) == 2
+    said = capsys.readouterr()
+    assert "FAILED" in said.out and "checks failed" in said.err

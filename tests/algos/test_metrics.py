@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from algos.metrics import rollout_row
+from algos.rollout import Trajectory
 from sage_env.history import Spent
 from tests.algos.handmade import trajectory
 
@@ -24,3 +25,20 @@ def test_what_decoding_cost_is_that_of_the_last_turn_of_whole_episodes():
     names = ("frames_decoded", "frames_cached", "decode_seconds")
     assert [row[f"rollout/{name}"] for name in names] == [40, 6, 1.0]
     assert rollout_row([trajectory("q", True)])["rollout/frames_decoded"] is None
+
+
+def test_turns_are_counted_by_length_of_the_video() -> None:
+    def played(seconds: float, turns: int) -> Trajectory:
+        looks = tuple((1.0,) for _ in range(turns - 1))
+        shown = trajectory("q", True, looks=looks)
+        shown.start_info["span"] = (0.0, seconds)
+        return shown
+
+    failed = played(30.0, 9)
+    failed.error = "VideoError: gone"
+    row = rollout_row([played(30.0, 1), played(59.0, 2), played(4000.0, 3), failed])
+    assert row["rollout/turns/0-60"] == 1.5 and row["rollout/turns/2400+"] == 3
+    assert [name for name in row if name.startswith("rollout/turns/")] == [
+        "rollout/turns/0-60",
+        "rollout/turns/2400+",
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -11,6 +12,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
+from safetensors.torch import load_file  # noqa: E402
+
 from policies.base import TrainablePolicy  # noqa: E402
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
 from policies.sage_mm.generate import KeyValueCache, _inverse_cdf  # noqa: E402
@@ -317,6 +320,29 @@ def test_adapter_loads_in_plain_peft(policy, alone, tiny_folder, tmp_path):
     positions = torch.arange(30).expand(3, 1, 30)
     ours = policy.model.base.lm_head(policy.model.hidden(text, positions, ()))
     torch.testing.assert_close(plain(input_ids=text).logits, ours, atol=1e-5, rtol=0)
+
+
+def test_adapter_files_are_those_that_vllm_loads(policy, tmp_path):
+    """Follow vLLM's LoRA loader: file names, required settings, key format, module names."""
+    policy.save_adapter(tmp_path)
+    settings = json.loads((tmp_path / "adapter_config.json").read_text())
+    assert settings["peft_type"] == "LORA" and settings["r"] == 4
+    assert {"lora_alpha", "target_modules"} <= settings.keys()
+    assert not settings["modules_to_save"] and not settings["use_dora"]
+    assert not settings["rank_pattern"] and not settings["alpha_pattern"]
+    assert settings["bias"] == "none"
+    known = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
+    sides: dict[str, set[str]] = {}
+    for key, tensor in load_file(tmp_path / "adapter_model.safetensors").items():
+        # vLLM maps the prefix of a Qwen3-VL checkpoint, model.language_model., to its own name
+        assert key.startswith("base_model.model.model.language_model.layers."), key
+        module, side, weight = key.removeprefix("base_model.model.").rsplit(".", 2)
+        assert weight == "weight" and module.rsplit(".", 1)[1] in known
+        assert tensor.shape[0 if side == "lora_A" else 1] == settings["r"]
+        sides.setdefault(module, set()).add(side)
+    layers = policy.model.config.num_hidden_layers
+    assert len(sides) == layers * len(known)
+    assert all(found == {"lora_A", "lora_B"} for found in sides.values())
 
 
 def test_rows_leave_the_cache_in_place(policy):
