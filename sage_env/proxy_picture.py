@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sage_env.picture import fitted, letterbox
+from sage_env.recycled import Recycler
 
 QUALITY = 75
 
@@ -40,6 +41,7 @@ class JpegReader:
         # One per step: a scaler that changes sizes sets itself up anew each time.
         self._to_size = VideoReformatter()
         self._to_rgb = VideoReformatter()
+        self._memory = Recycler(2**22)
 
     def read(
         self, jpeg: bytes, native: tuple[int, int], size: tuple[int, int]
@@ -66,5 +68,13 @@ class JpegReader:
             rgb = self._to_rgb.reformat(
                 frame, width, height, "rgb24", interpolation="BICUBIC", threads=1
             )
-            return letterbox(rgb.to_ndarray().astype(np.uint8, copy=False), size)
+            return letterbox(self._copied(rgb), size)
         return None
+
+    def _copied(self, rgb: av.VideoFrame) -> NDArray[np.uint8]:
+        """Return the pixels of an RGB frame in memory that is used again when they are let go."""
+        plane = rgb.planes[0]
+        lines = np.frombuffer(memoryview(plane), dtype=np.uint8).reshape(-1, plane.line_size)
+        picture = self._memory.empty((rgb.height, rgb.width, 3))
+        picture.reshape(rgb.height, -1)[:] = lines[: rgb.height, : 3 * rgb.width]
+        return picture
