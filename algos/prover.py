@@ -41,6 +41,8 @@ class Prover:
 
     def begin(self) -> None:
         """Take down, before a rollout, which weights it samples with and what was encoded."""
+        if self.config.rescore_sample == 0:
+            return
         self._weights = fingerprint(self.policy.actor_parameters())
         self._encodes = _encodes(self.policy) or 0
 
