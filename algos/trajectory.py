@@ -173,6 +173,7 @@ def _decision_json(decision: Decision) -> Info:
             "completion": tokens.completion.tolist(),
             "logprobs": tokens.logprobs.tolist(),
             "frames": [key.hex() for key in tokens.frames],
+            "dropped": tokens.dropped,
         }
     return row
 
@@ -186,6 +187,7 @@ def _decision(row: Info) -> Decision:
         completion=_ids(row["tokens"]["completion"]),
         logprobs=np.asarray(row["tokens"]["logprobs"], np.float32),
         frames=tuple(bytes.fromhex(key) for key in row["tokens"]["frames"]),
+        dropped=row["tokens"].get("dropped", 0),
     )
     return Decision(action, row["text"], tokens)
 

@@ -38,12 +38,16 @@ class TurnTokens:
         frames: one content key per frame that this turn's prompt introduced, in order. The policy
             that made the turn can turn a key into the frame's visual features; pixels never
             travel with a trajectory.
+        dropped: how many turns after the first one the policy had forgotten, oldest first, when it
+            sampled this one; 0 in an append-only context. Where it is more, one pass over the
+            episode does not re-score it.
     """
 
     prompt: NDArray[np.int64]
     completion: NDArray[np.int64]
     logprobs: NDArray[np.float32]
     frames: tuple[bytes, ...] = ()
+    dropped: int = 0
 
     def __post_init__(self) -> None:
         """Refuse turns whose log-probs do not match their tokens."""

@@ -65,3 +65,14 @@ class ResetNeeded(SageEnvError, gymnasium.error.ResetNeeded):
 
 class MissingExtra(SageEnvError, ImportError):
     """An optional package is not installed; the message names the command that installs it."""
+
+
+class ModelError(SageEnvError, ValueError):
+    """A checkpoint, an adapter or an episode does not suit the model; the message says what to do.
+
+    A `ValueError` as well, because what does not suit is an argument.
+    """
+
+
+class ContextFull(ModelError):
+    """An episode needs more tokens than the model's context has."""

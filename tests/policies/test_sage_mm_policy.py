@@ -13,7 +13,8 @@ pytest.importorskip("transformers")
 pytest.importorskip("peft")
 from policies.base import TrainablePolicy  # noqa: E402
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
-from policies.sage_mm.generate import KeyValueCache, _inverse_cdf  # noqa: E402
+from policies.sage_mm.kv_cache import KeyValueCache  # noqa: E402
+from policies.sage_mm.sampling import inverse_cdf  # noqa: E402
 from tests.policies.episodes import as_batch, episode, observe, play, stir  # noqa: E402
 
 TURNS = {"a": 3, "b": 1, "c": 4, "d": 2, "e": 3}
@@ -134,7 +135,7 @@ def test_new_weights_read_the_running_episode_anew(policy):
 def test_inverse_cdf_by_hand():
     p = torch.tensor([[0.0, 0.25, 0.75, 0.0]]).expand(5, -1)
     uniforms = torch.tensor([0.0, 0.2499, 0.2501, 0.75, 1 - 2**-53], dtype=torch.float64)
-    assert _inverse_cdf(p.log().clamp(min=-1e9), uniforms).tolist() == [1, 1, 2, 2, 2]
+    assert inverse_cdf(p.log().clamp(min=-1e9), uniforms).tolist() == [1, 1, 2, 2, 2]
 
 
 def test_the_seed_decides(policy, alone):

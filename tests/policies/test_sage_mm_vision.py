@@ -7,6 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
+from policies.sage_mm.feature_store import CacheSizes  # noqa: E402
 from policies.sage_mm.prompt import render_user  # noqa: E402
 from policies.sage_mm.vision import FrameEncoder, patchify  # noqa: E402
 from tests.policies.episodes import observe  # noqa: E402
@@ -131,13 +132,13 @@ def test_keys_tell_pixels_shapes_and_weights_apart(model, tiny_folder):
 def test_the_cache_is_bounded_and_a_lost_frame_is_an_error(model):
     frames = observe(1, 4)["frames"]
     one = 2 * 4 * 64 * 4  # maps, tokens, hidden, bytes
-    encoder = FrameEncoder(model.base.model.visual, cache_bytes=3 * one)
+    encoder = FrameEncoder(model.base.model.visual, CacheSizes(cpu=3 * one))
     (keys,) = encoder.encode([frames[:3]])
     encoder.encode([frames[:1]])  # used again: now the second is the oldest
     encoder.encode([frames[3:]])
     assert encoder.held_bytes == 3 * one
     encoder.features([keys[0], keys[2]])
-    with pytest.raises(KeyError, match="raise cache_bytes"):
+    with pytest.raises(KeyError, match="raise the sizes"):
         encoder.features([keys[1]])
 
 
