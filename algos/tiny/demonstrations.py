@@ -87,7 +87,9 @@ def demonstrate(
         [item for group in groups[at : at + VIDEOS_PER_JOB] for item in group]
         for at in range(0, len(groups), VIDEOS_PER_JOB)
     ]
-    room = Classroom(FrameEncoder(encoder.visual, CacheSizes(cpu=WORKER_CACHE)), head, tokens, habits, seed)
+    room = Classroom(
+        FrameEncoder(encoder.visual, CacheSizes(cpu=WORKER_CACHE)), head, tokens, habits, seed
+    )
     episodes: list[Example] = []
     with (
         ProcessPoolExecutor(

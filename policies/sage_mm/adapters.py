@@ -171,6 +171,7 @@ def _require_plain(config: LoraConfig, source: str) -> LoraConfig:
             f"{source} asks for modules_to_save, bias or DoRA beside plain LoRA: leave them out"
         )
     config.inference_mode = False
+    config.base_model_name_or_path = None  # of where it was made; peft writes that of the base
     return config
 
 

@@ -176,7 +176,9 @@ def require_room(
         )
 
 
-def in_context(turns: Sequence[TurnTokens], stop: int) -> tuple[NDArray[np.int64], tuple[bytes, ...]]:
+def in_context(
+    turns: Sequence[TurnTokens], stop: int
+) -> tuple[NDArray[np.int64], tuple[bytes, ...]]:
     """Return the tokens and frame keys that the model saw when it sampled the last of these turns.
 
     They are all of them, but for those that `TurnTokens.dropped` counts; the last completion is

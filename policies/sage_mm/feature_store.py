@@ -226,4 +226,5 @@ class FeatureFolder:
         )
 
     def __str__(self) -> str:
+        """Say where, and how much it may be."""
         return f"files in {self.folder} (at most {self.max_bytes >> 20} MiB)"

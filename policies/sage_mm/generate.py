@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from policies.sage_mm.grammar import ActionGrammar
 from policies.sage_mm.kv_cache import KeyValueCache
 from policies.sage_mm.meter import GENERATE, PREFILL
 from policies.sage_mm.model import SageModel
@@ -86,17 +87,22 @@ class Completion:
 
 @torch.inference_mode()
 def generate(
-    model: SageModel, rows: Sequence[Row], *, sampling: Sampling, stop: int
+    model: SageModel,
+    rows: Sequence[Row],
+    *,
+    sampling: Sampling,
+    stop: int,
+    grammar: ActionGrammar | None = None,
 ) -> list[Completion]:
     """Read each row's tokens, then sample until the stop token or the end of its uniforms.
 
     Every row has the same number of uniforms. What a row samples depends on its own tokens and
-    uniforms alone.
+    uniforms alone. With a grammar, only what it allows is sampled.
     """
     order = _by_length(rows)
     turn = _Turn(model, [rows[i] for i in order], len(rows[0].uniforms))
     with model.meter.timing(GENERATE):
-        found = dict(zip(order, turn.sample(sampling, stop), strict=True))
+        found = dict(zip(order, turn.sample(sampling, stop, grammar), strict=True))
     model.meter.add(GENERATE, sum(len(completion.ids) for completion in found.values()))
     return [found[i] for i in range(len(rows))]
 
@@ -143,17 +149,27 @@ class _Turn:
             for slot, row in enumerate(self.rows)
         ]
 
-    def sample(self, sampling: Sampling, stop: int) -> list[Completion]:
+    def sample(
+        self, sampling: Sampling, stop: int, grammar: ActionGrammar | None
+    ) -> list[Completion]:
         """Sample every row to its end."""
+        replies = [] if grammar is None else [grammar.start() for _ in self.rows]
         shape, device = (len(self.rows), self.limit), self.model.device
         uniforms = torch.from_numpy(np.stack([row.uniforms for row in self.rows])).to(device)
         ids = torch.zeros(shape, dtype=torch.long, device=device)
         logprobs = torch.zeros(shape, device=device)
         done: dict[int, Completion] = {}
         for step in range(self.limit):
-            scores = self.model.log_probs(self.hidden, sampling.temperature)
+            allowed = None
+            if grammar is not None:
+                live = [replies[i] for i in self.owner.tolist()]
+                allowed = torch.from_numpy(grammar.allowed(live))
+            scores = self.model.log_probs(self.hidden, sampling.temperature, allowed)
             token, logprob = sampling.draw(scores, uniforms[self.owner, step])
             ids[self.owner, step], logprobs[self.owner, step] = token, logprob
+            if grammar is not None:
+                for reply, chosen in zip(live, token.tolist(), strict=True):
+                    grammar.take(reply, chosen)
             over = (token == stop) | (step + 1 == self.limit)
             if over.any():
                 for slot in over.nonzero().flatten().tolist():
@@ -172,9 +188,7 @@ class _Turn:
         known = np.concatenate([self.rows[int(self.owner[slot])].all_ids, sampled[:-1]])
         return Completion(sampled, logprobs.cpu().numpy(), self._reading(slot, known))
 
-    def _reading(
-        self, slot: int, ids: NDArray[np.int64], state: Tensor | None = None
-    ) -> Reading:
+    def _reading(self, slot: int, ids: NDArray[np.int64], state: Tensor | None = None) -> Reading:
         memory = self.cache.data[:, :, slot, :, : len(ids)].clone()
         return Reading(ids, memory, int(self.position[slot]), state)
 

@@ -20,7 +20,9 @@ class Meter:
         clock: returns seconds; `time.process_time` is for one thread on a CPU.
     """
 
-    def __init__(self, device: torch.device, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self, device: torch.device, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
         """Start at zero."""
         self.clock = clock
         self._wait = torch.cuda.synchronize if device.type == "cuda" else None

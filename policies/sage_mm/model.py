@@ -170,16 +170,20 @@ class SageModel:
             out[:, i, :length] = torch.from_numpy(row)
         return out.to(self.device)
 
-    def log_probs(self, hidden: Tensor, temperature: float) -> Tensor:
+    def log_probs(
+        self, hidden: Tensor, temperature: float, allowed: Tensor | None = None
+    ) -> Tensor:
         """Return the log-probs float32 `(N, V)` of the token that follows each hidden state.
 
         Sampling and re-scoring both call this. Ids that must not be sampled are masked before the
-        softmax; temperature 0 (greedy) counts as 1.
+        softmax, as are those that are not `allowed`, bool `(N, V)`; temperature 0 (greedy) counts
+        as 1.
         """
         logits: Tensor = self.base.lm_head(hidden).float()
         if temperature > 0:
             logits = logits / temperature
-        return logits.masked_fill(self._banned, MASKED).log_softmax(-1)
+        banned = self._banned if allowed is None else self._banned | ~allowed.to(logits.device)
+        return logits.masked_fill(banned, MASKED).log_softmax(-1)
 
     def save_adapter(self, folder: str | Path) -> None:
         """Write the actor's adapter as a folder that plain peft loads."""

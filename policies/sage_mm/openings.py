@@ -1,4 +1,4 @@
-"""Openings of episodes, read once: the question, and the overview that all its rollouts begin with."""
+"""Openings of episodes: the question and the overview, read once for all that begin with them."""
 
 from __future__ import annotations
 
@@ -36,9 +36,7 @@ class Openings:
         self._kept: OrderedDict[Key, Reading] = OrderedDict()
         self._held = 0
 
-    def share(
-        self, rows: Sequence[Row], read: Callable[[list[Row]], list[Reading]]
-    ) -> list[Row]:
+    def share(self, rows: Sequence[Row], read: Callable[[list[Row]], list[Reading]]) -> list[Row]:
         """Return the rows, with those that have read nothing yet brought to their last token.
 
         `read` is given each distinct opening that is not known, once.

@@ -16,6 +16,7 @@ from policies.base import Decision, Evaluation, Observation, TokenBatch, TurnTok
 from policies.sage_mm import learner
 from policies.sage_mm.context import Context, after, require_room
 from policies.sage_mm.generate import Completion, Row, generate, read
+from policies.sage_mm.grammar import ActionGrammar
 from policies.sage_mm.meter import ENCODE, GENERATE, PREFILL
 from policies.sage_mm.model import SageModel, load
 from policies.sage_mm.openings import Openings
@@ -23,6 +24,7 @@ from policies.sage_mm.prompt import render_user
 from policies.sage_mm.sampling import Sampling
 from sage_env.action_text import parse_action
 from sage_env.errors import ContextFull
+from sage_env.tools import Tool
 
 if TYPE_CHECKING:
     from torch.nn import Parameter
@@ -54,6 +56,9 @@ class SageMM:
             the first turn where all frames of the budget cannot fit; `drop` takes out the oldest
             turns after the first, whole, with their frames. Such episodes cannot be trained on.
         opening_bytes: keys and values of openings to keep for rollouts that begin later.
+        constrained: let the model write valid actions only. The log-probs, sampled and re-scored,
+            are then of the distribution over what the schema allows.
+        tools: of the environment, for the schema of constrained decoding.
 
     Attributes:
         temperature: may be changed between turns, as may the next five.
@@ -76,6 +81,8 @@ class SageMM:
         workers: int = 1,
         when_full: WhenFull = "error",
         opening_bytes: int = 1 << 30,
+        constrained: bool = False,
+        tools: Iterable[Tool] = (),
     ) -> None:
         """Start with no episode running."""
         Sampling(temperature, top_k, top_p)  # refuses what is no distribution
@@ -92,6 +99,8 @@ class SageMM:
         self.max_batch = max_batch
         self.workers = workers
         self.when_full = when_full
+        vocabulary = int(model.base.lm_head.out_features)
+        self._grammar = ActionGrammar(model.tokens, vocabulary, tools) if constrained else None
         self._openings = Openings(opening_bytes)
         self._trained = model.actor_parameters()
         self._weights = self._versions()
@@ -194,9 +203,7 @@ class SageMM:
             self._contexts[name] = Context(np.random.Generator(np.random.Philox(sequence)))
         return self._contexts[name]
 
-    def _append(
-        self, context: Context, observation: Observation, keys: tuple[bytes, ...]
-    ) -> None:
+    def _append(self, context: Context, observation: Observation, keys: tuple[bytes, ...]) -> None:
         """Add what the observation says to the episode's tokens."""
         context.same_question(str(observation["question"]))
         tokens, first = self.model.tokens, context.last is None
@@ -225,10 +232,15 @@ class SageMM:
         """Sample for at most `max_batch` episodes at a time, those of similar length together."""
         sampling = Sampling(self.temperature, self.top_k, self.top_p)
         rows = [context.row(self.max_new_tokens) for context in contexts]
-        rows = self._openings.share(rows, lambda new: self._each(lambda r: read(self.model, r), new))
+        rows = self._openings.share(
+            rows, lambda new: self._each(lambda r: read(self.model, r), new)
+        )
         stop = self.model.tokens.stop
         completions = self._each(
-            lambda part: generate(self.model, part, sampling=sampling, stop=stop), rows
+            lambda part: generate(
+                self.model, part, sampling=sampling, stop=stop, grammar=self._grammar
+            ),
+            rows,
         )
         for context, completion in zip(contexts, completions, strict=True):
             context.extend(completion)
@@ -238,7 +250,7 @@ class SageMM:
         self, function: Callable[[list[Row]], list[_Found]], rows: Sequence[Row]
     ) -> list[_Found]:
         """Give the rows to a function in parts, and return what it says of each."""
-        order = sorted(range(len(rows)), key=lambda i: (rows[i].read + len(rows[i].ids)))
+        order = sorted(range(len(rows)), key=lambda i: rows[i].read + len(rows[i].ids))
         chunks = [order[at : at + self.max_batch] for at in range(0, len(order), self.max_batch)]
         parts = [[rows[i] for i in chunk] for chunk in chunks]
         if self.workers == 1 or len(parts) == 1:
@@ -268,11 +280,11 @@ class SageMM:
 
     def evaluate(self, batch: TokenBatch) -> Evaluation:
         """Score the sampled tokens with the actor, differentiably."""
-        return learner.evaluate(self.model, batch)
+        return learner.evaluate(self.model, batch, self._grammar)
 
     def reference_logprobs(self, batch: TokenBatch) -> Tensor:
         """Score them with the adapters off: float32 `(B, L)`, without gradient."""
-        return learner.reference_logprobs(self.model, batch)
+        return learner.reference_logprobs(self.model, batch, self._grammar)
 
     def values(self, batch: TokenBatch) -> Tensor:
         """Return the critic's `values[t]` at sampled tokens, differentiably: float32 `(B, L)`."""

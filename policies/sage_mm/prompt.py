@@ -146,9 +146,13 @@ class ChatTokens:
 
     def _plain(self, text: str) -> list[int]:
         """Encode what a chat template writes: added tokens in it are meant."""
-        tokenizer = type(self._tokenizer).from_str(self._tokenizer.to_str())
+        tokenizer = type(self._tokenizer).from_str(self.to_json())
         tokenizer.encode_special_tokens = False
         return list(tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def to_json(self) -> str:
+        """Return the tokenizer as its file `tokenizer.json`."""
+        return str(self._tokenizer.to_str())
 
     @property
     def stop(self) -> int:

@@ -67,7 +67,7 @@ def cut(logprobs: Tensor, top_k: int, top_p: float) -> Tensor:
 
     Of equally likely tokens those with smaller ids are kept first.
     """
-    ordered, index = logprobs.sort(-1, descending=True, stable=True)
+    ordered, index = logprobs.sort(dim=-1, descending=True, stable=True)
     keep = torch.ones_like(ordered, dtype=torch.bool)
     if top_k > 0:
         keep[:, top_k:] = False

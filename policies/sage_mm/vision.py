@@ -16,6 +16,7 @@ from policies.sage_mm.positions import Grid
 from policies.sage_mm.tower import BatchedTower
 from sage_env.errors import ModelError
 
+
 def patchify(frames: Tensor, patch: int = 16, merge: int = 2) -> Tensor:
     """Cut frames into the rows that the vision tower reads, each frame a video of its own.
 
@@ -65,7 +66,9 @@ class FrameEncoder:
         """
         self._tower = BatchedTower(visual)
         if (pair := int(visual.config.temporal_patch_size)) != 2:
-            raise ModelError(f"expected a vision tower with 2 frames per patch, got one with {pair}")
+            raise ModelError(
+                f"expected a vision tower with 2 frames per patch, got one with {pair}"
+            )
         self._patch, self._merge = self._tower.patch, self._tower.merge
         self._weights = _weights_hash(visual)
         self._store = FeatureStore(cache or CacheSizes(), visual.patch_embed.proj.weight.device)

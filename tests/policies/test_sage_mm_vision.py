@@ -52,10 +52,11 @@ def cached_path(model, ids, frames):
         return model.base.lm_head(model.hidden(ids, positions, keys))
 
 
-def test_patchify_equals_the_reference_processor():
+@pytest.mark.parametrize("size", [(32, 32), (64, 96), (224, 224), (96, 352), (480, 64)])
+def test_patchify_equals_the_reference_processor(size):
     from transformers import Qwen2VLImageProcessorPil
 
-    frames = np.random.default_rng(0).integers(0, 256, (3, 64, 96, 3), dtype=np.uint8)
+    frames = np.random.default_rng(0).integers(0, 256, (3, *size, 3), dtype=np.uint8)
     reference = Qwen2VLImageProcessorPil(
         patch_size=16,
         merge_size=2,
@@ -64,10 +65,28 @@ def test_patchify_equals_the_reference_processor():
         image_std=[0.5] * 3,
         do_resize=False,
     )(images=list(frames), return_tensors="pt")
-    assert reference["image_grid_thw"].tolist() == [[1, 4, 6]] * 3
+    assert reference["image_grid_thw"].tolist() == [[1, size[0] // 16, size[1] // 16]] * 3
     torch.testing.assert_close(
         patchify(torch.from_numpy(frames)), reference["pixel_values"], atol=1e-5, rtol=0
     )
+
+
+@pytest.mark.parametrize("patch, merge", [(16, 4), (14, 2), (8, 1)])
+def test_patchify_by_its_definition(patch, merge):
+    """Each row against the pixels that it stands for, in double precision."""
+    height, width = 2 * patch * merge, 3 * patch * merge
+    frames = np.random.default_rng(1).integers(0, 256, (2, height, width, 3), dtype=np.uint8)
+    rows = patchify(torch.from_numpy(frames), patch, merge).double().numpy()
+    at = 0
+    for frame in frames.astype(np.float64) / 127.5 - 1:
+        for block in np.ndindex(2, 3):
+            for inner in np.ndindex(merge, merge):
+                top, left = (np.array(block) * merge + inner) * patch
+                square = frame[top : top + patch, left : left + patch].transpose(2, 0, 1)
+                expected = np.stack([square, square], axis=1).ravel()
+                np.testing.assert_allclose(rows[at], expected, atol=1e-6)
+                at += 1
+    assert at == len(rows)
 
 
 def test_positions_equal_the_reference(model):
