@@ -26,8 +26,8 @@ def collate(
         device: of the tensors.
 
     Raises:
-        ValueError: on an episode that failed, was cut by a wrapper, or has a turn without sampled
-            tokens; or when there is none.
+        ValueError: on an episode that failed, was cut by a wrapper, has a turn without sampled
+            tokens, or lost turns from its context; or when there is none.
     """
     if not trajectories:
         raise ValueError("a batch needs at least one trajectory, got none")
@@ -61,6 +61,11 @@ def _require_trainable(number: int, trajectory: Trajectory) -> None:
         raise ValueError(
             f"{name} was truncated by a wrapper, so its end has no known value: "
             "limit turns by the environment's own budget instead"
+        )
+    if any(turn.decision.tokens and turn.decision.tokens.dropped for turn in trajectory.turns):
+        raise ValueError(
+            f"{name} outgrew the policy's context, and turns were dropped from it, so that it "
+            "cannot be re-scored as it was sampled: train with fewer or smaller frames"
         )
     silent = [
         k

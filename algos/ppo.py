@@ -200,6 +200,8 @@ def _update(
         error = played[0].error
         raise SageEnvError(f"all {len(played)} episodes of update {update} failed; first: {error}")
     row = rollout_row(played)
+    if hasattr(policy, "measures"):  # what playing cost: frames encoded, tokens read and sampled
+        row |= policy.measures()
     episodes = with_recipe(config, policy, episodes, learner.frame_price.per_frame)
     batch = collate(episodes, config.temperature, policy.actor_parameters()[0].device)
     rolled_out = time.perf_counter()
@@ -244,6 +246,10 @@ def _roll_out(
             bar.set_description(f"update {update}: {ended}/{len(jobs)} episodes")
 
     policy.temperature = config.temperature
+    if getattr(policy, "top_k", 0) > 0 or getattr(policy, "top_p", 1.0) < 1:
+        raise ValueError(
+            "samples that top_k or top_p cut cannot be re-scored: set them to 0 and 1 to train"
+        )
     seed = subseed(config.seed, "policy", update)
     return collect(envs, policy, jobs, seed=seed, progress=progress)
 

@@ -174,6 +174,7 @@ def _decision_json(decision: Decision) -> Info:
             "logprobs": tokens.logprobs.tolist(),
             "frames": [key.hex() for key in tokens.frames],
             "context": tokens.context.hex(),
+            "dropped": tokens.dropped,
         }
     return row
 
@@ -188,6 +189,7 @@ def _decision(row: Info) -> Decision:
         logprobs=np.asarray(row["tokens"]["logprobs"], np.float32),
         frames=tuple(bytes.fromhex(key) for key in row["tokens"]["frames"]),
         context=bytes.fromhex(row["tokens"].get("context", "")),
+        dropped=row["tokens"].get("dropped", 0),
     )
     return Decision(action, row["text"], tokens)
 

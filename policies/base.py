@@ -41,6 +41,9 @@ class TurnTokens:
             travel with a trajectory.
         context: `context_digest` of all tokens of the episode up to the end of `prompt`, as the
             sampler held them when it began to sample; empty where it was not recorded.
+        dropped: how many turns after the first one the policy had forgotten, oldest first, when it
+            sampled this one; 0 in an append-only context. Where it is more, one pass over the
+            episode does not re-score it.
     """
 
     prompt: NDArray[np.int64]
@@ -48,6 +51,7 @@ class TurnTokens:
     logprobs: NDArray[np.float32]
     frames: tuple[bytes, ...] = ()
     context: bytes = b""
+    dropped: int = 0
 
     def __post_init__(self) -> None:
         """Refuse turns whose log-probs do not match their tokens."""

@@ -111,3 +111,14 @@ class EpisodesFailed(SageEnvError):
     def __reduce__(self) -> tuple[type[EpisodesFailed], tuple[Any, ...]]:
         """Pickle with both mappings."""
         return EpisodesFailed, (self.errors, self.decisions)
+
+
+class ModelError(SageEnvError, ValueError):
+    """A checkpoint, an adapter or an episode does not suit the model; the message says what to do.
+
+    A `ValueError` as well, because what does not suit is an argument.
+    """
+
+
+class ContextFull(ModelError):
+    """An episode needs more tokens than the model's context has."""

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from algos.rollout import Job, collect, subseed
 from algos.sft import Dictation, Example
 from algos.tiny.pictures import SIZE
+from policies.sage_mm.feature_store import CacheSizes
 from policies.sage_mm.prompt import ChatTokens
 from policies.sage_mm.vision import FrameEncoder
 from policies.scripted import DEMONSTRATOR, Habits, ReadingHead, Scripted
@@ -86,7 +87,9 @@ def demonstrate(
         [item for group in groups[at : at + VIDEOS_PER_JOB] for item in group]
         for at in range(0, len(groups), VIDEOS_PER_JOB)
     ]
-    room = Classroom(FrameEncoder(encoder.visual, WORKER_CACHE), head, tokens, habits, seed)
+    room = Classroom(
+        FrameEncoder(encoder.visual, CacheSizes(cpu=WORKER_CACHE)), head, tokens, habits, seed
+    )
     episodes: list[Example] = []
     with (
         ProcessPoolExecutor(

@@ -33,7 +33,8 @@ from algos.tiny.hints import Hints
 from algos.tiny.lessons import Lessons
 from algos.tiny.pictures import SIZE, Pictures, draw_pictures
 from algos.tiny.tower import train_tower
-from policies.sage_mm.model import SHIPPED
+from policies.sage_mm.checkpoint import SHIPPED
+from policies.sage_mm.feature_store import CacheSizes
 from policies.sage_mm.prompt import ChatTokens
 from policies.sage_mm.tower import BatchedTower
 from policies.sage_mm.vision import FrameEncoder, patchify
@@ -93,7 +94,7 @@ def run(config: TinyConfig) -> None:
     head = see(model, pictures, config)
     torch.set_num_threads(1)
     tokens = ChatTokens(tokenizer.backend_tokenizer, "brief")
-    encoder = FrameEncoder(model.model.visual, cache_bytes=6 << 30)
+    encoder = FrameEncoder(model.model.visual, CacheSizes(cpu=6 << 30))
     rng = np.random.default_rng(config.seed)
     lessons = Lessons(pictures, encoder, tokens, rng)
     names = [str(tokenizer.decode([i])) for i in range(len(tokenizer))]

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from sage_env.errors import MissingExtra
 
 if TYPE_CHECKING:
-    from policies.sage_mm.model import LoraSettings
+    from policies.sage_mm.adapters import LoraSettings
     from policies.sage_mm.policy import SageMM
 
 __all__ = ["LoraSettings", "SageMM"]
 
-_HOME = {"SageMM": "policies.sage_mm.policy", "LoraSettings": "policies.sage_mm.model"}
+_HOME = {"SageMM": "policies.sage_mm.policy", "LoraSettings": "policies.sage_mm.adapters"}
 
 
 def __getattr__(name: str) -> Any:

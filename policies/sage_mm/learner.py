@@ -12,14 +12,25 @@ import torch
 from torch import Tensor
 
 from policies.base import Evaluation, TokenBatch
+from policies.sage_mm.grammar import ActionGrammar
 from policies.sage_mm.model import SageModel
 
 CHUNK = 32  # episodes per pass where no gradient is needed
 
 
-def evaluate(model: SageModel, batch: TokenBatch) -> Evaluation:
-    """Score the sampled tokens under the adapter in use, differentiably."""
-    logprobs = model.log_probs(before_sampled(batch, _hidden(model, batch)), batch.temperature)
+def evaluate(
+    model: SageModel, batch: TokenBatch, grammar: ActionGrammar | None = None
+) -> Evaluation:
+    """Score the sampled tokens under the adapter in use, differentiably.
+
+    Args:
+        model: the network.
+        batch: whole episodes.
+        grammar: that they were sampled with: the scores are then of what it allowed.
+    """
+    allowed = None if grammar is None else grammar.allowed_in(batch)
+    hidden = before_sampled(batch, _hidden(model, batch))
+    logprobs = model.log_probs(hidden, batch.temperature, allowed)
     chosen = batch.ids[batch.sampled].to(logprobs.device)
     entropy = -(logprobs.exp() * logprobs).sum(-1)
     return Evaluation(
@@ -27,10 +38,12 @@ def evaluate(model: SageModel, batch: TokenBatch) -> Evaluation:
     )
 
 
-def reference_logprobs(model: SageModel, batch: TokenBatch) -> Tensor:
+def reference_logprobs(
+    model: SageModel, batch: TokenBatch, grammar: ActionGrammar | None = None
+) -> Tensor:
     """Score the sampled tokens with the adapters off, without gradient: float32 `(B, L)`."""
     with model.using(None), torch.no_grad():
-        return _in_chunks(batch, lambda part: evaluate(model, part).logprobs)
+        return _in_chunks(batch, lambda part: evaluate(model, part, grammar).logprobs)
 
 
 def values(model: SageModel, batch: TokenBatch) -> Tensor:

@@ -2,46 +2,38 @@
 
 from __future__ import annotations
 
-import json
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from peft import LoraConfig
 from peft.tuners.tuners_utils import BaseTunerLayer
-from safetensors.torch import save_file
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoTokenizer, Qwen3VLForConditionalGeneration
-from transformers.utils import logging
 
+from policies.sage_mm import adapters
+from policies.sage_mm.adapters import LANGUAGE_LINEARS, LoraSettings
+from policies.sage_mm.checkpoint import SHIPPED, open_checkpoint
+from policies.sage_mm.feature_store import CacheSizes
+from policies.sage_mm.meter import Meter
 from policies.sage_mm.positions import mrope_positions
 from policies.sage_mm.prompt import ChatTokens
 from policies.sage_mm.vision import FrameEncoder
 
-SHIPPED = Path(__file__).parents[1] / "sage_mm_tiny"
-LANGUAGE_LINEARS = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
+__all__ = [
+    "LANGUAGE_LINEARS",
+    "SHIPPED",
+    "CriticKind",
+    "LoraSettings",
+    "SageModel",
+    "language_states",
+    "load",
+]
+
 MASKED = -1e9  # exp gives exactly 0, and, unlike -inf, 0 times it is 0 in the entropy
 
 CriticKind = Literal["head", "adapter"]
-
-
-@dataclass(frozen=True)
-class LoraSettings:
-    """Adapters on all linear layers of the language model.
-
-    Attributes:
-        r: rank.
-        alpha: the adapter's output is scaled by alpha / r.
-        seed: of the initial weights of adapters and value head.
-    """
-
-    r: int = 16
-    alpha: int = 32
-    seed: int = 0
 
 
 class SageModel:
@@ -50,23 +42,26 @@ class SageModel:
     Args:
         base: the checkpoint; it is frozen in place.
         tokens: its chat layout.
-        lora: rank and scale of new adapters.
+        lora: new adapters: rank and scale, or any LoRA of peft's.
         critic: `head` reads values off the frozen base's hidden states with a small MLP;
             `adapter` gives the critic its own LoRA adapter and a linear head.
         adapter: folder or hub id of an actor adapter to start from, made by `save_adapter` or by
             peft; `None` starts from the base itself.
-        cache_bytes: bytes of frame features to keep, see `FrameEncoder`.
+        cache: how many bytes of frame features to keep where.
         env_options: arguments of `gym.make` that the checkpoint was trained for.
+
+    Raises:
+        ModelError: if an adapter or a configuration does not suit the base.
     """
 
     def __init__(
         self,
-        base: Qwen3VLForConditionalGeneration,
+        base: nn.Module,
         tokens: ChatTokens,
-        lora: LoraSettings | None = None,
+        lora: LoraSettings | LoraConfig | None = None,
         critic: CriticKind = "head",
         adapter: str | Path | None = None,
-        cache_bytes: int = 2 << 30,
+        cache: CacheSizes | None = None,
         env_options: Mapping[str, Any] | None = None,
     ) -> None:
         """Freeze the base, add the adapters and the head."""
@@ -77,27 +72,22 @@ class SageModel:
         self.env_options = dict(env_options or {})
         self.base = cast(Any, base)
         self.base.requires_grad_(False).eval()
-        self.config: Any = base.config.get_text_config()
-        self.encoder = FrameEncoder(self.base.model.visual, cache_bytes)
+        self.config: Any = self.base.config.get_text_config()
+        self.encoder = FrameEncoder(self.base.model.visual, cache)
+        self.meter = Meter(self.device)
         banned = torch.from_numpy(tokens.banned(self.base.lm_head.out_features))
         self._banned = banned.to(self.device)
-        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-            # peft asks for an attribute that transformers has renamed
-            warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
-            torch.manual_seed(lora.seed)
-            config = LoraConfig(
-                r=lora.r,
-                lora_alpha=lora.alpha,
-                target_modules=LANGUAGE_LINEARS,
-                task_type="CAUSAL_LM",
-            )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(lora.seed if isinstance(lora, LoraSettings) else 0)
+            config = adapters.lora_config(lora)
             if adapter is None:
-                self._peft: Any = get_peft_model(self.base, config, adapter_name="actor")
+                self._peft: Any = adapters.new_adapter(self.base, config, "actor")
             else:
-                self._peft = PeftModel.from_pretrained(self.base, adapter, adapter_name="actor")
+                self._peft = adapters.read_adapter(self.base, adapter, "actor")
             if critic == "adapter":
                 self._peft.add_adapter("critic", config)
             self.value_head = _value_head(self.config.hidden_size, critic).to(self.device)
+        self._peft.eval()  # dropout in adapters would make sampling and re-scoring differ
         self._layers = [m for m in self.base.modules() if isinstance(m, BaseTunerLayer)]
         self._use("actor")
 
@@ -190,25 +180,24 @@ class SageModel:
             out[:, i, :length] = torch.from_numpy(row)
         return out.to(self.device)
 
-    def log_probs(self, hidden: Tensor, temperature: float) -> Tensor:
+    def log_probs(
+        self, hidden: Tensor, temperature: float, allowed: Tensor | None = None
+    ) -> Tensor:
         """Return the log-probs float32 `(N, V)` of the token that follows each hidden state.
 
         Sampling and re-scoring both call this. Ids that must not be sampled are masked before the
-        softmax; temperature 0 (greedy) counts as 1.
+        softmax, as are those that are not `allowed`, bool `(N, V)`; temperature 0 (greedy) counts
+        as 1.
         """
         logits: Tensor = self.base.lm_head(hidden).float()
         if temperature > 0:
             logits = logits / temperature
-        return logits.masked_fill(self._banned, MASKED).log_softmax(-1)
+        banned = self._banned if allowed is None else self._banned | ~allowed.to(logits.device)
+        return logits.masked_fill(banned, MASKED).log_softmax(-1)
 
     def save_adapter(self, folder: str | Path) -> None:
         """Write the actor's adapter as a folder that plain peft loads."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        state = get_peft_model_state_dict(self._peft, adapter_name="actor")
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-        save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
-        self._peft.peft_config["actor"].save_pretrained(folder)
+        adapters.save_adapter(self._peft, folder, "actor")
 
 
 def language_states(
@@ -257,59 +246,36 @@ def load(
     checkpoint: str | Path | None = None,
     *,
     adapter: str | Path | None = None,
-    dtype: torch.dtype = torch.float32,
+    dtype: str | torch.dtype = torch.float32,
     device: str | torch.device = "cpu",
-    lora: LoraSettings | None = None,
+    four_bit: bool = False,
+    lora: LoraSettings | LoraConfig | None = None,
     critic: CriticKind = "head",
-    cache_bytes: int = 2 << 30,
+    cache: CacheSizes | None = None,
 ) -> SageModel:
-    """Load a checkpoint (folder or hub id; `None` for the shipped tiny model) for `SageModel`.
+    """Load a checkpoint for `SageModel`, which explains the other arguments.
+
+    Args:
+        checkpoint: folder or hub id of a Qwen3-VL checkpoint of any size, dense or a mixture of
+            experts; `None` for the shipped tiny model.
+        adapter: see `SageModel`.
+        dtype: of the frozen base, by itself or by name; `auto` is the checkpoint's own on a GPU and
+            float32 on a CPU. Adapters and value head are float32.
+        device: where the model goes, by itself or by name; `auto` is the GPU if there is one.
+        four_bit: whether the language model's frozen layers are held in 4 bits (NF4).
+        lora: see `SageModel`.
+        critic: see `SageModel`.
+        cache: see `SageModel`.
 
     Raises:
-        ValueError: if the checkpoint is not a Qwen3-VL model, or its tokenizer lacks the chat and
-            vision tokens.
+        ModelError: if the checkpoint is not a Qwen3-VL model, its tokenizer lacks the chat and
+            vision tokens, its chat template is another one, the device is not there, or the adapter
+            is for another base.
+        MissingExtra: if a 4-bit base is asked for without bitsandbytes.
         FileNotFoundError: if the shipped model is not there.
     """
-    if checkpoint is None and not SHIPPED.is_dir():
-        raise FileNotFoundError(
-            f"the shipped model is missing ({SHIPPED}): make it with `make tiny`, or name another "
-            "checkpoint"
-        )
-    source = str(checkpoint or SHIPPED)
-    kind = AutoConfig.from_pretrained(source).model_type
-    if kind != "qwen3_vl":
-        raise ValueError(f"SAGE-MM needs a checkpoint of type qwen3_vl, but {source} is {kind}")
-    tokenizer: Any = AutoTokenizer.from_pretrained(source)
-    settings = _settings(source)
-    tokens = ChatTokens(tokenizer.backend_tokenizer, settings.get("prompt", "full"))
-    with _quiet(source):
-        base = Qwen3VLForConditionalGeneration.from_pretrained(
-            source, dtype=dtype, attn_implementation="sdpa"
-        )
-    base.to(device)  # type: ignore[arg-type]
-    return SageModel(base, tokens, lora, critic, adapter, cache_bytes, settings.get("env"))
-
-
-@contextmanager
-def _quiet(source: str) -> Iterator[None]:
-    """Leave out the progress bar of a local folder: it would tear through bars of our own."""
-    if not Path(source).is_dir() or not logging.is_progress_bar_enabled():
-        yield
-        return
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        logging.enable_progress_bar()  # type: ignore[no-untyped-call]
-
-
-def _settings(source: str) -> dict[str, Any]:
-    """Read `sage_mm.json`: which prompt and which environment the checkpoint was trained with."""
-    path = Path(source) / "sage_mm.json"
-    settings: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
-    env = settings.get("env", {})
-    settings["env"] = {k: tuple(v) if isinstance(v, list) else v for k, v in env.items()}
-    return settings
+    base, tokens, env = open_checkpoint(checkpoint, dtype=dtype, device=device, four_bit=four_bit)
+    return SageModel(base, tokens, lora, critic, adapter, cache, env)
 
 
 def _value_head(hidden: int, critic: CriticKind) -> nn.Module:

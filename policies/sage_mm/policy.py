@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from policies.base import (
@@ -22,69 +21,60 @@ from policies.base import (
     TurnTokens,
     context_digest,
 )
-from policies.legible import FrameRead, fingerprint
-from policies.sage_mm import frameless, learner
-from policies.sage_mm.generate import Completion, Row, generate
+from policies.sage_mm import learner
+from policies.sage_mm.context import Context, after, require_room
+from policies.sage_mm.generate import Completion, Row, generate, read
+from policies.sage_mm.grammar import ActionGrammar
+from policies.sage_mm.inspected import Inspected
+from policies.sage_mm.meter import ENCODE, GENERATE, PREFILL
 from policies.sage_mm.model import SageModel, load
-from policies.sage_mm.prompt import render_user
+from policies.sage_mm.openings import Openings
+from policies.sage_mm.sampling import Sampling
 from sage_env.action_text import parse_action
+from sage_env.errors import ContextFull
+from sage_env.tools import Tool
 
 if TYPE_CHECKING:
     from torch.nn import Parameter
 
-
-@dataclass(eq=False)
-class _Context:
-    """One running episode: its tokens and frames only grow; `memory` is what was read of them."""
-
-    random: np.random.Generator
-    ids: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    frames: tuple[bytes, ...] = ()
-    memory: Tensor | None = None
-    frames_read: int = 0
-    position: int = 0
-
-    def row(self, tokens: int) -> Row:
-        read = 0 if self.memory is None else self.memory.shape[3]
-        return Row(
-            self.ids[read:],
-            self.frames[self.frames_read :],
-            self.random.random(tokens),
-            self.memory,
-            self.position,
-        )
-
-    def extend(self, completion: Completion) -> None:
-        self.ids = np.concatenate([self.ids, completion.ids])
-        self.memory, self.position = completion.memory, completion.position
-        self.frames_read = len(self.frames)
-        assert completion.memory.shape[3] == len(self.ids) - 1, "all but the last token are read"
-
-    def forget(self) -> None:
-        self.memory, self.frames_read, self.position = None, 0, 0
+WhenFull = Literal["error", "drop"]
+_Found = TypeVar("_Found")
 
 
-class SageMM:
+class SageMM(Inspected):
     """A Qwen3-VL-family model that plays the environment, token by token.
 
     Each episode is one growing sequence of tokens. What was sampled stays as sampled; only new
     observations are rendered and tokenised; every frame is encoded once and every token is read
-    once. Sampling draws one uniform per token from a generator that belongs to the episode, so
-    that its choices do not depend on what else is in the batch.
+    once, and the opening that rollouts of a question share once for all of them. Sampling draws one
+    uniform per token from a generator that belongs to the episode, so that its choices do not
+    depend on what else is in the batch.
 
     Args:
         model: the network, see `load`.
         temperature: of sampling; 0 for greedy decoding.
+        top_k: sample among so many tokens; 0 for all. See `Sampling` for what this does to the
+            log-probs: leave it and `top_p` off to train.
+        top_p: sample among tokens that hold this share of the probability; 1 for all.
         max_new_tokens: at most this many tokens per turn, stop token included.
         max_batch: at most this many episodes are sampled together.
         workers: how many such batches run side by side, each on one core (for small models on a
             CPU).
+        when_full: what to do when an episode outgrows the model's context: `error` refuses, before
+            the first turn where all frames of the budget cannot fit; `drop` takes out the oldest
+            turns after the first, whole, with their frames. Such episodes cannot be trained on.
+        opening_bytes: keys and values of openings to keep for rollouts that begin later.
+        constrained: let the model write valid actions only. The log-probs, sampled and re-scored,
+            are then of the distribution over what the schema allows.
+        tools: of the environment, for the schema of constrained decoding.
 
     Attributes:
-        temperature: may be changed between turns.
-        max_new_tokens: likewise.
-        max_batch: likewise.
-        workers: likewise.
+        temperature: may be changed between turns, as may the next five.
+        top_k: see above.
+        top_p: see above.
+        max_new_tokens: see above.
+        max_batch: see above.
+        workers: see above.
     """
 
     def __init__(
@@ -92,21 +82,36 @@ class SageMM:
         model: SageModel,
         *,
         temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
         max_new_tokens: int = 256,
         max_batch: int = 64,
         workers: int = 1,
+        when_full: WhenFull = "error",
+        opening_bytes: int = 1 << 30,
+        constrained: bool = False,
+        tools: Iterable[Tool] = (),
     ) -> None:
         """Start with no episode running."""
-        if temperature < 0 or max_new_tokens < 1 or max_batch < 1 or workers < 1:
+        Sampling(temperature, top_k, top_p)  # refuses what is no distribution
+        if max_new_tokens < 1 or max_batch < 1 or workers < 1:
             raise ValueError(
-                "expected temperature >= 0 and max_new_tokens, max_batch and workers >= 1, got "
-                f"{temperature}, {max_new_tokens}, {max_batch} and {workers}"
+                "expected max_new_tokens, max_batch and workers >= 1, got "
+                f"{max_new_tokens}, {max_batch} and {workers}"
             )
+        if when_full not in ("error", "drop"):
+            raise ValueError(f"when_full must be 'error' or 'drop', got {when_full!r}")
         self.model = model
-        self.temperature = temperature
+        self.temperature, self.top_k, self.top_p = temperature, top_k, top_p
         self.max_new_tokens = max_new_tokens
         self.max_batch = max_batch
         self.workers = workers
+        self.when_full = when_full
+        vocabulary = int(model.base.lm_head.out_features)
+        self._grammar = ActionGrammar(model.tokens, vocabulary, tools) if constrained else None
+        self._openings = Openings(opening_bytes)
+        self._trained = model.actor_parameters()
+        self._weights = self._versions()
         self.reset()
 
     @classmethod
@@ -114,24 +119,26 @@ class SageMM:
         cls,
         checkpoint: str | Path | None = None,
         *,
-        temperature: float = 1.0,
-        max_new_tokens: int = 256,
-        max_batch: int = 64,
-        workers: int = 1,
+        adapter: str | Path | None = None,
+        dtype: str | torch.dtype = torch.float32,
+        device: str | torch.device = "cpu",
         **settings: Any,
     ) -> SageMM:
         """Load a checkpoint folder or hub id; `None` loads the tiny model shipped with us.
 
-        `settings` are those of `policies.sage_mm.model.load`: adapter, dtype, device, lora,
-        critic, cache_bytes.
+        Args:
+            checkpoint: see `policies.sage_mm.model.load`, as for the next three.
+            adapter: folder or hub id of a LoRA adapter to start from.
+            dtype: of the frozen base.
+            device: of the model.
+            settings: `four_bit`, `lora`, `critic` and `cache` of `policies.sage_mm.model.load`, and
+                the arguments of `SageMM`.
         """
-        return cls(
-            load(checkpoint, **settings),
-            temperature=temperature,
-            max_new_tokens=max_new_tokens,
-            max_batch=max_batch,
-            workers=workers,
-        )
+        of_model = {"adapter": adapter, "dtype": dtype, "device": device}
+        for name in ("four_bit", "lora", "critic", "cache"):
+            if name in settings:
+                of_model[name] = settings.pop(name)
+        return cls(load(checkpoint, **of_model), **settings)  # type: ignore[arg-type]
 
     @property
     def env_options(self) -> Mapping[str, Any]:
@@ -142,7 +149,8 @@ class SageMM:
         """Forget all episodes; `seed` decides what is sampled from here on."""
         sequence = np.random.SeedSequence(seed)
         self._seed = int(sequence.generate_state(1, np.uint64)[0])
-        self._contexts: dict[Hashable, _Context] = {}
+        self._contexts: dict[Hashable, Context] = {}
+        self.model.meter.reset()
 
     def act(self, observation: Observation) -> Decision:
         """Play the one episode that runs since `reset`."""
@@ -159,93 +167,116 @@ class SageMM:
         """Choose one action per observation.
 
         Raises:
-            ValueError: if an episode is named twice, if frames have a size that the model cannot
-                cut into tokens, or if a context grows longer than the model's.
+            ValueError: if an episode is named twice.
+            ModelError: if frames have a size that the model cannot cut into tokens, or if a running
+                episode's question changes.
+            ContextFull: if an episode needs a longer context than the model's.
         """
         if len(observations) != len(episodes) or len(set(episodes)) != len(episodes):
             raise ValueError(
                 "expected one observation per episode and no episode twice, got "
                 f"{len(observations)} observations for the episodes {list(episodes)}"
             )
+        self._notice_training()
         contexts = [self._context(name) for name in episodes]
         frames = [o["frames"][: int(o["num_frames"])] for o in observations]
-        keys = self.model.encoder.encode(frames)
-        prompts = [
+        with self.model.meter.timing(ENCODE):
+            keys = self.model.encoder.encode(frames)
+        for context, observation, new in zip(contexts, observations, keys, strict=True):
             self._append(context, observation, new)
-            for context, observation, new in zip(contexts, observations, keys, strict=True)
-        ]
         held = [context_digest(context.ids) for context in contexts]
         completions = self._complete(contexts)
         return [
-            self._decision(TurnTokens(prompt, completion.ids, completion.logprobs, new, digest))
-            for prompt, completion, new, digest in zip(
-                prompts, completions, keys, held, strict=True
-            )
+            self._decision(replace(context.turn(completion), context=digest))
+            for context, completion, digest in zip(contexts, completions, held, strict=True)
         ]
 
-    def _context(self, name: Hashable) -> _Context:
+    def measures(self) -> dict[str, float]:
+        """Return what was counted since `reset`, for a run's log.
+
+        `encodes_per_frame` is of all frames that the model has ever seen: 1 means that none was
+        encoded twice.
+        """
+        meter, encoder = self.model.meter, self.model.encoder
+        return {
+            "policy/encodes_per_frame": encoder.encodes / max(1, encoder.distinct),
+            "policy/prefill_tokens": meter.count(PREFILL),
+            "policy/sampled_tokens": meter.count(GENERATE),
+            **{f"policy/{n}_seconds": meter.seconds(n) for n in (ENCODE, PREFILL, GENERATE)},
+        }
+
+    def _context(self, name: Hashable) -> Context:
         if name not in self._contexts:
             digest = hashlib.blake2b(repr(name).encode(), digest_size=8).digest()
             sequence = np.random.SeedSequence([self._seed, int.from_bytes(digest, "little")])
-            random = np.random.Generator(np.random.Philox(sequence))
-            self._contexts[name] = _Context(random)
+            self._contexts[name] = Context(np.random.Generator(np.random.Philox(sequence)))
         return self._contexts[name]
 
-    def _append(
-        self, context: _Context, observation: Observation, keys: tuple[bytes, ...]
-    ) -> NDArray[np.int64]:
-        """Add what the observation says to the episode's tokens; return what was added."""
-        prompt = self._render(observation, context.ids)
-        length = len(context.ids) + len(prompt) + self.max_new_tokens
-        if length > (limit := self.model.config.max_position_embeddings):
-            raise ValueError(
-                f"an episode would need {length} tokens, but the model's context has {limit}: "
-                "make the environment with fewer turns, fewer or smaller frames"
-            )
-        context.ids = np.concatenate([context.ids, prompt])
-        context.frames += keys
-        return prompt
-
-    def _render(self, observation: Observation, said: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the ids that an observation adds to an episode of the tokens `said`."""
-        tokens, first = self.model.tokens, not len(said)
+    def _append(self, context: Context, observation: Observation, keys: tuple[bytes, ...]) -> None:
+        """Add what the observation says to the episode's tokens."""
+        context.same_question(str(observation["question"]))
+        tokens, first = self.model.tokens, context.last is None
         rows, columns = self.model.encoder.grid_of(observation["frames"])
-        return tokens.prompt(
-            render_user(observation, first=first, style=tokens.style),
-            rows * columns,
-            first=first,
-            stopped=first or int(said[-1]) == tokens.stop,
-        )
-
-    def _complete(self, contexts: Sequence[_Context]) -> list[Completion]:
-        """Sample for at most `max_batch` episodes at a time, those of similar length together."""
-        order = sorted(range(len(contexts)), key=lambda i: len(contexts[i].ids))
-        chunks = [order[at : at + self.max_batch] for at in range(0, len(order), self.max_batch)]
-
-        def complete(chunk: list[int]) -> list[Completion]:
-            return generate(
-                self.model,
-                [contexts[i].row(self.max_new_tokens) for i in chunk],
-                temperature=self.temperature,
-                stop=self.model.tokens.stop,
+        prompt = self._render(observation, context.ids)
+        limit = int(self.model.config.max_position_embeddings)
+        if first and self.when_full == "error":
+            require_room(
+                tokens, observation, len(prompt), rows * columns, self.max_new_tokens, limit
             )
+        while (length := len(context.ids) + len(prompt) + self.max_new_tokens) > limit:
+            if self.when_full == "error" or not context.drop_turn(tokens.stop):
+                raise ContextFull(
+                    f"an episode would need {length} tokens, but the model's context has {limit}: "
+                    "make the environment with fewer turns, fewer or smaller frames"
+                )
+            prompt = after(prompt, tokens.stop, stopped=context.last == tokens.stop)
+        context.show(prompt, keys)
 
-        found: dict[int, Completion] = {}
-        for chunk, completions in zip(chunks, self._each(complete, chunks), strict=True):
-            for i, completion in zip(chunk, completions, strict=True):
-                contexts[i].extend(completion)
-                found[i] = completion
-        return [found[i] for i in range(len(contexts))]
+    def _complete(self, contexts: Sequence[Context]) -> list[Completion]:
+        """Sample for at most `max_batch` episodes at a time, those of similar length together."""
+        sampling = Sampling(self.temperature, self.top_k, self.top_p)
+        rows = [context.row(self.max_new_tokens) for context in contexts]
+        rows = self._openings.share(
+            rows, lambda new: self._each(lambda r: read(self.model, r), new)
+        )
+        stop = self.model.tokens.stop
+        completions = self._each(
+            lambda part: generate(
+                self.model, part, sampling=sampling, stop=stop, grammar=self._grammar
+            ),
+            rows,
+        )
+        for context, completion in zip(contexts, completions, strict=True):
+            context.extend(completion)
+        return completions
 
     def _each(
-        self, complete: Callable[[list[int]], list[Completion]], chunks: list[list[int]]
-    ) -> list[list[Completion]]:
-        if self.workers == 1 or len(chunks) == 1:
-            return [complete(chunk) for chunk in chunks]
-        with ThreadPoolExecutor(
-            self.workers, initializer=torch.set_num_threads, initargs=(1,)
-        ) as pool:
-            return list(pool.map(complete, chunks))
+        self, function: Callable[[list[Row]], list[_Found]], rows: Sequence[Row]
+    ) -> list[_Found]:
+        """Give the rows to a function in parts, and return what it says of each."""
+        order = sorted(range(len(rows)), key=lambda i: rows[i].read + len(rows[i].ids))
+        chunks = [order[at : at + self.max_batch] for at in range(0, len(order), self.max_batch)]
+        parts = [[rows[i] for i in chunk] for chunk in chunks]
+        if self.workers == 1 or len(parts) == 1:
+            found = [function(part) for part in parts]
+        else:
+            with ThreadPoolExecutor(
+                self.workers, initializer=torch.set_num_threads, initargs=(1,)
+            ) as pool:
+                found = list(pool.map(function, parts))
+        by_row = dict(zip(order, (one for part in found for one in part), strict=True))
+        return [by_row[i] for i in range(len(rows))]
+
+    def _versions(self) -> list[tuple[int, int]]:
+        return [(p.data_ptr(), p._version) for p in self._trained]
+
+    def _notice_training(self) -> None:
+        """Forget what was read under other weights; optimisers change them in place."""
+        if (versions := self._versions()) != self._weights:
+            self._weights = versions
+            self._openings.forget()
+            for context in self._contexts.values():
+                context.forget()
 
     def _decision(self, turn: TurnTokens) -> Decision:
         text = self.model.tokens.text(turn.completion)
@@ -253,20 +284,15 @@ class SageMM:
 
     def evaluate(self, batch: TokenBatch) -> Evaluation:
         """Score the sampled tokens with the actor, differentiably."""
-        return learner.evaluate(self.model, batch)
+        return learner.evaluate(self.model, batch, self._grammar)
 
     def reference_logprobs(self, batch: TokenBatch) -> Tensor:
         """Score them with the adapters off: float32 `(B, L)`, without gradient."""
-        return learner.reference_logprobs(self.model, batch)
+        return learner.reference_logprobs(self.model, batch, self._grammar)
 
     def values(self, batch: TokenBatch) -> Tensor:
         """Return the critic's `values[t]` at sampled tokens, differentiably: float32 `(B, L)`."""
         return learner.values(self.model, batch)
-
-    def without_frames(self, turn: TurnTokens) -> TurnTokens:
-        """Return the turn with a prompt that lacks its frames and their times."""
-        prompt = frameless.without_frames(self.model.tokens, turn.prompt)
-        return TurnTokens(prompt, turn.completion, turn.logprobs)
 
     def actor_parameters(self) -> list[Parameter]:
         """Return the actor's LoRA weights."""
@@ -299,37 +325,7 @@ class SageMM:
         with torch.no_grad():
             for name, parameter in named.items():
                 parameter.copy_(state[name])
-        for context in self._contexts.values():
-            context.forget()
 
     def save_adapter(self, folder: str | Path) -> None:
         """Write the actor's adapter as a folder that plain peft loads."""
         self.model.save_adapter(folder)
-
-    def prompt(
-        self, observation: Observation, said: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], tuple[bytes, ...]]:
-        """Return what an observation adds to an episode of the tokens `said`: ids, frame keys."""
-        frames = observation["frames"][: int(observation["num_frames"])]
-        return self._render(observation, said), self.model.encoder.encode([frames])[0]
-
-    def read_text(self, ids: NDArray[np.int64]) -> str:
-        """Return what token ids spell."""
-        return self.model.tokens.text(ids)
-
-    def read_frames(self, ids: NDArray[np.int64]) -> list[FrameRead]:
-        """Return what token ids say of each frame in them."""
-        return self.model.tokens.frames(ids)
-
-    def visual_tokens(self, keys: Sequence[bytes]) -> list[int]:
-        """Return how many visual tokens the features of each frame fill."""
-        return [rows * columns for rows, columns in self.model.encoder.grids(keys)]
-
-    def fingerprint(self) -> str:
-        """Return the fingerprint of the adapter weights that sampling uses."""
-        return fingerprint(self.model.weights_in_use())
-
-    @property
-    def encodes(self) -> int:
-        """How many frames have passed the vision tower so far."""
-        return self.model.encoder.encodes

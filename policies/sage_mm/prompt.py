@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policies.legible import FrameRead
+from sage_env.errors import ModelError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -106,16 +107,18 @@ class ChatTokens:
     Args:
         tokenizer: the backend of a Qwen tokenizer; it is copied, not changed.
         style: which wording; it decides about the system prompt.
+        opening: what each assistant's turn begins with, for checkpoints whose chat template opens
+            it for the model, as those that think first do.
 
     Raises:
-        ValueError: if the tokenizer lacks one of the chat or vision tokens.
+        ModelError: if the tokenizer lacks one of the chat or vision tokens.
     """
 
-    def __init__(self, tokenizer: Tokenizer, style: Style = "full") -> None:
+    def __init__(self, tokenizer: Tokenizer, style: Style = "full", opening: str = "") -> None:
         """Look up the special tokens."""
         if style not in SYSTEM:
             raise ValueError(f"the prompt style must be one of {sorted(SYSTEM)}, got {style!r}")
-        self.style = style
+        self.style, self.opening = style, opening
         self._tokenizer = type(tokenizer).from_str(tokenizer.to_str())
         self._tokenizer.encode_special_tokens = True
         self.im_start, self.im_end = self._special("<|im_start|>"), self._special("<|im_end|>")
@@ -123,23 +126,41 @@ class ChatTokens:
         self.vision_end = self._special("<|vision_end|>")
         self.frame_pad = self._special("<|video_pad|>")
         self._encode = lru_cache(maxsize=1 << 16)(self._encode_text)
+        # a model that thinks first has tokens of its own for that; text from outside never opens
+        self._opening = self._plain(opening) if opening else []
 
-    def __reduce__(self) -> tuple[type[ChatTokens], tuple[Tokenizer, Style]]:
+    def __reduce__(self) -> tuple[type[ChatTokens], tuple[Tokenizer, Style, str]]:
         """Pickle without the memory of encoded texts, which cannot be pickled."""
-        return ChatTokens, (self._tokenizer, self.style)
+        return ChatTokens, (self._tokenizer, self.style, self.opening)
+
+    def opened_by(self, opening: str) -> ChatTokens:
+        """Return the same layout with another opening of the assistant's turns."""
+        if opening == self.opening:
+            return self
+        return ChatTokens(self._tokenizer, self.style, opening)
 
     def _special(self, token: str) -> int:
         index = self._tokenizer.token_to_id(token)
         if index is None:
-            raise ValueError(
+            raise ModelError(
                 f"the tokenizer has no {token} token: use the tokenizer of a Qwen3-VL checkpoint"
             )
         if index in self._encode_text(token):
-            raise ValueError(f"the tokenizer must know {token} as a special token, not as text")
+            raise ModelError(f"the tokenizer must know {token} as a special token, not as text")
         return int(index)
 
     def _encode_text(self, text: str) -> list[int]:
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def _plain(self, text: str) -> list[int]:
+        """Encode what a chat template writes: added tokens in it are meant."""
+        tokenizer = type(self._tokenizer).from_str(self.to_json())
+        tokenizer.encode_special_tokens = False
+        return list(tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def to_json(self) -> str:
+        """Return the tokenizer as its file `tokenizer.json`."""
+        return str(self._tokenizer.to_str())
 
     @property
     def stop(self) -> int:
@@ -190,6 +211,7 @@ class ChatTokens:
             else:
                 ids += [self.vision_start, *[self.frame_pad] * tokens_per_frame, self.vision_end]
         ids += [self.im_end, *self._encode("\n"), self.im_start, *self._encode("assistant\n")]
+        ids += self._opening
         return np.array(ids, dtype=np.int64)
 
     def completion(self, text: str) -> NDArray[np.int64]:

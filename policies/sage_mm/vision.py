@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,11 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from policies.sage_mm.feature_store import CacheSizes, Entry, FeatureStore
 from policies.sage_mm.positions import Grid
 from policies.sage_mm.tower import BatchedTower
-
-Entry = tuple[Grid, Tensor]
-"""What is kept of a frame: its grid and its features `(1 + K, n, hidden)`."""
+from sage_env.errors import ModelError
 
 
 def patchify(frames: Tensor, patch: int = 16, merge: int = 2) -> Tensor:
@@ -47,13 +45,12 @@ class FrameEncoder:
     """The frozen vision tower with a cache of what it has seen.
 
     A frame's features are one tensor `(1 + K, n, hidden)`: the merged embedding of its n visual
-    tokens, then the K DeepStack maps. They are kept on the CPU under a key made of the pixels and
-    of the tower's weights, least recently used first out.
+    tokens, then the K DeepStack maps. They are kept under a key made of the pixels and of the
+    tower's weights. Rollout, re-scoring, training and evaluation all ask here.
 
     Args:
         visual: the vision tower of a Qwen3-VL model.
-        cache_bytes: how many bytes of features to keep. Features of every frame that is still to
-            be trained on must fit.
+        cache: how many bytes to keep where.
         chunk: frames per pass of the tower.
 
     Attributes:
@@ -61,14 +58,33 @@ class FrameEncoder:
         hits: frames that were asked for and already known.
     """
 
-    def __init__(self, visual: Any, cache_bytes: int = 2 << 30, chunk: int = 64) -> None:
-        """Hash the tower's weights."""
+    def __init__(self, visual: Any, cache: CacheSizes | None = None, chunk: int = 64) -> None:
+        """Hash the tower's weights.
+
+        Raises:
+            ModelError: if the tower joins another number of frames than two in a patch.
+        """
         self._tower = BatchedTower(visual)
+        if (pair := int(visual.config.temporal_patch_size)) != 2:
+            raise ModelError(
+                f"expected a vision tower with 2 frames per patch, got one with {pair}"
+            )
         self._patch, self._merge = self._tower.patch, self._tower.merge
         self._weights = _weights_hash(visual)
-        self._cache: OrderedDict[bytes, Entry] = OrderedDict()
-        self._cache_bytes, self._chunk = cache_bytes, chunk
-        self.held_bytes = self.encodes = self.hits = 0
+        self._store = FeatureStore(cache or CacheSizes(), visual.patch_embed.proj.weight.device)
+        self._chunk = chunk
+        self._seen: set[bytes] = set()
+        self.encodes = self.hits = 0
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of features in the CPU's memory."""
+        return self._store.held_bytes
+
+    @property
+    def distinct(self) -> int:
+        """How many different frames were asked for."""
+        return len(self._seen)
 
     @property
     def visual(self) -> Any:
@@ -79,13 +95,13 @@ class FrameEncoder:
         """Return the rows and columns of visual tokens of frames `(N, H, W, 3)`.
 
         Raises:
-            ValueError: if the frames cannot be cut into whole visual tokens.
+            ModelError: if the frames cannot be cut into whole visual tokens.
         """
         height, width = frames.shape[1:3]
         side = self._patch * self._merge
         if height % side or width % side:
             near = tuple(max(1, round(x / side)) * side for x in (height, width))
-            raise ValueError(
+            raise ModelError(
                 f"frames must have a height and width that are multiples of {side} pixels, got "
                 f"{height}x{width}: make the environment with frame_size={near}"
             )
@@ -95,16 +111,16 @@ class FrameEncoder:
         """Return one key per frame of each batch uint8 `(N, H, W, 3)`; N may be 0."""
         keys = [tuple(self._key(frame) for frame in frames) for frames in batches]
         todo: dict[tuple[int, ...], dict[bytes, NDArray[np.uint8]]] = {}
+        known: set[bytes] = set()
         for frames, names in zip(batches, keys, strict=True):
             self.grid_of(frames)
             for name, frame in zip(names, frames, strict=True):
-                if name in self._cache:
-                    self._cache.move_to_end(name)
-                    self.hits += 1
-                elif name in todo.setdefault(frame.shape, {}):
+                if name in known or self._store.get(name) is not None:
                     self.hits += 1
                 else:
-                    todo[frame.shape][name] = frame
+                    todo.setdefault(frame.shape, {})[name] = frame
+                known.add(name)
+        self._seen |= known
         for fresh in todo.values():
             names = tuple(fresh)
             for at in range(0, len(names), self._chunk):
@@ -118,10 +134,13 @@ class FrameEncoder:
     def features(self, keys: Sequence[bytes]) -> Tensor:
         """Return the features of frames, one after the other: `(1 + K, sum of n, hidden)`.
 
+        They are where the first of them is kept: on the CPU or beside the model.
+
         Raises:
             KeyError: if a frame has been dropped from the cache or was never encoded here.
         """
-        return torch.cat([self._entry(key)[1] for key in keys], dim=1)
+        found = [self._entry(key)[1] for key in keys]
+        return torch.cat([features.to(found[0].device) for features in found], dim=1)
 
     def entries(self, keys: Iterable[bytes]) -> dict[bytes, Entry]:
         """Return what is kept of frames, for another process's `adopt`."""
@@ -129,20 +148,17 @@ class FrameEncoder:
 
     def adopt(self, entries: Mapping[bytes, Entry]) -> None:
         """Keep features that an encoder with the same weights made elsewhere."""
-        for key, (grid, features) in entries.items():
-            if key not in self._cache:
-                self._store(key, grid, features)
+        for key, entry in entries.items():
+            self._store.put(key, entry)
 
     def _entry(self, key: bytes) -> Entry:
-        try:
-            return self._cache[key]
-        except KeyError:
+        entry = self._store.get(key)
+        if entry is None:
             raise KeyError(
-                f"the features of frame {key.hex()} are not in the cache (it holds "
-                f"{len(self._cache)} frames, {self.held_bytes >> 20} of "
-                f"{self._cache_bytes >> 20} MiB): raise cache_bytes, or collect fewer episodes "
-                "before training on them"
-            ) from None
+                f"the features of frame {key.hex()} are not in the cache ({self._store}): raise "
+                "the sizes in CacheSizes, or collect fewer episodes before training on them"
+            )
+        return entry
 
     def _key(self, frame: NDArray[np.uint8]) -> bytes:
         digest = hashlib.blake2b(self._weights, digest_size=16)
@@ -158,16 +174,10 @@ class FrameEncoder:
         rows = patchify(torch.from_numpy(frames).to(weight.device), self._patch, self._merge)
         patches = grid[0] * self._merge, grid[1] * self._merge
         maps = torch.stack(self._tower(rows.to(weight.dtype), patches))
-        maps = maps.view(len(maps), len(names), -1, maps.shape[-1]).transpose(0, 1).cpu()
+        maps = maps.view(len(maps), len(names), -1, maps.shape[-1]).transpose(0, 1)
         for name, features in zip(names, maps, strict=True):
-            self._store(name, grid, features.clone())
+            self._store.put(name, (grid, features.clone()))
         self.encodes += len(names)
-
-    def _store(self, name: bytes, grid: Grid, features: Tensor) -> None:
-        self._cache[name] = grid, features
-        self.held_bytes += features.nbytes
-        while self.held_bytes > self._cache_bytes:
-            self.held_bytes -= self._cache.popitem(last=False)[1][1].nbytes
 
 
 def _weights_hash(module: torch.nn.Module) -> bytes:

@@ -39,8 +39,10 @@ def observe(seed: int, num_frames: int = 2, **changes: Any) -> dict[str, Any]:
 
 def episode(seed: int, turns: int) -> list[dict[str, Any]]:
     """Make the observations of an episode: an overview, then looks of 0 to 3 frames."""
-    later = [observe(100 * seed + t, (seed + t) % 4) for t in range(1, turns)]
-    return [observe(100 * seed, 3), *later]
+    first = observe(100 * seed, 3)
+    asked = {"question": first["question"]}
+    later = [observe(100 * seed + t, (seed + t) % 4, **asked) for t in range(1, turns)]
+    return [first, *later]
 
 
 def play(policy: SageMM, observations: Sequence[dict[str, Any]], name: Any) -> list[TurnTokens]:

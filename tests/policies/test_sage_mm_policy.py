@@ -16,7 +16,8 @@ from safetensors.torch import load_file  # noqa: E402
 
 from policies.base import TrainablePolicy  # noqa: E402
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
-from policies.sage_mm.generate import KeyValueCache, _inverse_cdf  # noqa: E402
+from policies.sage_mm.kv_cache import KeyValueCache  # noqa: E402
+from policies.sage_mm.sampling import inverse_cdf  # noqa: E402
 from tests.policies.episodes import as_batch, episode, observe, play, stir  # noqa: E402
 
 TURNS = {"a": 3, "b": 1, "c": 4, "d": 2, "e": 3}
@@ -88,18 +89,6 @@ def test_batches_of_mixed_turns_equal_one_by_one(policy, alone):
     policy.max_batch = 128
 
 
-def test_the_same_opening_is_read_once(policy, alone, monkeypatch):
-    read, hidden = [], policy.model.hidden
-    monkeypatch.setattr(
-        policy.model, "hidden", lambda ids, *rest: read.append(ids.numel()) or hidden(ids, *rest)
-    )
-    policy.reset(seed=7)
-    names = ["a", *range(6), "f"]
-    found = policy.act_batch([EPISODES["a"][0]] * 8, names)
-    assert read[0] == len(found[0].tokens.prompt)
-    assert_same_turns([found[0].tokens, found[-1].tokens], [alone["a"][0], alone["f"][0]])
-
-
 def test_the_same_words_with_other_frames_are_not_the_same_opening(policy):
     look = observe(1)
     looks = {"x": look, "y": look | {"frames": 255 - look["frames"]}}
@@ -137,7 +126,7 @@ def test_new_weights_read_the_running_episode_anew(policy):
 def test_inverse_cdf_by_hand():
     p = torch.tensor([[0.0, 0.25, 0.75, 0.0]]).expand(5, -1)
     uniforms = torch.tensor([0.0, 0.2499, 0.2501, 0.75, 1 - 2**-53], dtype=torch.float64)
-    assert _inverse_cdf(p.log().clamp(min=-1e9), uniforms).tolist() == [1, 1, 2, 2, 2]
+    assert inverse_cdf(p.log().clamp(min=-1e9), uniforms).tolist() == [1, 1, 2, 2, 2]
 
 
 def test_the_seed_decides(policy, alone):
@@ -360,15 +349,10 @@ def test_bad_input_is_named(policy, tiny_folder, tmp_path, monkeypatch):
         policy.act_batch([observe(1), observe(2)], ["x", "x"])
     with pytest.raises(ValueError, match="frame_size="):
         policy.act(observe(1, 1, frames=np.zeros((4, 50, 64, 3), np.uint8)))
-    policy.reset(seed=0)
-    policy.max_new_tokens = 40000
-    with pytest.raises(ValueError, match="the model's context has 32768"):
-        policy.act(observe(1))
-    policy.max_new_tokens = 12
     (tmp_path / "config.json").write_text('{"model_type": "qwen2"}')
     with pytest.raises(ValueError, match="of type qwen3_vl"):
         SageMM.load(tmp_path)
-    monkeypatch.setattr("policies.sage_mm.model.SHIPPED", tmp_path / "none")
+    monkeypatch.setattr("policies.sage_mm.checkpoint.SHIPPED", tmp_path / "none")
     with pytest.raises(FileNotFoundError, match="make tiny"):
         SageMM.load()
     with pytest.raises(ValueError, match="critic must be"):

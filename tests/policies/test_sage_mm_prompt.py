@@ -15,11 +15,7 @@ tiny = pytest.importorskip("tests.policies.tiny_model")
 TOKENIZER = tiny.build_tokenizer()
 BRIEF = ChatTokens(TOKENIZER.backend_tokenizer, "brief")
 FULL = ChatTokens(TOKENIZER.backend_tokenizer, "full")
-
-QWEN_LAYOUT = (
-    "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}"
-    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
-)
+QWEN_LAYOUT = tiny.QWEN_LAYOUT
 
 
 def spell(segments, tokens_per_frame=4):

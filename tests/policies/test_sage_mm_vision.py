@@ -7,6 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
+from policies.sage_mm.feature_store import CacheSizes  # noqa: E402
 from policies.sage_mm.prompt import render_user  # noqa: E402
 from policies.sage_mm.vision import FrameEncoder, patchify  # noqa: E402
 from tests.policies.episodes import observe  # noqa: E402
@@ -51,10 +52,11 @@ def cached_path(model, ids, frames):
         return model.base.lm_head(model.hidden(ids, positions, keys))
 
 
-def test_patchify_equals_the_reference_processor():
+@pytest.mark.parametrize("size", [(32, 32), (64, 96), (224, 224), (96, 352), (480, 64)])
+def test_patchify_equals_the_reference_processor(size):
     from transformers import Qwen2VLImageProcessorPil
 
-    frames = np.random.default_rng(0).integers(0, 256, (3, 64, 96, 3), dtype=np.uint8)
+    frames = np.random.default_rng(0).integers(0, 256, (3, *size, 3), dtype=np.uint8)
     reference = Qwen2VLImageProcessorPil(
         patch_size=16,
         merge_size=2,
@@ -63,10 +65,28 @@ def test_patchify_equals_the_reference_processor():
         image_std=[0.5] * 3,
         do_resize=False,
     )(images=list(frames), return_tensors="pt")
-    assert reference["image_grid_thw"].tolist() == [[1, 4, 6]] * 3
+    assert reference["image_grid_thw"].tolist() == [[1, size[0] // 16, size[1] // 16]] * 3
     torch.testing.assert_close(
         patchify(torch.from_numpy(frames)), reference["pixel_values"], atol=1e-5, rtol=0
     )
+
+
+@pytest.mark.parametrize("patch, merge", [(16, 4), (14, 2), (8, 1)])
+def test_patchify_by_its_definition(patch, merge):
+    """Each row against the pixels that it stands for, in double precision."""
+    height, width = 2 * patch * merge, 3 * patch * merge
+    frames = np.random.default_rng(1).integers(0, 256, (2, height, width, 3), dtype=np.uint8)
+    rows = patchify(torch.from_numpy(frames), patch, merge).double().numpy()
+    at = 0
+    for frame in frames.astype(np.float64) / 127.5 - 1:
+        for block in np.ndindex(2, 3):
+            for inner in np.ndindex(merge, merge):
+                top, left = (np.array(block) * merge + inner) * patch
+                square = frame[top : top + patch, left : left + patch].transpose(2, 0, 1)
+                expected = np.stack([square, square], axis=1).ravel()
+                np.testing.assert_allclose(rows[at], expected, atol=1e-6)
+                at += 1
+    assert at == len(rows)
 
 
 def test_positions_equal_the_reference(model):
@@ -131,13 +151,13 @@ def test_keys_tell_pixels_shapes_and_weights_apart(model, tiny_folder):
 def test_the_cache_is_bounded_and_a_lost_frame_is_an_error(model):
     frames = observe(1, 4)["frames"]
     one = 2 * 4 * 64 * 4  # maps, tokens, hidden, bytes
-    encoder = FrameEncoder(model.base.model.visual, cache_bytes=3 * one)
+    encoder = FrameEncoder(model.base.model.visual, CacheSizes(cpu=3 * one))
     (keys,) = encoder.encode([frames[:3]])
     encoder.encode([frames[:1]])  # used again: now the second is the oldest
     encoder.encode([frames[3:]])
     assert encoder.held_bytes == 3 * one
     encoder.features([keys[0], keys[2]])
-    with pytest.raises(KeyError, match="raise cache_bytes"):
+    with pytest.raises(KeyError, match="raise the sizes"):
         encoder.features([keys[1]])
 
 

@@ -7,7 +7,13 @@ from pathlib import Path
 
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerFast, Qwen3VLConfig, Qwen3VLForConditionalGeneration
+from transformers import (
+    PreTrainedTokenizerFast,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
+    Qwen3VLMoeConfig,
+    Qwen3VLMoeForConditionalGeneration,
+)
 
 SPECIAL = {
     "pad": "<|endoftext|>",
@@ -24,6 +30,15 @@ TEXTS = [
     '{"action": "answer", "text": "blue"} turns left 9, frames left 112. <12.5 seconds>',
     "user\nvideo 600.0 seconds. What colour is the star?\nassistant\nred, green, blue, yellow",
 ]
+QWEN_LAYOUT = (
+    "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}"
+    "{% if m.content is string %}{{ m.content }}{% else %}{% for part in m.content %}"
+    "{% if part.type == 'text' %}{{ part.text }}"
+    "{% else %}{{ '<|vision_start|><|video_pad|><|vision_end|>' }}{% endif %}{% endfor %}"
+    "{% endif %}"
+    "{{ '<|im_end|>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
 QWEN_SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -62,9 +77,13 @@ def build_tokenizer(vocab: int = 400) -> PreTrainedTokenizerFast:
 
 
 def build_config(
-    tokenizer: PreTrainedTokenizerFast, hidden: int = 64, layers: int = 2, vocab: int | None = None
-) -> Qwen3VLConfig:
-    """Every part of the architecture, as small as it goes."""
+    tokenizer: PreTrainedTokenizerFast,
+    hidden: int = 64,
+    layers: int = 2,
+    vocab: int | None = None,
+    experts: int = 0,
+) -> Qwen3VLConfig | Qwen3VLMoeConfig:
+    """Every part of the architecture, as small as it goes; with experts, a mixture of them."""
     index = {name: tokenizer.convert_tokens_to_ids(token) for name, token in SPECIAL.items()}
     half = hidden // 4 // 2
     text = dict(
@@ -99,7 +118,9 @@ def build_config(
         num_position_embeddings=256,
         deepstack_visual_indexes=[0],
     )
-    return Qwen3VLConfig(
+    if experts:
+        text |= dict(num_experts=experts, num_experts_per_tok=2, moe_intermediate_size=hidden)
+    return (Qwen3VLMoeConfig if experts else Qwen3VLConfig)(
         text_config=text,
         vision_config=vision,
         image_token_id=index["image"],
@@ -110,16 +131,30 @@ def build_config(
     )
 
 
-def write_tiny_model(folder: Path, *, style: str = "brief", seed: int = 0, **sizes: int) -> Path:
+def write_tiny_model(
+    folder: Path,
+    *,
+    style: str = "brief",
+    seed: int = 0,
+    template: str | None = None,
+    **sizes: int,
+) -> Path:
     """Write model, tokenizer and prompt style to a folder that `SageMM.load` reads.
 
     Weights are larger than usual, so that frames, positions and adapters make a difference to the
     logits that a test can see, and that of the stop token more so: now it is likely, now it is not.
     """
     tokenizer = build_tokenizer()
+    tokenizer.chat_template = template
+    config = build_config(tokenizer, **sizes)
+    kind = (
+        Qwen3VLMoeForConditionalGeneration
+        if isinstance(config, Qwen3VLMoeConfig)
+        else Qwen3VLForConditionalGeneration
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = Qwen3VLForConditionalGeneration(build_config(tokenizer, **sizes))
+        model = kind(config)
         for parameter in model.parameters():
             if parameter.ndim > 1:
                 torch.nn.init.normal_(parameter, std=0.1)

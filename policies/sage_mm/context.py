@@ -1,0 +1,198 @@
+"""The tokens of one running episode: they only grow, or lose whole turns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policies.base import Observation, TurnTokens
+from policies.sage_mm.generate import Completion, Reading, Row
+from policies.sage_mm.prompt import ChatTokens, render_user
+from sage_env.errors import ContextFull, ModelError
+
+_NONE = np.zeros(0, np.int64)
+
+
+@dataclass(eq=False)
+class _Part:
+    """One turn in the context: what was shown, the frames in it, and what was replied."""
+
+    prompt: NDArray[np.int64]
+    frames: tuple[bytes, ...]
+    completion: NDArray[np.int64] = field(default_factory=lambda: _NONE)
+
+
+@dataclass(eq=False)
+class Context:
+    """One running episode; `reading` is what the model has made of its tokens so far.
+
+    Attributes:
+        random: whose numbers decide what the episode samples.
+        dropped: turns that are no longer in it; see `TurnTokens.dropped`.
+        reading: keys and values of its first tokens, if they are still held.
+    """
+
+    random: np.random.Generator
+    dropped: int = 0
+    reading: Reading | None = None
+    _question: str | None = None
+    _parts: list[_Part] = field(default_factory=list)
+
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """All tokens that the model sees: int64 `(L,)`."""
+        return np.concatenate([_NONE, *(x for p in self._parts for x in (p.prompt, p.completion))])
+
+    @property
+    def last(self) -> int | None:
+        """The last token of the last reply; `None` before the first turn."""
+        return int(self._parts[-1].completion[-1]) if self._parts else None
+
+    def same_question(self, question: str) -> None:
+        """Refuse an observation of another question: an episode's tokens cannot become others.
+
+        Raises:
+            ModelError: if the question is not that of the episode's first turn.
+        """
+        if self._question is None:
+            self._question = question
+        elif question != self._question:
+            raise ModelError(
+                f"a running episode asks {self._question!r}, but the observation now asks "
+                f"{question!r}: end the episode, or give the new one a name of its own"
+            )
+
+    def show(self, prompt: NDArray[np.int64], frames: tuple[bytes, ...]) -> None:
+        """Add what an observation says; the reply comes with `extend`."""
+        self._parts.append(_Part(prompt, frames))
+
+    def row(self, tokens: int) -> Row:
+        """Return what the next turn brings, with random numbers for so many tokens.
+
+        Raises:
+            ModelError: if the tokens that were read are not the first ones any more.
+        """
+        ids = self.ids
+        if self.reading is None:
+            frames = tuple(key for part in self._parts for key in part.frames)
+            return Row(ids, frames, None, self.random.random(tokens))
+        read = len(self.reading.ids)
+        require_prefix(self.reading.ids, ids)
+        return Row(ids[read:], self._parts[-1].frames, self.reading, self.random.random(tokens))
+
+    def extend(self, completion: Completion) -> None:
+        """Add what was sampled, as it was sampled."""
+        self._parts[-1].completion = completion.ids
+        self.reading = completion.reading
+
+    def turn(self, completion: Completion) -> TurnTokens:
+        """Return the record of the turn that was just completed."""
+        part = self._parts[-1]
+        return TurnTokens(
+            part.prompt,
+            completion.ids,
+            completion.logprobs,
+            part.frames,
+            dropped=self.dropped,
+        )
+
+    def forget(self) -> None:
+        """Drop what was read: it is read anew at the next turn."""
+        self.reading = None
+
+    def drop_turn(self, stop: int) -> bool:
+        """Take the oldest turn after the first out, with its frames and its reply.
+
+        The first turn stays: it has the question. Returns whether there was one to drop.
+        """
+        if len(self._parts) < 2:
+            return False
+        del self._parts[1]
+        self.dropped += 1
+        self.forget()
+        if len(self._parts) > 1:
+            stopped = self._parts[0].completion[-1] == stop
+            self._parts[1].prompt = after(self._parts[1].prompt, stop, stopped=bool(stopped))
+        return True
+
+
+def after(prompt: NDArray[np.int64], stop: int, *, stopped: bool) -> NDArray[np.int64]:
+    """Return a later turn's prompt as it follows a reply that ended with the stop token, or not."""
+    closed = prompt[1:] if prompt[0] == stop else prompt
+    return closed if stopped else np.concatenate([np.array([stop], np.int64), closed])
+
+
+def require_prefix(before: NDArray[np.int64], now: NDArray[np.int64]) -> None:
+    """Refuse tokens that do not begin with those that came before: nothing is ever re-rendered.
+
+    Raises:
+        ModelError: names the first token that differs.
+    """
+    kept = now[: len(before)]
+    if np.array_equal(kept, before):
+        return
+    length = len(kept)
+    differs = kept != before[:length]
+    at = int(differs.argmax()) if differs.any() else length
+    raise ModelError(
+        f"the context no longer begins with the {len(before)} tokens that were read: token {at} of "
+        f"{len(now)} differs; what was sampled or shown must not be written anew"
+    )
+
+
+def require_room(
+    tokens: ChatTokens,
+    observation: Observation,
+    prompt: int,
+    frame: int,
+    reply: int,
+    limit: int,
+) -> None:
+    """Refuse an episode, at its start, whose frames cannot fit into the model's context.
+
+    Args:
+        tokens: the chat layout.
+        observation: the first one, which tells how many turns and frames are to come.
+        prompt: tokens of the first turn.
+        frame: visual tokens of one frame.
+        reply: tokens that must be left for a reply.
+        limit: tokens of the model's context.
+
+    Raises:
+        ContextFull: if all frames of the budget, looked at in the turns that are left with the
+            shortest replies, need more.
+    """
+    duration, left = float(observation["duration"]), int(observation["frames_left"])
+    plain = dict(observation) | {"num_frames": 0, "message": "", "text": ""}
+    turn = len(tokens.prompt(render_user(plain, first=False, style=tokens.style), 0, first=False))
+    stamp = len(tokens.completion(f"<{duration:.1f} seconds>")) - 1 + 2  # and the vision markers
+    turns = min(max(0, int(observation["turns_left"]) - 1), left)
+    needed = prompt + turns * (turn + 1) + left * (frame + stamp) + reply
+    if needed > limit:
+        shown = int(observation["num_frames"]) + left
+        raise ContextFull(
+            f"an episode of {shown} frames of {frame} tokens would need {needed} tokens, but the "
+            f"model's context has {limit}: make the environment with fewer turns, fewer or smaller "
+            "frames, or load the policy with when_full='drop', which forgets the oldest turns"
+        )
+
+
+def in_context(
+    turns: Sequence[TurnTokens], stop: int
+) -> tuple[NDArray[np.int64], tuple[bytes, ...]]:
+    """Return the tokens and frame keys that the model saw when it sampled the last of these turns.
+
+    They are all of them, but for those that `TurnTokens.dropped` counts; the last completion is
+    included. Re-scoring them gives the log-probs of the last turn.
+    """
+    kept = [turns[0], *turns[1 + turns[-1].dropped :]] if len(turns) > 1 else list(turns)
+    ids: list[NDArray[np.int64]] = []
+    for before, turn in zip([None, *kept], kept, strict=False):
+        prompt = turn.prompt
+        if before is not None:
+            prompt = after(prompt, stop, stopped=bool(before.completion[-1] == stop))
+        ids += [prompt, turn.completion]
+    return np.concatenate(ids), tuple(key for turn in kept for key in turn.frames)
