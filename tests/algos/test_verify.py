@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from algos.proof import ExactnessError  # noqa: E402
 from algos.run_folder import RunFolder, RunFolderError  # noqa: E402
 from algos.verify import load_sample, verify  # noqa: E402
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
+from policies.sage_mm.feature_store import CacheSizes, FeatureStore  # noqa: E402
 from sage_env import QAItem  # noqa: E402
 from sage_env.env import VideoQAEnv  # noqa: E402
 from sage_env.testing import open_memory  # noqa: E402
@@ -79,7 +81,7 @@ def run(finished: Path, tmp_path: Path) -> Path:
 
 def findings(run: Path, policy: SageMM) -> dict[str, Finding]:
     """Verify with a fresh memory of frames, as another process would."""
-    policy.model.encoder._cache.clear()
+    policy.model.encoder._store = FeatureStore(CacheSizes(), torch.device("cpu"))
     return {f"{what}: {f.name}": f for what, f in verify(RunFolder(run), policy, make_env())}
 
 
@@ -222,9 +224,11 @@ class Forgetful(SageMM):
     """Drops a token between sampling and the record."""
 
     def act_batch(self, observations, episodes):
-        decisions = super().act_batch(observations, episodes)
-        for decision in decisions:
-            decision.tokens.prompt[2] += 1
+        decisions = []
+        for decision in super().act_batch(observations, episodes):
+            prompt = decision.tokens.prompt.copy()
+            prompt[2] += 1
+            decisions.append(replace(decision, tokens=replace(decision.tokens, prompt=prompt)))
         return decisions
 
 

@@ -107,7 +107,7 @@ def test_training_refuses_cut_samples(policy):
 
     policy.top_p = 0.9
     with pytest.raises(ValueError, match="cannot be re-scored"):
-        _roll_out(PPOConfig(), policy, [], ["a"], 1, None)
+        _roll_out(PPOConfig(), policy, [], [], 1, None, None)
     policy.top_p = 1.0
 
 
