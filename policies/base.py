@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Parameter
 
+    from sage_env.items import QAItem
+
 Observation = Mapping[str, Any]
 
 
@@ -38,12 +40,16 @@ class TurnTokens:
         frames: one content key per frame that this turn's prompt introduced, in order. The policy
             that made the turn can turn a key into the frame's visual features; pixels never
             travel with a trajectory.
+        fresh: whether this turn was read in a context of its own, with none of the episode's
+            earlier tokens before it. The context of an episode is append-only where no turn but
+            the first is fresh; others cannot be joined into one sequence, so not trained on.
     """
 
     prompt: NDArray[np.int64]
     completion: NDArray[np.int64]
     logprobs: NDArray[np.float32]
     frames: tuple[bytes, ...] = ()
+    fresh: bool = False
 
     def __post_init__(self) -> None:
         """Refuse turns whose log-probs do not match their tokens."""
@@ -92,6 +98,22 @@ class BatchPolicy(Protocol):
 
     def end(self, episodes: Iterable[Hashable]) -> None:
         """These episodes are over: free what is held for them."""
+
+
+@runtime_checkable
+class InformedPolicy(BatchPolicy, Protocol):
+    """A policy that is told what no agent may know: for upper bounds only.
+
+    Whoever plays it calls `inform` after every `reset` of the environment, before the episode's
+    first turn; `algos.rollout.collect` does.
+    """
+
+    def inform(self, episode: Hashable, item: QAItem) -> None:
+        """Take the item of the episode that begins, its gold answer and evidence included.
+
+        Raises:
+            DatasetError: if the item lacks what the policy rests on.
+        """
 
 
 @dataclass(eq=False)
