@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 _ROUNDING = 1e-6  # by which a log-prob may be above 0
 
 
-def check_turns(policy: Any, decisions: Sequence[Decision], shown: Sequence[int]) -> None:
+def check_turns(policy: Any, decisions: Sequence[Decision], shown: Sequence[int | None]) -> None:
     """Check the tokens of one episode.
 
     Args:
         policy: who decided. Where it has `stop_token` and `max_new_tokens`, ends are checked too.
         decisions: of the episode, in order.
-        shown: how many frames each turn's observation had.
+        shown: how many frames each turn's observation had; `None` where it does not say.
 
     Raises:
         AssertionError: with the law that was broken.
@@ -37,11 +37,12 @@ def check_turns(policy: Any, decisions: Sequence[Decision], shown: Sequence[int]
     for number, turn in enumerate(spoken):
         _check_arrays(turn, f"turn {number}")
         _check_end(policy, turn, f"turn {number}")
-        if not turn.fresh:
+        most = shown[number]
+        if most is not None and not turn.fresh:
             require(
-                len(turn.frames) <= shown[number],
+                len(turn.frames) <= most,
                 f"turn {number}: frames must have a key per frame that the prompt introduced, at "
-                f"most the {shown[number]} of the observation, got {len(turn.frames)}",
+                f"most the {most} of the observation, got {len(turn.frames)}",
             )
 
 
