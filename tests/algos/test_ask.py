@@ -87,7 +87,7 @@ def test_a_person_answers_with_piped_input(clip, capsys, monkeypatch, tmp_path) 
 def test_the_end_of_the_input_is_said_in_one_sentence(clip, tmp_path) -> None:
     arguments = ["ask", str(clip), "How many?", "--policy", f"human:{tmp_path / 'seen'}"]
     ran = subprocess.run(
-        [sys.executable, "-m", "algos.cli", *arguments],
+        [sys.executable, "-c", "from algos.cli import main; exit(main())", *arguments],
         input="zoom 10 14 2\n",
         capture_output=True,
         text=True,
