@@ -27,7 +27,8 @@ def collate(
 
     Raises:
         ValueError: on an episode that failed, was cut by a wrapper, has a turn without sampled
-            tokens, or lost turns from its context; or when there is none.
+            tokens, lost turns from its context, or has a turn with a context of its own; or when
+            there is none.
     """
     if not trajectories:
         raise ValueError("a batch needs at least one trajectory, got none")
@@ -75,6 +76,11 @@ def _require_trainable(number: int, trajectory: Trajectory) -> None:
     if silent or not trajectory.turns:
         where = f"turn {silent[0]}" if silent else "it"
         raise ValueError(f"{name}: {where} has no sampled tokens; train on a policy that has them")
+    if not trajectory.append_only:
+        raise ValueError(
+            f"{name} has turns with a context of their own, which are no single sequence: train on "
+            "a policy whose context is append-only"
+        )
 
 
 def micro_batches(batch: TokenBatch, rows: Sequence[int], size: int) -> list[list[int]]:

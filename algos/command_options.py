@@ -26,8 +26,8 @@ class Playing:
     """What all commands that play have in common."""
 
     policy: str = "sage-mm-tiny"
-    """random, uniform[:FRAMES], scripted, sage-mm-tiny, sage-mm:FOLDER, sb3:FILE,
-    package.module:Class."""
+    """random, uniform[:FRAMES[:POLICY]], scripted, oracle[:POLICY], human[:FOLDER], sage-mm-tiny,
+    sage-mm:FOLDER, sage-released:FOLDER, sb3:FILE, package.module:Class."""
     adapter: Path | None = None
     """Folder of a trained LoRA adapter, for the sage-mm policies."""
     temperature: float = 0.0

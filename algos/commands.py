@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 from typing import Annotated, Any
 
 import tyro
@@ -23,7 +24,7 @@ from algos.command_options import (
 )
 from algos.evaluate import EvalResult, evaluate, measure_episodes
 from algos.report import ReportData, load_report, save_report, write_report
-from algos.rollout import Trajectory, play
+from algos.rollout import Trajectory, play, save_trajectories
 from algos.run_folder import RunFolder
 from algos.tables import (
     BREAKDOWN_HEADER,
@@ -32,7 +33,8 @@ from algos.tables import (
     format_table,
     summary_cells,
 )
-from algos.transcript import transcript
+from algos.transcript import spent_in_words, transcript, unjudged
+from policies.base import InformedPolicy
 from sage_env.datasets import QAItem, find_item, load_dataset
 from sage_env.video import open_video
 from sage_env.video_health import VIDEO_SUFFIXES, check_health
@@ -48,9 +50,11 @@ class Ask(Playing):
     """The question."""
     choices: tuple[str, ...] = ()
     """Answers to choose from; without them the question is open."""
+    out: Path = Path("runs/ask")
+    """Folder for the settings and the trajectory, tokens included."""
 
     def run(self) -> None:
-        """Play one episode and print it."""
+        """Play one episode, print it and save it."""
         if not self.question.strip():
             raise CommandError("the question is empty: ask something about the video")
         if len(self.choices) == 1 or len(set(self.choices)) < len(self.choices):
@@ -66,6 +70,11 @@ class Ask(Playing):
             kind="mcq" if self.choices else "open",
         )
         policy = self.load_policy()
+        if isinstance(policy, InformedPolicy):
+            raise CommandError(
+                f"{self.policy!r} looks at the gold evidence of a dataset's question, and your own "
+                "question has none: use it with `sage-vqa play` or `sage-vqa eval`"
+            )
         if self.policy in ("sage-mm-tiny", "uniform"):
             print(
                 "Note: sage-mm-tiny was trained on small synthetic clips only. It plays real video "
@@ -73,9 +82,16 @@ class Ask(Playing):
                 "with --policy sage-mm:FOLDER.\n"
             )
         env = make_envs([item], 1, self.env_options(policy))[0]
+        began = perf_counter()
         trajectory = play(env, policy, seed=self.seed, item_id=item.id)
+        seconds = perf_counter() - began
         env.close()
-        print(transcript(item, trajectory, judged=False))
+        print(transcript(item, unjudged(trajectory), judged=False))
+        print(f"spent:    {spent_in_words(trajectory, seconds)}")
+        folder = RunFolder(self.out)
+        folder.save_config(self)
+        save_trajectories(folder.trajectory, [unjudged(trajectory)])
+        print(f"saved in {folder.trajectory}")
         if trajectory.error is not None:
             raise CommandError(trajectory.error)
 

@@ -13,8 +13,9 @@ import numpy as np
 from gymnasium import Env
 
 from algos.trajectory import Trajectory, Turn, load_trajectories, save_trajectories
-from policies.base import BatchPolicy, Decision, Observation, Policy
+from policies.base import BatchPolicy, Decision, InformedPolicy, Observation, Policy
 from sage_env.errors import EpisodesFailed, SageEnvError
+from sage_env.items import QAItem
 
 __all__ = [
     "Job",
@@ -74,6 +75,8 @@ def collect(
 ) -> list[Trajectory]:
     """Play every job, as many at a time as there are environments.
 
+    A policy that wants it is told the item of each episode, see `InformedPolicy`.
+
     All running episodes act together; environments reset and step in threads, because decoding
     video releases the interpreter. An environment whose episode ended takes the next job at once.
     The result does not depend on the number of environments. A policy without `act_batch` is
@@ -98,7 +101,8 @@ def collect(
     if not isinstance(policy, BatchPolicy):
         policy, envs = _OneByOne(policy), envs[:1]
     waiting, ended = deque(enumerate(jobs)), deque[tuple[int, Trajectory]]()
-    slots = [_Slot(env, waiting, ended) for env in envs[: len(jobs)]]
+    inform = policy.inform if isinstance(policy, InformedPolicy) else None
+    slots = [_Slot(env, waiting, ended, inform) for env in envs[: len(jobs)]]
     results: dict[int, Trajectory] = {}
     policy.reset(seed=seed)
     with ThreadPoolExecutor() as pool:
@@ -153,8 +157,9 @@ class _Slot:
         env: Env[Any, Any],
         waiting: deque[tuple[int, Job]],
         ended: deque[tuple[int, Trajectory]],
+        inform: Callable[[Hashable, QAItem], None] | None,
     ) -> None:
-        self.env, self.waiting, self.ended = env, waiting, ended
+        self.env, self.waiting, self.ended, self.inform = env, waiting, ended, inform
         self.live = False
         self.number = -1
         self.trajectory = Trajectory()
@@ -171,11 +176,14 @@ class _Slot:
             self.trajectory = Trajectory(job.item_id, job.seed)
             try:
                 self.observation, info = self.env.reset(seed=job.seed, options=job.options)
+                self.trajectory.start_info = info
+                self.trajectory.item_id = info.get("item_id", job.item_id)
+                if self.inform is not None:
+                    env: Any = self.env.unwrapped
+                    self.inform(self.number, env.history.item)
             except SageEnvError as error:
                 self._finish(error)
                 continue
-            self.trajectory.start_info = info
-            self.trajectory.item_id = info.get("item_id", job.item_id)
             self.live = True
 
     def step(self, decision: Decision | SageEnvError) -> bool:

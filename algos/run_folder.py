@@ -9,6 +9,7 @@ evaluations/NAME.json   name, decoding, measures, and the items that were asked
 evaluations/NAME.jsonl  one trajectory per line, without tokens
 report.json             which evaluations the report shows, and as what
 report.html
+trajectory.jsonl        the one episode of `sage-vqa ask`, tokens included
 ```
 """
 
@@ -66,6 +67,11 @@ class RunFolder:
     def report(self) -> Path:
         """Return the path of the report."""
         return self.path / "report.html"
+
+    @property
+    def trajectory(self) -> Path:
+        """Return the path of the one episode of `sage-vqa ask`."""
+        return self.path / "trajectory.jsonl"
 
     def save_config(self, config: Any) -> None:
         """Write a command's dataclass as `config.json`."""

@@ -37,7 +37,13 @@ class Example:
 
     @classmethod
     def of(cls, trajectory: Trajectory) -> Example:
-        """Take a whole episode whose policy wrote down its tokens, see `Dictation`."""
+        """Take a whole episode whose policy wrote down its tokens, see `Dictation`.
+
+        Raises:
+            ValueError: if its turns were not read in one growing context.
+        """
+        if not trajectory.append_only:
+            raise ValueError("an episode whose turns have contexts of their own is no one example")
         return cls(trajectory.token_ids, trajectory.sampled, trajectory.frames)
 
 

@@ -65,6 +65,11 @@ class Trajectory:
         return len(self.turns)
 
     @property
+    def append_only(self) -> bool:
+        """Return whether all turns were read in one growing context, see `TurnTokens.fresh`."""
+        return not any(tokens.fresh for _, tokens in self._spoken()[1:])
+
+    @property
     def token_ids(self) -> NDArray[np.int64]:
         """Return all tokens in order: int64 `(L,)`."""
         return _join([x for _, t in self._spoken() for x in (t.prompt, t.completion)], np.int64)
@@ -176,6 +181,8 @@ def _decision_json(decision: Decision) -> Info:
             "context": tokens.context.hex(),
             "dropped": tokens.dropped,
         }
+        if tokens.fresh:
+            row["tokens"]["fresh"] = True
     return row
 
 
@@ -190,6 +197,7 @@ def _decision(row: Info) -> Decision:
         frames=tuple(bytes.fromhex(key) for key in row["tokens"]["frames"]),
         context=bytes.fromhex(row["tokens"].get("context", "")),
         dropped=row["tokens"].get("dropped", 0),
+        fresh=row["tokens"].get("fresh", False),
     )
     return Decision(action, row["text"], tokens)
 

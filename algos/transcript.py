@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from algos.trajectory import Trajectory, Turn
@@ -61,3 +62,29 @@ def _seen(info: dict[str, Any]) -> str:
         return ""
     noun = "frame" if len(seconds) == 1 else "frames"
     return f"{len(seconds)} {noun} at {', '.join(clock(second) for second in seconds)}"
+
+
+def unjudged(trajectory: Trajectory) -> Trajectory:
+    """Return the episode without verdict and reward: its gold answer is not known."""
+    if not trajectory.turns:
+        return trajectory
+    *before, last = trajectory.turns
+    info = {**last.info, "reward_terms": {}, "correct": None}
+    return replace(trajectory, turns=[*before, replace(last, reward=0.0, info=info)])
+
+
+def spent_in_words(trajectory: Trajectory, seconds: float) -> str:
+    """Return what an episode cost: its turns and frames, and `seconds`, the time that it took."""
+    last = trajectory.turns[-1].info if trajectory.turns else trajectory.start_info
+    spent = last.get("spent")
+    if spent is None:  # not even the overview was shown
+        return f"{seconds:.1f} s"
+    frames = f"{_count(spent.frames_shown, 'frame')}, {spent.frames_unique} different"
+    return (
+        f"{_count(spent.turns, 'turn')}, {frames}, {seconds:.1f} s, of which "
+        f"{spent.decode_seconds:.1f} s reading the video"
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

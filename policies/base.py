@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Parameter
 
+    from sage_env.items import QAItem
+
 Observation = Mapping[str, Any]
 
 
@@ -44,6 +46,9 @@ class TurnTokens:
         dropped: how many turns after the first one the policy had forgotten, oldest first, when it
             sampled this one; 0 in an append-only context. Where it is more, one pass over the
             episode does not re-score it.
+        fresh: whether this turn was read in a context of its own, with none of the episode's
+            earlier tokens before it. The context of an episode is append-only where no turn but
+            the first is fresh; others cannot be joined into one sequence, so not trained on.
     """
 
     prompt: NDArray[np.int64]
@@ -52,6 +57,7 @@ class TurnTokens:
     frames: tuple[bytes, ...] = ()
     context: bytes = b""
     dropped: int = 0
+    fresh: bool = False
 
     def __post_init__(self) -> None:
         """Refuse turns whose log-probs do not match their tokens."""
@@ -108,6 +114,22 @@ class BatchPolicy(Protocol):
 
     def end(self, episodes: Iterable[Hashable]) -> None:
         """These episodes are over: free what is held for them."""
+
+
+@runtime_checkable
+class InformedPolicy(BatchPolicy, Protocol):
+    """A policy that is told what no agent may know: for upper bounds only.
+
+    Whoever plays it calls `inform` after every `reset` of the environment, before the episode's
+    first turn; `algos.rollout.collect` does.
+    """
+
+    def inform(self, episode: Hashable, item: QAItem) -> None:
+        """Take the item of the episode that begins, its gold answer and evidence included.
+
+        Raises:
+            DatasetError: if the item lacks what the policy rests on.
+        """
 
 
 @dataclass(eq=False)

@@ -20,6 +20,9 @@ NAMES = {
     "sage-mm:FOLDER": "a Qwen3-VL checkpoint, a folder or a hub id",
     "gemini[:MODEL]": "a Gemini model; the key is read from GEMINI_API_KEY",
     "openai:MODEL": "a model behind the chat-completions server at OPENAI_BASE_URL",
+    "sage-released:FOLDER": "a released SAGE-MM checkpoint, in its own two-stage format",
+    "oracle[:POLICY]": "looks at the gold evidence, then gives the gold answer, or POLICY's",
+    "human[:FOLDER]": "you, at the terminal; frames are saved in FOLDER",
     "sb3:PATH": "a Stable-Baselines3 model, saved with `policies.sb3.save_sb3`",
     "package.module:Class": "your own class, made without arguments",
 }
@@ -61,12 +64,22 @@ def _load(name: str, adapter: Path | None) -> Policy | BatchPolicy:
         if adapter is not None and not adapter.is_dir():
             raise UnknownPolicy(f"{adapter} is not a folder with a LoRA adapter")
         return _model(name, rest or None, adapter)
+    if kind == "sage-released" and rest:
+        return _released(name, rest, adapter)
+    if kind == "oracle":
+        from policies.oracle import Oracle
+
+        return Oracle(_load(rest, adapter) if rest else None)
     if adapter is not None:
         raise UnknownPolicy(f"only the sage-mm policies take an adapter, {name!r} does not")
     if name == "random":
         from policies.random_policy import RandomPolicy
 
         return RandomPolicy()
+    if kind == "human":
+        from policies.human import FOLDER, Human
+
+        return Human(Path(rest) if rest else FOLDER)
     if name == "scripted":
         return _scripted()
     if kind == "gemini":
@@ -91,6 +104,15 @@ def _model(name: str, checkpoint: str | None, adapter: Path | None) -> BatchPoli
     try:
         return SageMM.load(checkpoint, adapter=adapter)
     except (ValueError, OSError) as error:  # no such folder or hub id, or another kind of model
+        raise UnknownPolicy(f"{name!r} cannot be loaded: {error}") from error
+
+
+def _released(name: str, checkpoint: str, adapter: Path | None) -> BatchPolicy:
+    from policies.sage_released import SageReleased
+
+    try:
+        return SageReleased.load(checkpoint, adapter=adapter)
+    except (ValueError, OSError) as error:
         raise UnknownPolicy(f"{name!r} cannot be loaded: {error}") from error
 
 

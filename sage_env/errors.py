@@ -64,6 +64,13 @@ class RewardError(SageEnvError):
     """A reward function failed, or gave something else than a mapping of names to numbers."""
 
 
+class PolicyError(SageEnvError):
+    """A policy cannot act any more, and it is not its choice: no input, or a context that is full.
+
+    No reward can be given for it, so the play ends.
+    """
+
+
 class ResetNeeded(SageEnvError, gymnasium.error.ResetNeeded):
     """`step` was called before `reset`, or after the episode had ended."""
 

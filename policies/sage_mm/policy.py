@@ -145,6 +145,11 @@ class SageMM(Inspected):
         """What the checkpoint wants the environment to be made with; may be empty."""
         return self.model.env_options
 
+    @property
+    def stop_token(self) -> int:
+        """The id that ends a completion."""
+        return self.model.tokens.stop
+
     def reset(self, *, seed: int | None = None) -> None:
         """Forget all episodes; `seed` decides what is sampled from here on."""
         sequence = np.random.SeedSequence(seed)

@@ -187,6 +187,7 @@ class ChatTokens:
         *,
         first: bool,
         stopped: bool = True,
+        system: str | None = None,
     ) -> NDArray[np.int64]:
         """Return the ids `(P,)` that a user turn adds, up to where the assistant begins.
 
@@ -196,13 +197,14 @@ class ChatTokens:
             first: whether the turn opens the conversation.
             stopped: whether the completion before it ended with the stop token. If not, the turn
                 first closes it.
+            system: what the system message says; by default what the style says.
         """
         ids: list[int] = []
         if not first:
             ids += [] if stopped else [self.im_end]
             ids += self._encode("\n")
-        elif SYSTEM[self.style]:
-            ids += [self.im_start, *self._encode(f"system\n{SYSTEM[self.style]}"), self.im_end]
+        elif words := SYSTEM[self.style] if system is None else system:
+            ids += [self.im_start, *self._encode(f"system\n{words}"), self.im_end]
             ids += self._encode("\n")
         ids.append(self.im_start)
         for segment in _joined(["user\n", *segments]):

@@ -1,0 +1,266 @@
+"""A released SAGE-MM checkpoint as a policy: one stage per turn, each a context of its own."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policies.base import Decision, Observation, TurnTokens
+from policies.sage_mm.generate import Completion, Row, generate
+from policies.sage_mm.model import SageModel, load
+from policies.sage_mm.sampling import Sampling
+from policies.sage_released.prompts import (
+    MAX_RESULTS,
+    SYSTEM,
+    context_turn,
+    reasoner_turn,
+    system_prompt,
+)
+from policies.sage_released.protocol import Call, Reply, Stage, read_reply
+from policies.sage_released.tools import EXTRACTED_FRAMES, Toolbox
+from sage_env.actions import Action, Answer, Invalid
+from sage_env.errors import PolicyError
+from sage_env.tools import Tool
+
+CONTEXT_FRAMES = 128
+REASONER_TURNS = 10
+ENV_OPTIONS: Mapping[str, Any] = {
+    "overview_frames": CONTEXT_FRAMES,
+    "max_turns": 1 + REASONER_TURNS,
+    "frames_per_turn": EXTRACTED_FRAMES,
+    "max_frames": CONTEXT_FRAMES + REASONER_TURNS * EXTRACTED_FRAMES,
+    "frame_size": (288, 512),  # 144 visual tokens a frame: they ask for 128 to 192
+}
+
+
+@dataclass(eq=False)
+class _Episode:
+    """What is known of one episode; all of it but the overview is text.
+
+    Attributes:
+        overview: the frames and their times, until the context stage has understood them.
+        problem: why the reply before could not be used.
+        call: the newest call, and `key` its name with its number.
+        results: key and result of every call so far.
+    """
+
+    random: np.random.Generator
+    overview: tuple[NDArray[np.uint8], list[float]]
+    stage: Stage = "context"
+    context: str = ""
+    problem: str = ""
+    call: Call | None = None
+    key: str = ""
+    results: list[tuple[str, str]] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def note(self, reply: Reply, problem: str) -> None:
+        """Remember what the reply asked for, or what was wrong with it."""
+        self.problem = problem
+        if self.stage == "context" and reply.problem:
+            return  # nothing is known of the video yet: the stage is played again
+        name = reply.call.name if reply.call and not problem else "None"
+        self.counts[name] = self.counts.get(name, 0) + 1
+        self.stage, self.context = "reasoner", reply.context or self.context
+        self.call = reply.call or Call("None")
+        self.key = f"{name}_#{self.counts[name]}"
+        self.overview = self.overview[0][:0].copy(), []
+
+    def observe(self, toolbox: Toolbox, observation: Observation) -> None:
+        """Take what the newest call brought."""
+        if self.stage == "context" or self.call is None:
+            return
+        result = f"Error: {self.problem}." if self.problem else ""
+        self.results.append((self.key, result or toolbox.result(self.call, observation)))
+
+
+class SageReleased:
+    """A checkpoint like `allenai/SAGE-MM-Qwen3-VL-8B-SFT_RL`, played as it was trained.
+
+    The first turn shows the overview and asks for a description and an answer or a tool call; every
+    later one is text: the description, the question, and what the tools returned. A stage is a
+    prompt of its own, so its tokens are `fresh` and not for training. See
+    `policies.sage_released.tools` for what its calls become. Frames that it extracts are paid for
+    but not seen by it: it hands their names to `perform_reasoning`, for which the environment must
+    have a tool. Frames are encoded one by one, where the released code merges neighbours in pairs.
+
+    Args:
+        model: the network, see `load`.
+        tools: of the environment, as in its `tools=`.
+        system: the two system prompts, with `{tools}` where the tools are declared.
+        temperature: of sampling; 0 for greedy decoding.
+        max_new_tokens: at most this many tokens per turn, stop token included.
+        max_batch: at most this many episodes are sampled together.
+
+    Attributes:
+        temperature: may be changed between turns.
+        max_new_tokens: likewise.
+    """
+
+    def __init__(
+        self,
+        model: SageModel,
+        *,
+        tools: Sequence[Tool] = (),
+        system: Mapping[Stage, str] = SYSTEM,
+        temperature: float = 0.0,
+        max_new_tokens: int = 2048,
+        max_batch: int = 8,
+    ) -> None:
+        """Start with no episode running."""
+        if temperature < 0 or max_new_tokens < 1 or max_batch < 1:
+            raise ValueError(
+                "expected temperature >= 0, max_new_tokens and max_batch >= 1, got "
+                f"{temperature}, {max_new_tokens} and {max_batch}"
+            )
+        self.model, self.toolbox = model, Toolbox(tools)
+        schemas = self.toolbox.schemas()
+        self._system = {stage: system_prompt(text, schemas) for stage, text in system.items()}
+        self.temperature, self.max_new_tokens = temperature, max_new_tokens
+        self.max_batch = max_batch
+        self.reset()
+
+    @classmethod
+    def load(
+        cls,
+        checkpoint: str | Path | None = None,
+        *,
+        adapter: str | Path | None = None,
+        tools: Sequence[Tool] = (),
+        **settings: Any,
+    ) -> SageReleased:
+        """Load a checkpoint folder or hub id; `None` loads the tiny model shipped with us.
+
+        `settings` are those of `policies.sage_mm.model.load`.
+        """
+        return cls(load(checkpoint, adapter=adapter, **settings), tools=tools)
+
+    @property
+    def env_options(self) -> Mapping[str, Any]:
+        """What the format wants of the environment; frames as large as the checkpoint's own."""
+        size = {k: v for k, v in self.model.env_options.items() if k == "frame_size"}
+        return {**ENV_OPTIONS, **size}
+
+    @property
+    def stop_token(self) -> int:
+        """The id that ends a completion."""
+        return self.model.tokens.stop
+
+    def reset(self, *, seed: int | None = None) -> None:
+        """Forget all episodes; `seed` decides what is sampled from here on."""
+        self._seed = int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0])
+        self._episodes: dict[Hashable, _Episode] = {}
+
+    def act(self, observation: Observation) -> Decision:
+        """Play the one episode that runs since `reset`."""
+        return self.act_batch([observation], ["the only episode"])[0]
+
+    def end(self, episodes: Iterable[Hashable]) -> None:
+        """Forget these episodes."""
+        for name in episodes:
+            self._episodes.pop(name, None)
+
+    def act_batch(
+        self, observations: Sequence[Observation], episodes: Sequence[Hashable]
+    ) -> list[Decision]:
+        """Choose one action per observation.
+
+        Raises:
+            PolicyError: if a prompt is longer than the model's context, or frames have a size that
+                the model cannot cut into tokens.
+        """
+        running = [self._observed(o, name) for o, name in zip(observations, episodes, strict=True)]
+        keys = self.model.encoder.encode([episode.overview[0] for episode in running])
+        prompts = [
+            self._prompt(episode, observation)
+            for episode, observation in zip(running, observations, strict=True)
+        ]
+        rows = [
+            Row(prompt, frames, None, episode.random.random(self.max_new_tokens))
+            for prompt, frames, episode in zip(prompts, keys, running, strict=True)
+        ]
+        completions: list[Completion] = []
+        for at in range(0, len(rows), self.max_batch):
+            completions += self._complete(rows[at : at + self.max_batch])
+        return [
+            self._decide(
+                episode, TurnTokens(row.ids, c.ids, c.logprobs, tuple(row.frames), fresh=True)
+            )
+            for episode, row, c in zip(running, rows, completions, strict=True)
+        ]
+
+    def _observed(self, observation: Observation, name: Hashable) -> _Episode:
+        """Return the episode, with what its newest call brought."""
+        if name in self._episodes:
+            self._episodes[name].observe(self.toolbox, observation)
+            return self._episodes[name]
+        digest = hashlib.blake2b(repr(name).encode(), digest_size=8).digest()
+        seeds = np.random.SeedSequence([self._seed, int.from_bytes(digest, "little")])
+        try:
+            self.model.encoder.grid_of(observation["frames"])
+        except ValueError as error:
+            raise PolicyError(str(error)) from error
+        shown = int(observation["num_frames"])
+        frames = observation["frames"][:shown].copy()
+        overview = frames, observation["seconds"][:shown].tolist()
+        episode = _Episode(np.random.Generator(np.random.Philox(seeds)), overview)
+        return self._episodes.setdefault(name, episode)
+
+    def _prompt(self, episode: _Episode, observation: Observation) -> NDArray[np.int64]:
+        """Return the prompt of the episode's stage; the oldest results go where it is too long."""
+        limit = self.model.config.max_position_embeddings - self.max_new_tokens
+        results = episode.results[-MAX_RESULTS:]
+        while True:
+            if episode.call is None:
+                seconds = episode.overview[1]
+                segments = context_turn(observation, seconds, episode.problem)
+            else:
+                key, call = episode.key, episode.call
+                segments = [reasoner_turn(observation, episode.context, key, call, results)]
+            rows, columns = self.model.encoder.grid_of(observation["frames"])
+            system = self._system[episode.stage]
+            ids = self.model.tokens.prompt(segments, rows * columns, first=True, system=system)
+            if len(ids) <= limit:
+                return ids
+            if not results:
+                raise PolicyError(
+                    f"the {episode.stage} prompt has {len(ids)} tokens, but the model's context "
+                    f"holds {limit} beside its reply: make the environment with fewer "
+                    "overview_frames or a smaller frame_size"
+                )
+            results = results[1:]
+
+    def _complete(self, rows: Sequence[Row]) -> list[Completion]:
+        sampling = Sampling(self.temperature)
+        return generate(self.model, rows, sampling=sampling, stop=self.stop_token)
+
+    def _decide(self, episode: _Episode, tokens: TurnTokens) -> Decision:
+        text = self.model.tokens.text(tokens.completion)
+        reply, problem = read_reply(text, episode.stage), ""
+        action: Action | Invalid
+        try:
+            action = _action(reply, self.toolbox)
+        except (ValueError, TypeError) as error:
+            problem = str(error)
+            action = Invalid(text, problem)
+        episode.note(reply, problem)
+        return Decision(action, text, tokens)
+
+
+def _action(reply: Reply, toolbox: Toolbox) -> Action:
+    """Return what a reply asks for.
+
+    Raises:
+        ValueError, TypeError: saying why it cannot be done.
+    """
+    if reply.call is not None:
+        return toolbox.action(reply.call)
+    if reply.answer is not None:
+        return Answer(reply.answer)
+    raise ValueError(reply.problem)

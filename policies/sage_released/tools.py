@@ -1,0 +1,316 @@
+"""The tools of the released checkpoints: their calls as actions of ours, and back.
+
+| theirs | in the paper | ours |
+|---|---|---|
+| `extract_parts_from_timestamp` | extract-video-parts | `Zoom`, ten frames |
+| `verbal_transcript` | transcribe-speech | a tool of the environment |
+| `identify_timestamps_visually` | ground-event | a tool of the environment |
+| `unified_web_search` | web-search | a tool of the environment |
+| `parse_web_data` | parse-website | a tool of the environment |
+| `perform_reasoning` | analyze | a tool of the environment |
+
+Extracted frames have names that say when they are on screen, `video_frame_0_00:05:12.3.jpg`: the
+checkpoints never see them, but hand the names on to `perform_reasoning`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from policies.sage_released.protocol import Call
+from sage_env.actions import Action, Answer, Sample, UseTool, Zoom
+from sage_env.timeline import parse_seconds
+from sage_env.tools import Tool
+
+VIDEO = "video.mp4"
+"""What the video is called in prompts: which file it is makes no difference to the question."""
+EXTRACT = "extract_parts_from_timestamp"
+EXTRACTED_FRAMES = 10
+_FRAME_NAME = re.compile(r"_([0-9:.]+)\.jpg$")
+_TIMES = {"timestamp_start": "start", "timestamp_end": "end"}
+
+
+def timestamp(second: float, decimals: int = 0) -> str:
+    """Return `HH:MM:SS`, or `HH:MM:SS.s` with decimals."""
+    unit = 10**decimals
+    whole, rest = divmod(round(second * unit), unit)
+    tail = f".{rest:0{decimals}d}" if decimals else ""
+    return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}{tail}"
+
+
+def frame_name(index: int, second: float) -> str:
+    """Return the path under which an extracted frame appears in a result."""
+    return f"video_frame_{index}_{timestamp(second, 1)}.jpg"
+
+
+def frame_second(name: str) -> float | None:
+    """Return when the frame of that name is on screen; `None` if it is no such name."""
+    found = _FRAME_NAME.search(name)
+    return parse_seconds(found[1]) if found else None
+
+
+def _text(description: str, **extra: Any) -> dict[str, Any]:
+    return {"type": "string", "description": description, **extra}
+
+
+_PATH = _text("path of the video")
+_START = _text("where to begin, HH:MM:SS")
+_END = _text("where to end, HH:MM:SS")
+_SPAN = {"video_path": _PATH, "timestamp_start": _START, "timestamp_end": _END}
+
+
+@dataclass(frozen=True)
+class ReleasedTool:
+    """A tool as the checkpoints know it.
+
+    Attributes:
+        name: in their code, which their replies use.
+        paper: its name in the paper.
+        others: further names that such a tool has in environments.
+        description: what it does.
+        properties: JSON Schemas of its arguments.
+        optional: arguments that may be left out.
+        result: key under which its text stands in their results; `""` for none.
+    """
+
+    name: str
+    paper: str
+    others: tuple[str, ...]
+    description: str
+    properties: Mapping[str, Any]
+    optional: tuple[str, ...] = ()
+    result: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return every name that it goes by."""
+        return (self.name, self.paper, self.paper.replace("-", "_"), *self.others)
+
+    def schema(self) -> dict[str, Any]:
+        """Return its declaration, one line of the system prompt."""
+        required = [key for key in self.properties if key not in self.optional]
+        parameters = {
+            "type": "object",
+            "properties": dict(self.properties),
+            "required": required,
+        }
+        return _declared(self.name, self.description, parameters)
+
+
+RELEASED_TOOLS = (
+    ReleasedTool(
+        EXTRACT,
+        "extract-video-parts",
+        (),
+        "Takes frames, or a clip, out of a stretch of the video and returns their paths. The "
+        "stretch must be shorter than 5 minutes.",
+        _SPAN | {"extract_type": _text('"frames" or "subclips"', default="frames")},
+        ("extract_type",),
+    ),
+    ReleasedTool(
+        "verbal_transcript",
+        "transcribe-speech",
+        ("transcribe",),
+        "Writes down what is said in a stretch of the video, with times. The stretch must be "
+        "shorter than 10 minutes.",
+        _SPAN,
+        result="transcript",
+    ),
+    ReleasedTool(
+        "identify_timestamps_visually",
+        "ground-event",
+        ("ground",),
+        "Finds out when an event is to be seen in a stretch of the video. The stretch must be "
+        "shorter than 10 minutes, and must not be the whole video.",
+        {"video_path": _PATH, "event": _text("what to look for")} | _SPAN,
+    ),
+    ReleasedTool(
+        "unified_web_search",
+        "web-search",
+        ("search",),
+        "Searches the web and returns titles, snippets and links.",
+        {
+            "query": _text("what to search for"),
+            "search_type": _text('"web" or "image"', default="web"),
+            "num_results": {"type": "integer", "description": "from 1 to 10", "default": 3},
+        },
+        ("search_type", "num_results"),
+    ),
+    ReleasedTool(
+        "parse_web_data",
+        "parse-website",
+        (),
+        "Reads a page of the web and returns its text.",
+        {
+            "website_url": _text("address of the page"),
+            "max_content_length": {"type": "integer", "default": 5000},
+        },
+        ("max_content_length",),
+        result="content",
+    ),
+    ReleasedTool(
+        "perform_reasoning",
+        "analyze",
+        (),
+        "Looks at extracted frames or a clip and answers a question about them; without media it "
+        "answers from text alone.",
+        {
+            "query": _text("the question, with all that is needed to understand it"),
+            "media_paths": {"type": "array", "items": {"type": "string"}},
+        },
+        result="answer",
+    ),
+)
+
+
+class Toolbox:
+    """What a released checkpoint can call in one environment.
+
+    Args:
+        tools: of the environment. One with a name of `RELEASED_TOOLS` is offered as that tool,
+            any other one as it declares itself.
+    """
+
+    def __init__(self, tools: Sequence[Tool] = ()) -> None:
+        """Pair their tools with those of the environment."""
+        self._tools = {tool.name: tool for tool in tools}
+        self._ours: dict[str, Tool] = {}  # by their name
+        for released in RELEASED_TOOLS:
+            mine = next((self._tools[n] for n in released.names if n in self._tools), None)
+            if mine is not None and released.name != EXTRACT:
+                self._ours[released.name] = mine
+
+    def schemas(self) -> list[dict[str, Any]]:
+        """Return the declarations of all that can be called."""
+        served = [r.schema() for r in RELEASED_TOOLS if r.name in self._ours or r.name == EXTRACT]
+        own = [tool for tool in self._tools.values() if tool not in self._ours.values()]
+        return served + [_declared(t.name, t.description, t.parameters) for t in own]
+
+    def action(self, call: Call) -> Action:
+        """Return the action that a call asks for.
+
+        Raises:
+            ValueError: if there is no such tool, or the arguments do not suit it.
+        """
+        released = next((tool for tool in RELEASED_TOOLS if call.name in tool.names), None)
+        if released is None:
+            if call.name in self._tools:
+                return UseTool(call.name, call.arguments)
+            there = ", ".join(one["function"]["name"] for one in self.schemas())
+            raise ValueError(f"there is no tool {call.name!r}: the tools are {there}")
+        required = [key for key in released.properties if key not in released.optional]
+        missing = [k for k in required if k != "video_path" and call.arguments.get(k) is None]
+        if missing:
+            raise ValueError(f"{released.name} lacks the arguments {', '.join(missing)}")
+        if released.name == EXTRACT:
+            return _zoom(call.arguments)
+        ours = self._ours.get(released.name)
+        if ours is None:
+            raise ValueError(f"this environment has no tool for {released.name}")
+        return UseTool(ours.name, _adapted(call.arguments, ours.parameters))
+
+    def result(self, call: Call, observation: Mapping[str, Any]) -> str:
+        """Return what a call brought, as the checkpoints are shown results.
+
+        The released code prints Python dictionaries, so that is what stands here.
+        """
+        shown, message = int(observation["num_frames"]), str(observation["message"])
+        released = next((tool for tool in RELEASED_TOOLS if call.name in tool.names), None)
+        if released is not None and released.name == EXTRACT:
+            if not shown:
+                return message or "No frame is shown."
+            seconds = observation["seconds"][:shown].tolist()
+            paths = [frame_name(k, second) for k, second in enumerate(seconds)]
+            return " ".join(filter(None, [str({"media_paths": paths}), message]))
+        text = str(observation["text"])
+        if text and released is not None and released.result and not text.startswith("{"):
+            text = str({released.result: text})
+        return " ".join(filter(None, [text, message])) or "The tool said nothing."
+
+
+def call_of(action: Action) -> Call:
+    """Return the call that asks for an action; frames by `extract_parts_from_timestamp`.
+
+    Their times are whole seconds: a stretch is widened to them, and its frames become ten.
+
+    Raises:
+        ValueError: for an action that the checkpoints have no call for.
+    """
+    match action:
+        case UseTool(name, arguments):
+            theirs = next((tool.name for tool in RELEASED_TOOLS if name in tool.names), name)
+            return Call(theirs, arguments)
+        case Zoom(start, end, _, None) | Sample(start, end, _):
+            begin, finish = timestamp(math.floor(start)), timestamp(math.ceil(end))
+            return Call(
+                EXTRACT,
+                {
+                    "video_path": VIDEO,
+                    "timestamp_start": begin,
+                    "timestamp_end": finish,
+                    "extract_type": "frames",
+                },
+            )
+        case Answer():
+            raise ValueError("an answer is no tool call: write it as the reply's final_answer")
+        case _:
+            raise ValueError(f"the released checkpoints have no call for {action}")
+
+
+def _declared(name: str, description: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    function = {"name": name, "description": description, "parameters": dict(parameters)}
+    return {"type": "function", "function": function}
+
+
+def _zoom(arguments: Mapping[str, Any]) -> Zoom:
+    kind = arguments.get("extract_type", "frames")
+    if kind not in ("frames", "subclips"):
+        raise ValueError(f'extract_type must be "frames" or "subclips", got {kind!r:.40}')
+    start, end = (_seconds(key, arguments[key]) for key in _TIMES)
+    if not start < end:
+        raise ValueError(
+            f"timestamp_start must be before timestamp_end, got {arguments['timestamp_start']!r} "
+            f"and {arguments['timestamp_end']!r}"
+        )
+    return Zoom(start, end, EXTRACTED_FRAMES)
+
+
+def _seconds(key: str, value: object) -> float:
+    """Read a time as they write it; a number is seconds."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    seconds = parse_seconds(str(value)) if number or isinstance(value, str) else None
+    if seconds is None:
+        raise ValueError(f"{key} must be a time HH:MM:SS, got {value!r:.40}")
+    return seconds
+
+
+def _frame_seconds(names: object) -> list[float]:
+    """Return when the extracted frames of these names are on screen."""
+    listed = names if isinstance(names, list) else [names]
+    seconds = [frame_second(name) if isinstance(name, str) else None for name in listed]
+    if None in seconds:
+        odd = listed[seconds.index(None)]
+        raise ValueError(f"media_paths must be paths that {EXTRACT} returned, got {odd!r:.80}")
+    return [second for second in seconds if second is not None]
+
+
+def _adapted(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Rename and convert their arguments for a tool of ours, which knows its video itself."""
+    properties: Mapping[str, Any] = schema.get("properties", {})
+    adapted: dict[str, Any] = {}
+    for key, value in arguments.items():
+        if key == "video_path" and key not in properties:
+            continue
+        ours = key
+        if key == "media_paths" and key not in properties and "seconds" in properties:
+            ours, value = "seconds", _frame_seconds(value)
+        if key in _TIMES and key not in properties and _TIMES[key] in properties:
+            ours = _TIMES[key]
+        if key in _TIMES and properties.get(ours, {}).get("type") in ("number", "integer"):
+            value = _seconds(key, value)
+        adapted[ours] = value
+    return adapted
