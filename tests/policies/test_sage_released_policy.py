@@ -14,7 +14,7 @@ from algos.trajectory import load_trajectories, save_trajectories  # noqa: E402
 from policies.base import TrainablePolicy  # noqa: E402
 from policies.check import check_policy  # noqa: E402
 from policies.named import load_policy  # noqa: E402
-from policies.sage_mm.generate import Completion  # noqa: E402
+from policies.sage_mm.generate import Completion, Reading  # noqa: E402
 from policies.sage_mm.model import load  # noqa: E402
 from policies.sage_released import SageReleased  # noqa: E402
 from policies.sage_released.protocol import Call, Reply, write_reply  # noqa: E402
@@ -42,7 +42,7 @@ class Recorded(SageReleased):
         hidden = self.model.hidden(whole, positions, row.frames)
         scores = self.model.log_probs(hidden[0, len(row.ids) - 1 : -1], self.temperature)
         chosen = scores.gather(1, torch.from_numpy(ids)[:, None])[:, 0]
-        return Completion(ids, chosen.numpy(), hidden, 0)
+        return Completion(ids, chosen.numpy(), Reading(row.ids, hidden, 0))
 
 
 @pytest.fixture(scope="module")
