@@ -35,9 +35,7 @@ from algos.tables import (
 )
 from algos.transcript import spent_in_words, transcript, unjudged
 from policies.base import InformedPolicy
-from sage_env.actions import Action, Invalid
 from sage_env.datasets import QAItem, find_item, load_dataset
-from sage_env.history import History
 from sage_env.video import open_video
 from sage_env.video_health import VIDEO_SUFFIXES, check_health
 
@@ -83,7 +81,7 @@ class Ask(Playing):
                 "end to end,\nbut its answers will be poor; for good ones name a real checkpoint "
                 "with --policy sage-mm:FOLDER.\n"
             )
-        env = make_envs([item], 1, self.env_options(policy) | {"reward": _unknown})[0]
+        env = make_envs([item], 1, self.env_options(policy))[0]
         began = perf_counter()
         trajectory = play(env, policy, seed=self.seed, item_id=item.id)
         seconds = perf_counter() - began
@@ -249,11 +247,6 @@ class CheckData:
         print(f"{len(paths)} videos, {seconds / 3600:.2f} hours, {broken} broken")
         if broken:
             raise CommandError(f"{broken} of {len(paths)} videos are broken: see above")
-
-
-def _unknown(item: QAItem, action: Action | Invalid, history: History) -> dict[str, float]:
-    """Reward nothing: whether the answer is right is not known."""
-    return {}
 
 
 def print_tables(result: EvalResult) -> None:

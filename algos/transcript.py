@@ -65,12 +65,12 @@ def _seen(info: dict[str, Any]) -> str:
 
 
 def unjudged(trajectory: Trajectory) -> Trajectory:
-    """Return the episode without a verdict: its gold answer is not known."""
+    """Return the episode without verdict and reward: its gold answer is not known."""
     if not trajectory.turns:
         return trajectory
     *before, last = trajectory.turns
-    known = {key: None if key == "correct" else value for key, value in last.info.items()}
-    return replace(trajectory, turns=[*before, replace(last, info=known)])
+    info = {**last.info, "reward_terms": {}, "correct": None}
+    return replace(trajectory, turns=[*before, replace(last, reward=0.0, info=info)])
 
 
 def spent_in_words(trajectory: Trajectory, seconds: float) -> str:

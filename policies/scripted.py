@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,6 +110,9 @@ class Scripted:
         encoder: the vision tower.
         head: reads its features.
         habits: how often to play badly.
+
+    Attributes:
+        env_options: what the environment must be made with: frames of the size that the head reads.
     """
 
     def __init__(
@@ -118,6 +121,7 @@ class Scripted:
         """Start with no episode."""
         self._encoder, self._head = encoder, head
         self.habits = habits or Habits()
+        self.env_options: Mapping[str, Any] = {}
         self.reset()
 
     @classmethod
@@ -126,7 +130,10 @@ class Scripted:
         from policies.sage_mm.model import SHIPPED, load
 
         folder = folder or SHIPPED
-        return cls(load(folder).encoder, ReadingHead.load(folder), habits)
+        model = load(folder)
+        policy = cls(model.encoder, ReadingHead.load(folder), habits)
+        policy.env_options = {k: v for k, v in model.env_options.items() if k == "frame_size"}
+        return policy
 
     def reset(self, *, seed: int | None = None) -> None:
         """Forget all episodes; `seed` decides when a habit strikes, and what is guessed."""

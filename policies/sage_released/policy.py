@@ -171,8 +171,8 @@ class SageReleased:
         """Choose one action per observation.
 
         Raises:
-            PolicyError: if a prompt is longer than the model's context.
-            ValueError: if frames have a size that the model cannot cut into tokens.
+            PolicyError: if a prompt is longer than the model's context, or frames have a size that
+                the model cannot cut into tokens.
         """
         running = [self._observed(o, name) for o, name in zip(observations, episodes, strict=True)]
         keys = self.model.encoder.encode([episode.overview[0] for episode in running])
@@ -199,6 +199,10 @@ class SageReleased:
             return self._episodes[name]
         digest = hashlib.blake2b(repr(name).encode(), digest_size=8).digest()
         seeds = np.random.SeedSequence([self._seed, int.from_bytes(digest, "little")])
+        try:
+            self.model.encoder.grid_of(observation["frames"])
+        except ValueError as error:
+            raise PolicyError(str(error)) from error
         shown = int(observation["num_frames"])
         frames = observation["frames"][:shown].copy()
         overview = frames, observation["seconds"][:shown].tolist()
