@@ -75,12 +75,10 @@ def collect(
 ) -> list[Trajectory]:
     """Play every job, as many at a time as there are environments.
 
-    A policy that wants it is told the item of each episode, see `InformedPolicy`.
-
     All running episodes act together; environments reset and step in threads, because decoding
     video releases the interpreter. An environment whose episode ended takes the next job at once.
     The result does not depend on the number of environments. A policy without `act_batch` is
-    played one episode at a time.
+    played one episode at a time; an `InformedPolicy` is told the item of each.
 
     Args:
         envs: alike, and not used by anyone else meanwhile.

@@ -87,6 +87,7 @@ def test_an_episode_with_a_mistake_in_it(tmp_path) -> None:
     actions = [turn.decision.action for turn in trajectory.turns]
     assert actions == [Zoom(10.0, 20.0, 2), Answer("B")] and trajectory.ret == 1.0
     assert "A video of 1:00.0. which?" in said and "A) left\n  B) right" in said
+    assert "There is no command" not in said  # an empty line asks nothing
     assert "zoom: expected START END" in said and "turns left 9, frames left 123" in said
     paths = [Path(line.split()[-1]) for line in said.splitlines() if line.endswith(".png")]
     assert len(paths) == 5 and sorted(paths) == sorted(tmp_path.rglob("*.png"))
