@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoTokenizer, Qwen3VLForConditionalGeneration
 from transformers.utils import logging
 
+from policies.sage_mm.lora import fuse
 from policies.sage_mm.positions import mrope_positions
 from policies.sage_mm.prompt import ChatTokens
 from policies.sage_mm.vision import FrameEncoder
@@ -99,6 +100,8 @@ class SageModel:
                 self._peft.add_adapter("critic", config)
             self.value_head = _value_head(self.config.hidden_size, critic).to(self.device)
         self._layers = [m for m in self.base.modules() if isinstance(m, BaseTunerLayer)]
+        for layer in self._layers:
+            fuse(layer)
         self._use("actor")
 
     @property
