@@ -58,6 +58,7 @@ class Targets:
         )
 
 
+TOKEN_MEANS = {"approx_kl", "clipfrac", "entropy"}
 Loss = Callable[[TokenBatch, Targets, float], tuple[Tensor, Stats]]
 
 
@@ -198,10 +199,12 @@ def fit(
             if not len(rows):
                 continue
             optimizer.zero_grad(set_to_none=True)
-            workers = config.workers if name == "actor" else 1
+            actor = name == "actor"
+            workers = config.workers if actor else 1
             weighed = weigh(config, batch, targets, rows.tolist())
+            scored = teaching(config, batch, targets, rows.tolist()) if actor else None
             stats = backward(
-                batch, weighed, rows.tolist(), loss, parameters, config.micro_batch, workers
+                batch, weighed, rows.tolist(), loss, parameters, config.micro_batch, workers, scored
             )
             norm = clip_grad_norm_(parameters, config.max_grad_norm, error_if_nonfinite=True)
             optimizer.step()
@@ -212,6 +215,21 @@ def fit(
     return {f"losses/{key}": value / steps for key, value in sums.items()}
 
 
+def teaching(
+    config: PPOConfig, batch: TokenBatch, targets: Targets, rows: Sequence[int]
+) -> list[int]:
+    """Return the episodes of a minibatch that move the actor; at least one of them.
+
+    Without KL and entropy in the loss, an episode without any advantage (its question's episodes
+    all earned the same) has no gradient: there is no need to score it. One is kept even if none
+    has, because a gradient of 0 is not the same to Adam as no gradient.
+    """
+    if config.kl_coef > 0 or config.entropy_coef > 0:
+        return list(rows)
+    moves = ((targets.advantages != 0) & batch.sampled).any(1).tolist()
+    return [row for row in rows if moves[row]] or list(rows)[:1]
+
+
 def backward(
     batch: TokenBatch,
     targets: Targets,
@@ -220,11 +238,13 @@ def backward(
     parameters: Sequence[Parameter],
     size: int,
     workers: int = 1,
+    scored: Sequence[int] | None = None,
 ) -> Stats:
     """Add the gradient of one minibatch to the parameters, `size` episodes at a time.
 
     Every piece is divided by the sampled tokens of the *whole* minibatch, so that the sum does
-    not depend on how it was cut.
+    not depend on how it was cut. Only the `scored` rows are looked at (all by default): the others
+    have no gradient. Statistics that are means over tokens are then means over theirs.
     """
     denominator = float(batch.sampled[list(rows)].sum())
 
@@ -232,8 +252,10 @@ def backward(
         part = batch.select(piece)
         return loss(part, targets.select(piece, part.ids.shape[1]), denominator)
 
-    pieces = micro_batches(batch, rows, size)
+    scored = rows if scored is None else scored
+    pieces = micro_batches(batch, scored, size)
     total: Stats = {}
     for stats in add_gradients(pieces, piece_loss, parameters, workers=workers):
         total = {name: total.get(name, 0.0) + stat for name, stat in stats.items()}
-    return total
+    share = float(batch.sampled[list(scored)].sum()) / denominator
+    return {name: stat / share if name in TOKEN_MEANS else stat for name, stat in total.items()}

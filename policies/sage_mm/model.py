@@ -16,6 +16,7 @@ from policies.sage_mm import adapters
 from policies.sage_mm.adapters import LANGUAGE_LINEARS, LoraSettings
 from policies.sage_mm.checkpoint import SHIPPED, open_checkpoint
 from policies.sage_mm.feature_store import CacheSizes
+from policies.sage_mm.lora import fuse
 from policies.sage_mm.meter import Meter
 from policies.sage_mm.positions import mrope_positions
 from policies.sage_mm.prompt import ChatTokens
@@ -89,6 +90,8 @@ class SageModel:
             self.value_head = _value_head(self.config.hidden_size, critic).to(self.device)
         self._peft.eval()  # dropout in adapters would make sampling and re-scoring differ
         self._layers = [m for m in self.base.modules() if isinstance(m, BaseTunerLayer)]
+        for layer in self._layers:
+            fuse(layer)
         self._use("actor")
 
     @property

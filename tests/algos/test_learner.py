@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from algos.learner import actor_loss, backward, critic_loss, fit, make_targets
+from algos.learner import actor_loss, backward, critic_loss, fit, make_targets, teaching
 from algos.ppo_config import PPOConfig
 from tests.algos.toy import toy_batch
 
@@ -120,3 +120,53 @@ def test_a_gradient_that_is_not_finite_stops_the_run() -> None:
     with pytest.raises(RuntimeError, match="non-finite"):
         rng = np.random.default_rng(0)
         fit(SMALL, "actor", optimizer, batch, targets, loss, epochs=1, rng=rng)
+
+
+def stepped(everyone: bool, monkeypatch: pytest.MonkeyPatch):
+    """Weights and statistics after three passes that score everyone, or who teaches."""
+    policy, batch, groups = toy_batch()
+    config = replace(SMALL, advantage="group", minibatches=4)
+    targets = make_targets(config, policy, batch, groups)
+    busy = (targets.advantages != 0).any(1)
+    assert 0 < busy.sum() < len(batch), "the case must hold questions on which all agree"
+    if everyone:
+        monkeypatch.setattr("algos.learner.teaching", lambda *_: None)
+    counted, evaluate = [], policy.evaluate
+    policy.evaluate = lambda part: counted.append(len(part)) or evaluate(part)
+    optimizer = torch.optim.SGD(policy.actor_parameters(), lr=0.1, momentum=0.9)
+    loss, rng = actor_loss(config, policy), np.random.default_rng(0)
+    stats = fit(config, "actor", optimizer, batch, targets, loss, epochs=3, rng=rng)
+    assert sum(counted) == 3 * (len(batch) if everyone else int(busy.sum()))
+    return policy.state(), stats
+
+
+def test_episodes_without_advantage_are_not_scored_and_the_step_is_the_same(monkeypatch) -> None:
+    (weights, stats), (expected, full) = (stepped(x, monkeypatch) for x in (False, True))
+    for name, tensor in weights.items():
+        torch.testing.assert_close(tensor, expected[name], atol=1e-5, rtol=0)
+    for name in ("losses/policy_loss", "losses/actor_grad_norm"):
+        assert stats[name] == pytest.approx(full[name], abs=1e-5)
+
+
+def test_who_teaches() -> None:
+    policy, batch, groups = toy_batch()
+    config = replace(SMALL, advantage="group")
+    targets = make_targets(config, policy, batch, groups)
+    rows = list(range(3, 20))
+    busy = [row for row in rows if targets.advantages[row].any()]
+    assert 0 < len(busy) < len(rows) and teaching(config, batch, targets, rows) == busy
+    for asked in ({"kl_coef": 0.1}, {"entropy_coef": 0.1}):
+        assert teaching(replace(config, **asked), batch, targets, rows) == rows
+    targets.advantages.zero_()
+    assert teaching(config, batch, targets, rows) == rows[:1], "Adam must see a gradient of 0"
+
+
+def test_statistics_are_means_over_the_tokens_that_were_scored() -> None:
+    policy, batch, groups = toy_batch()
+    config = replace(SMALL, advantage="group")
+    targets = make_targets(config, policy, batch, groups)
+    loss, parameters = actor_loss(config, policy), policy.actor_parameters()
+    rows, some = list(range(32)), [1, 5, 6]
+    entropy = policy.evaluate(batch).entropy.detach()[some][batch.sampled[some]].mean()
+    stats = backward(batch, targets, rows, loss, parameters, 2, scored=some)
+    assert float(stats["entropy"]) == pytest.approx(float(entropy), abs=1e-5)
