@@ -91,7 +91,7 @@ class SageModel:
         self._peft.eval()  # dropout in adapters would make sampling and re-scoring differ
         self._layers = [m for m in self.base.modules() if isinstance(m, BaseTunerLayer)]
         for layer in self._layers:
-            fuse(layer)
+            fuse(cast(nn.Module, layer))
         self._use("actor")
 
     @property
