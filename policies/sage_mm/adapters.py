@@ -155,7 +155,7 @@ def _require_base(base: Any, source: str) -> None:
     path = Path(source) / WEIGHTS
     if not path.is_file() or base.model.language_model.embed_tokens.weight.dtype == torch.float16:
         return
-    with safe_open(path, "pt") as file:  # type: ignore[no-untyped-call]
+    with safe_open(path, "pt") as file:
         trained_on = (file.metadata() or {}).get("base")
     if trained_on is not None and trained_on != fingerprint(base):
         raise ModelError(

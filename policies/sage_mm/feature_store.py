@@ -159,7 +159,7 @@ class FeatureFolder:
         """Return an entry on the CPU; a damaged file is deleted."""
         path = self._path(key)
         try:
-            with safe_open(path, "pt") as file:  # type: ignore[no-untyped-call]
+            with safe_open(path, "pt") as file:
                 rows, columns = map(int, file.metadata()["grid"].split("x"))
                 features: Tensor = file.get_tensor("features")
             os.utime(path)  # the least recently read go first
