@@ -40,7 +40,7 @@ class _LoraLinear(torch.autograd.Function):
         return grad_x, None, back.T @ flat, (grad.T @ narrow).mul_(ctx.scale), None
 
 
-class FusedLinear(Linear):  # type: ignore[misc]
+class FusedLinear(Linear):
     """A peft layer that runs as above wherever it is the plain case; elsewhere as peft has it.
 
     Plain is one LoRA adapter in use, without dropout, bias or variant, and one dtype throughout.
@@ -53,11 +53,12 @@ class FusedLinear(Linear):  # type: ignore[misc]
             return out
         name = self.active_adapters[0]
         a, b = self.lora_A[name].weight, self.lora_B[name].weight
-        fused: Tensor = _LoraLinear.apply(x, self.base_layer.weight, a, b, self.scaling[name])
+        apply: Any = _LoraLinear.apply
+        fused: Tensor = apply(x, self.base_layer.weight, a, b, self.scaling[name])
         return fused
 
 
-def fuse(layer: nn.Module) -> None:
+def fuse(layer: Any) -> None:
     """Make a linear layer of peft's a fused one, in place; layers of other kinds are left alone."""
     if type(layer) is Linear:
         layer.__class__ = FusedLinear
