@@ -47,7 +47,9 @@ class Painted:
     def frames_at(
         self, seconds: Sequence[float], *, size: tuple[int, int] | None = None, box: Any = None
     ) -> FrameBatch:
-        """Return plain frames."""
+        """Return plain frames; see `sage_env.video.Video`."""
+        if not np.isfinite(seconds).all():
+            raise ValueError(f"seconds must be finite times, got {seconds}")
         numbers = np.floor(np.sort(np.asarray(seconds, np.float64)) * self.fps + 1e-6)
         times = numbers.clip(0, SECONDS * self.fps - 1) / self.fps
         inside = (times >= SHOWN[0]) & (times < SHOWN[1]) | self._everywhere

@@ -88,9 +88,18 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to: accuracy and turns at T = 1, and the first update with 80 % right."""
+    """What a run came to, at T = 1.
+
+    Attributes:
+        accuracy: at the end.
+        curve: mean of the updates' accuracies: who learns sooner has more.
+        turns_easy: at the end, on questions that need no look.
+        turns_hard: on those that need one.
+        learned: the first update with 80 % right; `None` if there was none.
+    """
 
     accuracy: float
+    curve: float
     turns_easy: float
     turns_hard: float
     learned: int | None
@@ -157,18 +166,17 @@ def run(case: Case, config: PPOConfig, folder: Path) -> Outcome:
     played = collect(envs, policy, [Job(item, 0) for item in items] * ROUNDS, seed=config.seed)
     for env in envs:
         env.close()
-    right = [(row["update"], row.get("rollout/accuracy")) for row in _rows(folder)]
-    learned = [int(update) for update, share in right if share is not None and share >= LEARNED]
+    rows = read_metrics(folder / "metrics.jsonl")
+    shares = {int(row["update"] or 0): float(row.get("rollout/accuracy") or 0.0) for row in rows}
+    shares.pop(0, None)  # before learning: nothing was played
+    learned = [update for update, share in shares.items() if share >= LEARNED]
     return Outcome(
         accuracy=statistics.mean(bool(t.turns[-1].info["correct"]) for t in played),
+        curve=statistics.mean(shares.values()),
         turns_easy=_turns(played, "easy"),
         turns_hard=_turns(played, "hard"),
         learned=learned[0] if learned else None,
     )
-
-
-def _rows(folder: Path) -> list[dict[str, Any]]:
-    return [dict(row) for row in read_metrics(folder / "metrics.jsonl")]
 
 
 def _turns(played: Sequence[Trajectory], kind: str) -> float:
@@ -199,7 +207,8 @@ def report(
 ) -> str:
     """Return the report as Markdown."""
     episodes = base.updates * base.questions_per_update * base.episodes_per_question
-    header = ("changed", "accuracy", "turns, easy", "turns, hard", f"update of {LEARNED:.0%}")
+    header = ("changed", "accuracy", "over the run", "turns, easy", "turns, hard")
+    header += (f"update of {LEARNED:.0%}",)
     lines = [
         "# Ablations of the trainer",
         "",
@@ -227,6 +236,7 @@ def _line(name: str, found: Sequence[Outcome]) -> tuple[str, ...]:
     return (
         name,
         _spread([100 * outcome.accuracy for outcome in found], ".1f"),
+        _spread([100 * outcome.curve for outcome in found], ".1f"),
         _spread([outcome.turns_easy for outcome in found], ".2f"),
         _spread([outcome.turns_hard for outcome in found], ".2f"),
         (_spread(known, ".0f") if known else "-") + (f", {never} never" if never else ""),

@@ -13,7 +13,6 @@ import ppo_ablation  # noqa: E402
 from ablation_task import (  # noqa: E402
     CHOICES,
     STOP,
-    Painted,
     SmallPolicy,
     cloned_policy,
     make_envs,
@@ -26,7 +25,6 @@ from algos.ppo_config import PPOConfig  # noqa: E402
 from algos.rollout import Job, collect  # noqa: E402
 from policies.base import TrainablePolicy  # noqa: E402
 from sage_env import Answer, Zoom  # noqa: E402
-from sage_env.testing import check_video  # noqa: E402
 
 torch.set_num_threads(1)
 
@@ -39,7 +37,6 @@ def played() -> tuple[SmallPolicy, list[Any]]:
 
 
 def test_hard_questions_need_a_look_and_easy_ones_do_not() -> None:
-    check_video(Painted, "hard-1.painted")
     (env,) = make_envs(1, "answer")
     for item in questions():
         first, _ = env.reset(options={"item_id": item.id})
