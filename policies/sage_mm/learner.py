@@ -31,19 +31,27 @@ def evaluate(
     allowed = None if grammar is None else grammar.allowed_in(batch)
     hidden = before_sampled(batch, _hidden(model, batch))
     logprobs = model.log_probs(hidden, batch.temperature, allowed)
-    chosen = batch.ids[batch.sampled].to(logprobs.device)
     entropy = -(logprobs.exp() * logprobs).sum(-1)
-    return Evaluation(
-        _at_sampled(batch, logprobs.gather(1, chosen[:, None])[:, 0]), _at_sampled(batch, entropy)
-    )
+    return Evaluation(_chosen(batch, logprobs), _at_sampled(batch, entropy))
 
 
 def reference_logprobs(
     model: SageModel, batch: TokenBatch, grammar: ActionGrammar | None = None
 ) -> Tensor:
-    """Score the sampled tokens with the adapters off, without gradient: float32 `(B, L)`."""
+    """Score the sampled tokens with the adapters off, without gradient: float32 `(B, L)`.
+
+    A critic that is a head reads the same hidden states: where its values have been asked for
+    first, there is nothing left to run but the last layer.
+    """
     with model.using(None), torch.no_grad():
-        return _in_chunks(batch, lambda part: evaluate(model, part, grammar).logprobs)
+        return _in_chunks(batch, lambda part: _of_reference(model, part, grammar))
+
+
+def _of_reference(model: SageModel, part: TokenBatch, grammar: ActionGrammar | None) -> Tensor:
+    if grammar is not None or "critic_features" not in part.cache:
+        return evaluate(model, part, grammar).logprobs
+    states = part.cache["critic_features"][part.sampled].to(model.device)
+    return _chosen(part, model.log_probs(states, part.temperature))
 
 
 def values(model: SageModel, batch: TokenBatch) -> Tensor:
@@ -75,6 +83,12 @@ def before_sampled(batch: TokenBatch, hidden: Tensor) -> Tensor:
     rows, columns = batch.sampled.nonzero(as_tuple=True)
     assert bool((columns > 0).all()), "an episode cannot begin with a sampled token"
     return hidden[rows.to(hidden.device), columns.to(hidden.device) - 1]
+
+
+def _chosen(batch: TokenBatch, logprobs: Tensor) -> Tensor:
+    """Return the log-probs `(B, L)` of the tokens that were sampled, of those of all: `(N, V)`."""
+    chosen = batch.ids[batch.sampled].to(logprobs.device)
+    return _at_sampled(batch, logprobs.gather(1, chosen[:, None])[:, 0])
 
 
 def _at_sampled(batch: TokenBatch, found: Tensor) -> Tensor:

@@ -58,7 +58,7 @@ class FusedLinear(Linear):
         return fused
 
 
-def fuse(layer: nn.Module) -> None:
+def fuse(layer: Any) -> None:
     """Make a linear layer of peft's a fused one, in place; layers of other kinds are left alone."""
     if type(layer) is Linear:
         layer.__class__ = FusedLinear
