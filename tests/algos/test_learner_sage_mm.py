@@ -75,7 +75,7 @@ def test_only_what_was_sampled_becomes_logits(folder, monkeypatch) -> None:
     monkeypatch.setattr(
         policy.model,
         "log_probs",
-        lambda hidden, t: rows.append(len(hidden)) or log_probs(hidden, t),
+        lambda hidden, *more: rows.append(len(hidden)) or log_probs(hidden, *more),
     )
     policy.evaluate(batch)
     assert rows == [int(batch.sampled.sum())]

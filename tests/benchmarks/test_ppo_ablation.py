@@ -97,6 +97,7 @@ def test_a_stop_token_that_is_left_out_leaves_the_return_as_it_was(played) -> No
     assert ppo.collate(episodes, 1.0).sampled.equal(whole.sampled), "it ends with the block"
 
 
+@pytest.mark.slow
 def test_the_quick_run_writes_a_line_for_every_case(tmp_path: Path) -> None:
     main(Settings(quick=True, out=tmp_path))
     text = (tmp_path / "ppo_ablation.md").read_text(encoding="utf-8")
