@@ -211,7 +211,8 @@ class _Stations:
         if key in self.folder.result_names():
             self.results[key] = self.folder.load_result(key)
             return
-        options = getattr(policy, "env_options", self.policy.env_options)
+        # Whoever wants less of the environment plays in the model's otherwise.
+        options = {**self.policy.env_options, **getattr(policy, "env_options", {})}
         with (
             tqdm(total=len(self.test), desc=f"{name} {decoding}".strip()) as bar,
             _envs(self.test, options, self.config.slots) as envs,
