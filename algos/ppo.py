@@ -19,11 +19,10 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium import Env
-from torch import Tensor
-from torch.optim import Adam
 from tqdm import tqdm
 
 from algos import checkpoint
+from algos.actor_critic import Learner
 from algos.advantages import explained_variance
 from algos.batch import collate
 from algos.checkpoint import Best, Checkpoint
@@ -31,7 +30,6 @@ from algos.learner import Targets, actor_loss, critic_loss, fit, make_targets
 from algos.metrics import Metrics, Row, rollout_row
 from algos.ppo_config import PPOConfig
 from algos.prover import Prover
-from algos.recipe.frame_target import FramePrice
 from algos.recipe.jobs import draw_questions
 from algos.recipe.rewards import group_of, recipe_row, with_recipe
 from algos.rollout import Job, Trajectory, collect, subseed
@@ -89,90 +87,93 @@ def train(
         Stopped: after a signal, when everything is saved.
         SageEnvError: if every episode of an update failed.
     """
-    learner = _Learner(config, policy)
-    folder = run_folder / "checkpoints"
-    # As they come back from JSON: lists for tuples.
-    settings = json.loads(json.dumps({**asdict(config), "items": _digest(items)}))
-    latest = checkpoint.load_latest(folder)
-    done, best = -1, None
-    if latest is not None:
-        free = _FREE - {"updates"} if config.lr_decay else _FREE
-        checkpoint.require_same(latest.config, settings, free=free)
-        learner.load_tensors(latest.tensors)
-        done, best = latest.update, latest.best
-        if changed := checkpoint.changed_versions(latest.versions):
-            _log.warning("going on with other packages, so not bit for bit: %s", changed)
-    metrics = Metrics(run_folder / "metrics.jsonl", keep_through=done, tracker=tracker)
-    prover = Prover(config, policy, run_folder)
-
-    def save(update: int) -> None:
-        state = Checkpoint(update, learner.tensors(), settings, best)
-        checkpoint.save(folder, state, keep_last=config.keep_last)
-        prover.prune()
-
-    saved = done
-    bar = tqdm(total=config.updates, initial=max(done, 0), disable=not progress)
+    run = _Run(config, Learner(config, policy), items, run_folder, tracker)
+    bar = tqdm(total=config.updates, initial=max(run.saved, 0), disable=not progress)
     with deferred() as stop, bar:
-        for update in range(done + 1, config.updates + 1):
+        for update in range(run.saved + 1, config.updates + 1):
             # Update 0 is the state before learning: the first candidate for the best.
-            try:
-                jobs = draw_jobs(config, items, update, durations) if update > 0 else []
-                row = _update(config, learner, envs, jobs, update, bar, prover, stop)
-            except Stopped:
-                if saved < update - 1:
-                    save(update - 1)
-                raise Stopped(_STOPPED.format(update - 1)) from None
-            last, is_best = update == config.updates, False
-            if validate is not None and (update % config.eval_every == 0 or last):
-                row["eval/score"] = score = validate(policy)
-                is_best = best is None or score > best.score
-                best = Best(update, score) if is_best else best
-            metrics.write(update, row)
-            if is_best or last or stop.requested or update % config.checkpoint_every == 0:
-                save(update)
-                saved = update
-            if update > 0:
-                bar.update()
-            if stop.requested:
-                raise Stopped(_STOPPED.format(update))
-    return best
+            jobs = draw_jobs(config, items, update, durations) if update > 0 else []
+            run.advance(update, envs, jobs, validate, bar, stop)
+    return run.best
 
 
-class _Learner:
-    """The policy with its two optimisers and the price of frames: all that an update changes."""
+class _Run:
+    """A run and its folder: from where the last checkpoint left off, update by update.
 
-    def __init__(self, config: PPOConfig, policy: TrainablePolicy) -> None:
-        self.policy = policy
-        self.frame_price = FramePrice(config.recipe)
-        self.actor = Adam(policy.actor_parameters(), lr=config.actor_lr)
-        critic = policy.critic_parameters() if config.uses_critic else []
-        self.critic = Adam(critic, lr=config.critic_lr) if critic else None
-        if config.uses_critic and self.critic is None:
-            raise ValueError(
-                f'advantage="{config.advantage}" needs a critic and this policy has no critic '
-                'parameters: use advantage="group"'
-            )
+    Attributes:
+        saved: the update of the newest checkpoint; -1 before the first.
+        best: the best validated update so far.
+    """
 
-    def tensors(self) -> dict[str, Tensor]:
-        """Return everything that a checkpoint needs, by name."""
-        tensors = {f"policy/{name}": tensor for name, tensor in self.policy.state().items()}
-        tensors |= checkpoint.optimizer_tensors(self.actor, "actor/")
-        if self.critic is not None:
-            tensors |= checkpoint.optimizer_tensors(self.critic, "critic/")
-        return tensors | self.frame_price.tensors()
+    def __init__(
+        self,
+        config: PPOConfig,
+        learner: Learner,
+        items: Sequence[str],
+        folder: Path,
+        tracker: Tracker | None,
+    ) -> None:
+        self.saved = -1
+        self.best: Best | None = None
+        self._config, self._learner = config, learner
+        self._checkpoints = folder / "checkpoints"
+        # As they come back from JSON: lists for tuples.
+        self._settings = json.loads(json.dumps({**asdict(config), "items": _digest(items)}))
+        latest = checkpoint.load_latest(self._checkpoints)
+        if latest is not None:
+            free = _FREE - {"updates"} if config.lr_decay else _FREE
+            checkpoint.require_same(latest.config, self._settings, free=free)
+            learner.load_tensors(latest.tensors)
+            self.saved, self.best = latest.update, latest.best
+            if changed := checkpoint.changed_versions(latest.versions):
+                _log.warning("going on with other packages, so not bit for bit: %s", changed)
+        self._metrics = Metrics(folder / "metrics.jsonl", keep_through=self.saved, tracker=tracker)
+        self._prover = Prover(config, learner.policy, folder)
 
-    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
-        """Take back what `tensors` returned."""
-        self.policy.load_state(checkpoint.with_prefix(tensors, "policy/"))
-        checkpoint.load_optimizer(self.actor, tensors, "actor/")
-        if self.critic is not None:
-            checkpoint.load_optimizer(self.critic, tensors, "critic/")
-        self.frame_price.load_tensors(tensors)
+    def advance(
+        self,
+        update: int,
+        envs: Sequence[Env[Any, Any]],
+        jobs: Sequence[Job],
+        validate: Validate | None,
+        bar: tqdm[Any],
+        stop: StopRequest,
+    ) -> None:
+        """Do one update, and write down what has to be kept of it.
+
+        Raises:
+            Stopped: if a signal asked for it; everything is saved then.
+        """
+        config, learner = self._config, self._learner
+        try:
+            row = _update(config, learner, envs, jobs, update, bar, self._prover, stop)
+        except Stopped:
+            if self.saved < update - 1:
+                self._save(update - 1)
+            raise Stopped(_STOPPED.format(update - 1)) from None
+        last, is_best = update == config.updates, False
+        if validate is not None and (update % config.eval_every == 0 or last):
+            row["eval/score"] = score = validate(learner.policy)
+            is_best = self.best is None or score > self.best.score
+            self.best = Best(update, score) if is_best else self.best
+        self._metrics.write(update, row)
+        if is_best or last or stop.requested or update % config.checkpoint_every == 0:
+            self._save(update)
+        if update > 0:
+            bar.update()
+        if stop.requested:
+            raise Stopped(_STOPPED.format(update))
+
+    def _save(self, update: int) -> None:
+        state = Checkpoint(update, self._learner.tensors(), self._settings, self.best)
+        checkpoint.save(self._checkpoints, state, keep_last=self._config.keep_last)
+        self._prover.prune()
+        self.saved = update
 
 
 def _update(
     config: PPOConfig,
-    learner: _Learner,
+    learner: Learner,
     envs: Sequence[Env[Any, Any]],
     jobs: Sequence[Job],
     update: int,
@@ -274,7 +275,7 @@ def draw_jobs(
 
 def _learn(
     config: PPOConfig,
-    learner: _Learner,
+    learner: Learner,
     batch: TokenBatch,
     targets: Targets,
     update: int,

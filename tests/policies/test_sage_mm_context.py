@@ -141,31 +141,41 @@ def long_episode(turns=6):
     return [first] + [observe(100 + t, t % 4, **asked) for t in range(1, turns)]
 
 
+def rescored(model, ids, frames):
+    """The log-prob of each token but the first, from these tokens alone."""
+    with torch.no_grad():
+        row = torch.from_numpy(ids)[None]
+        hidden = model.hidden(row, model.positions(row, [len(ids)], [frames]), frames)
+        return model.log_probs(hidden[0, :-1], 1.0).gather(1, row[0, 1:, None])[:, 0].numpy()
+
+
 def test_a_full_context_loses_whole_turns_with_their_frames(model, monkeypatch):
-    chat = model.tokens
-    policy = SageMM(model, max_new_tokens=10, when_full="drop")
-    policy.reset(seed=1)
-    uncut = play(policy, long_episode(), "x")
-    limit = len(np.concatenate([x for t in uncut[:3] for x in (t.prompt, t.completion)])) + 12
-    small_context(model, monkeypatch, limit)
-    policy.reset(seed=1)
-    turns = play(policy, long_episode(), "x")
-    dropped = [turn.dropped for turn in turns]
-    assert dropped == sorted(dropped) and dropped[0] == 0 and dropped[-1] >= 2
+    chat, limit, closed_anew = model.tokens, 310, 0
     layout = (chat.im_start, chat.im_end)
-    for count in range(1, len(turns) + 1):
-        ids, frames = in_context(turns[:count], chat.stop)
-        assert len(ids) <= limit
-        assert (ids == chat.frame_pad).sum() == 4 * len(frames)
-        assert ids[: len(turns[0].prompt)].tolist() == turns[0].prompt.tolist()
-        marks = [i for i in ids[:-1] if i in layout]  # turns open and close in order
-        assert marks == [layout[i % 2] for i in range(len(marks))]
-        with torch.no_grad():  # and what was sampled is re-scored from just these tokens
-            row = torch.from_numpy(ids)[None]
-            hidden = model.hidden(row, model.positions(row, [len(ids)], [frames]), frames)
-            scores = model.log_probs(hidden[0, :-1], 1.0).gather(1, row[0, 1:, None])[:, 0]
-        last = turns[count - 1].logprobs
-        np.testing.assert_allclose(scores[-len(last) :].numpy(), last, atol=2e-5)
+    small_context(model, monkeypatch, limit)
+    policy = SageMM(model, when_full="drop")
+    for seed in (2, 4, 7):
+        policy.reset(seed=seed)
+        turns = []
+        for number, look in enumerate(long_episode(8)):
+            policy.max_new_tokens = 1 if number % 2 else 60  # every other reply is cut by length
+            turns += play(policy, [look], "x")
+        dropped = [turn.dropped for turn in turns]
+        assert dropped == sorted(dropped) and dropped[0] == 0 and dropped[-1] >= 2
+        for count in range(1, len(turns) + 1):
+            ids, frames = in_context(turns[:count], chat.stop)
+            assert len(ids) <= limit
+            assert (ids == chat.frame_pad).sum() == 4 * len(frames)
+            assert ids[: len(turns[0].prompt)].tolist() == turns[0].prompt.tolist()
+            marks = [i for i in ids[:-1] if i in layout]  # turns open and close in order
+            assert marks == [layout[i % 2] for i in range(len(marks))]
+            # what was sampled is re-scored from just these tokens
+            last = turns[count - 1].logprobs
+            scores = rescored(model, ids, frames)[-len(last) :]
+            np.testing.assert_allclose(scores, last, atol=2e-5)
+            kept = [turns[0], *turns[1 + dropped[count - 1] : count]] if count > 1 else turns[:1]
+            closed_anew += len(ids) != sum(len(t.prompt) + len(t.completion) for t in kept)
+    assert closed_anew  # some followed a cut reply, and came to follow a whole one, or vice versa
 
 
 def test_a_full_context_is_an_error_by_default(model, policy, monkeypatch):
