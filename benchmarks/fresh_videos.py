@@ -1,9 +1,10 @@
-"""What the runs of `first_light.py` learned, on videos that nobody has looked at.
+"""What the runs of `first_light.py` learned, on videos of a seed of their own.
 
     python benchmarks/fresh_videos.py [--runs runs/first-light-seeds] [--videos 56] [--seed 11]
 
 The videos are of another seed than every dataset split. Their frames are rendered, not decoded from
-files. Greedy decoding, core tier; intervals resample videos, gains are paired by question.
+files. Greedy decoding, core tier; intervals resample videos, gains are paired by question. Videos
+are fresh once: a seed whose figures decided anything is not. 11 did; 12 has been published.
 """
 
 from __future__ import annotations

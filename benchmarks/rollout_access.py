@@ -12,8 +12,7 @@ No large model chooses the windows, so their spread is assumed: 10 to 300 s long
 times rounded to a tenth of a second, a share of them (the focus) around one event per question,
 which lies anywhere in the window, the others anywhere in the video. What rollouts can share depends
 on that share above all: it is varied, and the limit stands beside each figure, which is decoding
-each packet once. `sage-mm-tiny` looks where the evidence is in most episodes before it is trained
-with PPO and in nearly all after (`benchmarks/reports/first_light.md`). Seeds are fixed.
+each packet once. Seeds are fixed.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -29,7 +28,7 @@ from policies.sage_mm.inspected import Inspected
 from policies.sage_mm.meter import ENCODE, GENERATE, PREFILL
 from policies.sage_mm.model import SageModel, load
 from policies.sage_mm.openings import Openings
-from policies.sage_mm.sampling import Sampling
+from policies.sage_mm.sampling import Sampling, episode_random
 from sage_env.action_text import parse_action
 from sage_env.errors import ContextFull
 from sage_env.tools import Tool
@@ -212,9 +211,7 @@ class SageMM(Inspected):
 
     def _context(self, name: Hashable) -> Context:
         if name not in self._contexts:
-            digest = hashlib.blake2b(repr(name).encode(), digest_size=8).digest()
-            sequence = np.random.SeedSequence([self._seed, int.from_bytes(digest, "little")])
-            self._contexts[name] = Context(np.random.Generator(np.random.Philox(sequence)))
+            self._contexts[name] = Context(episode_random(self._seed, name))
         return self._contexts[name]
 
     def _append(self, context: Context, observation: Observation, keys: tuple[bytes, ...]) -> None:

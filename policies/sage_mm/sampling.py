@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Hashable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -60,6 +63,13 @@ class Sampling:
                 logprobs = cut(logprobs, self.top_k, self.top_p)
             token = inverse_cdf(logprobs, uniforms)
         return token, logprobs.gather(1, token[:, None])[:, 0]
+
+
+def episode_random(seed: int, name: Hashable) -> np.random.Generator:
+    """Return the generator of one episode: the same for the same seed and name, on any machine."""
+    digest = hashlib.blake2b(repr(name).encode(), digest_size=8).digest()
+    sequence = np.random.SeedSequence([seed, int.from_bytes(digest, "little")])
+    return np.random.Generator(np.random.Philox(sequence))
 
 
 def cut(logprobs: Tensor, top_k: int, top_p: float) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from policies.base import Decision, Observation, TurnTokens
 from policies.sage_mm.generate import Completion, Row, generate
 from policies.sage_mm.model import SageModel, load
-from policies.sage_mm.sampling import Sampling
+from policies.sage_mm.sampling import Sampling, episode_random
 from policies.sage_released.prompts import (
     MAX_RESULTS,
     SYSTEM,
@@ -200,8 +199,6 @@ class SageReleased:
         if name in self._episodes:
             self._episodes[name].observe(self.toolbox, observation)
             return self._episodes[name]
-        digest = hashlib.blake2b(repr(name).encode(), digest_size=8).digest()
-        seeds = np.random.SeedSequence([self._seed, int.from_bytes(digest, "little")])
         try:
             self.model.encoder.grid_of(observation["frames"])
         except ValueError as error:
@@ -209,7 +206,7 @@ class SageReleased:
         shown = int(observation["num_frames"])
         frames = observation["frames"][:shown].copy()
         overview = frames, observation["seconds"][:shown].tolist()
-        episode = _Episode(np.random.Generator(np.random.Philox(seeds)), overview)
+        episode = _Episode(episode_random(self._seed, name), overview)
         return self._episodes.setdefault(name, episode)
 
     def _prompt(self, episode: _Episode, observation: Observation) -> NDArray[np.int64]:
