@@ -68,6 +68,7 @@ def test_another_gradient_stops_the_benchmark(contestants, monkeypatch) -> None:
         ppo_step._gaps(contestants)
 
 
+@pytest.mark.slow
 def test_the_quick_run_writes_a_report_and_names_who_is_absent(
     tmp_path: Path, contestants, monkeypatch
 ) -> None:

@@ -10,6 +10,7 @@ pytest.importorskip("peft")
 import rollout  # noqa: E402
 
 
+@pytest.mark.slow
 def test_contenders_reply_alike_and_only_ours_encodes_each_frame_once(monkeypatch):
     monkeypatch.setattr(rollout, "TURNS", 3)
     settings = rollout.Settings(rounds=1, questions=1, rollouts=2, max_new_tokens=24)
