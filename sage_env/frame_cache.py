@@ -184,8 +184,7 @@ class FrameCache:
         theirs: dict[FrameKey, _Flight] = {}
         with self._lock:
             for key in keys:
-                picture = self._held(key)
-                if picture is not None:
+                if (picture := self._held(key)) is not None:
                     pictures[key] = picture
                 elif key in self._flights:
                     theirs[key] = self._flights[key]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -121,10 +122,13 @@ def choose_frames(
     Raises:
         ValueError: if a time is not finite, or the tolerance is negative or not finite.
     """
-    times = np.asarray(seconds, dtype=np.float64)
-    if times.ndim != 1 or not np.isfinite(times).all():
+    times = np.array(seconds, dtype=np.float64)
+    if times.ndim != 1:
         raise ValueError(f"seconds must be a sequence of finite times, got {seconds}")
-    times = np.clip(np.sort(times), 0.0, index.duration)
+    times.sort()  # NaN comes last
+    if len(times) and not (math.isfinite(times[0]) and math.isfinite(times[-1])):
+        raise ValueError(f"seconds must be a sequence of finite times, got {seconds}")
+    times = np.minimum(np.maximum(times, 0.0), index.duration)
     within = _auto(times) if tolerance == "auto" else float(tolerance)
     if not 0 <= within < np.inf:
         raise ValueError(f'tolerance must be seconds, 0 or more, or "auto", got {tolerance}')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -52,7 +53,7 @@ class FrameBatch:
             raise ValueError(
                 f"seconds must be float64 ({len(pixels)},), got {seconds.dtype} {seconds.shape}"
             )
-        if not np.isfinite(seconds).all() or (np.diff(seconds) < 0).any():
+        if len(seconds) and not _finite_and_sorted(seconds):
             raise ValueError(f"seconds must be finite and non-decreasing, got {seconds}")
         for name, default, dtype in (("index", _NO_INDEX, np.int64), ("exact", _ALL_EXACT, bool)):
             values = getattr(self, name)
@@ -72,3 +73,9 @@ class FrameBatch:
         """Show shapes, not pixels."""
         span = f"{self.seconds[0]:.2f}..{self.seconds[-1]:.2f} s" if len(self) else "empty"
         return f"FrameBatch(pixels={self.pixels.shape}, seconds={span})"
+
+
+def _finite_and_sorted(values: NDArray[np.float64]) -> bool:
+    """Return whether values are non-decreasing and finite: then their ends are, and no NaN is."""
+    ends = math.isfinite(values[0]) and math.isfinite(values[-1])
+    return ends and bool((values[1:] >= values[:-1]).all())

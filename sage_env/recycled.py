@@ -6,6 +6,7 @@ cache that takes longer than the copying.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from threading import Lock
@@ -43,7 +44,7 @@ class Recycler:
 
     def empty(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         """Return an array of this shape, uint8, with any content, for the caller alone."""
-        nbytes = int(np.prod(shape))
+        nbytes = math.prod(shape)
         if not _LEAST <= nbytes <= self.max_bytes:
             return np.empty(shape, dtype=np.uint8)
         with self._lock:

@@ -191,17 +191,18 @@ class PyAVVideo:
         choice = choose_frames(self._index, seconds, tolerance)
         deadline = Deadline.after(self._timeout)
         kept = self._kept(choice, seconds, size, box)
-        frames, exact = choice.frames.copy(), choice.exact.copy()
-        rest = [place for place in range(len(frames)) if place not in kept]
+        rest = np.array([place not in kept for place in range(len(choice.frames))], dtype=np.bool_)
+        frames = choice.frames.copy()
         frames[rest], pictures = self._served(frames[rest], size, box, on_error, deadline)
-        exact &= frames == choice.frames
-        for place, (frame, _) in kept.items():
-            frames[place], exact[place] = frame, False
-        pixels = recycled.pixels.empty((len(frames), *shape, 3))
+        exact = choice.exact & (frames == choice.frames) & rest
+        shown = [pictures.get(frame) for frame in frames.tolist()]
+        for place, (frame, picture) in kept.items():
+            frames[place], shown[place] = frame, picture
         order = np.argsort(frames, kind="stable")
-        for row, place in enumerate(order.tolist()):
-            pixels[row] = kept[place][1] if place in kept else pictures[int(frames[place])]
         frames = frames[order]
+        pixels = recycled.pixels.empty((len(frames), *shape, 3))
+        for row, place in zip(pixels, order.tolist(), strict=True):
+            row[:] = shown[place]
         return FrameBatch(pixels, self._index.seconds(frames), frames, exact[order])
 
     def plan(self, seconds: Sequence[float], *, tolerance: Tolerance = 0.0) -> Plan:
@@ -231,7 +232,8 @@ class PyAVVideo:
 
     def _shape(self, size: tuple[int, int] | None, box: Box | None) -> tuple[int, int]:
         """Return `(H, W)` of the pictures, after checking what was asked for."""
-        top, bottom, left, right = crop_bounds(box or (0.0, 0.0, 1.0, 1.0), *self.size)
+        if box is not None or size is None:
+            top, bottom, left, right = crop_bounds(box or (0.0, 0.0, 1.0, 1.0), *self.size)
         if size is None:
             return bottom - top, right - left
         if len(size) != 2 or min(size) < 1:

@@ -126,8 +126,9 @@ class VideoIndex:
         return _last_at_or_before(self.key_pts, self.pts[frames])
 
     def _ticks(self, seconds: NDArray[np.float64]) -> Integers:
-        inside = np.clip(seconds, 0.0, self.duration + 1.0)
-        ticks: Integers = np.floor((inside + _EPSILON) / float(self.time_base)).astype(np.int64)
+        inside = np.minimum(np.maximum(seconds, 0.0), self.duration + 1.0)  # np.clip is slow
+        # What is not negative is rounded down by the cast.
+        ticks: Integers = ((inside + _EPSILON) / float(self.time_base)).astype(np.int64)
         return ticks + int(self.pts[0])
 
 
