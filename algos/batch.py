@@ -83,10 +83,28 @@ def _require_trainable(number: int, trajectory: Trajectory) -> None:
         )
 
 
+def minibatches(
+    batch: TokenBatch, rows: Sequence[int], count: int, rng: np.random.Generator
+) -> list[list[int]]:
+    """Cut rows into `count` minibatches of equal size, in random order.
+
+    Episodes that begin alike stay together, as far as the sizes allow: whoever scores them can then
+    share the work, and the episodes of a question are compared in one gradient. Fewer rows than
+    `count` are one minibatch each.
+    """
+    groups = batch.alike(rows)
+    order = [
+        row for number in rng.permutation(len(groups)) for row in rng.permutation(groups[number])
+    ]
+    return [part.tolist() for part in np.array_split(order, count) if len(part)]
+
+
 def micro_batches(batch: TokenBatch, rows: Sequence[int], size: int) -> list[list[int]]:
-    """Cut rows into pieces of at most `size`, similar lengths together, to save padding."""
-    lengths = batch.attention.sum(1).tolist()
-    ordered = sorted((int(row) for row in rows), key=lambda row: (lengths[row], row))
+    """Cut rows into pieces of at most `size`, in `TokenBatch.alike_together`'s order.
+
+    A policy can then compute once what several rows begin with, and there is little padding.
+    """
+    ordered = batch.alike_together(int(row) for row in rows)
     return [ordered[i : i + size] for i in range(0, len(ordered), size)]
 
 

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 
 from algos.advantages import informative, whiten
 from algos.aggregation import mask_weights, row_weights
-from algos.batch import by_micro_batch, micro_batches
+from algos.batch import by_micro_batch, micro_batches, minibatches
 from algos.estimators import estimate, shaped_rewards
 from algos.gradients import add_gradients
 from algos.losses import Stats, entropy_loss, kl_loss, policy_loss, value_loss
@@ -195,16 +195,14 @@ def fit(
     if name == "actor" and targets.kept is not None:
         kept = kept[targets.kept.cpu().numpy()]
     for _ in range(epochs):
-        for rows in np.array_split(kept[rng.permutation(len(kept))], config.minibatches):
-            if not len(rows):
-                continue
+        for rows in minibatches(batch, kept.tolist(), config.minibatches, rng):
             optimizer.zero_grad(set_to_none=True)
             actor = name == "actor"
             workers = config.workers if actor else 1
-            weighed = weigh(config, batch, targets, rows.tolist())
-            scored = teaching(config, batch, targets, rows.tolist()) if actor else None
+            weighed = weigh(config, batch, targets, rows)
+            scored = teaching(config, batch, targets, rows) if actor else None
             stats = backward(
-                batch, weighed, rows.tolist(), loss, parameters, config.micro_batch, workers, scored
+                batch, weighed, rows, loss, parameters, config.micro_batch, workers, scored
             )
             norm = clip_grad_norm_(parameters, config.max_grad_norm, error_if_nonfinite=True)
             optimizer.step()

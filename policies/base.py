@@ -184,6 +184,26 @@ class TokenBatch:
             {name: cut(x) for name, x in self.cache.items()},
         )
 
+    def alike(self, rows: Iterable[int]) -> list[list[int]]:
+        """Group rows that begin alike: the same tokens up to the first sampled one.
+
+        Those are, as a rule, the episodes of one question. Groups and their rows keep the order in
+        which they come.
+        """
+        groups: dict[tuple[bytes, ...], list[int]] = {}
+        for row in rows:
+            first = int(self.sampled[row].int().argmax())
+            ids = self.ids[row, :first].cpu().numpy()
+            groups.setdefault((context_digest(ids), *self.frames[row][:1]), []).append(row)
+        return list(groups.values())
+
+    def alike_together(self, rows: Iterable[int]) -> list[int]:
+        """Return the rows, those that begin alike side by side, else by length."""
+        lengths: list[int] = self.attention.sum(1).tolist()
+        groups = [sorted(group, key=lambda row: (lengths[row], row)) for group in self.alike(rows)]
+        groups.sort(key=lambda group: (lengths[group[-1]], group))
+        return [row for group in groups for row in group]
+
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:

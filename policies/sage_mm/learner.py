@@ -1,7 +1,8 @@
-"""Re-score whole episodes: one forward pass over each padded row, from cached frame features.
+"""Re-score whole episodes: one forward pass over all of them, from cached frame features.
 
 Later frames do not change earlier hidden states, so that one pass over an episode equals the
-passes turn by turn in which it was sampled.
+passes turn by turn in which it was sampled. Episodes are packed: nothing is padded, and what
+several of them begin with is computed once.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from torch import Tensor
 from policies.base import Evaluation, TokenBatch
 from policies.sage_mm.grammar import ActionGrammar
 from policies.sage_mm.model import SageModel
+from policies.sage_mm.packing import pack
 
 CHUNK = 32  # episodes per pass where no gradient is needed
 
@@ -29,8 +31,7 @@ def evaluate(
         grammar: that they were sampled with: the scores are then of what it allowed.
     """
     allowed = None if grammar is None else grammar.allowed_in(batch)
-    hidden = before_sampled(batch, _hidden(model, batch))
-    logprobs = model.log_probs(hidden, batch.temperature, allowed)
+    logprobs = model.log_probs(before_sampled(model, batch), batch.temperature, allowed)
     entropy = -(logprobs.exp() * logprobs).sum(-1)
     return Evaluation(_chosen(batch, logprobs), _at_sampled(batch, entropy))
 
@@ -64,7 +65,7 @@ def values(model: SageModel, batch: TokenBatch) -> Tensor:
     if model.critic == "adapter":
         with model.using("critic"):
             if torch.is_grad_enabled():
-                states = before_sampled(batch, _hidden(model, batch))
+                states = before_sampled(model, batch)
             else:
                 states = _features(model, batch)[batch.sampled]
     else:
@@ -75,14 +76,24 @@ def values(model: SageModel, batch: TokenBatch) -> Tensor:
     return _at_sampled(batch, model.value_head(states.to(model.device).float())[:, 0])
 
 
-def before_sampled(batch: TokenBatch, hidden: Tensor) -> Tensor:
+def before_sampled(model: SageModel, batch: TokenBatch) -> Tensor:
     """Return `(N, hidden)`: what the model knew before each of the N sampled tokens.
 
     The one place where logits and tokens are shifted against each other.
     """
-    rows, columns = batch.sampled.nonzero(as_tuple=True)
-    assert bool((columns > 0).all()), "an episode cannot begin with a sampled token"
-    return hidden[rows.to(hidden.device), columns.to(hidden.device) - 1]
+    rows, columns = batch.sampled.cpu().numpy().nonzero()
+    assert (columns > 0).all(), "an episode cannot begin with a sampled token"
+    lengths: list[int] = batch.attention.sum(1).tolist()
+    positions = model.positions(batch.ids, lengths, batch.frames)
+    packing = pack(batch.ids.cpu().numpy(), lengths, batch.frames, model.tokens.frame_pad)
+    at = torch.from_numpy(packing.rows), torch.from_numpy(packing.columns)
+    hidden = model.hidden(
+        batch.ids.cpu()[at][None].to(model.device),
+        positions[:, *at][:, None].to(model.device),
+        packing.frames,
+        parts=packing.parts,
+    )
+    return hidden[0, torch.from_numpy(packing.place[rows, columns - 1]).to(hidden.device)]
 
 
 def _chosen(batch: TokenBatch, logprobs: Tensor) -> Tensor:
@@ -98,18 +109,11 @@ def _at_sampled(batch: TokenBatch, found: Tensor) -> Tensor:
     return zeros.masked_scatter(batch.sampled, found)
 
 
-def _hidden(model: SageModel, batch: TokenBatch) -> Tensor:
-    lengths = batch.attention.sum(1).tolist()
-    positions = model.positions(batch.ids, lengths, batch.frames)
-    keys = [key for row in batch.frames for key in row]
-    return model.hidden(batch.ids.to(model.device), positions, keys)
-
-
 def _features(model: SageModel, batch: TokenBatch) -> Tensor:
     """Return what the model knew before each sampled token, 0 elsewhere: `(B, L, hidden)`."""
 
     def compute(part: TokenBatch) -> Tensor:
-        states = before_sampled(part, _hidden(model, part)).to(part.ids.device)
+        states = before_sampled(model, part).to(part.ids.device)
         out = states.new_zeros(*part.ids.shape, states.shape[-1])
         out[part.sampled] = states
         return out
@@ -118,8 +122,8 @@ def _features(model: SageModel, batch: TokenBatch) -> Tensor:
 
 
 def _in_chunks(batch: TokenBatch, compute: Callable[[TokenBatch], Tensor]) -> Tensor:
-    """Compute `(B, L, ...)` a few rows at a time, rows of similar length together."""
-    order: list[int] = batch.attention.sum(1).argsort().tolist()
+    """Compute `(B, L, ...)` a few rows at a time, those that begin alike together."""
+    order = batch.alike_together(range(len(batch)))
     out: Tensor | None = None
     for at in range(0, len(order), CHUNK):
         rows = order[at : at + CHUNK]

@@ -14,10 +14,12 @@ from torch import Tensor, nn
 
 from policies.sage_mm import adapters
 from policies.sage_mm.adapters import LANGUAGE_LINEARS, LoraSettings
+from policies.sage_mm.attention import use_packed_attention
 from policies.sage_mm.checkpoint import SHIPPED, open_checkpoint
 from policies.sage_mm.feature_store import CacheSizes
 from policies.sage_mm.lora import fuse
 from policies.sage_mm.meter import Meter
+from policies.sage_mm.packing import Part
 from policies.sage_mm.positions import mrope_positions
 from policies.sage_mm.prompt import ChatTokens
 from policies.sage_mm.vision import FrameEncoder
@@ -74,6 +76,7 @@ class SageModel:
         self.base = cast(Any, base)
         self.base.requires_grad_(False).eval()
         self.config: Any = self.base.config.get_text_config()
+        use_packed_attention(self.config)
         self.encoder = FrameEncoder(self.base.model.visual, cache)
         self.meter = Meter(self.device)
         banned = torch.from_numpy(tokens.banned(self.base.lm_head.out_features))
@@ -152,6 +155,7 @@ class SageModel:
         frames: Sequence[bytes],
         mask: Tensor | None = None,
         cache: Any = None,
+        parts: Sequence[Part] | None = None,
     ) -> Tensor:
         """Run the language model.
 
@@ -162,13 +166,14 @@ class SageModel:
             mask: bool `(B, 1, L, K)`, which of the K cached tokens each token may look at; `None`
                 for all before it.
             cache: keys and values to extend.
+            parts: where B is 1 and the row is packed: see `policies.sage_mm.packing`.
 
         Returns:
             hidden states `(B, L, hidden)` after the last norm.
         """
         features = self.encoder.features(frames) if frames else None
         visual = ids == self.tokens.frame_pad if frames else None
-        return language_states(self.base, ids, positions, visual, features, mask, cache)
+        return language_states(self.base, ids, positions, visual, features, mask, cache, parts)
 
     def positions(self, ids: Tensor, lengths: Sequence[int], frames: Sequence[Any]) -> Tensor:
         """Return M-RoPE positions `(3, B, L)` of whole right-padded rows; 0 on padding.
@@ -211,6 +216,7 @@ def language_states(
     features: Tensor | None,
     mask: Tensor | None = None,
     cache: Any = None,
+    parts: Sequence[Part] | None = None,
 ) -> Tensor:
     """Run a Qwen3-VL language model on tokens and ready-made visual features.
 
@@ -222,6 +228,7 @@ def language_states(
         features: `(1 + K, visual tokens, hidden)`: merged embedding and DeepStack maps.
         mask: see `SageModel.hidden`.
         cache: keys and values to extend.
+        parts: see `SageModel.hidden`; for a model that `use_packed_attention` has prepared.
 
     Returns:
         hidden states `(B, L, hidden)` after the last norm.
@@ -240,6 +247,7 @@ def language_states(
         use_cache=cache is not None,
         visual_pos_masks=visual,
         deepstack_visual_embeds=maps,
+        **({} if parts is None else {"parts": parts}),
     )
     hidden: Tensor = output.last_hidden_state
     return hidden

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import groupby
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algos.batch import by_micro_batch, collate, micro_batches
+from algos.batch import by_micro_batch, collate, micro_batches, minibatches
 from algos.rollout import Job, Trajectory, collect
 from policies.base import Decision, TokenBatch
 from sage_env import Answer
@@ -68,13 +70,42 @@ def test_episodes_that_cannot_be_learned_from_are_refused() -> None:
     st.integers(1, 14),
 )
 @settings(max_examples=30, deadline=None)
-def test_micro_batches_are_a_partition_by_length(rows: list[int], size: int) -> None:
+def test_micro_batches_are_a_partition_of_rows_that_begin_alike(rows: list[int], size: int) -> None:
     batch = collate(episodes(), 1.0)
     pieces = micro_batches(batch, rows, size)
     assert sorted(row for piece in pieces for row in piece) == sorted(rows)
     assert all(len(piece) == size for piece in pieces[:-1]) and 0 < len(pieces[-1]) <= size
-    lengths = [int(batch.attention[row].sum()) for piece in pieces for row in piece]
-    assert lengths == sorted(lengths)
+    order = [row for piece in pieces for row in piece]
+    questions = [beginning(batch, row) for row in order]
+    runs = [question for question, _ in groupby(questions)]
+    assert len(runs) == len(set(runs)), "rows that begin alike are side by side"
+    lengths = [int(batch.attention[row].sum()) for row in order]
+    longest = [max(n for n, q in zip(lengths, questions, strict=True) if q == run) for run in runs]
+    assert longest == sorted(longest)
+
+
+@given(st.integers(1, 14), st.integers(0, 99))
+@settings(max_examples=30, deadline=None)
+def test_minibatches_are_a_partition_that_keeps_questions_whole(count: int, seed: int) -> None:
+    batch = collate(episodes(), 1.0)
+    parts = minibatches(batch, range(12), count, np.random.default_rng(seed))
+    assert sorted(row for part in parts for row in part) == list(range(12))
+    sizes = {len(part) for part in parts}
+    assert len(parts) == min(count, 12) and max(sizes) - min(sizes) <= 1
+    cut = [{beginning(batch, row) for row in part} for part in parts]
+    for question in set().union(*cut):
+        inside = [k for k, part in enumerate(cut) if question in part]
+        assert inside == list(range(inside[0], inside[-1] + 1)), "only a boundary cuts a question"
+
+
+def test_minibatches_are_drawn_anew() -> None:
+    batch, rng = collate(episodes(), 1.0), np.random.default_rng(0)
+    assert len({str(minibatches(batch, range(12), 2, rng)) for _ in range(9)}) > 1
+
+
+def beginning(batch: TokenBatch, row: int) -> tuple[int, ...]:
+    first = batch.sampled[row].tolist().index(True)
+    return tuple(batch.ids[row, :first].tolist())
 
 
 @pytest.mark.parametrize("size", [1, 5, 12, 99])
