@@ -18,16 +18,21 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import gymnasium as gym
 from tqdm import tqdm
 
-from algos.evaluate import EvalResult, difference, evaluate, measure_episodes, measures_of
+from algos.decomposition import decompose
+from algos.evaluate import EvalResult, evaluate, measure_episodes, measures_of
 from algos.metrics import read_metrics
 from algos.ppo_config import PPOConfig
 from algos.report import ReportData, save_report
 from algos.run_folder import RunFolder, RunFolderError, read_json
 from algos.tables import (
     BREAKDOWN_HEADER,
+    MOVES_HEADER,
+    PARTS_HEADER,
     SUMMARY_HEADER,
     breakdown_cells,
     format_table,
+    move_cells,
+    part_cells,
     summary_cells,
 )
 from algos.tracking import TrackerName, require_tracker, tracking
@@ -295,10 +300,14 @@ class _Stations:
         print("\nAfter PPO, greedy, core tier")
         rows = measure_episodes(core["after-ppo-greedy"].episodes())
         print(format_table(BREAKDOWN_HEADER, breakdown_cells(rows)))
-        gap = difference(core["after-ppo-greedy"].episodes(), core["sft-base-greedy"].episodes())
-        if gap.mean is not None and gap.interval is not None:
-            low, high = (100 * end for end in gap.interval)
-            print(f"\nafter PPO minus SFT base: {100 * gap.mean:+.1f} [{low:+.1f}, {high:+.1f}]")
+        found = decompose(
+            *(core[key].episodes() for key in ("after-ppo-greedy", "sft-base-greedy"))
+        )
+        if found is not None:
+            print("\nAfter PPO minus SFT base, greedy, core tier")
+            print(format_table(PARTS_HEADER, part_cells(found)))
+            print()
+            print(format_table(MOVES_HEADER, move_cells(found)))
         data = ReportData(
             title="First light",
             about={

@@ -12,6 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from algos.decomposition import decompose
 from algos.evaluate import (
     BUCKETS,
     Difference,
@@ -27,7 +28,17 @@ from algos.report_episode import example_html
 from algos.report_examples import choose_examples
 from algos.report_page import facts, page, table
 from algos.run_folder import RunFolder, RunFolderError, read_json, write_json
-from algos.tables import SUMMARY_HEADER, accuracy_cell, number_cell, summary_cells
+from algos.tables import (
+    MOVES_HEADER,
+    PARTS_HEADER,
+    SUMMARY_HEADER,
+    accuracy_cell,
+    move_cells,
+    number_cell,
+    part_cells,
+    points,
+    summary_cells,
+)
 
 _CURVES = {
     "eval/score": "Score on validation videos",
@@ -100,6 +111,8 @@ def write_report(path: Path, data: ReportData) -> None:
         ("length", "Accuracy and cost by length of the video", _by_bucket(data)),
         ("families", "Families of questions", _by_group(data)),
     ]
+    if data.before is not None and (routing := _routing(data, data.results[data.before])):
+        sections.append(("routing", "Routing and skill", routing))
     if data.metrics:
         sections.append(("learning", "Learning curve", _learning(data.metrics)))
     if data.examples > 0:
@@ -178,12 +191,26 @@ def _other_tiers(data: ReportData) -> list[str]:
 def _gap_text(ours: str, theirs: str, gap: Difference) -> str:
     if gap.mean is None:
         return f"{escape(ours)} and {escape(theirs)} share no judged question."
-    interval = ""
-    if gap.interval is not None:
-        interval = f" [{100 * gap.interval[0]:+.1f}, {100 * gap.interval[1]:+.1f}]"
     return (
         f"{escape(ours)} minus {escape(theirs)}, paired over {gap.questions} questions: "
-        f"<b>{100 * gap.mean:+.1f}{interval}</b> points."
+        f"<b>{points(gap.mean, gap.interval)}</b> points."
+    )
+
+
+def _routing(data: ReportData, before: EvalResult) -> str:
+    """Return what of the gain came from answering other questions at once."""
+    ours, theirs = data.headline(data.shown), data.headline(before)
+    found = decompose(ours.episodes(), theirs.episodes())
+    if found is None:
+        return ""
+    return (
+        f"<p>{escape(ours.title)} minus {escape(theirs.title)}.</p>"
+        + table("The gain, and its parts", PARTS_HEADER, part_cells(found))
+        + table("Questions by their route", MOVES_HEADER, move_cells(found))
+        + '<p class="note">One turn: answered after the first look. Routing is the change of the '
+        "shares of the two routes at their mean accuracies, skill the change of the accuracies at "
+        "the mean shares; a route that hard questions leave looks more accurate. The second table "
+        "follows each question, and its last column adds up to the gain.</p>"
     )
 
 

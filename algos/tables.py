@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from unicodedata import combining, east_asian_width
 
+from algos.decomposition import Decomposition, Interval
 from algos.evaluate import LONG, SHORT, EvalResult, Measures, Row, measure_episodes
 
 Cells = tuple[str, ...]
@@ -28,6 +29,15 @@ BREAKDOWN_HEADER: Cells = (
     "turns",
     "evidence seen",
     "failed",
+)
+PARTS_HEADER: Cells = ("part", "", "points")
+MOVES_HEADER: Cells = (
+    "route before",
+    "route after",
+    "questions",
+    "accuracy before",
+    "accuracy after",
+    "points of the gain",
 )
 
 
@@ -72,6 +82,41 @@ def breakdown_cells(rows: Sequence[Row]) -> list[Cells]:
             )
         )
     return lines
+
+
+def part_cells(found: Decomposition) -> list[Cells]:
+    """Return the gain, and what of it is routing and what skill, under `PARTS_HEADER`."""
+    says = {
+        "gain": f"over {found.questions} questions",
+        "routing": "other questions are answered at once",
+        "skill": "better answers on the same route",
+    }
+    return [(part.name, says[part.name], points(part.mean, part.interval)) for part in found.parts]
+
+
+def move_cells(found: Decomposition) -> list[Cells]:
+    """Return one line per pair of routes, under `MOVES_HEADER`."""
+    return [
+        (
+            move.before,
+            move.after,
+            str(move.questions),
+            number_cell(move.accuracy_before, ".1%"),
+            number_cell(move.accuracy_after, ".1%"),
+            points(move.gain, None),
+        )
+        for move in found.moves
+    ]
+
+
+def points(mean: float, interval: Interval) -> str:
+    """Return e.g. `+6.1 [+2.0, +9.8]`, in points of accuracy."""
+    text = f"{100 * mean:+.1f}"
+    return (
+        text
+        if interval is None
+        else text + " [{:+.1f}, {:+.1f}]".format(*(100 * end for end in interval))
+    )
 
 
 def accuracy_cell(measures: Measures | None) -> str:
