@@ -11,7 +11,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
 from policies.sage_mm import LoraSettings, SageMM, learner  # noqa: E402
-from policies.sage_mm.packing import Packing, pack  # noqa: E402
+from policies.sage_mm.attention import attend  # noqa: E402
+from policies.sage_mm.packing import Packing, Part, pack  # noqa: E402
 from tests.policies.episodes import as_batch, episode, play, stir  # noqa: E402
 from tests.policies.tiny_model import write_tiny_model  # noqa: E402
 
@@ -87,6 +88,37 @@ def test_frames_are_compared_not_only_their_tokens() -> None:
     packing = pack(ids, lengths, frames, PAD, share=1)
     assert [len(part) for part in packing.parts] == [1, 4, 4]
     assert sorted(packing.frames) == [b"a", b"b"]
+
+
+def test_a_part_looks_at_all_the_parts_before_it_and_at_no_other() -> None:
+    """A tree three parts deep, against one dense mask written token by token."""
+    parts = [
+        Part(0, 0, 3, ()),
+        Part(0, 3, 6, (0,)),
+        Part(0, 6, 8, (0, 1)),
+        Part(1, 6, 7, (0, 1)),
+        Part(2, 3, 5, (0,)),
+    ]
+    owner = [number for number, part in enumerate(parts) for _ in range(len(part))]
+    seen = torch.tensor(
+        [
+            [
+                owner[k] in parts[owner[q]].before or (owner[k] == owner[q] and k <= q)
+                for k in places
+            ]
+            for places in [range(len(owner))]
+            for q in places
+        ]
+    )
+    torch.manual_seed(0)
+    query = torch.randn(1, 4, len(owner), 8)
+    key, value = torch.randn(2, 1, 2, len(owner), 8)
+    found, _ = attend(torch.nn.Identity(), query, key, value, None, scaling=0.3, parts=parts)
+    wide_key, wide_value = (x.repeat_interleave(2, 1) for x in (key, value))
+    expected = torch.nn.functional.scaled_dot_product_attention(
+        query, wide_key, wide_value, attn_mask=seen, scale=0.3
+    )
+    torch.testing.assert_close(found, expected.transpose(1, 2), atol=1e-5, rtol=0)
 
 
 @pytest.fixture(scope="module")
