@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from algos.evaluate import Episode
+from algos.evaluate import Episode, paired
 from algos.intervals import resampled
 
 ROUTES = ("one turn", "more turns")
@@ -79,9 +79,11 @@ def decompose(after: Sequence[Episode], before: Sequence[Episode]) -> Decomposit
 
     A route that one run never took has the accuracy that the other had on it: all of its part of
     the gain is routing.
+
+    Raises:
+        ValueError: if a question stands twice in one of the runs.
     """
-    old = {e.item_id: e for e in before if e.correct is not None}
-    pairs = [(old[e.item_id], e) for e in after if e.correct is not None and e.item_id in old]
+    pairs = [(was, now) for now, was in paired(after, before)]
     if not pairs:
         return None
     cells = _cells(pairs)

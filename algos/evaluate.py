@@ -251,10 +251,19 @@ def difference(ours: Sequence[Episode], theirs: Sequence[Episode]) -> Difference
     Raises:
         ValueError: if a question stands twice in one of them.
     """
-    first, second = _judged(ours), _judged(theirs)
-    both = [(first[name], second[name]) for name in first if name in second]
+    both = paired(ours, theirs)
     gaps = [float(bool(a.correct)) - float(bool(b.correct)) for a, b in both]
     return Difference(len(gaps), _mean(gaps), clustered_interval(gaps, [a.video for a, _ in both]))
+
+
+def paired(ours: Sequence[Episode], theirs: Sequence[Episode]) -> list[tuple[Episode, Episode]]:
+    """Return the two episodes of every question that both were judged on, in the order of `ours`.
+
+    Raises:
+        ValueError: if a question stands twice in one of them.
+    """
+    first, second = _judged(ours), _judged(theirs)
+    return [(first[name], second[name]) for name in first if name in second]
 
 
 def _judged(episodes: Sequence[Episode]) -> dict[str, Episode]:

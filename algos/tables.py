@@ -112,11 +112,10 @@ def move_cells(found: Decomposition) -> list[Cells]:
 def points(mean: float, interval: Interval) -> str:
     """Return e.g. `+6.1 [+2.0, +9.8]`, in points of accuracy."""
     text = f"{100 * mean:+.1f}"
-    return (
-        text
-        if interval is None
-        else text + " [{:+.1f}, {:+.1f}]".format(*(100 * end for end in interval))
-    )
+    if interval is None:
+        return text
+    low, high = (100 * end for end in interval)
+    return f"{text} [{low:+.1f}, {high:+.1f}]"
 
 
 def accuracy_cell(measures: Measures | None) -> str:

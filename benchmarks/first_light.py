@@ -21,7 +21,7 @@ from provenance import commit
 
 from algos.evaluate import LONG, SHORT, EvalResult, difference, length_of, measures_of
 from algos.first_light import ORDER, FirstLight, run
-from algos.tables import format_table
+from algos.tables import format_table, points
 
 HEADER = ("policy", "decoding", "all", SHORT, LONG, "frames", "turns")
 
@@ -88,10 +88,7 @@ def _gap(result: Mapping[str, EvalResult], length: str | None) -> str:
         for key in ("after-ppo-greedy", "sft-base-greedy")
     )
     gap = difference(after, before)
-    if gap.mean is None or gap.interval is None:
-        return "-"
-    low, high = (100 * x for x in gap.interval)
-    return f"{100 * gap.mean:+.1f} [{low:+.1f}, {high:+.1f}]"
+    return "-" if gap.mean is None else points(gap.mean, gap.interval)
 
 
 def _line(runs: Sequence[EvalResult]) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from algos.evaluate import (
     length_of,
     measures_of,
 )
-from algos.tables import format_table
+from algos.tables import format_table, points
 from algos.tiny.demonstrations import make_env
 from policies.sage_mm import SageMM
 from sage_env.synth import sage_synth
@@ -83,10 +83,7 @@ def _gain(result: EvalResult, base: EvalResult | None, length: str | None) -> st
     if base is None:
         return "-"
     gap = difference(_of(result, length), _of(base, length))
-    if gap.mean is None or gap.interval is None:
-        return "-"
-    low, high = (100 * x for x in gap.interval)
-    return f"{100 * gap.mean:+.1f} [{low:+.1f}, {high:+.1f}]"
+    return "-" if gap.mean is None else points(gap.mean, gap.interval)
 
 
 if __name__ == "__main__":

@@ -102,12 +102,8 @@ def test_a_part_looks_at_all_the_parts_before_it_and_at_no_other() -> None:
     owner = [number for number, part in enumerate(parts) for _ in range(len(part))]
     seen = torch.tensor(
         [
-            [
-                owner[k] in parts[owner[q]].before or (owner[k] == owner[q] and k <= q)
-                for k in places
-            ]
-            for places in [range(len(owner))]
-            for q in places
+            [key in parts[query].before or (key == query and k <= q) for k, key in enumerate(owner)]
+            for q, query in enumerate(owner)
         ]
     )
     torch.manual_seed(0)
