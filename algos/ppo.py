@@ -188,7 +188,7 @@ def _update(
     """
     if update == 0:
         return {}
-    policy, began = learner.policy, time.perf_counter()
+    policy, began, cpu = learner.policy, time.perf_counter(), time.process_time()
     rng = np.random.default_rng(subseed(config.seed, "update", update))
     torch.manual_seed(subseed(config.seed, "torch", update))
 
@@ -222,6 +222,7 @@ def _update(
     learner.frame_price.update(row["rollout/frames"])
     ended = time.perf_counter()
     row["time/rollout"], row["time/learn"] = rolled_out - began, ended - rolled_out
+    row["time/cpu"] = time.process_time() - cpu  # of all threads: other work beside is not in it
     row["time/tokens_per_second"] = float(batch.sampled.sum()) / (ended - began)
     bar.set_postfix(_postfix(row))
     return row
