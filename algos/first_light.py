@@ -116,10 +116,10 @@ def run(config: FirstLight) -> dict[str, EvalResult]:
     if config.track is not None:
         require_tracker(config.track)  # before hours of work, not after
     folder = RunFolder(config.run)
-    _begin(folder, config)
+    begin(folder, config)
     build(config.root)
     policy = load_policy(config)
-    stations = _Stations(config, folder, policy)
+    stations = Stations(config, folder, policy)
     stations.measure("demonstrator", Scripted.load(DEMONSTRATOR, config.checkpoint))
     stations.measure_both("SFT base", policy)
     stations.learn()
@@ -186,7 +186,7 @@ def _envs(items: SageSynth, options: Mapping[str, Any], count: int) -> Iterator[
             env.close()
 
 
-def _begin(folder: RunFolder, config: FirstLight) -> None:
+def begin(folder: RunFolder, config: FirstLight) -> None:
     """Write the settings; refuse a folder whose results were made with others."""
     from algos.checkpoint import require_same
 
@@ -196,10 +196,17 @@ def _begin(folder: RunFolder, config: FirstLight) -> None:
     folder.save_config(config)
 
 
-class _Stations:
-    """What the stations share: the items, the environments and the results so far."""
+class Stations:
+    """The parts of a run; they share the items, the environments and the results so far.
+
+    Args:
+        config: the settings.
+        folder: of the run, which `begin` has prepared.
+        policy: that is measured and trained, in place.
+    """
 
     def __init__(self, config: FirstLight, folder: RunFolder, policy: SageMM) -> None:
+        """Measure nothing yet."""
         self.config, self.folder, self.policy = config, folder, policy
         self.test = sage_synth(config.root, "test")
         self.results: dict[str, EvalResult] = {}

@@ -130,10 +130,8 @@ class _Turn:
         self.model, self.rows, self.limit = model, rows, limit
         device = model.device
         lengths = [row.read + len(row.ids) for row in rows]
-        self.cache = KeyValueCache(model, len(rows), max(lengths) + max(1, limit))
-        for i, row in enumerate(rows):
-            if row.reading is not None:
-                self.cache.data[:, :, i, :, : row.read] = row.reading.memory
+        known = [None if row.reading is None else row.reading.memory for row in rows]
+        self.cache = KeyValueCache(model, known, max(lengths) + max(1, limit))
         self.owner = torch.arange(len(rows), device=device)
         self.length = torch.tensor(lengths, device=device)
         self.starts = [0 if row.reading is None else row.reading.position for row in rows]

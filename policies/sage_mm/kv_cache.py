@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -18,20 +19,31 @@ class KeyValueCache:
     slots hold zeros, since masked attention still multiplies by what is there.
 
     Implements the one method that the attention layers of transformers call: `update`.
+
+    Args:
+        model: whose layers they are.
+        known: what is known of each row: `(layers, 2, heads, T, dim)`, T of its own, or `None`.
+        slots: of each row.
     """
 
-    def __init__(self, model: SageModel, rows: int, slots: int) -> None:
-        """Allocate; on a CPU pages that are never written cost nothing."""
+    def __init__(self, model: SageModel, known: Sequence[Tensor | None], slots: int) -> None:
+        """Allocate, and write every slot once."""
         config, weight = model.config, model.base.lm_head.weight
         heads, dim = config.num_key_value_heads, config.head_dim
-        shape = (config.num_hidden_layers, 2, rows, heads, slots, dim)
-        self.data = torch.zeros(shape, dtype=weight.dtype, device=weight.device)
+        shape = (config.num_hidden_layers, 2, len(known), heads, slots, dim)
+        self.data = torch.empty(shape, dtype=weight.dtype, device=weight.device)
+        for row, memory in enumerate(known):
+            count = 0 if memory is None else memory.shape[3]
+            if memory is not None:
+                self.data[:, :, row, :, :count] = memory
+            self.data[:, :, row, :, count:] = 0
 
     def aim(self, first: int, slots: Tensor) -> Tensor:
         """Choose where the next pass writes: `slots` `(b, L)` of the rows from `first` on.
 
         Returns:
-            bool `(b, 1, L, K)`: which slots each token may look at.
+            `(b, 1, L, K)`: 0 where a token may look at a slot, minus infinity elsewhere; ready to
+            be added to scores, or every layer would make that of booleans anew.
         """
         count, (heads, capacity) = len(slots), self.data.shape[3:5]
         lines = torch.arange(first * heads, (first + count) * heads, device=slots.device)
@@ -39,7 +51,9 @@ class KeyValueCache:
         self._index = (lines.view(count, heads, 1) * capacity + slots[:, None]).flatten()
         inside = slots.masked_fill(slots == capacity - 1, 0)
         self._extent = int(inside.max()) + 1
-        return torch.arange(self._extent, device=slots.device) <= slots[:, None, :, None]
+        ahead = torch.arange(self._extent, device=slots.device) > slots[:, None, :, None]
+        zeros = torch.zeros(ahead.shape, dtype=self.data.dtype, device=slots.device)
+        return zeros.masked_fill_(ahead, -torch.inf)
 
     def update(
         self, keys: Tensor, values: Tensor, layer: int, *_: Any, **__: Any

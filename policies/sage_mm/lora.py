@@ -8,12 +8,21 @@ is the input and the narrow product. The numbers are those of peft, to rounding.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from peft.tuners.lora import Linear
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.nn.functional import linear
+
+
+def _apply(
+    flat: Tensor, weight: Tensor, a: Tensor, b: Tensor, scale: float
+) -> tuple[Tensor, Tensor]:
+    """Return the output `(n, out)` for `flat` `(n, in)`, and the narrow product `(n, r)`."""
+    narrow = linear(flat, a)
+    return linear(flat, weight).addmm_(narrow, b.T, alpha=scale), narrow
 
 
 class _LoraLinear(torch.autograd.Function):
@@ -22,8 +31,7 @@ class _LoraLinear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, a: Tensor, b: Tensor, scale: float) -> Tensor:
         flat = x.reshape(-1, x.shape[-1])
-        narrow = flat @ a.T
-        out = (flat @ weight.T).addmm_(narrow, b.T, alpha=scale)
+        out, narrow = _apply(flat, weight, a, b, scale)
         ctx.save_for_backward(flat, narrow, weight, a, b)
         ctx.scale, ctx.shape = scale, x.shape
         return out.view(*x.shape[:-1], -1)
@@ -48,13 +56,13 @@ class FusedLinear(Linear):
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """Return `(..., out)` for x `(..., in)`."""
-        if args or kwargs or not _is_plain(self, x):
+        parts = None if args or kwargs else _plain(self, x)
+        if parts is None:
             out: Tensor = super().forward(x, *args, **kwargs)
             return out
-        name = self.active_adapters[0]
-        a, b = self.lora_A[name].weight, self.lora_B[name].weight
-        apply: Any = _LoraLinear.apply
-        fused: Tensor = apply(x, self.base_layer.weight, a, b, self.scaling[name])
+        if not torch.is_grad_enabled():  # a step of autograd costs more than the step of a token
+            return _apply(x.reshape(-1, x.shape[-1]), *parts)[0].view(*x.shape[:-1], -1)
+        fused: Tensor = cast(Any, _LoraLinear).apply(x, *parts)
         return fused
 
 
@@ -64,19 +72,27 @@ def fuse(layer: Any) -> None:
         layer.__class__ = FusedLinear
 
 
-def _is_plain(layer: Linear, x: Tensor) -> bool:
-    if layer.disable_adapters or layer.merged or len(layer.active_adapters) != 1:
-        return False
-    name, base = layer.active_adapters[0], layer.base_layer
-    if name not in layer.lora_A or name in layer.lora_variant:
-        return False
-    a, b = layer.lora_A[name], layer.lora_B[name]
-    return (
-        type(base) is nn.Linear
-        and base.bias is None
-        and b.bias is None
-        and isinstance(layer.lora_dropout[name], nn.Identity)
-        and not base.weight.requires_grad
-        and x.dtype == base.weight.dtype == a.weight.dtype == b.weight.dtype
-        and not torch.is_autocast_enabled(x.device.type)
+def _plain(layer: Linear, x: Tensor) -> tuple[Tensor, Tensor, Tensor, float] | None:
+    """Return W, A, B and the scale of the plain case; `None` elsewhere.
+
+    Asked at every call, so it looks into the modules' dictionaries: attributes of modules take five
+    times as long, together as long as the multiplications of one token.
+    """
+    names = layer.active_adapters
+    if layer.disable_adapters or layer.merged_adapters or len(names) != 1:
+        return None
+    name, modules = names[0], layer._modules
+    base: Any = modules["base_layer"]
+    down, up, dropout = (
+        cast(Any, modules[part])._modules.get(name) for part in ("lora_A", "lora_B", "lora_dropout")
     )
+    if down is None or name in layer.lora_variant or type(base) is not nn.Linear:
+        return None
+    weight, bias = cast(Any, base._parameters["weight"]), base._parameters["bias"]
+    a, b = down._parameters["weight"], up._parameters["weight"]
+    if bias is not None or up._parameters["bias"] is not None or weight.requires_grad:
+        return None
+    same = x.dtype == weight.dtype == a.dtype == b.dtype
+    if not (same and type(dropout) is nn.Identity) or torch.is_autocast_enabled(x.device.type):
+        return None
+    return weight, a, b, layer.scaling[name]

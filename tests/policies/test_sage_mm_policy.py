@@ -335,7 +335,7 @@ def test_adapter_files_are_those_that_vllm_loads(policy, tmp_path):
 
 
 def test_rows_leave_the_cache_in_place(policy):
-    cache = KeyValueCache(policy.model, 5, 4)
+    cache = KeyValueCache(policy.model, [None] * 5, 4)
     cache.data[:] = torch.arange(5.0).view(5, 1, 1, 1)
     order = cache.keep(torch.tensor([1, 3, 4]))
     assert sorted(order.tolist()) == [1, 3, 4] and order[1] == 1

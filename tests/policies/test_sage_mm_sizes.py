@@ -130,7 +130,7 @@ def test_cache_sizes(built):
 
     shape = Shape()
     shape.config, shape.base = config.get_text_config(), model
-    cache = KeyValueCache(shape, rows=3, slots=1000)
+    cache = KeyValueCache(shape, [None] * 3, slots=1000)
     assert cache.data.nbytes == 3 * 1000 * cache_bytes(config, torch.bfloat16, tokens=1)
 
 

@@ -1,0 +1,223 @@
+"""PPO with a critic beside PPO with a mean per question (as GRPO has it), on SageSynth.
+
+    python benchmarks/critic_or_group.py [--seeds 0 1 2] [--out benchmarks/reports]
+
+Both start from the shipped base and get the same questions in the same order, as many episodes and
+updates, and the same rewards. What differs is what an episode's return is compared with: the mean
+of the question's other episodes ("group"), GAE with a critic ("critic"), or GAE with a critic of
+what that mean leaves over ("both"). They are compared
+
+- at equal episodes: each run's best validated update;
+- at equal time: the best validated of the updates that had ended when the CPU seconds of all
+  updates of "group" were spent.
+
+"group" is the run of `benchmarks/first_light.py`; what is there already is not run again.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import tyro
+from provenance import commit
+
+from algos import checkpoint
+from algos.evaluate import LONG, Episode, EvalResult, difference, length_of, measures_of
+from algos.first_light import FirstLight, Stations, begin, load_policy
+from algos.metrics import read_metrics
+from algos.run_folder import RunFolder
+from algos.tables import format_table, points
+from sage_env.synth.build import build
+
+BASE, EPISODES, TIME = "SFT base", "equal episodes", "equal time"
+HEADER = ("advantage", "at", "updates", "accuracy", LONG, "frames", "turns", "CPU s")
+GAINS = ("seed", "minus group", "at", "all", LONG)
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Settings of the benchmark."""
+
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Seeds of PPO."""
+    critics: tuple[str, ...] = ("critic", "both")
+    """What is compared with "group"."""
+    critic_lr: float = 1e-3
+    """Learning rate of the critic: a head of two layers on the frozen base's states."""
+    groups: Path = Path("runs/first-light-seeds")
+    """Folder of the runs with "group"."""
+    runs: Path = Path("runs/critic-or-group")
+    """Folder of the others."""
+    out: Path | None = None
+    """Folder to write the report to."""
+    root: Path | None = None
+    """Folder of the videos."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run came to at one point of it.
+
+    Attributes:
+        update: the one that was measured.
+        cpu: CPU seconds of all updates up to the point, rollouts and learning.
+        episodes: on the test videos, core tier, greedy.
+    """
+
+    update: int
+    cpu: float
+    episodes: Sequence[Episode]
+
+
+def main(settings: Benchmark) -> None:
+    """Run what is missing, print the table, and write the report if a folder is given."""
+    torch.set_num_threads(1)
+    build(settings.root)
+    found: dict[tuple[str, str], list[Outcome]] = {}
+    for seed in settings.seeds:
+        config = FirstLight(run=settings.groups / f"seed-{seed}", root=settings.root)
+        config = replace(config, ppo=replace(config.ppo, seed=seed))
+        group = outcomes(config, None)
+        for advantage in ("group", *settings.critics):
+            if advantage != "group":
+                run = settings.runs / f"{advantage}-seed-{seed}"
+                own: Mapping[str, Any] = {
+                    "advantage": advantage,
+                    "critic_lr": settings.critic_lr,
+                    "keep_last": config.ppo.updates + 1,
+                }
+                other = replace(config, run=run, ppo=replace(config.ppo, **own))
+                played = outcomes(other, group[EPISODES].cpu)
+            else:
+                played = group
+            for point, outcome in played.items():
+                found.setdefault((advantage, point), []).append(outcome)
+    text = report(settings, found)
+    print(text)
+    if settings.out is not None:
+        settings.out.mkdir(parents=True, exist_ok=True)
+        (settings.out / "critic_or_group.md").write_text(text, encoding="utf-8")
+
+
+def outcomes(config: FirstLight, seconds: float | None) -> dict[str, Outcome]:
+    """Train, and measure where it ends and, if given, where so many CPU seconds were spent."""
+    folder, policy = RunFolder(config.run), load_policy(config)
+    begin(folder, config)
+    stations = Stations(config, folder, policy)
+    if seconds is None:
+        policy.temperature = 0.0
+        stations.measure(BASE, policy, "greedy")
+    stations.learn()
+    policy.temperature = 0.0
+    stations.measure("after PPO", policy, "greedy")
+    rows = read_metrics(folder.metrics)[1:]
+    spent = np.cumsum([row["time/cpu"] for row in rows]).tolist()
+    best = _best(rows)
+    ended = stations.results["after-ppo-greedy"]
+    found = {EPISODES: Outcome(best, spent[-1], _core(ended))}
+    if seconds is None:
+        found[BASE] = Outcome(0, 0.0, _core(stations.results["sft-base-greedy"]))
+        return found
+    count = sum(total <= seconds for total in spent)
+    early = _best(rows[:count])
+    if early != best:
+        policy.load_state(checkpoint.load(folder.checkpoints, early).policy)
+        stations.measure("equal time", policy, "greedy")
+        ended = stations.results["equal-time-greedy"]
+    return found | {TIME: Outcome(early, spent[count - 1], _core(ended))}
+
+
+def _best(rows: Sequence[Mapping[str, Any]]) -> int:
+    """Return the update with the best validation; the earliest of equals."""
+    scores = {row["update"]: row["eval/score"] for row in rows if "eval/score" in row}
+    return max(scores, key=lambda update: (scores[update], -update))
+
+
+def _core(result: EvalResult) -> list[Episode]:
+    return result.only("tier", "core").episodes()
+
+
+def _long(episodes: Sequence[Episode]) -> list[Episode]:
+    return [e for e in episodes if length_of(e.duration) == LONG]
+
+
+def report(settings: Benchmark, found: Mapping[tuple[str, str], Sequence[Outcome]]) -> str:
+    """Return the report as Markdown."""
+    seeds = " ".join(map(str, settings.seeds))
+    lines = [_line(*key, outcomes) for key, outcomes in found.items()]
+    gains = [
+        _gain(seed, advantage, point, outcome, group)
+        for (advantage, point), outcomes in found.items()
+        if advantage != "group"
+        for seed, outcome, group in zip(
+            settings.seeds, outcomes, found["group", EPISODES], strict=True
+        )
+    ]
+    return "\n".join(
+        [
+            "# A critic or a mean per question",
+            "",
+            f"- command: `python benchmarks/critic_or_group.py {shlex.join(sys.argv[1:])}`",
+            f"- commit: {commit()}",
+            f"- machine: {os.cpu_count()} cores ({platform.machine()}), Python "
+            f"{platform.python_version()}, torch {torch.__version__}",
+            f"- seeds {seeds}; held-out videos, core tier, greedy; mean over seeds and, in "
+            "brackets, lowest and highest seed",
+            f"- critic: learning rate {settings.critic_lr:g}, a head on the frozen base's states",
+            "",
+            "```",
+            format_table(HEADER, lines),
+            "```",
+            "",
+            "Points of accuracy more than `group` with the same seed, paired by question, 95 %",
+            "interval over videos:",
+            "",
+            "```",
+            format_table(GAINS, gains, text_columns=3),
+            "```",
+            "",
+        ]
+    )
+
+
+def _line(advantage: str, point: str, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+    every = [measures_of(outcome.episodes) for outcome in outcomes]
+    long = [measures_of(_long(outcome.episodes)) for outcome in outcomes]
+    name = "-" if point == BASE else advantage
+    return (
+        name,
+        point,
+        " ".join(str(outcome.update) for outcome in outcomes),
+        _spread([100 * (m.accuracy or 0.0) for m in every]),
+        _spread([100 * (m.accuracy or 0.0) for m in long]),
+        _spread([m.frames or 0.0 for m in every]),
+        _spread([m.turns or 0.0 for m in every], ".2f"),
+        format(float(np.mean([outcome.cpu for outcome in outcomes])), ".0f"),
+    )
+
+
+def _gain(seed: int, name: str, point: str, ours: Outcome, group: Outcome) -> tuple[str, ...]:
+    gaps = [
+        difference(part(ours.episodes), part(group.episodes)) for part in (list[Episode], _long)
+    ]
+    cells = ["-" if gap.mean is None else points(gap.mean, gap.interval) for gap in gaps]
+    return (str(seed), name, point, *cells)
+
+
+def _spread(values: Sequence[float], form: str = ".1f") -> str:
+    mean, low, high = float(np.mean(values)), min(values), max(values)
+    text = format(mean, form)
+    return f"{text} [{format(low, form)}, {format(high, form)}]" if high > low else text
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Benchmark))
