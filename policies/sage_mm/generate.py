@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from policies.sage_mm.drafts import Drafts
 from policies.sage_mm.grammar import ActionGrammar
 from policies.sage_mm.kv_cache import KeyValueCache
-from policies.sage_mm.meter import GENERATE, PREFILL
+from policies.sage_mm.meter import GENERATE, PREFILL, STEPS
 from policies.sage_mm.model import SageModel
 from policies.sage_mm.positions import mrope_positions
 from policies.sage_mm.sampling import Sampling
@@ -93,16 +95,18 @@ def generate(
     sampling: Sampling,
     stop: int,
     grammar: ActionGrammar | None = None,
+    drafts: Drafts | None = None,
 ) -> list[Completion]:
     """Read each row's tokens, then sample until the stop token or the end of its uniforms.
 
     Every row has the same number of uniforms. What a row samples depends on its own tokens and
-    uniforms alone. With a grammar, only what it allows is sampled.
+    uniforms alone. With a grammar, only what it allows is sampled, one token a pass; without one,
+    what drafts guess right saves passes.
     """
     order = _by_length(rows)
     turn = _Turn(model, [rows[i] for i in order], len(rows[0].uniforms))
     with model.meter.timing(GENERATE):
-        found = dict(zip(order, turn.sample(sampling, stop, grammar), strict=True))
+        found = dict(zip(order, turn.sample(sampling, stop, grammar, drafts), strict=True))
     model.meter.add(GENERATE, sum(len(completion.ids) for completion in found.values()))
     return [found[i] for i in range(len(rows))]
 
@@ -118,6 +122,28 @@ def read(model: SageModel, rows: Sequence[Row]) -> list[Reading]:
 
 def _by_length(rows: Sequence[Row]) -> list[int]:
     return sorted(range(len(rows)), key=lambda i: len(rows[i].ids))
+
+
+@dataclass(eq=False)
+class _Reply:
+    """What one row has sampled so far; `guess` is what was read ahead of it in the last pass."""
+
+    uniforms: NDArray[np.float64]
+    written: Any
+    ids: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    guess: list[int] = field(default_factory=list)
+    over: bool = False
+
+    def take(self, tokens: Sequence[int], logprobs: Sequence[float], stop: int) -> int:
+        """Keep what was sampled as far as the guess was right; return how many tokens that are."""
+        right = 0
+        while right < len(self.guess) and tokens[right] == self.guess[right] != stop:
+            right += 1
+        self.ids += tokens[: right + 1]
+        self.logprobs += logprobs[: right + 1]
+        self.over = self.ids[-1] == stop or len(self.ids) == len(self.uniforms)
+        return right + 1
 
 
 class _Turn:
@@ -148,54 +174,76 @@ class _Turn:
         ]
 
     def sample(
-        self, sampling: Sampling, stop: int, grammar: ActionGrammar | None
+        self, sampling: Sampling, stop: int, grammar: ActionGrammar | None, drafts: Drafts | None
     ) -> list[Completion]:
         """Sample every row to its end."""
-        replies = [] if grammar is None else [grammar.start() for _ in self.rows]
-        shape, device = (len(self.rows), self.limit), self.model.device
-        uniforms = torch.from_numpy(np.stack([row.uniforms for row in self.rows])).to(device)
-        ids = torch.zeros(shape, dtype=torch.long, device=device)
-        logprobs = torch.zeros(shape, device=device)
+        replies = [_Reply(row.uniforms, grammar and grammar.start()) for row in self.rows]
         done: dict[int, Completion] = {}
-        for step in range(self.limit):
-            allowed = None
-            if grammar is not None:
-                live = [replies[i] for i in self.owner.tolist()]
-                allowed = torch.from_numpy(grammar.allowed(live))
-            scores = self.model.log_probs(self.hidden, sampling.temperature, allowed)
-            token, logprob = sampling.draw(scores, uniforms[self.owner, step])
-            ids[self.owner, step], logprobs[self.owner, step] = token, logprob
-            if grammar is not None:
-                for reply, chosen in zip(live, token.tolist(), strict=True):
-                    grammar.take(reply, chosen)
-            over = (token == stop) | (step + 1 == self.limit)
-            if over.any():
-                for slot in over.nonzero().flatten().tolist():
-                    owner = int(self.owner[slot])
-                    done[owner] = self._completion(
-                        slot, ids[owner, : step + 1], logprobs[owner, : step + 1]
-                    )
-                token = token[self._keep((~over).nonzero().flatten())]
-            if not len(token):
-                break
-            self._decode(token)
-        return [done[i] for i in range(len(self.rows))]
+        states = self.hidden[:, None]
+        while True:
+            live = [replies[owner] for owner in self.owner.tolist()]
+            tokens, logprobs = self._draw(states, live, sampling, grammar)
+            self.model.meter.add(STEPS, len(live))
+            taken = [
+                reply.take(*drawn, stop)
+                for reply, *drawn in zip(live, tokens, logprobs, strict=True)
+            ]
+            ahead = torch.tensor(taken, device=self.model.device) - 1
+            self.length, self.position = self.length + ahead, self.position + ahead
+            left = [slot for slot, reply in enumerate(live) if not reply.over]
+            if len(left) < len(live):
+                for slot, reply in enumerate(live):
+                    if reply.over:
+                        done[int(self.owner[slot])] = self._completion(slot, reply)
+                if not left:
+                    return [done[i] for i in range(len(self.rows))]
+                self._keep(torch.tensor(left, device=self.model.device))
+                live = [replies[owner] for owner in self.owner.tolist()]
+            if drafts is not None and grammar is None:
+                for reply in live:
+                    most = self.limit - len(reply.ids) - 1
+                    reply.guess = drafts.guess(reply.ids, len(live), most)
+            states = self._decode(live)
 
-    def _completion(self, slot: int, ids: Tensor, logprobs: Tensor) -> Completion:
-        sampled = ids.cpu().numpy()
+    def _draw(
+        self,
+        states: Tensor,
+        live: Sequence[_Reply],
+        sampling: Sampling,
+        grammar: ActionGrammar | None,
+    ) -> tuple[list[list[int]], list[list[float]]]:
+        """Sample after every state `(b, w, hidden)`: tokens and log-probs, `(b, w)` each."""
+        count, width = states.shape[:2]
+        uniforms = np.zeros((count, width))
+        for row, reply in zip(uniforms, live, strict=True):
+            known = reply.uniforms[len(reply.ids) :][:width]
+            row[: len(known)] = known
+        allowed = None
+        if grammar is not None:
+            allowed = torch.from_numpy(grammar.allowed([reply.written for reply in live]))
+        scores = self.model.log_probs(states.flatten(0, 1), sampling.temperature, allowed)
+        token, logprob = sampling.draw(scores, self._tensor(uniforms).flatten())
+        tokens: list[list[int]] = token.view(count, width).tolist()
+        if grammar is not None:
+            for reply, (chosen,) in zip(live, tokens, strict=True):
+                grammar.take(reply.written, chosen)
+        return tokens, logprob.view(count, width).tolist()
+
+    def _completion(self, slot: int, reply: _Reply) -> Completion:
+        sampled = np.array(reply.ids)
         known = np.concatenate([self.rows[int(self.owner[slot])].all_ids, sampled[:-1]])
-        return Completion(sampled, logprobs.cpu().numpy(), self._reading(slot, known))
+        logprobs = np.array(reply.logprobs, np.float32)
+        return Completion(sampled, logprobs, self._reading(slot, known))
 
     def _reading(self, slot: int, ids: NDArray[np.int64], state: Tensor | None = None) -> Reading:
         memory = self.cache.data[:, :, slot, :, : len(ids)].clone()
         return Reading(ids, memory, int(self.position[slot]), state)
 
-    def _keep(self, rows: Tensor) -> Tensor:
-        """Let the other rows leave; return the order in which these now stand."""
+    def _keep(self, rows: Tensor) -> None:
+        """Let the other rows leave."""
         order = self.cache.keep(rows)
         self.owner, self.length = self.owner[order], self.length[order]
         self.position = self.position[order]
-        return order
 
     def _read(self) -> Tensor:
         """Read the new tokens of all rows; return the hidden state of each one's last."""
@@ -246,13 +294,20 @@ class _Turn:
         last_of = torch.tensor([len(row.ids) - 1 for row in rows], device=hidden.device)
         return hidden[torch.arange(len(rows), device=hidden.device), last_of]
 
-    def _decode(self, token: Tensor) -> None:
-        """Read one token of every row."""
-        mask = self.cache.aim(0, self.length[:, None])
-        positions = self.position[None, :, None].expand(3, -1, -1)
-        hidden = self.model.hidden(token[:, None], positions, (), mask, self.cache)
+    def _decode(self, live: Sequence[_Reply]) -> Tensor:
+        """Read the last token of every row, and its guess: states `(b, w, hidden)` after them."""
+        read = [[reply.ids[-1], *reply.guess] for reply in live]
+        width = max(map(len, read))
+        padded = np.array([tokens + [0] * (width - len(tokens)) for tokens in read])
+        counts = torch.tensor([len(tokens) for tokens in read], device=self.model.device)
+        after = torch.arange(width, device=self.model.device)
+        pad = self.cache.data.shape[4] - 1
+        slots = (self.length[:, None] + after).masked_fill(after >= counts[:, None], pad)
+        mask = self.cache.aim(0, slots)
+        positions = (self.position[:, None] + after).expand(3, -1, -1)
+        states = self.model.hidden(self._tensor(padded), positions, (), mask, self.cache)
         self.length, self.position = self.length + 1, self.position + 1
-        self.hidden = hidden[:, 0]
+        return states
 
-    def _tensor(self, array: NDArray[np.int64]) -> Tensor:
+    def _tensor(self, array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(array).to(self.model.device)

@@ -11,6 +11,7 @@ from threading import Lock
 import torch
 
 ENCODE, PREFILL, GENERATE = "encode", "prefill", "generate"
+STEPS = "steps"  # of sampling, counted for every row of a pass
 
 
 class Meter:

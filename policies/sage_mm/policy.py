@@ -22,10 +22,11 @@ from policies.base import (
 )
 from policies.sage_mm import learner
 from policies.sage_mm.context import Context, after, require_room
+from policies.sage_mm.drafts import Drafts, written_actions
 from policies.sage_mm.generate import Completion, Row, generate, read
 from policies.sage_mm.grammar import ActionGrammar
 from policies.sage_mm.inspected import Inspected
-from policies.sage_mm.meter import ENCODE, GENERATE, PREFILL
+from policies.sage_mm.meter import ENCODE, GENERATE, PREFILL, STEPS
 from policies.sage_mm.model import SageModel, load
 from policies.sage_mm.openings import Openings
 from policies.sage_mm.sampling import Sampling, episode_random
@@ -57,6 +58,8 @@ class SageMM(Inspected):
         top_p: sample among tokens that hold this share of the probability; 1 for all.
         max_new_tokens: at most this many tokens per turn, stop token included.
         max_batch: at most this many episodes are sampled together.
+        draft_tokens: most tokens of one pass of sampling, guesses at the next ones included, see
+            `policies.sage_mm.drafts`; 0 for no guesses. A GPU has room for thousands.
         workers: how many such batches run side by side, each on one core (for small models on a
             CPU).
         when_full: what to do when an episode outgrows the model's context: `error` refuses, before
@@ -85,6 +88,7 @@ class SageMM(Inspected):
         top_p: float = 1.0,
         max_new_tokens: int = 256,
         max_batch: int = 64,
+        draft_tokens: int = 192,
         workers: int = 1,
         when_full: WhenFull = "error",
         opening_bytes: int = 1 << 30,
@@ -109,6 +113,7 @@ class SageMM(Inspected):
         vocabulary = int(model.base.lm_head.out_features)
         self._grammar = ActionGrammar(model.tokens, vocabulary, tools) if constrained else None
         self._openings = Openings(opening_bytes)
+        self._drafts = Drafts(draft_tokens, written_actions(model.tokens))
         self._trained = model.actor_parameters()
         self._weights = self._versions()
         self.reset()
@@ -154,6 +159,7 @@ class SageMM(Inspected):
         sequence = np.random.SeedSequence(seed)
         self._seed = int(sequence.generate_state(1, np.uint64)[0])
         self._contexts: dict[Hashable, Context] = {}
+        self._drafts.forget()
         self.model.meter.reset()
 
     def act(self, observation: Observation) -> Decision:
@@ -199,13 +205,14 @@ class SageMM(Inspected):
         """Return what was counted since `reset`, for a run's log.
 
         `encodes_per_frame` is of all frames that the model has ever seen: 1 means that none was
-        encoded twice.
+        encoded twice. `tokens_per_step` is above 1 where the next tokens were guessed.
         """
         meter, encoder = self.model.meter, self.model.encoder
         return {
             "policy/encodes_per_frame": encoder.encodes / max(1, encoder.distinct),
             "policy/prefill_tokens": meter.count(PREFILL),
             "policy/sampled_tokens": meter.count(GENERATE),
+            "policy/tokens_per_step": meter.count(GENERATE) / max(1, meter.count(STEPS)),
             **{f"policy/{n}_seconds": meter.seconds(n) for n in (ENCODE, PREFILL, GENERATE)},
         }
 
@@ -244,12 +251,18 @@ class SageMM(Inspected):
         stop = self.model.tokens.stop
         completions = self._each(
             lambda part: generate(
-                self.model, part, sampling=sampling, stop=stop, grammar=self._grammar
+                self.model,
+                part,
+                sampling=sampling,
+                stop=stop,
+                grammar=self._grammar,
+                drafts=self._drafts,
             ),
             rows,
         )
         for context, completion in zip(contexts, completions, strict=True):
             context.extend(completion)
+            self._drafts.learn(completion.ids.tolist())
         return completions
 
     def _each(

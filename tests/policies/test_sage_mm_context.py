@@ -27,8 +27,8 @@ def model(tiny_folder):
 
 @pytest.fixture
 def policy(model):
-    """A policy of its own for each test: none has read anything."""
-    return SageMM(model, max_new_tokens=10)
+    """A policy of its own for each test: none has read anything, and none guesses ahead."""
+    return SageMM(model, max_new_tokens=10, draft_tokens=0)
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_rollouts_of_a_question_read_its_opening_once(model, counted, max_batch,
     alone.reset(seed=7)
     expected = {name: play(alone, [look], name)[0] for name in range(8)}
     counted.clear()
-    policy = SageMM(model, max_new_tokens=10, max_batch=max_batch, workers=workers)
+    policy = SageMM(model, max_new_tokens=10, max_batch=max_batch, workers=workers, draft_tokens=0)
     policy.reset(seed=7)
     found = policy.act_batch([look] * 6, range(6))
     prompt = len(found[0].tokens.prompt)
@@ -82,7 +82,7 @@ def test_rollouts_of_a_question_read_its_opening_once(model, counted, max_batch,
 
 
 def test_openings_that_do_not_fit_are_shared_within_a_call_only(model, counted):
-    policy = SageMM(model, max_new_tokens=4, opening_bytes=0)
+    policy = SageMM(model, max_new_tokens=4, opening_bytes=0, draft_tokens=0)
     look = episode(3, 1)[0]
     for _ in range(2):
         counted.clear()
