@@ -36,6 +36,20 @@ class Outcome:
         times = [m.wall_ms for m in self.rounds.get(contestant, []) if isinstance(m, Measured)]
         return statistics.median(times) if times else None
 
+    def ratio(self, over: str, under: str, *, wall: bool = False) -> float | None:
+        """Return the median over rounds of one contestant's time by another's in the same round.
+
+        A machine that is shared gets slower and faster by a quarter within minutes; what ran in the
+        same round was hit alike.
+        """
+        pairs = zip(self.rounds.get(over, []), self.rounds.get(under, []), strict=False)
+        ratios = [
+            (a.wall_ms / b.wall_ms if wall else a.cpu_ms / b.cpu_ms)
+            for a, b in pairs
+            if isinstance(a, Measured) and isinstance(b, Measured)
+        ]
+        return statistics.median(ratios) if ratios else None
+
     def wrong(self, contestant: str) -> int | None:
         """Return the wrong frames of the worst round; `None` where nothing was measured."""
         done = [m for m in self.rounds.get(contestant, []) if isinstance(m, Measured)]
@@ -76,10 +90,10 @@ class Bar:
 
     def measured(self, outcome: Outcome) -> float | None:
         """Return the ratio; `None` where one of them was not measured."""
-        time = outcome.wall_ms if self.wall else outcome.cpu_ms
-        over = time(self.over)
-        under = time(self.under) if self.under else float(outcome.case.num_frames)
-        return None if over is None or under is None else over / under
+        if self.under:
+            return outcome.ratio(self.over, self.under, wall=self.wall)
+        spent = outcome.wall_ms(self.over) if self.wall else outcome.cpu_ms(self.over)
+        return None if spent is None else spent / outcome.case.num_frames
 
     def met(self, ratio: float) -> bool:
         """Return whether a ratio is within the limit."""
@@ -115,10 +129,9 @@ def _verdict(bar: Bar, outcome: Outcome, ratio: float | None, free_cores: float)
     if bar.wall:
         most = min(free_cores, _balance(outcome.case))
         return f"{_NOT_MET} (free cores and the longest job of each call leave {most:.2f} x)"
-    least = outcome.cpu_ms(KEYS_FLOOR if bar.under in TOLERANT else FLOOR)
-    if bar.over in OURS or not least:
+    most = outcome.ratio(bar.over, KEYS_FLOOR if bar.under in TOLERANT else FLOOR)
+    if bar.over in OURS or most is None:
         return _NOT_MET
-    most = (outcome.cpu_ms(bar.over) or 0.0) / least
     return f"{_NOT_MET} (bare decoding of what must be: {most:.3g} x)"
 
 

@@ -7,8 +7,8 @@ absent. Clips are made on the first run (three minutes of processor time, 700 MB
 cache folder; the whole takes about half an hour of processor time, of which --only and --match take
 a part. Each contestant has a process of its own and takes its turn in every round; figures are
 medians, after a round that does not count. Ratios are of processor time, which a busy machine
-disturbs less than time that passes. The drawn numbers of all pictures are read back; the pictures
-of short clips of other kinds as well.
+disturbs less than time that passes, and of the same round. The drawn numbers of all pictures are
+read back; the pictures of short clips of other kinds as well.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ import tyro
 from access_bars import VERDICT_HEADER, Outcome, verdicts
 from access_cases import Case, exactness_case, long_cases
 from access_clips import LONG, LONG_QUICK, SHORT, make_clip, plan_clip
-from access_ours import OURS
-from access_peers import FLOOR, PEERS
+from access_ours import EXACT, OURS
+from access_peers import FLOOR, PEERS, TORCHCODEC_EXACT
 from access_worker import Contestant, Failed, Measured
 from provenance import commit
 
@@ -110,7 +110,7 @@ def _measure(
     names = [name for name in case.contestants if name in contestants]
     results: dict[str, list[Measured | Failed]] = {name: [] for name in names}
     for turn in range(turns):
-        for name in np.random.default_rng(turn).permutation(names).tolist():
+        for name in _order(names, turn):
             if case.cold:
                 os.utime(case.clip.path)  # another version of the file: nobody knows its index
             result = contestants[name].run(case.job(name), timeout)
@@ -119,6 +119,14 @@ def _measure(
         if timed:
             gains.append(_gain_of_two_threads())
     return Outcome(case, results)
+
+
+def _order(names: Sequence[str], turn: int) -> list[str]:
+    """Return the order of a round: those that most is said about side by side, the others then."""
+    close = [name for name in names if name in (EXACT, FLOOR, TORCHCODEC_EXACT)]
+    others = [name for name in names if name not in close]
+    rng = np.random.default_rng(turn)
+    return [*rng.permutation(close).tolist(), *rng.permutation(others).tolist()]
 
 
 def _gain_of_two_threads() -> float:
@@ -141,14 +149,14 @@ def _gain_of_two_threads() -> float:
 
 def _table(outcome: Outcome) -> str:
     """Return the table of a case."""
-    floor = outcome.cpu_ms(FLOOR)
     rows = []
     for name in outcome.rounds:
         cpu, wall = outcome.cpu_ms(name), outcome.wall_ms(name)
         if cpu is None or wall is None:
             rows.append((name, "-", "-", "-", outcome.failure(name) or "-"))
         else:
-            ratio = "-" if floor is None else f"{cpu / floor:.2f}"
+            by_floor = outcome.ratio(name, FLOOR)
+            ratio = "-" if by_floor is None else f"{by_floor:.2f}"
             rows.append((name, f"{cpu:.1f}", f"{wall:.1f}", ratio, str(outcome.wrong(name))))
     return f"\n### {outcome.case.title}\n\n```\n{format_table(CASE_HEADER, rows)}\n```"
 
