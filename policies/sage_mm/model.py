@@ -16,6 +16,7 @@ from policies.sage_mm import adapters
 from policies.sage_mm.adapters import LANGUAGE_LINEARS, LoraSettings
 from policies.sage_mm.attention import use_packed_attention
 from policies.sage_mm.checkpoint import SHIPPED, open_checkpoint
+from policies.sage_mm.checkpointing import checkpoint_layers
 from policies.sage_mm.feature_store import CacheSizes
 from policies.sage_mm.lora import fuse
 from policies.sage_mm.meter import Meter
@@ -52,6 +53,11 @@ class SageModel:
             peft; `None` starts from the base itself.
         cache: how many bytes of frame features to keep where.
         env_options: arguments of `gym.make` that the checkpoint was trained for.
+        checkpointing: whether the backward pass computes layers again instead of keeping what they
+            computed: less memory, a third more time.
+
+    Attributes:
+        adapter: the one in use: `actor`, `critic`, or `None`.
 
     Raises:
         ModelError: if an adapter or a configuration does not suit the base.
@@ -66,6 +72,7 @@ class SageModel:
         adapter: str | Path | None = None,
         cache: CacheSizes | None = None,
         env_options: Mapping[str, Any] | None = None,
+        checkpointing: bool = False,
     ) -> None:
         """Freeze the base, add the adapters and the head."""
         if critic not in ("head", "adapter"):
@@ -95,6 +102,8 @@ class SageModel:
         self._layers = [m for m in self.base.modules() if isinstance(m, BaseTunerLayer)]
         for layer in self._layers:
             fuse(cast(nn.Module, layer))
+        if checkpointing:
+            checkpoint_layers(self)
         self._use("actor")
 
     @property
@@ -111,7 +120,8 @@ class SageModel:
         finally:
             self._use("actor")
 
-    def _use(self, adapter: str | None) -> None:
+    def _use(self, adapter: Literal["actor", "critic"] | None) -> None:
+        self.adapter: Literal["actor", "critic"] | None = adapter
         for layer in self._layers:
             layer.enable_adapters(adapter is not None)
             if adapter is not None:
@@ -263,6 +273,7 @@ def load(
     lora: LoraSettings | LoraConfig | None = None,
     critic: CriticKind = "head",
     cache: CacheSizes | None = None,
+    checkpointing: bool = False,
 ) -> SageModel:
     """Load a checkpoint for `SageModel`, which explains the other arguments.
 
@@ -277,6 +288,7 @@ def load(
         lora: see `SageModel`.
         critic: see `SageModel`.
         cache: see `SageModel`.
+        checkpointing: see `SageModel`.
 
     Raises:
         ModelError: if the checkpoint is not a Qwen3-VL model, its tokenizer lacks the chat and
@@ -286,7 +298,7 @@ def load(
         FileNotFoundError: if the shipped model is not there.
     """
     base, tokens, env = open_checkpoint(checkpoint, dtype=dtype, device=device, four_bit=four_bit)
-    return SageModel(base, tokens, lora, critic, adapter, cache, env)
+    return SageModel(base, tokens, lora, critic, adapter, cache, env, checkpointing)
 
 
 def _value_head(hidden: int, critic: CriticKind) -> nn.Module:

@@ -135,11 +135,11 @@ class SageMM(Inspected):
             adapter: folder or hub id of a LoRA adapter to start from.
             dtype: of the frozen base.
             device: of the model.
-            settings: `four_bit`, `lora`, `critic` and `cache` of `policies.sage_mm.model.load`, and
-                the arguments of `SageMM`.
+            settings: `four_bit`, `lora`, `critic`, `cache` and `checkpointing` of
+                `policies.sage_mm.model.load`, and the arguments of `SageMM`.
         """
         of_model = {"adapter": adapter, "dtype": dtype, "device": device}
-        for name in ("four_bit", "lora", "critic", "cache"):
+        for name in ("four_bit", "lora", "critic", "cache", "checkpointing"):
             if name in settings:
                 of_model[name] = settings.pop(name)
         return cls(load(checkpoint, **of_model), **settings)  # type: ignore[arg-type]
