@@ -174,3 +174,11 @@ def test_what_episodes_begin_with_is_computed_once(policy, batch, monkeypatch) -
     total = int(batch.attention.sum())
     again = 3 * first[0] + first[4] + int(batch.attention[-1].sum())  # the last row is the first
     assert len(lengths) == 1 and lengths[0] <= total - again
+
+
+@pytest.mark.parametrize("common, parts", [(2, 2), (3, 3)])
+def test_short_beginnings_are_not_worth_a_part(common: int, parts: int) -> None:
+    texts = ["0" * common + "11", "0" * common + "22"]
+    packing = pack(*laid_out(texts), PAD, share=3)
+    assert len(packing.parts) == parts
+    assert len(packing.rows) == sum(map(len, texts)) - (common if parts == 3 else 0)
