@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from argparse import ArgumentError, ArgumentParser
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -69,13 +70,26 @@ def _run(arguments: list[str]) -> None:
         "verify": Verify,
         "data": _Data,
     }
-    if arguments[:1] == ["train"]:  # what it imports, the other commands can do without
-        from algos.first_light import FirstLight, run
-
-        with terminable():
-            run(_parse({**commands, "train": FirstLight}, arguments, "sage-vqa", ABOUT))
+    if arguments[:1] == ["train"]:
+        _train(arguments[1:])
     else:
         _parse(commands, arguments, "sage-vqa", ABOUT).run()
+
+
+def _train(arguments: list[str]) -> None:
+    """Run the training; a preset moves the defaults, so that what is given by hand still holds."""
+    from algos.first_light import FirstLight, run, with_preset  # the other commands need no torch
+    from algos.presets import PRESETS
+
+    scout = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    scout.add_argument("--preset")
+    try:
+        name = scout.parse_known_args(arguments)[0].preset
+    except ArgumentError:  # tyro says what is wrong
+        name = None
+    default = with_preset(name) if name in PRESETS else FirstLight()
+    with terminable():
+        run(tyro.cli(FirstLight, prog="sage-vqa train", args=arguments, default=default))
 
 
 def _parse(commands: dict[str, Any], arguments: list[str], program: str, about: str) -> Any:

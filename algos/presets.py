@@ -28,12 +28,15 @@ Where this trainer departs from the papers on purpose:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from algos.ppo_config import PPOConfig
 
+PresetName = Literal[
+    "ppo", "turn-ppo", "bi-level", "vapo", "grpo", "rloo", "dr-grpo", "dapo", "gspo"
+]
 _GROUP = {"advantage": "group", "leave_one_out": False, "whiten": False, "dual_clip": None}
-PRESETS: Mapping[str, Mapping[str, Any]] = {
+PRESETS: Mapping[PresetName, Mapping[str, Any]] = {
     "ppo": {},
     "turn-ppo": {"clock": "turn", "turn_gamma": 0.99, "turn_lam": 0.9},
     "bi-level": {"clock": "bi-level", "turn_gamma": 0.95, "turn_lam": 0.95},
@@ -68,7 +71,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def preset(name: str, **changes: Any) -> PPOConfig:
+def preset(name: PresetName, **changes: Any) -> PPOConfig:
     """Return the settings of a published method, with changes.
 
     Args:

@@ -158,13 +158,35 @@ def test_an_unknown_command_line_exits_with_2(arguments, capsys) -> None:
     assert stopped.value.code == 2 and capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["ask", "play", "eval", "report", "verify"])
+@pytest.mark.parametrize("command", ["ask", "play", "train", "eval", "report", "verify"])
 def test_every_option_is_explained(command, capsys) -> None:
     with pytest.raises(SystemExit) as stopped:
         main([command, "--help"])
     assert stopped.value.code == 0
     out = capsys.readouterr().out
-    assert "--" in out and "(required)" in out or command in ("play", "eval")
+    assert "--" in out and "(required)" in out or command in ("play", "train", "eval")
+
+
+def test_a_preset_moves_the_defaults_and_flags_come_before_it(monkeypatch) -> None:
+    from algos import first_light
+
+    configs = []
+    monkeypatch.setattr(first_light, "run", configs.append)
+    for given in ([], ["--preset", "grpo"], ["--preset=grpo", "--ppo.kl-coef", "0.5"]):
+        assert main(["train", *given, "--ppo.updates", "3"]) == 0
+    plain, grpo, changed = (config.ppo for config in configs)
+    assert (plain.advantage, plain.divide_by_std, plain.kl_coef) == ("group", False, 0.0)
+    assert (grpo.advantage, grpo.divide_by_std, grpo.kl_coef) == ("group", True, 0.04)
+    assert changed.divide_by_std and changed.kl_coef == 0.5
+    assert {ppo.updates for ppo in (plain, grpo, changed)} == {3}
+    assert {ppo.actor_lr for ppo in (plain, grpo, changed)} == {1e-3}
+
+
+@pytest.mark.parametrize("given", [["--preset", "nosuch"], ["--preset"]])
+def test_an_unknown_preset_exits_with_2(given, capsys) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", *given])
+    assert stopped.value.code == 2 and "preset" in capsys.readouterr().err
 
 
 def test_an_interrupt_ends_with_130_and_a_sentence(monkeypatch, capsys) -> None:
