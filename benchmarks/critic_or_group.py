@@ -32,7 +32,7 @@ from provenance import commit
 
 from algos import checkpoint
 from algos.evaluate import LONG, Episode, EvalResult, difference, length_of, measures_of
-from algos.first_light import FirstLight, Stations, begin, load_policy
+from algos.first_light import BUDGET, FirstLight, Stations, begin, load_policy
 from algos.metrics import read_metrics
 from algos.run_folder import RunFolder
 from algos.tables import format_table, points
@@ -51,9 +51,6 @@ class Benchmark:
     """Seeds of PPO."""
     critics: tuple[str, ...] = ("critic",)
     """What is compared with "group": "critic", "both"."""
-    critic_lr: float = 3e-3
-    """Learning rate of the critic, a head of two layers on the frozen base's states; of 1e-3 and
-    3e-3 the one that explained more of the variance in four updates of seed 0."""
     groups: Path = Path("runs/first-light-seeds")
     """Folder of the runs with "group"."""
     runs: Path = Path("runs/critic-or-group")
@@ -103,15 +100,10 @@ def main(settings: Benchmark) -> None:
 def configured(settings: Benchmark, advantage: str, seed: int) -> FirstLight:
     """Return the settings of one run; "group" has those of `benchmarks/first_light.py`."""
     config = FirstLight(run=settings.groups / f"seed-{seed}", root=settings.root)
-    own: Mapping[str, Any] = {"seed": seed}
+    own: dict[str, Any] = {"seed": seed}
     if advantage != "group":
         config = replace(config, run=settings.runs / f"{advantage}-seed-{seed}")
-        own = {
-            "seed": seed,
-            "advantage": advantage,
-            "critic_lr": settings.critic_lr,
-            "keep_last": config.ppo.updates + 1,
-        }
+        own |= {"advantage": advantage, "keep_last": config.ppo.updates + 1}
     return replace(config, ppo=replace(config.ppo, **own))
 
 
@@ -126,27 +118,37 @@ def outcomes(config: FirstLight, seconds: float | None) -> dict[str, Outcome]:
     stations.learn()
     policy.temperature = 0.0
     stations.measure("after PPO", policy, "greedy")
-    rows = read_metrics(folder.metrics)[1:]
-    spent = np.cumsum([row["time/cpu"] for row in rows]).tolist()
-    best = _best(rows)
+    rows = read_metrics(folder.metrics)
+    best, spent = chosen(rows)
     ended = stations.results["after-ppo-greedy"]
-    found = {EPISODES: Outcome(best, spent[-1], _core(ended))}
+    found = {EPISODES: Outcome(best, spent, _core(ended))}
     if seconds is None:
         found[BASE] = Outcome(0, 0.0, _core(stations.results["sft-base-greedy"]))
         return found
-    count = sum(total <= seconds for total in spent)
-    early = _best(rows[:count])
+    early, spent = chosen(rows, seconds)
     if early != best:
         policy.load_state(checkpoint.load(folder.checkpoints, early).policy)
         stations.measure("equal time", policy, "greedy")
         ended = stations.results["equal-time-greedy"]
-    return found | {TIME: Outcome(early, spent[count - 1], _core(ended))}
+    return found | {TIME: Outcome(early, spent, _core(ended))}
 
 
-def _best(rows: Sequence[Mapping[str, Any]]) -> int:
-    """Return the update with the best validation; the earliest of equals."""
-    scores = {row["update"]: row["eval/score"] for row in rows if "eval/score" in row}
-    return max(scores, key=lambda update: (scores[update], -update))
+def chosen(rows: Sequence[Mapping[str, Any]], seconds: float | None = None) -> tuple[int, float]:
+    """Return the best validated update, the earliest of equals, and the CPU seconds spent.
+
+    Args:
+        rows: of `metrics.jsonl`, update 0, the base, first.
+        seconds: take the updates that had ended when so many CPU seconds were spent; `None`: all.
+    """
+    spent, scores = 0.0, {}
+    for row in rows:
+        after = spent + row.get("time/cpu", 0.0)
+        if seconds is not None and after > seconds:
+            break
+        spent = after
+        if "eval/score" in row:
+            scores[row["update"]] = row["eval/score"]
+    return max(scores, key=lambda update: (scores[update], -update)), spent
 
 
 def _core(result: EvalResult) -> list[Episode]:
@@ -179,7 +181,7 @@ def report(settings: Benchmark, found: Mapping[tuple[str, str], Sequence[Outcome
             f"{platform.python_version()}, torch {torch.__version__}",
             f"- seeds {seeds}; held-out videos, core tier, greedy; mean over seeds and, in "
             "brackets, lowest and highest seed",
-            f"- critic: learning rate {settings.critic_lr:g}, a head on the frozen base's states",
+            f"- critic: learning rate {BUDGET['critic_lr']:g}, a head on the frozen base's states",
             "",
             "```",
             format_table(HEADER, lines),
