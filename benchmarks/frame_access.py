@@ -7,8 +7,8 @@ absent. Clips are made on the first run (three minutes of processor time, 700 MB
 cache folder; the whole takes about half an hour of processor time, of which --only and --match take
 a part. Each contestant has a process of its own and takes its turn in every round; figures are
 medians, after a round that does not count. Ratios are of processor time, which a busy machine
-disturbs less than time that passes, and of the same round. The drawn numbers of all pictures are
-read back; the pictures of short clips of other kinds as well.
+disturbs less than time that passes, and of turns side by side. The drawn numbers of all pictures
+are read back; the pictures of short clips of other kinds as well.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from provenance import commit
 
 from algos.tables import format_table
 
+CLOSE_TURNS = 3  # a round
 CASE_HEADER = ("contestant", "CPU ms", "wall ms", "CPU / floor", "wrong frames")
 
 
@@ -110,7 +111,7 @@ def _measure(
     names = [name for name in case.contestants if name in contestants]
     results: dict[str, list[Measured | Failed]] = {name: [] for name in names}
     for turn in range(turns):
-        for name in _order(names, turn):
+        for name in _order(names, turn) if timed else names:
             if case.cold:
                 os.utime(case.clip.path)  # another version of the file: nobody knows its index
             result = contestants[name].run(case.job(name), timeout)
@@ -122,11 +123,12 @@ def _measure(
 
 
 def _order(names: Sequence[str], turn: int) -> list[str]:
-    """Return the order of a round: those that most is said about side by side, the others then."""
+    """Return the order of a round: those that most is said about take several turns in it."""
     close = [name for name in names if name in (EXACT, FLOOR, TORCHCODEC_EXACT)]
     others = [name for name in names if name not in close]
     rng = np.random.default_rng(turn)
-    return [*rng.permutation(close).tolist(), *rng.permutation(others).tolist()]
+    several = [name for _ in range(CLOSE_TURNS) for name in rng.permutation(close).tolist()]
+    return [*several, *rng.permutation(others).tolist()]
 
 
 def _gain_of_two_threads() -> float:

@@ -143,6 +143,24 @@ def test_verdicts_say_what_is_met_and_what_was_not_measured(made):
     assert rows["no wrong frame of ours, no failure"][1] == "NOT MET"  # no picture came back
 
 
+def test_times_are_compared_within_a_round(made):
+    """The machine is half as fast in the second round, and one turn of ours was disturbed."""
+    case = long_cases(made(REPEATED_LONG), (16,), 1)[0]
+    ours = [100.0, 110.0, 300.0, 200.0, 220.0, 240.0]
+    floor = [100.0, 100.0, 100.0, 200.0, 200.0, 200.0]
+    rounds = {
+        EXACT: [Measured(cpu, 2 * cpu, (), None) for cpu in ours],
+        FLOOR: [Measured(cpu, cpu, (), None) for cpu in floor],
+        "decord": [Measured(cpu, cpu, (), None) for cpu in (330.0, 660.0)],
+    }
+    outcome = Outcome(case, rounds)
+    assert outcome.ratio(EXACT, FLOOR) == pytest.approx((1.1 + 1.1) / 2)
+    assert outcome.ratio("decord", EXACT) == pytest.approx(3.0)
+    assert outcome.ratio(EXACT, FLOOR, wall=True) == pytest.approx(2.2)
+    assert outcome.best_ratio(EXACT, FLOOR) == pytest.approx(1.0)
+    assert outcome.ratio(EXACT, "OpenCV") is None and outcome.best_ratio("OpenCV", FLOOR) is None
+
+
 def test_a_contestant_in_its_own_process_measures_fails_and_hangs_alone(made, tmp_path):
     clip = made(TINY[0])
     contestant = Contestant(PYAV_SORTED)
