@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean
 from unicodedata import combining, east_asian_width
 
 from algos.decomposition import Decomposition, Interval
@@ -116,6 +117,12 @@ def points(mean: float, interval: Interval) -> str:
         return text
     low, high = (100 * end for end in interval)
     return f"{text} [{low:+.1f}, {high:+.1f}]"
+
+
+def spread(values: Sequence[float], form: str = ".1f") -> str:
+    """Return e.g. `91.4 [85.3, 95.6]`: the mean over seeds, and the lowest and highest of them."""
+    low, mean, high = (format(f(values), form) for f in (min, fmean, max))
+    return f"{mean} [{low}, {high}]" if max(values) > min(values) else mean
 
 
 def accuracy_cell(measures: Measures | None) -> str:

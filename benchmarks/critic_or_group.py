@@ -23,9 +23,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
-import numpy as np
 import torch
 import tyro
 from provenance import commit
@@ -35,7 +35,7 @@ from algos.evaluate import LONG, Episode, EvalResult, difference, length_of, mea
 from algos.first_light import BUDGET, FirstLight, Stations, begin, load_policy
 from algos.metrics import read_metrics
 from algos.run_folder import RunFolder
-from algos.tables import format_table, points
+from algos.tables import format_table, points, spread
 from sage_env.synth.build import build
 
 BASE, EPISODES, TIME = "SFT base", "equal episodes", "equal time"
@@ -206,11 +206,11 @@ def _line(advantage: str, point: str, outcomes: Sequence[Outcome]) -> tuple[str,
         name,
         point,
         " ".join(str(outcome.update) for outcome in outcomes),
-        _spread([100 * (m.accuracy or 0.0) for m in every]),
-        _spread([100 * (m.accuracy or 0.0) for m in long]),
-        _spread([m.frames or 0.0 for m in every]),
-        _spread([m.turns or 0.0 for m in every], ".2f"),
-        format(float(np.mean([outcome.cpu for outcome in outcomes])), ".0f"),
+        spread([100 * (m.accuracy or 0.0) for m in every]),
+        spread([100 * (m.accuracy or 0.0) for m in long]),
+        spread([m.frames or 0.0 for m in every]),
+        spread([m.turns or 0.0 for m in every], ".2f"),
+        format(fmean(outcome.cpu for outcome in outcomes), ".0f"),
     )
 
 
@@ -220,12 +220,6 @@ def _gain(seed: int, name: str, point: str, ours: Outcome, group: Outcome) -> tu
     ]
     cells = ["-" if gap.mean is None else points(gap.mean, gap.interval) for gap in gaps]
     return (str(seed), name, point, *cells)
-
-
-def _spread(values: Sequence[float], form: str = ".1f") -> str:
-    mean, low, high = float(np.mean(values)), min(values), max(values)
-    text = format(mean, form)
-    return f"{text} [{format(low, form)}, {format(high, form)}]" if high > low else text
 
 
 if __name__ == "__main__":

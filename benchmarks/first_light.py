@@ -15,13 +15,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import tyro
 from provenance import commit
 
 from algos.evaluate import LONG, SHORT, EvalResult, difference, length_of, measures_of
 from algos.first_light import ORDER, FirstLight, run
-from algos.tables import format_table, points
+from algos.tables import format_table, points, spread
 
 HEADER = ("policy", "decoding", "all", SHORT, LONG, "frames", "turns")
 
@@ -97,18 +96,10 @@ def _line(runs: Sequence[EvalResult]) -> tuple[str, ...]:
     cells = [runs[0].name, runs[0].decoding or "-"]
     for length in (None, SHORT, LONG):
         parts = [[e for e in es if length in (None, length_of(e.duration))] for es in episodes]
-        cells.append(_spread([100 * (measures_of(part).accuracy or 0.0) for part in parts]))
-    cells.append(_spread([measures_of(es).frames or 0.0 for es in episodes]))
-    cells.append(_spread([measures_of(es).turns or 0.0 for es in episodes], ".2f"))
+        cells.append(spread([100 * (measures_of(part).accuracy or 0.0) for part in parts]))
+    cells.append(spread([measures_of(es).frames or 0.0 for es in episodes]))
+    cells.append(spread([measures_of(es).turns or 0.0 for es in episodes], ".2f"))
     return tuple(cells)
-
-
-def _spread(values: Sequence[float], form: str = ".1f") -> str:
-    low, high = min(values), max(values)
-    mean = float(np.mean(values))
-    return format(mean, form) + (
-        f" [{format(low, form)}, {format(high, form)}]" if high > low else ""
-    )
 
 
 if __name__ == "__main__":

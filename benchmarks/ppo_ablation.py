@@ -37,7 +37,7 @@ from algos.metrics import read_metrics
 from algos.ppo import train
 from algos.ppo_config import PPOConfig
 from algos.rollout import Job, Trajectory, collect
-from algos.tables import format_table
+from algos.tables import format_table, spread
 from policies.base import TokenBatch
 from sage_env.rewards import PRESETS
 
@@ -235,17 +235,12 @@ def _line(name: str, found: Sequence[Outcome]) -> tuple[str, ...]:
     never = len(learned) - len(known)
     return (
         name,
-        _spread([100 * outcome.accuracy for outcome in found], ".1f"),
-        _spread([100 * outcome.curve for outcome in found], ".1f"),
-        _spread([outcome.turns_easy for outcome in found], ".2f"),
-        _spread([outcome.turns_hard for outcome in found], ".2f"),
-        (_spread(known, ".0f") if known else "-") + (f", {never} never" if never else ""),
+        spread([100 * outcome.accuracy for outcome in found], ".1f"),
+        spread([100 * outcome.curve for outcome in found], ".1f"),
+        spread([outcome.turns_easy for outcome in found], ".2f"),
+        spread([outcome.turns_hard for outcome in found], ".2f"),
+        (spread(known, ".0f") if known else "-") + (f", {never} never" if never else ""),
     )
-
-
-def _spread(values: Sequence[float], form: str) -> str:
-    low, mean, high = (format(f(values), form) for f in (min, statistics.mean, max))
-    return f"{mean} [{low}, {high}]" if len(values) > 1 else mean
 
 
 if __name__ == "__main__":
