@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ NAMES = {
     "sb3:PATH": "a Stable-Baselines3 model, saved with `policies.sb3.save_sb3`",
     "package.module:Class": "your own class, made without arguments",
 }
+# Checkpoints go on the GPU if there is one; the small model is made for a CPU.
+_WHERE: Mapping[str, Any] = {"device": "auto", "dtype": "auto"}
 
 
 class UnknownPolicy(SageEnvError):
@@ -102,7 +105,7 @@ def _model(name: str, checkpoint: str | None, adapter: Path | None) -> BatchPoli
     from policies.sage_mm import SageMM
 
     try:
-        return SageMM.load(checkpoint, adapter=adapter)
+        return SageMM.load(checkpoint, adapter=adapter, **(_WHERE if checkpoint else {}))
     except (ValueError, OSError) as error:  # no such folder or hub id, or another kind of model
         raise UnknownPolicy(f"{name!r} cannot be loaded: {error}") from error
 
@@ -111,7 +114,7 @@ def _released(name: str, checkpoint: str, adapter: Path | None) -> BatchPolicy:
     from policies.sage_released import SageReleased
 
     try:
-        return SageReleased.load(checkpoint, adapter=adapter)
+        return SageReleased.load(checkpoint, adapter=adapter, **_WHERE)
     except (ValueError, OSError) as error:
         raise UnknownPolicy(f"{name!r} cannot be loaded: {error}") from error
 

@@ -194,3 +194,23 @@ def test_an_adapter_is_for_models_only() -> None:
         load_policy("random", adapter=Path("x"))
     with pytest.raises(UnknownPolicy, match="is not a folder"):
         load_policy("sage-mm-tiny", adapter=Path("no-such-folder"))
+
+
+@pytest.mark.parametrize(
+    "name, where",
+    [
+        ("sage-mm-tiny", {}),
+        ("sage-mm:some/checkpoint", {"device": "auto", "dtype": "auto"}),
+        ("sage-released:some/checkpoint", {"device": "auto", "dtype": "auto"}),
+    ],
+)
+def test_checkpoints_go_on_the_gpu_if_there_is_one(name, where, monkeypatch) -> None:
+    pytest.importorskip("peft")
+    from policies.sage_mm import SageMM
+    from policies.sage_released import SageReleased
+
+    asked = []
+    for kind in (SageMM, SageReleased):
+        monkeypatch.setattr(kind, "load", lambda *_, adapter, **given: asked.append(given))
+    load_policy(name)
+    assert asked == [where]
