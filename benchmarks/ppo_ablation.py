@@ -3,8 +3,8 @@
     python benchmarks/ppo_ablation.py [--quick] [--seeds 0 1 2] [--out benchmarks/reports]
 
 The task is that of `ablation_task.py`: the real environment and rewards, the real trainer, and a
-policy of a few thousand weights. Every line changes one thing of the first line. Estimators are
-whatever `PPOConfig` knows. Two lines are defects that are found in the wild and are no settings of
+policy of a few thousand weights. Every line changes one thing of the first line. Estimators are all
+that `PPOConfig` knows, GAE over turns and on two levels with the lambdas of their presets. Two lines are defects that are found in the wild and are no settings of
 the trainer; they are made here, around it: one baseline for the whole batch instead of one per
 question (SAGE's released code), and a stop token that is not learned from.
 
@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_type_hints
 from unittest.mock import patch
 
 import torch
@@ -33,6 +33,7 @@ from ablation_task import STOP, cloned_policy, make_envs, questions
 from provenance import commit
 
 from algos import ppo
+from algos import presets as methods
 from algos.metrics import read_metrics
 from algos.ppo import train
 from algos.ppo_config import PPOConfig
@@ -42,7 +43,7 @@ from policies.base import TokenBatch
 from sage_env.rewards import PRESETS
 
 ENVS, ROUNDS, LEARNED = 64, 8, 0.8
-ESTIMATORS = ("advantage", "estimator")  # settings of PPOConfig that say how credit is given
+CLOCKS = ("turn-ppo", "bi-level")  # presets that differ in what a step of GAE is
 BASE = PPOConfig(
     updates=24,
     questions_per_update=8,
@@ -107,15 +108,13 @@ class Outcome:
 
 def cases() -> list[Case]:
     """Return the lines, the unchanged trainer first."""
-    found = [Case("default")]
-    hints = get_type_hints(PPOConfig)
-    for name in ESTIMATORS:
-        if get_origin(hints.get(name)) is Literal:
-            values = [v for v in get_args(hints[name]) if v != getattr(BASE, name)]
-            found += [Case(f"{name}={value}", {name: value}) for value in values]
+    values = get_args(get_type_hints(PPOConfig)["advantage"])
+    found = [Case(f"advantage={v}", {"advantage": v}) for v in values if v != BASE.advantage]
     group = {"advantage": "group"}
     return [
+        Case("default"),
         *found,
+        *(Case(f"GAE of the preset {name}", dict(methods.PRESETS[name])) for name in CLOCKS),
         Case("no critic warm-up", {"critic_warmup": 0}),
         Case("advantage=group, one group for the batch", group, around=whole_batch_group),
         Case("stop token not learned from", around=stop_token_left_out),

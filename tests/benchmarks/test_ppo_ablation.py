@@ -63,6 +63,9 @@ def test_every_estimator_of_the_settings_has_a_line() -> None:
     assert len(set(names)) == len(names)
     for value in get_args(get_type_hints(PPOConfig)["advantage"]):
         assert value == PPOConfig.advantage or f"advantage={value}" in names
+    assert {"GAE of the preset turn-ppo", "GAE of the preset bi-level"} <= set(names)
+    clocks = {case.changes.get("clock", PPOConfig.clock) for case in cases()}
+    assert clocks == set(get_args(get_type_hints(PPOConfig)["clock"]))
     assert {"default", "no critic warm-up", "reward efficient", "reward sage"} <= set(names)
 
 
