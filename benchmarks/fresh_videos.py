@@ -4,7 +4,8 @@
 
 The videos are of another seed than every dataset split. Their frames are rendered, not decoded from
 files. Greedy decoding, core tier; intervals resample videos, gains are paired by question. Videos
-are fresh once: a seed whose figures decided anything is not. 11 did; 12 has been published.
+are fresh once: a seed whose figures decided anything is not. 11 did; 12 and 13 have been
+published.
 """
 
 from __future__ import annotations

@@ -4,9 +4,10 @@
 
 The task is that of `ablation_task.py`: the real environment and rewards, the real trainer, and a
 policy of a few thousand weights. Every line changes one thing of the first line. Estimators are all
-that `PPOConfig` knows, GAE over turns and on two levels with the lambdas of their presets. Two lines are defects that are found in the wild and are no settings of
-the trainer; they are made here, around it: one baseline for the whole batch instead of one per
-question (SAGE's released code), and a stop token that is not learned from.
+that `PPOConfig` knows, GAE over turns and on two levels with the lambdas of their presets. Two
+lines are defects that are found in the wild and are no settings of the trainer; they are made
+here, around it: one baseline for the whole batch instead of one per question (SAGE's released
+code), and a stop token that is not learned from.
 
 What holds for small policies need not hold for large ones; no figure here is about video.
 """
