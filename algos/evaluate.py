@@ -212,6 +212,11 @@ def length_of(duration: float | None) -> str:
     return SHORT if duration <= 600 else LONG
 
 
+def of_length(episodes: Sequence[Episode], length: str | None) -> list[Episode]:
+    """Return the episodes on videos of a length, `SHORT` or `LONG`; `None`: all."""
+    return [e for e in episodes if length in (None, length_of(e.duration))]
+
+
 def measure(items: Sequence[QAItem], trajectories: Sequence[Trajectory]) -> list[Row]:
     """Return the rows of the report: all, by length, by bucket, by family and by tier."""
     return measure_episodes(EvalResult("", items, trajectories).episodes())

@@ -7,7 +7,15 @@ from statistics import fmean
 from unicodedata import combining, east_asian_width
 
 from algos.decomposition import Decomposition, Interval
-from algos.evaluate import LONG, SHORT, EvalResult, Measures, Row, measure_episodes
+from algos.evaluate import (
+    LONG,
+    SHORT,
+    Difference,
+    EvalResult,
+    Measures,
+    Row,
+    measure_episodes,
+)
 
 Cells = tuple[str, ...]
 SUMMARY_HEADER: Cells = (
@@ -117,6 +125,11 @@ def points(mean: float, interval: Interval) -> str:
         return text
     low, high = (100 * end for end in interval)
     return f"{text} [{low:+.1f}, {high:+.1f}]"
+
+
+def difference_cell(found: Difference) -> str:
+    """Return a difference as `points` writes it, `-` when there was nothing to compare."""
+    return "-" if found.mean is None else points(found.mean, found.interval)
 
 
 def spread(values: Sequence[float], form: str = ".1f") -> str:

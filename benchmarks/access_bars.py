@@ -54,11 +54,12 @@ class Outcome:
 
     def best_ratio(self, over: str, under: str) -> float | None:
         """Return the least processor time of one contestant by another's: noise only adds."""
-        both = [
-            min((m.cpu_ms for m in self.rounds.get(name, []) if _done(m)), default=None)
+        least = [
+            min(m.cpu_ms for m in done)
             for name in (over, under)
+            if (done := [m for m in self.rounds.get(name, []) if _done(m)])
         ]
-        return None if None in both else both[0] / both[1]  # type: ignore[operator]
+        return least[0] / least[1] if len(least) == 2 else None
 
     def wrong(self, contestant: str) -> int | None:
         """Return the wrong frames of the worst round; `None` where nothing was measured."""

@@ -31,11 +31,11 @@ import tyro
 from provenance import commit
 
 from algos import checkpoint
-from algos.evaluate import LONG, Episode, EvalResult, difference, length_of, measures_of
+from algos.evaluate import LONG, Episode, EvalResult, difference, measures_of, of_length
 from algos.first_light import BUDGET, FirstLight, Stations, begin, load_policy
 from algos.metrics import read_metrics
 from algos.run_folder import RunFolder
-from algos.tables import format_table, points, spread
+from algos.tables import difference_cell, format_table, spread
 from sage_env.synth.build import build
 
 BASE, EPISODES, TIME = "SFT base", "equal episodes", "equal time"
@@ -155,10 +155,6 @@ def _core(result: EvalResult) -> list[Episode]:
     return result.only("tier", "core").episodes()
 
 
-def _long(episodes: Sequence[Episode]) -> list[Episode]:
-    return [e for e in episodes if length_of(e.duration) == LONG]
-
-
 def report(settings: Benchmark, found: Mapping[tuple[str, str], Sequence[Outcome]]) -> str:
     """Return the report as Markdown."""
     seeds = " ".join(map(str, settings.seeds))
@@ -200,7 +196,7 @@ def report(settings: Benchmark, found: Mapping[tuple[str, str], Sequence[Outcome
 
 def _line(advantage: str, point: str, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
     every = [measures_of(outcome.episodes) for outcome in outcomes]
-    long = [measures_of(_long(outcome.episodes)) for outcome in outcomes]
+    long = [measures_of(of_length(outcome.episodes, LONG)) for outcome in outcomes]
     name = "-" if point == BASE else advantage
     return (
         name,
@@ -216,10 +212,10 @@ def _line(advantage: str, point: str, outcomes: Sequence[Outcome]) -> tuple[str,
 
 def _gain(seed: int, name: str, point: str, ours: Outcome, group: Outcome) -> tuple[str, ...]:
     gaps = [
-        difference(part(ours.episodes), part(group.episodes)) for part in (list[Episode], _long)
+        difference(of_length(ours.episodes, length), of_length(group.episodes, length))
+        for length in (None, LONG)
     ]
-    cells = ["-" if gap.mean is None else points(gap.mean, gap.interval) for gap in gaps]
-    return (str(seed), name, point, *cells)
+    return (str(seed), name, point, *map(difference_cell, gaps))
 
 
 if __name__ == "__main__":

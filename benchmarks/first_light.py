@@ -18,9 +18,9 @@ from pathlib import Path
 import tyro
 from provenance import commit
 
-from algos.evaluate import LONG, SHORT, EvalResult, difference, length_of, measures_of
+from algos.evaluate import LONG, SHORT, EvalResult, difference, measures_of, of_length
 from algos.first_light import ORDER, FirstLight, run
-from algos.tables import format_table, points, spread
+from algos.tables import difference_cell, format_table, spread
 
 HEADER = ("policy", "decoding", "all", SHORT, LONG, "frames", "turns")
 
@@ -79,15 +79,11 @@ def report(settings: Benchmark, results: Sequence[Mapping[str, EvalResult]]) -> 
 def _gap(result: Mapping[str, EvalResult], length: str | None) -> str:
     """Return by how much PPO raised accuracy on videos of a length (`None`: all), as text."""
     after, before = (
-        [
-            e
-            for e in result[key].only("tier", "core").episodes()
-            if length in (None, length_of(e.duration))
-        ]
+        of_length(result[key].only("tier", "core").episodes(), length)
         for key in ("after-ppo-greedy", "sft-base-greedy")
     )
     gap = difference(after, before)
-    return "-" if gap.mean is None else points(gap.mean, gap.interval)
+    return difference_cell(gap)
 
 
 def _line(runs: Sequence[EvalResult]) -> tuple[str, ...]:
@@ -95,7 +91,7 @@ def _line(runs: Sequence[EvalResult]) -> tuple[str, ...]:
     episodes = [result.only("tier", "core").episodes() for result in runs]
     cells = [runs[0].name, runs[0].decoding or "-"]
     for length in (None, SHORT, LONG):
-        parts = [[e for e in es if length in (None, length_of(e.duration))] for es in episodes]
+        parts = [of_length(es, length) for es in episodes]
         cells.append(spread([100 * (measures_of(part).accuracy or 0.0) for part in parts]))
     cells.append(spread([measures_of(es).frames or 0.0 for es in episodes]))
     cells.append(spread([measures_of(es).turns or 0.0 for es in episodes], ".2f"))

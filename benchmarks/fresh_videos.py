@@ -18,14 +18,13 @@ import tyro
 
 from algos.evaluate import (
     LONG,
-    Episode,
     EvalResult,
     difference,
     evaluate,
-    length_of,
     measures_of,
+    of_length,
 )
-from algos.tables import format_table, points
+from algos.tables import difference_cell, format_table
 from algos.tiny.demonstrations import make_env
 from policies.sage_mm import SageMM
 from sage_env.synth import sage_synth
@@ -69,22 +68,20 @@ def _play(settings: Fresh, adapter: Path | None) -> EvalResult:
 
 def _line(name: str, result: EvalResult, base: EvalResult | None) -> tuple[str, ...]:
     cells = [name, str(len(result.episodes()))]
-    cells += [f"{100 * (measures_of(_of(result, x)).accuracy or 0.0):.1f}" for x in (None, LONG)]
+    cells += [
+        f"{100 * (measures_of(of_length(result.episodes(), x)).accuracy or 0.0):.1f}"
+        for x in (None, LONG)
+    ]
     measures = measures_of(result.episodes())
     cells += [f"{measures.frames or 0.0:.1f}", f"{measures.turns or 0.0:.2f}"]
     return (*cells, *(_gain(result, base, length) for length in (None, LONG)))
 
 
-def _of(result: EvalResult, length: str | None) -> list[Episode]:
-    """Return the episodes on videos of a length; `None`: all."""
-    return [e for e in result.episodes() if length in (None, length_of(e.duration))]
-
-
 def _gain(result: EvalResult, base: EvalResult | None, length: str | None) -> str:
     if base is None:
         return "-"
-    gap = difference(_of(result, length), _of(base, length))
-    return "-" if gap.mean is None else points(gap.mean, gap.interval)
+    gap = difference(of_length(result.episodes(), length), of_length(base.episodes(), length))
+    return difference_cell(gap)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def checkpoint_layers(model: SageModel) -> None:
-    """Make the decoder layers of a model so, in place: less memory, a third more time.
+    """Make the decoder layers of a model so, in place: less memory, one more pass forward.
 
     transformers' own checkpointing asks for layers in training mode, and ours are in evaluation
     mode, so that dropout in adapters does not part sampling from re-scoring.

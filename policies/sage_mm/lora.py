@@ -75,8 +75,8 @@ def fuse(layer: Any) -> None:
 def _plain(layer: Linear, x: Tensor) -> tuple[Tensor, Tensor, Tensor, float] | None:
     """Return W, A, B and the scale of the plain case; `None` elsewhere.
 
-    Asked at every call, so it looks into the modules' dictionaries: attributes of modules take five
-    times as long, together as long as the multiplications of one token.
+    Asked at every call, so it looks into the modules' dictionaries: attributes of modules take
+    several times as long, and there are many of them.
     """
     names = layer.active_adapters
     if layer.disable_adapters or layer.merged_adapters or len(names) != 1:

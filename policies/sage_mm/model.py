@@ -54,7 +54,7 @@ class SageModel:
         cache: how many bytes of frame features to keep where.
         env_options: arguments of `gym.make` that the checkpoint was trained for.
         checkpointing: whether the backward pass computes layers again instead of keeping what they
-            computed: less memory, a third more time.
+            computed: less memory, one more pass forward.
 
     Attributes:
         adapter: the one in use: `actor`, `critic`, or `None`.
