@@ -130,6 +130,11 @@ class FrameCache:
             self.misses += picture is None
             return picture
 
+    def lacking(self, keys: Sequence[FrameKey]) -> list[FrameKey]:
+        """Return those of the keys whose pictures are not held, nor being decoded by anyone."""
+        with self._lock:
+            return [k for k in keys if k not in self._pictures and k not in self._flights]
+
     def put(self, key: FrameKey, picture: Picture) -> None:
         """Keep a picture, which becomes read-only; drop the least recently used to make room.
 
@@ -169,6 +174,8 @@ class FrameCache:
             mine, theirs = self._claim(absent, pictures)
             if mine:
                 self._decode(mine, decode, pictures, deadline)
+            if not theirs:
+                break
             arrived = _arrivals(theirs, deadline)
             pictures |= arrived
             absent = [key for key in theirs if key not in arrived]

@@ -36,12 +36,14 @@ class Job:
         start: number of its packet, in order of decoding.
         stop: the packet after that of the last wanted frame.
         frames: the wanted frames, in order of presentation.
+        passed: frames that are welcome if they come out on the way; nothing is amiss if not.
     """
 
     gop: int
     start: int
     stop: int
     frames: tuple[int, ...]
+    passed: tuple[int, ...] = ()
 
     @property
     def packets(self) -> int:
@@ -128,7 +130,8 @@ def choose_frames(
     times.sort()  # NaN comes last
     if len(times) and not (math.isfinite(times[0]) and math.isfinite(times[-1])):
         raise ValueError(f"seconds must be a sequence of finite times, got {seconds}")
-    times = np.minimum(np.maximum(times, 0.0), index.duration)
+    if tolerance:
+        times = np.minimum(np.maximum(times, 0.0), index.duration)
     within = _auto(times) if tolerance == "auto" else float(tolerance)
     if not 0 <= within < np.inf:
         raise ValueError(f'tolerance must be seconds, 0 or more, or "auto", got {tolerance}')

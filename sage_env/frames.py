@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,10 @@ Tolerance = float | Literal["auto"]
 """Seconds by which frames may be off; "auto": half the smallest step between them, at most 5."""
 
 
+_UINT8, _FLOAT64 = np.dtype(np.uint8), np.dtype(np.float64)
 _NO_INDEX = np.array([-1], dtype=np.int64)
 _ALL_EXACT = np.array([True])
+_DEFAULTS: tuple[tuple[str, NDArray[Any]], ...] = (("index", _NO_INDEX), ("exact", _ALL_EXACT))
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,23 +47,23 @@ class FrameBatch:
     def __post_init__(self) -> None:
         """Refuse illegal values where they are made."""
         pixels, seconds = self.pixels, self.seconds
-        if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[-1] != 3:
+        if pixels.dtype != _UINT8 or pixels.ndim != 4 or pixels.shape[-1] != 3:
             raise ValueError(
                 f"pixels must be uint8 (N, H, W, 3), got {pixels.dtype} {pixels.shape}"
             )
-        if seconds.dtype != np.float64 or seconds.shape != pixels.shape[:1]:
+        if seconds.dtype != _FLOAT64 or seconds.shape != pixels.shape[:1]:
             raise ValueError(
                 f"seconds must be float64 ({len(pixels)},), got {seconds.dtype} {seconds.shape}"
             )
         if len(seconds) and not _finite_and_sorted(seconds):
             raise ValueError(f"seconds must be finite and non-decreasing, got {seconds}")
-        for name, default, dtype in (("index", _NO_INDEX, np.int64), ("exact", _ALL_EXACT, bool)):
+        for name, default in _DEFAULTS:
             values = getattr(self, name)
             if values is default:
                 object.__setattr__(self, name, np.repeat(default, len(seconds)))
-            elif values.dtype != dtype or values.shape != seconds.shape:
+            elif values.dtype != default.dtype or values.shape != seconds.shape:
                 raise ValueError(
-                    f"{name} must be {np.dtype(dtype)} ({len(seconds)},), got {values.dtype} "
+                    f"{name} must be {default.dtype} ({len(seconds)},), got {values.dtype} "
                     f"{values.shape}"
                 )
 

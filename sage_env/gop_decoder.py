@@ -74,6 +74,7 @@ class GopDecoder:
         self._fault: Fault | None = None
         self._began = 0  # the packet where decoding had begun before the end-of-stream mark
         self._stays = False  # whether to do without that mark
+        self._welcome: dict[int, int] = {}  # frames by PTS, taken along if they come out
 
     def close(self) -> None:
         """Close the file."""
@@ -92,6 +93,8 @@ class GopDecoder:
     def read(self, job: Job, deadline: Deadline) -> Iterator[tuple[int, av.VideoFrame]]:
         """Yield the frames of a job with their numbers, in order of presentation.
 
+        Those of `job.passed` among them, as far as they come out before the last wanted one.
+
         Goes on from where the last job stopped if it can. Streams that refresh the picture little
         by little mark keyframes that do not come out: they are decoded from the start of the file.
 
@@ -101,6 +104,7 @@ class GopDecoder:
             VideoError: if the file can no longer be read.
         """
         missing = {int(self._index.pts[frame]): frame for frame in job.frames}
+        self._welcome = {int(self._index.pts[frame]): frame for frame in job.passed}
         starts = [job.start, int(self._index.starts[max(job.gop - 1, 0)]), 0]
         if self.can_go_on(job):
             starts[0] = self._started
@@ -151,6 +155,8 @@ class GopDecoder:
                 self._passing(pts, frame)
             if pts in missing:
                 yield missing.pop(pts), frame
+            elif pts in self._welcome:
+                yield self._welcome.pop(pts), frame
         return sound
 
     def _frames(
@@ -192,16 +198,19 @@ class GopDecoder:
             self._fault = Fault(number, "is no longer in the file, which has become shorter")
             return []
         self._next = number + 1
+        spare = False  # whether no other frame leans on this one, which is not wanted either
         if self._droppable is None:
             self._context.skip_frame = "DEFAULT" if wanted else "NONREF"
         elif not wanted and self._droppable(memoryview(packet)):
-            return []
+            if pts not in self._welcome:
+                return []
+            spare = True
         packet.pts, packet.is_keyframe = pts, key
         try:
             return self._context.decode(packet)
         except av.FFmpegError as error:
             # Leading pictures of the first keyframe lean on what was not decoded.
-            if pts >= start_pts:
+            if pts >= start_pts and not spare:
                 self._fault = Fault(number, f"gives: {error.strerror or type(error).__name__}")
             return []
 
@@ -248,7 +257,8 @@ class GopDecoder:
                     f"{self._index.path}: presentation times that do not increase; {REMEDY}"
                 )
             self._last = frame.pts
-            if self._passing is not None or frame.pts in missing or frame.pts == start_pts:
+            matters = frame.pts in missing or frame.pts in self._welcome
+            if matters or self._passing is not None or frame.pts == start_pts:
                 yield frame
 
     def _time(self, number: int) -> str:

@@ -95,6 +95,7 @@ class SeekDecoder:
         if not goes_on:
             self._seek(gop)
         sound = goes_on or gop == 0
+        welcome = {int(self._index.pts[frame]): frame for frame in job.passed}
         self._gop = -1  # until all went well: a decoder that failed is not gone on with
         for pts, frame in self._decode(missing, deadline):
             sound = sound or pts == self._index.key_pts[gop]
@@ -103,6 +104,8 @@ class SeekDecoder:
                     self._passing(pts, frame)
                 if pts in missing:
                     yield missing.pop(pts), frame
+                elif pts in welcome:
+                    yield welcome.pop(pts), frame
             if not missing:
                 self._gop = gop
                 break

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,25 +14,18 @@ from numpy.typing import NDArray
 from sage_env import recycled
 from sage_env.deadline import Deadline
 from sage_env.decode_pool import DecodePool, Picture, usual_threads
-from sage_env.errors import CorruptFrame
-from sage_env.frame_cache import FrameCache, FrameKey, shared_cache
-from sage_env.frame_plan import (
-    Choice,
-    Plan,
-    choose_frames,
-    plan_frames,
-    plan_jobs,
-)
+from sage_env.frame_cache import FrameCache, shared_cache
+from sage_env.frame_plan import Choice, Plan, choose_frames, plan_frames
 from sage_env.frame_proxy import FrameProxy
+from sage_env.frame_reader import FrameReader, OnError
 from sage_env.frames import Box, FrameBatch, Tolerance
 from sage_env.harvest import Harvest
-from sage_env.nearest_frame import frames_of_gop, nearest_good_frame
+from sage_env.passed_frames import passed_step
 from sage_env.picture import crop_bounds
 from sage_env.video_index import VideoIndex, read_index
 
 TIMEOUT = 120.0
 """Seconds that one request may take unless told otherwise."""
-_LONGEST_WAIT = 1e6  # seconds; what threads can be told to wait
 
 
 class Video(Protocol):
@@ -104,7 +96,6 @@ class PyAVVideo:
         size: native `(H, W)` of the upright picture.
         absent: frames that the file announces but does not hold; above 0 it was cut short, and
             `duration` is that of what is there.
-        stats: what reading has cost so far.
     """
 
     def __init__(
@@ -115,6 +106,7 @@ class PyAVVideo:
         threads: int | None = None,
         timeout: float | None = TIMEOUT,
         proxy: FrameProxy | None = None,
+        keep_passed: bool = False,
     ) -> None:
         """Read the frames that `index` lists; see `open_video`.
 
@@ -124,20 +116,24 @@ class PyAVVideo:
         self.fps = len(index.pts) / index.duration
         self.size = index.size
         self.absent = index.absent
-        self.stats = ReadStats()
         self._index = index
-        self._cache = cache
+        self._keep_passed = keep_passed
         self._timeout = Deadline.after(timeout).seconds
         self._harvest = None if proxy is None else Harvest(index, proxy)
         passing = None if self._harvest is None else self._harvest.passing
         self._pool = DecodePool(index, usual_threads() if threads is None else threads, passing)
-        self._stand_ins: dict[int, int] = {}  # good frames for those that do not decode
+        self._reader = FrameReader(index, cache, self._pool)
 
     def __repr__(self) -> str:
         """Show the file and its measures."""
         height, width = self.size
         cut = f", cut short by {self.absent} frames" if self.absent else ""
         return f"PyAVVideo({self._index.path}, {width}x{height}, {self.duration:.2f} s{cut})"
+
+    @property
+    def stats(self) -> ReadStats:
+        """Return what reading has cost so far."""
+        return ReadStats(self._pool.decoded, self._reader.hits, self._reader.seconds)
 
     def __enter__(self) -> Self:
         """Return the video; leaving the block closes it."""
@@ -159,7 +155,7 @@ class PyAVVideo:
         size: tuple[int, int] | None = None,
         box: Box | None = None,
         tolerance: Tolerance = 0.0,
-        on_error: Literal["raise", "nearest"] = "raise",
+        on_error: OnError = "raise",
     ) -> FrameBatch:
         """Return the frames on screen at the given times: the last shown at or before each.
 
@@ -189,21 +185,25 @@ class PyAVVideo:
             raise ValueError(f'on_error must be "raise" or "nearest", got {on_error!r}')
         shape = self._shape(size, box)
         choice = choose_frames(self._index, seconds, tolerance)
-        deadline = Deadline.after(self._timeout)
         kept = self._kept(choice, seconds, size, box)
-        rest = np.array([place not in kept for place in range(len(choice.frames))], dtype=np.bool_)
-        frames = choice.frames.copy()
-        frames[rest], pictures = self._served(frames[rest], size, box, on_error, deadline)
-        exact = choice.exact & (frames == choice.frames) & rest
-        shown = [pictures.get(frame) for frame in frames.tolist()]
-        for place, (frame, picture) in kept.items():
-            frames[place], shown[place] = frame, picture
-        order = np.argsort(frames, kind="stable")
-        frames = frames[order]
-        pixels = recycled.pixels.empty((len(frames), *shape, 3))
-        for row, place in zip(pixels, order.tolist(), strict=True):
-            row[:] = shown[place]
-        return FrameBatch(pixels, self._index.seconds(frames), frames, exact[order])
+        chosen: list[int] = choice.frames.tolist()
+        absent = [f for place, f in enumerate(chosen) if place not in kept] if kept else chosen
+        good, pictures = self._reader.served(
+            absent,
+            size,
+            box,
+            on_error=on_error,
+            deadline=Deadline.after(self._timeout),
+            passed_step=passed_step(seconds) if self._keep_passed else None,
+        )
+        frames, exact = choice.frames, choice.exact
+        if kept or good != chosen:
+            served = iter(good)
+            places = range(len(chosen))
+            frames = np.array([kept[p][0] if p in kept else next(served) for p in places])
+            exact = exact & (frames == choice.frames) & [p not in kept for p in places]
+        shown = [kept[p][1] if p in kept else pictures[f] for p, f in enumerate(frames.tolist())]
+        return self._batch(frames, exact, shown, shape)
 
     def plan(self, seconds: Sequence[float], *, tolerance: Tolerance = 0.0) -> Plan:
         """Return which frames `frames_at` would give, and what decoding them takes uncached.
@@ -216,6 +216,23 @@ class PyAVVideo:
     def close(self) -> None:
         """Let go of the file and its decoders; a later read opens them again."""
         self._pool.close()
+
+    def _batch(
+        self,
+        frames: NDArray[np.int64],
+        exact: NDArray[np.bool_],
+        shown: Sequence[Picture],
+        shape: tuple[int, int],
+    ) -> FrameBatch:
+        """Return frames in order of time, copied into one array of the caller's own."""
+        if (frames[1:] < frames[:-1]).any():
+            order = np.argsort(frames, kind="stable")
+            frames, exact = frames[order], exact[order]
+            shown = [shown[place] for place in order.tolist()]
+        pixels = recycled.pixels.empty((len(frames), *shape, 3))
+        for row, picture in zip(pixels, shown, strict=True):
+            row[:] = picture
+        return FrameBatch(pixels, self._index.seconds(frames), frames, exact)
 
     def _kept(
         self,
@@ -240,80 +257,6 @@ class PyAVVideo:
             raise ValueError(f"size must be (H, W), at least 1 each, got {size}")
         return size
 
-    def _served(
-        self,
-        frames: NDArray[np.int64],
-        size: tuple[int, int] | None,
-        box: Box | None,
-        on_error: Literal["raise", "nearest"],
-        deadline: Deadline,
-    ) -> tuple[NDArray[np.int64], dict[int, Picture]]:
-        """Return the frames, or what stands in for them, and the pictures by number."""
-        if on_error == "raise":
-            return frames, self._read(frames, size, box, deadline)
-        while True:
-            stand_ins = [self._stand_ins.get(frame, frame) for frame in frames.tolist()]
-            good = np.array(stand_ins, dtype=np.int64)
-            try:
-                return good, self._read(good, size, box, deadline)
-            except CorruptFrame as error:
-                self._find_stand_ins(error, deadline)
-
-    def _read(
-        self,
-        frames: NDArray[np.int64],
-        size: tuple[int, int] | None,
-        box: Box | None,
-        deadline: Deadline,
-    ) -> dict[int, Picture]:
-        """Return the pictures of frames by number: from the cache, else decoded."""
-        content = self._index.content_id
-        keys = [FrameKey(content, frame, size, box) for frame in dict.fromkeys(frames.tolist())]
-        before, missed, seconds = self._pool.decoded, 0, 0.0
-
-        def decode(absent: list[FrameKey]) -> Iterable[tuple[FrameKey, Picture]]:
-            nonlocal missed, seconds
-            missed += len(absent)
-            began = time.perf_counter()
-            jobs = plan_jobs(self._index, np.array([key.frame for key in absent], dtype=np.int64))
-            for frame, picture in self._pool.read(jobs, size, box, deadline):
-                yield FrameKey(content, frame, size, box), picture
-            seconds += time.perf_counter() - began
-
-        try:
-            found = self._cache.fetch(keys, decode, timeout=min(deadline.left, _LONGEST_WAIT))
-        except TimeoutError:
-            deadline.check(f"{self._index.path}: waiting for another reader")
-            raise
-        finally:
-            stats = self.stats
-            self.stats = ReadStats(
-                stats.decoded + self._pool.decoded - before,
-                stats.hits + len(keys) - missed,
-                stats.seconds + seconds,
-            )
-        return {key.frame: picture for key, picture in found.items()}
-
-    def _find_stand_ins(self, error: CorruptFrame, deadline: Deadline) -> None:
-        """Remember the nearest good frames for those that an error names.
-
-        Raises:
-            CorruptFrame: the error, if no frame of the video decodes.
-        """
-        good: dict[int, list[int]] = {}
-
-        def good_frames(gop: int) -> list[int]:
-            if gop not in good:
-                frames = frames_of_gop(self._index, gop)
-                good[gop] = self._pool.good_frames(frames, deadline)
-            return good[gop]
-
-        for frame in error.frames:
-            nearest = nearest_good_frame(self._index, frame, good_frames)
-            if nearest is None or nearest == frame:
-                raise error
-            self._stand_ins[frame] = nearest
-
 
 def open_video(
     path: str | Path,
@@ -322,6 +265,7 @@ def open_video(
     threads: int | None = None,
     timeout: float | None = TIMEOUT,
     proxy_folder: str | Path | None = None,
+    keep_passed: bool = False,
 ) -> PyAVVideo:
     """Open a video file. Time 0 is the start of its first frame.
 
@@ -336,6 +280,9 @@ def open_video(
         proxy_folder: keeps small pictures, one a second, of what decoding passes, and serves them
             where a tolerance allows it, so that a video becomes cheaper where it is looked at.
             What comes back then depends on what was looked at before. `None` for none.
+        keep_passed: keeps in the cache, of what decoding passes, the frames that a look half as
+            long would show, at least half a second apart: for looks on a grid that others share
+            (`timeline.snapped`). What comes back is the same.
 
     Raises:
         VideoError: if there is no such file or it holds no video that can be played.
@@ -344,4 +291,6 @@ def open_video(
     shared = shared_cache() if cache is None else cache
     index = read_index(path)
     proxy = None if proxy_folder is None else FrameProxy(proxy_folder, index.content_id)
-    return PyAVVideo(index, shared, threads=threads, timeout=timeout, proxy=proxy)
+    return PyAVVideo(
+        index, shared, threads=threads, timeout=timeout, proxy=proxy, keep_passed=keep_passed
+    )

@@ -7,7 +7,7 @@ import os
 import time
 from dataclasses import dataclass, fields
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -97,24 +97,28 @@ class VideoIndex:
         """Return `(H, W)` of the upright picture."""
         return (self.width, self.height) if self.quarter_turns % 2 else (self.height, self.width)
 
+    @cached_property
+    def _shown(self) -> NDArray[np.float64]:
+        """Return when each frame is shown, in seconds from the first one, float64 `(N,)`."""
+        ticks = (self.pts - self.pts[0]).astype(np.float64)
+        shown: NDArray[np.float64] = ticks * self.time_base.numerator / self.time_base.denominator
+        return shown
+
     def seconds(self, frames: Integers) -> NDArray[np.float64]:
         """Return when the frames (numbers from 0) are shown, in seconds from the first one."""
-        ticks = (self.pts[frames] - self.pts[0]).astype(np.float64)
-        seconds: NDArray[np.float64] = ticks * self.time_base.numerator / self.time_base.denominator
-        return seconds
+        return self._shown[frames]
 
     def frames_on_screen(self, seconds: NDArray[np.float64]) -> Integers:
         """Return the numbers of the frames on screen: the last shown at or before each time.
 
-        Times before the first frame give the first, times after the last give the last.
+        Times before the first frame give the first, times after the last give the last. A time may
+        fall short of its frame by a microsecond.
         """
-        return _last_at_or_before(self.pts, self._ticks(seconds))
+        return _last_at_or_before(self._shown, seconds + _EPSILON)
 
     def frames_from(self, seconds: NDArray[np.float64]) -> Integers:
         """Return the numbers of the first frames shown after each time less a microsecond."""
-        inside = np.clip(seconds, 0.0, self.duration + 1.0) - _EPSILON
-        ticks = np.ceil(inside / float(self.time_base)).astype(np.int64) + self.pts[0]
-        numbers: Integers = np.searchsorted(self.pts, ticks).astype(np.int64)
+        numbers: Integers = self._shown.searchsorted(seconds - _EPSILON)
         return np.minimum(numbers, len(self.pts) - 1)
 
     def gops(self, frames: Integers) -> Integers:
@@ -125,17 +129,11 @@ class VideoIndex:
         """
         return _last_at_or_before(self.key_pts, self.pts[frames])
 
-    def _ticks(self, seconds: NDArray[np.float64]) -> Integers:
-        inside = np.minimum(np.maximum(seconds, 0.0), self.duration + 1.0)  # np.clip is slow
-        # What is not negative is rounded down by the cast.
-        ticks: Integers = ((inside + _EPSILON) / float(self.time_base)).astype(np.int64)
-        return ticks + int(self.pts[0])
 
-
-def _last_at_or_before(starts: Integers, ticks: Integers) -> Integers:
-    """Return for each tick the number of the last start at or before it, 0 if there is none."""
-    numbers: Integers = np.searchsorted(starts, ticks, side="right").astype(np.int64) - 1
-    return np.maximum(numbers, 0)
+def _last_at_or_before(starts: NDArray[Any], times: NDArray[Any]) -> Integers:
+    """Return for each time the number of the last start at or before it, 0 if there is none."""
+    numbers: Integers = starts.searchsorted(times, side="right").astype(np.int64, copy=False)
+    return np.maximum(numbers - 1, 0)
 
 
 def read_index(path: str | Path) -> VideoIndex:
