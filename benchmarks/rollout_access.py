@@ -4,9 +4,10 @@
         [--focus 0.5 0.7 0.9 0.95]
 
 Eight rollouts of a question about an hour of video play side by side on one environment each: the
-overview of 32 frames, then five zooms of 16. The environments share one cache. The same requests
-are then decoded cold: by one reader per rollout that keeps no picture. CPU time is that of the
-whole process within `frames_at`, on one decoding thread.
+overview of 32 frames, then five zooms of 16. The environments share one cache; where times are
+snapped, it also keeps what decoding passes for closer looks, as it does with `snap=True`. The same
+requests are then decoded cold: by one reader per rollout that keeps no picture. CPU time is that of
+the whole process within `frames_at`, on one decoding thread.
 
 No large model chooses the windows, so their spread is assumed: 10 to 300 s long (log-uniform),
 times rounded to a tenth of a second, a share of them (the focus) around one event per question,
@@ -77,9 +78,11 @@ class Request(NamedTuple):
 class Metered:
     """A video file that notes what it is asked for, and the CPU time that the answers take."""
 
-    def __init__(self, path: Path, cache: FrameCache, requests: list[Request]) -> None:
+    def __init__(
+        self, path: Path, cache: FrameCache, requests: list[Request], *, keep_passed: bool = False
+    ) -> None:
         """Open a file; `requests` is appended to."""
-        self._video = open_video(path, cache=cache, threads=1)
+        self._video = open_video(path, cache=cache, threads=1, keep_passed=keep_passed)
         self._requests = requests
         self.duration, self.fps, self.cpu = self._video.duration, self._video.fps, 0.0
 
@@ -144,7 +147,7 @@ def measure(path: Path, zooms: list[list[Zoom]], snap: bool) -> Cost:
 
     def opener_of(rollout: int) -> Callable[[Path], Metered]:
         def opened(path: Path) -> Metered:
-            videos.append(Metered(path, cache, requests[rollout]))
+            videos.append(Metered(path, cache, requests[rollout], keep_passed=snap))
             return videos[-1]
 
         return opened

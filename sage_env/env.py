@@ -54,7 +54,8 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
 
     A stretch of n frames shows what is on screen in the middle of each of its n equal parts; a
     picture that is on screen at several of these times is shown and paid for once. With `snap`
-    the times move, by at most half a part, to a grid that all stretches share. A request beyond
+    the times move, by at most half a part, to a grid that all stretches share, and what decoding
+    passes on a finer grid is kept for closer looks. A request beyond
     the video (by over 0.1 s) or the budget is served as far as it goes, and `message` says so.
     `sage_env.Invalid`, which `parse_action` makes of a text that is no action, costs a turn too, as
     do a tool that there is not and arguments that do not suit it; `message` says why. The space
@@ -193,7 +194,7 @@ Starting State |
         self._items = load_dataset(dataset, root=root, split=split)
         self._index = {item.id: index for index, item in enumerate(self._items)}
         size = picture_size(frame_size or getattr(self._items, "frame_size", None) or (224, 224))
-        self._viewer = Viewer(size, find_opener(opener, frame_store), snap=snap)
+        self._viewer = Viewer(size, find_opener(opener, frame_store, snap=snap), snap=snap)
         self._tolerance = seconds_off("overview_tolerance", overview_tolerance)
         self._shape = max(frames_per_turn, overview_frames), *size, 3
         self._episode: Episode | None = None

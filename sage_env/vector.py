@@ -142,7 +142,8 @@ class VideoQAVectorEnv(VectorEnv[Observation, Sequence[AnyAction], Array]):
         items = SharedDataset(load_dataset(dataset, root=root, split=split))
         self._index = {item.id: index for index, item in enumerate(items)}
         arguments |= {"dataset": items, "root": root, "split": split}
-        arguments |= {"opener": SharedOpener(find_opener(opener, frame_store))}
+        opens = find_opener(opener, frame_store, snap=arguments.get("snap", False))
+        arguments |= {"opener": SharedOpener(opens)}
         self.envs = [FailureAsTruncation(VideoQAEnv(**arguments)) for _ in range(num_envs)]
         first = self.envs[0]
         self.metadata = {**first.metadata, "autoreset_mode": self.autoreset_mode}

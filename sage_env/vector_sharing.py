@@ -92,14 +92,17 @@ class SharedDataset(Sequence[QAItem]):
 
 
 @dataclass(frozen=True)
-class StoreOpener:
-    """Opens video files whose pictures all processes share that name the same folder.
+class FileOpener:
+    """Opens video files for episodes that share what they look at.
 
     Attributes:
-        folder: of a `sage_env.frame_store.FrameStore`.
+        folder: of a `sage_env.frame_store.FrameStore`, through which processes share pictures;
+            `None` for the cache of this process alone.
+        keep_passed: see `sage_env.video.open_video`.
     """
 
-    folder: str
+    folder: str | None = None
+    keep_passed: bool = False
 
     def __call__(self, path: Path) -> Video:
         """Open the video at `path`.
@@ -110,23 +113,31 @@ class StoreOpener:
         from sage_env.frame_cache import shared_cache
         from sage_env.video import open_video
 
-        return open_video(path, cache=shared_cache(self.folder))
+        return open_video(path, cache=shared_cache(self.folder), keep_passed=self.keep_passed)
 
 
-def find_opener(opener: Opener | None, folder: str | Path | None) -> Opener | None:
-    """Return an opener that shares pictures through a folder, if one is given, else `opener`.
+def find_opener(
+    opener: Opener | None, folder: str | Path | None, *, snap: bool = False
+) -> Opener | None:
+    """Return what opens videos: `opener` if there is one, `None` for the usual way.
+
+    Args:
+        opener: the user's.
+        folder: through which processes share pictures.
+        snap: whether looks are at times of a shared grid: frames for closer ones are kept then.
 
     Raises:
-        ValueError: if both are given.
+        ValueError: if both `opener` and `folder` are given.
     """
-    if folder is None:
-        return opener
-    if opener is not None:
+    if opener is None:
+        where = None if folder is None else str(Path(folder).absolute())
+        return FileOpener(where, snap) if snap or where is not None else None
+    if folder is not None:
         raise ValueError(
             "frame_store is for videos that the environment opens itself: leave it out, and give "
             "the videos of your opener a FrameCache with a FrameStore"
         )
-    return StoreOpener(str(Path(folder).absolute()))
+    return opener
 
 
 class SharedOpener:
