@@ -5,9 +5,9 @@
 
 Eight rollouts of a question about an hour of video play side by side on one environment each: the
 overview of 32 frames, then five zooms of 16. The environments share one cache; where times are
-snapped, it also keeps what decoding passes for closer looks, as it does with `snap=True`. The same
-requests are then decoded cold: by one reader per rollout that keeps no picture. CPU time is that of
-the whole process within `frames_at`, on one decoding thread.
+snapped, it also keeps what decoding passes for closer looks, as it does with `snap=True`. Each
+request is also decoded cold, right after: by one reader per rollout that keeps no picture. CPU time
+is that of the whole process within `frames_at`, on one decoding thread.
 
 No large model chooses the windows, so their spread is assumed: 10 to 300 s long (log-uniform),
 times rounded to a tenth of a second, a share of them (the focus) around one event per question,
@@ -140,7 +140,7 @@ def _window(duration: float, event: float, focus: float, rng: np.random.Generato
 
 
 def measure(path: Path, zooms: list[list[Zoom]], snap: bool) -> Cost:
-    """Play the rollouts of one question side by side, then decode their requests cold."""
+    """Play the rollouts of one question side by side, and decode each request cold as well."""
     cache = FrameCache(CACHE_BYTES)
     requests: list[list[Request]] = [[] for _ in zooms]
     videos: list[Metered] = []
@@ -163,16 +163,19 @@ def measure(path: Path, zooms: list[list[Zoom]], snap: bool) -> Cost:
         gym.make("SageVideoQA-v0", opener=opener_of(rollout), **arguments)
         for rollout in range(len(zooms))
     ]
-    for env in envs:
+    cold = [Metered(path, FrameCache(0), []) for _ in zooms]
+    for env, asked, reader in zip(envs, requests, cold, strict=True):
         env.reset(seed=0)
+        _again(reader, asked[-1])
     for turn in range(ZOOMS):
-        for env, actions in zip(envs, zooms, strict=True):
+        for env, actions, asked, reader in zip(envs, zooms, requests, cold, strict=True):
             env.step(actions[turn])
-    for env in envs:
+            _again(reader, asked[-1])
+    for env, reader in zip(envs, cold, strict=True):
         env.step(Answer("this"))
         env.close()
+        reader.close()
     stats = cache.stats
-    cold = [_cold(path, each) for each in requests]
     return Cost(
         shared=sum(video.cpu for video in videos),
         cold=sum(video.cpu for video in cold),
@@ -194,13 +197,9 @@ def _most(path: Path, requests: list[Request]) -> float:
     return apart / sum(stop - start for start, stop in ends.items())
 
 
-def _cold(path: Path, requests: list[Request]) -> Metered:
-    """Answer requests without keeping anything."""
-    video = Metered(path, FrameCache(0), [])
-    for seconds, size, box in requests:
-        video.frames_at(seconds, size=size, box=box)
-    video.close()
-    return video
+def _again(reader: Metered, request: Request) -> None:
+    """Answer a request once more, by a reader that keeps nothing."""
+    reader.frames_at(request.seconds, size=request.size, box=request.box)
 
 
 def main(settings: Settings) -> None:
@@ -223,16 +222,17 @@ def main(settings: Settings) -> None:
 
 def report(settings: Settings, clip: str, costs: Mapping[tuple[float, str], Sequence[Cost]]) -> str:
     """Return the report as Markdown: a line for each focus and way of choosing times."""
-    header = ("focus", "times", "cold", "shared", "ratio", "limit", "hit rate", "decoded", "bar")
+    header = ("focus", "times", "cold", "shared", "ratio", "limit", "hit rate", "frames", "bar")
     rows = []
     for (focus, name), found in costs.items():
-        shared, cold, decoded, _, hits, most = (
+        shared, cold, _, _, hits, most = (
             statistics.median(column) for column in zip(*found, strict=True)
         )
+        decoded = statistics.median(cost.decoded_cold / cost.decoded_shared for cost in found)
         ratio = statistics.median(cost.cold / cost.shared for cost in found)
         verdict = "" if name != SNAPPED else "met" if ratio >= LIMIT else "NOT MET"
         numbers = (f"{cold:.2f}", f"{shared:.2f}", f"{ratio:.2f}", f"{most:.2f}", f"{hits:.2f}")
-        rows.append((f"{focus:.0%}", name, *numbers, f"{decoded:.0f}", verdict))
+        rows.append((f"{focus:.0%}", name, *numbers, f"{decoded:.2f}", verdict))
     questions = len(next(iter(costs.values())))
     lines = [
         "# Decoding for a group of rollouts",
@@ -244,8 +244,9 @@ def report(settings: Settings, clip: str, costs: Mapping[tuple[float, str], Sequ
         f"- {clip}; {ROLLOUTS} rollouts, each an overview of {OVERVIEW} frames and {ZOOMS} zooms "
         f"of {FRAMES}, {SIZE[0]}x{SIZE[1]}; windows of {SHORTEST:.0f} to {LONGEST:.0f} s, a share "
         "of them around one event (focus, assumed)",
-        f"- CPU seconds of a group, frames out of the decoder: medians of {questions} questions",
-        f"- bar: {LIMIT:.0f} times less than cold; limit: each packet decoded once",
+        f"- CPU seconds of a group, medians of {questions} questions; frames: the ratio of what came",
+        "  out of the decoders",
+        f"- bar: {LIMIT:.0f} times less CPU than cold; limit: each packet decoded once",
         "",
         "```",
         format_table(header, rows),

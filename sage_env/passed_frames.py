@@ -55,5 +55,5 @@ def _passed(index: VideoIndex, job: Job, step: float) -> list[int]:
     times = np.arange(math.ceil(ends[0] / step), math.floor(ends[1] / step) + 1) * step
     frames = np.unique(index.frames_on_screen(times))
     packets = index.order[frames]
-    frames = frames[(frames >= first) & (packets >= job.start) & (packets < job.stop)]
+    frames = frames[(packets >= job.start) & (packets < job.stop)]
     return [frame for frame in frames.tolist() if frame not in job.frames]
