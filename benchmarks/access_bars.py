@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeGuard
 
 from access_cases import Case
-from access_ours import AUTO, CACHED, EXACT, HALF_STEP, OURS, PROXY, TOLERANT, TWO_THREADS
+from access_ours import AUTO, CACHED, COPY, EXACT, HALF_STEP, OURS, PROXY, TOLERANT, TWO_THREADS
 from access_peers import DECORD, FLOOR, KEYS_FLOOR, TORCHCODEC_EXACT
 from access_worker import Failed, Measured
 
@@ -150,6 +150,8 @@ def _verdict(bar: Bar, outcome: Outcome, ratio: float | None, free_cores: float)
     if bar.wall:
         most = min(free_cores, _balance(outcome.case))
         return f"{_NOT_MET} (free cores and the longest job of each call leave {most:.2f} x)"
+    if bar.over == CACHED and (copying := outcome.cpu_ms(COPY)) is not None:
+        return f"{_NOT_MET} (copying alone: {copying / outcome.case.num_frames:.3g} ms)"
     best = outcome.best_ratio(bar.over, bar.under)
     best_turns = f"{_NOT_MET} (least of all turns: {best:.3g} x)" if best else _NOT_MET
     most = outcome.ratio(bar.over, KEYS_FLOOR if bar.under in TOLERANT else FLOOR)

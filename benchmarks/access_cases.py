@@ -7,7 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from access_clips import Clip
-from access_ours import AUTO, CACHED, EXACT, HALF_STEP, PROXY, REPEATED, TOLERANT, TWO_THREADS
+from access_ours import (
+    AUTO,
+    CACHED,
+    COPY,
+    EXACT,
+    HALF_STEP,
+    PROXY,
+    REPEATED,
+    TOLERANT,
+    TWO_THREADS,
+)
 from access_peers import FLOOR, KEYS_FLOOR, PEERS, Size
 from access_worker import Job, Measured
 from numpy.typing import NDArray
@@ -101,7 +111,7 @@ def long_cases(clip: Clip, uniform: Sequence[int], num_windows: int) -> list[Cas
     cases.append(Case("zoom: 16 in 30 s, native", clip, (zoom,), None, True, (EXACT, *peers)))
     starts = rng.uniform(0, clip.duration - WINDOW_SECONDS, num_windows).tolist()
     windows = tuple(_even(clip, s, s + WINDOW_SECONDS, 8) for s in starts)
-    ours = (EXACT, TWO_THREADS, CACHED, PROXY)
+    ours = (EXACT, TWO_THREADS, CACHED, COPY, PROXY)
     name = f"windows: 8 in 10 s, open, {SHORT_SIDE}"
     cases.append(Case(name, clip, windows, small, False, (*ours, *peers)))
     return cases

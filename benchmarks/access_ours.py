@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import Literal, NamedTuple
 
+import numpy as np
 from access_peers import Frames, Opener, Size
+from numpy.typing import NDArray
 
 from sage_env.frame_cache import FrameCache
 from sage_env.frame_proxy import FrameProxy
@@ -17,7 +19,8 @@ from sage_env.video import open_video
 EXACT, AUTO, HALF_STEP = "ours", "ours, tolerance auto", "ours, tolerance half a step"
 TWO_THREADS = "ours, 2 threads"
 CACHED, PROXY = "ours, from the cache", "ours, from the proxy"
-TOLERANT, REPEATED = (AUTO, HALF_STEP), (CACHED, PROXY)
+COPY = "copying pixels alone"  # what nobody can avoid who hands out arrays to keep
+TOLERANT, REPEATED = (AUTO, HALF_STEP), (CACHED, COPY, PROXY)
 
 
 class Ours:
@@ -101,6 +104,39 @@ class FromProxy:
         self._folder.cleanup()
 
 
+class _Kept(NamedTuple):
+    """Pictures, memory to copy them into, and when each is shown."""
+
+    pictures: list[NDArray[np.uint8]]
+    copies: NDArray[np.uint8]
+    seconds: NDArray[np.float64]
+
+
+class BareCopy:
+    """Copies what it read before, into memory that has been written before: nothing else."""
+
+    def __init__(self, path: Path, size: Size) -> None:
+        """Open a file."""
+        self._video = open_video(path, cache=FrameCache(0), threads=1)
+        self._size = size
+        self._known: dict[Sequence[float], _Kept] = {}
+
+    def read(self, times: Sequence[float]) -> Frames:
+        """Return the frames, decoded the first time, copied one by one later."""
+        if times not in self._known:
+            batch = self._video.frames_at(times, size=self._size)
+            pictures = [picture.copy() for picture in batch.pixels]
+            self._known[times] = _Kept(pictures, np.zeros_like(batch.pixels), batch.seconds)
+        pictures, copies, seconds = self._known[times]
+        for copy, picture in zip(copies, pictures, strict=True):
+            copy[:] = picture
+        return Frames(copies, seconds.tolist())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._video.close()
+
+
 def half_step(times: Sequence[float]) -> float:
     """Return half the smallest distance between increasing times, in seconds."""
     return min((b - a for a, b in zip(times, times[1:], strict=False)), default=0.0) / 2
@@ -113,4 +149,5 @@ OURS: dict[str, Opener] = {
     TWO_THREADS: partial(Ours, threads=2),
     CACHED: partial(Ours, cache_bytes=2**28),
     PROXY: FromProxy,
+    COPY: BareCopy,
 }

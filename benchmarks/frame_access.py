@@ -31,13 +31,14 @@ import tyro
 from access_bars import VERDICT_HEADER, Outcome, verdicts
 from access_cases import Case, exactness_case, long_cases
 from access_clips import LONG, LONG_QUICK, SHORT, make_clip, plan_clip
-from access_ours import EXACT, OURS
+from access_ours import CACHED, COPY, EXACT, OURS, PROXY
 from access_peers import FLOOR, PEERS, TORCHCODEC_EXACT
 from access_worker import Contestant, Failed, Measured
 from provenance import commit
 
 from algos.tables import format_table
 
+CLOSE = (EXACT, FLOOR, TORCHCODEC_EXACT, CACHED, COPY, PROXY)
 CLOSE_TURNS = 3  # a round
 CASE_HEADER = ("contestant", "CPU ms", "wall ms", "CPU / floor", "wrong frames")
 
@@ -124,7 +125,7 @@ def _measure(
 
 def _order(names: Sequence[str], turn: int) -> list[str]:
     """Return the order of a round: those that most is said about take several turns in it."""
-    close = [name for name in names if name in (EXACT, FLOOR, TORCHCODEC_EXACT)]
+    close = [name for name in names if name in CLOSE]
     others = [name for name in names if name not in close]
     rng = np.random.default_rng(turn)
     several = [name for _ in range(CLOSE_TURNS) for name in rng.permutation(close).tolist()]

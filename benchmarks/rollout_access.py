@@ -244,8 +244,8 @@ def report(settings: Settings, clip: str, costs: Mapping[tuple[float, str], Sequ
         f"- {clip}; {ROLLOUTS} rollouts, each an overview of {OVERVIEW} frames and {ZOOMS} zooms "
         f"of {FRAMES}, {SIZE[0]}x{SIZE[1]}; windows of {SHORTEST:.0f} to {LONGEST:.0f} s, a share "
         "of them around one event (focus, assumed)",
-        f"- CPU seconds of a group, medians of {questions} questions; frames: the ratio of what came",
-        "  out of the decoders",
+        f"- CPU seconds of a group, medians of {questions} questions; frames: the ratio of what",
+        "  came out of the decoders",
         f"- bar: {LIMIT:.0f} times less CPU than cold; limit: each packet decoded once",
         "",
         "```",

@@ -38,6 +38,15 @@ class Fault(NamedTuple):
     reason: str
 
 
+class _Sample(NamedTuple):
+    """A packet: its number, its PTS, whether it is a keyframe's, its bytes if they are there."""
+
+    number: int
+    pts: int
+    key: bool
+    content: memoryview | None
+
+
 class GopDecoder:
     """An open file and a single-thread decoder, somewhere in the video.
 
@@ -166,15 +175,16 @@ class GopDecoder:
         if start != self._started:
             self._restart(start)
         start_pts = int(self._index.packet_pts[start])
-        while self._next < len(self._index.packet_pts) and self._fault is None:
-            if self._next >= stop + (_HELD_BACK if self._stays else 0):
-                break  # the end-of-stream mark brings out what is held back at less cost
+        # The end-of-stream mark brings out what is held back at less cost than more packets do.
+        for sample in self._samples(stop + (_HELD_BACK if self._stays else 0), stop):
             deadline.check(self._doing)
-            frames = self._feed(self._next, stop, missing, start_pts)
+            frames = self._feed(sample, missing, start_pts)
             if frames:
                 yield from self._checked(frames, missing, start_pts)
                 if not missing:
                     return
+            if self._fault is not None:
+                break
         self._started = -1  # a decoder that was drained cannot be gone on with
         yield from self._checked(self._drain(), missing, start_pts)
 
@@ -186,25 +196,32 @@ class GopDecoder:
         self._started = self._began = self._next = start
         self._last, self._fault = _BEFORE_ALL, None
 
+    def _samples(self, end: int, stop: int) -> Iterator[_Sample]:
+        """Yield packets from the next one to before `end`; the file is read in one go to `stop`."""
+        index, first = self._index, self._next
+        columns = index.packet_pts, index.packet_key, index.packet_at, index.packet_size
+        rows = zip(*(column[first:end].tolist() for column in columns), strict=True)
+        for number, (pts, key, at, size) in enumerate(rows, first):
+            yield _Sample(number, pts, key, self._bytes(at, size, max(number, stop - 1)))
+
     def _feed(
-        self, number: int, stop: int, missing: dict[int, int], start_pts: int
+        self, sample: _Sample, missing: dict[int, int], start_pts: int
     ) -> list[av.VideoFrame]:
-        """Decode one packet; what no other frame leans on, only if it is wanted."""
-        index = self._index
-        pts, key = int(index.packet_pts[number]), bool(index.packet_key[number])
-        wanted = key or pts in missing
-        packet = self._packet(number, stop)
-        if packet is None:
+        """Decode one packet; what no other frame leans on, only if it is wanted or welcome."""
+        number, pts, key, content = sample
+        if content is None:
             self._fault = Fault(number, "is no longer in the file, which has become shorter")
             return []
         self._next = number + 1
+        wanted = key or pts in missing
         spare = False  # whether no other frame leans on this one, which is not wanted either
         if self._droppable is None:
             self._context.skip_frame = "DEFAULT" if wanted else "NONREF"
-        elif not wanted and self._droppable(memoryview(packet)):
+        elif not wanted and self._droppable(content):
             if pts not in self._welcome:
                 return []
             spare = True
+        packet = cast("Packet[VideoStream]", Packet(cast(bytes, content)))  # with padding
         packet.pts, packet.is_keyframe = pts, key
         try:
             return self._context.decode(packet)
@@ -214,25 +231,16 @@ class GopDecoder:
                 self._fault = Fault(number, f"gives: {error.strerror or type(error).__name__}")
             return []
 
-    def _packet(self, number: int, stop: int) -> Packet[VideoStream] | None:
-        """Return a packet, in memory with the padding that decoders read beyond the end.
-
-        The file is read in one go up to the packet before `stop`. `None` if it has become shorter.
-        """
-        index = self._index
-        at, size = int(index.packet_at[number]), int(index.packet_size[number])
+    def _bytes(self, at: int, size: int, last: int) -> memoryview | None:
+        """Return bytes of the file, which is read up to packet `last`; `None` if it is shorter."""
         start = at - self._chunk_at
         if start < 0 or start + size > len(self._chunk):
-            last = max(number, stop - 1)
-            end = int(index.packet_at[last] + index.packet_size[last])
+            end = int(self._index.packet_at[last] + self._index.packet_size[last])
             self._file.seek(at)
             self._chunk = memoryview(self._file.read(max(size, min(end - at, _CHUNK))))
             self._chunk_at, start = at, 0
-        if start + size > len(self._chunk):
-            return None
-        packet = cast("Packet[VideoStream]", Packet(size))
-        packet.update(cast(bytes, self._chunk[start : start + size]))
-        return packet
+        content = self._chunk[start : start + size]
+        return content if len(content) == size else None
 
     def _drain(self) -> list[av.VideoFrame]:
         """Return what the decoder holds back."""

@@ -23,22 +23,23 @@ def droppable_samples(codec: str, extradata: bytes) -> Droppable | None:
     unreferenced = {"h264": _h264_unreferenced, "hevc": _hevc_unreferenced}.get(codec)
     if unreferenced is None:
         return None
+    verdicts = tuple(map(unreferenced, range(256)))
     length_at = 4 if codec == "h264" else 21
     if extradata[:1] == b"\x01" and len(extradata) > length_at:
         width = (extradata[length_at] & 3) + 1
-        return partial(_none_referenced, unreferenced, partial(_counted_units, width))
-    return partial(_none_referenced, unreferenced, _marked_units)
+        return partial(_none_referenced, verdicts, partial(_counted_units, width))
+    return partial(_none_referenced, verdicts, _marked_units)
 
 
 def _none_referenced(
-    unreferenced: Callable[[int], bool | None],
+    verdicts: tuple[bool | None, ...],
     units: Callable[[memoryview], Iterator[int]],
     sample: memoryview,
 ) -> bool:
     """Return whether there are pictures, and all are such that nothing refers to them."""
     found = False
     for header in units(sample):
-        verdict = unreferenced(header)
+        verdict = verdicts[header]
         if verdict is False:
             return False
         found = found or verdict is True
