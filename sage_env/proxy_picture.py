@@ -11,8 +11,8 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 from PIL import Image
 
+from sage_env import recycled
 from sage_env.picture import fitted, letterbox
-from sage_env.recycled import Recycler
 
 QUALITY = 75
 
@@ -42,7 +42,6 @@ class JpegReader:
         # One per step: a scaler that changes sizes sets itself up anew each time.
         self._to_size = VideoReformatter()
         self._to_rgb = VideoReformatter()
-        self._memory = Recycler(2**22)
 
     def read(
         self, jpeg: bytes, native: tuple[int, int], size: tuple[int, int]
@@ -76,6 +75,6 @@ class JpegReader:
         """Return the pixels of an RGB frame in memory that is used again when they are let go."""
         plane = rgb.planes[0]
         lines = np.frombuffer(memoryview(plane), dtype=np.uint8).reshape(-1, plane.line_size)
-        picture = self._memory.empty((rgb.height, rgb.width, 3))
+        picture = recycled.pixels.empty((rgb.height, rgb.width, 3))
         picture.reshape(rgb.height, -1)[:] = lines[: rgb.height, : 3 * rgb.width]
         return picture

@@ -40,6 +40,19 @@ def test_memory_is_not_used_again_while_any_part_of_it_is_held(keep):
     assert address(recycler.empty(SHAPE)) == where
 
 
+def test_memory_that_was_let_go_is_found_behind_some_that_was_not():
+    recycler = Recycler()
+    arrays = [recycler.empty(SHAPE) for _ in range(6)]
+    where = address(arrays.pop(4))
+    assert address(recycler.empty(SHAPE)) == where
+
+
+def test_a_request_that_is_a_little_smaller_uses_the_same_memory():
+    recycler = Recycler()
+    where = address(recycler.empty((16, 300, 400, 3)))
+    assert address(recycler.empty((15, 300, 400, 3))) == where
+
+
 def test_a_tensor_holds_its_memory():
     torch = pytest.importorskip("torch")
     recycler = Recycler()
@@ -56,5 +69,6 @@ def test_what_is_held_is_bounded_and_nothing_is_shared(requests):
         array[:] = number
         if keep:
             kept.append((number, array))
-        assert sum(held.nbytes for held in recycler._held) <= 2**22
+        held = [each.nbytes for arrays in recycler._held.values() for each in arrays]
+        assert sum(held) == recycler.nbytes <= 2**22
     assert all((array == number).all() for number, array in kept)
