@@ -200,7 +200,8 @@ class PyAVVideo:
         if kept or good != chosen:
             served = iter(good)
             places = range(len(chosen))
-            frames = np.array([kept[p][0] if p in kept else next(served) for p in places])
+            numbers = [kept[p][0] if p in kept else next(served) for p in places]
+            frames = np.array(numbers, dtype=np.int64)
             exact = exact & (frames == choice.frames) & [p not in kept for p in places]
         shown = [kept[p][1] if p in kept else pictures[f] for p, f in enumerate(frames.tolist())]
         return self._batch(frames, exact, shown, shape)
