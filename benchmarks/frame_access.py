@@ -31,14 +31,14 @@ import tyro
 from access_bars import VERDICT_HEADER, Outcome, verdicts
 from access_cases import Case, exactness_case, long_cases
 from access_clips import LONG, LONG_QUICK, SHORT, make_clip, plan_clip
-from access_ours import CACHED, COPY, EXACT, OURS, PROXY
+from access_ours import AUTO, CACHED, COPY, EXACT, HALF_STEP, OURS, PROXY
 from access_peers import FLOOR, PEERS, TORCHCODEC_EXACT
 from access_worker import Contestant, Failed, Measured
 from provenance import commit
 
 from algos.tables import format_table
 
-CLOSE = (EXACT, FLOOR, TORCHCODEC_EXACT, CACHED, COPY, PROXY)
+CLOSE = (EXACT, AUTO, HALF_STEP, FLOOR, TORCHCODEC_EXACT, CACHED, COPY, PROXY)
 CLOSE_TURNS = 3  # a round
 CASE_HEADER = ("contestant", "CPU ms", "wall ms", "CPU / floor", "wrong frames")
 

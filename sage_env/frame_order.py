@@ -63,11 +63,13 @@ def order_frames(table: SampleTable, first_pts: int) -> FrameOrder:
 
     Pictures before the first one that comes out lean on frames that the file does not hold.
     """
-    shown = np.flatnonzero(table.shown & (table.pts >= first_pts))
-    pts, places = np.unique(table.pts[shown], return_index=True)
+    shown = table.shown & (table.pts >= first_pts)
+    order = table.by_time[shown[table.by_time]]
+    pts = table.pts[order]
+    first = np.append(len(pts) > 0, np.diff(pts) > 0)[: len(pts)]
+    pts, order = pts[first], order[first]
     keys = np.flatnonzero(table.key)
     key_pts, key_places = np.unique(table.pts[keys], return_index=True)
-    order = shown[places]
     last = int(table.duration[order[-1]]) if len(order) else 0
     if last <= 0 and len(pts) > 1:
         last = round(float(np.median(np.diff(pts))))
@@ -75,12 +77,6 @@ def order_frames(table: SampleTable, first_pts: int) -> FrameOrder:
     for array in (found.pts, found.order, found.key_pts, found.starts):
         array.setflags(write=False)  # an index is shared by all readers of the file
     return found
-
-
-def has_open_gops(table: SampleTable) -> bool:
-    """Return whether some samples after a keyframe are shown before it."""
-    key_before = np.maximum.accumulate(np.where(table.key, np.arange(len(table.key)), 0))
-    return bool((table.pts < table.pts[key_before]).any())
 
 
 def cut_table(table: SampleTable, part: slice) -> SampleTable:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,17 @@ class SampleTable:
     key: NDArray[np.bool_]
     shown: NDArray[np.bool_]
     upright: bool
+
+    @cached_property
+    def by_time(self) -> Integers:
+        """Return the samples in the order of their PTS; of two at one time, the first decoded."""
+        return np.argsort(self.pts, kind="stable")
+
+    @cached_property
+    def open_gops(self) -> bool:
+        """Return whether some samples after a keyframe are shown before it."""
+        key_before = np.maximum.accumulate(np.where(self.key, np.arange(len(self.key)), 0))
+        return bool((self.pts < self.pts[key_before]).any())
 
 
 def read_sample_table(path: Path, track: int) -> SampleTable | None:

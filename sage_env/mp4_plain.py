@@ -18,7 +18,7 @@ from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 
 from sage_env.container import Coding, prepare_decoder
-from sage_env.frame_order import Packets, has_open_gops
+from sage_env.frame_order import Packets
 from sage_env.mp4_boxes import Boxes, Unusual, boxes_of, children, only, read_moov
 from sage_env.mp4_index import SampleTable, table_of, timescale
 
@@ -106,14 +106,13 @@ def _is_whole(table: SampleTable, end: int) -> bool:
 
 def _reorder_depth(table: SampleTable) -> int:
     """Return how many samples at most come earlier than where their time would place them."""
-    decoded = np.argsort(table.pts, kind="stable")
-    return max(0, int((decoded - np.arange(len(decoded))).max()))
+    return max(0, int((table.by_time - np.arange(len(table.by_time))).max()))
 
 
 def _first_frame(file: BinaryIO, coding: Coding, table: SampleTable) -> av.VideoFrame | None:
     """Return the first sample decoded as every other will be; `None` if it gives no picture."""
     context = cast(VideoCodecContext, av.CodecContext.create(coding.codec, "r"))
-    prepare_decoder(context, strict=not has_open_gops(table))
+    prepare_decoder(context, strict=not table.open_gops)
     context.extradata = coding.extradata
     file.seek(int(table.position[0]))
     packet = Packet(file.read(int(table.size[0])))

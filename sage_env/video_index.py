@@ -24,7 +24,7 @@ from sage_env.container import (
 )
 from sage_env.deadline import Deadline
 from sage_env.errors import VideoError
-from sage_env.frame_order import FrameOrder, Packets, cut_table, has_open_gops, order_frames
+from sage_env.frame_order import FrameOrder, Packets, cut_table, order_frames
 from sage_env.index_sidecar import load_sidecar, save_sidecar
 from sage_env.mp4_check import SLICED, read_tables
 from sage_env.mp4_index import SampleTable, read_sample_table
@@ -204,7 +204,7 @@ def _index(coding: Coding, packets: Packets, path: Path, content_id: str) -> Vid
         path=path,
         content_id=content_id,
         coding=coding,
-        open_gops=has_open_gops(table),
+        open_gops=table.open_gops,
         contiguous=packets.contiguous and coding.codec in SLICED,
         duration=span or _ONE_FRAME,
         height=packets.height,
