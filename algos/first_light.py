@@ -18,24 +18,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import gymnasium as gym
 from tqdm import tqdm
 
-from algos.decomposition import decompose
-from algos.evaluate import EvalResult, evaluate, measure_episodes, measures_of
-from algos.metrics import read_metrics
+from algos.evaluate import EvalResult, evaluate, measures_of
+from algos.first_light_report import ORDER, print_tables, report_data
 from algos.ppo_config import PPOConfig
 from algos.presets import PresetName, preset
-from algos.report import ReportData, save_report
+from algos.report import save_report
 from algos.run_folder import RunFolder, RunFolderError, read_json
-from algos.tables import (
-    BREAKDOWN_HEADER,
-    MOVES_HEADER,
-    PARTS_HEADER,
-    SUMMARY_HEADER,
-    breakdown_cells,
-    format_table,
-    move_cells,
-    part_cells,
-    summary_cells,
-)
 from algos.tracking import TrackerName, require_tracker, tracking
 from policies.base import BatchPolicy, TrainablePolicy
 from policies.uniform import UniformPolicy
@@ -62,17 +50,6 @@ BUDGET: Mapping[str, Any] = {
     "workers": 2,
     "eval_every": 4,
 }
-ORDER = (
-    "direct-same-frames-greedy",
-    "direct-double-frames-greedy",
-    "demonstrator",
-    "sft-base-greedy",
-    "after-ppo-greedy",
-    "direct-same-frames-t-1",
-    "direct-double-frames-t-1",
-    "sft-base-t-1",
-    "after-ppo-t-1",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +62,10 @@ class FirstLight:
     """Folder of the video files; by default $SAGE_ENV_CACHE or ~/.cache/sage_env."""
     checkpoint: Path | None = None
     """Model to start from; by default the shipped one."""
+    device: str = "auto"
+    """Where the model runs: `cpu`, `cuda`, …; `auto` is the GPU if there is one."""
+    dtype: str = "auto"
+    """Of the frozen base; `auto` is the checkpoint's own on a GPU and float32 on a CPU."""
     slots: int = 256
     """Environments that play side by side."""
     workers: int = 2
@@ -169,6 +150,7 @@ def load_policy(config: FirstLight) -> SageMM:
 
     lora = LoraSettings(r=config.lora_rank, alpha=2 * config.lora_rank, seed=config.ppo.seed)
     settings: dict[str, Any] = {"workers": config.workers, "checkpointing": config.checkpointing}
+    settings |= {"device": config.device, "dtype": config.dtype}
     return SageMM.load(config.checkpoint, lora=lora, **settings)
 
 
@@ -310,38 +292,13 @@ class Stations:
 
     def report(self) -> None:
         """Print the tables and write the report."""
+        about = {
+            "model": str(self.config.checkpoint or "sage-mm-tiny"),
+            "data": "SageSynth, test videos",
+            "reward in training": self.config.reward,
+            "seed": str(self.config.ppo.seed),
+        }
         results = {key: self.results[key] for key in ORDER}
-        core = {key: result.only("tier", "core") for key, result in results.items()}
-        hard = [result.only("tier", "hard") for result in results.values()]
-        print("\nHeld-out videos, core tier: glance, needle, when")
-        print(format_table(SUMMARY_HEADER, summary_cells(list(core.values()))))
-        print("\nThe same videos, hard tier: order, count, detail")
-        print(format_table(SUMMARY_HEADER, summary_cells(hard)))
-        print("\nAfter PPO, greedy, core tier")
-        rows = measure_episodes(core["after-ppo-greedy"].episodes())
-        print(format_table(BREAKDOWN_HEADER, breakdown_cells(rows)))
-        found = decompose(
-            *(core[key].episodes() for key in ("after-ppo-greedy", "sft-base-greedy"))
-        )
-        if found is not None:
-            print("\nAfter PPO minus SFT base, greedy, core tier")
-            print(format_table(PARTS_HEADER, part_cells(found)))
-            print()
-            print(format_table(MOVES_HEADER, move_cells(found)))
-        data = ReportData(
-            title="First light",
-            about={
-                "model": str(self.config.checkpoint or "sage-mm-tiny"),
-                "data": "SageSynth, test videos",
-                "reward in training": self.config.reward,
-                "seed": str(self.config.ppo.seed),
-            },
-            results=results,
-            before="sft-base-greedy",
-            after="after-ppo-greedy",
-            direct="direct-double-frames-greedy",
-            metrics=read_metrics(self.folder.metrics),
-            frame_size=self.test.frame_size,
-            tier="core",
-        )
+        data = report_data(results, about, self.folder, self.test.frame_size)
+        print_tables(results)
         print(f"\nreport: {save_report(self.folder, data)}")

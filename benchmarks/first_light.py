@@ -19,7 +19,8 @@ import tyro
 from provenance import commit
 
 from algos.evaluate import LONG, SHORT, EvalResult, difference, measures_of, of_length
-from algos.first_light import ORDER, FirstLight, run
+from algos.first_light import FirstLight, run
+from algos.first_light_report import ORDER
 from algos.tables import difference_cell, format_table, spread
 
 HEADER = ("policy", "decoding", "all", SHORT, LONG, "frames", "turns")

@@ -6,10 +6,12 @@ import json
 from dataclasses import replace
 
 import pytest
+import torch
 
 from algos.checkpoint import ConfigChanged
 from algos.cli import main
-from algos.first_light import ORDER, FirstLight, run
+from algos.first_light import FirstLight, load_policy, run
+from algos.first_light_report import ORDER
 from algos.ppo_config import PPOConfig
 from algos.run_folder import RunFolder
 from policies.sage_mm.model import SHIPPED
@@ -66,3 +68,14 @@ def test_it_runs_from_files_to_report_and_goes_on_where_it_was(config, capsys, m
     assert main(["verify", str(config.run)]) == 2
     said = capsys.readouterr()
     assert "FAILED" in said.out and "checks failed" in said.err
+
+
+def test_the_model_has_the_device_and_dtype_that_are_asked_for(config) -> None:
+    policy = load_policy(replace(config, device="cpu", dtype="bfloat16"))
+    base = [p for p in policy.model.base.parameters() if not p.requires_grad]
+    assert {p.dtype for p in base} == {torch.bfloat16}
+    assert {p.dtype for p in policy.actor_parameters()} == {torch.float32}
+    assert {p.device.type for p in policy.model.base.parameters()} == {"cpu"}
+    plain = load_policy(config)
+    if not torch.cuda.is_available():
+        assert {p.dtype for p in plain.model.base.parameters()} == {torch.float32}
