@@ -94,7 +94,12 @@ class FirstLight:
 
 
 def run(config: FirstLight) -> dict[str, EvalResult]:
-    """Do it all; print the tables and where the report is. Returns the results by key."""
+    """Do it all; print the tables and where the report is. Returns the results by key.
+
+    Raises:
+        RunFolderError: if another process trains into the same folder.
+        ConfigChanged: if the folder holds results of other settings.
+    """
     import torch
 
     from policies.scripted import DEMONSTRATOR, Scripted
@@ -104,18 +109,19 @@ def run(config: FirstLight) -> dict[str, EvalResult]:
     if config.track is not None:
         require_tracker(config.track)  # before hours of work, not after
     folder = RunFolder(config.run)
-    begin(folder, config)
-    build(config.root)
-    policy = load_policy(config)
-    stations = Stations(config, folder, policy)
-    stations.measure("demonstrator", Scripted.load(DEMONSTRATOR, config.checkpoint))
-    stations.measure_both("SFT base", policy)
-    stations.learn()
-    stations.measure_both("after PPO", policy)
-    frames = stations.mean_frames("after-ppo-greedy")
-    stations.measure_both("DIRECT, same frames", UniformPolicy(policy, frames))
-    stations.measure_both("DIRECT, double frames", UniformPolicy(policy, 2 * frames))
-    stations.report()
+    with folder.alone():
+        begin(folder, config)
+        build(config.root)
+        policy = load_policy(config)
+        stations = Stations(config, folder, policy)
+        stations.measure("demonstrator", Scripted.load(DEMONSTRATOR, config.checkpoint))
+        stations.measure_both("SFT base", policy)
+        stations.learn()
+        stations.measure_both("after PPO", policy)
+        frames = stations.mean_frames("after-ppo-greedy")
+        stations.measure_both("DIRECT, same frames", UniformPolicy(policy, frames))
+        stations.measure_both("DIRECT, double frames", UniformPolicy(policy, 2 * frames))
+        stations.report()
     return stations.results
 
 

@@ -10,6 +10,7 @@ evaluations/NAME.jsonl  one trajectory per line, without tokens
 report.json             which evaluations the report shows, and as what
 report.html
 trajectory.jsonl        the one episode of `sage-vqa ask`, tokens included
+lock                    held while a training writes to the folder
 ```
 """
 
@@ -17,10 +18,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from algos.evaluate import EvalResult, measure
 from algos.rollout import Trajectory, Turn, load_trajectories, save_trajectories
@@ -72,6 +76,32 @@ class RunFolder:
     def trajectory(self) -> Path:
         """Return the path of the one episode of `sage-vqa ask`."""
         return self.path / "trajectory.jsonl"
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes from training into the folder meanwhile.
+
+        The system lets go when the process ends, in whatever way. File systems without locks keep
+        nobody out.
+
+        Raises:
+            RunFolderError: if another training is at it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path / "lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise RunFolderError(
+                f"another process is training into {self.path}: wait for it or stop it, or give "
+                "this run a folder of its own with --run"
+            ) from None
+        except NotImplementedError:
+            pass
+        try:
+            yield
+        finally:
+            lock.release()
 
     def save_config(self, config: Any) -> None:
         """Write a command's dataclass as `config.json`."""

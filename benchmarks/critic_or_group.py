@@ -109,8 +109,14 @@ def configured(settings: Benchmark, advantage: str, seed: int) -> FirstLight:
 
 def outcomes(config: FirstLight, seconds: float | None) -> dict[str, Outcome]:
     """Train, and measure where it ends and, if given, where so many CPU seconds were spent."""
-    folder, policy = RunFolder(config.run), load_policy(config)
+    folder = RunFolder(config.run)
+    with folder.alone():
+        return _outcomes(folder, config, seconds)
+
+
+def _outcomes(folder: RunFolder, config: FirstLight, seconds: float | None) -> dict[str, Outcome]:
     begin(folder, config)
+    policy = load_policy(config)
     stations = Stations(config, folder, policy)
     if seconds is None:
         policy.temperature = 0.0

@@ -13,7 +13,7 @@ from algos.cli import main
 from algos.first_light import FirstLight, load_policy, run
 from algos.first_light_report import ORDER
 from algos.ppo_config import PPOConfig
-from algos.run_folder import RunFolder
+from algos.run_folder import RunFolder, RunFolderError
 from policies.sage_mm.model import SHIPPED
 
 pytestmark = pytest.mark.skipif(not SHIPPED.is_dir(), reason="no shipped model")
@@ -58,6 +58,8 @@ def test_it_runs_from_files_to_report_and_goes_on_where_it_was(config, capsys, m
         raise AssertionError("a finished station was played again")
 
     monkeypatch.setattr("algos.first_light.evaluate", no_play)
+    with folder.alone(), pytest.raises(RunFolderError, match="another process"):
+        run(config)
     assert set(run(replace(config, slots=2))) == set(ORDER)
     for other in (replace(config, reward="answer"), replace(config, ppo=PPOConfig(updates=9))):
         with pytest.raises(ConfigChanged):  # its results would not be this run's
