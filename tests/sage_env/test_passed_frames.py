@@ -14,6 +14,7 @@ from sage_env.deadline import Deadline
 from sage_env.errors import CorruptFrame
 from sage_env.frame_cache import FrameCache, shared_cache
 from sage_env.frame_plan import plan_jobs
+from sage_env.frame_store import FrameStore
 from sage_env.gop_decoder import GopDecoder
 from sage_env.items import QAItem
 from sage_env.nal_units import droppable_samples
@@ -64,6 +65,17 @@ def test_a_closer_look_decodes_nothing(clip):
     batch = video.frames_at([1, 2, 3], size=(32, 48))
     assert [number_in(picture) for picture in batch.pixels] == [25, 50, 75]
     assert (video.stats.decoded, video.stats.hits) == (before, 3)
+
+
+def test_another_process_finds_what_was_passed_here(clip, tmp_path):
+    caches = [FrameCache(ROOM, FrameStore(tmp_path)) for _ in range(2)]
+    here, there = [
+        open_video(clip("one-gop"), cache=cache, threads=1, keep_passed=True) for cache in caches
+    ]
+    here.frames_at([0, 2, 4], size=(32, 48))
+    batch = there.frames_at([1, 3], size=(32, 48))
+    assert [number_in(picture) for picture in batch.pixels] == [25, 75]
+    assert there.stats.decoded == 0 and caches[1].stats.stored == 2
 
 
 def test_without_being_asked_or_without_room_nothing_is_kept_on_the_way(clip):
