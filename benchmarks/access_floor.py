@@ -23,7 +23,7 @@ _SLICES = (1, 5)  # NAL unit types that hold a picture
 
 
 @dataclass(frozen=True, eq=False)
-class _File:
+class H264File:
     """All packets of an H.264 MP4 file, in the order of decoding."""
 
     payloads: list[bytes]
@@ -47,7 +47,7 @@ class Floor:
 
     def __init__(self, path: Path) -> None:
         """Read the file into memory, unless it is the one that was read last."""
-        self._file = _read(path)
+        self._file = read_h264(path)
 
     def read(self, times: Sequence[float]) -> list[av.VideoFrame]:
         """Return the frames on screen at the given times, one per time."""
@@ -75,7 +75,7 @@ class Floor:
 
 
 @lru_cache(maxsize=1)
-def _read(path: Path) -> _File:
+def read_h264(path: Path) -> H264File:
     """Read all packets and make a decoder for them."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
@@ -87,7 +87,7 @@ def _read(path: Path) -> _File:
         assert isinstance(decoder, VideoCodecContext)
         decoder.extradata = stream.codec_context.extradata
         decoder.thread_count, decoder.thread_type = 1, "NONE"
-        return _File(
+        return H264File(
             payloads=payloads,
             pts=np.array([packet.pts for packet in packets], dtype=np.int64),
             key=np.array([packet.is_keyframe for packet in packets]),
@@ -108,13 +108,20 @@ def _is_reference(payload: bytes) -> bool:
     return True
 
 
-@lru_cache(maxsize=64)
-def _plan(file: _File, times: tuple[float, ...]) -> tuple[list[_Job], list[int]]:
-    """Return the packets needed, group of pictures by group, and the PTS of each time's frame."""
+def targets_of(file: H264File, times: Sequence[float]) -> list[int]:
+    """Return the number of the packet, in order of decoding, of the frame on screen at each time."""
     order = np.argsort(file.pts)  # of presentation; its values are places in the file
     shown = file.pts[order]
     ticks = np.floor((np.array(times) + 1e-6) * file.ticks_per_second).astype(np.int64)
-    targets = order[np.maximum(np.searchsorted(shown, ticks + shown[0], side="right") - 1, 0)]
+    places = np.maximum(np.searchsorted(shown, ticks + shown[0], side="right") - 1, 0)
+    targets: list[int] = order[places].tolist()
+    return targets
+
+
+@lru_cache(maxsize=64)
+def _plan(file: H264File, times: tuple[float, ...]) -> tuple[list[_Job], list[int]]:
+    """Return the packets needed, group of pictures by group, and the PTS of each time's frame."""
+    targets = np.array(targets_of(file, times))
     keys = np.flatnonzero(file.key)
     starts = keys[np.searchsorted(file.pts[keys], file.pts[targets], side="right") - 1]
     jobs = []
@@ -126,11 +133,11 @@ def _plan(file: _File, times: tuple[float, ...]) -> tuple[list[_Job], list[int]]
     return jobs, file.pts[targets].tolist()
 
 
-def _packet(file: _File, place: int) -> Packet[Stream]:
+def _packet(file: H264File, place: int) -> Packet[Stream]:
     packet: Packet[Stream] = Packet(file.payloads[place])
     packet.pts = int(file.pts[place])
     return packet
 
 
-def _pts_of(file: _File, places: NDArray[np.int64]) -> frozenset[int]:
+def _pts_of(file: H264File, places: NDArray[np.int64]) -> frozenset[int]:
     return frozenset(file.pts[places].tolist())

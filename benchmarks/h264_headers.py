@@ -1,0 +1,197 @@
+"""What the headers of H.264 say about which pictures lean on which: ITU-T H.264, 7.3.
+
+Only what the long clips and common files use: progressive, 4:2:0, one parameter set of each kind,
+display order by type 0 or 2, short-term references.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_HIGH = {44, 83, 86, 100, 110, 118, 122, 128}
+_HEADER_BYTES = 200
+SLICE, KEY_SLICE = 1, 5
+
+
+class UnusualStream(ValueError):
+    """A stream uses what is not read here."""
+
+
+class _Bits:
+    """Bits of a unit, without the bytes that keep start codes out of it."""
+
+    def __init__(self, data: bytes) -> None:
+        plain = data.replace(b"\0\0\3", b"\0\0")
+        self._value, self._left = int.from_bytes(plain, "big"), 8 * len(plain)
+
+    def u(self, count: int) -> int:
+        """Return so many bits."""
+        self._left -= count
+        if self._left < 0:
+            raise UnusualStream("a header is longer than its unit")
+        return self._value >> self._left & (1 << count) - 1
+
+    def ue(self) -> int:
+        """Return a number of the Exp-Golomb code."""
+        zeros = 0
+        while not self.u(1):
+            zeros += 1
+        return (1 << zeros) - 1 + self.u(zeros)
+
+    def skip(self, kinds: str) -> None:
+        """Pass over Exp-Golomb numbers (e) and single bits (b)."""
+        for kind in kinds:
+            self.ue() if kind == "e" else self.u(1)
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What holds for all pictures.
+
+    Attributes:
+        number_bits: of `frame_num`.
+        order_bits: of the display order's low part; 0 where pictures are shown as decoded.
+        most: reference pictures held.
+        lengths: entries of the two lists, unless a slice says otherwise.
+        weighted: whether slices of kind P have weights, and those of kind B.
+        order_pair: whether slices tell the display order of two fields.
+    """
+
+    number_bits: int
+    order_bits: int
+    most: int
+    lengths: tuple[int, int]
+    weighted: tuple[bool, bool]
+    order_pair: bool
+
+
+@dataclass(frozen=True)
+class SliceHeader:
+    """What a slice says about references.
+
+    Attributes:
+        kind: "P", "B" or "I".
+        key: whether nothing before it is held any more.
+        leaned_on: whether other pictures may refer to it.
+        number: `frame_num`.
+        order: low part of the display order.
+        lengths: entries of its lists.
+        moves: for each list, which pictures are moved to its front, by differences of picture
+            numbers.
+        dropped: pictures no longer held after it, by difference of picture numbers; `None` for the
+            one held longest, if there are too many.
+    """
+
+    kind: str
+    key: bool
+    leaned_on: bool
+    number: int
+    order: int
+    lengths: tuple[int, int]
+    moves: tuple[list[int], list[int]]
+    dropped: list[int] | None
+
+
+def read_parameters(extradata: bytes) -> Parameters:
+    """Return the parameters in an `avcC` box.
+
+    Raises:
+        UnusualStream: if they are not as above.
+    """
+    if extradata[4] & 3 != 3 or extradata[5] & 31 != 1:
+        raise UnusualStream("expected lengths of four bytes and one parameter set of each kind")
+    end = 8 + int.from_bytes(extradata[6:8], "big")
+    bits = _Bits(extradata[9:end])
+    profile = bits.u(8)
+    bits.u(16)
+    bits.skip("e")
+    if profile in _HIGH:
+        if bits.ue() != 1 or bits.ue() or bits.ue() or bits.u(2):
+            raise UnusualStream("expected 4:2:0 with 8 bits and the usual scaling")
+    number_bits, order_type = bits.ue() + 4, bits.ue()
+    if order_type == 1:
+        raise UnusualStream("display order of type 1")
+    order_bits = bits.ue() + 4 if order_type == 0 else 0
+    most = bits.ue()
+    bits.skip("bee")
+    if not bits.u(1):
+        raise UnusualStream("interlaced pictures")
+    bits = _Bits(extradata[end + 4 :])
+    bits.skip("eeb")
+    order_pair = bool(bits.u(1))
+    if bits.ue():
+        raise UnusualStream("several slice groups")
+    lengths = bits.ue() + 1, bits.ue() + 1
+    weighted = bool(bits.u(1)), bits.u(2) == 1
+    bits.skip("eee")
+    bits.u(2)
+    if bits.u(1):
+        raise UnusualStream("redundant pictures")
+    return Parameters(number_bits, order_bits, most, lengths, weighted, order_pair)
+
+
+def slice_headers(sample: bytes, parameters: Parameters) -> Iterator[SliceHeader]:
+    """Yield the headers of the slices of one MP4 sample.
+
+    Raises:
+        UnusualStream: if one is not as above.
+    """
+    at = 0
+    while at + 4 < len(sample):
+        start, at = at + 4, at + 4 + int.from_bytes(sample[at : at + 4], "big")
+        if sample[start] & 31 in (SLICE, KEY_SLICE):
+            yield _slice_header(sample[start : min(at, start + _HEADER_BYTES)], parameters)
+
+
+def _slice_header(unit: bytes, parameters: Parameters) -> SliceHeader:
+    key, bits = unit[0] & 31 == KEY_SLICE, _Bits(unit[1:])
+    leaned_on = bool(unit[0] & 0x60)
+    bits.skip("e")
+    kind = {0: "P", 1: "B", 2: "I"}.get(bits.ue() % 5)
+    if kind is None:
+        raise UnusualStream("switching slices")
+    bits.skip("e")
+    number = bits.u(parameters.number_bits)
+    bits.skip("e" if key else "")
+    order = bits.u(parameters.order_bits)
+    bits.skip("e" if parameters.order_bits and parameters.order_pair else "")
+    bits.skip("b" if kind == "B" else "")
+    lists = "IPB".index(kind)
+    lengths = parameters.lengths
+    if lists and bits.u(1):
+        lengths = bits.ue() + 1, bits.ue() + 1 if lists == 2 else lengths[1]
+    moves = _moves(bits) if lists > 0 else [], _moves(bits) if lists > 1 else []
+    if lists and parameters.weighted[lists - 1]:
+        bits.skip("ee")
+        for length in lengths[:lists]:
+            for _ in range(length):
+                bits.skip("ee" if bits.u(1) else "")
+                bits.skip("eeee" if bits.u(1) else "")
+    dropped = _dropped(bits) if leaned_on and not key else None
+    return SliceHeader(kind, key, leaned_on, number, order, lengths, moves, dropped)
+
+
+def _moves(bits: _Bits) -> list[int]:
+    """Return the differences of picture numbers by which a list is changed."""
+    found: list[int] = []
+    while bits.u(1) if not found else True:
+        operation = bits.ue()
+        if operation == 3:
+            break
+        if operation > 1:
+            raise UnusualStream("long-term references")
+        difference = bits.ue() + 1
+        found.append(difference if operation else -difference)
+    return found
+
+
+def _dropped(bits: _Bits) -> list[int] | None:
+    if not bits.u(1):
+        return None
+    found = []
+    while operation := bits.ue():
+        if operation != 1:
+            raise UnusualStream("long-term references")
+        found.append(bits.ue() + 1)
+    return found
