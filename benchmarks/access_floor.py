@@ -109,7 +109,7 @@ def _is_reference(payload: bytes) -> bool:
 
 
 def targets_of(file: H264File, times: Sequence[float]) -> list[int]:
-    """Return the number of the packet, in order of decoding, of the frame on screen at each time."""
+    """Return the packet, numbered in order of decoding, of the frame on screen at each time."""
     order = np.argsort(file.pts)  # of presentation; its values are places in the file
     shown = file.pts[order]
     ticks = np.floor((np.array(times) + 1e-6) * file.ticks_per_second).astype(np.int64)

@@ -42,7 +42,7 @@ def test_a_clip_shows_its_numbers_at_its_times(made, recipe):
 
 
 def test_hours_have_what_makes_access_hard(made):
-    file = access_floor._read(made(REPEATED).path)
+    file = access_floor.read_h264(made(REPEATED).path)
     assert REPEATED.options == LONG[0].options
     assert (file.pts[1:] < file.pts[:-1]).any()  # B-frames
     assert 0.2 < (~file.reference).mean() < 0.6
@@ -55,7 +55,7 @@ def test_hours_have_what_makes_access_hard(made):
 
 def test_the_floor_decodes_right_frames_and_no_packet_that_is_not_needed(made):
     clip = made(REPEATED)
-    file = access_floor._read(clip.path)
+    file = access_floor.read_h264(clip.path)
     wanted = [3, 77, 78, 149, 150, 421]
     times = clip.middles(np.array(wanted)).tolist()
     pictures = list(FloorReader(clip.path, None).read(times).pictures)
