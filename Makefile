@@ -26,9 +26,10 @@ train: install
 tiny: install
 	$(BIN)/python -m algos.tiny $(ARGS)
 
-# One thread per process: with more, two cores wait on each other.
+# One thread per process: with more, two cores wait on each other. JOBS=0 runs the tests in one.
+JOBS ?= 2
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 lint: install
 	$(BIN)/ruff check .
