@@ -90,7 +90,7 @@ LONG = [
     Recipe("60 min 640x360", 360, 640, 401 * RATE, 9, options=_LONG),
     Recipe("60 min 1280x720", 720, 1280, 157 * RATE, 23, options=_LONG),
 ]
-LONG_QUICK = [Recipe("60 min 640x360, short unit", 360, 640, 53 * RATE, 68, options=_LONG)]
+LONG_QUICK = [Recipe("60 min 640x360, short unit", 360, 640, 27 * RATE, 133, options=_LONG)]
 SHORT = [
     Recipe("H.264 + AAC", sound=True),
     Recipe("H.264, VFR", irregular=True),
