@@ -4,11 +4,11 @@
 
 Peers come with `pip install -e '.[bench]'` (see pyproject.toml); one that is not there is named as
 absent. Clips are made on the first run (three minutes of processor time, 700 MB) and kept in the
-cache folder; the whole takes 50 minutes of processor time, of which --only and --match take
-a part. Each contestant has a process of its own and takes its turn in every round; figures are
-medians, after a round that does not count. Ratios are of processor time, which a busy machine
-disturbs less than time that passes, and of turns side by side. The drawn numbers of all pictures
-are read back; the pictures of short clips of other kinds as well.
+cache folder; three rounds of the whole take 50 minutes of processor time, of which --only and
+--match take a part. Each contestant has a process of its own and takes its turn in every round;
+figures are medians, after a round that does not count. Ratios are of processor time, which a busy
+machine disturbs less than time that passes, and of turns side by side. The drawn numbers of all
+pictures are read back; the pictures of short clips of other kinds as well.
 """
 
 from __future__ import annotations
