@@ -7,7 +7,7 @@ opened, planned, converted or copied while the clock runs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,9 +17,8 @@ import numpy as np
 from av.packet import Packet
 from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
+from h264_headers import slices
 from numpy.typing import NDArray
-
-_SLICES = (1, 5)  # NAL unit types that hold a picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,13 +98,7 @@ def read_h264(path: Path) -> H264File:
 
 def _is_reference(payload: bytes) -> bool:
     """Return whether other pictures may lean on that of an MP4 sample (`nal_ref_idc`)."""
-    at = 0
-    while at + 4 < len(payload):
-        length, header = int.from_bytes(payload[at : at + 4], "big"), payload[at + 4]
-        if header & 31 in _SLICES:
-            return header >> 5 & 3 != 0
-        at += 4 + length
-    return True
+    return next((unit[0] & 0x60 != 0 for unit in slices(payload)), True)
 
 
 def targets_of(file: H264File, times: Sequence[float]) -> list[int]:
@@ -118,18 +111,27 @@ def targets_of(file: H264File, times: Sequence[float]) -> list[int]:
     return targets
 
 
+def needed_of(
+    file: H264File, targets: Sequence[int]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield, for each group of pictures, the targets in it and the packets that they need."""
+    places = np.array(targets)
+    keys = np.flatnonzero(file.key)
+    starts = keys[np.searchsorted(file.pts[keys], file.pts[places], side="right") - 1]
+    for start in np.unique(starts):
+        wanted = np.unique(places[starts == start])
+        passed = np.arange(start, wanted.max() + 1)
+        yield wanted, passed[file.reference[passed] | np.isin(passed, wanted)]
+
+
 @lru_cache(maxsize=64)
 def _plan(file: H264File, times: tuple[float, ...]) -> tuple[list[_Job], list[int]]:
     """Return the packets needed, group of pictures by group, and the PTS of each time's frame."""
-    targets = np.array(targets_of(file, times))
-    keys = np.flatnonzero(file.key)
-    starts = keys[np.searchsorted(file.pts[keys], file.pts[targets], side="right") - 1]
-    jobs = []
-    for start in np.unique(starts):
-        wanted = np.unique(targets[starts == start])
-        places = np.arange(start, wanted.max() + 1)
-        needed = places[file.reference[places] | np.isin(places, wanted)]
-        jobs.append(_Job([_packet(file, place) for place in needed], _pts_of(file, wanted)))
+    targets = targets_of(file, times)
+    jobs = [
+        _Job([_packet(file, place) for place in needed], _pts_of(file, wanted))
+        for wanted, needed in needed_of(file, targets)
+    ]
     return jobs, file.pts[targets].tolist()
 
 

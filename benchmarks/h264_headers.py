@@ -131,17 +131,23 @@ def read_parameters(extradata: bytes) -> Parameters:
     return Parameters(number_bits, order_bits, most, lengths, weighted, order_pair)
 
 
+def slices(sample: bytes) -> Iterator[bytes]:
+    """Yield the units of one MP4 sample that hold a picture, or a part of one."""
+    at = 0
+    while at + 4 < len(sample):
+        start, at = at + 4, at + 4 + int.from_bytes(sample[at : at + 4], "big")
+        if sample[start] & 31 in (SLICE, KEY_SLICE):
+            yield sample[start:at]
+
+
 def slice_headers(sample: bytes, parameters: Parameters) -> Iterator[SliceHeader]:
     """Yield the headers of the slices of one MP4 sample.
 
     Raises:
         UnusualStream: if one is not as above.
     """
-    at = 0
-    while at + 4 < len(sample):
-        start, at = at + 4, at + 4 + int.from_bytes(sample[at : at + 4], "big")
-        if sample[start] & 31 in (SLICE, KEY_SLICE):
-            yield _slice_header(sample[start : min(at, start + _HEADER_BYTES)], parameters)
+    for unit in slices(sample):
+        yield _slice_header(unit[:_HEADER_BYTES], parameters)
 
 
 def _slice_header(unit: bytes, parameters: Parameters) -> SliceHeader:
@@ -175,10 +181,9 @@ def _slice_header(unit: bytes, parameters: Parameters) -> SliceHeader:
 def _moves(bits: _Bits) -> list[int]:
     """Return the differences of picture numbers by which a list is changed."""
     found: list[int] = []
-    while bits.u(1) if not found else True:
-        operation = bits.ue()
-        if operation == 3:
-            break
+    if not bits.u(1):
+        return found
+    while (operation := bits.ue()) != 3:
         if operation > 1:
             raise UnusualStream("long-term references")
         difference = bits.ue() + 1

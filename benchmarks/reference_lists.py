@@ -18,7 +18,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import tyro
 from access_clips import LONG, make_clip
-from access_floor import H264File, read_h264, targets_of
+from access_floor import H264File, needed_of, read_h264, targets_of
 from h264_headers import Parameters, SliceHeader, read_parameters, slice_headers
 
 from algos.tables import format_table
@@ -146,15 +146,9 @@ def closure(named: Sequence[set[int]], targets: Iterable[int]) -> set[int]:
     return found
 
 
-def floor_of(file: H264File, targets: Iterable[int]) -> set[int]:
+def floor_of(file: H264File, targets: Sequence[int]) -> set[int]:
     """Return the targets, and all reference pictures from their keyframes on."""
-    found: set[int] = set()
-    keys = np.flatnonzero(file.key)
-    for target in targets:
-        start = keys[np.searchsorted(keys, target, side="right") - 1]
-        places = np.arange(start, target + 1)
-        found |= {target, *places[file.reference[places]].tolist()}
-    return found
+    return {packet for _, needed in needed_of(file, targets) for packet in needed.tolist()}
 
 
 def main(settings: Settings) -> None:

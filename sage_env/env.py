@@ -55,7 +55,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     A stretch of n frames shows what is on screen in the middle of each of its n equal parts; a
     picture that is on screen at several of these times is shown and paid for once. With `snap`
     the times move, by at most half a part, to a grid that all stretches share, and what decoding
-    passes on a finer grid is kept for closer looks. A request beyond
+    passes on a finer grid is kept for closer looks (not by an `opener` of yours). A request beyond
     the video (by over 0.1 s) or the budget is served as far as it goes, and `message` says so.
     `sage_env.Invalid`, which `parse_action` makes of a text that is no action, costs a turn too, as
     do a tool that there is not and arguments that do not suit it; `message` says why. The space
