@@ -35,9 +35,10 @@ from algos.tables import (
 )
 from algos.transcript import spent_in_words, transcript, unjudged
 from policies.base import InformedPolicy
-from sage_env.datasets import QAItem, find_item, load_dataset
-from sage_env.video import open_video
-from sage_env.video_health import VIDEO_SUFFIXES, check_health
+from sage_env.datasets.item import QAItem
+from sage_env.datasets.loading import find_item, load_dataset
+from sage_env.video.health import VIDEO_SUFFIXES, check_health
+from sage_env.video.video_file import open_video
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,6 @@ not judged is counted and is not in the accuracy.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,11 +16,9 @@ from gymnasium import Env
 from algos.intervals import clustered_interval
 from algos.rollout import Job, Trajectory, collect, subseed
 from policies.base import BatchPolicy, Policy
-from sage_env.datasets import QAItem
+from sage_env.datasets.duration_buckets import BUCKETS, bucket_of
+from sage_env.datasets.item import QAItem
 
-BUCKETS = ("0-60", "60-180", "180-300", "300-600", "600-1200", "1200-2400", "2400+")
-"""Duration buckets in seconds, each half-open."""
-_EDGES = (60.0, 180.0, 300.0, 600.0, 1200.0, 2400.0)
 SHORT, LONG = "<=600 s", ">600 s"
 
 
@@ -196,13 +193,6 @@ def overview_end(trajectory: Trajectory) -> float | None:
     """Return the seconds of an episode's video, where an overview of all of it was shown."""
     overview = trajectory.start_info.get("span")
     return float(overview[1]) if overview else None
-
-
-def bucket_of(duration: float | None) -> str:
-    """Return the duration bucket of a video of so many seconds."""
-    if duration is None:
-        return "unknown"
-    return BUCKETS[bisect_right(_EDGES, duration)]
 
 
 def length_of(duration: float | None) -> str:

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from algos.evaluate import BUCKETS, bucket_of, overview_end
+from algos.evaluate import overview_end
 from algos.tracking import Tracker
 from algos.trajectory import Trajectory
+from sage_env.datasets.duration_buckets import BUCKETS, bucket_of
 
 Row = dict[str, float | None]
 TURNS = "rollout/turns/"

@@ -13,15 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from algos.decomposition import decompose
-from algos.evaluate import (
-    BUCKETS,
-    Difference,
-    EvalResult,
-    Measures,
-    bucket_of,
-    difference,
-    measure_episodes,
-)
+from algos.evaluate import Difference, EvalResult, Measures, difference, measure_episodes
 from algos.metrics import TURNS, read_metrics
 from algos.report_charts import Chart, Point, Series, figure
 from algos.report_episode import example_html
@@ -39,6 +31,7 @@ from algos.tables import (
     points,
     summary_cells,
 )
+from sage_env.datasets.duration_buckets import BUCKETS, bucket_of
 
 _CURVES = {
     "eval/score": "Score on validation videos",

@@ -13,15 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from algos.evaluate import bucket_of, episode
+from algos.evaluate import episode
 from algos.report_timeline import duration_of, in_evidence, lanes, timeline
 from algos.rollout import Trajectory, Turn
-from sage_env.action_text import format_action
-from sage_env.actions import ACTION_NAMES, Answer, Invalid
-from sage_env.datasets import QAItem
+from sage_env.actions.action import ACTION_NAMES, Answer, Invalid
+from sage_env.actions.action_text import format_action
+from sage_env.datasets.duration_buckets import bucket_of
+from sage_env.datasets.item import QAItem
 from sage_env.errors import VideoError
 from sage_env.timeline import clock
-from sage_env.video import PyAVVideo, open_video
+from sage_env.video.video_file import PyAVVideo, open_video
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,9 +8,9 @@ from html import escape
 from typing import Any
 
 from algos.rollout import Trajectory
-from sage_env.actions import ACTION_NAMES, Answer, Sample, Skip, Zoom
-from sage_env.datasets import QAItem, Span
-from sage_env.timeline import clock
+from sage_env.actions.action import ACTION_NAMES, Answer, Sample, Skip, Zoom
+from sage_env.datasets.item import QAItem
+from sage_env.timeline import Span, clock
 
 WIDTH, LANE = 960, 26
 _LEFT, _RIGHT, _AXIS = 96, 16, 34

@@ -14,8 +14,9 @@ from gymnasium import Env
 
 from algos.trajectory import Trajectory, Turn, load_trajectories, save_trajectories
 from policies.base import BatchPolicy, Decision, InformedPolicy, Observation, Policy
-from sage_env.errors import EpisodesFailed, SageEnvError
-from sage_env.items import QAItem
+from policies.errors import EpisodesFailed
+from sage_env.datasets.item import QAItem
+from sage_env.errors import SageEnvError
 
 __all__ = [
     "Job",

@@ -28,7 +28,7 @@ from filelock import FileLock, Timeout
 
 from algos.evaluate import EvalResult, measure
 from algos.rollout import Trajectory, Turn, load_trajectories, save_trajectories
-from sage_env.datasets import QAItem
+from sage_env.datasets.item import QAItem
 from sage_env.errors import SageEnvError
 
 

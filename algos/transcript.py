@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from algos.trajectory import Trajectory, Turn
-from sage_env.action_text import format_action
-from sage_env.actions import ACTION_NAMES, Answer, Invalid
-from sage_env.datasets import QAItem
+from sage_env.actions.action import ACTION_NAMES, Answer, Invalid
+from sage_env.actions.action_text import format_action
+from sage_env.datasets.item import QAItem
 from sage_env.timeline import clock
 
 

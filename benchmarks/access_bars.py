@@ -12,7 +12,7 @@ from access_ours import AUTO, CACHED, COPY, EXACT, HALF_STEP, OURS, PROXY, TOLER
 from access_peers import DECORD, FLOOR, KEYS_FLOOR, TORCHCODEC_EXACT
 from access_worker import Failed, Measured
 
-from sage_env.video import open_video
+from sage_env.video.video_file import open_video
 
 
 @dataclass(frozen=True, eq=False)

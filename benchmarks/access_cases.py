@@ -22,7 +22,7 @@ from access_peers import FLOOR, KEYS_FLOOR, PEERS, Size
 from access_worker import Job, Measured
 from numpy.typing import NDArray
 
-from sage_env.frame_plan import AUTO_TOLERANCE
+from sage_env.video.decoding.decode_plan import AUTO_TOLERANCE
 
 SHORT_SIDE = 224
 ZOOM_SECONDS, WINDOW_SECONDS = 30.0, 10.0

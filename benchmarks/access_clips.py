@@ -24,7 +24,7 @@ from av.container import OutputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from sage_env.cache_folder import cache_folder
+from sage_env.storage.cache_folder import cache_folder
 
 os.environ.setdefault("SVT_LOG", "1")  # the AV1 encoder reports errors only
 

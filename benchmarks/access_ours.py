@@ -12,9 +12,9 @@ import numpy as np
 from access_peers import Frames, Opener, Size
 from numpy.typing import NDArray
 
-from sage_env.frame_cache import FrameCache
-from sage_env.frame_proxy import FrameProxy
-from sage_env.video import open_video
+from sage_env.video.cache.frame_cache import FrameCache
+from sage_env.video.cache.proxy_file import FrameProxy
+from sage_env.video.video_file import open_video
 
 EXACT, AUTO, HALF_STEP = "ours", "ours, tolerance auto", "ours, tolerance half a step"
 TWO_THREADS = "ours, 2 threads"

@@ -25,13 +25,13 @@ from numpy.typing import NDArray
 from provenance import commit
 
 from algos.tables import format_table
-from sage_env.actions import Action, Answer, Sample, Skip, UseTool, Zoom
+from sage_env.actions.action import Action, Answer, Sample, Skip, UseTool, Zoom
+from sage_env.datasets.item import QAItem
 from sage_env.env import VideoQAEnv
 from sage_env.frames import Box, FrameBatch
-from sage_env.items import QAItem
 from sage_env.observation import Observation
 from sage_env.spaces import UnicodeText
-from sage_env.tools import ToolContext
+from sage_env.tools.tool import ToolContext
 
 SIZE, FRAMES, DURATION = (64, 64), 16, 3600.0
 LIMIT_MS = 0.3

@@ -45,7 +45,7 @@ from policies.sage_mm.checkpoint import SHIPPED
 from policies.sage_mm.meter import ENCODE, GENERATE, PREFILL
 from policies.sage_mm.model import SageModel, load
 from policies.sage_mm.vision import FrameEncoder
-from sage_env.actions import Zoom
+from sage_env.actions.action import Zoom
 
 TURNS, LIMIT = 6, 4.0  # turns of an episode; times more tokens per second
 OURS, UNCACHED, RENDERED = "ours", "ours, no frame cache", "generate, rendered anew"

@@ -38,11 +38,11 @@ from provenance import commit
 
 import sage_env  # noqa: F401  # registers the environment
 from algos.tables import format_table
-from sage_env.actions import Answer, Zoom
-from sage_env.frame_cache import FrameCache
+from sage_env.actions.action import Answer, Zoom
+from sage_env.datasets.item import QAItem
 from sage_env.frames import Box, FrameBatch
-from sage_env.items import QAItem
-from sage_env.video import open_video
+from sage_env.video.cache.frame_cache import FrameCache
+from sage_env.video.video_file import open_video
 
 ROLLOUTS, OVERVIEW, ZOOMS, FRAMES = 8, 32, 5, 16
 SIZE = (224, 224)

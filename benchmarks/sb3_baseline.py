@@ -42,7 +42,7 @@ from algos.tables import format_table
 from policies.random_policy import RandomPolicy
 from policies.sb3 import SB3Policy, save_sb3
 from policies.sb3_network import MatchNet, answer_with_scores
-from sage_env.datasets import QAItem
+from sage_env.datasets.item import QAItem
 from sage_env.frames import Box, FrameBatch
 from sage_env.synth import sage_synth
 from sage_env.synth.plan import BUCKETS, plan_video

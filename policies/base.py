@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from sage_env.actions import Action, Invalid
+from sage_env.actions.action import Action, Invalid
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Parameter
 
-    from sage_env.items import QAItem
+    from sage_env.datasets.item import QAItem
 
 Observation = Mapping[str, Any]
 

@@ -20,7 +20,7 @@ from policies.base import (
     TurnTokens,
 )
 from policies.check_tokens import check_scores, check_turns
-from sage_env.actions import ACTION_NAMES, Action, Invalid
+from sage_env.actions.action import ACTION_NAMES, Action, Invalid
 from sage_env.testing.laws import require
 
 MAX_TURNS = 1_000

@@ -11,10 +11,10 @@ import numpy as np
 from PIL import Image
 
 from policies.base import Decision, Observation
-from sage_env.action_text import parse_action
-from sage_env.actions import Action, Answer, Invalid, Sample, Skip, UseTool, Zoom
-from sage_env.errors import PolicyError
-from sage_env.json_objects import read_object
+from policies.errors import PolicyError
+from sage_env.actions.action import Action, Answer, Invalid, Sample, Skip, UseTool, Zoom
+from sage_env.actions.action_text import parse_action
+from sage_env.actions.json_objects import read_object
 from sage_env.timeline import clock, parse_seconds
 
 FOLDER = Path("runs/human")

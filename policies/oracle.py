@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from policies.base import BatchPolicy, Decision, InformedPolicy, Observation, Policy
 from policies.uniform import UniformPolicy
-from sage_env.actions import Answer, Zoom
+from sage_env.actions.action import Answer, Zoom
+from sage_env.datasets.item import QAItem
 from sage_env.errors import DatasetError
-from sage_env.items import QAItem
 from sage_env.timeline import Span
 
 LOOK_FRAMES = 8

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from policies.base import Observation
-from sage_env.actions import Action, Answer, Sample, Skip, Zoom
+from sage_env.actions.action import Action, Answer, Sample, Skip, Zoom
 
 
 class RandomPolicy:

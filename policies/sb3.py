@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from policies.base import Observation
-from sage_env.actions import Action, Invalid
+from sage_env.actions.action import Action, Invalid
 from sage_env.errors import MissingExtra
 from sage_env.wrappers import ActionGrid, NumericFeatures
 

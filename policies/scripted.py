@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policies.base import Decision, Observation
-from sage_env.action_text import format_action
-from sage_env.actions import Answer, Zoom
+from sage_env.actions.action import Answer, Zoom
+from sage_env.actions.action_text import format_action
 from sage_env.frames import Box
 from sage_env.synth.symbols import COLOURS, CORNERS, SYMBOLS
 

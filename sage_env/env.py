@@ -11,22 +11,22 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from sage_env.actions import ACTION_NAMES, Action, Answer, Invalid
-from sage_env.arguments import picture_size, seconds_off, whole_number
-from sage_env.datasets import DatasetSource, load_dataset
+from sage_env.actions.action import ACTION_NAMES, Action, Answer, Invalid
+from sage_env.argument_checks import picture_size, seconds_off, whole_number
+from sage_env.datasets.item import QAItem
+from sage_env.datasets.loading import DatasetSource, load_dataset
+from sage_env.datasets.matching import Judge, judge_answer
 from sage_env.episode import Budget, Episode, Served
 from sage_env.errors import DatasetError, ResetNeeded, SageEnvError
 from sage_env.frames import Tolerance
 from sage_env.history import History, episode_info
-from sage_env.items import QAItem
-from sage_env.matching import Judge, judge_answer
 from sage_env.observation import Observation, observation_space, observe
+from sage_env.openers import Opener, find_opener
 from sage_env.reset_options import Limits, budget_limits, read_reset
 from sage_env.rewards import Reward, find_reward, reward_terms
 from sage_env.spaces import ActionSpace
-from sage_env.tools import Tool, find_tools
-from sage_env.vector_sharing import find_opener
-from sage_env.viewer import Opener, Viewer
+from sage_env.tools.tool import Tool, find_tools
+from sage_env.viewer import Viewer
 
 if TYPE_CHECKING:
     from sage_env.rendering import Renderer

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from sage_env.actions import Action, Answer, Invalid, Sample, Skip, UseTool, Zoom
+from sage_env.actions.action import Action, Answer, Invalid, Sample, Skip, UseTool, Zoom
+from sage_env.datasets.item import QAItem
 from sage_env.errors import DatasetError
 from sage_env.frames import Box, FrameBatch, Tolerance
 from sage_env.history import History, Look, Spent
-from sage_env.items import QAItem
 from sage_env.timeline import Span, clamp, covered
-from sage_env.tools import Tool, call_tool, complaint
+from sage_env.tools.tool import Tool, call_tool, complaint
 from sage_env.viewer import Viewer
 
 _UNSAID = 0.1  # seconds of a cut that go unsaid: agents read the duration rounded to a tenth

@@ -8,10 +8,10 @@ from functools import partial
 from numbers import Real
 from typing import Protocol, TypeAlias
 
-from sage_env.actions import Action, Answer, Invalid
+from sage_env.actions.action import Action, Answer, Invalid
+from sage_env.datasets.item import QAItem
 from sage_env.errors import JudgeError, RewardError, SageEnvError
 from sage_env.history import History
-from sage_env.items import QAItem
 
 
 class Reward(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +12,12 @@ import numpy as np
 
 from sage_env.errors import SageEnvError, VideoError
 from sage_env.frames import Box, FrameBatch, Tolerance
+from sage_env.openers import Opener
 from sage_env.timeline import Span, midpoints, snapped
 
 if TYPE_CHECKING:
-    from sage_env.video import Video
+    from sage_env.frames import Video
 
-Opener = Callable[[Path], "Video"]
 
 MAX_DURATION = 1e6
 """Longest video in seconds, over eleven days; float32 tells moments 1/16 s apart up to there."""
@@ -162,7 +162,7 @@ class Viewer:
             if self._path is None:
                 raise RuntimeError("look before open")
             if self._opener is None:
-                from sage_env.video import open_video
+                from sage_env.video.video_file import open_video
 
                 self._opener = open_video
             with _video_errors(self._path, "it cannot be opened"):

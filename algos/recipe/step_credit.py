@@ -26,7 +26,7 @@ from algos.recipe.frame_target import add_term
 from algos.recipe.settings import Recipe
 from algos.trajectory import Trajectory, Turn
 from policies.base import DropsFrames, TokenBatch, TrainablePolicy
-from sage_env.actions import Answer
+from sage_env.actions.action import Answer
 
 KEY = "credit"
 """Where a turn's `info` (and the overview's, `start_info`) has the credit of its frames."""

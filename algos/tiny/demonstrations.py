@@ -23,7 +23,7 @@ from policies.sage_mm.prompt import ChatTokens
 from policies.sage_mm.vision import FrameEncoder
 from policies.scripted import DEMONSTRATOR, Habits, ReadingHead, Scripted
 from policies.uniform import direct_env_options
-from sage_env.datasets import QAItem
+from sage_env.datasets.item import QAItem
 from sage_env.synth import sage_synth
 from sage_env.synth.rendered import open_rendered
 

@@ -39,8 +39,8 @@ from policies.sage_mm.prompt import ChatTokens
 from policies.sage_mm.tower import BatchedTower
 from policies.sage_mm.vision import FrameEncoder, patchify
 from policies.scripted import BACKDROPS, SIGHTS, ReadingHead, corner_box
-from sage_env.action_text import format_action
-from sage_env.actions import Answer, Zoom
+from sage_env.actions.action import Answer, Zoom
+from sage_env.actions.action_text import format_action
 from sage_env.synth import sage_synth
 from sage_env.synth.symbols import CORNERS
 

@@ -23,7 +23,7 @@ from peft.utils.save_and_load import load_peft_weights
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from sage_env.errors import ModelError
+from policies.errors import ModelError
 
 LANGUAGE_LINEARS = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 """What new adapters change: every linear layer of the language model. In a mixture of experts these

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from policies.errors import ModelError
 from policies.sage_mm.prompt import SYSTEM, ChatTokens
-from sage_env.errors import ModelError
 
 _TURNS = ("<12.5 seconds>\nWhat is it?\nred, green", "nothing there\n\nturns left 2.")
 _REPLY = '{"action": "skip", "to": 95.0}'

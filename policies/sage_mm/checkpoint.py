@@ -19,9 +19,10 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from policies.errors import ModelError
 from policies.sage_mm.chat_template import opening_of
 from policies.sage_mm.prompt import ChatTokens
-from sage_env.errors import MissingExtra, ModelError
+from sage_env.errors import MissingExtra
 
 SHIPPED = Path(__file__).parents[1] / "sage_mm_tiny"
 ARCHITECTURES: dict[str, Any] = {

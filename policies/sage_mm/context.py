@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policies.base import Observation, TurnTokens
+from policies.errors import ContextFull, ModelError
 from policies.sage_mm.generate import Completion, Reading, Row
 from policies.sage_mm.prompt import ChatTokens, render_user
-from sage_env.errors import ContextFull, ModelError
 
 _NONE = np.zeros(0, np.int64)
 

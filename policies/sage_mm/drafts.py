@@ -14,8 +14,8 @@ from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from policies.sage_mm.prompt import ChatTokens
-from sage_env.action_text import format_action
-from sage_env.actions import Answer, Sample, Skip, Zoom
+from sage_env.actions.action import Answer, Sample, Skip, Zoom
+from sage_env.actions.action_text import format_action
 
 NGram: TypeAlias = tuple[int, ...]
 START = -1  # stands before the first token of a reply

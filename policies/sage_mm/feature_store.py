@@ -17,7 +17,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from policies.sage_mm.positions import Grid
-from sage_env.store_ledger import ledger_of
+from sage_env.storage.folder_ledger import ledger_of
 
 Entry = tuple[Grid, Tensor]
 """What is kept of a frame: its grid and its features `(1 + K, n, hidden)`."""

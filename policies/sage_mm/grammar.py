@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from policies.base import TokenBatch
+from policies.errors import ModelError
 from policies.sage_mm.prompt import ChatTokens
-from sage_env.action_schema import action_schema
-from sage_env.errors import MissingExtra, ModelError
-from sage_env.tools import Tool
+from sage_env.errors import MissingExtra
+from sage_env.tools.reply_schema import action_schema
+from sage_env.tools.tool import Tool
 
 # as `format_action` writes it, and as the demonstrations that a model is taught with are written
 _WRITTEN = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}

@@ -20,6 +20,7 @@ from policies.base import (
     TurnTokens,
     context_digest,
 )
+from policies.errors import ContextFull
 from policies.sage_mm import learner
 from policies.sage_mm.context import Context, after, require_room
 from policies.sage_mm.drafts import Drafts, written_actions
@@ -30,9 +31,8 @@ from policies.sage_mm.meter import ENCODE, GENERATE, PREFILL, STEPS
 from policies.sage_mm.model import SageModel, load
 from policies.sage_mm.openings import Openings
 from policies.sage_mm.sampling import Sampling, episode_random
-from sage_env.action_text import parse_action
-from sage_env.errors import ContextFull
-from sage_env.tools import Tool
+from sage_env.actions.action_text import parse_action
+from sage_env.tools.tool import Tool
 
 if TYPE_CHECKING:
     from torch.nn import Parameter

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from policies.errors import ModelError
 from policies.legible import FrameRead
-from sage_env.errors import ModelError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from policies.errors import ModelError
 from policies.sage_mm.feature_store import CacheSizes, Entry, FeatureStore
 from policies.sage_mm.positions import Grid
 from policies.sage_mm.tower import BatchedTower
-from sage_env.errors import ModelError
 
 
 def patchify(frames: Tensor, patch: int = 16, merge: int = 2) -> Tensor:

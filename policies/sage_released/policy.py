@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policies.base import Decision, Observation, TurnTokens
+from policies.errors import PolicyError
 from policies.sage_mm.generate import Completion, Row, generate
 from policies.sage_mm.model import SageModel, load
 from policies.sage_mm.sampling import Sampling, episode_random
@@ -23,9 +24,8 @@ from policies.sage_released.prompts import (
 )
 from policies.sage_released.protocol import Call, Reply, Stage, read_reply
 from policies.sage_released.tools import EXTRACTED_FRAMES, Toolbox
-from sage_env.actions import Action, Answer, Invalid
-from sage_env.errors import PolicyError
-from sage_env.tools import Tool
+from sage_env.actions.action import Action, Answer, Invalid
+from sage_env.tools.tool import Tool
 
 CONTEXT_FRAMES = 128
 REASONER_TURNS = 10

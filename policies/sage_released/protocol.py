@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sage_env.action_text import MAX_CHARS
-from sage_env.json_objects import JsonObject, find_objects, read_object
+from sage_env.actions.action_text import MAX_CHARS
+from sage_env.actions.json_objects import JsonObject, find_objects, read_object
 
 Stage = Literal["context", "reasoner"]
 """`context`: the first turn, which sees the frames; `reasoner`: every later one, text only."""

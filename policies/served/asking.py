@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
-from sage_env.errors import ServiceError
+from policies.errors import ServiceError
 
 T = TypeVar("T")
 

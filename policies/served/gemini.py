@@ -8,17 +8,18 @@ from importlib import import_module
 from typing import Any
 
 from policies.base import Decision, Observation
+from policies.errors import ReplyBlocked, ReplyUnusable
 from policies.served.asking import Failure, Patience, retry_after
 from policies.served.key import Key
 from policies.served.policy import Reply, ServedPolicy
 from policies.served.prompt import ONLY_THE_FIRST, call_result, system_prompt, user_parts
 from policies.served.server_errors import failure_of, malformed, short
 from policies.served.usage import Prices, TokenCounts
-from sage_env.action_schema import function_schemas
-from sage_env.action_text import parse_action
-from sage_env.actions import Invalid
-from sage_env.errors import MissingExtra, ReplyBlocked, ReplyUnusable
-from sage_env.tools import Tool
+from sage_env.actions.action import Invalid
+from sage_env.actions.action_text import parse_action
+from sage_env.errors import MissingExtra
+from sage_env.tools.reply_schema import function_schemas
+from sage_env.tools.tool import Tool
 
 DEFAULT_MODEL = "gemini-2.5-flash"
 _KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from sage_env.errors import MissingKey
+from policies.errors import MissingKey
 
 
 class Key:

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from policies.base import Decision, Observation, TurnTokens
+from policies.errors import ReplyBlocked, ReplyUnusable, ServiceRefused
 from policies.served.asking import Failure, Patience, retry_after
 from policies.served.key import Key
 from policies.served.policy import Reply, ServedPolicy
@@ -16,11 +17,11 @@ from policies.served.prompt import ONLY_THE_FIRST, Replies, call_result, system_
 from policies.served.server_errors import failure_of, malformed
 from policies.served.token_record import token_record
 from policies.served.usage import Prices, TokenCounts
-from sage_env.action_schema import function_schemas
-from sage_env.action_text import parse_action
-from sage_env.errors import MissingExtra, ReplyBlocked, ReplyUnusable, ServiceRefused
-from sage_env.json_objects import read_object
-from sage_env.tools import Tool
+from sage_env.actions.action_text import parse_action
+from sage_env.actions.json_objects import read_object
+from sage_env.errors import MissingExtra
+from sage_env.tools.reply_schema import function_schemas
+from sage_env.tools.tool import Tool
 from sage_env.wrappers.chat_space import text_block, url_block
 
 OPENAI = "https://api.openai.com/v1"

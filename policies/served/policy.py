@@ -11,9 +11,10 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from policies.base import Decision, Observation
+from policies.errors import EpisodesFailed, ServiceRefused
 from policies.served.asking import Failure, Patience, RateLimit, ask
 from policies.served.usage import Meter, Prices, TokenCounts, Usage
-from sage_env.errors import EpisodesFailed, SageEnvError, ServiceRefused
+from sage_env.errors import SageEnvError
 
 Message = Any
 """A message as the service's client takes it."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
+from policies.errors import ReplyUnusable, ServiceError, ServiceRefused
 from policies.served.asking import Failure
 from policies.served.key import Key
-from sage_env.errors import ReplyUnusable, ServiceError, ServiceRefused
 
 _REFUSED = {401, 403, 404}
 _AGAIN = {408, 409, 425, 429}

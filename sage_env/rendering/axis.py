@@ -8,7 +8,7 @@ from functools import cache
 
 from PIL import Image, ImageDraw
 
-from sage_env.actions import ACTION_NAMES, Answer
+from sage_env.actions.action import ACTION_NAMES, Answer
 from sage_env.history import History, Look
 from sage_env.rendering.colours import (
     CURRENT,

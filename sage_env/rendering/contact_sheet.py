@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from sage_env.actions import Answer
+from sage_env.actions.action import Answer
 from sage_env.history import History
 from sage_env.rendering.axis import FIRST_X, LAST_X, axis_height, draw_axis
 from sage_env.rendering.colours import (

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw
 
-from sage_env.actions import ACTION_NAMES, Answer
+from sage_env.actions.action import ACTION_NAMES, Answer
 from sage_env.frames import Box
 from sage_env.history import History
-from sage_env.picture import fitted
+from sage_env.picture_geometry import fitted
 from sage_env.rendering.colours import INK, PAPER, RULE, SOFT, ZOOM
 from sage_env.rendering.lettering import fit, font, line_height, width_of, wrap
 from sage_env.rendering.thumbnails import CAPTION, KEPT, Grid, Thumbnail, best_grid, thumbnail

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sage_env.frames import Box
-from sage_env.picture import fitted
+from sage_env.picture_geometry import fitted
 
 CAPTION = 14
 """Pixels below a thumbnail for its time."""

@@ -14,9 +14,9 @@ import av
 import numpy as np
 
 from sage_env.frames import Box, FrameBatch
-from sage_env.picture import PictureMaker
 from sage_env.synth.plan import Scene, VideoPlan, plan_video
 from sage_env.synth.render import SIZE, ScenePainter
+from sage_env.video.decoding.frame_converter import PictureMaker
 
 
 class RenderedVideo:

@@ -9,7 +9,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from sage_env.actions import Action, Invalid
+from sage_env.actions.action import Action, Invalid
 from sage_env.env import VideoQAEnv
 from sage_env.history import History
 from sage_env.rewards import Reward, is_finite

@@ -10,21 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from algos.evaluate import (
-    BUCKETS,
-    EvalResult,
-    bucket_of,
-    difference,
-    evaluate,
-    measure,
-    measures_of,
-)
+from algos.evaluate import EvalResult, difference, evaluate, measure, measures_of
 from algos.intervals import clustered_interval
 from algos.rollout import Trajectory
 from algos.run_folder import RunFolder, RunFolderError
 from algos.tables import SUMMARY_HEADER, format_table, summary_cells
 from policies.base import Decision, TurnTokens
 from sage_env import Answer
+from sage_env.datasets.duration_buckets import BUCKETS, bucket_of
 from tests.algos.handmade import item, result, trajectory
 
 

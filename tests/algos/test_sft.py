@@ -12,8 +12,8 @@ from algos.tiny.recipe import _texts
 from policies.base import Decision
 from policies.sage_mm.prompt import ChatTokens
 from policies.sage_mm.vision import FrameEncoder
-from sage_env.action_text import format_action, parse_action
-from sage_env.actions import Answer, Zoom
+from sage_env.actions.action import Answer, Zoom
+from sage_env.actions.action_text import format_action, parse_action
 
 
 @pytest.fixture(scope="module")

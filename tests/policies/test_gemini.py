@@ -11,10 +11,10 @@ from PIL import Image
 
 from algos.rollout import play
 from policies.check import check_policy
+from policies.errors import ReplyBlocked, ReplyUnusable, ServiceRefused
 from policies.named import load_policy
 from policies.served import GeminiPolicy, Patience, Prices
 from sage_env import Answer, Invalid, QAItem, Sample, Skip, UseTool, VideoQAEnv, function_schemas
-from sage_env.errors import ReplyBlocked, ReplyUnusable, ServiceRefused
 from tests.policies.loopback import KEY, PROXIES, Loopback, Says, shown
 from tests.sage_env.clips import write_clip
 from tests.sage_env.tools_to_try import Blueness

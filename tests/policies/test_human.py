@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from algos.rollout import play
+from policies.errors import PolicyError
 from policies.human import FRAMES, Human, read_command
 from policies.named import load_policy
 from sage_env import Answer, Invalid, QAItem, Sample, Skip, UseTool, VideoQAEnv, Zoom
-from sage_env.errors import PolicyError
 from sage_env.testing import open_memory
 
 ITEM = QAItem("q", Path("60.memory"), "which?", ("left", "right"), "right", "mcq")

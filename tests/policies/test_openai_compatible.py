@@ -12,10 +12,10 @@ from PIL import Image
 
 from algos.rollout import play
 from policies.check import check_policy
+from policies.errors import MissingKey, ReplyBlocked, ReplyUnusable, ServiceError, ServiceRefused
 from policies.named import UnknownPolicy, load_policy
 from policies.served import OpenAIPolicy, Patience, Prices
 from sage_env import Answer, Invalid, QAItem, Sample, Skip, UseTool, VideoQAEnv, function_schemas
-from sage_env.errors import MissingKey, ReplyBlocked, ReplyUnusable, ServiceError, ServiceRefused
 from tests.policies.loopback import KEY, PROXIES, Loopback, Says, shown
 from tests.sage_env.clips import write_clip
 from tests.sage_env.tools_to_try import Blueness

@@ -12,9 +12,10 @@ peft = pytest.importorskip("peft")
 from peft import LoraConfig, get_peft_model  # noqa: E402
 from transformers import Qwen3VLForConditionalGeneration  # noqa: E402
 
+from policies.errors import ModelError  # noqa: E402
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
 from policies.sage_mm.checkpoint import four_bit_settings  # noqa: E402
-from sage_env.errors import MissingExtra, ModelError  # noqa: E402
+from sage_env.errors import MissingExtra  # noqa: E402
 from tests.policies.episodes import as_batch, episode, play, stir  # noqa: E402
 from tests.policies.tiny_model import QWEN_LAYOUT, write_tiny_model  # noqa: E402
 

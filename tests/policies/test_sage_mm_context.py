@@ -11,10 +11,10 @@ pytest.importorskip("peft")
 from algos.batch import collate  # noqa: E402
 from algos.trajectory import Trajectory, Turn  # noqa: E402
 from policies.base import Decision  # noqa: E402
+from policies.errors import ContextFull, ModelError  # noqa: E402
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
 from policies.sage_mm.context import in_context, require_prefix  # noqa: E402
-from sage_env.actions import Skip  # noqa: E402
-from sage_env.errors import ContextFull, ModelError  # noqa: E402
+from sage_env.actions.action import Skip  # noqa: E402
 from tests.policies.episodes import episode, observe, play, stir  # noqa: E402
 
 

@@ -15,7 +15,7 @@ pytest.importorskip("transformers")
 pytest.importorskip("peft")
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
 from policies.sage_mm.sampling import Sampling, cut  # noqa: E402
-from sage_env.action_schema import action_schema  # noqa: E402
+from sage_env.tools.reply_schema import action_schema  # noqa: E402
 from tests.policies.episodes import as_batch, episode, observe, play, stir  # noqa: E402
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from policies.scripted import BACKDROPS, SIGHTS, Habits, Scripted
-from sage_env.actions import Answer, Zoom
+from sage_env.actions.action import Answer, Zoom
 
 
 class PaintedEyes:

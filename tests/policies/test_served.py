@@ -10,12 +10,7 @@ import time
 import pytest
 
 from algos.rollout import Job, collect
-from policies.named import load_policy
-from policies.served import GeminiPolicy, OpenAIPolicy, Patience, Prices
-from policies.served.asking import RateLimit, retry_after
-from policies.served.usage import Meter, TokenCounts
-from sage_env import Answer, QAItem, VideoQAEnv
-from sage_env.errors import (
+from policies.errors import (
     EpisodesFailed,
     MissingKey,
     ReplyBlocked,
@@ -23,6 +18,11 @@ from sage_env.errors import (
     ServiceError,
     ServiceRefused,
 )
+from policies.named import load_policy
+from policies.served import GeminiPolicy, OpenAIPolicy, Patience, Prices
+from policies.served.asking import RateLimit, retry_after
+from policies.served.usage import Meter, TokenCounts
+from sage_env import Answer, QAItem, VideoQAEnv
 from tests.policies.loopback import KEY, PROXIES, Loopback, Says, shown
 from tests.sage_env.clips import write_clip
 

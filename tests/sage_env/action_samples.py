@@ -4,8 +4,8 @@
 import json
 import math
 
-from sage_env.action_text import format_action
-from sage_env.actions import Answer, Sample, Skip, UseTool, Zoom
+from sage_env.actions.action import Answer, Sample, Skip, UseTool, Zoom
+from sage_env.actions.action_text import format_action
 
 _LETTERS = 'abc xyz019 "\\/{}[]:,\n\t\x00\x7f\u2028éß汉😀</think>```'
 _PIECES = ['"', "{", "}", "[", "]", ",", ":", "\\", "\n", "9", "-", ".", "e", "null", "true", "NaN"]

@@ -4,8 +4,8 @@ import json
 
 from hypothesis import strategies as st
 
-from sage_env.action_text import format_action
-from sage_env.actions import Answer, Sample, Skip, UseTool, Zoom
+from sage_env.actions.action import Answer, Sample, Skip, UseTool, Zoom
+from sage_env.actions.action_text import format_action
 
 seconds = st.floats(0, 1e6) | st.floats(0, allow_nan=False, allow_infinity=False)
 spans = st.tuples(seconds, seconds).filter(lambda s: s[0] != s[1]).map(lambda s: tuple(sorted(s)))

@@ -10,8 +10,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from sage_env.frame_cache import FrameCache
-from sage_env.video import PyAVVideo, open_video
+from sage_env.video.cache.frame_cache import FrameCache
+from sage_env.video.video_file import PyAVVideo, open_video
 
 Picture = NDArray[np.uint8]
 

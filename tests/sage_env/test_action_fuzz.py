@@ -6,8 +6,14 @@ import time
 import pytest
 from hypothesis import example, given, settings
 
-from sage_env.action_text import MAX_CHARS, MAX_REASON, format_action, parse_action, read_action
-from sage_env.actions import Action, Invalid
+from sage_env.actions.action import Action, Invalid
+from sage_env.actions.action_text import (
+    MAX_CHARS,
+    MAX_REASON,
+    format_action,
+    parse_action,
+    read_action,
+)
 from tests.sage_env.action_samples import random_action, random_text
 from tests.sage_env.action_strategies import actions, any_text
 

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 from jsonschema import Draft202012Validator
 
-from sage_env.action_schema import action_schema, function_schemas
-from sage_env.action_text import format_action, parse_action, read_action
-from sage_env.actions import ACTION_NAMES, Answer, Invalid, Sample, Skip, UseTool, Zoom
+from sage_env.actions.action import ACTION_NAMES, Answer, Invalid, Sample, Skip, UseTool, Zoom
+from sage_env.actions.action_text import format_action, parse_action, read_action
+from sage_env.tools.reply_schema import action_schema, function_schemas
 from tests.sage_env.action_samples import random_action, random_words
 
 SAID = {"start": {"type": "number"}, "language": {"type": "string"}}

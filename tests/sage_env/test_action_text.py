@@ -5,7 +5,8 @@ import json
 import pytest
 from hypothesis import given, settings
 
-from sage_env.action_text import (
+from sage_env.actions.action import Answer, Invalid, Sample, Skip, UseTool, Zoom
+from sage_env.actions.action_text import (
     MAX_CHARS,
     MAX_REASON,
     format_action,
@@ -13,7 +14,6 @@ from sage_env.action_text import (
     parse_thought,
     read_action,
 )
-from sage_env.actions import Answer, Invalid, Sample, Skip, UseTool, Zoom
 from tests.sage_env.action_strategies import actions, texts
 
 ZOOM = Zoom(312.0, 340.0, 8)

@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from sage_env.action_text import format_action
-from sage_env.actions import MAX_TEXT, Answer, Invalid, Sample, Skip, UseTool, Zoom
+from sage_env.actions.action import MAX_TEXT, Answer, Invalid, Sample, Skip, UseTool, Zoom
+from sage_env.actions.action_text import format_action
 from sage_env.spaces import ActionSpace, UnicodeText
 
 

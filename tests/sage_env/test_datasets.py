@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from sage_env.datasets import QAItem, find_item, load_dataset, validate
+from sage_env.datasets.item import QAItem
+from sage_env.datasets.loading import find_item, load_dataset
+from sage_env.datasets.validation import validate
 from sage_env.errors import DatasetError
 
 ROW = {"id": "q1", "video": "a.mp4", "question": "Which?", "choices": ["x", "y"], "answer": "y"}

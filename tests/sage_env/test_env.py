@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sage_env.actions import Answer, Invalid, Sample, Skip, UseTool, Zoom
-from sage_env.datasets import QAItem
+from sage_env.actions.action import Answer, Invalid, Sample, Skip, UseTool, Zoom
+from sage_env.datasets.item import QAItem
 from sage_env.env import VideoQAEnv
 from sage_env.errors import DatasetError, JudgeError, ResetNeeded, RewardError, VideoError
 from sage_env.frames import FrameBatch

@@ -13,7 +13,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from sage_env.actions import Answer, Invalid, Sample, Skip, UseTool, Zoom
+from sage_env.actions.action import Answer, Invalid, Sample, Skip, UseTool, Zoom
 from sage_env.env import VideoQAEnv
 from sage_env.errors import ResetNeeded
 from sage_env.rewards import sage

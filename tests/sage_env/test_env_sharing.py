@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sage_env  # noqa: F401
-from sage_env import frame_cache
-from sage_env.actions import Answer, Sample, Zoom
+from sage_env.actions.action import Answer, Sample, Zoom
+from sage_env.datasets.item import QAItem
 from sage_env.errors import VideoError
-from sage_env.frame_cache import shared_cache
-from sage_env.items import QAItem
 from sage_env.testing import open_memory
 from sage_env.timeline import snapped
+from sage_env.video.cache import process_cache
+from sage_env.video.cache.process_cache import shared_cache
 
 MINUTE = [QAItem("minute", Path("60.memory"), "Which?", ("a", "b"), "a", "mcq")]
 
@@ -65,7 +65,7 @@ def test_another_process_decodes_nothing_that_is_in_the_folder(clip_question, tm
     env = pickle.loads(pickle.dumps(make(**arguments)))
     pictures, spent = seen(env)
     assert spent.frames_decoded > 0 == spent.frames_cached
-    frame_cache._shared_cache.cache_clear()  # as a new process begins
+    process_cache._shared_cache.cache_clear()  # as a new process begins
     again, free = seen(make(**arguments))
     np.testing.assert_array_equal(again, pictures)
     assert (free.frames_decoded, free.frames_cached) == (0, spent.frames_shown)
@@ -94,7 +94,7 @@ def test_a_tolerant_overview_decodes_less_and_tells_true_times_and_zooms_stay_ex
     exact, near = make(**arguments), make(**arguments, overview_tolerance="auto")
     shown, spent = {}, {}
     for env in (exact, near):
-        frame_cache._shared_cache.cache_clear()
+        process_cache._shared_cache.cache_clear()
         _, info = env.reset(seed=0)
         shown[env], spent[env] = np.array(info["frame_seconds"]), info["spent"].frames_decoded
     step = exact.history.looks[0].span[1] / 8

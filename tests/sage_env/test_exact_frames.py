@@ -11,9 +11,9 @@ from access_clips import LONG, SHORT, make_clip
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sage_env.frame_cache import FrameCache
-from sage_env.frame_plan import AUTO_TOLERANCE
-from sage_env.video import open_video
+from sage_env.video.cache.frame_cache import FrameCache
+from sage_env.video.decoding.decode_plan import AUTO_TOLERANCE
+from sage_env.video.video_file import open_video
 from tests.sage_env.clips import decoded
 
 REAL_CLIPS = Path(__file__).parents[3] / "shared" / "videos"

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sage_env.frame_cache import FrameCache, FrameKey, shared_cache
-from sage_env.video import open_video
+from sage_env.video.cache.frame_cache import FrameCache
+from sage_env.video.cache.frame_key import FrameKey
+from sage_env.video.cache.process_cache import shared_cache
+from sage_env.video.video_file import open_video
 from tests.sage_env.clips import (
     NUM_FRAMES,
     Picture,

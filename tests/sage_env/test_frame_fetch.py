@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sage_env.frame_cache import Decode, FrameCache, FrameKey
+from sage_env.video.cache.frame_cache import FrameCache
+from sage_env.video.cache.frame_key import Decode, FrameKey
 
 SOON = 10.0  # seconds; what must happen happens long before, what hangs fails then
 

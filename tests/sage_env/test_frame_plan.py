@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sage_env.frame_plan import choose_frames, plan_frames
-from sage_env.nearest_frame import frames_of_gop, nearest_good_frame
-from sage_env.video_index import read_index
+from sage_env.video.decoding.decode_plan import choose_frames, plan_frames
+from sage_env.video.decoding.nearest_frame import frames_of_gop, nearest_good_frame
+from sage_env.video.index.video_index import read_index
 from tests.sage_env.clips import CLIPS, number_in, uncached
 
 TIMES = st.lists(st.floats(-2.0, 70.0), max_size=9)

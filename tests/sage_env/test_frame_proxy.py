@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sage_env.frame_proxy import FrameProxy, grid_frames
+from sage_env.video.cache.proxy_file import FrameProxy, grid_frames
 from tests.sage_env.clips import number_in, numbered
 
 SIZE = (64, 64)

@@ -16,8 +16,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sage_env.frame_cache import FrameCache, FrameKey, shared_cache
-from sage_env.frame_store import FrameStore
+from sage_env.video.cache.frame_cache import FrameCache
+from sage_env.video.cache.frame_key import FrameKey
+from sage_env.video.cache.frame_store import FrameStore
+from sage_env.video.cache.process_cache import shared_cache
 
 SOON = 20.0  # seconds; what must happen happens long before, what hangs fails then
 FILE_BYTES = 16 + 3  # of a picture of one pixel

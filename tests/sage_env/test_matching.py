@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sage_env.datasets import QAItem
+from sage_env.datasets.item import QAItem
+from sage_env.datasets.matching import judge_answer, match_answer
 from sage_env.errors import JudgeError
-from sage_env.matching import judge_answer, match_answer
 
 CHOICES = ("circle", "star", "a square", "The Moon")
 WORDS = ("circle", "star", "square", "moon", "heart", "arrow", "drop")

@@ -13,13 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sage_env import index_sidecar, video_index
-from sage_env.deadline import Deadline
 from sage_env.errors import DecodeTimeout
-from sage_env.mp4_index import read_sample_table
-from sage_env.mp4_plain import read_plain
-from sage_env.packet_scan import scan_packets
-from sage_env.video_index import read_index
+from sage_env.video.deadline import Deadline
+from sage_env.video.index import index_cache as index_sidecar
+from sage_env.video.index import video_index
+from sage_env.video.index.mp4_direct import read_plain
+from sage_env.video.index.packet_scan import scan_packets
+from sage_env.video.index.sample_table import read_sample_table
+from sage_env.video.index.video_index import read_index
 from tests.sage_env.clips import (
     CLIPS,
     OPEN_GOPS,

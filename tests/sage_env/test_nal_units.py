@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sage_env.nal_units import droppable_samples
+from sage_env.video.decoding.disposable_packets import droppable_samples
 
 AVCC = bytes([1, 100, 0, 31, 0xFF])  # lengths of four bytes
 HVCC = bytes([1, *[0] * 20, 0xFF])

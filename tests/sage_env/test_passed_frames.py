@@ -9,18 +9,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import sage_env  # noqa: F401
-from sage_env.actions import Zoom
-from sage_env.deadline import Deadline
+from sage_env.actions.action import Zoom
+from sage_env.datasets.item import QAItem
 from sage_env.errors import CorruptFrame
-from sage_env.frame_cache import FrameCache, shared_cache
-from sage_env.frame_plan import plan_jobs
-from sage_env.frame_store import FrameStore
-from sage_env.gop_decoder import GopDecoder
-from sage_env.items import QAItem
-from sage_env.nal_units import droppable_samples
-from sage_env.passed_frames import passed_step, with_passed
-from sage_env.video import open_video
-from sage_env.video_index import read_index
+from sage_env.video.cache.frame_cache import FrameCache
+from sage_env.video.cache.frame_store import FrameStore
+from sage_env.video.cache.process_cache import shared_cache
+from sage_env.video.deadline import Deadline
+from sage_env.video.decoding.decode_plan import plan_jobs
+from sage_env.video.decoding.disposable_packets import droppable_samples
+from sage_env.video.decoding.gop_decoder import GopDecoder
+from sage_env.video.decoding.prefetch import passed_step, with_passed
+from sage_env.video.index.video_index import read_index
+from sage_env.video.video_file import open_video
 from tests.sage_env.clips import CLIPS, copy_clip, number_in, uncached
 
 ROOM = 2**22

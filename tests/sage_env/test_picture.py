@@ -8,7 +8,7 @@ import pytest
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from PIL import Image
 
-from sage_env.picture import PictureMaker
+from sage_env.video.decoding.frame_converter import PictureMaker
 from tests.sage_env.clips import (
     number_in,
     numbered,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sage_env.recycled import Recycler
+from sage_env.video.cache.buffer_pool import Recycler
 
 SHAPE = (2, 300, 400, 3)
 

@@ -14,11 +14,11 @@ from gymnasium.utils.passive_env_checker import env_render_passive_checker
 from PIL import Image, ImageColor
 
 from sage_env import QAItem
-from sage_env.actions import Answer, Invalid, Sample, Skip, Zoom
+from sage_env.actions.action import Answer, Invalid, Sample, Skip, Zoom
 from sage_env.env import VideoQAEnv
 from sage_env.errors import MissingExtra, ResetNeeded, VideoError
 from sage_env.frames import FrameBatch
-from sage_env.picture import crop_bounds, fitted, letterbox
+from sage_env.picture_geometry import crop_bounds, fitted, letterbox
 from sage_env.rendering import HEIGHT, WIDTH
 from sage_env.rendering.axis import FIRST_X, LAST_X, axis_x, row_middle
 from sage_env.rendering.colours import CURSOR, GOLD, GOOD, LOOK, PAPER, SAMPLED, SKIP, ZOOM

@@ -10,17 +10,18 @@ import numpy as np
 import pytest
 from av.video.frame import PictureType
 
-from sage_env.datasets import validate
+from sage_env.datasets.duration_buckets import bucket_of
+from sage_env.datasets.validation import validate
 from sage_env.errors import DatasetError
 from sage_env.synth import DEFAULT_COUNTS, FAMILIES, sage_synth
 from sage_env.synth.build import build
 from sage_env.synth.encode import encode_video
-from sage_env.synth.plan import BUCKETS, OVERVIEW, SPLITS, bucket_of, plan_video
+from sage_env.synth.plan import BUCKETS, OVERVIEW, SPLITS, plan_video
 from sage_env.synth.questions import ask
 from sage_env.synth.render import ScenePainter
 from sage_env.synth.rendered import RenderedVideo, open_rendered
 from sage_env.timeline import midpoints
-from sage_env.video import open_video
+from sage_env.video.video_file import open_video
 
 PLANS = [plan_video(split, index) for split in SPLITS for index in range(21)]
 

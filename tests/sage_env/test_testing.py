@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sage_env.datasets import QAItem
+from sage_env.datasets.item import QAItem
 from sage_env.env import VideoQAEnv
 from sage_env.errors import VideoError
 from sage_env.frames import FrameBatch
@@ -24,7 +24,7 @@ from sage_env.testing import (
     open_memory,
 )
 from sage_env.testing.episodes import ITEMS
-from sage_env.video import open_video
+from sage_env.video.video_file import open_video
 from tests.sage_env.tools_to_try import Blueness, Echo
 
 

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sage_env.actions import Answer, Skip, UseTool
+from sage_env.actions.action import Answer, Skip, UseTool
 from sage_env.env import VideoQAEnv
 from sage_env.errors import MissingExtra, ResetNeeded, ToolError, ToolInputError, VideoError
 from sage_env.spaces import ActionSpace
 from sage_env.testing import open_memory
 from sage_env.testing.episodes import ITEMS
-from sage_env.tool_arguments import check_parameters, fit_arguments, sample_arguments
-from sage_env.tools import MAX_TOOL_TEXT
+from sage_env.tools.json_schema import check_parameters, fit_arguments, sample_arguments
+from sage_env.tools.tool import MAX_TOOL_TEXT
 from tests.sage_env.tools_to_try import Blueness, Echo
 
 

@@ -35,9 +35,10 @@ from sage_env import (
     Zoom,
 )
 from sage_env.errors import DatasetError, MissingExtra, ResetNeeded, VideoError
-from sage_env.frame_cache import FrameCache, shared_cache
-from sage_env.vector_sharing import KeyedLock, SharedDataset
-from sage_env.video import open_video
+from sage_env.vector.sharing import KeyedLock, SharedDataset
+from sage_env.video.cache.frame_cache import FrameCache
+from sage_env.video.cache.process_cache import shared_cache
+from sage_env.video.video_file import open_video
 
 NEXT, SAME, DISABLED = AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED
 ID = "sage_env:SageVideoQA-v0"
@@ -477,7 +478,7 @@ class Drawn(VideoQAEnv):
 
 
 def test_each_is_drawn_but_one_whose_reset_has_failed(monkeypatch, tmp_path, clips):
-    monkeypatch.setattr("sage_env.vector.VideoQAEnv", Drawn)
+    monkeypatch.setattr("sage_env.vector.vector_env.VideoQAEnv", Drawn)
     broken = tmp_path / "x.mp4"
     broken.write_bytes(b"no video")
     envs = make([clips[0], broken], 2, render_mode="rgb_array")

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sage_env.video import open_video
-from sage_env.video_index import read_index
+from sage_env.video.index.video_index import read_index
+from sage_env.video.video_file import open_video
 from tests.sage_env.clips import (
     CLIPS,
     IRREGULAR,

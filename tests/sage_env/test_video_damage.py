@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from sage_env.errors import CorruptFrame, DecodeTimeout, VideoError
-from sage_env.frame_cache import FrameCache
-from sage_env.video import open_video
-from sage_env.video_index import read_index
+from sage_env.video.cache.frame_cache import FrameCache
+from sage_env.video.index.video_index import read_index
+from sage_env.video.video_file import open_video
 from tests.sage_env.clips import SHORT_GOPS, Picture, number_in, uncached, write_clip
 
 FASTSTART = {"movflags": "+faststart"}

@@ -9,12 +9,12 @@ import av
 import numpy as np
 import pytest
 
-from sage_env import container
-from sage_env.actions import Answer
-from sage_env.datasets import QAItem
+from sage_env.actions.action import Answer
+from sage_env.datasets.item import QAItem
 from sage_env.env import VideoQAEnv
 from sage_env.errors import ResetNeeded, VideoError
-from sage_env.video import open_video
+from sage_env.video.index import stream as container
+from sage_env.video.video_file import open_video
 from tests.sage_env.clips import (
     ONE_GOP,
     SHORT_GOPS,

@@ -8,12 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from algos.evaluate import bucket_of, evaluate
+from algos.evaluate import evaluate
 from algos.ppo import PPOConfig, draw_jobs, train
 from algos.recipe.curriculum import item_weights
 from algos.recipe.rewards import group_of
 from algos.recipe.settings import Recipe
 from algos.rollout import Job
+from sage_env.datasets.duration_buckets import bucket_of
 from tests.algos.handmade import item
 from tests.algos.toy import ITEMS, ToyEnv, cloned_policy
 
