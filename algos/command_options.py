@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from policies.base import BatchPolicy, Policy
-from policies.named import load_policy
+from policies.registry import load_policy
 from sage_env.datasets.item import QAItem
 from sage_env.env import VideoQAEnv
 from sage_env.errors import SageEnvError

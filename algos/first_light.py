@@ -26,7 +26,7 @@ from algos.report import save_report
 from algos.run_folder import RunFolder, RunFolderError, read_json
 from algos.tracking import TrackerName, require_tracker, tracking
 from policies.base import BatchPolicy, TrainablePolicy
-from policies.uniform import UniformPolicy
+from policies.baselines.uniform import UniformPolicy
 from sage_env.rewards import Reward, efficient
 from sage_env.synth import SageSynth, sage_synth
 
@@ -102,7 +102,7 @@ def run(config: FirstLight) -> dict[str, EvalResult]:
     """
     import torch
 
-    from policies.scripted import DEMONSTRATOR, Scripted
+    from policies.baselines.scripted import DEMONSTRATOR, Scripted
     from sage_env.synth.build import build
 
     torch.set_num_threads(1)  # whole batches run side by side instead, see `workers`
@@ -152,7 +152,7 @@ def load_config(folder: RunFolder, *, root: Path | None = None) -> FirstLight:
 def load_policy(config: FirstLight) -> SageMM:
     """Return the policy as it is before any training."""
     from policies.sage_mm import SageMM
-    from policies.sage_mm.model import LoraSettings
+    from policies.sage_mm.model.sage_model import LoraSettings
 
     lora = LoraSettings(r=config.lora_rank, alpha=2 * config.lora_rank, seed=config.ppo.seed)
     settings: dict[str, Any] = {"workers": config.workers, "checkpointing": config.checkpointing}

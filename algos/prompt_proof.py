@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from algos.findings import Finding
 from algos.trajectory import Trajectory, Turn
 from policies.base import TurnTokens, context_digest
-from policies.legible import LegiblePolicy
+from policies.introspection import LegiblePolicy
 
 ROUNDING = 0.0502  # times are written with one decimal; the rest is float32 at two hours
 SHOWN = 24  # ids of a prompt that a problem quotes

@@ -17,7 +17,7 @@ from algos.batch import by_micro_batch
 from algos.findings import ExactnessError, Finding
 from algos.trajectory import Trajectory
 from policies.base import TokenBatch, TrainablePolicy
-from policies.legible import LegiblePolicy
+from policies.introspection import LegiblePolicy
 
 __all__ = ["ExactnessError", "rescore"]
 

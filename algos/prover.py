@@ -21,7 +21,7 @@ from algos.prompt_proof import frame_findings, prefix_identity
 from algos.proof import rescore
 from algos.trajectory import Trajectory
 from policies.base import TokenBatch, TrainablePolicy
-from policies.legible import CountingPolicy, FingerprintedPolicy, LegiblePolicy, fingerprint
+from policies.introspection import CountingPolicy, FingerprintedPolicy, LegiblePolicy, fingerprint
 
 
 class Prover:

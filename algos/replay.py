@@ -13,7 +13,7 @@ from algos.findings import Finding
 from algos.prompt_proof import frame_seconds
 from algos.trajectory import Trajectory, Turn
 from policies.base import Observation, TurnTokens
-from policies.legible import LegiblePolicy
+from policies.introspection import LegiblePolicy
 from sage_env import parse_action
 from sage_env.errors import SageEnvError
 

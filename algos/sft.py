@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from algos.gradients import add_gradients
 from algos.trajectory import Trajectory
 from policies.base import BatchPolicy, Decision, Observation, TurnTokens
-from policies.sage_mm.model import language_states
-from policies.sage_mm.positions import mrope_positions
-from policies.sage_mm.prompt import ChatTokens, render_user
-from policies.sage_mm.vision import FrameEncoder
+from policies.prompt import render_user
+from policies.sage_mm.model.sage_model import language_states
+from policies.sage_mm.tokens.chat_tokens import ChatTokens
+from policies.sage_mm.tokens.mrope import mrope_positions
+from policies.sage_mm.vision.frame_encoder import FrameEncoder
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,7 @@ from algos.replay import replay
 from algos.run_folder import RunFolder, RunFolderError
 from algos.trajectory import Trajectory
 from policies.base import TrainablePolicy
-from policies.legible import FingerprintedPolicy, LegiblePolicy, fingerprint
+from policies.introspection import FingerprintedPolicy, LegiblePolicy, fingerprint
 
 MICRO_BATCH = 8
 

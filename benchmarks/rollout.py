@@ -41,10 +41,10 @@ import sage_env  # noqa: F401  # registers the environment
 from algos.tables import format_table
 from policies.base import Observation
 from policies.sage_mm import SageMM
-from policies.sage_mm.checkpoint import SHIPPED
 from policies.sage_mm.meter import ENCODE, GENERATE, PREFILL
-from policies.sage_mm.model import SageModel, load
-from policies.sage_mm.vision import FrameEncoder
+from policies.sage_mm.model.pretrained import SHIPPED
+from policies.sage_mm.model.sage_model import SageModel, load
+from policies.sage_mm.vision.frame_encoder import FrameEncoder
 from sage_env.actions.action import Zoom
 
 TURNS, LIMIT = 6, 4.0  # turns of an episode; times more tokens per second

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from policies.base import Observation
-from policies.sage_mm.model import SageModel
-from policies.sage_mm.prompt import SYSTEM, render_user
-from policies.sage_mm.vision import FrameEncoder, patchify
+from policies.prompt import SYSTEM, render_user
+from policies.sage_mm.model.sage_model import SageModel
+from policies.sage_mm.vision.frame_encoder import FrameEncoder, patchify
 
 
 class Rerendered:

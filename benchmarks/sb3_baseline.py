@@ -39,9 +39,9 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from algos.evaluate import Episode, evaluate, measures_of
 from algos.tables import format_table
-from policies.random_policy import RandomPolicy
-from policies.sb3 import SB3Policy, save_sb3
-from policies.sb3_network import MatchNet, answer_with_scores
+from policies.baselines.random_policy import RandomPolicy
+from policies.sb3.network import MatchNet, answer_with_scores
+from policies.sb3.sb3_policy import SB3Policy, save_sb3
 from sage_env.datasets.item import QAItem
 from sage_env.frames import Box, FrameBatch
 from sage_env.synth import sage_synth

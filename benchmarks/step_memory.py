@@ -11,8 +11,8 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
-from policies.sage_mm.model import SHIPPED, CriticKind, LoraSettings, SageModel
-from policies.sage_mm.prompt import ChatTokens
+from policies.sage_mm.model.sage_model import SHIPPED, CriticKind, LoraSettings, SageModel
+from policies.sage_mm.tokens.chat_tokens import ChatTokens
 
 HIDDEN = 2560
 PARTS = ("one model", "actor", "critic", "gradients", "Adam")
@@ -79,7 +79,7 @@ def memory(case: Case) -> dict[str, int]:
         # Ids do not matter to sizes: the shipped tokenizer will do.
         tokens = ChatTokens(Tokenizer.from_file(str(SHIPPED / "tokenizer.json")))
         # The encoder would hash weights, and there are none.
-        with patch("policies.sage_mm.vision._weights_hash", lambda _: b""):
+        with patch("policies.sage_mm.vision.frame_encoder._weights_hash", lambda _: b""):
             model = SageModel(base, tokens, LoraSettings(r=case.rank), case.critic)
     actor, critic = model.actor_parameters(), model.critic_parameters()
     for parameter in (*actor, *critic):

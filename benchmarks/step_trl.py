@@ -27,8 +27,8 @@ from step_episodes import Recorded
 from torch import Tensor, nn
 
 from algos.ppo_config import PPOConfig
-from policies.sage_mm.model import LANGUAGE_LINEARS, SHIPPED, LoraSettings
-from policies.sage_mm.vision import patchify
+from policies.sage_mm.model.sage_model import LANGUAGE_LINEARS, SHIPPED, LoraSettings
+from policies.sage_mm.vision.frame_encoder import patchify
 
 NAME = "TRL GRPOTrainer"
 BATCHES = 2  # the first one warms up and is not counted

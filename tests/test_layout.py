@@ -41,7 +41,7 @@ def test_no_file_imports_the_tests() -> None:
 
 
 @pytest.mark.parametrize(
-    "modules", ["sage_env, policies, algos", "algos.cli, algos.report, policies.named"]
+    "modules", ["sage_env, policies, algos", "algos.cli, algos.report, policies.registry"]
 )
 def test_nothing_heavy_is_imported_before_it_is_used(modules: str) -> None:
     code = f"import sys, {modules}; print([m for m in {HEAVY} if m in sys.modules])"

@@ -18,11 +18,12 @@ from tqdm import tqdm
 from algos.rollout import Job, collect, subseed
 from algos.sft import Dictation, Example
 from algos.tiny.pictures import SIZE
-from policies.sage_mm.feature_store import CacheSizes
-from policies.sage_mm.prompt import ChatTokens
-from policies.sage_mm.vision import FrameEncoder
-from policies.scripted import DEMONSTRATOR, Habits, ReadingHead, Scripted
-from policies.uniform import direct_env_options
+from policies.baselines.reading_head import ReadingHead
+from policies.baselines.scripted import DEMONSTRATOR, Habits, Scripted
+from policies.baselines.uniform import direct_env_options
+from policies.sage_mm.tokens.chat_tokens import ChatTokens
+from policies.sage_mm.vision.feature_cache import CacheSizes
+from policies.sage_mm.vision.frame_encoder import FrameEncoder
 from sage_env.datasets.item import QAItem
 from sage_env.synth import sage_synth
 from sage_env.synth.rendered import open_rendered

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algos.sft import Example
-from policies.sage_mm.prompt import ChatTokens
-from policies.sage_mm.vision import FrameEncoder
-from policies.scripted import BACKDROPS, SIGHTS, ReadingHead
+from policies.baselines.reading_head import BACKDROPS, SIGHTS, ReadingHead
+from policies.sage_mm.tokens.chat_tokens import ChatTokens
+from policies.sage_mm.vision.frame_encoder import FrameEncoder
 
 NONE = -100  # nothing to be known
 DIGITS = 4  # most digits before the point of a time

@@ -17,9 +17,11 @@ import numpy as np
 
 from algos.sft import Example
 from algos.tiny.pictures import Pictures
-from policies.sage_mm.prompt import ChatTokens, render_user
-from policies.sage_mm.vision import FrameEncoder
-from policies.scripted import BACKDROPS, SIGHTS, Look
+from policies.baselines.reading_head import BACKDROPS, SIGHTS
+from policies.baselines.scripted import Look
+from policies.prompt import render_user
+from policies.sage_mm.tokens.chat_tokens import ChatTokens
+from policies.sage_mm.vision.frame_encoder import FrameEncoder
 
 CAPTIONS = 0.05  # share of lessons
 LOOK_UPS = 12  # most of one lesson

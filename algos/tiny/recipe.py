@@ -33,12 +33,13 @@ from algos.tiny.hints import Hints
 from algos.tiny.lessons import Lessons
 from algos.tiny.pictures import SIZE, Pictures, draw_pictures
 from algos.tiny.tower import train_tower
-from policies.sage_mm.checkpoint import SHIPPED
-from policies.sage_mm.feature_store import CacheSizes
-from policies.sage_mm.prompt import ChatTokens
-from policies.sage_mm.tower import BatchedTower
-from policies.sage_mm.vision import FrameEncoder, patchify
-from policies.scripted import BACKDROPS, SIGHTS, ReadingHead, corner_box
+from policies.baselines.reading_head import BACKDROPS, SIGHTS, ReadingHead
+from policies.baselines.scripted import corner_box
+from policies.sage_mm.model.pretrained import SHIPPED
+from policies.sage_mm.tokens.chat_tokens import ChatTokens
+from policies.sage_mm.vision.batched_tower import BatchedTower
+from policies.sage_mm.vision.feature_cache import CacheSizes
+from policies.sage_mm.vision.frame_encoder import FrameEncoder, patchify
 from sage_env.actions.action import Answer, Zoom
 from sage_env.actions.action_text import format_action
 from sage_env.synth import sage_synth

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from policies.base import Observation, TurnTokens
 from policies.errors import ContextFull, ModelError
-from policies.sage_mm.generate import Completion, Reading, Row
-from policies.sage_mm.prompt import ChatTokens, render_user
+from policies.prompt import render_user
+from policies.sage_mm.generation.sampler import Completion, Reading, Row
+from policies.sage_mm.tokens.chat_tokens import ChatTokens
 
 _NONE = np.zeros(0, np.int64)
 

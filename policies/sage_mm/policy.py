@@ -21,16 +21,16 @@ from policies.base import (
     context_digest,
 )
 from policies.errors import ContextFull
-from policies.sage_mm import learner
+from policies.sage_mm import scoring as learner
 from policies.sage_mm.context import Context, after, require_room
-from policies.sage_mm.drafts import Drafts, written_actions
-from policies.sage_mm.generate import Completion, Row, generate, read
-from policies.sage_mm.grammar import ActionGrammar
-from policies.sage_mm.inspected import Inspected
+from policies.sage_mm.generation.constrained import ActionGrammar
+from policies.sage_mm.generation.ngram_drafter import Drafts, written_actions
+from policies.sage_mm.generation.prefix_cache import Openings
+from policies.sage_mm.generation.sampler import Completion, Row, generate, read
+from policies.sage_mm.generation.sampling import Sampling, episode_random
+from policies.sage_mm.introspection import Inspected
 from policies.sage_mm.meter import ENCODE, GENERATE, PREFILL, STEPS
-from policies.sage_mm.model import SageModel, load
-from policies.sage_mm.openings import Openings
-from policies.sage_mm.sampling import Sampling, episode_random
+from policies.sage_mm.model.sage_model import SageModel, load
 from sage_env.actions.action_text import parse_action
 from sage_env.tools.tool import Tool
 
@@ -59,7 +59,7 @@ class SageMM(Inspected):
         max_new_tokens: at most this many tokens per turn, stop token included.
         max_batch: at most this many episodes are sampled together.
         draft_tokens: most tokens of one pass of sampling, guesses at the next ones included, see
-            `policies.sage_mm.drafts`; 0 for no guesses. A GPU has room for thousands.
+            `generation.ngram_drafter`; 0 for no guesses. A GPU has room for thousands.
         workers: how many such batches run side by side, each on one core (for small models on a
             CPU).
         when_full: what to do when an episode outgrows the model's context: `error` refuses, before
@@ -131,12 +131,12 @@ class SageMM(Inspected):
         """Load a checkpoint folder or hub id; `None` loads the tiny model shipped with us.
 
         Args:
-            checkpoint: see `policies.sage_mm.model.load`, as for the next three.
+            checkpoint: see `policies.sage_mm.model.sage_model.load`, as for the next three.
             adapter: folder or hub id of a LoRA adapter to start from.
             dtype: of the frozen base.
             device: of the model.
             settings: `four_bit`, `lora`, `critic`, `cache` and `checkpointing` of
-                `policies.sage_mm.model.load`, and the arguments of `SageMM`.
+                `policies.sage_mm.model.sage_model.load`, and the arguments of `SageMM`.
         """
         of_model = {"adapter": adapter, "dtype": dtype, "device": device}
         for name in ("four_bit", "lora", "critic", "cache", "checkpointing"):

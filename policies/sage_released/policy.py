@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from policies.base import Decision, Observation, TurnTokens
 from policies.errors import PolicyError
-from policies.sage_mm.generate import Completion, Row, generate
-from policies.sage_mm.model import SageModel, load
-from policies.sage_mm.sampling import Sampling, episode_random
+from policies.sage_mm.generation.sampler import Completion, Row, generate
+from policies.sage_mm.generation.sampling import Sampling, episode_random
+from policies.sage_mm.model.sage_model import SageModel, load
 from policies.sage_released.prompts import (
     MAX_RESULTS,
     SYSTEM,
@@ -136,7 +136,7 @@ class SageReleased:
     ) -> SageReleased:
         """Load a checkpoint folder or hub id; `None` loads the tiny model shipped with us.
 
-        `settings` are those of `policies.sage_mm.model.load`.
+        `settings` are those of `policies.sage_mm.model.sage_model.load`.
         """
         return cls(load(checkpoint, adapter=adapter, **settings), tools=tools)
 

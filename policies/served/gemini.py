@@ -9,10 +9,10 @@ from typing import Any
 
 from policies.base import Decision, Observation
 from policies.errors import ReplyBlocked, ReplyUnusable
-from policies.served.asking import Failure, Patience, retry_after
-from policies.served.key import Key
+from policies.served.api_key import Key
 from policies.served.policy import Reply, ServedPolicy
 from policies.served.prompt import ONLY_THE_FIRST, call_result, system_prompt, user_parts
+from policies.served.retries import Failure, Patience, retry_after
 from policies.served.server_errors import failure_of, malformed, short
 from policies.served.usage import Prices, TokenCounts
 from sage_env.actions.action import Invalid

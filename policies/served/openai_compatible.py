@@ -10,10 +10,10 @@ from typing import Any
 
 from policies.base import Decision, Observation, TurnTokens
 from policies.errors import ReplyBlocked, ReplyUnusable, ServiceRefused
-from policies.served.asking import Failure, Patience, retry_after
-from policies.served.key import Key
+from policies.served.api_key import Key
 from policies.served.policy import Reply, ServedPolicy
 from policies.served.prompt import ONLY_THE_FIRST, Replies, call_result, system_prompt, user_parts
+from policies.served.retries import Failure, Patience, retry_after
 from policies.served.server_errors import failure_of, malformed
 from policies.served.token_record import token_record
 from policies.served.usage import Prices, TokenCounts

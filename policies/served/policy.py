@@ -12,7 +12,7 @@ import numpy as np
 
 from policies.base import Decision, Observation
 from policies.errors import EpisodesFailed, ServiceRefused
-from policies.served.asking import Failure, Patience, RateLimit, ask
+from policies.served.retries import Failure, Patience, RateLimit, ask
 from policies.served.usage import Meter, Prices, TokenCounts, Usage
 from sage_env.errors import SageEnvError
 

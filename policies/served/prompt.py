@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from policies.base import Observation
-from policies.sage_mm.prompt import SYSTEM, TASK, render_user
+from policies.prompt import SYSTEM, TASK, render_user
 from sage_env.tools.tool import Tool
 from sage_env.wrappers.chat_space import encoded_picture
 

@@ -14,7 +14,7 @@ from algos.first_light import FirstLight, load_policy, run
 from algos.first_light_report import ORDER
 from algos.ppo_config import PPOConfig
 from algos.run_folder import RunFolder, RunFolderError
-from policies.sage_mm.model import SHIPPED
+from policies.sage_mm.model.sage_model import SHIPPED
 
 pytestmark = pytest.mark.skipif(not SHIPPED.is_dir(), reason="no shipped model")
 

@@ -10,8 +10,8 @@ from algos.sft import Dictation, Example, add_supervised_gradients, batches
 from algos.tiny.architecture import build_model, make_config, train_tokenizer
 from algos.tiny.recipe import _texts
 from policies.base import Decision
-from policies.sage_mm.prompt import ChatTokens
-from policies.sage_mm.vision import FrameEncoder
+from policies.sage_mm.tokens.chat_tokens import ChatTokens
+from policies.sage_mm.vision.frame_encoder import FrameEncoder
 from sage_env.actions.action import Answer, Zoom
 from sage_env.actions.action_text import format_action, parse_action
 

@@ -16,9 +16,10 @@ from algos.tiny.hints import Hints
 from algos.tiny.lessons import Lessons, _Shown, caption, look_ups
 from algos.tiny.pictures import Pictures, _draw_video, look
 from algos.tiny.recipe import TEXT_NORM, _texts, scale_outputs
-from policies.sage_mm.prompt import ChatTokens
-from policies.sage_mm.vision import FrameEncoder
-from policies.scripted import BACKDROPS, SIGHTS, Look, ReadingHead
+from policies.baselines.reading_head import BACKDROPS, SIGHTS, ReadingHead
+from policies.baselines.scripted import Look
+from policies.sage_mm.tokens.chat_tokens import ChatTokens
+from policies.sage_mm.vision.frame_encoder import FrameEncoder
 from sage_env.synth.plan import plan_video
 
 

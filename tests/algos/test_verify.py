@@ -25,7 +25,7 @@ from algos.proof import ExactnessError  # noqa: E402
 from algos.run_folder import RunFolder, RunFolderError  # noqa: E402
 from algos.verify import load_sample, verify  # noqa: E402
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
-from policies.sage_mm.feature_store import CacheSizes, FeatureStore  # noqa: E402
+from policies.sage_mm.vision.feature_cache import CacheSizes, FeatureStore  # noqa: E402
 from sage_env import QAItem  # noqa: E402
 from sage_env.env import VideoQAEnv  # noqa: E402
 from sage_env.testing import open_memory  # noqa: E402

@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 from policies.base import Decision, Evaluation, TrainablePolicy  # noqa: E402
-from policies.check import check_policy  # noqa: E402
+from policies.check.policy_check import check_policy  # noqa: E402
 from sage_env import Answer  # noqa: E402
 from tests.algos.toy import MAX_NEW_TOKENS, STOP, ToyEnv, ToyPolicy, cloned_policy  # noqa: E402
 

@@ -13,8 +13,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
+from policies.prompt import render_user  # noqa: E402
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
-from policies.sage_mm.prompt import render_user  # noqa: E402
 from sage_env import QAItem, Sample  # noqa: E402
 from tests.policies.episodes import as_batch, episode, play, stir  # noqa: E402
 from tests.sage_env.clips import IRREGULAR, decoded, number_in, write_clip  # noqa: E402

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from algos.rollout import play
-from policies.check import check_policy
+from policies.check.policy_check import check_policy
 from policies.errors import ReplyBlocked, ReplyUnusable, ServiceRefused
-from policies.named import load_policy
+from policies.registry import load_policy
 from policies.served import GeminiPolicy, Patience, Prices
 from sage_env import Answer, Invalid, QAItem, Sample, Skip, UseTool, VideoQAEnv, function_schemas
 from tests.policies.loopback import KEY, PROXIES, Loopback, Says, shown

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from algos.rollout import play
+from policies.baselines.human import FRAMES, Human, read_command
 from policies.errors import PolicyError
-from policies.human import FRAMES, Human, read_command
-from policies.named import load_policy
+from policies.registry import load_policy
 from sage_env import Answer, Invalid, QAItem, Sample, Skip, UseTool, VideoQAEnv, Zoom
 from sage_env.testing import open_memory
 

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from algos.rollout import play
-from policies.check import check_policy
+from policies.check.policy_check import check_policy
 from policies.errors import MissingKey, ReplyBlocked, ReplyUnusable, ServiceError, ServiceRefused
-from policies.named import UnknownPolicy, load_policy
+from policies.registry import UnknownPolicy, load_policy
 from policies.served import OpenAIPolicy, Patience, Prices
 from sage_env import Answer, Invalid, QAItem, Sample, Skip, UseTool, VideoQAEnv, function_schemas
 from tests.policies.loopback import KEY, PROXIES, Loopback, Says, shown

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from algos.rollout import Job, collect, play
 from policies.base import InformedPolicy
-from policies.check import check_policy
-from policies.named import load_policy
-from policies.oracle import Oracle, merged
-from policies.random_policy import RandomPolicy
+from policies.baselines.oracle import Oracle, merged
+from policies.baselines.random_policy import RandomPolicy
+from policies.check.policy_check import check_policy
+from policies.registry import load_policy
 from sage_env import Answer, QAItem, VideoQAEnv, Zoom
 from sage_env.testing import open_memory
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
-from policies.sage_mm import LoraSettings, SageMM, learner  # noqa: E402
-from policies.sage_mm.attention import attend  # noqa: E402
-from policies.sage_mm.packing import Packing, Part, pack  # noqa: E402
+from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
+from policies.sage_mm import scoring as learner  # noqa: E402
+from policies.sage_mm.model.packed_attention import attend  # noqa: E402
+from policies.sage_mm.model.prefix_packing import Packing, Part, pack  # noqa: E402
 from tests.policies.episodes import as_batch, episode, play, stir  # noqa: E402
 from tests.policies.tiny_model import write_tiny_model  # noqa: E402
 

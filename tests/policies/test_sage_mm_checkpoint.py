@@ -14,7 +14,7 @@ from transformers import Qwen3VLForConditionalGeneration  # noqa: E402
 
 from policies.errors import ModelError  # noqa: E402
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
-from policies.sage_mm.checkpoint import four_bit_settings  # noqa: E402
+from policies.sage_mm.model.pretrained import four_bit_settings  # noqa: E402
 from sage_env.errors import MissingExtra  # noqa: E402
 from tests.policies.episodes import as_batch, episode, play, stir  # noqa: E402
 from tests.policies.tiny_model import QWEN_LAYOUT, write_tiny_model  # noqa: E402
@@ -158,7 +158,7 @@ def test_a_checkpoint_that_does_not_suit_is_named(folder, monkeypatch):
 
 
 def test_four_bits_need_bitsandbytes(tiny_folder, monkeypatch):
-    monkeypatch.setattr("policies.sage_mm.checkpoint.find_spec", lambda name: None)
+    monkeypatch.setattr("policies.sage_mm.model.pretrained.find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"pip install 'sage-video-qa\[quant\]'"):
         SageMM.load(tiny_folder, four_bit=True)
     assert four_bit_settings(torch.bfloat16).bnb_4bit_compute_dtype == torch.bfloat16

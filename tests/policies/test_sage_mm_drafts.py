@@ -11,8 +11,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
-from policies.sage_mm.drafts import LONGEST, Drafts, written_actions  # noqa: E402
-from policies.sage_mm.generate import _Reply  # noqa: E402
+from policies.sage_mm.generation.ngram_drafter import LONGEST, Drafts, written_actions  # noqa: E402
+from policies.sage_mm.generation.sampler import _Reply  # noqa: E402
 from sage_env.actions.action import Invalid  # noqa: E402
 from sage_env.actions.action_text import parse_action  # noqa: E402
 from tests.policies.episodes import episode, stir  # noqa: E402

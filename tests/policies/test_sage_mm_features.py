@@ -11,8 +11,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
 from policies.sage_mm import SageMM  # noqa: E402
-from policies.sage_mm.feature_store import CacheSizes, FeatureFolder, FeatureStore  # noqa: E402
-from policies.sage_mm.vision import FrameEncoder  # noqa: E402
+from policies.sage_mm.vision.feature_cache import CacheSizes, FeatureFolder, FeatureStore  # noqa: E402
+from policies.sage_mm.vision.frame_encoder import FrameEncoder  # noqa: E402
 from tests.policies.episodes import as_batch, episode, observe, play  # noqa: E402
 
 ONE = 2 * 4 * 64 * 4  # bytes of a frame's features: maps, tokens, hidden, float32
@@ -20,7 +20,7 @@ ONE = 2 * 4 * 64 * 4  # bytes of a frame's features: maps, tokens, hidden, float
 
 @pytest.fixture(scope="module")
 def visual(tiny_folder):
-    from policies.sage_mm.model import load
+    from policies.sage_mm.model.sage_model import load
 
     return load(tiny_folder).base.model.visual
 
@@ -87,7 +87,7 @@ def test_a_full_disk_is_a_warning(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("policies.sage_mm.feature_store.os.replace", full)
+    monkeypatch.setattr("policies.sage_mm.vision.feature_cache.os.replace", full)
     with pytest.warns(RuntimeWarning, match="No space left"):
         folder.put(b"k" * 16, ((1, 1), torch.ones(1, 1, 4)))
     assert folder.get(b"k" * 16) is None and not list(tmp_path.glob("*.part"))
@@ -121,7 +121,7 @@ def test_no_frame_is_encoded_twice_in_rollout_scoring_and_training(tiny_folder, 
 
 @pytest.mark.gpu
 def test_features_stay_on_the_gpu(tiny_folder, frames):
-    from policies.sage_mm.model import load
+    from policies.sage_mm.model.sage_model import load
 
     encoder = load(tiny_folder, device="cuda", cache=CacheSizes(cpu=1 << 20, gpu=4 * ONE)).encoder
     (keys,) = encoder.encode([frames])

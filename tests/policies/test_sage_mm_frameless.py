@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from algos.recipe.step_credit import with_credit
 from algos.rollout import Trajectory, Turn
 from policies.base import Decision, DropsFrames
-from policies.sage_mm.frameless import without_frames
-from policies.sage_mm.prompt import ChatTokens, render_user
+from policies.prompt import render_user
+from policies.sage_mm.tokens.chat_tokens import ChatTokens
+from policies.sage_mm.tokens.frame_ablation import without_frames
 from sage_env import Answer, Sample
 from tests.policies.episodes import as_batch, episode, observe, play, stir
 

@@ -10,8 +10,8 @@ torch = pytest.importorskip("torch")
 peft = pytest.importorskip("peft")
 from torch import nn  # noqa: E402
 
-from policies.sage_mm import lora as module  # noqa: E402
-from policies.sage_mm.lora import fuse  # noqa: E402
+from policies.sage_mm.model import fused_lora as module  # noqa: E402
+from policies.sage_mm.model.fused_lora import fuse  # noqa: E402
 
 
 def layers(bias: bool = False, dropout: float = 0.0, **options):

@@ -16,8 +16,8 @@ from safetensors.torch import load_file  # noqa: E402
 
 from policies.base import TrainablePolicy  # noqa: E402
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
-from policies.sage_mm.kv_cache import KeyValueCache  # noqa: E402
-from policies.sage_mm.sampling import inverse_cdf  # noqa: E402
+from policies.sage_mm.generation.kv_cache import KeyValueCache  # noqa: E402
+from policies.sage_mm.generation.sampling import inverse_cdf  # noqa: E402
 from tests.policies.episodes import as_batch, episode, observe, play, stir  # noqa: E402
 
 TURNS = {"a": 3, "b": 1, "c": 4, "d": 2, "e": 3}
@@ -352,7 +352,7 @@ def test_bad_input_is_named(policy, tiny_folder, tmp_path, monkeypatch):
     (tmp_path / "config.json").write_text('{"model_type": "qwen2"}')
     with pytest.raises(ValueError, match="of type qwen3_vl"):
         SageMM.load(tmp_path)
-    monkeypatch.setattr("policies.sage_mm.checkpoint.SHIPPED", tmp_path / "none")
+    monkeypatch.setattr("policies.sage_mm.model.pretrained.SHIPPED", tmp_path / "none")
     with pytest.raises(FileNotFoundError, match="make tiny"):
         SageMM.load()
     with pytest.raises(ValueError, match="critic must be"):
@@ -362,7 +362,7 @@ def test_bad_input_is_named(policy, tiny_folder, tmp_path, monkeypatch):
 
 
 def test_importing_the_package_imports_no_torch():
-    code = "import sys, policies.sage_mm.prompt; sys.exit('torch' in sys.modules)"
+    code = "import sys, policies.sage_mm.tokens.chat_tokens; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     code = """
 import sys

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.sage_mm.positions import mrope_positions
-from policies.sage_mm.prompt import SYSTEM, ChatTokens, render_user
+from policies.prompt import SYSTEM, render_user
+from policies.sage_mm.tokens.chat_tokens import ChatTokens
+from policies.sage_mm.tokens.mrope import mrope_positions
 from tests.policies.episodes import observe
 
 tiny = pytest.importorskip("tests.policies.tiny_model")

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
-from policies.sage_mm.sampling import Sampling, cut  # noqa: E402
+from policies.sage_mm.generation.sampling import Sampling, cut  # noqa: E402
 from sage_env.tools.reply_schema import action_schema  # noqa: E402
 from tests.policies.episodes import as_batch, episode, observe, play, stir  # noqa: E402
 
@@ -137,7 +137,7 @@ def test_constrained_replies_are_actions_and_rescore_as_sampled(tiny_folder):
 def test_constrained_decoding_says_what_it_needs(tiny_folder, monkeypatch):
     import sys
 
-    from policies.sage_mm.grammar import ActionGrammar
+    from policies.sage_mm.generation.constrained import ActionGrammar
     from sage_env.errors import MissingExtra
 
     chat = SageMM.load(tiny_folder).model.tokens

@@ -9,9 +9,9 @@ pytest.importorskip("transformers")
 pytest.importorskip("peft")
 from peft.tuners.tuners_utils import BaseTunerLayer  # noqa: E402
 
-from policies.sage_mm.adapters import LoraSettings, lora_config, new_adapter  # noqa: E402
-from policies.sage_mm.kv_cache import KeyValueCache  # noqa: E402
-from policies.sage_mm.sizes import cache_bytes, published_config, random_model  # noqa: E402
+from policies.sage_mm.generation.kv_cache import KeyValueCache  # noqa: E402
+from policies.sage_mm.model.adapters import LoraSettings, lora_config, new_adapter  # noqa: E402
+from policies.sage_mm.model.published_shapes import cache_bytes, published_config, random_model  # noqa: E402
 
 TOTAL = {"2B": 2_127_532_032, "4B": 4_437_815_808, "8B": 8_767_123_696}
 """Parameters of the published checkpoints."""
@@ -152,8 +152,8 @@ def test_the_other_sizes():
 def test_rollout_and_a_training_step_at_full_size(size):
     """Random weights: two episodes of two turns are played, re-scored and trained on."""
     from policies.sage_mm import SageMM
-    from policies.sage_mm.model import SageModel
-    from policies.sage_mm.prompt import ChatTokens
+    from policies.sage_mm.model.sage_model import SageModel
+    from policies.sage_mm.tokens.chat_tokens import ChatTokens
     from tests.policies.episodes import as_batch, episode, play
     from tests.policies.tiny_model import build_tokenizer
 

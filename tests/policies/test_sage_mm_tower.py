@@ -7,13 +7,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
-from policies.sage_mm.tower import BatchedTower  # noqa: E402
-from policies.sage_mm.vision import FrameEncoder, patchify  # noqa: E402
+from policies.sage_mm.vision.batched_tower import BatchedTower  # noqa: E402
+from policies.sage_mm.vision.frame_encoder import FrameEncoder, patchify  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def visual(tiny_folder):
-    from policies.sage_mm.model import load
+    from policies.sage_mm.model.sage_model import load
 
     return load(tiny_folder).base.model.visual
 

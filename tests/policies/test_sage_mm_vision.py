@@ -7,15 +7,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
-from policies.sage_mm.feature_store import CacheSizes  # noqa: E402
-from policies.sage_mm.prompt import render_user  # noqa: E402
-from policies.sage_mm.vision import FrameEncoder, patchify  # noqa: E402
+from policies.prompt import render_user  # noqa: E402
+from policies.sage_mm.vision.feature_cache import CacheSizes  # noqa: E402
+from policies.sage_mm.vision.frame_encoder import FrameEncoder, patchify  # noqa: E402
 from tests.policies.episodes import observe  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def model(tiny_folder):
-    from policies.sage_mm.model import load
+    from policies.sage_mm.model.sage_model import load
 
     return load(tiny_folder)
 

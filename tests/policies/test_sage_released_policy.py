@@ -12,11 +12,11 @@ from algos.batch import collate  # noqa: E402
 from algos.rollout import play  # noqa: E402
 from algos.trajectory import load_trajectories, save_trajectories  # noqa: E402
 from policies.base import TrainablePolicy  # noqa: E402
-from policies.check import check_policy  # noqa: E402
+from policies.check.policy_check import check_policy  # noqa: E402
 from policies.errors import PolicyError  # noqa: E402
-from policies.named import load_policy  # noqa: E402
-from policies.sage_mm.generate import Completion, Reading  # noqa: E402
-from policies.sage_mm.model import load  # noqa: E402
+from policies.registry import load_policy  # noqa: E402
+from policies.sage_mm.generation.sampler import Completion, Reading  # noqa: E402
+from policies.sage_mm.model.sage_model import load  # noqa: E402
 from policies.sage_released import SageReleased  # noqa: E402
 from policies.sage_released.protocol import Call, Reply, write_reply  # noqa: E402
 from sage_env import Answer, Invalid, QAItem, UseTool, VideoQAEnv, Zoom  # noqa: E402

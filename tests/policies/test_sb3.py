@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from policies.check import check_policy
-from policies.named import UnknownPolicy, load_policy
-from policies.sb3 import SB3Policy, save_sb3
+from policies.check.policy_check import check_policy
+from policies.registry import UnknownPolicy, load_policy
+from policies.sb3.sb3_policy import SB3Policy, save_sb3
 from sage_env.wrappers import ActionGrid, DiscreteActions, NumericFeatures, NumericObservations
 from tests.sage_env.wrappers.painted import ITEMS, make
 

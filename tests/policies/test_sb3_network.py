@@ -12,7 +12,7 @@ sb3 = pytest.importorskip("stable_baselines3")
 
 import torch  # noqa: E402
 
-from policies.sb3_network import MatchNet, answer_with_scores  # noqa: E402
+from policies.sb3.network import MatchNet, answer_with_scores  # noqa: E402
 
 TILE = (20, 24)
 

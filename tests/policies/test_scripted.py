@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from policies.scripted import BACKDROPS, SIGHTS, Habits, Scripted
+from policies.baselines.reading_head import BACKDROPS, SIGHTS
+from policies.baselines.scripted import Habits, Scripted
 from sage_env.actions.action import Answer, Zoom
 
 

@@ -18,9 +18,9 @@ from policies.errors import (
     ServiceError,
     ServiceRefused,
 )
-from policies.named import load_policy
+from policies.registry import load_policy
 from policies.served import GeminiPolicy, OpenAIPolicy, Patience, Prices
-from policies.served.asking import RateLimit, retry_after
+from policies.served.retries import RateLimit, retry_after
 from policies.served.usage import Meter, TokenCounts
 from sage_env import Answer, QAItem, VideoQAEnv
 from tests.policies.loopback import KEY, PROXIES, Loopback, Says, shown

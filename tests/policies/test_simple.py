@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from policies.base import Decision
-from policies.check import check_policy
-from policies.named import UnknownPolicy, load_policy
-from policies.random_policy import RandomPolicy
-from policies.uniform import UniformPolicy, direct_env_options
+from policies.baselines.random_policy import RandomPolicy
+from policies.baselines.uniform import UniformPolicy, direct_env_options
+from policies.check.policy_check import check_policy
+from policies.registry import UnknownPolicy, load_policy
 from sage_env import Answer, QAItem, Sample, Skip, VideoQAEnv, Zoom
 from tests.sage_env.clips import write_clip
 
@@ -165,7 +165,7 @@ def test_policies_by_name() -> None:
     named = load_policy("uniform:9:random", temperature=0.5)
     assert isinstance(named, UniformPolicy) and named.env_options["overview_frames"] == 9
     assert isinstance(load_policy(f"{__name__}:Batched", temperature=0.5), Batched)
-    assert isinstance(load_policy("policies.random_policy:RandomPolicy"), RandomPolicy)
+    assert isinstance(load_policy("policies.baselines.random_policy:RandomPolicy"), RandomPolicy)
 
 
 @pytest.mark.parametrize(
@@ -176,9 +176,9 @@ def test_policies_by_name() -> None:
         (":", "there is no policy"),
         ("no_such_module:X", "module that is not there"),
         (".relative:X", "not the name of a module"),
-        ("policies.random_policy:Nobody", "has no 'Nobody'"),
-        ("policies.uniform:UniformPolicy", "without arguments"),
-        ("policies.named:NAMES", "not a policy"),
+        ("policies.baselines.random_policy:Nobody", "has no 'Nobody'"),
+        ("policies.baselines.uniform:UniformPolicy", "without arguments"),
+        ("policies.registry:NAMES", "not a policy"),
         ("uniform:-3", "whole number"),
         ("sage-mm:/no/such/folder", "cannot be loaded"),
     ],

@@ -193,7 +193,7 @@ import json, sys, time
 from pathlib import Path
 import numpy as np
 from sage_env.errors import VideoError
-from sage_env.frame_cache import FrameCache
+from sage_env.video.cache.frame_cache import FrameCache
 from sage_env.video import open_video
 
 found = {}

@@ -19,7 +19,7 @@ from policies.base import (
     TrainablePolicy,
     TurnTokens,
 )
-from policies.check_tokens import check_scores, check_turns
+from policies.check.token_check import check_scores, check_turns
 from sage_env.actions.action import ACTION_NAMES, Action, Invalid
 from sage_env.testing.laws import require
 

@@ -12,18 +12,18 @@ from peft import LoraConfig
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
-from policies.sage_mm import adapters
-from policies.sage_mm.adapters import LANGUAGE_LINEARS, LoraSettings
-from policies.sage_mm.attention import use_packed_attention
-from policies.sage_mm.checkpoint import SHIPPED, open_checkpoint
-from policies.sage_mm.checkpointing import checkpoint_layers
-from policies.sage_mm.feature_store import CacheSizes
-from policies.sage_mm.lora import fuse
 from policies.sage_mm.meter import Meter
-from policies.sage_mm.packing import Part
-from policies.sage_mm.positions import mrope_positions
-from policies.sage_mm.prompt import ChatTokens
-from policies.sage_mm.vision import FrameEncoder
+from policies.sage_mm.model import adapters
+from policies.sage_mm.model.activation_checkpointing import checkpoint_layers
+from policies.sage_mm.model.adapters import LANGUAGE_LINEARS, LoraSettings
+from policies.sage_mm.model.fused_lora import fuse
+from policies.sage_mm.model.packed_attention import use_packed_attention
+from policies.sage_mm.model.prefix_packing import Part
+from policies.sage_mm.model.pretrained import SHIPPED, open_checkpoint
+from policies.sage_mm.tokens.chat_tokens import ChatTokens
+from policies.sage_mm.tokens.mrope import mrope_positions
+from policies.sage_mm.vision.feature_cache import CacheSizes
+from policies.sage_mm.vision.frame_encoder import FrameEncoder
 
 __all__ = [
     "LANGUAGE_LINEARS",
@@ -103,7 +103,7 @@ class SageModel:
         for layer in self._layers:
             fuse(cast(nn.Module, layer))
         if checkpointing:
-            checkpoint_layers(self)
+            checkpoint_layers(self.base.model.language_model.layers, self)
         self._use("actor")
 
     @property
@@ -176,7 +176,7 @@ class SageModel:
             mask: bool `(B, 1, L, K)`, which of the K cached tokens each token may look at; `None`
                 for all before it.
             cache: keys and values to extend.
-            parts: where B is 1 and the row is packed: see `policies.sage_mm.packing`.
+            parts: where B is 1 and the row is packed: see `policies.sage_mm.model.prefix_packing`.
 
         Returns:
             hidden states `(B, L, hidden)` after the last norm.

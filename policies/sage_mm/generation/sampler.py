@@ -11,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from policies.sage_mm.drafts import Drafts
-from policies.sage_mm.grammar import ActionGrammar
-from policies.sage_mm.kv_cache import KeyValueCache
+from policies.sage_mm.generation.constrained import ActionGrammar
+from policies.sage_mm.generation.kv_cache import KeyValueCache
+from policies.sage_mm.generation.ngram_drafter import Drafts
+from policies.sage_mm.generation.sampling import Sampling
 from policies.sage_mm.meter import GENERATE, PREFILL, STEPS
-from policies.sage_mm.model import SageModel
-from policies.sage_mm.positions import mrope_positions
-from policies.sage_mm.sampling import Sampling
+from policies.sage_mm.model.sage_model import SageModel
+from policies.sage_mm.tokens.mrope import mrope_positions
 
 PREFILL_TOKENS = 16384  # per pass, padding included: bounds the memory of long prompts
 

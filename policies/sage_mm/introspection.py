@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policies.base import Observation, TurnTokens
-from policies.legible import FrameRead, fingerprint
-from policies.sage_mm import frameless
-from policies.sage_mm.model import SageModel
-from policies.sage_mm.prompt import render_user
+from policies.introspection import FrameRead, fingerprint
+from policies.prompt import render_user
+from policies.sage_mm.model.sage_model import SageModel
+from policies.sage_mm.tokens import frame_ablation as frameless
 
 
 class Inspected:
-    """The tokens and weights of a policy, read from outside; see `policies.legible`."""
+    """The tokens and weights of a policy, read from outside; see `policies.introspection`."""
 
     model: SageModel
 

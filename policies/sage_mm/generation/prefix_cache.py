@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from policies.sage_mm.generate import Reading, Row
+from policies.sage_mm.generation.sampler import Reading, Row
 
 Key: TypeAlias = tuple[bytes, tuple[bytes, ...]]
 _NOTHING = np.zeros(0, np.int64)

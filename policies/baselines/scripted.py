@@ -15,19 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from policies.base import Decision, Observation
+from policies.baselines.reading_head import ReadingHead
 from sage_env.actions.action import Answer, Zoom
 from sage_env.actions.action_text import format_action
 from sage_env.frames import Box
 from sage_env.synth.symbols import COLOURS, CORNERS, SYMBOLS
 
 if TYPE_CHECKING:
-    from policies.sage_mm.vision import FrameEncoder
+    from policies.sage_mm.vision.frame_encoder import FrameEncoder
 
-BACKDROPS = ("grey", *COLOURS)
-SIGHTS = ("empty", *SYMBOLS)
 ZOOM_FRAMES = 8
 MARK_BOX = 0.3
 
@@ -75,34 +73,6 @@ class _Episode:
         return sorted((k for batch in self.batches for k in batch), key=lambda k: k.second)
 
 
-class ReadingHead:
-    """A linear reading of a frame's features: which backdrop, which symbol.
-
-    Args:
-        weight: float32 `(9 + 13, hidden)`.
-        bias: float32 `(9 + 13,)`.
-    """
-
-    def __init__(self, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
-        """Keep the weights."""
-        self.weight, self.bias = weight, bias
-
-    @classmethod
-    def load(cls, folder: Path) -> ReadingHead:
-        """Read `reading_head.safetensors` from a checkpoint folder."""
-        from safetensors.numpy import load_file
-
-        tensors = load_file(folder / "reading_head.safetensors")
-        return cls(tensors["weight"], tensors["bias"])
-
-    def __call__(self, features: NDArray[np.float32]) -> list[tuple[str, str]]:
-        """Read frames from their mean merged embeddings `(N, hidden)`."""
-        scores = features @ self.weight.T + self.bias
-        backdrops = scores[:, : len(BACKDROPS)].argmax(1)
-        sights = scores[:, len(BACKDROPS) :].argmax(1)
-        return [(BACKDROPS[b], SIGHTS[s]) for b, s in zip(backdrops, sights, strict=True)]
-
-
 class Scripted:
     """Coarse to fine: find the scene in the overview, zoom into it, zoom again, answer.
 
@@ -127,7 +97,7 @@ class Scripted:
     @classmethod
     def load(cls, habits: Habits | None = None, folder: Path | None = None) -> Scripted:
         """See with the shipped tiny model's tower, or with that of another folder."""
-        from policies.sage_mm.model import SHIPPED, load
+        from policies.sage_mm.model.sage_model import SHIPPED, load
 
         folder = folder or SHIPPED
         model = load(folder)

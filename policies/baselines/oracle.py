@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policies.base import BatchPolicy, Decision, InformedPolicy, Observation, Policy
-from policies.uniform import UniformPolicy
+from policies.baselines.uniform import UniformPolicy
 from sage_env.actions.action import Answer, Zoom
 from sage_env.datasets.item import QAItem
 from sage_env.errors import DatasetError

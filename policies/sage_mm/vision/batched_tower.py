@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers.models.qwen3_vl.modeling_qwen3_vl import apply_rotary_pos_emb_vision
 
-from policies.sage_mm.positions import Grid
+from policies.sage_mm.tokens.mrope import Grid
 
 
 class BatchedTower:

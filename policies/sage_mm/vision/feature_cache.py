@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from policies.sage_mm.positions import Grid
+from policies.sage_mm.tokens.mrope import Grid
 from sage_env.storage.folder_ledger import ledger_of
 
 Entry = tuple[Grid, Tensor]

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from policies.sage_mm.model import SageModel
+from policies.sage_mm.model.sage_model import SageModel
 
 
 class KeyValueCache:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
-from policies.sage_mm.prompt import ChatTokens
+from policies.sage_mm.tokens.chat_tokens import ChatTokens
 from sage_env.actions.action import Answer, Sample, Skip, Zoom
 from sage_env.actions.action_text import format_action
 

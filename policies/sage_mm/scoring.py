@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from policies.base import Evaluation, TokenBatch
-from policies.sage_mm.grammar import ActionGrammar
-from policies.sage_mm.model import SageModel
-from policies.sage_mm.packing import pack
+from policies.sage_mm.generation.constrained import ActionGrammar
+from policies.sage_mm.model.prefix_packing import pack
+from policies.sage_mm.model.sage_model import SageModel
 
 CHUNK = 32  # episodes per pass where no gradient is needed
 

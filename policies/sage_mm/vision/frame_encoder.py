@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from policies.errors import ModelError
-from policies.sage_mm.feature_store import CacheSizes, Entry, FeatureStore
-from policies.sage_mm.positions import Grid
-from policies.sage_mm.tower import BatchedTower
+from policies.sage_mm.tokens.mrope import Grid
+from policies.sage_mm.vision.batched_tower import BatchedTower
+from policies.sage_mm.vision.feature_cache import CacheSizes, Entry, FeatureStore
 
 
 def patchify(frames: Tensor, patch: int = 16, merge: int = 2) -> Tensor:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policies.errors import ModelError
-from policies.sage_mm.prompt import SYSTEM, ChatTokens
+from policies.prompt import SYSTEM
+from policies.sage_mm.tokens.chat_tokens import ChatTokens
 
 _TURNS = ("<12.5 seconds>\nWhat is it?\nred, green", "nothing there\n\nturns left 2.")
 _REPLY = '{"action": "skip", "to": 95.0}'

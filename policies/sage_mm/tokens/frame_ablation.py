@@ -7,7 +7,7 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.sage_mm.prompt import ChatTokens
+from policies.sage_mm.tokens.chat_tokens import ChatTokens
 
 _TIME = re.compile(r"<\d+\.\d seconds>$")
 

@@ -20,8 +20,8 @@ from transformers import (
 from transformers.utils import logging
 
 from policies.errors import ModelError
-from policies.sage_mm.chat_template import opening_of
-from policies.sage_mm.prompt import ChatTokens
+from policies.sage_mm.tokens.chat_template import opening_of
+from policies.sage_mm.tokens.chat_tokens import ChatTokens
 from sage_env.errors import MissingExtra
 
 SHIPPED = Path(__file__).parents[1] / "sage_mm_tiny"
@@ -47,7 +47,7 @@ def open_checkpoint(
     device: str | torch.device = "cpu",
     four_bit: bool = False,
 ) -> Opened:
-    """Read a checkpoint; see `policies.sage_mm.model.load` for the arguments and errors."""
+    """Read a checkpoint; see `sage_model.load` for the arguments and errors."""
     if checkpoint is None and not SHIPPED.is_dir():
         raise FileNotFoundError(
             f"the shipped model is missing ({SHIPPED}): make it with `make tiny`, or name another "

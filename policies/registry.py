@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from policies.base import BatchPolicy, Policy
-from policies.uniform import UniformPolicy
+from policies.baselines.uniform import UniformPolicy
 from sage_env.errors import SageEnvError
 
 UNIFORM_FRAMES = 16
@@ -70,17 +70,17 @@ def _load(name: str, adapter: Path | None) -> Policy | BatchPolicy:
     if kind == "sage-released" and rest:
         return _released(name, rest, adapter)
     if kind == "oracle":
-        from policies.oracle import Oracle
+        from policies.baselines.oracle import Oracle
 
         return Oracle(_load(rest, adapter) if rest else None)
     if adapter is not None:
         raise UnknownPolicy(f"only the sage-mm policies take an adapter, {name!r} does not")
     if name == "random":
-        from policies.random_policy import RandomPolicy
+        from policies.baselines.random_policy import RandomPolicy
 
         return RandomPolicy()
     if kind == "human":
-        from policies.human import FOLDER, Human
+        from policies.baselines.human import FOLDER, Human
 
         return Human(Path(rest) if rest else FOLDER)
     if name == "scripted":
@@ -120,7 +120,7 @@ def _released(name: str, checkpoint: str, adapter: Path | None) -> BatchPolicy:
 
 
 def _scripted() -> BatchPolicy:
-    from policies.scripted import Scripted
+    from policies.baselines.scripted import Scripted
 
     try:
         return Scripted.load()
@@ -131,7 +131,7 @@ def _scripted() -> BatchPolicy:
 
 
 def _sb3(path: str) -> Policy:
-    from policies.sb3 import SB3Policy
+    from policies.sb3.sb3_policy import SB3Policy
 
     try:
         return SB3Policy.load(path)

@@ -16,7 +16,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from policies.sage_mm.packing import Part
+from policies.sage_mm.model.prefix_packing import Part
 
 NAME = "sage_packed"
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from policies.base import TokenBatch
 from policies.errors import ModelError
-from policies.sage_mm.prompt import ChatTokens
+from policies.sage_mm.tokens.chat_tokens import ChatTokens
 from sage_env.errors import MissingExtra
 from sage_env.tools.reply_schema import action_schema
 from sage_env.tools.tool import Tool
