@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from algos.gradients import add_gradients
-from algos.trajectory import Trajectory
+from algos.batching.gradients import add_gradients
+from algos.rollout.trajectory import Trajectory
 from policies.base import BatchPolicy, Decision, Observation, TurnTokens
 from policies.prompt import render_user
 from policies.sage_mm.model.sage_model import language_states

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import sage_env  # noqa: F401  # registers the environment
-from algos.batch import collate
-from algos.rollout import Job, collect, subseed
+from algos.batching.token_batches import collate
+from algos.rollout.playing import Job, collect
+from algos.seeds import subseed
 from policies.base import Decision, Evaluation, Observation, TokenBatch, TurnTokens
 from sage_env import Answer, FrameBatch, Invalid, QAItem, Zoom
 from sage_env.rewards import Reward

@@ -30,12 +30,12 @@ import torch
 import tyro
 from provenance import commit
 
-from algos import checkpoint
-from algos.evaluate import LONG, Episode, EvalResult, difference, measures_of, of_length
-from algos.first_light import BUDGET, FirstLight, Stations, begin, load_policy
-from algos.metrics import read_metrics
-from algos.run_folder import RunFolder
-from algos.tables import difference_cell, format_table, spread
+from algos.evaluation.measures import LONG, Episode, EvalResult, difference, measures_of, of_length
+from algos.evaluation.tables import difference_cell, format_table, spread
+from algos.experiment.stages import BUDGET, FirstLight, Stations, begin, load_policy
+from algos.runs import checkpoint
+from algos.runs.metrics import read_metrics
+from algos.runs.run_folder import RunFolder
 from sage_env.synth.build import build
 
 BASE, EPISODES, TIME = "SFT base", "equal episodes", "equal time"

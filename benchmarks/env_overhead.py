@@ -24,7 +24,7 @@ import tyro
 from numpy.typing import NDArray
 from provenance import commit
 
-from algos.tables import format_table
+from algos.evaluation.tables import format_table
 from sage_env.actions.action import Action, Answer, Sample, Skip, UseTool, Zoom
 from sage_env.datasets.item import QAItem
 from sage_env.env import VideoQAEnv

@@ -18,10 +18,10 @@ from pathlib import Path
 import tyro
 from provenance import commit
 
-from algos.evaluate import LONG, SHORT, EvalResult, difference, measures_of, of_length
-from algos.first_light import FirstLight, run
-from algos.first_light_report import ORDER
-from algos.tables import difference_cell, format_table, spread
+from algos.evaluation.measures import LONG, SHORT, EvalResult, difference, measures_of, of_length
+from algos.evaluation.tables import difference_cell, format_table, spread
+from algos.experiment.results import ORDER
+from algos.experiment.stages import FirstLight, run
 
 HEADER = ("policy", "decoding", "all", SHORT, LONG, "frames", "turns")
 

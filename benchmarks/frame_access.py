@@ -36,7 +36,7 @@ from access_peers import FLOOR, PEERS, TORCHCODEC_EXACT
 from access_worker import Contestant, Failed, Measured
 from provenance import commit
 
-from algos.tables import format_table
+from algos.evaluation.tables import format_table
 
 CLOSE = (EXACT, AUTO, HALF_STEP, FLOOR, TORCHCODEC_EXACT, CACHED, COPY, PROXY)
 CLOSE_TURNS = 3  # a round

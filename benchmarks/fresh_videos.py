@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 import tyro
 
-from algos.evaluate import (
+from algos.evaluation.measures import (
     LONG,
     EvalResult,
     difference,
@@ -24,7 +24,7 @@ from algos.evaluate import (
     measures_of,
     of_length,
 )
-from algos.tables import difference_cell, format_table
+from algos.evaluation.tables import difference_cell, format_table
 from algos.tiny.demonstrations import make_env
 from policies.sage_mm import SageMM
 from sage_env.synth import sage_synth

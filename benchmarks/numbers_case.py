@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from algos.aggregation import Aggregation, row_weights
-from algos.losses import policy_loss
+from algos.objectives.aggregation import Aggregation, row_weights
+from algos.objectives.losses import policy_loss
 
 LENGTH = 64
 

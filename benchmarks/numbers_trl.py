@@ -11,8 +11,8 @@ import torch
 from numbers_case import LENGTH, Case, Pair, Row, gradients, our_loss
 from torch import Tensor
 
-from algos.advantages import group_deviation
-from algos.losses import kl_estimate
+from algos.objectives.advantages import group_deviation
+from algos.objectives.losses import kl_estimate
 
 
 def trl_loss(case: Case, trainer: str, **settings: Any) -> Callable[[Tensor], Tensor]:

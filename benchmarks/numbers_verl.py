@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from numbers_case import LENGTH, Case, Pair, Row, gradients, our_loss
 
-from algos.advantages import gae, group_baseline, group_deviation, whiten
-from algos.aggregation import Aggregation
-from algos.losses import kl_estimate, value_loss
+from algos.objectives.advantages import gae, group_baseline, group_deviation, whiten
+from algos.objectives.aggregation import Aggregation
+from algos.objectives.losses import kl_estimate, value_loss
 
 
 def verl_rows() -> Iterator[Row]:

@@ -33,13 +33,14 @@ import tyro
 from ablation_task import STOP, cloned_policy, make_envs, questions
 from provenance import commit
 
-from algos import ppo
 from algos import presets as methods
-from algos.metrics import read_metrics
-from algos.ppo import train
-from algos.ppo_config import PPOConfig
-from algos.rollout import Job, Trajectory, collect
-from algos.tables import format_table, spread
+from algos.evaluation.tables import format_table, spread
+from algos.ppo import training as ppo
+from algos.ppo.config import PPOConfig
+from algos.ppo.training import train
+from algos.rollout.playing import Job, collect
+from algos.rollout.trajectory import Trajectory
+from algos.runs.metrics import read_metrics
 from policies.base import TokenBatch
 from sage_env.rewards import PRESETS
 

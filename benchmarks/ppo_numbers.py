@@ -22,7 +22,7 @@ import tyro
 from numbers_case import Case, Row
 from provenance import commit
 
-from algos.tables import format_table
+from algos.evaluation.tables import format_table
 
 HEADER = ("library", "quantity", "value", "gradient", "")
 

@@ -33,8 +33,8 @@ from provenance import commit
 from step_contestants import OURS, ROWS, TRL, TRL_GIVEN, Contestants, Cost, apart
 from step_episodes import OVERVIEW, TURNS, ZOOM_FRAMES
 
-from algos.ppo_config import PPOConfig
-from algos.tables import format_table
+from algos.evaluation.tables import format_table
+from algos.ppo.config import PPOConfig
 
 BARS = {TRL: 2.0, TRL_GIVEN: 2.0, ROWS: 3.0}
 MEMORY_BAR = 1.15

@@ -21,7 +21,7 @@ from access_clips import LONG, make_clip
 from access_floor import H264File, needed_of, read_h264, targets_of
 from h264_headers import Parameters, SliceHeader, read_parameters, slice_headers
 
-from algos.tables import format_table
+from algos.evaluation.tables import format_table
 
 HEADER = ("video", "frames", "floor", "named by lists", "share")
 

@@ -38,7 +38,7 @@ from provenance import commit
 from rollout_renderer import Rerendered, Uncached
 
 import sage_env  # noqa: F401  # registers the environment
-from algos.tables import format_table
+from algos.evaluation.tables import format_table
 from policies.base import Observation
 from policies.sage_mm import SageMM
 from policies.sage_mm.meter import ENCODE, GENERATE, PREFILL

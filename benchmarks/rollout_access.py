@@ -37,7 +37,7 @@ from access_clips import LONG, LONG_QUICK, make_clip
 from provenance import commit
 
 import sage_env  # noqa: F401  # registers the environment
-from algos.tables import format_table
+from algos.evaluation.tables import format_table
 from sage_env.actions.action import Answer, Zoom
 from sage_env.datasets.item import QAItem
 from sage_env.frames import Box, FrameBatch

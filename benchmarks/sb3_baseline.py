@@ -37,8 +37,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from algos.evaluate import Episode, evaluate, measures_of
-from algos.tables import format_table
+from algos.evaluation.measures import Episode, evaluate, measures_of
+from algos.evaluation.tables import format_table
 from policies.baselines.random_policy import RandomPolicy
 from policies.sb3.network import MatchNet, answer_with_scores
 from policies.sb3.sb3_policy import SB3Policy, save_sb3

@@ -14,8 +14,8 @@ from step_episodes import as_rows, record
 from torch import Tensor
 from torch.optim import Adam
 
-from algos.learner import Targets, actor_loss, backward, critic_loss, fit, make_targets
-from algos.ppo_config import PPOConfig
+from algos.ppo.config import PPOConfig
+from algos.ppo.update import Targets, actor_loss, backward, critic_loss, fit, make_targets
 from policies.base import TokenBatch
 from policies.sage_mm import LoraSettings, SageMM
 

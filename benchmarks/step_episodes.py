@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from algos.batch import by_micro_batch, collate
-from algos.learner import Targets
-from algos.rollout import Job, collect
+from algos.batching.token_batches import by_micro_batch, collate
+from algos.ppo.update import Targets
+from algos.rollout.playing import Job, collect
+from algos.rollout.trajectory import Trajectory
 from algos.sft import Dictation
-from algos.trajectory import Trajectory
 from policies.base import Decision, Observation, TokenBatch
 from policies.sage_mm import SageMM
 from sage_env import Answer, Zoom, format_action

@@ -26,7 +26,7 @@ import torch
 from step_episodes import Recorded
 from torch import Tensor, nn
 
-from algos.ppo_config import PPOConfig
+from algos.ppo.config import PPOConfig
 from policies.sage_mm.model.sage_model import LANGUAGE_LINEARS, SHIPPED, LoraSettings
 from policies.sage_mm.vision.frame_encoder import patchify
 

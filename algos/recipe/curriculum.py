@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algos.recipe.settings import Recipe
-from algos.rollout import subseed
+from algos.seeds import subseed
 from sage_env.datasets.duration_buckets import BUCKETS, bucket_of
 
 

@@ -10,7 +10,8 @@ from algos.recipe.curriculum import draw_items, is_over
 from algos.recipe.frame_budget import frame_budget
 from algos.recipe.settings import Recipe
 from algos.recipe.turn_cap import turn_cap
-from algos.rollout import Job, subseed
+from algos.rollout.playing import Job
+from algos.seeds import subseed
 
 
 def draw_questions(

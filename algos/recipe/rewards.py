@@ -4,36 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
-from algos.metrics import Row
-from algos.ppo_config import PPOConfig
 from algos.recipe.frame_target import charged
 from algos.recipe.settings import Recipe
 from algos.recipe.step_credit import mean_credit, paid, with_credit
-from algos.rollout import Job
-from algos.trajectory import Trajectory
+from algos.rollout.playing import Job
+from algos.rollout.trajectory import Trajectory
+from algos.runs.metrics import Row
 from policies.base import TrainablePolicy
 
 
 def with_recipe(
-    config: PPOConfig,
+    recipe: Recipe,
     policy: TrainablePolicy,
     episodes: Sequence[Trajectory],
     price: float,
+    *,
+    micro_batch: int,
+    temperature: float,
 ) -> list[Trajectory]:
     """Return the episodes with the recipe's rewards added to their turns'.
 
     Args:
-        config: the settings.
+        recipe: the settings.
         policy: who sampled the episodes, its weights unmoved since.
         episodes: none of them failed.
         price: of one frame.
+        micro_batch: episodes per forward pass, where looks are scored.
+        temperature: that the episodes were sampled at.
     """
     found = charged(episodes, price)
-    if config.recipe.step_credit > 0:
-        scored = with_credit(
-            policy, found, micro_batch=config.micro_batch, temperature=config.temperature
-        )
-        found = paid(scored, config.recipe)
+    if recipe.step_credit > 0:
+        scored = with_credit(policy, found, micro_batch=micro_batch, temperature=temperature)
+        found = paid(scored, recipe)
     return found
 
 

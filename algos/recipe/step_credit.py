@@ -21,10 +21,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from algos.batch import by_micro_batch, collate
+from algos.batching.token_batches import by_micro_batch, collate
 from algos.recipe.frame_target import add_term
 from algos.recipe.settings import Recipe
-from algos.trajectory import Trajectory, Turn
+from algos.rollout.trajectory import Trajectory, Turn
 from policies.base import DropsFrames, TokenBatch, TrainablePolicy
 from sage_env.actions.action import Answer
 

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from algos.rollout import Job, collect, subseed
+from algos.rollout.playing import Job, collect
+from algos.seeds import subseed
 from algos.sft import Dictation, Example
 from algos.tiny.pictures import SIZE
 from policies.baselines.reading_head import ReadingHead

@@ -23,8 +23,8 @@ from safetensors.torch import save_file as save_tensors
 from torch import nn
 from tqdm import tqdm
 
-from algos.checkpoint import require_same
-from algos.run_folder import read_json, write_json
+from algos.runs.checkpoint import require_same
+from algos.runs.run_folder import read_json, write_json
 from algos.sft import Example, Schedule, add_supervised_gradients, batches
 from algos.tiny.architecture import build_model, make_config, save_checkpoint, train_tokenizer
 from algos.tiny.demonstrations import BUDGET, demonstrate

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from algos.evaluate import EvalResult
-from algos.rollout import Trajectory, Turn
+from algos.evaluation.measures import EvalResult
+from algos.rollout.trajectory import Trajectory, Turn
 from policies.base import Decision
 from sage_env import Answer, QAItem, Sample, format_action
 

@@ -17,10 +17,11 @@ from typing import Any
 import torch
 import torch._dynamo  # the first optimiser imports it: here once for all processes
 
-import algos.cli
-from algos import checkpoint, ppo
-from algos.cli import main
-from algos.ppo import PPOConfig, train
+import algos.cli.entry
+from algos.cli.entry import main
+from algos.ppo import training as ppo
+from algos.ppo.training import PPOConfig, train
+from algos.runs import checkpoint
 from tests.algos.toy import ITEMS, ToyPolicy, envs
 
 CONFIG = PPOConfig(
@@ -80,5 +81,5 @@ def process(folder: Path, updates: int, moment: str = "none", call: int = 1) -> 
         os.dup2(said.fileno(), 2)
     sys.stderr = os.fdopen(2, "w")
     kill_at(moment, call)
-    algos.cli._run = lambda _: run(folder, updates)
+    algos.cli.entry._run = lambda _: run(folder, updates)
     sys.exit(main(["train"]))

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algos.advantages import (
+from algos.objectives.advantages import (
     explained_variance,
     gae,
     group_baseline,

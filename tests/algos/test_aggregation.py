@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from algos.aggregation import mask_weights, row_weights
-from algos.learner import actor_loss, backward, critic_loss, make_targets, weigh
-from algos.losses import entropy_loss
-from algos.ppo_config import PPOConfig
+from algos.objectives.aggregation import mask_weights, row_weights
+from algos.objectives.losses import entropy_loss
+from algos.ppo.config import PPOConfig
+from algos.ppo.update import actor_loss, backward, critic_loss, make_targets, weigh
 from algos.presets import PRESETS, preset
 from policies.base import TokenBatch
 from tests.algos.slow_maths import averaged

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from algos.cli import main
-from algos.trajectory import load_trajectories
+from algos.cli.entry import main
+from algos.rollout.trajectory import load_trajectories
 from sage_env import Answer, QAItem, load_dataset
 from tests.sage_env.clips import write_clip
 

@@ -11,8 +11,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algos.batch import by_micro_batch, collate, micro_batches, minibatches
-from algos.rollout import Job, Trajectory, collect
+from algos.batching.token_batches import by_micro_batch, collate, micro_batches, minibatches
+from algos.rollout.playing import Job, collect
+from algos.rollout.trajectory import Trajectory
 from policies.base import Decision, TokenBatch
 from sage_env import Answer
 from tests.algos.toy import ITEMS, Demonstrator, ToyEnv, ToyPolicy, envs

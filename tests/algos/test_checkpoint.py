@@ -9,9 +9,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from algos import checkpoint
-from algos.checkpoint import Best, Checkpoint, ConfigChanged, load_best, load_latest, require_same
-from algos.metrics import Metrics, read_metrics
+from algos.runs import checkpoint
+from algos.runs.checkpoint import (
+    Best,
+    Checkpoint,
+    ConfigChanged,
+    load_best,
+    load_latest,
+    require_same,
+)
+from algos.runs.metrics import Metrics, read_metrics
 
 torch.set_num_threads(1)
 

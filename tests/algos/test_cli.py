@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-import algos.cli
-from algos.cli import main
-from algos.command_options import CommandError, evenly
-from algos.run_folder import RunFolder
+import algos.cli.entry
+from algos.cli.entry import main
+from algos.cli.options import CommandError, evenly
+from algos.runs.run_folder import RunFolder
 from tests.algos.handmade import item
 from tests.sage_env.clips import write_clip
 
@@ -168,7 +168,7 @@ def test_every_option_is_explained(command, capsys) -> None:
 
 
 def test_a_preset_moves_the_defaults_and_flags_come_before_it(monkeypatch) -> None:
-    from algos import first_light
+    from algos.experiment import stages as first_light
 
     configs = []
     monkeypatch.setattr(first_light, "run", configs.append)
@@ -193,7 +193,7 @@ def test_an_interrupt_ends_with_130_and_a_sentence(monkeypatch, capsys) -> None:
     def interrupted(arguments: list[str]) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(algos.cli, "_run", interrupted)
+    monkeypatch.setattr(algos.cli.entry, "_run", interrupted)
     assert main(["eval"]) == 130
     assert "interrupted" in capsys.readouterr().err
 
@@ -202,7 +202,7 @@ def test_a_bug_is_not_taken_for_bad_input(monkeypatch) -> None:
     def broken(arguments: list[str]) -> None:
         raise ValueError("a bug")
 
-    monkeypatch.setattr(algos.cli, "_run", broken)
+    monkeypatch.setattr(algos.cli.entry, "_run", broken)
     with pytest.raises(ValueError, match="a bug"):
         main([])
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from algos.decomposition import decompose
-from algos.evaluate import Episode, difference
+from algos.evaluation.decomposition import decompose
+from algos.evaluation.measures import Episode, difference
 
 
 def episode(name: str, turns: int, correct: bool | None, video: str = "a") -> Episode:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from algos.checkpoint import load_latest
-from algos.ppo import PPOConfig, train
-from algos.proof import ExactnessError
+from algos.exactness.rescoring import ExactnessError
+from algos.ppo.training import PPOConfig, train
+from algos.runs.checkpoint import load_latest
 from tests.algos.toy import ITEMS, ToyPolicy, cloned_policy, envs
 
 torch.set_num_threads(1)

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from algos.estimators import estimate, shaped_rewards
-from algos.learner import actor_loss, fit, make_targets
-from algos.metrics import read_metrics
-from algos.ppo import train
-from algos.ppo_config import PPOConfig
+from algos.ppo.advantage_estimate import estimate, shaped_rewards
+from algos.ppo.config import PPOConfig
+from algos.ppo.training import train
+from algos.ppo.update import actor_loss, fit, make_targets
 from algos.presets import PRESETS, preset
+from algos.runs.metrics import read_metrics
 from tests.algos.slow_maths import bi_level_clock, groups_of, token_clock, turn_clock
 from tests.algos.toy import ITEMS, cloned_policy, envs, toy_batch
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from algos.evaluate import EvalResult, difference, evaluate, measure, measures_of
-from algos.intervals import clustered_interval
-from algos.rollout import Trajectory
-from algos.run_folder import RunFolder, RunFolderError
-from algos.tables import SUMMARY_HEADER, format_table, summary_cells
+from algos.evaluation.bootstrap import clustered_interval
+from algos.evaluation.measures import EvalResult, difference, evaluate, measure, measures_of
+from algos.evaluation.tables import SUMMARY_HEADER, format_table, summary_cells
+from algos.rollout.trajectory import Trajectory
+from algos.runs.run_folder import RunFolder, RunFolderError
 from policies.base import Decision, TurnTokens
 from sage_env import Answer
 from sage_env.datasets.duration_buckets import BUCKETS, bucket_of

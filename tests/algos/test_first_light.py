@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from algos.checkpoint import ConfigChanged
-from algos.cli import main
-from algos.first_light import FirstLight, load_policy, run
-from algos.first_light_report import ORDER
-from algos.ppo_config import PPOConfig
-from algos.run_folder import RunFolder, RunFolderError
+from algos.cli.entry import main
+from algos.experiment.results import ORDER
+from algos.experiment.stages import FirstLight, load_policy, run
+from algos.ppo.config import PPOConfig
+from algos.runs.checkpoint import ConfigChanged
+from algos.runs.run_folder import RunFolder, RunFolderError
 from policies.sage_mm.model.sage_model import SHIPPED
 
 pytestmark = pytest.mark.skipif(not SHIPPED.is_dir(), reason="no shipped model")
@@ -57,7 +57,7 @@ def test_it_runs_from_files_to_report_and_goes_on_where_it_was(config, capsys, m
     def no_play(*_: object, **__: object) -> None:
         raise AssertionError("a finished station was played again")
 
-    monkeypatch.setattr("algos.first_light.evaluate", no_play)
+    monkeypatch.setattr("algos.experiment.stages.evaluate", no_play)
     with folder.alone(), pytest.raises(RunFolderError, match="another process"):
         run(config)
     assert set(run(replace(config, slots=2))) == set(ORDER)

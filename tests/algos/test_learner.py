@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from algos.learner import actor_loss, backward, critic_loss, fit, make_targets, teaching
-from algos.ppo_config import PPOConfig
+from algos.ppo.config import PPOConfig
+from algos.ppo.update import actor_loss, backward, critic_loss, fit, make_targets, teaching
 from tests.algos.toy import toy_batch
 
 torch.set_num_threads(1)
@@ -130,7 +130,7 @@ def stepped(everyone: bool, monkeypatch: pytest.MonkeyPatch):
     busy = (targets.advantages != 0).any(1)
     assert 0 < busy.sum() < len(batch), "the case must hold questions on which all agree"
     if everyone:
-        monkeypatch.setattr("algos.learner.teaching", lambda *_: None)
+        monkeypatch.setattr("algos.ppo.update.teaching", lambda *_: None)
     counted, evaluate = [], policy.evaluate
     policy.evaluate = lambda part: counted.append(len(part)) or evaluate(part)
     optimizer = torch.optim.SGD(policy.actor_parameters(), lr=0.1, momentum=0.9)

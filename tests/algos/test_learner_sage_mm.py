@@ -7,9 +7,9 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
-from algos.batch import by_micro_batch  # noqa: E402
-from algos.learner import Targets, actor_loss, backward, critic_loss  # noqa: E402
-from algos.ppo_config import PPOConfig  # noqa: E402
+from algos.batching.token_batches import by_micro_batch  # noqa: E402
+from algos.ppo.config import PPOConfig  # noqa: E402
+from algos.ppo.update import Targets, actor_loss, backward, critic_loss  # noqa: E402
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
 from tests.policies.episodes import as_batch, episode, play, stir  # noqa: E402
 from tests.policies.tiny_model import write_tiny_model  # noqa: E402

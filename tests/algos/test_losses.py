@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from algos.losses import entropy_loss, kl_estimate, kl_loss, policy_loss, value_loss
+from algos.objectives.losses import entropy_loss, kl_estimate, kl_loss, policy_loss, value_loss
 from tests.algos.slow_maths import clipped_objective
 
 torch.set_num_threads(1)

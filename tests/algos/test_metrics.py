@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from algos.metrics import rollout_row
-from algos.rollout import Trajectory
+from algos.rollout.trajectory import Trajectory
+from algos.runs.metrics import rollout_row
 from sage_env.history import Spent
 from tests.algos.handmade import trajectory
 

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from algos import learner, ppo
-from algos.checkpoint import Best, ConfigChanged, load_best, load_latest
-from algos.metrics import read_metrics
-from algos.ppo import PPOConfig, draw_jobs, train
-from algos.proof import ExactnessError
-from algos.rollout import Job, collect
+from algos.exactness.rescoring import ExactnessError
+from algos.ppo import training as ppo
+from algos.ppo import update as learner
+from algos.ppo.training import PPOConfig, draw_jobs, train
+from algos.rollout.playing import Job, collect
+from algos.runs.checkpoint import Best, ConfigChanged, load_best, load_latest
+from algos.runs.metrics import read_metrics
 from policies.base import Evaluation, TokenBatch, TrainablePolicy
 from sage_env.errors import SageEnvError
 from tests.algos.toy import ITEMS, ToyPolicy, cloned_policy, envs

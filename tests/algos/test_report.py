@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from algos.report import ReportData, load_report, save_report, write_report
-from algos.report_charts import Chart, Point, Series, figure
-from algos.report_examples import choose_examples
-from algos.report_timeline import lanes, timeline
-from algos.rollout import Turn
-from algos.run_folder import RunFolder, RunFolderError
+from algos.report.charts import Chart, Point, Series, figure
+from algos.report.example_choice import choose_examples
+from algos.report.report import ReportData, load_report, save_report, write_report
+from algos.report.timeline_view import lanes, timeline
+from algos.rollout.trajectory import Turn
+from algos.runs.run_folder import RunFolder, RunFolderError
 from policies.base import Decision
 from sage_env import Invalid, Skip, Zoom
 from sage_env.timeline import clock

@@ -15,10 +15,10 @@ import pytest
 torch = pytest.importorskip("torch")
 from safetensors.torch import load_file  # noqa: E402
 
-from algos.checkpoint import load_latest  # noqa: E402
-from algos.metrics import read_metrics  # noqa: E402
-from algos.ppo import train  # noqa: E402
-from algos.stopping import Stopped, deferred, terminable  # noqa: E402
+from algos.ppo.training import train  # noqa: E402
+from algos.runs.checkpoint import load_latest  # noqa: E402
+from algos.runs.metrics import read_metrics  # noqa: E402
+from algos.runs.stopping import Stopped, deferred, terminable  # noqa: E402
 from tests.algos.resumed import CONFIG, process, run  # noqa: E402
 from tests.algos.toy import ITEMS, ToyEnv, ToyPolicy, envs  # noqa: E402
 

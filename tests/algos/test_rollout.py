@@ -10,8 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algos.rollout import Job, Trajectory, Turn, collect, play, subseed
-from algos.trajectory import load_trajectories, save_trajectories
+from algos.rollout.playing import Job, collect, play
+from algos.rollout.trajectory import Trajectory, Turn, load_trajectories, save_trajectories
+from algos.seeds import subseed
 from policies.base import Decision, TurnTokens
 from sage_env import Answer, Invalid, Sample
 from tests.algos.toy import FIRST_ANSWER, ITEMS, STOP, WORDS, ToyEnv, ToyPolicy, envs

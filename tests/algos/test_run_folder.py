@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from algos.run_folder import RunFolder, RunFolderError
+from algos.runs.run_folder import RunFolder, RunFolderError
 
 HOLD = """
 import sys, time

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from algos.first_light import FirstLight, run
-from algos.metrics import Metrics, read_metrics
-from algos.tracking import measured, tracking
+from algos.experiment.stages import FirstLight, run
+from algos.runs.metrics import Metrics, read_metrics
+from algos.runs.tracking import measured, tracking
 from sage_env.errors import MissingExtra
 
 ROW = {"rollout/return": 0.5, "rollout/turns": 2.0, "losses/value_loss": 0.1, "eval/score": None}

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from algos.advantages import gae, length_adaptive_lam
-from algos.turn_advantages import bi_level_gae, first_of_turn, turn_gae
+from algos.objectives.advantages import gae, length_adaptive_lam
+from algos.objectives.turn_advantages import bi_level_gae, first_of_turn, turn_gae
 from tests.algos.slow_maths import Episode, bi_level_clock, token_clock, turn_clock
 
 torch.set_num_threads(1)

@@ -16,14 +16,14 @@ pytest.importorskip("transformers")
 pytest.importorskip("peft")
 from safetensors.torch import load_file, save_file  # noqa: E402
 
-from algos import checkpoint  # noqa: E402
-from algos.findings import Finding  # noqa: E402
-from algos.metrics import read_metrics  # noqa: E402
-from algos.ppo import train  # noqa: E402
-from algos.ppo_config import PPOConfig  # noqa: E402
-from algos.proof import ExactnessError  # noqa: E402
-from algos.run_folder import RunFolder, RunFolderError  # noqa: E402
-from algos.verify import load_sample, verify  # noqa: E402
+from algos.exactness.check_result import Finding  # noqa: E402
+from algos.exactness.rescoring import ExactnessError  # noqa: E402
+from algos.ppo.config import PPOConfig  # noqa: E402
+from algos.ppo.training import train  # noqa: E402
+from algos.runs import checkpoint  # noqa: E402
+from algos.runs.metrics import read_metrics  # noqa: E402
+from algos.runs.run_folder import RunFolder, RunFolderError  # noqa: E402
+from algos.verify.verify_run import load_sample, verify  # noqa: E402
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
 from policies.sage_mm.vision.feature_cache import CacheSizes, FeatureStore  # noqa: E402
 from sage_env import QAItem  # noqa: E402

@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from algos.batch import collate
-from algos.rollout import Job, collect, subseed
+from algos.batching.token_batches import collate
+from algos.rollout.playing import Job, collect
+from algos.seeds import subseed
 from policies.base import Decision, Evaluation, Observation, TokenBatch, TurnTokens
 from sage_env import Answer, Invalid, Sample
 from sage_env.errors import JudgeError, VideoError

@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 from critic_or_group import BASE, EPISODES, TIME, Benchmark, Outcome, chosen, report  # noqa: E402
 
-from algos.evaluate import Episode  # noqa: E402
+from algos.evaluation.measures import Episode  # noqa: E402
 
 ROWS = [
     {"update": 0, "eval/score": 0.3},

@@ -20,9 +20,9 @@ from ablation_task import (  # noqa: E402
 )
 from ppo_ablation import QUICK, Settings, cases, main, stop_token_left_out  # noqa: E402
 
-from algos import ppo  # noqa: E402
-from algos.ppo_config import PPOConfig  # noqa: E402
-from algos.rollout import Job, collect  # noqa: E402
+from algos.ppo import training as ppo  # noqa: E402
+from algos.ppo.config import PPOConfig  # noqa: E402
+from algos.rollout.playing import Job, collect  # noqa: E402
 from policies.base import TrainablePolicy  # noqa: E402
 from sage_env import Answer, Zoom  # noqa: E402
 

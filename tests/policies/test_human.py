@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from algos.rollout import play
+from algos.rollout.playing import play
 from policies.baselines.human import FRAMES, Human, read_command
 from policies.errors import PolicyError
 from policies.registry import load_policy

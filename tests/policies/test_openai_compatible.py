@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from algos.rollout import play
+from algos.rollout.playing import play
 from policies.check.policy_check import check_policy
 from policies.errors import MissingKey, ReplyBlocked, ReplyUnusable, ServiceError, ServiceRefused
 from policies.registry import UnknownPolicy, load_policy

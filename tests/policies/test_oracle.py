@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from algos.rollout import Job, collect, play
+from algos.rollout.playing import Job, collect, play
 from policies.base import InformedPolicy
 from policies.baselines.oracle import Oracle, merged
 from policies.baselines.random_policy import RandomPolicy

@@ -8,8 +8,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
-from algos.batch import collate  # noqa: E402
-from algos.trajectory import Trajectory, Turn  # noqa: E402
+from algos.batching.token_batches import collate  # noqa: E402
+from algos.rollout.trajectory import Trajectory, Turn  # noqa: E402
 from policies.base import Decision  # noqa: E402
 from policies.errors import ContextFull, ModelError  # noqa: E402
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from algos.recipe.step_credit import with_credit
-from algos.rollout import Trajectory, Turn
+from algos.rollout.trajectory import Trajectory, Turn
 from policies.base import Decision, DropsFrames
 from policies.prompt import render_user
 from policies.sage_mm.tokens.chat_tokens import ChatTokens

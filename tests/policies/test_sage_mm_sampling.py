@@ -102,8 +102,8 @@ def test_one_token_is_greedy_and_certain(policy):
 
 
 def test_training_refuses_cut_samples(policy):
-    from algos.ppo import _roll_out
-    from algos.ppo_config import PPOConfig
+    from algos.ppo.config import PPOConfig
+    from algos.ppo.training import _roll_out
 
     policy.top_p = 0.9
     with pytest.raises(ValueError, match="cannot be re-scored"):

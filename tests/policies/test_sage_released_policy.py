@@ -8,9 +8,9 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
-from algos.batch import collate  # noqa: E402
-from algos.rollout import play  # noqa: E402
-from algos.trajectory import load_trajectories, save_trajectories  # noqa: E402
+from algos.batching.token_batches import collate  # noqa: E402
+from algos.rollout.playing import play  # noqa: E402
+from algos.rollout.trajectory import load_trajectories, save_trajectories  # noqa: E402
 from policies.base import TrainablePolicy  # noqa: E402
 from policies.check.policy_check import check_policy  # noqa: E402
 from policies.errors import PolicyError  # noqa: E402

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from algos.rollout import Job, collect
+from algos.rollout.playing import Job, collect
 from policies.errors import (
     EpisodesFailed,
     MissingKey,

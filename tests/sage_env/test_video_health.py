@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from algos.cli import main
+from algos.cli.main import main
 from sage_env.video.health import check_health
 from sage_env.video.index.video_index import read_index
 from tests.sage_env.clips import copy_clip, uncached, write_clip

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from algos.report_episode import Example, example_html
-from algos.report_timeline import lanes, timeline
-from algos.rollout import Turn
-from algos.run_folder import RunFolder
+from algos.report.episode_view import Example, example_html
+from algos.report.timeline_view import lanes, timeline
+from algos.rollout.trajectory import Turn
+from algos.runs.run_folder import RunFolder
 from tests.algos.handmade import item, result, trajectory
 
 

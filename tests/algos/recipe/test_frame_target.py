@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from algos.metrics import read_metrics
-from algos.ppo import PPOConfig, train
+from algos.ppo.training import PPOConfig, train
 from algos.recipe.frame_target import FramePrice, budgeted, charged, next_multiplier
 from algos.recipe.settings import Recipe
-from algos.rollout import Job, collect
+from algos.rollout.playing import Job, collect
+from algos.runs.metrics import read_metrics
 from tests.algos.handmade import trajectory
 from tests.algos.toy import ITEMS, cloned_policy, envs
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from algos import ppo
-from algos.checkpoint import ConfigChanged, load_latest
-from algos.metrics import read_metrics
-from algos.ppo import PPOConfig, train
+from algos.ppo import training as ppo
+from algos.ppo.training import PPOConfig, train
 from algos.recipe.settings import Recipe
+from algos.runs.checkpoint import ConfigChanged, load_latest
+from algos.runs.metrics import read_metrics
 from tests.algos.toy import ITEMS, ToyEnv, ToyPolicy, cloned_policy
 
 torch.set_num_threads(1)

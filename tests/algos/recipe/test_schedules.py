@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from algos.evaluate import evaluate
-from algos.ppo import PPOConfig, draw_jobs, train
+from algos.evaluation.measures import evaluate
+from algos.ppo.training import PPOConfig, draw_jobs, train
 from algos.recipe.curriculum import item_weights
 from algos.recipe.rewards import group_of
 from algos.recipe.settings import Recipe
-from algos.rollout import Job
+from algos.rollout.playing import Job
 from sage_env.datasets.duration_buckets import bucket_of
 from tests.algos.handmade import item
 from tests.algos.toy import ITEMS, ToyEnv, cloned_policy

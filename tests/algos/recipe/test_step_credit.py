@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from algos.batch import collate
+from algos.batching.token_batches import collate
 from algos.recipe.settings import Recipe
 from algos.recipe.step_credit import mean_credit, paid, with_credit
-from algos.rollout import Job, Trajectory, collect
+from algos.rollout.playing import Job, collect
+from algos.rollout.trajectory import Trajectory
 from sage_env import Answer
 from tests.algos.toy import BLIND, FIRST_SEEN, ITEMS, TURN, ToyPolicy, cloned_policy, envs
 
