@@ -5,9 +5,16 @@ from __future__ import annotations
 import pytest
 
 torch = pytest.importorskip("torch")
-from critic_or_group import BASE, EPISODES, TIME, Benchmark, Outcome, chosen, report  # noqa: E402
-
 from algos.evaluation.measures import Episode  # noqa: E402
+from benchmarks.learning.critic_or_group import (  # noqa: E402
+    BASE,
+    EPISODES,
+    TIME,
+    Benchmark,
+    Outcome,
+    chosen,
+    report,
+)
 
 ROWS = [
     {"update": 0, "eval/score": 0.3},

@@ -8,19 +8,27 @@ from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
-import access_floor
 import av
 import numpy as np
 import pytest
-from access_bars import BARS, Bar, Outcome, verdicts
-from access_cases import exactness_case, long_cases
-from access_clips import LONG, SHORT, Recipe
-from access_ours import AUTO, CACHED, EXACT, HALF_STEP, OURS, PROXY
-from access_peers import FLOOR, KEYS_FLOOR, PEERS, PYAV_NAIVE, PYAV_SORTED, FloorReader
-from access_worker import Contestant, Failed, Job, Measured, measure
-from ffmpeg_libraries import library_path
-from frame_access import Settings, main
-from frame_code import read_code
+
+from benchmarks.frame_access import Settings, main
+from benchmarks.frame_access import decode_floor as access_floor
+from benchmarks.frame_access.cases import exactness_case, long_cases
+from benchmarks.frame_access.clips import LONG, SHORT, Recipe
+from benchmarks.frame_access.ffmpeg_libraries import library_path
+from benchmarks.frame_access.frame_code import read_code
+from benchmarks.frame_access.ours import AUTO, CACHED, EXACT, HALF_STEP, OURS, PROXY
+from benchmarks.frame_access.peers import (
+    FLOOR,
+    KEYS_FLOOR,
+    PEERS,
+    PYAV_NAIVE,
+    PYAV_SORTED,
+    FloorReader,
+)
+from benchmarks.frame_access.targets import BARS, Bar, Outcome, verdicts
+from benchmarks.frame_access.worker import Contestant, Failed, Job, Measured, measure
 
 TINY = [replace(recipe, height=90, width=160, frames=70) for recipe in SHORT]
 REPEATED = replace(LONG[0], name="repeated", height=90, width=160, frames=150, repeats=4)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from frame_code import BITS, COLUMNS, ROWS, SHARE, draw_code, read_code
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+
+from benchmarks.frame_access.frame_code import BITS, COLUMNS, ROWS, SHARE, draw_code, read_code
 
 
 def drawn(number: int, height: int = 180, width: int = 320) -> np.ndarray:

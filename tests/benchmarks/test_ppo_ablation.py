@@ -9,8 +9,12 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 torch = pytest.importorskip("torch")
-import ppo_ablation  # noqa: E402
-from ablation_task import (  # noqa: E402
+from algos.ppo import training as ppo  # noqa: E402
+from algos.ppo.config import PPOConfig  # noqa: E402
+from algos.rollout.playing import Job, collect  # noqa: E402
+from benchmarks.ppo import ablation as ppo_ablation  # noqa: E402
+from benchmarks.ppo.ablation import QUICK, Settings, cases, main, stop_token_left_out  # noqa: E402
+from benchmarks.ppo.ablation_task import (  # noqa: E402
     CHOICES,
     STOP,
     SmallPolicy,
@@ -18,11 +22,6 @@ from ablation_task import (  # noqa: E402
     make_envs,
     questions,
 )
-from ppo_ablation import QUICK, Settings, cases, main, stop_token_left_out  # noqa: E402
-
-from algos.ppo import training as ppo  # noqa: E402
-from algos.ppo.config import PPOConfig  # noqa: E402
-from algos.rollout.playing import Job, collect  # noqa: E402
 from policies.base import TrainablePolicy  # noqa: E402
 from sage_env import Answer, Zoom  # noqa: E402
 

@@ -8,12 +8,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("peft")
-import ppo_step  # noqa: E402
-import step_memory  # noqa: E402
-import step_trl  # noqa: E402
-from ppo_step import BARS, CONFIG, MOST_APART, Contestants, Settings, main  # noqa: E402
-from step_contestants import OURS, ROWS, TRL, TRL_GIVEN, apart  # noqa: E402
-from step_episodes import TURNS  # noqa: E402
+from benchmarks.ppo import step_cost as ppo_step  # noqa: E402
+from benchmarks.ppo import step_memory, step_trl  # noqa: E402
+from benchmarks.ppo.step_contestants import OURS, ROWS, TRL, TRL_GIVEN, apart  # noqa: E402
+from benchmarks.ppo.step_cost import BARS, CONFIG, MOST_APART, Contestants, Settings, main  # noqa: E402
+from benchmarks.ppo.step_episodes import TURNS  # noqa: E402
 
 torch.set_num_threads(1)
 

@@ -6,10 +6,10 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from access_floor import read_h264
-from h264_headers import UnusualStream, read_parameters
-from reference_lists import closure, floor_of, read_lists
 
+from benchmarks.frame_access.decode_floor import read_h264
+from benchmarks.frame_access.h264_headers import UnusualStream, read_parameters
+from benchmarks.frame_access.reference_lists import closure, floor_of, read_lists
 from tests.sage_env.clips import write_clip
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-import rollout_access
-from access_clips import LONG, make_clip
+
+from benchmarks.frame_access.clips import LONG, make_clip
+from benchmarks.rollout import shared_decoding as rollout_access
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
-import rollout  # noqa: E402
+from benchmarks.rollout import rollout_speed as rollout  # noqa: E402
 
 
 @pytest.mark.slow

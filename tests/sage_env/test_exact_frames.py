@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from access_clips import LONG, SHORT, make_clip
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.frame_access.clips import LONG, SHORT, make_clip
 from sage_env.video.cache.frame_cache import FrameCache
 from sage_env.video.decoding.decode_plan import AUTO_TOLERANCE
 from sage_env.video.video_file import open_video

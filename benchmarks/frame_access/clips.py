@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
-import access_scenes
 import av
 import numpy as np
 from av.audio.stream import AudioStream
@@ -24,6 +23,7 @@ from av.container import OutputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from benchmarks.frame_access import scenes as access_scenes
 from sage_env.storage.cache_folder import cache_folder
 
 os.environ.setdefault("SVT_LOG", "1")  # the AV1 encoder reports errors only

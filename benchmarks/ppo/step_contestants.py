@@ -8,14 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import step_trl
 import torch
-from step_episodes import as_rows, record
 from torch import Tensor
 from torch.optim import Adam
 
 from algos.ppo.config import PPOConfig
 from algos.ppo.update import Targets, actor_loss, backward, critic_loss, fit, make_targets
+from benchmarks.ppo import step_trl
+from benchmarks.ppo.step_episodes import as_rows, record
 from policies.base import TokenBatch
 from policies.sage_mm import LoraSettings, SageMM
 

@@ -1,7 +1,7 @@
 """What decoding costs when several rollouts of one question share frames, against each for itself.
 
-    python benchmarks/rollout_access.py [--quick] [--questions 5] [--out benchmarks/reports]
-        [--focus 0.5 0.7 0.9 0.95]
+    python -m benchmarks.rollout.shared_decoding [--quick] [--questions 5]
+        [--out benchmarks/reports] [--focus 0.5 0.7 0.9 0.95]
 
 Eight rollouts of a question about an hour of video play side by side on one environment each: the
 overview of 32 frames, then five zooms of 16. The environments share one cache; where times are
@@ -33,11 +33,11 @@ import av
 import gymnasium as gym
 import numpy as np
 import tyro
-from access_clips import LONG, LONG_QUICK, make_clip
-from provenance import commit
 
 import sage_env  # noqa: F401  # registers the environment
 from algos.evaluation.tables import format_table
+from benchmarks.frame_access.clips import LONG, LONG_QUICK, make_clip
+from benchmarks.provenance import commit
 from sage_env.actions.action import Answer, Zoom
 from sage_env.datasets.item import QAItem
 from sage_env.frames import Box, FrameBatch
@@ -237,7 +237,7 @@ def report(settings: Settings, clip: str, costs: Mapping[tuple[float, str], Sequ
     lines = [
         "# Decoding for a group of rollouts",
         "",
-        f"- command: `python benchmarks/rollout_access.py {shlex.join(sys.argv[1:])}`",
+        f"- command: `python -m benchmarks.rollout.shared_decoding {shlex.join(sys.argv[1:])}`",
         f"- commit: {commit()}",
         f"- machine: {os.cpu_count()} cores ({platform.machine()}), Python "
         f"{platform.python_version()}, PyAV {av.__version__}, gymnasium {gym.__version__}",

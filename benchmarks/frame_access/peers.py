@@ -59,7 +59,7 @@ class FloorReader:
             size: not used.
             keyframes: decode the nearest keyframes instead: the floor of any tolerance.
         """
-        from access_floor import Floor
+        from benchmarks.frame_access.decode_floor import Floor
 
         self._floor = Floor(path)
         self._keyframes = keyframes

@@ -9,9 +9,9 @@ from tempfile import TemporaryDirectory
 from typing import Literal, NamedTuple
 
 import numpy as np
-from access_peers import Frames, Opener, Size
 from numpy.typing import NDArray
 
+from benchmarks.frame_access.peers import Frames, Opener, Size
 from sage_env.video.cache.frame_cache import FrameCache
 from sage_env.video.cache.proxy_file import FrameProxy
 from sage_env.video.video_file import open_video

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from frame_code import SHARE, draw_code
 from numpy.typing import NDArray
 from PIL import Image
+
+from benchmarks.frame_access.frame_code import SHARE, draw_code
 
 Plane = NDArray[np.uint8]
 

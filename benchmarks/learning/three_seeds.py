@@ -1,6 +1,6 @@
 """`make train` over three seeds: the table with intervals, written to `benchmarks/reports/`.
 
-    python benchmarks/first_light.py [--seeds 0 1 2] [--out benchmarks/reports]
+    python -m benchmarks.learning.three_seeds [--seeds 0 1 2] [--out benchmarks/reports]
 
 Every seed is a run of its own below `runs/first-light-seeds/`; an interrupted benchmark goes on
 where it was. The videos and the shipped base are the same for all seeds; what differs is the order
@@ -16,12 +16,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tyro
-from provenance import commit
 
 from algos.evaluation.measures import LONG, SHORT, EvalResult, difference, measures_of, of_length
 from algos.evaluation.tables import difference_cell, format_table, spread
 from algos.experiment.results import ORDER
 from algos.experiment.stages import FirstLight, run
+from benchmarks.provenance import commit
 
 HEADER = ("policy", "decoding", "all", SHORT, LONG, "frames", "turns")
 
@@ -58,7 +58,7 @@ def report(settings: Benchmark, results: Sequence[Mapping[str, EvalResult]]) -> 
     lines = [
         "# First light",
         "",
-        f"- command: `python benchmarks/first_light.py --seeds {seeds}`",
+        f"- command: `python -m benchmarks.learning.three_seeds --seeds {seeds}`",
         f"- commit: {commit()}",
         f"- machine: {platform.machine()}, {platform.system()}, Python {platform.python_version()}",
         f"- seeds: {seeds}; accuracy in percent on the held-out core tier, mean over seeds and, in",

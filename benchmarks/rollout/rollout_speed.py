@@ -1,6 +1,6 @@
 """Rollouts with SAGE-MM, against rendering and reading the whole conversation anew at every turn.
 
-    python benchmarks/rollout.py [--rounds 5] [--questions 2] [--rollouts 8]
+    python -m benchmarks.rollout.rollout_speed [--rounds 5] [--questions 2] [--rollouts 8]
         [--out benchmarks/reports]
 
 Groups of rollouts of SageSynth questions are played with `sage-mm-tiny`, greedily, for six turns:
@@ -34,11 +34,11 @@ import numpy as np
 import torch
 import transformers
 import tyro
-from provenance import commit
-from rollout_renderer import Rerendered, Uncached
 
 import sage_env  # noqa: F401  # registers the environment
 from algos.evaluation.tables import format_table
+from benchmarks.provenance import commit
+from benchmarks.rollout.renderer import Rerendered, Uncached
 from policies.base import Observation
 from policies.sage_mm import SageMM
 from policies.sage_mm.meter import ENCODE, GENERATE, PREFILL
@@ -172,7 +172,7 @@ def main(settings: Settings) -> None:
     lines = [
         "# Rollouts against rendering anew",
         "",
-        f"- command: `python benchmarks/rollout.py {shlex.join(sys.argv[1:])}`",
+        f"- command: `python -m benchmarks.rollout.rollout_speed {shlex.join(sys.argv[1:])}`",
         f"- commit: {commit()}",
         f"- machine: {os.cpu_count()} cores ({platform.machine()}), one thread, Python "
         f"{platform.python_version()}, torch {torch.__version__}, transformers "

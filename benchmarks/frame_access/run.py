@@ -1,6 +1,6 @@
 """Frames of hour-long videos: ours, the floor, and other readers, interleaved in one run.
 
-    python benchmarks/frame_access.py [--quick] [--rounds 5] [--out benchmarks/reports]
+    python -m benchmarks.frame_access [--quick] [--rounds 5] [--out benchmarks/reports]
 
 Peers come with `pip install -e '.[bench]'` (see pyproject.toml); one that is not there is named as
 absent. Clips are made on the first run (three minutes of processor time, 700 MB) and kept in the
@@ -27,16 +27,15 @@ from pathlib import Path
 
 import av
 import numpy as np
-import tyro
-from access_bars import VERDICT_HEADER, Outcome, verdicts
-from access_cases import Case, exactness_case, long_cases
-from access_clips import LONG, LONG_QUICK, SHORT, make_clip, plan_clip
-from access_ours import AUTO, CACHED, COPY, EXACT, HALF_STEP, OURS, PROXY
-from access_peers import FLOOR, PEERS, TORCHCODEC_EXACT
-from access_worker import Contestant, Failed, Measured
-from provenance import commit
 
 from algos.evaluation.tables import format_table
+from benchmarks.frame_access.cases import Case, exactness_case, long_cases
+from benchmarks.frame_access.clips import LONG, LONG_QUICK, SHORT, make_clip, plan_clip
+from benchmarks.frame_access.ours import AUTO, CACHED, COPY, EXACT, HALF_STEP, OURS, PROXY
+from benchmarks.frame_access.peers import FLOOR, PEERS, TORCHCODEC_EXACT
+from benchmarks.frame_access.targets import VERDICT_HEADER, Outcome, verdicts
+from benchmarks.frame_access.worker import Contestant, Failed, Measured
+from benchmarks.provenance import commit
 
 CLOSE = (EXACT, AUTO, HALF_STEP, FLOOR, TORCHCODEC_EXACT, CACHED, COPY, PROXY)
 CLOSE_TURNS = 3  # a round
@@ -176,7 +175,7 @@ def report(
     lines = [
         "# Frame access",
         "",
-        f"- command: `python benchmarks/frame_access.py {shlex.join(sys.argv[1:])}`",
+        f"- command: `python -m benchmarks.frame_access {shlex.join(sys.argv[1:])}`",
         f"- commit: {commit()}",
         f"- machine: {os.cpu_count()} cores ({platform.machine()}), Python "
         f"{platform.python_version()}, {', '.join(present)}",
@@ -190,7 +189,3 @@ def report(
         "```",
     ]
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    main(tyro.cli(Settings))

@@ -1,6 +1,6 @@
 """PPO of Stable-Baselines3 on easy questions, against chance and the random policy.
 
-    python benchmarks/sb3_baseline.py [--seeds 0 1 2] [--workers 2] [--quick]
+    python -m benchmarks.learning.sb3_baseline [--seeds 0 1 2] [--workers 2] [--quick]
 
 The questions are SageSynth's `glance` with four choices, about videos of up to three minutes: which
 symbol stays on the backdrop of a colour? The overview always shows it, so that the agent has to see
@@ -31,7 +31,6 @@ import gymnasium as gym
 import numpy as np
 import torch
 import tyro
-from provenance import commit
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.monitor import Monitor
@@ -39,6 +38,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from algos.evaluation.measures import Episode, evaluate, measures_of
 from algos.evaluation.tables import format_table
+from benchmarks.provenance import commit
 from policies.baselines.random_policy import RandomPolicy
 from policies.sb3.network import MatchNet, answer_with_scores
 from policies.sb3.sb3_policy import SB3Policy, save_sb3
@@ -201,7 +201,7 @@ def report(settings: Benchmark, lesson: Lesson, outcomes: Sequence[Outcome], sec
     lines = [
         "# Stable-Baselines3 baseline",
         "",
-        f"- command: `python benchmarks/sb3_baseline.py --seeds {seeds}`",
+        f"- command: `python -m benchmarks.learning.sb3_baseline --seeds {seeds}`",
         f"- commit: {commit()}",
         f"- machine: {platform.machine()}, {platform.system()}, Python "
         f"{platform.python_version()}, {os.cpu_count()} cores, {settings.workers} processes",

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from numbers_case import LENGTH, Case, Pair, Row, gradients, our_loss
 
 from algos.objectives.advantages import gae, group_baseline, group_deviation, whiten
 from algos.objectives.aggregation import Aggregation
 from algos.objectives.losses import kl_estimate, value_loss
+from benchmarks.ppo.parity_case import LENGTH, Case, Pair, Row, gradients, our_loss
 
 
 def verl_rows() -> Iterator[Row]:

@@ -1,6 +1,6 @@
 """Our estimators and losses beside those of TRL and verl, on the same random numbers.
 
-    python benchmarks/ppo_numbers.py [--out benchmarks/reports]
+    python -m benchmarks.ppo.parity [--out benchmarks/reports]
 
 It calls their own functions (TRL's `_compute_loss` of the trainers, on a stand-in that hands it
 our log-probs instead of a model's) and prints the largest difference of values and of gradients.
@@ -15,14 +15,14 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-import numbers_trl
-import numbers_verl
 import torch
 import tyro
-from numbers_case import Case, Row
-from provenance import commit
 
 from algos.evaluation.tables import format_table
+from benchmarks.ppo import parity_trl as numbers_trl
+from benchmarks.ppo import parity_verl as numbers_verl
+from benchmarks.ppo.parity_case import Case, Row
+from benchmarks.provenance import commit
 
 HEADER = ("library", "quantity", "value", "gradient", "")
 
@@ -65,7 +65,7 @@ def main(settings: Benchmark) -> None:
         [
             "# Our numbers beside TRL's and verl's",
             "",
-            f"- command: `python benchmarks/ppo_numbers.py --seeds {settings.seeds}`",
+            f"- command: `python -m benchmarks.ppo.parity --seeds {settings.seeds}`",
             f"- commit: {commit()}",
             f"- Python {platform.python_version()}, {', '.join(versions)}",
             f"- largest absolute difference over {settings.seeds} random batches, float64",

@@ -1,6 +1,6 @@
 """What `step` costs beside decoding: against a bare Gymnasium environment with the same spaces.
 
-    python benchmarks/env_overhead.py [--rounds 400] [--out benchmarks/reports]
+    python -m benchmarks.rollout.env_overhead [--rounds 400] [--out benchmarks/reports]
 
 Both environments are played in turns, episode by episode, in one process. The video is one whose
 pictures are in memory, so no time goes into decoding; the bare environment makes a new observation
@@ -22,9 +22,9 @@ import gymnasium as gym
 import numpy as np
 import tyro
 from numpy.typing import NDArray
-from provenance import commit
 
 from algos.evaluation.tables import format_table
+from benchmarks.provenance import commit
 from sage_env.actions.action import Action, Answer, Sample, Skip, UseTool, Zoom
 from sage_env.datasets.item import QAItem
 from sage_env.env import VideoQAEnv
@@ -176,7 +176,7 @@ def report(settings: Settings, ours: dict[str, list[float]], theirs: dict[str, l
     lines = [
         "# Cost of the environment beside decoding",
         "",
-        f"- command: `python benchmarks/env_overhead.py --rounds {settings.rounds} --out "
+        f"- command: `python -m benchmarks.rollout.env_overhead --rounds {settings.rounds} --out "
         "benchmarks/reports`",
         f"- commit: {commit()}",
         f"- machine: {os.cpu_count()} cores ({platform.machine()}), Python "

@@ -1,6 +1,6 @@
 """What one update costs: ours, TRL's trainer, and a row per turn, on the same recorded episodes.
 
-    python benchmarks/ppo_step.py [--quick] [--rounds 5] [--out benchmarks/reports]
+    python -m benchmarks.ppo.step_cost [--quick] [--rounds 5] [--out benchmarks/reports]
 
 Episodes of six turns, with frames in every turn, about SageSynth's videos; `sage-mm-tiny` with LoRA
 adapters. Everyone takes the same optimiser steps on the same tokens: clipped surrogate, token mean,
@@ -25,16 +25,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import step_memory
-import step_trl
 import torch
 import tyro
-from provenance import commit
-from step_contestants import OURS, ROWS, TRL, TRL_GIVEN, Contestants, Cost, apart
-from step_episodes import OVERVIEW, TURNS, ZOOM_FRAMES
 
 from algos.evaluation.tables import format_table
 from algos.ppo.config import PPOConfig
+from benchmarks.ppo import step_memory, step_trl
+from benchmarks.ppo.step_contestants import OURS, ROWS, TRL, TRL_GIVEN, Contestants, Cost, apart
+from benchmarks.ppo.step_episodes import OVERVIEW, TURNS, ZOOM_FRAMES
+from benchmarks.provenance import commit
 
 BARS = {TRL: 2.0, TRL_GIVEN: 2.0, ROWS: 3.0}
 MEMORY_BAR = 1.15
@@ -110,7 +109,7 @@ def report(
     lines = [
         "# One update of PPO",
         "",
-        f"- command: `python benchmarks/ppo_step.py {shlex.join(sys.argv[1:])}`",
+        f"- command: `python -m benchmarks.ppo.step_cost {shlex.join(sys.argv[1:])}`",
         f"- commit: {commit()}",
         f"- machine: {os.cpu_count()} cores ({platform.machine()}), Python "
         f"{platform.python_version()}, torch {torch.__version__}, one thread",

@@ -1,6 +1,6 @@
 """Whether decoding could leave out more than the floor does: what the reference lists name.
 
-    python benchmarks/reference_lists.py [VIDEO.mp4 ...] [--uniform 16 64]
+    python -m benchmarks.frame_access.reference_lists [VIDEO.mp4 ...] [--uniform 16 64]
 
 The floor of `frame_access.py` is the keyframe and every reference picture up to the wanted one. A
 picture leans at most on those that the lists of its slices name (ITU-T H.264, 8.2.4), those on
@@ -17,11 +17,16 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 import tyro
-from access_clips import LONG, make_clip
-from access_floor import H264File, needed_of, read_h264, targets_of
-from h264_headers import Parameters, SliceHeader, read_parameters, slice_headers
 
 from algos.evaluation.tables import format_table
+from benchmarks.frame_access.clips import LONG, make_clip
+from benchmarks.frame_access.decode_floor import H264File, needed_of, read_h264, targets_of
+from benchmarks.frame_access.h264_headers import (
+    Parameters,
+    SliceHeader,
+    read_parameters,
+    slice_headers,
+)
 
 HEADER = ("video", "frames", "floor", "named by lists", "share")
 

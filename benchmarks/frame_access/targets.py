@@ -7,11 +7,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeGuard
 
-from access_cases import Case
-from access_ours import AUTO, CACHED, COPY, EXACT, HALF_STEP, OURS, PROXY, TOLERANT, TWO_THREADS
-from access_peers import DECORD, FLOOR, KEYS_FLOOR, TORCHCODEC_EXACT
-from access_worker import Failed, Measured
-
+from benchmarks.frame_access.cases import Case
+from benchmarks.frame_access.ours import (
+    AUTO,
+    CACHED,
+    COPY,
+    EXACT,
+    HALF_STEP,
+    OURS,
+    PROXY,
+    TOLERANT,
+    TWO_THREADS,
+)
+from benchmarks.frame_access.peers import DECORD, FLOOR, KEYS_FLOOR, TORCHCODEC_EXACT
+from benchmarks.frame_access.worker import Failed, Measured
 from sage_env.video.video_file import open_video
 
 

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from access_clips import Clip
-from access_ours import (
+from numpy.typing import NDArray
+
+from benchmarks.frame_access.clips import Clip
+from benchmarks.frame_access.ours import (
     AUTO,
     CACHED,
     COPY,
@@ -18,10 +20,8 @@ from access_ours import (
     TOLERANT,
     TWO_THREADS,
 )
-from access_peers import FLOOR, KEYS_FLOOR, PEERS, Size
-from access_worker import Job, Measured
-from numpy.typing import NDArray
-
+from benchmarks.frame_access.peers import FLOOR, KEYS_FLOOR, PEERS, Size
+from benchmarks.frame_access.worker import Job, Measured
 from sage_env.video.decoding.decode_plan import AUTO_TOLERANCE
 
 SHORT_SIDE = 224

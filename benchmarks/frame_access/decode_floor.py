@@ -17,8 +17,9 @@ import numpy as np
 from av.packet import Packet
 from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
-from h264_headers import slices
 from numpy.typing import NDArray
+
+from benchmarks.frame_access.h264_headers import slices
 
 
 @dataclass(frozen=True, eq=False)

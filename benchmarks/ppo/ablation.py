@@ -1,6 +1,6 @@
 """What each choice of the trainer is worth, on a task of which a run takes seconds.
 
-    python benchmarks/ppo_ablation.py [--quick] [--seeds 0 1 2] [--out benchmarks/reports]
+    python -m benchmarks.ppo.ablation [--quick] [--seeds 0 1 2] [--out benchmarks/reports]
 
 The task is that of `ablation_task.py`: the real environment and rewards, the real trainer, and a
 policy of a few thousand weights. Every line changes one thing of the first line. Estimators are all
@@ -30,8 +30,6 @@ from unittest.mock import patch
 
 import torch
 import tyro
-from ablation_task import STOP, cloned_policy, make_envs, questions
-from provenance import commit
 
 from algos import presets as methods
 from algos.evaluation.tables import format_table, spread
@@ -41,6 +39,8 @@ from algos.ppo.training import train
 from algos.rollout.playing import Job, collect
 from algos.rollout.trajectory import Trajectory
 from algos.runs.metrics import read_metrics
+from benchmarks.ppo.ablation_task import STOP, cloned_policy, make_envs, questions
+from benchmarks.provenance import commit
 from policies.base import TokenBatch
 from sage_env.rewards import PRESETS
 
@@ -213,7 +213,7 @@ def report(
     lines = [
         "# Ablations of the trainer",
         "",
-        f"- command: `python benchmarks/ppo_ablation.py {shlex.join(sys.argv[1:])}`",
+        f"- command: `python -m benchmarks.ppo.ablation {shlex.join(sys.argv[1:])}`",
         f"- commit: {commit()}",
         f"- machine: {os.cpu_count()} cores ({platform.machine()}), Python "
         f"{platform.python_version()}, torch {torch.__version__}; {cpu:.0f} CPU seconds in all",

@@ -1,6 +1,7 @@
 """What the runs of `first_light.py` learned, on videos of a seed of their own.
 
-    python benchmarks/fresh_videos.py [--runs runs/first-light-seeds] [--videos 56] [--seed 11]
+    python -m benchmarks.learning.fresh_videos [--runs runs/first-light-seeds] [--videos 56]
+        [--seed 11]
 
 The videos are of another seed than every dataset split. Their frames are rendered, not decoded from
 files. Greedy decoding, core tier; intervals resample videos, gains are paired by question. Videos

@@ -18,10 +18,10 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from access_ours import OURS
-from access_peers import PEERS, Frames, Opener, Reader, Size
-from ffmpeg_libraries import library_path
-from frame_code import read_code
+from benchmarks.frame_access.ffmpeg_libraries import library_path
+from benchmarks.frame_access.frame_code import read_code
+from benchmarks.frame_access.ours import OURS
+from benchmarks.frame_access.peers import PEERS, Frames, Opener, Reader, Size
 
 
 @dataclass(frozen=True)

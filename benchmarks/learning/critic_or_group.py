@@ -1,6 +1,6 @@
 """PPO with a critic beside PPO with a mean per question (as GRPO has it), on SageSynth.
 
-    python benchmarks/critic_or_group.py [--seeds 0 1 2] [--out benchmarks/reports]
+    python -m benchmarks.learning.critic_or_group [--seeds 0 1 2] [--out benchmarks/reports]
 
 Both start from the shipped base and get the same questions in the same order, as many episodes and
 updates, and the same rewards. What differs is what an episode's return is compared with: the mean
@@ -11,7 +11,7 @@ what that mean leaves over ("both"). They are compared
 - at equal time: the best validated of the updates that had ended when the CPU seconds of all
   updates of "group" were spent.
 
-"group" is the run of `benchmarks/first_light.py`; what is there already is not run again.
+"group" is the run of `benchmarks/learning/three_seeds.py`; what is there already is not run again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from typing import Any
 
 import torch
 import tyro
-from provenance import commit
 
 from algos.evaluation.measures import LONG, Episode, EvalResult, difference, measures_of, of_length
 from algos.evaluation.tables import difference_cell, format_table, spread
@@ -36,6 +35,7 @@ from algos.experiment.stages import BUDGET, FirstLight, Stations, begin, load_po
 from algos.runs import checkpoint
 from algos.runs.metrics import read_metrics
 from algos.runs.run_folder import RunFolder
+from benchmarks.provenance import commit
 from sage_env.synth.build import build
 
 BASE, EPISODES, TIME = "SFT base", "equal episodes", "equal time"
@@ -98,7 +98,7 @@ def main(settings: Benchmark) -> None:
 
 
 def configured(settings: Benchmark, advantage: str, seed: int) -> FirstLight:
-    """Return the settings of one run; "group" has those of `benchmarks/first_light.py`."""
+    """Return the settings of one run; "group" has those of `benchmarks/learning/three_seeds.py`."""
     config = FirstLight(run=settings.groups / f"seed-{seed}", root=settings.root)
     own: dict[str, Any] = {"seed": seed}
     if advantage != "group":
@@ -177,7 +177,8 @@ def report(settings: Benchmark, found: Mapping[tuple[str, str], Sequence[Outcome
         [
             "# A critic or a mean per question",
             "",
-            f"- command: `python benchmarks/critic_or_group.py {shlex.join(sys.argv[1:])}`",
+            "- command: `python -m benchmarks.learning.critic_or_group "
+            f"{shlex.join(sys.argv[1:])}`",
             f"- commit: {commit()}",
             f"- machine: {os.cpu_count()} cores ({platform.machine()}), Python "
             f"{platform.python_version()}, torch {torch.__version__}",

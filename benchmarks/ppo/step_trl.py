@@ -23,10 +23,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from step_episodes import Recorded
 from torch import Tensor, nn
 
 from algos.ppo.config import PPOConfig
+from benchmarks.ppo.step_episodes import Recorded
 from policies.sage_mm.model.sage_model import LANGUAGE_LINEARS, SHIPPED, LoraSettings
 from policies.sage_mm.vision.frame_encoder import patchify
 

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from numbers_case import LENGTH, Case, Pair, Row, gradients, our_loss
 from torch import Tensor
 
 from algos.objectives.advantages import group_deviation
 from algos.objectives.losses import kl_estimate
+from benchmarks.ppo.parity_case import LENGTH, Case, Pair, Row, gradients, our_loss
 
 
 def trl_loss(case: Case, trainer: str, **settings: Any) -> Callable[[Tensor], Tensor]:
