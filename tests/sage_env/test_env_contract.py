@@ -15,8 +15,8 @@ from sage_env.rewards import PRESETS, sage
 from sage_env.testing import open_memory
 from sage_env.testing.episodes import ITEMS
 from sage_env.video.video_file import open_video
-from tests.sage_env.clips import write_clip
-from tests.sage_env.tools_to_try import Blueness, Echo
+from tests.helpers.clips import write_clip
+from tests.helpers.tools_to_try import Blueness, Echo
 
 
 def make(**arguments):

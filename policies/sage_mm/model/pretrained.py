@@ -24,7 +24,7 @@ from policies.sage_mm.tokens.chat_template import opening_of
 from policies.sage_mm.tokens.chat_tokens import ChatTokens
 from sage_env.errors import MissingExtra
 
-SHIPPED = Path(__file__).parents[1] / "sage_mm_tiny"
+SHIPPED = Path(__file__).parents[2] / "sage_mm_tiny"
 ARCHITECTURES: dict[str, Any] = {
     "qwen3_vl": Qwen3VLForConditionalGeneration,
     "qwen3_vl_moe": Qwen3VLMoeForConditionalGeneration,

@@ -8,7 +8,7 @@ from algos.report.episode_view import Example, example_html
 from algos.report.timeline_view import lanes, timeline
 from algos.rollout.trajectory import Turn
 from algos.runs.run_folder import RunFolder
-from tests.algos.handmade import item, result, trajectory
+from tests.helpers.handmade import item, result, trajectory
 
 
 def measured():

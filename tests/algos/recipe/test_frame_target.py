@@ -14,8 +14,8 @@ from algos.recipe.frame_target import FramePrice, budgeted, charged, next_multip
 from algos.recipe.settings import Recipe
 from algos.rollout.playing import Job, collect
 from algos.runs.metrics import read_metrics
-from tests.algos.handmade import trajectory
-from tests.algos.toy import ITEMS, cloned_policy, envs
+from tests.helpers.handmade import trajectory
+from tests.helpers.toy import ITEMS, cloned_policy, envs
 
 torch.set_num_threads(1)
 TARGET = Recipe(target_frames=20.0, multiplier_lr=0.1)

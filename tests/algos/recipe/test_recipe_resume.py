@@ -14,7 +14,7 @@ from algos.ppo.training import PPOConfig, train
 from algos.recipe.settings import Recipe
 from algos.runs.checkpoint import ConfigChanged, load_latest
 from algos.runs.metrics import read_metrics
-from tests.algos.toy import ITEMS, ToyEnv, ToyPolicy, cloned_policy
+from tests.helpers.toy import ITEMS, ToyEnv, ToyPolicy, cloned_policy
 
 torch.set_num_threads(1)
 RECIPE = Recipe(

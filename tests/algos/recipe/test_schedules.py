@@ -15,8 +15,8 @@ from algos.recipe.rewards import group_of
 from algos.recipe.settings import Recipe
 from algos.rollout.playing import Job
 from sage_env.datasets.duration_buckets import bucket_of
-from tests.algos.handmade import item
-from tests.algos.toy import ITEMS, ToyEnv, cloned_policy
+from tests.helpers.handmade import item
+from tests.helpers.toy import ITEMS, ToyEnv, cloned_policy
 
 CONFIG = PPOConfig(questions_per_update=3, episodes_per_question=2)
 SECONDS = [30.0, 40.0, 50.0, 100.0, 200.0, 4000.0]

@@ -14,7 +14,7 @@ from algos.recipe.step_credit import mean_credit, paid, with_credit
 from algos.rollout.playing import Job, collect
 from algos.rollout.trajectory import Trajectory
 from sage_env import Answer
-from tests.algos.toy import BLIND, FIRST_SEEN, ITEMS, TURN, ToyPolicy, cloned_policy, envs
+from tests.helpers.toy import BLIND, FIRST_SEEN, ITEMS, TURN, ToyPolicy, cloned_policy, envs
 
 torch.set_num_threads(1)
 
