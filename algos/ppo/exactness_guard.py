@@ -10,7 +10,6 @@ episodes again.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from algos.rollout.trajectory import Trajectory
 from algos.runs import checkpoint
 from policies.base import TokenBatch, TrainablePolicy
 from policies.introspection import CountingPolicy, FingerprintedPolicy, LegiblePolicy, fingerprint
+from sage_env.storage.atomic_file import atomic_write
 
 
 class Prover:
@@ -134,10 +134,8 @@ class Prover:
         }
         path = self.folder / f"update-{update:06d}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
         lines = [header, *(trajectory.to_json() for trajectory in chosen)]
-        partial.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-        os.replace(partial, path)
+        atomic_write(path, "".join(json.dumps(line) + "\n" for line in lines))
 
 
 def _encodes(policy: TrainablePolicy) -> int | None:

@@ -32,6 +32,7 @@ from algos.report.page import facts, page, table
 from algos.runs.metrics import TURNS, read_metrics
 from algos.runs.run_folder import RunFolder, RunFolderError, read_json, write_json
 from sage_env.datasets.duration_buckets import BUCKETS, bucket_of
+from sage_env.storage.atomic_file import atomic_write
 
 _CURVES = {
     "eval/score": "Score on validation videos",
@@ -111,7 +112,7 @@ def write_report(path: Path, data: ReportData) -> None:
     if data.examples > 0:
         sections.append(("examples", "Example episodes", _examples(data)))
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page(data.title, facts(data.about), sections), encoding="utf-8")
+    atomic_write(path, page(data.title, facts(data.about), sections))
 
 
 def save_report(folder: RunFolder, data: ReportData) -> Path:

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from policies.base import Decision, TurnTokens
 from sage_env import Invalid, format_action, parse_action
+from sage_env.storage.atomic_file import atomic_path
 
 Info = dict[str, Any]
 
@@ -140,7 +141,7 @@ class Trajectory:
 
 def save_trajectories(path: Path, trajectories: Iterable[Trajectory]) -> None:
     """Write one JSON line per trajectory."""
-    with path.open("w", encoding="utf-8") as file:
+    with atomic_path(path) as partial, partial.open("w", encoding="utf-8") as file:
         for trajectory in trajectories:
             file.write(json.dumps(trajectory.to_json()) + "\n")
 

@@ -37,6 +37,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from sage_env.errors import SageEnvError
+from sage_env.storage.atomic_file import atomic_folder, is_abandoned
 
 _TENSORS, _STATE = "tensors.safetensors", "state.json"
 _NAME = re.compile(r"update-(\d{6,})")
@@ -89,28 +90,23 @@ def save(folder: Path, checkpoint: Checkpoint, *, keep_last: int) -> Path:
         The checkpoint's own folder.
     """
     target = folder / f"update-{checkpoint.update:06d}"
-    partial = folder / f".partial-{target.name}"
-    for left_over in folder.glob(".partial-*"):  # of a process that was killed while it wrote
-        shutil.rmtree(left_over)
-    partial.mkdir(parents=True)
+    for left_over in filter(is_abandoned, folder.glob(".partial-*")):  # its process was killed
+        shutil.rmtree(left_over, ignore_errors=True)
     tensors = {
         name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()
     }
     best = checkpoint.best
-    save_file(tensors, partial / _TENSORS)
-    state = {
-        "update": checkpoint.update,
-        "config": checkpoint.config,
-        "best": None if best is None else {"update": best.update, "score": best.score},
-        "versions": checkpoint.versions,
-        "sha256": _digest(partial / _TENSORS),
-    }
-    (partial / _STATE).write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
-    for path in (partial / _TENSORS, partial / _STATE, partial):
-        _flush(path)
-    shutil.rmtree(target, ignore_errors=True)  # only ever a damaged one, which was not resumed
-    os.rename(partial, target)
-    _flush(folder)
+    with atomic_folder(target, durable=True) as partial:
+        save_file(tensors, partial / _TENSORS)
+        state = {
+            "update": checkpoint.update,
+            "config": checkpoint.config,
+            "best": None if best is None else {"update": best.update, "score": best.score},
+            "versions": checkpoint.versions,
+            "sha256": _digest(partial / _TENSORS),
+        }
+        (partial / _STATE).write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
+        shutil.rmtree(target, ignore_errors=True)  # only ever a damaged one, which was not resumed
     newest = sorted(_updates(folder))[-keep_last:]
     for update in _updates(folder):
         if update not in newest and (best is None or update != best.update):
@@ -242,12 +238,3 @@ def _updates(folder: Path) -> list[int]:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _flush(path: Path) -> None:
-    """Make sure that a file, or the entries of a folder, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

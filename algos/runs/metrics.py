@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from algos.evaluation.measures import overview_end
-from algos.runs.tracking import Tracker
 from algos.rollout.trajectory import Trajectory
+from algos.runs.tracking import Tracker
 from sage_env.datasets.duration_buckets import BUCKETS, bucket_of
+from sage_env.storage.atomic_file import atomic_write
 
 Row = dict[str, float | None]
 TURNS = "rollout/turns/"
@@ -38,9 +39,7 @@ class Metrics:
         self.path, self.tracker = path, tracker
         rows = [row for row in read_metrics(path) if row["update"] <= keep_through]
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        partial.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        os.replace(partial, path)
+        atomic_write(path, "".join(json.dumps(row) + "\n" for row in rows))
 
     def write(self, update: int, values: Mapping[str, float | None]) -> None:
         """Append one line and flush it to disk."""

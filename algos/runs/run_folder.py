@@ -30,6 +30,7 @@ from algos.evaluation.measures import EvalResult, measure
 from algos.rollout.trajectory import Trajectory, Turn, load_trajectories, save_trajectories
 from sage_env.datasets.item import QAItem
 from sage_env.errors import SageEnvError
+from sage_env.storage.atomic_file import atomic_write
 
 
 class RunFolderError(SageEnvError):
@@ -155,11 +156,7 @@ class RunFolder:
 def write_json(path: Path, data: Any) -> None:
     """Write JSON so that a reader sees the old file or the new one, never half of one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(
-        json.dumps(data, indent=1, default=_plain, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
-    os.replace(partial, path)
+    atomic_write(path, json.dumps(data, indent=1, default=_plain, ensure_ascii=False) + "\n")
 
 
 def read_json(path: Path) -> Any:

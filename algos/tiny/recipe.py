@@ -42,6 +42,7 @@ from policies.sage_mm.vision.feature_cache import CacheSizes
 from policies.sage_mm.vision.frame_encoder import FrameEncoder, patchify
 from sage_env.actions.action import Answer, Zoom
 from sage_env.actions.action_text import format_action
+from sage_env.storage.atomic_file import atomic_path
 from sage_env.synth import sage_synth
 from sage_env.synth.symbols import CORNERS
 
@@ -212,9 +213,8 @@ def scale_outputs(visual: Any, pictures: Pictures) -> float:
 
 def _keep(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
     """Write a station's tensors, whole or not at all."""
-    part = path.with_suffix(".part")
-    save_tensors({name: tensor.contiguous() for name, tensor in tensors.items()}, part)
-    part.replace(path)
+    with atomic_path(path) as partial:
+        save_tensors({name: tensor.contiguous() for name, tensor in tensors.items()}, partial)
 
 
 def learn(

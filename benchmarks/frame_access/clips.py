@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -24,6 +21,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from benchmarks.frame_access import scenes as access_scenes
+from sage_env.storage.atomic_file import atomic_path
 from sage_env.storage.cache_folder import cache_folder
 
 os.environ.setdefault("SVT_LOG", "1")  # the AV1 encoder reports errors only
@@ -136,8 +134,8 @@ def make_clip(recipe: Recipe, folder: Path | None = None) -> Clip:
     clip = plan_clip(recipe, folder)
     if not clip.path.exists():
         clip.path.parent.mkdir(parents=True, exist_ok=True)
-        with _published(clip.path) as part:
-            _write(recipe, part)
+        with atomic_path(clip.path, ending=clip.path.suffix) as partial:
+            _write(recipe, partial)
     return clip
 
 
@@ -157,18 +155,6 @@ def plan_clip(recipe: Recipe, folder: Path | None = None) -> Clip:
         numbers=np.tile(np.arange(recipe.frames), recipe.repeats)[recipe.hidden :],
         duration=(int(ticks[-1]) * recipe.repeats - start) * per_tick,
     )
-
-
-@contextmanager
-def _published(path: Path) -> Iterator[Path]:
-    """Give a name to write to; the file gets its own name when the block ends well."""
-    mark = f"{os.getpid()}-{threading.get_ident()}"
-    part = path.with_name(f"{path.stem}.{mark}.part{path.suffix}")
-    try:
-        yield part
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _write(recipe: Recipe, path: Path) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 from policies.base import Observation
 from sage_env.actions.action import Action, Invalid
 from sage_env.errors import MissingExtra
+from sage_env.storage.atomic_file import atomic_path, atomic_write
 from sage_env.wrappers import ActionGrid, NumericFeatures
 
 _FORMAT = 1
@@ -161,8 +162,9 @@ def save_sb3(model: Any, path: Path | str) -> Path:
         "env_options": env_options,
     }
     model_file.parent.mkdir(parents=True, exist_ok=True)
-    model.save(model_file)
-    settings_file.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    with atomic_path(model_file) as partial:
+        model.save(partial)
+    atomic_write(settings_file, json.dumps(settings, indent=2) + "\n")
     return model_file
 
 

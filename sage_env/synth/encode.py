@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 import av
 from av.container import OutputContainer
 
+from sage_env.storage.atomic_file import atomic_path
 from sage_env.synth.plan import VideoPlan
 from sage_env.synth.render import SIZE, render_frames
 
@@ -24,12 +23,8 @@ def encode_video(plan: VideoPlan, path: Path) -> None:
     most `plan.keyframe_interval` frames between keyframes.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}.part")
-    try:
-        _write(plan, part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with atomic_path(path) as partial:
+        _write(plan, partial)
 
 
 def _write(plan: VideoPlan, path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import zipfile
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from sage_env.storage.atomic_file import atomic_path
 from sage_env.storage.cache_folder import cache_folder
 
 VERSION = 2
@@ -44,14 +44,8 @@ def save_sidecar(content_id: str, values: dict[str, Any]) -> None:
     facts = json.dumps({k: v for k, v in values.items() if k not in arrays})
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez(file, facts=np.array(facts), **arrays)
-            os.replace(name, path)
-        finally:
-            with suppress(FileNotFoundError):
-                os.unlink(name)
+        with atomic_path(path) as partial, open(partial, "xb") as file:
+            np.savez(file, facts=np.array(facts), **arrays)
         _prune(path.parent)
 
 

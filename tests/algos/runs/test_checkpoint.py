@@ -19,6 +19,7 @@ from algos.runs.checkpoint import (
     require_same,
 )
 from algos.runs.metrics import Metrics, read_metrics
+from sage_env.storage import atomic_file
 
 torch.set_num_threads(1)
 
@@ -78,7 +79,7 @@ def test_a_truncated_checkpoint_is_passed_over(tmp_path, caplog, name: str, keep
 
 def test_an_interrupt_at_any_moment_leaves_the_previous_checkpoint(tmp_path, monkeypatch) -> None:
     write(tmp_path, 1)
-    for module, step in [(checkpoint, "save_file"), (checkpoint, "_flush"), (os, "rename")]:
+    for module, step in [(checkpoint, "save_file"), (atomic_file, "_flush"), (os, "rename")]:
 
         def interrupt(*_: object, **__: object) -> None:
             raise KeyboardInterrupt

@@ -1,0 +1,143 @@
+"""Atomic files: a file or folder appears under its name whole, or the old one stays.
+
+All of it is written under a temporary name in the same folder, which `os.replace` then turns into
+the real one: POSIX `rename` (IEEE Std 1003.1) swaps a name in one step within a file system. A
+temporary name is made once per call, so that two writers of one target never write one file; the
+last to finish wins.
+
+What is not done here: a link at the target is replaced, not followed (`_publish` is the place to
+change that), and no checksum is kept.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+PARTIAL = ".part"
+"""Suffix of every temporary name; no finished file of this project ends in it."""
+_OWNER = re.compile(r".*-(\d+)-[0-9a-f]{32}\.part.*", re.DOTALL)
+_SHOWN = 40  # characters of the target in a temporary name: file systems allow 255 bytes in all
+
+
+def partial_path(target: Path, ending: str = "") -> Path:
+    """Return a temporary name beside `target` that no other call has returned, in any process.
+
+    Args:
+        target: what the file will be called.
+        ending: what the name ends in, for writers that guess a format from it, e.g. `.mp4`.
+    """
+    name = f".partial-{target.name[:_SHOWN]}-{os.getpid()}-{uuid.uuid4().hex}{PARTIAL}{ending}"
+    return target.with_name(name)
+
+
+def is_abandoned(partial: Path) -> bool:
+    """Return whether no process of this machine is still writing under a temporary name.
+
+    A name that does not say who writes, and a writer in another container or on another machine,
+    count as abandoned: a folder that such writers share needs a lock of its own.
+    """
+    owner = _OWNER.fullmatch(partial.name)
+    if owner is None:
+        return True
+    try:
+        os.kill(int(owner[1]), 0)  # signal 0 only asks whether there is such a process
+    except (ProcessLookupError, OverflowError):
+        return True
+    except PermissionError:  # there is, of another user
+        return False
+    return False
+
+
+@contextmanager
+def atomic_path(target: str | Path, *, durable: bool = False, ending: str = "") -> Iterator[Path]:
+    """Give a temporary name to write to; the file takes the name `target` when the block ends.
+
+    A reader sees the old file or the new one, never a part. If anything fails, in the block or
+    after it, the temporary file is deleted, `target` is as it was, and the error is the caller's.
+    A file that is replaced hands its permissions on, as if it had been opened for writing.
+
+    Args:
+        target: the file; its folder must exist.
+        durable: whether to wait until file and name are on the disk (`fsync`): needed where the
+            file must survive a power cut, not for a crash of the process.
+        ending: what the temporary name ends in; see `partial_path`.
+
+    Raises:
+        OSError: what the system says, e.g. if the disk is full or `target` is a folder.
+    """
+    target = Path(target)
+    partial = partial_path(target, ending)
+    try:
+        yield partial
+        _publish(partial, target, durable)
+    finally:
+        with suppress(OSError):  # after success it has gone; else the first error is the one to see
+            partial.unlink()
+
+
+def atomic_write(target: str | Path, content: str | bytes, *, durable: bool = False) -> None:
+    """Write a whole file, text as UTF-8; see `atomic_path`.
+
+    Raises:
+        OSError: what the system says, e.g. if the disk is full or `target` is a folder.
+    """
+    with atomic_path(target, durable=durable) as partial:
+        partial.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+
+
+@contextmanager
+def atomic_folder(target: str | Path, *, durable: bool = False) -> Iterator[Path]:
+    """Give a temporary folder to fill; it takes the name `target` when the block ends.
+
+    If anything fails, the temporary folder is deleted. There must be no folder of that name by
+    then: a folder that is not empty cannot be replaced in one step.
+
+    Args:
+        target: the folder; those above it are made.
+        durable: whether to wait until its files and its name are on the disk.
+
+    Raises:
+        OSError: what the system says, e.g. if the disk is full or `target` is there.
+    """
+    target = Path(target)
+    partial = partial_path(target)
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        if durable:
+            for path in (*sorted(partial.rglob("*")), partial):
+                _flush(path)
+        os.rename(partial, target)
+        if durable:
+            _flush(target.parent)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _publish(partial: Path, target: Path, durable: bool) -> None:
+    """Put a finished temporary file in the place of `target`."""
+    with suppress(OSError):  # there is no old file, or a file system without permissions
+        old = target.stat()
+        if stat.S_ISREG(old.st_mode):
+            partial.chmod(stat.S_IMODE(old.st_mode))
+    if durable:
+        _flush(partial)
+    os.replace(partial, target)
+    if durable:
+        _flush(target.parent)  # the name is in the folder, and that is another file
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file, or the list of names of a folder, is on the disk."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
