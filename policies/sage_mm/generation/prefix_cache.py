@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
@@ -10,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from policies.sage_mm.generation.sampler import Reading, Row
+from sage_env.storage.byte_lru import ByteLRU
 
 Key: TypeAlias = tuple[bytes, tuple[bytes, ...]]
 _NOTHING = np.zeros(0, np.int64)
@@ -28,13 +28,11 @@ class Openings:
 
     def __init__(self, max_bytes: int) -> None:
         """Keep nothing yet."""
-        self._max_bytes = max_bytes
-        self.forget()
+        self._kept: ByteLRU[Key, Reading] = ByteLRU(max_bytes)
 
     def forget(self) -> None:
         """Drop all of them."""
-        self._kept: OrderedDict[Key, Reading] = OrderedDict()
-        self._held = 0
+        self._kept.clear()
 
     def share(self, rows: Sequence[Row], read: Callable[[list[Row]], list[Reading]]) -> list[Row]:
         """Return the rows, with those that have read nothing yet brought to their last token.
@@ -48,21 +46,14 @@ class Openings:
         }
         firsts = {key: rows[i] for i, key in reversed(keys.items()) if key not in self._kept}
         fresh = dict(zip(firsts, read(list(firsts.values())), strict=True)) if firsts else {}
-        known = {key: fresh.get(key) or self._kept[key] for key in keys.values()}
+        known = {
+            key: reading
+            for key in keys.values()
+            if (reading := fresh.get(key) or self._kept.get(key)) is not None
+        }
         for key, reading in known.items():
-            self._keep(key, reading)
+            self._kept.put(key, reading, reading.nbytes)
         return [
             replace(row, ids=_NOTHING, frames=(), reading=known[keys[i]]) if i in keys else row
             for i, row in enumerate(rows)
         ]
-
-    def _keep(self, key: Key, reading: Reading) -> None:
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return
-        if reading.nbytes > self._max_bytes:
-            return
-        self._kept[key] = reading
-        self._held += reading.nbytes
-        while self._held > self._max_bytes:
-            self._held -= self._kept.popitem(last=False)[1].nbytes
