@@ -1,6 +1,11 @@
-"""What the processes that share a folder agree on: who decodes what, and how many bytes it holds.
+"""What the processes that share a folder agree on: who makes what, and how many bytes it holds.
 
-All of it is in one small file, under record locks: the system lifts them when a process ends.
+Both are in one small file. The total is its content. Claims are record locks (`fcntl` locks of IEEE
+Std 1003.1, which belong to a process) on single bytes of it: the system lifts them when a process
+ends, in whatever way, so that a dead process never holds anyone up.
+
+    offset 0 .. 7      the total, little-endian; byte 0 is locked while it is read and changed
+    offset 8 ..        one byte per claimed name, locked, never written: the file stays 8 bytes long
 """
 
 from __future__ import annotations
@@ -12,13 +17,16 @@ from functools import cache
 from pathlib import Path
 from threading import Lock
 
+from sage_env.storage.forking import on_fork
+
 try:
     import fcntl
 except ImportError:  # no record locks on this system: everyone's claim is granted
     fcntl = None  # type: ignore[assignment]
 
 LEDGER = "ledger"
-_WORD = 8  # bytes of the file: the count of bytes, little-endian
+"""Name of the file in its folder; not a hidden one, so that who lists the folder sees it."""
+_TOTAL_BYTES = 8
 
 
 class FolderTotal:
@@ -30,9 +38,9 @@ class FolderTotal:
 
     def __init__(self, file: int) -> None:
         """Read it from an open ledger."""
-        word = os.pread(file, _WORD, 0)
+        word = os.pread(file, _TOTAL_BYTES, 0)
         self._file = file
-        self.nbytes = int.from_bytes(word, "little") if len(word) == _WORD else None
+        self.nbytes = int.from_bytes(word, "little") if len(word) == _TOTAL_BYTES else None
 
     def set(self, nbytes: int) -> None:
         """Write it at once: a process that is killed in the next moment has counted.
@@ -40,15 +48,15 @@ class FolderTotal:
         Raises:
             OSError: if it cannot be written.
         """
-        os.pwrite(self._file, nbytes.to_bytes(_WORD, "little"), 0)
+        os.pwrite(self._file, nbytes.to_bytes(_TOTAL_BYTES, "little"), 0)
         self.nbytes = nbytes
 
 
 class FolderLedger:
     """The ledger of one folder as one process sees it. Thread-safe.
 
-    Record locks are the process's: closing the file anywhere in it would lift them all, so that
-    there is one ledger per folder and process, which stays open; see `ledger_of`.
+    There is one per folder and process, and its file stays open (see `ledger_of`): record locks
+    belong to the process, and closing any of its files on the ledger would lift all of them.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -62,8 +70,8 @@ class FolderLedger:
 
     @contextmanager
     def locked_total(self) -> Iterator[FolderTotal]:
-        """Keep every other thread and process from counting and from naming files."""
-        with self._lock:
+        """Keep every other thread and process from counting and from naming files meanwhile."""
+        with self._lock:  # a record lock does not keep threads of one process apart
             self._locked(0, wait=True)
             try:
                 yield FolderTotal(self._file)
@@ -71,7 +79,10 @@ class FolderLedger:
                 self._unlock(0)
 
     def claim(self, name: str) -> bool:
-        """Return whether no other process has claimed this name (hex digits): it is ours then."""
+        """Return whether no other process has claimed this name (hex digits): it is ours then.
+
+        Threads of one process do not keep each other out: each is granted the claim.
+        """
         return self._locked(_claim_offset(name), wait=False)
 
     def release(self, name: str) -> None:
@@ -84,7 +95,7 @@ class FolderLedger:
             return True
         try:
             fcntl.lockf(self._file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB), 1, offset)
-        except (BlockingIOError, PermissionError):
+        except (BlockingIOError, PermissionError):  # EAGAIN or EACCES: another process has it
             return False
         except OSError:  # a file system without locks
             return True
@@ -97,8 +108,12 @@ class FolderLedger:
 
 
 def _claim_offset(name: str) -> int:
-    """Return the byte that stands for a name, beyond the count; other names have other bytes."""
-    return _WORD + (int(name[:16], 16) >> 2)
+    """Return the lock offset of a claim: 62 bits of the hash that names it, after the total.
+
+    Two bits are cut off, so that the offset fits into the signed 64 bits of `off_t`. Two names
+    that share the other 62 would wait for each other, and nothing worse.
+    """
+    return _TOTAL_BYTES + (int(name[:16], 16) >> 2)
 
 
 @cache
@@ -111,5 +126,5 @@ def ledger_of(folder: Path) -> FolderLedger:
     return FolderLedger(folder)
 
 
-if hasattr(os, "register_at_fork"):  # the child has none of the locks, and none of the threads
-    os.register_at_fork(after_in_child=ledger_of.cache_clear)
+# A child inherits no record lock, and a thread that it does not have may hold `_lock`.
+on_fork(ledger_of.cache_clear)

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import uuid
-import warnings
-from collections import OrderedDict
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
@@ -17,16 +12,18 @@ from safetensors.torch import save
 from torch import Tensor
 
 from policies.sage_mm.tokens.mrope import Grid
-from sage_env.storage.folder_ledger import ledger_of
+from sage_env.storage.bounded_folder import BoundedFolder
+from sage_env.storage.byte_lru import ByteLRU
 
 Entry = tuple[Grid, Tensor]
-"""What is kept of a frame: its grid and its features `(1 + K, n, hidden)`."""
-_SUFFIX, _PARTIAL = ".features", ".part"
+"""What is kept of a frame: its grid and its features `(1 + K, n, hidden)`, of the tower's dtype.
+
+The first map is the merged embedding of the frame's n visual tokens; K DeepStack maps follow."""
 
 
 @dataclass(frozen=True)
 class CacheSizes:
-    """How many bytes of frame features are kept where; least recently used go first.
+    """How many bytes of frame features are kept where; the least recently used go first.
 
     Attributes:
         cpu: in the CPU's memory. Features of every frame that is still to be trained on must fit
@@ -51,9 +48,9 @@ class CacheSizes:
 class FeatureCache:
     """Frame features by key, on up to three levels. Thread-safe.
 
-    What is put goes to every level, so that each alone decides what it drops; what a slower level
-    finds goes to the faster ones again. A key stands for the pixels and the weights that the
-    features were made with, so that what it finds is never stale.
+    A new entry goes to every level, and each level alone decides what it drops. An entry found on a
+    slower level goes to the faster ones again. A key stands for the pixels and for the weights that
+    the features were made with, so that an entry is never stale.
 
     Args:
         sizes: bytes of each level.
@@ -73,26 +70,26 @@ class FeatureCache:
         self._lock = RLock()
 
     def __reduce__(self) -> tuple[type[FeatureCache], tuple[CacheSizes, torch.device]]:
-        """Copy and pickle as a store that is empty, but for what is in the folder."""
+        """Copy and pickle as a cache that is empty, but for what is in the folder."""
         return FeatureCache, (self._sizes, self._device)
 
     @property
     def held_bytes(self) -> int:
         """Bytes in the CPU's memory."""
-        return self._cpu.held
+        return self._cpu.entries.nbytes
 
     def get(self, key: bytes) -> Entry | None:
         """Return what is kept under a key, `None` if it is nowhere. Its device may be any."""
         with self._lock:
-            for level in (self._gpu, self._cpu):
-                entry = level.get(key)
-                if entry is not None:
-                    if level is self._cpu:
-                        self._gpu.put(key, entry)
-                    return entry
-            entry = None if self._disk is None else self._disk.get(key)
+            entry = self._gpu.entries.get(key)
             if entry is not None:
-                self._cpu.put(key, entry)
+                return entry
+            entry = self._cpu.entries.get(key)
+            if entry is None and self._disk is not None:
+                entry = self._disk.get(key)
+                if entry is not None:
+                    self._cpu.put(key, entry)
+            if entry is not None:
                 self._gpu.put(key, entry)
             return entry
 
@@ -106,43 +103,34 @@ class FeatureCache:
 
     def __str__(self) -> str:
         """Say what is kept where."""
-        levels = [str(self._gpu)] * bool(self._gpu.limit) + [str(self._cpu)]
+        levels = [str(self._gpu)] * bool(self._gpu.entries.max_bytes) + [str(self._cpu)]
         return ", ".join(levels + [str(self._disk)] * (self._disk is not None))
 
 
 class _Level:
-    """Entries on one device, least recently used first out."""
+    """Entries on one device."""
 
-    def __init__(self, limit: int, device: torch.device) -> None:
-        self.limit, self.device, self.held = limit, device, 0
-        self._entries: OrderedDict[bytes, Entry] = OrderedDict()
-
-    def get(self, key: bytes) -> Entry | None:
-        if key not in self._entries:
-            return None
-        self._entries.move_to_end(key)
-        return self._entries[key]
+    def __init__(self, max_bytes: int, device: torch.device) -> None:
+        self.entries: ByteLRU[bytes, Entry] = ByteLRU(max_bytes)
+        self._device = device
 
     def put(self, key: bytes, entry: Entry) -> None:
         grid, features = entry
-        if features.nbytes > self.limit or key in self._entries:
-            return
-        self._entries[key] = grid, features.to(self.device)
-        self.held += features.nbytes
-        while self.held > self.limit:
-            self.held -= self._entries.popitem(last=False)[1][1].nbytes
+        # Asked first, so that nothing is copied to the device in vain.
+        if features.nbytes <= self.entries.max_bytes and key not in self.entries:
+            self.entries.put(key, (grid, features.to(self._device)), features.nbytes)
 
     def __str__(self) -> str:
-        size = f"{self.held >> 20} of {self.limit >> 20} MiB"
-        return f"{len(self._entries)} frames on {self.device} ({size})"
+        size = f"{self.entries.nbytes >> 20} of {self.entries.max_bytes >> 20} MiB"
+        return f"{len(self.entries)} frames on {self._device} ({size})"
 
 
 class FeatureFolder:
-    """Entries in the files of a folder, least recently read first out.
+    """Entries in the files of a folder that processes may share; the least recently read go first.
 
-    Processes may share the folder: a file appears whole or not at all, and the count of bytes is
-    under a lock. If a file cannot be written or read, there is a warning, and the frame counts as
-    not there.
+    A file is in the safetensors format: one tensor, `features`, and `grid` as `ROWSxCOLUMNS` in its
+    metadata. `BoundedFolder` tells how processes share it. If a file cannot be written or read,
+    there is one warning, and the frame counts as not there.
 
     Args:
         folder: made if it is missing.
@@ -150,81 +138,41 @@ class FeatureFolder:
     """
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
-        """Make the folder."""
-        self.folder, self.max_bytes = Path(folder).absolute(), max_bytes
-        self.folder.mkdir(parents=True, exist_ok=True)
-        ledger_of(self.folder)
+        """Make the folder.
+
+        Raises:
+            ValueError: if `max_bytes` is negative.
+            OSError: if the folder cannot be made or written.
+        """
+        self._files = BoundedFolder(
+            folder, max_bytes, suffix=".features", contents="frame features"
+        )
+        self.folder, self.max_bytes = self._files.folder, max_bytes
 
     def get(self, key: bytes) -> Entry | None:
         """Return an entry on the CPU; a damaged file is deleted."""
-        path = self._path(key)
-        try:
-            with safe_open(path, "pt") as file:
-                rows, columns = map(int, file.metadata()["grid"].split("x"))
-                features: Tensor = file.get_tensor("features")
-            os.utime(path)  # the least recently read go first
-        except FileNotFoundError:
-            return None
-        except (SafetensorError, KeyError, TypeError, ValueError):
-            path.unlink(missing_ok=True)
-            return None
-        except OSError as error:
-            self._warn(error)
-            return None
-        return (rows, columns), features
+        return self._files.read(key.hex(), _read)
 
     def put(self, key: bytes, entry: Entry) -> None:
         """Write an entry, unless it is there or larger than the folder may be."""
         (rows, columns), features = entry
-        path = self._path(key)
-        if path.exists():
+        if key.hex() in self._files:  # asked first: serialising takes longer
             return
         tensors = {"features": features.cpu().contiguous()}
         data = save(tensors, metadata={"grid": f"{rows}x{columns}"})
-        if len(data) > self.max_bytes:
-            return
-        partial = self.folder / f"{uuid.uuid4().hex}{_PARTIAL}"
-        try:
-            with ledger_of(self.folder).locked_total() as total:
-                held = total.nbytes
-                if held is None or held + len(data) > self.max_bytes:
-                    held = self._drop(len(data))
-                total.set(held + len(data))
-                partial.write_bytes(data)
-                os.replace(partial, path)
-        except OSError as error:
-            self._warn(error)
-            with suppress(OSError):
-                partial.unlink(missing_ok=True)
-
-    def _drop(self, nbytes: int) -> int:
-        """Delete files until `nbytes` more fit well; return the bytes of those that are left."""
-        files = []
-        for path in self.folder.iterdir():
-            if path.suffix in (_SUFFIX, _PARTIAL):
-                with suppress(FileNotFoundError):
-                    status = path.stat()
-                    age = 0 if path.suffix == _PARTIAL else status.st_mtime_ns  # of a dead process
-                    files.append((age, status.st_size, path))
-        total = sum(size for _, size, _ in files)
-        room = min(self.max_bytes - nbytes, self.max_bytes * 7 // 8)  # not again at the next one
-        for age, size, path in sorted(files):
-            if total > room or not age:
-                path.unlink(missing_ok=True)
-                total -= size
-        return total
-
-    def _path(self, key: bytes) -> Path:
-        return self.folder / (key.hex() + _SUFFIX)
-
-    def _warn(self, error: OSError) -> None:
-        warnings.warn(
-            f"{self.folder}: frame features cannot be kept here ({error}); they are made again "
-            "where needed: free some space, or name another folder",
-            RuntimeWarning,
-            stacklevel=4,
-        )
+        self._files.put(key.hex(), (data,))
 
     def __str__(self) -> str:
         """Say where, and how much it may be."""
         return f"files in {self.folder} (at most {self.max_bytes >> 20} MiB)"
+
+
+def _read(path: Path) -> Entry | None:
+    """Return the entry in a file on the CPU, `None` if the file is damaged."""
+    try:
+        with safe_open(path, "pt") as file:
+            rows, columns = map(int, file.metadata()["grid"].split("x"))
+            features: Tensor = file.get_tensor("features")
+    except (SafetensorError, KeyError, TypeError, ValueError):
+        return None
+    return (rows, columns), features

@@ -1,13 +1,12 @@
-"""Memory for pixels that is used again once nobody refers to it any more.
+"""A pool of buffers for pixels: memory is handed out again once nothing refers to it any more.
 
-Fresh memory comes page by page, zeroed, on first touch: for pictures that are merely copied from a
-cache that takes longer than the copying.
+Fresh memory from the system is zeroed page by page on first touch. For pictures that are merely
+copied from a cache, that takes longer than the copying.
 """
 
 from __future__ import annotations
 
 import math
-import os
 import sys
 from collections import deque
 from threading import Lock
@@ -15,24 +14,40 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
+from sage_env.storage.forking import on_fork
+
 MAX_BYTES = 64 * 2**20
-"""Most bytes that are held for later; larger requests get fresh memory."""
-_LEAST = 2**17  # bytes; below that, memory is not fresh anyway
-_LOOKS = 8  # arrays of one size that are looked at; the first to be handed out are free first
+"""Most bytes that are held for later; larger requests get fresh memory.
+
+That is a batch of 151 frames of 384 by 384 pixels. A larger pool keeps memory that the process may
+never need again. Not measured: revisit when usual batches are larger than this."""
+_SMALLEST = 2**17
+"""Bytes; smaller requests get memory from numpy, which is as good.
+
+The default `mmap` threshold of glibc's malloc (`M_MMAP_THRESHOLD`, mallopt(3)): below it freed
+memory is used again by malloc itself, so that there are no page faults to spare."""
+_TRIED = 8
+"""Buffers of one size that are looked at for a free one, those handed out longest ago first.
+
+A bound on the time of a request; if more buffers of a size are in use at once, a new one is made.
+Not measured: revisit when callers keep more than that many batches alive."""
 
 
 def _references(held: deque[NDArray[np.uint8]]) -> int:
     return sys.getrefcount(held[0])
 
 
-_UNUSED = _references(deque([np.empty(0, np.uint8)]))  # references to what only a deque holds
+_UNUSED = _references(deque([np.empty(0, np.uint8)]))
+"""References to an array that only a deque holds, as `_references` counts them.
+
+Counted once, because the number differs between versions of Python."""
 
 
 class BufferPool:
     """Hands out arrays, and their memory again when every array and view on it is gone.
 
-    Views of an array refer to the memory's owner, which is held here: an owner with no other
-    reference is free. Thread-safe.
+    Every view refers to the array that owns the memory, which is held here. An owner with no
+    reference but that of its deque is free. Thread-safe.
 
     Attributes:
         max_bytes: most bytes that are held.
@@ -43,19 +58,20 @@ class BufferPool:
         """Hold nothing yet."""
         self.max_bytes = max_bytes
         self.nbytes = 0
-        # By bytes, the sizes that were asked for last at the end; so are arrays of one size.
+        # Buffers by size. The size asked for last is at the end of the dict, and the buffer handed
+        # out last is at the end of its deque: both are used least recently first.
         self._held: dict[int, deque[NDArray[np.uint8]]] = {}
         self._lock = Lock()
 
     def empty(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         """Return an array of this shape, uint8, with any content, for the caller alone."""
         nbytes = math.prod(shape)
-        size = _rounded(nbytes)
-        if not _LEAST <= size <= self.max_bytes:
+        size = _size_class(nbytes)
+        if not _SMALLEST <= size <= self.max_bytes:
             return np.empty(shape, dtype=np.uint8)
         with self._lock:
             held = self._held.pop(size, deque())
-            owner = _unused(held)
+            owner = _take_unused(held)
             if owner is None:
                 owner = np.empty(size, dtype=np.uint8)
                 self.nbytes += size
@@ -65,8 +81,12 @@ class BufferPool:
                 self._let_go()
             return owner[:nbytes].reshape(shape)
 
+    def forget(self) -> None:
+        """Hold nothing, with a new lock: for a forked process. Arrays in use live on."""
+        self._held, self.nbytes, self._lock = {}, 0, Lock()
+
     def _let_go(self) -> None:
-        """Hold an array less, which lives on as long as it is used."""
+        """Hold one buffer less, of the size asked for longest ago; if in use, it lives on."""
         size, held = next(iter(self._held.items()))
         held.popleft()
         self.nbytes -= size
@@ -74,15 +94,19 @@ class BufferPool:
             del self._held[size]
 
 
-def _rounded(nbytes: int) -> int:
-    """Return a size that a quarter more or less often shares; what is beyond is never touched."""
+def _size_class(nbytes: int) -> int:
+    """Round up to one of four sizes per power of two, so that similar requests share buffers.
+
+    Between 1024 and 2048 bytes the sizes are 1024, 1280, 1536, 1792 and 2048: at most a quarter is
+    added. What is added is never written, so that the system never pages it in.
+    """
     step = 1 << max(nbytes.bit_length() - 3, 0)
     return -(-nbytes // step) * step
 
 
-def _unused(held: deque[NDArray[np.uint8]]) -> NDArray[np.uint8] | None:
-    """Take out an array that nobody refers to, `None` if there is none among the first."""
-    for _ in range(min(len(held), _LOOKS)):
+def _take_unused(held: deque[NDArray[np.uint8]]) -> NDArray[np.uint8] | None:
+    """Take a free buffer out of a deque, `None` if there is none among the first few."""
+    for _ in range(min(len(held), _TRIED)):
         if _references(held) == _UNUSED:
             return held.popleft()
         held.rotate(-1)
@@ -90,12 +114,7 @@ def _unused(held: deque[NDArray[np.uint8]]) -> NDArray[np.uint8] | None:
 
 
 pixel_buffers = BufferPool()
-"""Of the process, for the pictures that videos return."""
+"""The pool of the process, for the pictures that videos return."""
 
-
-def _forget_threads() -> None:
-    pixel_buffers._lock = Lock()
-
-
-if hasattr(os, "register_at_fork"):  # the child has none of the threads that may hold the lock
-    os.register_at_fork(after_in_child=_forget_threads)
+# A thread that the child does not have may hold the lock, or have changed half of what is held.
+on_fork(pixel_buffers.forget)

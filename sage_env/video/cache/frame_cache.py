@@ -1,27 +1,41 @@
-"""A bytes-bounded cache of decoded pictures that all videos of a process share."""
+"""A cache of decoded pictures that is bounded in bytes and shared by all videos of a process.
+
+Equal requests are coalesced (single-flight): of the threads that ask for a picture at the same
+time, one decodes it, and the others wait for what it brings.
+"""
 
 from __future__ import annotations
 
-import os
 import time
-from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from threading import Event, Lock
 from weakref import WeakSet
 
-from sage_env.video.cache.frame_key import Decode, FrameKey, Picture, PictureStore
+from sage_env.storage.byte_lru import ByteLRU
+from sage_env.storage.forking import on_fork
+from sage_env.video.cache.frame_key import (
+    Decode,
+    FetchedPicture,
+    FrameKey,
+    Picture,
+    PictureStore,
+)
 
 
 @dataclass(frozen=True)
 class CacheStats:
-    """What a cache has done since it was made. Every picture asked for counts in one of the first.
+    """What a cache has done since it was made.
+
+    `hits + coalesced + store_hits + misses` is the number of pictures requested, once the requests
+    have ended and if none of them failed.
 
     Attributes:
         hits: pictures that were held.
         coalesced: pictures that another thread was decoding, and that were waited for.
         store_hits: pictures that came from the store, where another process has put them.
-        misses: pictures that had to be decoded by the one who asked.
+        misses: pictures that nobody had: the one who asked decoded them, or failed to.
         evicted: pictures dropped to make room.
         nbytes: bytes of pixels held now.
     """
@@ -35,13 +49,18 @@ class CacheStats:
 
 
 class _InFlight:
-    """A picture that someone is decoding."""
+    """A picture that some thread is decoding.
+
+    Attributes:
+        done: is set when the decoding has ended, in whatever way.
+        picture: stays `None` if the decoding failed, or ended without this picture.
+    """
 
     __slots__ = ("done", "picture")
 
     def __init__(self) -> None:
         self.done = Event()
-        self.picture: Picture | None = None  # stays so if the decoding failed
+        self.picture: Picture | None = None
 
 
 class FrameCache:
@@ -50,9 +69,8 @@ class FrameCache:
     Attributes:
         max_bytes: upper bound of `nbytes`; 0 keeps nothing.
         store: where `fetch` also looks and writes, to share with other processes.
-        nbytes: bytes of the pixels now held.
-        hits: pictures asked for that were held.
-        misses: pictures asked for that were nowhere and that nobody was decoding.
+        hits: pictures requested that were held.
+        misses: pictures requested that were nowhere and that nobody was decoding.
     """
 
     def __init__(self, max_bytes: int, store: PictureStore | None = None) -> None:
@@ -65,13 +83,12 @@ class FrameCache:
             raise ValueError(f"max_bytes must be 0 or more, got {max_bytes}")
         self.max_bytes = max_bytes
         self.store = store
-        self.nbytes = 0
         self.hits = 0
         self.misses = 0
         self._coalesced = 0
         self._store_hits = 0
         self._evicted = 0
-        self._pictures: OrderedDict[FrameKey, Picture] = OrderedDict()
+        self._pictures: ByteLRU[FrameKey, Picture] = ByteLRU(max_bytes)
         self._in_flight: dict[FrameKey, _InFlight] = {}
         self._lock = Lock()
         _caches.add(self)
@@ -83,6 +100,11 @@ class FrameCache:
     def __len__(self) -> int:
         """Return the number of pictures held."""
         return len(self._pictures)
+
+    @property
+    def nbytes(self) -> int:
+        """Return the bytes of the pixels now held."""
+        return self._pictures.nbytes
 
     @property
     def stats(self) -> CacheStats:
@@ -99,7 +121,7 @@ class FrameCache:
             return picture
 
     def absent(self, keys: Sequence[FrameKey]) -> list[FrameKey]:
-        """Return those of the keys whose pictures are not held, nor being decoded by anyone."""
+        """Return those keys whose pictures are neither held nor being decoded by any thread."""
         with self._lock:
             return [k for k in keys if k not in self._pictures and k not in self._in_flight]
 
@@ -115,22 +137,28 @@ class FrameCache:
     ) -> dict[FrameKey, Picture]:
         """Return pictures: those held at once, the others decoded here or by whoever began first.
 
-        No picture is decoded twice at the same time, nor in two processes that share a store. If
-        the one who decodes a picture fails, or ends without it, one of those who wait decodes it
-        instead; what `decode` raises reaches its own caller only. Everyone decodes before waiting,
-        so that no two wait for each other.
+        No picture is decoded twice at the same time, nor in two processes that share a store. In
+        rounds, until every picture is there:
+
+        1. Take what is held; claim what nobody is decoding; note what others are decoding.
+        2. Obtain what was claimed, from the store or by decoding.
+        3. Wait for what others are decoding. If one of them fails, or ends without a picture, that
+           picture is absent still, and one of those who wait claims it in the next round.
+
+        What `decode` raises reaches its own caller only. Everyone decodes (2) before waiting (3),
+        so that no two threads wait for each other.
 
         Args:
             keys: in any order, also several times.
-            decode: is called with the keys that nobody holds or decodes, in the order of `keys`,
-                each at most once; seldom a second time, with those that another did not bring.
+            decode: is called with the keys that it has to decode, in the order of `keys`, each at
+                most once: in the first round, and once more if the thread that owned a key failed.
                 A picture that it yields is there for others at once, whatever comes after. Keys
                 that it was not asked for are kept, but not returned.
             timeout: seconds to wait for others; `None` for no limit. `decode` has its own.
 
         Returns:
-            The pictures by key, uint8 `(H, W, 3)` each and read-only. Without those that `decode`
-            ended without: whether that is an error, it knows best.
+            The pictures by key, uint8 `(H, W, 3)` each and read-only. Those that `decode` ended
+            without are left out: whether that is an error, the caller knows best.
 
         Raises:
             TimeoutError: if others take longer than `timeout`.
@@ -141,7 +169,7 @@ class FrameCache:
         while absent:
             mine, theirs = self._claim(absent, pictures)
             if mine:
-                self._decode(mine, decode, pictures, deadline)
+                self._obtain(mine, decode, pictures, deadline)
             if not theirs:
                 break
             arrived = _arrivals(theirs, deadline)
@@ -167,76 +195,90 @@ class FrameCache:
                     mine[key] = self._in_flight[key] = _InFlight()
         return mine, theirs
 
-    def _decode(
+    def _obtain(
         self,
         mine: dict[FrameKey, _InFlight],
         decode: Decode,
         pictures: dict[FrameKey, Picture],
         deadline: float | None,
     ) -> None:
-        """Decode what was claimed, add it to `pictures`, and wake up those who wait for it."""
-        missed: set[FrameKey] = set()
+        """Obtain the pictures that were claimed, and wake up those who wait for them.
 
-        def counted(keys: list[FrameKey]) -> Iterable[tuple[FrameKey, Picture]]:
-            missed.update(keys)
-            with self._lock:
-                self.misses += len(keys)
-            return decode(keys)
+        1. Each picture that comes, from the store or from `decode`, is made read-only.
+        2. One that was claimed goes to `pictures` and to its flight; others are only kept.
+        3. It is kept and its flight ended under one lock, and then its waiters are woken: they go
+           on before the rest of the request is decoded.
+        4. At the end, in whatever way it came, the flights that are left end without a picture, and
+           the request is counted.
 
-        keys, store = list(mine), self.store
+        Args:
+            mine: the flights of the keys that this thread has claimed.
+            decode: see `fetch`.
+            pictures: is added to.
+            deadline: seconds on the clock of `time.monotonic`; `None` for no limit.
+        """
+        store_hits = 0
         try:
-            came = counted(keys) if store is None else store.fetch(keys, counted, deadline)
-            for key, picture in came:
-                frozen = _frozen(picture)
-                flight = mine.get(key)
-                if flight is not None:
+            # Closed at once if this loop fails: what the store has claimed must not wait until the
+            # error, which refers to this frame, has been forgotten.
+            with closing(self._source(list(mine), decode, deadline)) as coming:
+                for key, picture, decoded in coming:
+                    frozen = _frozen(picture)
+                    flight = mine.get(key)
+                    if flight is None:  # prefetched: nobody has asked for it
+                        self._keep(key, frozen)
+                        continue
                     pictures[key] = flight.picture = frozen
-                self._keep(key, frozen, from_store=flight is not None and key not in missed)
-                if flight is not None:
+                    store_hits += not decoded
+                    self._keep(key, frozen)
                     flight.done.set()
-        finally:  # whatever happened, nobody waits for what does not come
-            with self._lock:
-                for key, flight in mine.items():
-                    if self._in_flight.get(key) is flight:
-                        del self._in_flight[key]
-            for flight in mine.values():
-                flight.done.set()
+        finally:
+            self._end(mine, store_hits)
+
+    def _source(
+        self, keys: list[FrameKey], decode: Decode, deadline: float | None
+    ) -> Generator[FetchedPicture, None, None]:
+        """Yield the pictures of claimed keys: through the store where there is one."""
+        if self.store is not None:
+            yield from self.store.fetch(keys, decode, deadline)
+            return
+        for key, picture in decode(keys):
+            yield FetchedPicture(key, picture, decoded=True)
+
+    def _end(self, mine: dict[FrameKey, _InFlight], store_hits: int) -> None:
+        """End the flights of a request, those without a picture too, and count it."""
+        with self._lock:
+            self._store_hits += store_hits
+            self.misses += len(mine) - store_hits
+            for key, flight in mine.items():
+                if self._in_flight.get(key) is flight:
+                    del self._in_flight[key]
+        for flight in mine.values():
+            flight.done.set()
 
     def _held(self, key: FrameKey) -> Picture | None:
         """Return a picture and count that it was there. The lock is held."""
         picture = self._pictures.get(key)
-        if picture is not None:
-            self.hits += 1
-            self._pictures.move_to_end(key)
+        self.hits += picture is not None
         return picture
 
-    def _keep(self, key: FrameKey, picture: Picture, from_store: bool = False) -> None:
-        """Keep a picture and end its decoding in one, so that it is always in one of both."""
+    def _keep(self, key: FrameKey, picture: Picture) -> None:
+        """Keep a picture and end its flight in one step, so that it is always in one of both."""
         with self._lock:
-            self._store_hits += from_store
             flight = self._in_flight.get(key)
             if flight is not None and flight.picture is picture:
                 del self._in_flight[key]
-            replaced = self._pictures.pop(key, None)
-            if replaced is not None:
-                self.nbytes -= replaced.nbytes
-            if picture.nbytes > self.max_bytes:
-                return
-            self._pictures[key] = picture
-            self.nbytes += picture.nbytes
-            while self.nbytes > self.max_bytes:
-                _, dropped = self._pictures.popitem(last=False)
-                self.nbytes -= dropped.nbytes
-                self._evicted += 1
+            self._evicted += self._pictures.put(key, picture, picture.nbytes)
 
     def _forget_threads(self) -> None:
         """Go on in a forked process, which has none of the threads that held locks or decoded."""
         self._lock = Lock()
         self._in_flight = {}
+        self._pictures.recount()
 
 
 def _frozen(picture: Picture) -> Picture:
-    """Return the picture read-only, in memory of its own."""
+    """Return the picture, uint8 `(H, W, 3)`, read-only and in memory of its own."""
     if picture.base is not None:  # a view would keep its whole base alive, uncounted
         picture = picture.copy()
     picture.setflags(write=False)
@@ -272,5 +314,4 @@ def _forget_threads() -> None:
         cache._forget_threads()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_threads)
+on_fork(_forget_threads)

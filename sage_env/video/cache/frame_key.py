@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sage_env.frames import Box
 
 Picture = NDArray[np.uint8]
+"""Pixels of one frame, uint8 `(H, W, 3)`, RGB."""
 
 
 class FrameKey(NamedTuple):
@@ -30,7 +31,21 @@ class FrameKey(NamedTuple):
 
 
 Decode = Callable[[list[FrameKey]], Iterable[tuple[FrameKey, Picture]]]
-"""Yields the pictures of the keys it is given, uint8 `(H, W, 3)` each, in any order."""
+"""Yields the pictures of the keys that it is given, in any order; it may add others."""
+
+
+class FetchedPicture(NamedTuple):
+    """A picture that a store brings.
+
+    Attributes:
+        key: what it is of.
+        picture: uint8 `(H, W, 3)`.
+        decoded: whether it was decoded for this request, rather than found in the store.
+    """
+
+    key: FrameKey
+    picture: Picture
+    decoded: bool
 
 
 class PictureStore(Protocol):
@@ -38,13 +53,13 @@ class PictureStore(Protocol):
 
     def fetch(
         self, keys: Sequence[FrameKey], decode: Decode, deadline: float | None = None
-    ) -> Iterable[tuple[FrameKey, Picture]]:
-        """Yield pictures, uint8 `(H, W, 3)` each: those that are stored, the others decoded here.
+    ) -> Iterable[FetchedPicture]:
+        """Yield pictures: those that are stored, the others decoded here.
 
         Args:
             keys: of the pictures, each once.
             decode: makes those that are not stored and that no other process is making.
-            deadline: on the clock of `time.monotonic`; `None` for no limit.
+            deadline: seconds on the clock of `time.monotonic`; `None` for no limit.
 
         Raises:
             TimeoutError: if others take longer than the deadline allows.

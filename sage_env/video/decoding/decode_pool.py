@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from sage_env.errors import CorruptFrame, DecodeTimeout
 from sage_env.frames import Box
+from sage_env.storage.forking import on_fork
 from sage_env.video.deadline import Deadline
 from sage_env.video.decoding.decode_plan import Job, plan_jobs
 from sage_env.video.decoding.demux_decoder import SeekDecoder
@@ -41,8 +42,7 @@ def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max(1, os.cpu_count() or 1), thread_name_prefix="sage-decode")
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_threads.cache_clear)  # threads do not survive a fork
+on_fork(_threads.cache_clear)  # threads do not survive a fork
 
 
 @dataclass(eq=False)

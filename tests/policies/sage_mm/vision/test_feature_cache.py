@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 
 import numpy as np
@@ -87,7 +88,7 @@ def test_a_full_disk_is_a_warning(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("policies.sage_mm.vision.feature_cache.os.replace", full)
+    monkeypatch.setattr(os, "replace", full)
     with pytest.warns(RuntimeWarning, match="No space left"):
         folder.put(b"k" * 16, ((1, 1), torch.ones(1, 1, 4)))
     assert folder.get(b"k" * 16) is None and not list(tmp_path.glob("*.part"))

@@ -40,6 +40,10 @@ def decode(keys):
         yield k, picture(k.frame)
 
 
+def path_of(store: FrameStore, named: FrameKey) -> Path:
+    return store._files.path(store._name(named))
+
+
 def bytes_of(folder: Path) -> int:
     total = 0
     for file in folder.iterdir():
@@ -89,7 +93,7 @@ def test_the_least_recently_read_goes_first(tmp_path):
     store = FrameStore(tmp_path, max_bytes=8 * FILE_BYTES)
     for frame in range(8):
         store.put(key(frame), picture(frame))
-        os.utime(store._path(key(frame)), ns=(10**9, 10**9 + frame))
+        os.utime(path_of(store, key(frame)), ns=(10**9, 10**9 + frame))
     store.get(key(0))
     store.put(key(8), picture(8))
     assert [f for f in range(9) if store.get(key(f)) is not None] == [0, *range(2, 9)]
@@ -99,9 +103,9 @@ def test_the_least_recently_read_goes_first(tmp_path):
 def test_a_damaged_file_is_not_there_and_can_be_written_again(tmp_path, damage):
     store = FrameStore(tmp_path)
     store.put(key(0), picture(0))
-    whole = store._path(key(0)).read_bytes()
+    whole = path_of(store, key(0)).read_bytes()
     for content in (damage, whole + b"x", whole[:-1]):
-        store._path(key(0)).write_bytes(content)
+        path_of(store, key(0)).write_bytes(content)
         assert store.get(key(0)) is None
     store.put(key(0), picture(0))
     np.testing.assert_array_equal(store.get(key(0)), picture(0))

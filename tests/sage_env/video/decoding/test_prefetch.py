@@ -102,8 +102,8 @@ def test_what_is_kept_and_what_is_returned_is_what_is_there(clip, name, data):
             here, there = (each.frames_at(times, size=(16, 24)) for each in (video, plain))
             np.testing.assert_array_equal(here.pixels, there.pixels)
             assert here.index.tolist() == there.index.tolist() and here.exact.all()
-        for key, picture in cache._pictures.items():
-            assert number_in(picture) == key.frame
+        for key in list(cache._pictures):
+            assert number_in(cache.get(key)) == key.frame
     video.close()
 
 

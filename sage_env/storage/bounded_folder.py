@@ -1,0 +1,277 @@
+"""A folder of files that processes share, bounded in bytes, the least recently read go first."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from io import FileIO
+from pathlib import Path
+from typing import TypeVar
+
+from sage_env.storage.atomic_file import PARTIAL, partial_path
+from sage_env.storage.folder_ledger import FolderLedger, FolderTotal, ledger_of
+
+Content = TypeVar("Content")
+Part = bytes | memoryview
+"""A piece of a file's content; a view has to be contiguous."""
+_ABANDONED = 60.0
+"""Seconds without a write after which a partial file is of a writer that died.
+
+Much longer than a write takes, which is milliseconds; a writer that was halted for longer loses its
+file, and no more. Age rather than `is_abandoned`: containers that share a folder do not see each
+other's processes."""
+_FILLED_AGAIN = 7, 8
+"""Share of `max_bytes` that a full folder is emptied to, when that is where it can be.
+
+Emptying lists the whole folder under the lock. With an eighth free, it happens once in an eighth of
+the files; the price is that up to an eighth goes earlier than it must. Not measured: revisit when
+listing takes a visible share of the time of writing."""
+
+
+class BoundedFolder:
+    """Files by name in one folder, at most `max_bytes` of them, for any number of processes.
+
+    A name stands for one content: a file that is there is never written again. What cannot be read
+    or written is as if it were not there, with one warning: every content can be made again.
+
+    Writing a file (`put`) has numbered steps, and L marks those under the ledger's lock:
+
+    1. Leave out a file that is there already or larger than the folder may be.
+    2. L Read the total. If it is not known, or the file would not fit, list the folder, delete
+       partial files of dead writers and the least recently read files, and count what is left.
+       If the file still does not fit, because others are writing, leave it out.
+    3. L Set the total to what it will be. The file is not there yet.
+    4. L Make the partial file and give it its full length, so that whoever lists the folder
+       counts all of it.
+    5. Write the content, with the lock free: this is the slow part.
+    6. L Rename the partial file. Had another process put the same name meanwhile, delete the
+       partial file instead, and take its bytes off the total.
+
+    If 4, 5 or 6 fails, the partial file is deleted and its bytes are taken off the total (L).
+
+    So the total is never less than the bytes of all files, whatever dies where:
+
+    * killed after 3: the total is too large by a file that is not there;
+    * killed after 4 or in 5: a partial file is left, and counted; after `_ABANDONED` seconds the
+      next listing deletes it;
+    * killed after 6, or between deleting and counting: the total is too large or right.
+
+    A total that is too large only makes the next listing, which sets it right, come earlier.
+
+    Reading (`read`) takes no lock: a file that is whole is never changed, and an open file survives
+    being deleted. Where a file system has no locks, the total may be too small and the folder
+    too large until the next listing, and processes may make the same content twice; no reader ever
+    sees half a file.
+
+    Attributes:
+        folder: where the files are.
+        max_bytes: upper bound of the bytes of all its files, the ledger's 8 not counted.
+    """
+
+    def __init__(self, folder: str | Path, max_bytes: int, *, suffix: str, contents: str) -> None:
+        """Use a folder, which is made if it is missing.
+
+        Args:
+            folder: for files of this kind alone; files with other suffixes are let be.
+            max_bytes: upper bound of the bytes of all its files.
+            suffix: of every file, e.g. `.rgb`.
+            contents: what a warning calls the files, e.g. `pictures`.
+
+        Raises:
+            ValueError: if `max_bytes` is negative.
+            OSError: if the folder cannot be made or written.
+        """
+        if max_bytes < 0:
+            raise ValueError(f"max_bytes must be 0 or more, got {max_bytes}")
+        self.folder = Path(folder).absolute()
+        self.max_bytes = max_bytes
+        self._suffix, self._contents = suffix, contents
+        self._warned = False
+        self.folder.mkdir(parents=True, exist_ok=True)
+        ledger_of(self.folder)  # fails here rather than at the first file
+
+    def __contains__(self, name: str) -> bool:
+        """Return whether there is a file of this name; that is not a reading."""
+        return os.path.exists(self.path(name))
+
+    def path(self, name: str) -> Path:
+        """Return where the file of a name is, or would be. Names are hex digits."""
+        return self.folder / (name + self._suffix)
+
+    def read(self, name: str, parse: Callable[[Path], Content | None]) -> Content | None:
+        """Return what a file holds, `None` if it is not there or cannot be read.
+
+        Args:
+            name: of the file.
+            parse: reads the file at a path; returns `None` if it is damaged, which deletes it.
+                `OSError` from it is a warning.
+        """
+        path = self.path(name)
+        try:
+            content = parse(path)
+            if content is None:
+                # The total keeps its bytes: a damaged file may have another size than was counted.
+                path.unlink(missing_ok=True)
+                return None
+        except FileNotFoundError:
+            return None  # never there, or dropped meanwhile
+        except OSError as error:
+            self._warn(error)
+            return None
+        with suppress(OSError):  # dropped meanwhile, or of another user: it was read all the same
+            os.utime(path)  # a reading counts as a use
+        return content
+
+    def put(self, name: str, parts: Sequence[Part]) -> None:
+        """Write a file for every process to see; see the numbered steps of the class.
+
+        One for which there is no room is left out. If it cannot be written, say because the disk is
+        full, there is a warning.
+        """
+        nbytes, path = sum(memoryview(part).nbytes for part in parts), self.path(name)
+        if nbytes > self.max_bytes or path.exists():  # 1
+            return
+        partial = partial_path(path)
+        try:
+            file = self._reserve(partial, nbytes)  # 2, 3, 4
+            if file is None:
+                return
+            try:
+                with file:
+                    _write(file, parts)  # 5
+                self._publish(partial, path, nbytes)  # 6
+            except BaseException:
+                self._take_back(partial, nbytes)
+                raise
+        except OSError as error:
+            self._warn(error)
+
+    @contextmanager
+    def claimed(self, names: Iterable[str]) -> Iterator[list[str]]:
+        """Give those names that no other process has claimed, in order; ours until the block ends.
+
+        A claim says that its process is making the file, so that others wait instead of making it
+        too. It keeps nobody from writing, and threads of one process do not see each other's.
+        """
+        ledger = self._ledger
+        mine: list[str] = []
+        try:
+            for name in names:
+                if ledger.claim(name):
+                    mine.append(name)
+            yield mine
+        finally:
+            for name in mine:
+                ledger.release(name)
+
+    @property
+    def _ledger(self) -> FolderLedger:
+        return ledger_of(self.folder)  # not kept: a forked process needs its own
+
+    def _reserve(self, partial: Path, nbytes: int) -> FileIO | None:
+        """Do steps 2 to 4: count a file and make it, with its full length and no content yet.
+
+        Returns:
+            The partial file, open for writing; `None` if there is no room.
+        """
+        with self._ledger.locked_total() as total:
+            held = total.nbytes
+            if held is None or held + nbytes > self.max_bytes:
+                held = self._make_room(nbytes)
+                if held + nbytes > self.max_bytes:  # others are writing, or died so just now
+                    total.set(held)
+                    return None
+            total.set(held + nbytes)  # before the file is there: never more than is counted
+            try:
+                return _make(partial, nbytes)
+            except BaseException:
+                total.set(held)
+                raise
+
+    def _publish(self, partial: Path, path: Path, nbytes: int) -> None:
+        """Do step 6: give a whole partial file its name, unless there is one of that name."""
+        with self._ledger.locked_total() as total:  # a listing would miss what is renamed under it
+            if not path.exists():
+                os.replace(partial, path)
+                return
+            partial.unlink()
+            _take_off(total, nbytes)
+
+    def _take_back(self, partial: Path, nbytes: int) -> None:
+        """Undo steps 3 and 4 after a failure, as far as the system lets us.
+
+        The file is the proof that its bytes are counted: if a listing has deleted it meanwhile, it
+        has also counted anew.
+        """
+        with suppress(OSError), self._ledger.locked_total() as total:
+            partial.unlink()
+            _take_off(total, nbytes)
+
+    def _make_room(self, nbytes: int) -> int:
+        """List the folder and delete until `nbytes` more fit well; return the bytes that are left.
+
+        The ledger is locked.
+        """
+        files, held, now = [], 0, time.time()
+        with os.scandir(self.folder) as entries:
+            for entry in entries:
+                partial = entry.name.endswith(PARTIAL)
+                if not partial and not entry.name.endswith(self._suffix):
+                    continue  # not ours
+                with suppress(FileNotFoundError):  # a reader has deleted a damaged one
+                    status = entry.stat()
+                    held += status.st_size
+                    if not partial:
+                        files.append((status.st_mtime_ns, status.st_size, entry.path))
+                    elif now - status.st_mtime > _ABANDONED:
+                        files.append((0, status.st_size, entry.path))
+        filled, of = _FILLED_AGAIN
+        room = min(self.max_bytes - nbytes, self.max_bytes * filled // of)
+        for last_read, size, path in sorted(files):
+            if held > room or not last_read:
+                with suppress(FileNotFoundError):
+                    os.unlink(path)
+                held -= size
+        return held
+
+    def _warn(self, error: OSError) -> None:
+        """Say once that the folder does not work: without it everything is slower, not wrong."""
+        if not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"{self.folder}: {self._contents} cannot be shared through this folder ({error}); "
+                "they are made again where needed: free some space, or name another folder",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+
+
+def _make(partial: Path, nbytes: int) -> FileIO:
+    """Make a partial file of its full length; leave none behind if that fails."""
+    file = open(partial, "xb", buffering=0)
+    try:
+        os.truncate(file.fileno(), nbytes)
+    except BaseException:
+        file.close()
+        partial.unlink()
+        raise
+    return file
+
+
+def _write(file: FileIO, parts: Sequence[Part]) -> None:
+    """Write the content of a partial file.
+
+    Here is the place for what a file should say of itself, such as a checksum, and for a system
+    that writes less than it was given.
+    """
+    for part in parts:
+        file.write(part)
+
+
+def _take_off(total: FolderTotal, nbytes: int) -> None:
+    """Count that a file has gone."""
+    if total.nbytes is not None:
+        total.set(max(0, total.nbytes - nbytes))
