@@ -1,4 +1,4 @@
-"""Frames as visual features: each distinct frame passes the frozen vision tower once."""
+"""Frames to visual features: each distinct frame goes through the frozen vision tower once."""
 
 from __future__ import annotations
 
@@ -20,8 +20,15 @@ from policies.sage_mm.vision.feature_cache import CacheSizes, Entry, FeatureCach
 def patchify(frames: Tensor, patch: int = 16, merge: int = 2) -> Tensor:
     """Cut frames into the rows that the vision tower reads, each frame a video of its own.
 
-    Values are scaled to [-1, 1], and a frame stands twice in its temporal patch. Patches that are
-    merged into one visual token are neighbours.
+    What transformers does in `models/qwen3_vl/video_processing_qwen3_vl.py` with a video of one
+    frame. Values are scaled to [-1, 1], and a frame stands twice in its temporal patch. Rows are ordered by frame, then by visual token, then by the
+    `merge * merge` patches of that token, each row by row:
+
+        a frame of 4 by 4 patches, merge 2:      its 16 rows in order:
+            a b  c d                             a b e f   c d g h   i j m n   k l o p
+            e f  g h
+            i j  k l
+            m n  o p
 
     Args:
         frames: uint8 `(N, H, W, 3)`; H and W multiples of `patch * merge`.
@@ -29,7 +36,7 @@ def patchify(frames: Tensor, patch: int = 16, merge: int = 2) -> Tensor:
         merge: side of a visual token in patches.
 
     Returns:
-        float32 `(N * H/patch * W/patch, 3 * 2 * patch * patch)`.
+        float32 `(N * H/patch * W/patch, 3 * 2 * patch * patch)`: channel, time, y, x.
     """
     count, height, width, _ = frames.shape
     side = patch * merge
@@ -51,11 +58,12 @@ class FrameEncoder:
     Args:
         visual: the vision tower of a Qwen3-VL model.
         cache: how many bytes to keep where.
-        chunk: frames per pass of the tower.
+        chunk: most frames in one pass of the tower. More take more memory at once, and fill a GPU
+            better; 64 is not measured.
 
     Attributes:
-        encodes: frames that passed the tower.
-        hits: frames that were asked for and already known.
+        encodes: frames that went through the tower.
+        hits: frames requested whose features were held.
     """
 
     def __init__(self, visual: Any, cache: CacheSizes | None = None, chunk: int = 64) -> None:
@@ -83,7 +91,7 @@ class FrameEncoder:
 
     @property
     def distinct(self) -> int:
-        """How many different frames were asked for."""
+        """How many different frames were requested."""
         return len(self._seen)
 
     @property
@@ -92,7 +100,7 @@ class FrameEncoder:
         return self._tower.visual
 
     def grid_of(self, frames: NDArray[np.uint8]) -> Grid:
-        """Return the rows and columns of visual tokens of frames `(N, H, W, 3)`.
+        """Return the rows and columns of visual tokens of frames, uint8 `(N, H, W, 3)`.
 
         Raises:
             ModelError: if the frames cannot be cut into whole visual tokens.
@@ -108,7 +116,17 @@ class FrameEncoder:
         return height // side, width // side
 
     def encode(self, batches: Sequence[NDArray[np.uint8]]) -> list[tuple[bytes, ...]]:
-        """Return one key per frame of each batch uint8 `(N, H, W, 3)`; N may be 0."""
+        """Return one key per frame, and have the features of all of them held.
+
+        Args:
+            batches: uint8 `(N, H, W, 3)` each; N may be 0, and sizes may differ between batches.
+
+        Returns:
+            For each batch, 16 bytes per frame: a hash of its pixels and of the tower's weights.
+
+        Raises:
+            ModelError: if frames cannot be cut into whole visual tokens.
+        """
         keys = [tuple(self._key(frame) for frame in frames) for frames in batches]
         todo: dict[tuple[int, ...], dict[bytes, NDArray[np.uint8]]] = {}
         known: set[bytes] = set()
@@ -128,13 +146,22 @@ class FrameEncoder:
         return keys
 
     def grids(self, keys: Sequence[bytes]) -> list[Grid]:
-        """Return the grid of each frame."""
+        """Return the grid of each frame: its rows and columns of visual tokens.
+
+        Raises:
+            KeyError: if a frame has been dropped from the cache or was never encoded here.
+        """
         return [self._entry(key)[0] for key in keys]
 
     def features(self, keys: Sequence[bytes]) -> Tensor:
         """Return the features of frames, one after the other: `(1 + K, sum of n, hidden)`.
 
-        They are where the first of them is kept: on the CPU or beside the model.
+        Args:
+            keys: of the frames, at least one; n is the number of visual tokens of each.
+
+        Returns:
+            A tensor of the tower's dtype, on the device where the first frame is kept: on the CPU
+            or beside the model.
 
         Raises:
             KeyError: if a frame has been dropped from the cache or was never encoded here.
@@ -147,7 +174,7 @@ class FrameEncoder:
         return {key: self._entry(key) for key in keys}
 
     def adopt(self, entries: Mapping[bytes, Entry]) -> None:
-        """Keep features that an encoder with the same weights made elsewhere."""
+        """Keep features that an encoder with the same weights made in another process."""
         for key, entry in entries.items():
             self._store.put(key, entry)
 

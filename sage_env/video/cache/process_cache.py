@@ -1,4 +1,4 @@
-"""The cache that all videos of a process share."""
+"""The frame cache that all videos of a process share."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from sage_env.video.cache.frame_cache import FrameCache
 from sage_env.video.cache.frame_store import FrameStore
 
 SHARED_BYTES = 512 * 2**20
+"""Bytes of pixels: 3,500 pictures of 224 by 224 pixels, or 86 of 1920 by 1080.
+
+It trades memory of every process against decoding again. Not measured: revisit when `evicted` in
+`CacheStats` grows while episodes of the same videos are played."""
 
 
 def shared_cache(folder: str | None = None) -> FrameCache:

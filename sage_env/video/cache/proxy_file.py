@@ -1,7 +1,17 @@
-"""Small JPEG pictures of a video, recorded while decoding: cheap frames where exact ones need not.
+"""A proxy of a video: small JPEG pictures of its frames, for requests that need no exact ones.
 
-A file per video to which records are appended: a head, then a JPEG. There is no other index: it is
-read from the heads, so that nothing has to be repaired after a crash but the end of the file.
+There is one file per video, to which records are appended. A record is little-endian:
+
+    offset  0   4 bytes   "SPX1"
+            4   int64     number of the frame, from 0
+           12   uint32    native height, in pixels
+           16   uint32    native width, in pixels
+           20   uint32    n, bytes of JPEG (ITU-T T.81, baseline)
+           24   uint32    CRC-32 of the record with zero in this place
+           28   n bytes   the JPEG
+
+There is no other index: it is read from the heads, so that a crash leaves nothing to repair but the
+end of the file. A record that is not whole is cut off by the next who appends.
 """
 
 from __future__ import annotations
@@ -29,20 +39,29 @@ except ImportError:  # no locks on this system: let only one process add
 
 PROXY_BYTES = 64 * 2**20
 """Bytes for one video: 1.8 hours at one frame a second and 10 kB a picture."""
-SHORT_SIDE = 224  # pixels of the pictures kept
+SHORT_SIDE = 224
+"""Pixels of the shorter side of the pictures kept: what common vision encoders take.
 
-_HEAD = struct.Struct("<4sqIIII")  # magic, frame, native H, W, bytes of JPEG, checksum of all that
+A larger side serves larger requests and holds fewer seconds in `PROXY_BYTES`."""
+
+_HEAD = struct.Struct("<4sqIIII")
 _MAGIC = b"SPX1"
 _CONTENT_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 
 class _Place(NamedTuple):
-    """Where a record is in the file: the JPEG from `offset + _HEAD.size` on."""
+    """Where a record is in the file, and what its head says.
+
+    Attributes:
+        offset: of the head in bytes; the JPEG follows it.
+        native: `(H, W)` of the video's own pictures.
+        nbytes: of the JPEG.
+    """
 
     offset: int
     native: tuple[int, int]
-    nbytes: int  # of the JPEG
+    nbytes: int
 
 
 def one_per_step(seconds: NDArray[np.float64], step: float = 1.0) -> NDArray[np.bool_]:
@@ -50,7 +69,7 @@ def one_per_step(seconds: NDArray[np.float64], step: float = 1.0) -> NDArray[np.
 
     Args:
         seconds: when each frame of the video is shown, float64 `(N,)`, increasing from 0.
-        step: seconds.
+        step: length of a part in seconds.
     """
     cells = np.floor(seconds / step)
     return np.diff(cells, prepend=-1.0) > 0
@@ -123,13 +142,15 @@ class FrameProxy:
             return np.array(sorted(self._places), dtype=np.int64)
 
     def lacks(self, frame: int) -> bool:
-        """Return whether `add` would keep this frame, as far as is known without a look."""
+        """Return whether `add` would keep this frame, as far as is known without the file."""
         return not self._full and frame not in self._places
 
     def add(
         self, frame: int, picture: NDArray[np.uint8], native: tuple[int, int] | None = None
     ) -> None:
         """Keep a frame, unless it is there or there is no room.
+
+        A file that cannot be written is a warning, and takes no more.
 
         Args:
             frame: its number, from 0.
@@ -159,7 +180,11 @@ class FrameProxy:
             )
 
     def get(self, frame: int, size: tuple[int, int]) -> NDArray[np.uint8] | None:
-        """Return a frame fitted into `size`, uint8 `(H, W, 3)`, black bars where it has none.
+        """Return a frame fitted into `size`, uint8 `(H, W, 3)`, with black bars.
+
+        Args:
+            frame: its number, from 0.
+            size: `(H, W)` in pixels.
 
         Returns:
             `None` if the frame is not there, is damaged, or was kept smaller than that.

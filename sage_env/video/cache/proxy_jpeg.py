@@ -15,10 +15,19 @@ from sage_env.picture_geometry import fitted, letterbox
 from sage_env.video.cache.buffer_pool import pixel_buffers
 
 QUALITY = 75
+"""Of the JPEGs, on libjpeg's scale of 1 to 95: Pillow's default.
+
+A higher quality holds fewer seconds in `PROXY_BYTES`. Not measured: revisit when what tolerant
+requests are used for suffers."""
 
 
 def small_jpeg(picture: NDArray[np.uint8], short_side: int) -> bytes:
-    """Return a picture, uint8 `(H, W, 3)`, as JPEG, its shorter side at most `short_side`."""
+    """Return a picture as JPEG, shrunk so that its shorter side is at most `short_side` pixels.
+
+    Args:
+        picture: uint8 `(H, W, 3)`, RGB.
+        short_side: pixels; smaller pictures keep their size.
+    """
     image = Image.fromarray(picture)
     scale = short_side / min(image.size)
     if scale < 1:
@@ -39,7 +48,7 @@ class JpegReader:
         context.thread_count = 1
         context.options = {"idct": "xvid"}  # the fastest; no farther off than JPEG itself is
         self._context = context
-        # One per step: a scaler that changes sizes sets itself up anew each time.
+        # Two, because a scaler that changes sizes sets itself up anew each time.
         self._to_size = VideoReformatter()
         self._to_rgb = VideoReformatter()
 
@@ -50,8 +59,11 @@ class JpegReader:
 
         Args:
             jpeg: the native picture, or a smaller version of it.
-            native: `(H, W)` of the native picture.
+            native: `(H, W)` of the native picture, in pixels.
             size: `(H, W)` of what is returned, with black bars.
+
+        Returns:
+            uint8 `(H, W, 3)`; `None` if it would have to be enlarged and the native one would not.
 
         Raises:
             av.FFmpegError: if it is no JPEG.

@@ -1,4 +1,4 @@
-"""Keeps frames that are passed on the way, and serves them where another frame will do."""
+"""Records small pictures of frames while they are decoded, and serves them to tolerant requests."""
 
 from __future__ import annotations
 
@@ -9,18 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sage_env.video.cache.proxy_file import SHORT_SIDE, FrameProxy, one_per_step
+from sage_env.video.decoding.decode_plan import nearest_in_sorted
 from sage_env.video.decoding.frame_converter import PictureMaker
 from sage_env.video.index.video_index import VideoIndex
 
 
 class ProxyRecorder:
-    """The proxy of one video, filled by its decoders. Thread-safe."""
+    """The proxy of one video, filled by what its decoders bring. Thread-safe.
+
+    Decoding to a wanted frame brings out the frames before it, whether anybody wants them or not.
+    Of those the first of each second is shrunk and kept.
+    """
 
     def __init__(self, index: VideoIndex, proxy: FrameProxy) -> None:
-        """Keep the first frame of each second of the video in `proxy`."""
+        """Record the first frame of each second of the video into `proxy`."""
         self._index, self._proxy = index, proxy
         frames = np.flatnonzero(one_per_step(index.seconds(np.arange(len(index.pts)))))
-        self._grid = dict(zip(index.pts[frames].tolist(), frames.tolist(), strict=True))
+        self._frame_of_pts = dict(zip(index.pts[frames].tolist(), frames.tolist(), strict=True))
         height, width = index.size
         scale = min(1.0, SHORT_SIDE / min(height, width))
         self._size = max(1, round(height * scale)), max(1, round(width * scale))
@@ -28,8 +33,13 @@ class ProxyRecorder:
         self._lock = Lock()  # the picture maker serves one thread at a time
 
     def on_frame(self, pts: int, frame: av.VideoFrame) -> None:
-        """Keep a decoded frame if it is one of the grid and not there yet."""
-        number = self._grid.get(pts)
+        """Record a decoded frame if it is the first of its second and not there yet.
+
+        Args:
+            pts: its presentation time in ticks of the video stream.
+            frame: as it came out of the decoder.
+        """
+        number = self._frame_of_pts.get(pts)
         if number is not None and self._proxy.lacks(number):
             with self._lock:
                 picture = self._pictures.make(frame, self._size, None)
@@ -38,24 +48,23 @@ class ProxyRecorder:
     def near(
         self, seconds: NDArray[np.float64], tolerance: float, size: tuple[int, int]
     ) -> dict[int, tuple[int, NDArray[np.uint8]]]:
-        """Return what is kept near some times.
+        """Return what the proxy has near some times.
 
         Args:
-            seconds: `(N,)`, increasing.
+            seconds: float64 `(N,)`, increasing.
             tolerance: seconds that a frame may be off.
-            size: `(H, W)` of the pictures.
+            size: `(H, W)` of the pictures, in pixels.
 
         Returns:
-            For the number of each time that has one: the nearest frame, and its picture.
+            By the index of each time that has one: the number of the nearest frame, and its
+            picture, uint8 `(H, W, 3)`.
         """
         kept = self._proxy.frames
         found: dict[int, tuple[int, NDArray[np.uint8]]] = {}
         if not len(kept):
             return found
         shown = self._index.seconds(kept)
-        after = np.minimum(np.searchsorted(shown, seconds), len(kept) - 1)
-        before = np.maximum(after - 1, 0)
-        nearest = np.where(seconds - shown[before] <= shown[after] - seconds, before, after)
+        nearest = nearest_in_sorted(shown, seconds)
         close = np.abs(shown[nearest] - seconds) <= tolerance
         for place in np.flatnonzero(close).tolist():
             frame = int(kept[nearest[place]])

@@ -143,7 +143,7 @@ def choose_frames(
     if not len(keys):  # all of them are hidden
         keys = on_screen[:1] * 0
     first = np.minimum(index.frames_from(times - within), on_screen)
-    near = _nearest(index.seconds(keys), times)
+    near = nearest_in_sorted(index.seconds(keys), times)
     close = np.abs(index.seconds(keys)[near] - times) <= within
     frames = np.where(close, keys[near], first)
     frames = np.where(np.isin(on_screen, keys), on_screen, frames).astype(np.int64)
@@ -157,8 +157,16 @@ def _auto(times: NDArray[np.float64]) -> float:
     return min(float(steps.min()) / 2, AUTO_TOLERANCE) if len(steps) else 0.0
 
 
-def _nearest(places: NDArray[np.float64], times: NDArray[np.float64]) -> Integers:
-    """Return the number of the nearest place for each time; of two equally near, the earlier."""
+def nearest_in_sorted(places: NDArray[np.float64], times: NDArray[np.float64]) -> Integers:
+    """Return the index of the nearest place for each time; of two equally near, the earlier.
+
+    Args:
+        places: seconds, float64 `(M,)`, increasing, at least one.
+        times: seconds, float64 `(N,)`.
+
+    Returns:
+        int64 `(N,)`.
+    """
     after = np.minimum(np.searchsorted(places, times), len(places) - 1)
     before = np.maximum(after - 1, 0)
     nearer = times - places[before] <= places[after] - times
