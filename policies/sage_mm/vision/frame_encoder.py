@@ -21,8 +21,9 @@ def patchify(frames: Tensor, patch: int = 16, merge: int = 2) -> Tensor:
     """Cut frames into the rows that the vision tower reads, each frame a video of its own.
 
     What transformers does in `models/qwen3_vl/video_processing_qwen3_vl.py` with a video of one
-    frame. Values are scaled to [-1, 1], and a frame stands twice in its temporal patch. Rows are ordered by frame, then by visual token, then by the
-    `merge * merge` patches of that token, each row by row:
+    frame. Values are scaled to [-1, 1], and a frame stands twice in its temporal patch. Rows are
+    ordered by frame, then by visual token, then by the `merge * merge` patches of that token, each
+    row by row:
 
         a frame of 4 by 4 patches, merge 2:      its 16 rows in order:
             a b  c d                             a b e f   c d g h   i j m n   k l o p

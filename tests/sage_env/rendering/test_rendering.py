@@ -1,3 +1,5 @@
+"""Laws of `sage_env.rendering`: what the picture of an episode shows, and what it never does."""
+
 import gc
 import os
 import pickle

@@ -1,3 +1,5 @@
+"""Laws of `sage_env.rendering.lettering`, `.thumbnails` and `.axis`: text, grids, slots."""
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""SageSynth: plans, pictures, questions, files."""
+"""Laws of `sage_env.synth`: plans, pictures, questions, files."""
 
 from __future__ import annotations
 

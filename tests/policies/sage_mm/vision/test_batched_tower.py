@@ -1,4 +1,4 @@
-"""The batched tower is the tower of transformers, frame by frame."""
+"""Laws of `policies.sage_mm.vision.batched_tower`: it is the tower of transformers, frame by frame."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of the feature cache: three bounded levels, one answer, no frame encoded twice."""
+"""Laws of `policies.sage_mm.vision.feature_cache`: three bounded levels, no frame encoded twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of the frame cache: equal to the pixel path, each frame encoded once."""
+"""Laws of `policies.sage_mm.vision.frame_encoder`: equal to the pixel path, each frame once."""
 
 from __future__ import annotations
 

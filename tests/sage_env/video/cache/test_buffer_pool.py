@@ -1,4 +1,4 @@
-"""Memory is handed out again only when nothing refers to it, and little of it is held."""
+"""Laws of `sage_env.video.cache.buffer_pool`: memory is used again when nothing refers to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The cache is bounded, forgets what was used longest ago, and gives back what was decoded."""
+"""Laws of `sage_env.video.cache.frame_cache`: bounded, and what it gives back is what was decoded.
+
+Laws of coalesced requests are in `test_frame_fetch`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Of equal requests one decodes; the others get its pictures, or take over when it fails."""
+"""Laws of `sage_env.video.cache.frame_cache`, of `fetch`: of equal requests one decodes.
+
+The others get its pictures, or take over when it fails.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Processes share pictures through a folder; one that dies at any moment leaves nothing broken."""
+"""Laws of `sage_env.video.cache.frame_store`: processes share pictures, and may die at any moment.
+
+What holds of any such folder is in `test_bounded_folder`.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sage_env.video.cache import frame_cache
 from sage_env.video.cache.frame_cache import FrameCache
 from sage_env.video.cache.frame_key import FrameKey
 from sage_env.video.cache.frame_store import FrameStore
@@ -163,6 +167,41 @@ def test_what_a_process_that_dies_was_decoding_another_takes_over(tmp_path):
     other.join(SOON)
     assert len(cache.fetch([key(0), key(1)], noted, timeout=SOON)) == 2
     assert asked == [1]
+
+
+def _claims(folder: Path, frame: int) -> None:
+    store = FrameStore(folder)
+    with store._files.claimed([store._name(key(frame))]) as mine:
+        os._exit(0 if mine else 1)
+
+
+def test_what_was_claimed_is_free_while_the_error_is_still_held(tmp_path, monkeypatch):
+    def fail(_):
+        raise ValueError("no picture")
+
+    store = FrameStore(tmp_path)
+    monkeypatch.setattr(frame_cache, "_frozen", fail)
+    with pytest.raises(ValueError, match="no picture") as held:
+        FrameCache(99, store).fetch([key(0), key(1)], decode)
+    other = fork(_claims, tmp_path, 1)
+    other.join(SOON)
+    assert other.exitcode == 0 and held.value is not None
+
+
+@pytest.mark.parametrize("stored", [0, 1, 3])
+def test_pictures_requested_are_counted_once_even_if_decoding_fails(tmp_path, stored):
+    for frame in range(stored):
+        FrameStore(tmp_path).put(key(frame), picture(frame))
+
+    def fails(keys):
+        yield keys[0], picture(keys[0].frame)
+        raise OSError("a bad sector")
+
+    cache = FrameCache(99, FrameStore(tmp_path))
+    with contextlib.suppress(OSError):
+        cache.fetch([key(frame) for frame in range(3)], fails)
+    stats = cache.stats
+    assert (stats.hits, stats.store_hits, stats.misses) == (0, stored, 3 - stored)
 
 
 def _write_on(folder: Path, seed: int) -> None:

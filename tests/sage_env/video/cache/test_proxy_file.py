@@ -1,4 +1,7 @@
-"""A proxy gives the frame that was kept, nearly, or none: after any crash, from any process."""
+"""Laws of `sage_env.video.cache.proxy_file`: the frame that was kept, nearly, or none.
+
+After any crash, from any process.
+"""
 
 from __future__ import annotations
 
