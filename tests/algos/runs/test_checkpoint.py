@@ -94,6 +94,15 @@ def test_an_interrupt_at_any_moment_leaves_the_previous_checkpoint(tmp_path, mon
     assert updates(tmp_path) == [1, 2] and not list(tmp_path.glob(".partial*"))
 
 
+def test_what_another_process_is_still_writing_is_let_be(tmp_path: Path) -> None:
+    of_this = atomic_file.partial_path(tmp_path / "update-000001")
+    of_a_dead_one = tmp_path / f".partial-update-000001-{10**30}-{'0' * 32}.part"
+    for folder in (of_this, of_a_dead_one, tmp_path / ".partial-update-000001"):
+        folder.mkdir(parents=True)
+    write(tmp_path, 1)
+    assert list(tmp_path.glob(".partial*")) == [of_this]
+
+
 def test_a_changed_configuration_is_named(tmp_path: Path) -> None:
     saved = {"seed": 0, "lr": 0.1, "updates": 3}
     require_same(saved, {"seed": 0, "lr": 0.1, "updates": 9}, free={"updates"})

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from algos.runs.run_folder import RunFolder, RunFolderError
+from algos.runs.run_folder import RunFolder, RunFolderError, read_json, write_json
 
 HOLD = """
 import sys, time
@@ -47,3 +49,16 @@ def test_a_process_that_was_killed_keeps_nobody_out(tmp_path):
         process.kill()
     with RunFolder(tmp_path).alone():
         pass
+
+
+def test_two_writers_of_a_file_do_not_meet(tmp_path):
+    """Both used to write `a.json.partial`, and one of them then found nothing to rename."""
+    path = tmp_path / "a.json"
+
+    def write(number: int) -> None:
+        for _ in range(100):
+            write_json(path, [number] * 2000)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(write, range(2)))
+    assert len(set(read_json(path))) == 1 and os.listdir(tmp_path) == ["a.json"]

@@ -1,4 +1,4 @@
-"""Laws of `policies.sage_mm.vision.batched_tower`: it is the tower of transformers, frame by frame."""
+"""Laws of `policies.sage_mm.vision.batched_tower`: it is transformers' tower, frame by frame."""
 
 from __future__ import annotations
 
