@@ -28,10 +28,10 @@ from sage_env.timeline import Span, clock
 
 FIRST_X, LAST_X = 100, 899
 """Columns of pixels at which the video begins and ends."""
-_TEXT = 11
+_TEXT = 11  # size of the font, in pixels
 _LABELS, _SPINE, _ROWS = 26, 23, 160  # pixels: above the rows, to the line, for all rows
-_TALLEST, _LOWEST = 16, 12  # of a row
-_MOST_ROWS = 14
+_TALLEST, _LOWEST = 16, 12  # pixels of a row: where there are few turns, and where there are many
+_MOST_ROWS = 14  # rows of `_LOWEST` pixels that leave the panel room; older turns share one
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def draw_axis(
     """Draw the axis at `top` over the whole width: labels, rows, the cursor.
 
     Args:
-        image: is drawn on.
+        image: RGB, 960 pixels wide; is drawn on.
         top: first line of pixels.
         history: the episode so far.
         duration: seconds of the video.

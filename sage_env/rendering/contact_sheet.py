@@ -41,10 +41,15 @@ HEIGHT, WIDTH = 720, 960
 STRIP_HEIGHT = 40
 """Pixels of the frames along the time axis."""
 _LEFT, _RIGHT = 12, WIDTH - 12
-_QUESTION = 40  # first line of pixels
-_COMFORTABLE, _LONGEST, _LEGIBLE = 112, 248, 13
-_MESSAGE, _GAP, _BOTTOM = 38, 8, 8
-_TEXT, _LARGE = 13, 16
+# The layout, in pixels: it has to be revisited when HEIGHT or WIDTH change.
+_QUESTION = 40  # the line at which the question begins
+_COMFORTABLE, _LONGEST = (
+    112,
+    248,
+)  # most heights of the question: as a rule, else
+_LEGIBLE = 13  # size of the font below which the question gets `_LONGEST`
+_MESSAGE, _GAP, _BOTTOM = 38, 8, 8  # heights: of the message, between blocks, below all
+_TEXT, _LARGE = 13, 16  # sizes of the font
 _VERDICTS = {True: ("right", GOOD), False: ("wrong", BAD), None: ("not judged", SOFT)}
 
 
@@ -146,7 +151,7 @@ def _draw_budget(draw: ImageDraw.ImageDraw, contents: SheetContents) -> None:
 
 
 def _draw_message(draw: ImageDraw.ImageDraw, contents: SheetContents, top: int) -> None:
-    """Draw how the episode ended, else what the agent was told beside its frames."""
+    """Draw how the episode ended; before that, the text that the agent got beside its frames."""
     history, width = contents.history, _RIGHT - _LEFT - 16
     if not history.ended:
         told = f"{contents.message} {contents.reply}" if contents.grid else contents.message

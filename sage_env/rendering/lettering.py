@@ -32,8 +32,8 @@ _REPLACED = str.maketrans(
         "»": "”",
     }
 )
-_SIZES = (16, 15, 14, 13, 12, 11, 10)
-_COLUMNS = (1, 2, 3, 4, 6)
+_SIZES = (16, 15, 14, 13, 12, 11, 10)  # of the font, in pixels; the largest that fits is taken
+_COLUMNS = (1, 2, 3, 4, 6)  # in which choices stand
 
 
 @cache
@@ -68,9 +68,14 @@ def fit(text: str, size: int, width: int) -> str:
 
 
 def wrap(text: str, size: int, width: int, max_lines: int | None = None) -> list[str]:
-    """Return `text` in lines of at most `width` pixels, at most `max_lines`, else an ellipsis.
+    """Return `text` in lines of at most `width` pixels.
 
-    Words that are longer than a line are cut in pieces.
+    Args:
+        text: may have lines of its own.
+        size: of the font, in pixels.
+        width: of a line, in pixels; words that are longer are cut in pieces.
+        max_lines: of the result, whose last line ends in an ellipsis if there is more; `None` for
+            no limit.
     """
     lines = [line for part in text.splitlines() for line in _wrapped(writable(part), size, width)]
     if max_lines is None or len(lines) <= max_lines:
@@ -101,6 +106,12 @@ def question_block(question: str, choices: tuple[str, ...], width: int, height: 
 
     Choices stand in as few columns as fit. What does not fit at the smallest size is cut, and ends
     in an ellipsis.
+
+    Args:
+        question: its text.
+        choices: in order; each gets a letter.
+        width: of the block, in pixels.
+        height: most pixels of the block.
     """
     named = [f"({_letter(index)}) {choice}" for index, choice in enumerate(choices)]
     columns = [number for number in _COLUMNS if number <= max(1, len(named))]

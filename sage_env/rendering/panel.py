@@ -24,14 +24,15 @@ from sage_env.timeline import clock
 
 TITLE = 22
 """Pixels of the title, above the frames."""
-_CAPTION, _TEXT = 10, 14
-_FINDER = KEPT[1] + 16
+_CAPTION, _TEXT = 10, 14  # sizes of the font, in pixels
+_FINDER = KEPT[1] + 16  # columns that the whole picture with the box takes, with the space beside
 
 Area = tuple[int, int, int, int]
+"""`(left, top, right, bottom)` in pixels; nothing is drawn outside."""
 
 
 def decimals(seconds: Sequence[float]) -> int:
-    """Return the decimals, 1 to 3, that tell the times of a turn apart."""
+    """Return how many decimals, 1 to 3, the times of a turn need in order to differ as text."""
     steps = [later - earlier for earlier, later in zip(seconds, seconds[1:], strict=False)]
     return next((n for n in (1, 2) if all(step >= 10**-n for step in steps)), 3)
 

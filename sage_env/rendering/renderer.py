@@ -1,4 +1,4 @@
-"""What `VideoQAEnv.render` shows: kept up to date by `reset` and `step`, drawn when asked for."""
+"""The renderer of `VideoQAEnv`: kept up to date by `reset` and `step`, drawn by `render`."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Renderer:
     """Draws the running episode: as an array when asked, or in a window after every turn.
 
     Of the frames only thumbnails are kept: those of the newest turn, and one per slot of the axis.
-    Nothing of the gold answer and the evidence is drawn, unless asked for: agents may look at
-    pictures. That the agent's own answer was right or wrong is drawn, once the episode has ended.
+    The gold answer and the evidence are drawn with `render_gold` only, because agents may look at
+    pictures. Whether the agent's own answer was right is drawn once the episode has ended.
     """
 
     def __init__(self, render_mode: str, *, render_fps: float, render_gold: bool = False) -> None:
@@ -33,7 +33,7 @@ class Renderer:
             render_gold: also draw the evidence and, at the end, the gold answer.
 
         Raises:
-            ValueError: if there is no such mode.
+            ValueError: if `render_mode` is another one.
             MissingExtra: if the window needs a package that is not installed.
         """
         if render_mode not in RENDER_MODES:

@@ -16,8 +16,8 @@ CAPTION = 14
 """Pixels below a thumbnail for its time."""
 KEPT = (120, 160)
 """Most `(H, W)` of the pictures that a strip keeps."""
-_LOWEST = 20  # pixels; below, fewer frames are drawn instead
-_ENLARGED = 3  # times at most
+_LOWEST = 20  # pixels of a thumbnail's height; rather than lower ones, fewer are drawn
+_ENLARGED = 3  # times at most: enlarged further, a picture shows its pixels and nothing more
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,15 @@ class Thumbnail:
 
 
 def thumbnail(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return a copy of a picture `(H, W, 3)` as large as fits into `size`, at most 3 times."""
+    """Return a copy of a picture as large as fits into `size`, enlarged at most three times.
+
+    Args:
+        pixels: uint8 `(H, W, 3)`.
+        size: most `(H, W)` of the copy, in pixels.
+
+    Returns:
+        uint8 `(h, w, 3)` of the same aspect.
+    """
     height, width = pixels.shape[:2]
     inside = min(size[0], _ENLARGED * height), min(size[1], _ENLARGED * width)
     new_height, new_width = fitted(height, width, inside)
@@ -78,8 +86,8 @@ def best_grid(
 
     Args:
         count: frames, at least 1.
-        frame_size: `(H, W)` of each.
-        area: `(H, W)` to stay inside.
+        frame_size: `(H, W)` of each, in pixels.
+        area: `(H, W)` to stay inside, in pixels.
         caption: pixels that the widest caption takes.
     """
     height, width = area
@@ -123,7 +131,13 @@ class Strip:
     def add(
         self, frames: NDArray[np.uint8], seconds: Sequence[float], box: Box | None = None
     ) -> None:
-        """Keep of each slot the newest of `frames` `(N, H, W, 3)`; whole ones before crops."""
+        """Keep of each slot the newest frame; a crop never takes the place of a whole picture.
+
+        Args:
+            frames: uint8 `(N, H, W, 3)`.
+            seconds: of each frame.
+            box: the region that the frames show; `None` for whole pictures.
+        """
         newest = {self._slot(second): index for index, second in enumerate(seconds)}
         for slot, index in newest.items():
             held = self._slots[slot]

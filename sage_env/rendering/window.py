@@ -23,7 +23,7 @@ class Window:
         Raises:
             MissingExtra: if pygame is not installed.
         """
-        os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # it would greet on stdout
+        os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # pygame prints a greeting
         try:
             import pygame  # noqa: F401
         except ImportError as error:

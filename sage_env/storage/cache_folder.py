@@ -1,4 +1,4 @@
-"""Where files that can be made again are kept."""
+"""The folder of files that can be made again: videos, indices, features."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from sage_env.synth.plan import SPLITS, VERSION, plan_video
 from sage_env.synth.questions import ask
 
 DEFAULT_COUNTS = {"train": 63, "validation": 21, "test": 42}
+"""Videos of each split: multiples of 7, so that every duration bucket has equally many."""
 
 
 class SageSynth(Sequence[QAItem]):
@@ -28,7 +29,14 @@ class SageSynth(Sequence[QAItem]):
     frame_size = (64, 64)
 
     def __init__(self, folder: Path, split: str, count: int, seed: int) -> None:
-        """Name the files; nothing is written."""
+        """Name the files; nothing is written.
+
+        Args:
+            folder: of all splits.
+            split: `train`, `validation` or `test`.
+            count: videos.
+            seed: of the whole set; see `plan_video`.
+        """
         self.split, self.seed = split, seed
         self.videos = [folder / split / f"{index:04d}.mp4" for index in range(count)]
 
@@ -74,10 +82,16 @@ def sage_synth(
     seed: int = 0,
     count: int | None = None,
 ) -> SageSynth:
-    """Return the questions of a split; `count` videos of it, 63, 21 or 42 by default.
+    """Return the questions of a split. Its video files are written when they are needed.
+
+    Args:
+        root: cache folder; the default is `sage_env.storage.cache_folder.cache_folder()`.
+        split: `train`, `validation` or `test`; no video is in two of them.
+        seed: of the whole set: another seed gives other videos and questions.
+        count: videos; 63, 21 or 42 by default. The first ones are the same whatever the count.
 
     Raises:
-        DatasetError: if there is no such split.
+        DatasetError: if the split has another name.
     """
     if split not in SPLITS:
         raise DatasetError(f"sage-synth has the splits {', '.join(SPLITS)}, not {split!r}")

@@ -14,13 +14,18 @@ from sage_env.synth.plan import VideoPlan
 from sage_env.synth.render import SIZE, render_frames
 
 MILLISECOND = Fraction(1, 1000)
+"""Time base of the files: every planned time is a whole number of its ticks."""
 
 
 def encode_video(plan: VideoPlan, path: Path) -> None:
     """Render and encode a video; the file appears under its name only when it is complete.
 
-    H.264 in MP4, 128x128, with B-frames, times in whole milliseconds exactly as planned, and at
-    most `plan.keyframe_interval` frames between keyframes.
+    It is H.264 (ITU-T H.264) in MP4 (ISO/IEC 14496-14), 128 by 128 pixels, with B-frames, times in
+    whole milliseconds exactly as planned, and at most `plan.keyframe_interval` frames between
+    keyframes.
+
+    Raises:
+        OSError: if the file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as partial:
@@ -51,7 +56,13 @@ def _write(plan: VideoPlan, path: Path) -> None:
 
 
 def _mux(container: OutputContainer, packets: list[av.Packet[Any]], lasts: dict[int, int]) -> None:
-    """Say how long each frame lasts: the encoder forgets it where frames are reordered."""
+    """Mux packets with the durations of their frames: the encoder loses them where it reorders.
+
+    Args:
+        container: is written to.
+        packets: out of the encoder.
+        lasts: ticks that the frame with a PTS is shown.
+    """
     for packet in packets:
         packet.duration = lasts[int(packet.pts or 0)]
         container.mux(packet)

@@ -22,8 +22,10 @@ from numpy.typing import NDArray
 from sage_env.synth.symbols import COLOURS, CORNERS, SYMBOLS
 
 VERSION = 1
+"""Raise it when a seed comes to mean another video: it is in the seeds and in the folder's name."""
 SPLITS = {"train": 0, "validation": 1, "test": 2}
-BUCKETS: tuple[tuple[int, int], ...] = (
+"""The number of each split in the seeds of its videos."""
+DURATION_RANGES: tuple[tuple[int, int], ...] = (
     (10, 60),
     (60, 180),
     (180, 300),
@@ -32,7 +34,9 @@ BUCKETS: tuple[tuple[int, int], ...] = (
     (1200, 2400),
     (2400, 7200),
 )
+"""Seconds, one range for each bucket of `sage_env.datasets.duration_buckets`, in their order."""
 OVERVIEW = 12
+"""Evenly spaced frames of a video that always show each of its scenes."""
 
 
 @dataclass(frozen=True)
@@ -86,11 +90,21 @@ class VideoPlan:
 
 
 def plan_video(split: str, index: int, seed: int = 0) -> VideoPlan:
-    """Plan one video; the bucket follows from the index, everything else from the seed."""
+    """Plan one video.
+
+    Args:
+        split: `train`, `validation` or `test`.
+        index: from 0; the duration bucket is `index % 7`.
+        seed: of the whole set. Everything but the bucket is drawn from (`VERSION`, seed, split,
+            index), so that a video is the same whatever else is planned.
+
+    Raises:
+        ValueError: if the split has another name.
+    """
     if split not in SPLITS:
         raise ValueError(f"split must be one of {sorted(SPLITS)}, got {split!r}")
     rng = np.random.Generator(np.random.Philox([VERSION, seed, SPLITS[split], index]))
-    low, high = BUCKETS[index % len(BUCKETS)]
+    low, high = DURATION_RANGES[index % len(DURATION_RANGES)]
     target = math.exp(rng.uniform(math.log(low * 1.02), math.log(high * 0.97)))
     variable = bool(rng.random() < 0.35)
     times, duration = _frame_times(target, variable, rng)

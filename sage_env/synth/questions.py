@@ -14,7 +14,9 @@ from sage_env.synth.symbols import SYMBOLS
 from sage_env.timeline import Span
 
 CORE = ("glance", "needle", "when")
+"""Families of the tier `core`."""
 FAMILIES = (*CORE, "order", "count", "detail")
+"""All families; those beyond `CORE` are of the tier `hard`."""
 
 _WORDING: dict[str, tuple[str, ...]] = {
     "glance": (
@@ -87,7 +89,7 @@ class _Writer:
         )
 
     def choices(self, answer: str) -> tuple[str, ...]:
-        """Half of the time four symbols in random order, the answer among them; else none."""
+        """Return four symbols in random order with the answer among them; half of the time none."""
         if self.rng.random() < 0.5:
             return ()
         others = self.rng.permutation([name for name in SYMBOLS if name != answer])[:3]
@@ -137,7 +139,13 @@ def _order(writer: _Writer, scenes: list[Scene]) -> None:
 
 
 def ask(plan: VideoPlan, video: Path, seed: int = 0) -> list[QAItem]:
-    """Return all questions about a video, whose file is (or will be) at `video`."""
+    """Return all questions about a video.
+
+    Args:
+        plan: of the video.
+        video: where its file is, or will be.
+        seed: of the whole set; wording and choices are drawn apart from the plan.
+    """
     writer = _Writer(plan, video, seed)
     scenes = [scene for scene in plan.scenes if scene.colour is not None]
     for scene in scenes:

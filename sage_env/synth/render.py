@@ -1,4 +1,4 @@
-"""Drawing the frames of a planned video."""
+"""The frames of a planned video, drawn one by one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from sage_env.synth.plan import Event, Scene, VideoPlan
 from sage_env.synth.symbols import COLOURS, CORNERS, TEXTURES, draw_symbol, draw_texture
 
 SIZE = 128
+"""Side of every picture, in pixels."""
 Image = NDArray[np.uint8]
+"""A picture, uint8 `(128, 128, 3)`, RGB."""
 
 
 class ScenePainter:
@@ -88,7 +90,7 @@ def _backdrop(colour: str | None, rng: np.random.Generator) -> NDArray[np.float3
 
 
 def render_frames(plan: VideoPlan) -> Iterator[Image]:
-    """Draw every frame of a video in order."""
+    """Draw every frame of a video in order: uint8 `(128, 128, 3)` each."""
     painter: ScenePainter | None = None
     for index, second in enumerate(plan.times.tolist()):
         scene = plan.scene_at(second)

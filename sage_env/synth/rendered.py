@@ -1,4 +1,4 @@
-"""A SageSynth video without a file: frames are drawn when asked for.
+"""A SageSynth video without a file: each frame is drawn when it is requested.
 
 For training on far more videos than one wants to encode. Pixels differ from those of the file by
 the traces of compression only.
@@ -36,8 +36,18 @@ class RenderedVideo:
         size: tuple[int, int] | None = None,
         box: Box | None = None,
     ) -> FrameBatch:
-        """Return the frames on screen at the given times; see `sage_env.video.Video`."""
+        """Return the frames on screen at the given times; see `sage_env.video.Video`.
+
+        Args:
+            seconds: in any order.
+            size: `(H, W)` of the pictures, in pixels; `None` for native ones.
+            box: the region to show; `None` for the whole picture.
+
+        Returns:
+            One frame per time, sorted by time; pixels are uint8 `(N, H, W, 3)`.
+        """
         order = np.sort(np.asarray(seconds, dtype=np.float64))
+        # A time may fall short of its frame by the rounding of a float: a microsecond is allowed.
         found = np.searchsorted(self.plan.times, order + 1e-6, side="right") - 1
         index = np.clip(found, 0, len(self.plan.times) - 1)
         shown = self.plan.times[index]
@@ -49,7 +59,7 @@ class RenderedVideo:
         return FrameBatch(np.stack(pictures), shown)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is no file."""
 
 
 @lru_cache(maxsize=128)

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
+Inside = Callable[[Float, Float], Bool]
+"""Says which points `(x, y)`, of any one shape, are inside a symbol that fills [-1, 1] twice."""
 
 COLOURS: dict[str, tuple[int, int, int]] = {
     "red": (200, 45, 45),
@@ -29,8 +31,11 @@ CORNERS: dict[str, tuple[float, float]] = {
 }
 
 
-def _polygon(points: list[tuple[float, float]]) -> Callable[[Float, Float], Bool]:
-    """Return the even-odd inside test of a polygon."""
+def _polygon(points: list[tuple[float, float]]) -> Inside:
+    """Return the even-odd inside test of a polygon.
+
+    A point is inside if a ray from it to the right crosses an odd number of edges.
+    """
 
     def inside(x: Float, y: Float) -> Bool:
         result = np.zeros(x.shape, dtype=bool)
@@ -57,7 +62,7 @@ def _heart(x: Float, y: Float) -> Bool:
     return np.asarray((u * u + v * v - 1) ** 3 - u * u * v**3 <= 0)
 
 
-SYMBOLS: dict[str, Callable[[Float, Float], Bool]] = {
+SYMBOLS: dict[str, Inside] = {
     "circle": lambda x, y: np.asarray(x * x + y * y < 0.81),
     "square": lambda x, y: np.asarray(np.maximum(abs(x), abs(y)) < 0.78),
     "triangle": _polygon([(0.0, -0.95), (0.95, 0.8), (-0.95, 0.8)]),
@@ -92,6 +97,13 @@ def draw_symbol(
 ) -> NDArray[np.float32]:
     """Draw an antialiased symbol with a thin edge.
 
+    Args:
+        name: one of `SYMBOLS`.
+        size: side of the square that it is drawn in, in pixels.
+        angle: radians by which it is turned.
+        fill: RGB of its body, 0 to 255.
+        edge: RGB of the line around it.
+
     Returns:
         float32 `(size, size, 4)`: RGB premultiplied by the alpha, and the alpha in [0, 1].
     """
@@ -111,7 +123,13 @@ def draw_symbol(
 
 
 def draw_texture(kind: str, size: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Return a brightness pattern, float32 `(size, size)` around 1, periodic in both axes."""
+    """Return a brightness pattern, float32 `(size, size)` around 1, periodic in both axes.
+
+    Args:
+        kind: one of `TEXTURES`.
+        size: side in pixels.
+        rng: of frequency, phase and depth.
+    """
     axis = 2 * np.pi * np.arange(size) / size
     x, y = np.meshgrid(axis, axis)
     fx, fy = (int(v) for v in rng.integers(2, 7, size=2))

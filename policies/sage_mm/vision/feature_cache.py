@@ -79,7 +79,10 @@ class FeatureCache:
         return self._cpu.entries.nbytes
 
     def get(self, key: bytes) -> Entry | None:
-        """Return what is kept under a key, `None` if it is nowhere. Its device may be any."""
+        """Return the entry of a key, `None` if no level has it.
+
+        Its features `(1 + K, n, hidden)` are on the device of the level that had it.
+        """
         with self._lock:
             entry = self._gpu.entries.get(key)
             if entry is not None:
@@ -94,7 +97,7 @@ class FeatureCache:
             return entry
 
     def put(self, key: bytes, entry: Entry) -> None:
-        """Keep an entry on every level."""
+        """Keep an entry, with features `(1 + K, n, hidden)`, on every level."""
         with self._lock:
             self._gpu.put(key, entry)
             self._cpu.put(key, entry)
@@ -150,11 +153,19 @@ class FeatureFolder:
         self.folder, self.max_bytes = self._files.folder, max_bytes
 
     def get(self, key: bytes) -> Entry | None:
-        """Return an entry on the CPU; a damaged file is deleted."""
+        """Return an entry, its features `(1 + K, n, hidden)` on the CPU; `None` if there is none.
+
+        A damaged file is deleted.
+        """
         return self._files.read(key.hex(), _read)
 
     def put(self, key: bytes, entry: Entry) -> None:
-        """Write an entry, unless it is there or larger than the folder may be."""
+        """Write an entry, unless it is there or larger than the folder may be.
+
+        Args:
+            key: of the frame.
+            entry: its grid and its features `(1 + K, n, hidden)`, on any device.
+        """
         (rows, columns), features = entry
         if key.hex() in self._files:  # asked first: serialising takes longer
             return

@@ -171,11 +171,11 @@ class FrameEncoder:
         return torch.cat([features.to(found[0].device) for features in found], dim=1)
 
     def entries(self, keys: Iterable[bytes]) -> dict[bytes, Entry]:
-        """Return what is kept of frames, for another process's `adopt`."""
+        """Return the grids and features `(1 + K, n, hidden)` of frames, for another's `adopt`."""
         return {key: self._entry(key) for key in keys}
 
     def adopt(self, entries: Mapping[bytes, Entry]) -> None:
-        """Keep features that an encoder with the same weights made in another process."""
+        """Keep what `entries` of an encoder with the same weights returned in another process."""
         for key, entry in entries.items():
             self._store.put(key, entry)
 

@@ -5,5 +5,5 @@ May not: decode video. (`proxy_recorder` shrinks frames that others decoded.)
 Read in this order: `frame_key` (what a picture is of), `frame_cache` (in memory, one decoding in
 flight per picture), `frame_store` (in a folder, for several processes), `process_cache` (the two
 together), `buffer_pool` (memory used again), `proxy_jpeg`, `proxy_file`, `proxy_recorder` (small
-pictures of what decoding passes).
+pictures of frames that decoding brings out on its way).
 """

@@ -54,7 +54,7 @@ class PictureStore(Protocol):
     def fetch(
         self, keys: Sequence[FrameKey], decode: Decode, deadline: float | None = None
     ) -> Iterable[FetchedPicture]:
-        """Yield pictures: those that are stored, the others decoded here.
+        """Yield pictures, uint8 `(H, W, 3)`: those that are stored, the others decoded here.
 
         Args:
             keys: of the pictures, each once.

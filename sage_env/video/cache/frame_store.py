@@ -79,7 +79,7 @@ class FrameStore:
     def fetch(
         self, keys: Sequence[FrameKey], decode: Decode, deadline: float | None = None
     ) -> Iterator[FetchedPicture]:
-        """Yield the pictures of distinct keys: those in the folder first, the others decoded.
+        """Yield pictures, uint8 `(H, W, 3)`: those in the folder first, the others decoded.
 
         In rounds, until nothing is absent:
 

@@ -104,7 +104,7 @@ class FrameProxy:
             short_side: pixels; larger pictures are shrunk to it before they are kept.
 
         Raises:
-            ValueError: if the content id is no such name, or a number is negative.
+            ValueError: if the content id has other characters, or a number is negative.
         """
         if not _CONTENT_ID.fullmatch(content_id):
             raise ValueError(

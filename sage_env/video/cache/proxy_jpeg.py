@@ -1,4 +1,4 @@
-"""From a picture to a small JPEG, and from a JPEG to a picture of the size asked for."""
+"""Small JPEG pictures (ITU-T T.81): writing them, and reading them in a requested size."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sage_env.storage import atomic_file
@@ -42,6 +42,7 @@ def in_a_child(work, *arguments) -> int | None:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(content="a\nb\r\nc\rd")
 @given(content=st.one_of(st.text(st.characters(exclude_categories=["Cs"])), st.binary()))
 def test_what_is_written_is_what_is_there(tmp_path, content):
     for durable in (False, True):

@@ -16,7 +16,7 @@ from sage_env.errors import DatasetError
 from sage_env.synth import DEFAULT_COUNTS, FAMILIES, sage_synth
 from sage_env.synth.build import build
 from sage_env.synth.encode import encode_video
-from sage_env.synth.plan import BUCKETS, OVERVIEW, SPLITS, plan_video
+from sage_env.synth.plan import DURATION_RANGES, OVERVIEW, SPLITS, plan_video
 from sage_env.synth.questions import ask
 from sage_env.synth.render import ScenePainter
 from sage_env.synth.rendered import RenderedVideo, open_rendered
@@ -62,8 +62,8 @@ def test_the_overview_shows_every_coloured_scene(plan) -> None:
 
 def test_a_flash_shrinks_relative_to_the_video() -> None:
     shares = []
-    for bucket in range(len(BUCKETS)):
-        plans = [plan for plan in PLANS if int(plan.name[-4:]) % len(BUCKETS) == bucket]
+    for bucket in range(len(DURATION_RANGES)):
+        plans = [plan for plan in PLANS if int(plan.name[-4:]) % len(DURATION_RANGES) == bucket]
         flashes = [
             (e.end - e.start) / plan.duration
             for plan in plans
@@ -77,7 +77,7 @@ def test_a_flash_shrinks_relative_to_the_video() -> None:
 
 def test_every_bucket_has_its_durations() -> None:
     for plan in PLANS:
-        low, high = BUCKETS[int(plan.name[-4:]) % len(BUCKETS)]
+        low, high = DURATION_RANGES[int(plan.name[-4:]) % len(DURATION_RANGES)]
         assert low <= plan.duration <= high
         assert bucket_of(plan.duration).startswith("0" if low == 10 else str(low))
 
