@@ -132,7 +132,7 @@ class BoundedFolder:
         full, there is a warning.
         """
         nbytes, path = sum(memoryview(part).nbytes for part in parts), self.path(name)
-        if nbytes > self.max_bytes or path.exists():  # 1
+        if nbytes > self.max_bytes or os.path.exists(path):  # 1
             return
         partial = partial_path(path)
         try:
@@ -194,7 +194,7 @@ class BoundedFolder:
     def _publish(self, partial: Path, path: Path, nbytes: int) -> None:
         """Do step 6: give a whole partial file its name, unless there is one of that name."""
         with self._ledger.locked_total() as total:  # a listing would miss what is renamed under it
-            if not path.exists():
+            if not os.path.exists(path):
                 os.replace(partial, path)
                 return
             partial.unlink()

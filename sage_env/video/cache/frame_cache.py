@@ -116,8 +116,11 @@ class FrameCache:
     def get(self, key: FrameKey) -> Picture | None:
         """Return the picture, uint8 `(H, W, 3)` and read-only, or `None` if it is not held."""
         with self._lock:
-            picture = self._held(key)
-            self.misses += picture is None
+            picture = self._pictures.get(key)
+            if picture is None:
+                self.misses += 1
+            else:
+                self.hits += 1
             return picture
 
     def absent(self, keys: Sequence[FrameKey]) -> list[FrameKey]:
@@ -187,7 +190,9 @@ class FrameCache:
         theirs: dict[FrameKey, _InFlight] = {}
         with self._lock:
             for key in keys:
-                if (picture := self._held(key)) is not None:
+                picture = self._pictures.get(key)
+                if picture is not None:
+                    self.hits += 1
                     pictures[key] = picture
                 elif key in self._in_flight:
                     theirs[key] = self._in_flight[key]
@@ -255,12 +260,6 @@ class FrameCache:
                     del self._in_flight[key]
         for flight in mine.values():
             flight.done.set()
-
-    def _held(self, key: FrameKey) -> Picture | None:
-        """Return a picture and count that it was there. The lock is held."""
-        picture = self._pictures.get(key)
-        self.hits += picture is not None
-        return picture
 
     def _keep(self, key: FrameKey, picture: Picture) -> None:
         """Keep a picture and end its flight in one step, so that it is always in one of both."""
