@@ -12,7 +12,7 @@ Read in this order: `policy` (one chat per episode, whoever answers), `prompt` (
 
 from policies.served.gemini import GeminiPolicy
 from policies.served.openai_compatible import OpenAIPolicy
-from policies.served.retries import Patience
+from policies.served.retries import RetrySettings
 from policies.served.usage import Prices, Usage
 
-__all__ = ["GeminiPolicy", "OpenAIPolicy", "Patience", "Prices", "Usage"]
+__all__ = ["GeminiPolicy", "OpenAIPolicy", "RetrySettings", "Prices", "Usage"]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MAX_TOOL_TEXT = 8_192
 """Most characters of a tool's reply; the rest is cut, and the agent told so."""
-_MAX_COMPLAINT = 1_000
+_MAX_MESSAGE = 1_000
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -166,7 +166,7 @@ def call_tool(
         arguments = fit_arguments(action.arguments, tool.parameters)
         text = _text(tool, arguments, tool_context(history, view(), cursor))
     except ToolInputError as error:
-        return ToolReply("", f"{tool.name} cannot be used so: {complaint(str(error))}", True)
+        return ToolReply("", f"{tool.name} cannot be used so: {agent_message(str(error))}", True)
     if not text:
         return ToolReply("", f"{tool.name} found nothing to say.")
     if len(text) > MAX_TOOL_TEXT:
@@ -208,7 +208,7 @@ def tool_context(history: History, video: Video, cursor: float) -> ToolContext:
     )
 
 
-def complaint(text: str) -> str:
+def agent_message(text: str) -> str:
     """Return words for the agent as `message` can hold them: Unicode, not too long."""
     told = text.encode(errors="replace").decode()
-    return told if len(told) <= _MAX_COMPLAINT else told[:_MAX_COMPLAINT] + "…"
+    return told if len(told) <= _MAX_MESSAGE else told[:_MAX_MESSAGE] + "…"
