@@ -33,7 +33,7 @@ def picture_size(size: Any) -> tuple[int, int]:
     return whole_number("frame_size", size[0], 1), whole_number("frame_size", size[1], 1)
 
 
-def seconds_off(name: str, value: Any) -> Tolerance:
+def tolerance_seconds(name: str, value: Any) -> Tolerance:
     """Return `value` if it is a tolerance: finite seconds, 0 or more, or "auto".
 
     Raises:

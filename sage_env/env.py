@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sage_env.actions.action import ACTION_NAMES, Action, Answer, Invalid
-from sage_env.argument_checks import picture_size, seconds_off, whole_number
+from sage_env.argument_checks import picture_size, tolerance_seconds, whole_number
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.loading import DatasetSource, load_dataset
 from sage_env.datasets.matching import Judge, judge_answer
@@ -195,7 +195,7 @@ Starting State |
         self._index = {item.id: index for index, item in enumerate(self._items)}
         size = picture_size(frame_size or getattr(self._items, "frame_size", None) or (224, 224))
         self._viewer = Viewer(size, find_opener(opener, frame_store, snap=snap), snap=snap)
-        self._tolerance = seconds_off("overview_tolerance", overview_tolerance)
+        self._tolerance = tolerance_seconds("overview_tolerance", overview_tolerance)
         self._shape = max(frames_per_turn, overview_frames), *size, 3
         self._episode: Episode | None = None
         self._running = False

@@ -33,8 +33,8 @@ class VideoHealth:
         variable_rate: whether the distances between frames differ by more than one tick.
         keyframe_seconds: mean distance between keyframes: what an exact frame costs grows with it.
         longest_gap: longest distance between keyframes, or from the last to the end, in seconds.
-        sliced: whether packets are cut out of the file without a demuxer, which is faster.
-        absent: frames that the file announces but does not hold.
+        sliceable: whether packets are cut out of the file without a demuxer, which is faster.
+        missing_frames: frames that the file announces but does not hold.
         undecodable: `(start, end)` in seconds of the stretches that do not decode.
     """
 
@@ -47,14 +47,14 @@ class VideoHealth:
     variable_rate: bool = False
     keyframe_seconds: float = 0.0
     longest_gap: float = 0.0
-    sliced: bool = False
-    absent: int = 0
+    sliceable: bool = False
+    missing_frames: int = 0
     undecodable: tuple[tuple[float, float], ...] = ()
 
     @property
     def sound(self) -> bool:
         """Return whether the file is whole and every frame that was tried decodes."""
-        return not (self.error or self.absent or self.undecodable)
+        return not (self.error or self.missing_frames or self.undecodable)
 
     def __str__(self) -> str:
         """Say it in one line."""
@@ -64,10 +64,10 @@ class VideoHealth:
         rate = f"{self.fps:.3g} fps" + (", variable" if self.variable_rate else "")
         keys = f"keyframes every {self.keyframe_seconds:.1f} s, at most {self.longest_gap:.1f} s"
         parts = [f"{self.codec} {width}x{height}", f"{self.duration:.1f} s", rate, keys]
-        if not self.sliced:
+        if not self.sliceable:
             parts.append("read through a demuxer")
-        if self.absent:
-            parts.append(f"CUT SHORT by {self.absent} frames or more")
+        if self.missing_frames:
+            parts.append(f"CUT SHORT by {self.missing_frames} frames or more")
         if self.undecodable:
             shown = ", ".join(f"{a:.2f}-{b:.2f} s" for a, b in self.undecodable[:5])
             more = f" and {len(self.undecodable) - 5} more" if len(self.undecodable) > 5 else ""
@@ -96,15 +96,15 @@ def check_health(path: Path, *, quick: bool = False, timeout: float | None = Non
     gaps = np.diff(np.append(keys, index.duration))
     return VideoHealth(
         path,
-        codec=index.coding.codec,
+        codec=index.config.codec,
         size=index.size,
         duration=index.duration,
         fps=len(index.pts) / index.duration,
         variable_rate=bool(len(steps) and np.ptp(steps) > 1),
         keyframe_seconds=float(index.duration / len(keys)),
         longest_gap=float(gaps.max()),
-        sliced=index.contiguous,
-        absent=index.absent,
+        sliceable=index.sliceable,
+        missing_frames=index.missing_frames,
         undecodable=undecodable,
     )
 
