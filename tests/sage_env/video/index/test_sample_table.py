@@ -255,7 +255,9 @@ def test_no_change_to_the_tables_breaks_the_reading_of_them(clip, tmp_path_facto
         assert table.shown.any()
 
 
-def test_a_cached_index_is_the_index_again_and_a_damaged_one_is_made_anew(clip, tmp_path, monkeypatch):
+def test_a_cached_index_is_the_index_again_and_a_damaged_one_is_made_anew(
+    clip, tmp_path, monkeypatch
+):
     monkeypatch.setenv("SAGE_ENV_CACHE", str(tmp_path))
     monkeypatch.setattr(video_index, "_WORTH_KEEPING", -1.0)
     scans = []
