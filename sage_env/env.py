@@ -17,7 +17,7 @@ from sage_env.datasets.item import QAItem
 from sage_env.datasets.loading import DatasetSource, load_dataset
 from sage_env.datasets.matching import Judge, judge_answer
 from sage_env.episode import Budget, Episode, TurnResult
-from sage_env.errors import DatasetError, ResetNeeded, SageEnvError
+from sage_env.errors import DatasetError, ResetNeeded, boundary
 from sage_env.frames import Tolerance
 from sage_env.history import History, episode_info
 from sage_env.observation import Observation, observation_space, observe
@@ -339,11 +339,6 @@ Starting State |
 def _prepare(items: Sequence[QAItem], item: QAItem) -> None:
     """Have the dataset make the item's video file, if it makes files."""
     prepare = getattr(items, "prepare", None)
-    try:
-        if prepare is not None:
+    if prepare is not None:
+        with boundary(DatasetError, f"the dataset cannot prepare item {item.id!r}"):
             prepare(item)
-    except SageEnvError:
-        raise
-    except Exception as error:
-        what = f"{type(error).__name__}: {error}"
-        raise DatasetError(f"the dataset cannot prepare item {item.id!r}: {what}") from error

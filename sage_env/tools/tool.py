@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from sage_env.actions.action import ACTION_NAMES, UseTool, is_unicode
 from sage_env.datasets.item import QAItem
-from sage_env.errors import MissingExtra, ToolError, ToolInputError
+from sage_env.errors import MissingExtra, ToolError, ToolInputError, boundary
 from sage_env.history import History
 from sage_env.tools.json_schema import check_parameters, fit_arguments
 
@@ -178,13 +178,9 @@ def call_tool(
 def _text(tool: Tool, arguments: dict[str, Any], context: ToolContext) -> str:
     """Return what the tool returns, if it is text."""
     item = context.history.item.id
-    try:
+    failed = f"the tool {tool.name!r} failed on item {item!r}"
+    with boundary(ToolError, failed, passes=(ToolInputError, MissingExtra)):
         text: object = tool(arguments, context)
-    except (ToolInputError, MissingExtra):
-        raise
-    except Exception as error:
-        what = f"{type(error).__name__}: {error}"
-        raise ToolError(f"the tool {tool.name!r} failed on item {item!r}: {what}") from error
     if not isinstance(text, str) or not is_unicode(text):
         law = f"the tool {tool.name!r} must return a string without lone surrogates"
         raise ToolError(f"{law}, got {text!a:.80} on item {item!r}")
