@@ -31,11 +31,12 @@ NOT_RUN = re.compile(r"<!-- not run: \S.* -->")
 
 
 class Block(NamedTuple):
-    """A fenced block: its language and text, and the line above it."""
+    """A fenced block: its language and text, the line above it, and how many lines are before."""
 
     language: str
     text: str
     above: str
+    before: int
 
     @property
     def runs(self) -> bool:
@@ -44,7 +45,10 @@ class Block(NamedTuple):
 
 def blocks(page: Path, language: str) -> list[Block]:
     text = page.read_text(encoding="utf-8")
-    found = [Block(m["language"], m["text"], m["mark"]) for m in FENCE.finditer(text)]
+    found = [
+        Block(m["language"], m["text"], m["mark"], text.count("\n", 0, m.start("text")))
+        for m in FENCE.finditer(text)
+    ]
     assert len(found) == text.count("\n```") // 2, f"{page}: a fence that no pattern finds"
     return [block for block in found if block.language == language]
 
@@ -94,7 +98,8 @@ def run_page(name: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> lis
     for block in blocks(ROOT / name, "python"):
         if block.runs:
             save_named(block.text, folder)
-            exec(compile(block.text, name, "exec"), names)
+            source = "\n" * block.before + block.text  # so that a traceback names the page's line
+            exec(compile(source, name, "exec"), names)
             said.append(capsys.readouterr().out)
     return said
 
@@ -286,7 +291,7 @@ def test_python_runs_a_module_that_takes_the_arguments(
     monkeypatch.setattr(sys, "argv", [words[2], *words[3:]])
     monkeypatch.syspath_prepend(str(ROOT))
     with pytest.raises(Parsed):
-        runpy.run_module(words[2], run_name="__main__")
+        runpy.run_module(words[2], run_name="__main__", alter_sys=True)
 
 
 @pytest.mark.parametrize("target", ["train", "test", "tiny", "lint", "docs"])
