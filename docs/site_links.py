@@ -1,8 +1,8 @@
 """MkDocs hook: files of the repository outside docs/ come onto the site when a page links to them.
 
-The pages link to each other as files do (`../CONTRIBUTING.md`), so that the links also work where the
-repository is read. The site has no folder above it: a linked file gets a page of its own, at its path
-from the repository's root, and the link is written anew.
+The pages link to each other as files do (`../CONTRIBUTING.md`), so that the links also work where
+the repository is read. The site has no folder above it: a linked file gets a page of its own, at
+its path from the repository's root, and the link is written anew.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
+from mkdocs.structure.files import File, Files, InclusionLevel
 from mkdocs.structure.pages import Page
 
 DOCS = Path(__file__).parent.name
@@ -29,7 +29,9 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
         uri, markdown = waiting.pop()
         for target in _outside(uri, markdown):
             if files.get_file_from_path(_site_uri(target)) is None and (ROOT / target).is_file():
-                file = File.generated(config, target, abs_src_path=str(ROOT / target))
+                level = InclusionLevel.NOT_IN_NAV  # the navigation may name it, and need not
+                path = str(ROOT / target)
+                file = File.generated(config, target, abs_src_path=path, inclusion=level)
                 files.append(file)
                 if file.is_documentation_page():
                     waiting.append((target, file.content_string))
@@ -57,9 +59,10 @@ def _outside(uri: str, markdown: str) -> Iterator[str]:
 
 
 def _target(uri: str, link: str) -> str:
-    """Return where a link of a page leads, from the repository's root."""
+    """Return where a link of a page leads, from the repository's root: a folder to its README."""
     page = posixpath.join(DOCS, uri) if _is_ours(uri) else uri
-    return posixpath.normpath(posixpath.join(posixpath.dirname(page), link))
+    target = posixpath.normpath(posixpath.join(posixpath.dirname(page), link))
+    return posixpath.join(target, "README.md") if (ROOT / target).is_dir() else target
 
 
 def _site_uri(target: str) -> str:

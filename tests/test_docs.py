@@ -23,7 +23,7 @@ import tyro
 
 from algos.cli import main
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 FENCE = re.compile(r"^(?P<mark>[^\n]*)\n```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
@@ -49,7 +49,7 @@ def blocks(page: Path, language: str) -> list[Block]:
         Block(m["language"], m["text"], m["mark"], text.count("\n", 0, m.start("text")))
         for m in FENCE.finditer(text)
     ]
-    assert len(found) == text.count("\n```") // 2, f"{page}: a fence that no pattern finds"
+    assert 2 * len(found) == text.count("\n```"), f"{page}: a fence is not closed, or is indented"
     return [block for block in found if block.language == language]
 
 
@@ -170,6 +170,12 @@ def write_clip(path: Path, *, brightest: int, frames: int) -> None:
 # --- links ----------------------------------------------------------------------------------------
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+OTHERS = [
+    page
+    for glob in ("*.md", "benchmarks/**/*.md", "examples/**/*.md", "tests/*.md")
+    for page in ROOT.glob(glob)
+]
+LINKING = sorted({str(page.relative_to(ROOT)) for page in [*PAGES, *OTHERS]})
 
 
 def headings(page: Path) -> set[str]:
@@ -179,7 +185,7 @@ def headings(page: Path) -> set[str]:
     return {re.sub(r"\s+", "-", title) for title in words}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", LINKING)
 def test_links_lead_to_a_file_and_to_a_heading_of_it(name: str) -> None:
     page = ROOT / name
     for target in LINK.findall(prose(page)):
