@@ -12,7 +12,7 @@ read its accuracy: one that never saw several images in one prompt cannot tell t
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
 import torch
@@ -42,11 +42,11 @@ few words. Answer at the latest in your last turn."""
 class VLMPolicy:
     """Plays with a chat model, a hub id or a folder, by greedy decoding."""
 
-    def __init__(self, model: str, device: str = "cpu", max_new_tokens: int = 200) -> None:
+    def __init__(self, model: str = HUB_ID, device: str = "cpu", max_new_tokens: int = 200) -> None:
         """Load the model and its processor."""
         self.processor: Any = AutoProcessor.from_pretrained(model)  # type: ignore[no-untyped-call]
-        self.model = AutoModelForImageTextToText.from_pretrained(model, dtype="auto")
-        self.model.to(device)
+        network = AutoModelForImageTextToText.from_pretrained(model, dtype="auto")
+        self.model = cast(Any, network).to(device)
         self.max_new_tokens = max_new_tokens
         self.messages: list[dict[str, Any]] = []
 
