@@ -7,6 +7,7 @@ from sage_env.wrappers.discrete_actions import DiscreteActions
 from sage_env.wrappers.numeric_features import NumericFeatures
 from sage_env.wrappers.numeric_observations import NumericObservations
 from sage_env.wrappers.text_actions import TextActions
+from sage_env.wrappers.tool_prompt import describe_tools
 
 __all__ = [
     "ActionGrid",
@@ -16,4 +17,5 @@ __all__ = [
     "NumericFeatures",
     "NumericObservations",
     "TextActions",
+    "describe_tools",
 ]
