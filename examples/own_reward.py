@@ -62,6 +62,7 @@ def ways(item: QAItem, duration: float) -> dict[str, Sequence[Action]]:
         "answers at once, by luck": [Answer(item.answer)],
         "answers at once, wrongly": [Answer("no idea")],
         "looks at the evidence": [Zoom(start, end, 4), Answer(item.answer)],
+        "looks elsewhere, in vain": [Sample(0.0, start / 2, 8), Answer("no idea")],
         "looks elsewhere first": [
             Sample(0.0, start / 2, 8),
             Sample(start, duration, 16),

@@ -189,9 +189,9 @@ def test_text_only_tool_keeps_its_contract_and_names_colours() -> None:
 
 
 def test_own_reward_gives_what_it_says() -> None:
-    # Four frames of the evidence; eight frames elsewhere, then sixteen that meet it.
+    # Four frames of the evidence; eight frames elsewhere, and sixteen more that meet it.
     returns = example("own_reward").main(found=0.5, frame=0.01, guess=0.125)
-    expected = [1.0, -0.125, 1.0 + 0.5 - 0.04, 1.0 + 0.5 - 0.24]
+    expected = [1.0, -0.125, 1.0 + 0.5 - 0.04, -0.08, 1.0 + 0.5 - 0.24]
     assert list(returns.values()) == pytest.approx(expected, abs=1e-9)
 
 
