@@ -2,8 +2,8 @@
 
 May not: change what an action does, or what an episode costs.
 
-Read in this order: `raw_space` (what they wrap); `text_actions`; `chat_space` and
-`chat_observations`; `action_grid` and `discrete_actions`; `numeric_features` and
+Read in this order: `raw_space` (what they wrap); `text_actions`; `tool_prompt` (tools in words),
+`chat_space` and `chat_observations`; `action_grid` and `discrete_actions`; `numeric_features` and
 `numeric_observations`.
 """
 
@@ -14,6 +14,7 @@ from sage_env.wrappers.discrete_actions import DiscreteActions
 from sage_env.wrappers.numeric_features import NumericFeatures
 from sage_env.wrappers.numeric_observations import NumericObservations
 from sage_env.wrappers.text_actions import TextActions
+from sage_env.wrappers.tool_prompt import describe_tools
 
 __all__ = [
     "ActionGrid",
@@ -23,4 +24,5 @@ __all__ = [
     "NumericFeatures",
     "NumericObservations",
     "TextActions",
+    "describe_tools",
 ]
