@@ -188,6 +188,8 @@ def _decision_json(decision: Decision) -> Info:
 
 def _decision(row: Info) -> Decision:
     action = Invalid(**row["invalid"]) if "invalid" in row else parse_action(row["action"])
+    if isinstance(action, Invalid) and "invalid" not in row:  # damaged: the agent did choose one
+        raise ValueError(f"the action {row['action']!r} cannot be read: {action.reason}")
     if "tokens" not in row:
         return Decision(action, row["text"])
     tokens = TurnTokens(
