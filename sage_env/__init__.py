@@ -27,6 +27,7 @@ from sage_env.errors import (
 from sage_env.frames import FrameBatch
 from sage_env.history import History, Look, Spent
 from sage_env.matching import match_answer
+from sage_env.release import __version__
 from sage_env.rewards import Reward, efficient, sage
 from sage_env.spaces import ActionSpace, UnicodeText
 from sage_env.tools import MAX_TOOL_TEXT, Tool, ToolContext
@@ -63,6 +64,7 @@ __all__ = [
     "VideoQAEnv",
     "VideoQAVectorEnv",
     "Zoom",
+    "__version__",
     "action_schema",
     "efficient",
     "format_action",
