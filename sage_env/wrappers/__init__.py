@@ -1,4 +1,20 @@
-"""Wrappers for other users' habits: text, chat messages, numbers and action indices."""
+"""Wrappers for other users' habits: text, chat messages, numbers and action indices.
+
+Gymnasium's own wrappers, and `gym.make_vec` with `vectorization_mode="sync"` or `"async"` (with and
+without shared memory), take the environment as it is, with these exceptions:
+
+| wrappers of `gymnasium.wrappers` and `.vector` | why not |
+|---|---|
+| `ClipAction`, `DiscretizeAction`, `RescaleAction` | actions are dataclasses, not a `Box` |
+| `DiscretizeObservation`, `DtypeObservation`, `GrayscaleObservation`, `MaxAndSkipObservation`, \
+`NormalizeObservation`, `RescaleObservation`, `ReshapeObservation`, `ResizeObservation` | \
+observations are a `Dict`, not a `Box`: pick `frames` with `TransformObservation` first |
+| `ArrayConversion`, `JaxToNumpy`, `JaxToTorch`, `NumpyToTorch` | they turn a text into the `repr` \
+of a generator, and take no dataclasses |
+| `TimeAwareObservation` | needs `TimeLimit` inside; `turns_left` says the same |
+
+All but the third row raise a `TypeError` or `ValueError` when they are made.
+"""
 
 from sage_env.wrappers.action_grid import ActionGrid
 from sage_env.wrappers.chat_observations import ChatObservations
