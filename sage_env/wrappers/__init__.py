@@ -1,4 +1,4 @@
-"""Wrappers for other users' habits: text, chat messages, numbers and action indices.
+"""Wrappers for other users' habits: text, chat messages, numbers, action indices, films.
 
 Gymnasium's own wrappers, and `gym.make_vec` with `vectorization_mode="sync"` or `"async"` (with and
 without shared memory), take the environment as it is, with these exceptions:
@@ -11,9 +11,10 @@ without shared memory), take the environment as it is, with these exceptions:
 observations are a `Dict`, not a `Box`: pick `frames` with `TransformObservation` first |
 | `ArrayConversion`, `JaxToNumpy`, `JaxToTorch`, `NumpyToTorch` | they turn a text into the `repr` \
 of a generator, and take no dataclasses |
+| `RecordVideo` | needs MoviePy, which no extra of ours installs; see `RecordRendering` |
 | `TimeAwareObservation` | needs `TimeLimit` inside; `turns_left` says the same |
 
-All but the third row raise a `TypeError` or `ValueError` when they are made.
+All but those that convert arrays raise an error when they are made.
 """
 
 from sage_env.wrappers.action_grid import ActionGrid
@@ -22,6 +23,7 @@ from sage_env.wrappers.chat_space import ChatSpace
 from sage_env.wrappers.discrete_actions import DiscreteActions
 from sage_env.wrappers.numeric_features import NumericFeatures
 from sage_env.wrappers.numeric_observations import NumericObservations
+from sage_env.wrappers.record_rendering import RecordRendering
 from sage_env.wrappers.text_actions import TextActions
 
 __all__ = [
@@ -31,5 +33,6 @@ __all__ = [
     "DiscreteActions",
     "NumericFeatures",
     "NumericObservations",
+    "RecordRendering",
     "TextActions",
 ]

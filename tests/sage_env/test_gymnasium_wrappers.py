@@ -76,7 +76,7 @@ REFUSES: dict[str, tuple[dict[str, Any], str]] = {
 ELSEWHERE = {
     "vector": "a module",
     "AtariPreprocessing": "for Atari games",
-    "RecordVideo": "needs MoviePy, see RecordFilm",
+    "RecordVideo": "needs MoviePy, see RecordRendering",
     "HumanRendering": "needs a screen, see test_rendering",
     "ArrayConversion": "turns texts into the repr of a generator, and takes no dataclasses",
     "JaxToNumpy": "as ArrayConversion",
