@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
@@ -71,7 +70,7 @@ class Film:
         even = np.pad(picture, ((0, rows), (0, columns), (0, 0)), mode="edge")
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
         frame.pts, frame.time_base = self.num_pictures, self._tick
-        self._mux(self._stream.encode(frame))
+        self._container.mux(self._stream.encode(frame))
         self.num_pictures += 1
 
     def close(self) -> None:
@@ -79,12 +78,7 @@ class Film:
         if self._file.closed:
             return
         try:
-            self._mux(self._stream.encode(None))
+            self._container.mux(self._stream.encode(None))
             self._container.close()
         finally:
             self._file.close()
-
-    def _mux(self, packets: list[av.Packet[Any]]) -> None:
-        for packet in packets:
-            packet.duration = 1  # of the encoder's ticks; the last picture is shown as long, too
-            self._container.mux(packet)
