@@ -4,5 +4,8 @@ Importing this package loads no heavy dependency; the modules that need torch im
 """
 
 from sage_env.release import __version__
+from sage_env.shadowing import require_ours
 
 __all__ = ["__version__"]
+
+require_ours("policies")  # before its modules are missed one by one

@@ -16,6 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from policies.base import Decision, TurnTokens
 from sage_env import Invalid, format_action, parse_action
+from sage_env.shadowing import require_ours
+
+require_ours("algos")  # most modules of ours import this one
 
 Info = dict[str, Any]
 

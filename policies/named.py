@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from policies.base import BatchPolicy, Policy
 from policies.uniform import UniformPolicy
 from sage_env.errors import SageEnvError
+from sage_env.shadowing import shadowed_place
 
 AnyPolicy: TypeAlias = Policy | BatchPolicy
 UNIFORM_FRAMES = 16
@@ -162,7 +163,9 @@ def _own(name: str, adapter: Path | None) -> AnyPolicy:
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise  # the module is there, and misses a package of its own
-        raise UnknownPolicy(f"the policy {name!r} needs a module that is not there") from error
+        raise UnknownPolicy(
+            f"the policy {name!r} needs a module that is not there{shadowed_place(module_name)}"
+        ) from error
     except (ValueError, TypeError) as error:  # names such as "" or ".x"
         raise UnknownPolicy(f"{module_name!r} is not the name of a module") from error
     made = getattr(module, class_name, None)

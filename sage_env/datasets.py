@@ -16,6 +16,7 @@ from sage_env.errors import DatasetError, SageEnvError
 from sage_env.items import KINDS as KINDS
 from sage_env.items import QAItem as QAItem
 from sage_env.items import validate as validate
+from sage_env.shadowing import shadowed_place
 from sage_env.timeline import Span as Span
 
 DatasetSource: TypeAlias = str | Path | Sequence[QAItem] | Callable[..., Sequence[QAItem]]
@@ -74,7 +75,7 @@ def _imported(name: str) -> Any:
             raise  # the module is there, and misses a package of its own
         raise DatasetError(
             f"the dataset {name!r} needs a module {module_name} that is not there: install it, or "
-            "run where it can be imported"
+            f"run where it can be imported{shadowed_place(module_name)}"
         ) from error
     except AttributeError as error:
         raise DatasetError(f"the module {module_name} has no {attribute!r}") from error

@@ -79,6 +79,10 @@ class MissingExtra(SageEnvError, ImportError):
     """An optional package is not installed; the message names the command that installs it."""
 
 
+class PackageShadowed(SageEnvError, ImportError):
+    """A folder of the user's hides one of our packages; the message names both."""
+
+
 class MissingKey(SageEnvError):
     """A served model needs an API key, and the environment has none; the message names it."""
 
