@@ -17,9 +17,10 @@ from policies.named import load_policy  # noqa: E402
 from policies.sage_mm.generate import Completion, Reading  # noqa: E402
 from policies.sage_mm.model import load  # noqa: E402
 from policies.sage_released import SageReleased  # noqa: E402
-from policies.sage_released.protocol import Call, Reply, write_reply  # noqa: E402
+from policies.sage_released.protocol import Call, Reply  # noqa: E402
 from sage_env import Answer, Invalid, QAItem, UseTool, VideoQAEnv, Zoom  # noqa: E402
 from sage_env.errors import PolicyError  # noqa: E402
+from tests.helpers.released_writing import write_reply  # noqa: E402
 from tests.policies.released import RECORDED, Hear, Look, Weather  # noqa: E402
 from tests.sage_env.clips import write_clip  # noqa: E402
 
