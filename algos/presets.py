@@ -30,7 +30,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from algos.ppo_config import PPOConfig
+from algos.ppo.config import PPOConfig
 from sage_env.shadowing import require_ours
 
 require_ours("algos")

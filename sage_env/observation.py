@@ -9,9 +9,9 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from sage_env.datasets.item import QAItem
 from sage_env.frames import FrameBatch
-from sage_env.items import QAItem
-from sage_env.tools import MAX_TOOL_TEXT
+from sage_env.tools.tool import MAX_TOOL_TEXT
 from sage_env.unicode_text import MAX_TEXT, UnicodeText
 
 Observation: TypeAlias = dict[str, Any]

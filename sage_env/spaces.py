@@ -11,8 +11,8 @@ import numpy as np
 from gymnasium.vector.utils import batch_differing_spaces
 from gymnasium.wrappers.utils import create_zero_array
 
-from sage_env.actions import Action, Answer, Sample, Skip, UseTool, Zoom
-from sage_env.tool_arguments import Schema, check_parameters, sample_arguments
+from sage_env.actions.action import Action, Answer, Sample, Skip, UseTool, Zoom
+from sage_env.tools.json_schema import Schema, check_parameters, sample_arguments
 from sage_env.unicode_text import UnicodeText as UnicodeText
 
 _LETTERS = "ABCD"

@@ -25,7 +25,7 @@ from gymnasium.vector.utils import (
 )
 from numpy.typing import NDArray
 
-from sage_env.actions import is_unicode
+from sage_env.actions.action import is_unicode
 
 MAX_TEXT = 65_536
 """Characters of the longest text of a space that is not told another length."""

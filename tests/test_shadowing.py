@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from policies.named import UnknownPolicy, load_policy
+from policies.registry import UnknownPolicy, load_policy
 from sage_env import DatasetError, load_dataset
 from sage_env.errors import PackageShadowed
 from sage_env.shadowing import PACKAGES, require_ours, shadowed_place

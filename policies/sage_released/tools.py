@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from policies.sage_released.protocol import Call
-from sage_env.actions import Action, UseTool, Zoom
+from sage_env.actions.action import Action, UseTool, Zoom
 from sage_env.timeline import parse_seconds
-from sage_env.tools import Tool
+from sage_env.tools.tool import Tool
 
 VIDEO = "video.mp4"
 """What the video is called in prompts: which file it is makes no difference to the question."""

@@ -1,5 +1,11 @@
 """Wrappers for other users' habits: text, chat messages, numbers, action indices, films.
 
+May not: change what an action does, or what an episode costs.
+
+Read in this order: `raw_space` (what they wrap); `text_actions`; `chat_space` and
+`chat_observations`; `action_grid` and `discrete_actions`; `numeric_features` and
+`numeric_observations`; `record_rendering` (films).
+
 Gymnasium's own wrappers, and `gym.make_vec` with `vectorization_mode="sync"` or `"async"` (with and
 without shared memory), take the environment as it is, with these exceptions:
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policies.base import TurnTokens
-from policies.sage_mm.context import after
+from policies.sage_mm.context import fix_seam
 
 
 def in_context(
@@ -24,6 +24,6 @@ def in_context(
     for before, turn in zip([None, *kept], kept, strict=False):
         prompt = turn.prompt
         if before is not None:
-            prompt = after(prompt, stop, stopped=bool(before.completion[-1] == stop))
+            prompt = fix_seam(prompt, stop, stopped=bool(before.completion[-1] == stop))
         ids += [prompt, turn.completion]
     return np.concatenate(ids), tuple(key for turn in kept for key in turn.frames)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from transformers import Qwen3VLConfig, Qwen3VLMoeConfig
 
-from policies.sage_mm.checkpoint import ARCHITECTURES
+from policies.sage_mm.model.pretrained import ARCHITECTURES
 
 Size = Literal["2B", "4B", "8B", "30B-A3B"]
 

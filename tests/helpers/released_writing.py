@@ -6,12 +6,12 @@ import json
 import math
 from typing import Any
 
-from policies.sage_released.protocol import Call, Reply, Stage
+from policies.sage_released.protocol import Call, Stage, StageReply
 from policies.sage_released.tools import EXTRACT, RELEASED_TOOLS, VIDEO, timestamp
-from sage_env.actions import Action, Answer, Sample, UseTool, Zoom
+from sage_env.actions.action import Action, Answer, Sample, UseTool, Zoom
 
 
-def write_reply(reply: Reply, stage: Stage, reasoning: str = "") -> str:
+def write_reply(reply: StageReply, stage: Stage, reasoning: str = "") -> str:
     """Write a reply with exactly the keys of its stage; `read_reply` reads it back.
 
     Args:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from algos.cli import main
-from policies.named import NAMES, POLICIES, UnknownPolicy, load_policy
+from policies.registry import NAMES, POLICIES, UnknownPolicy, load_policy
 
 
 def help_of(command: str, capsys: pytest.CaptureFixture[str]) -> str:

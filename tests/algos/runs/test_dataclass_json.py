@@ -13,16 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from algos import checkpoint
-from algos.first_light import FirstLight, load_config, with_preset
-from algos.ppo_config import PPOConfig
+from algos.experiment.stages import FirstLight, load_config, with_preset
+from algos.ppo.config import PPOConfig
 from algos.presets import PRESETS
 from algos.recipe.settings import Recipe
-from algos.run_folder import RunFolder, RunFolderError, item_from_json, item_to_json
+from algos.rollout.trajectory import load_trajectories, save_trajectories
+from algos.runs import checkpoint
 from algos.runs.dataclass_json import dataclass_from_json
-from algos.trajectory import load_trajectories, save_trajectories
+from algos.runs.run_folder import RunFolder, RunFolderError, item_from_json, item_to_json
 from sage_env.datasets import QAItem
-from tests.algos import handmade
+from tests.helpers import handmade
 
 PATHS = st.builds(Path, st.text("ab./", min_size=1, max_size=5))
 SCALARS = {

@@ -18,7 +18,7 @@ from PIL import Image
 
 from sage_env import Answer, Invalid, Sample, Skip, UseTool, Zoom, format_action
 from sage_env.wrappers import ChatObservations, ChatSpace, TextActions
-from tests.sage_env.wrappers.painted import SIZE, make
+from tests.helpers.painted import SIZE, make
 
 ACTIONS = [
     Skip(300.0),
