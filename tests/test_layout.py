@@ -30,7 +30,8 @@ FILES = sorted(MODULES.values())
 # of a package's root by its name. Who adds a module to a root says here how high it stands.
 LAYERS = {
     "sage_env": [
-        "errors frames timeline argument_checks object_reference lazy_exports picture_geometry",
+        "errors release shadowing",
+        "frames timeline argument_checks object_reference lazy_exports picture_geometry",
         "storage/",
         "actions/",
         "datasets/",
@@ -41,7 +42,7 @@ LAYERS = {
         "video/",
         "history openers",
         "tools/",
-        "spaces observation",
+        "unicode_text spaces observation",
         "rendering/",
         "synth/",
         "rewards viewer",
