@@ -1,6 +1,6 @@
 """An algorithm of one's own: REINFORCE with a baseline in plain torch, without `algos`.
 
-    python examples/reinforce.py                        # ten seconds on one core, offline
+    python examples/reinforce.py                        # about ten seconds on one core, offline
 
 The environment is wrapped until it looks like any other: `DiscreteActions` has numbered actions,
 `NumericObservations` arrays of fixed sizes. The task is "how much to look" in miniature: the one

@@ -1,6 +1,6 @@
 """A policy that never looks at a picture: the floor of a dataset, and what a tool's text adds.
 
-    python examples/text_only_policy.py                 # about ten seconds, offline
+    python examples/text_only_policy.py                 # about five seconds, offline
 
 How many of the questions can be answered from their words alone? A benchmark is worth as much as it
 is above that. Here a policy by rules plays SageSynth twice, with `overview_frames=0` and without

@@ -1,6 +1,6 @@
 """PPO in Python: a model, questions, environments and one call.
 
-    python examples/train_in_python.py                  # about two minutes on one core, offline
+    python examples/train_in_python.py                  # one to two minutes on one core, offline
 
 `sage-vqa train` does this and measures everything around it; here is what is inside, for whoever
 wants another model, reward, dataset or schedule. The model that comes with the project learns on
