@@ -1,4 +1,9 @@
 """What learns and what measures: rollouts, token-level PPO, evaluation, reports.
 
 Importing this package loads no heavy dependency; the modules that need torch import it themselves.
+
+Root: `seeds` (one seed per purpose), `sft` (supervised token training), `presets` (published
+methods as settings). Rooms, in the order of imports: `rollout/`, `batching/`, `objectives/`,
+`exactness/`, `evaluation/`, `runs/`, `recipe/`, `ppo/`, `verify/`, `report/`, `experiment/`,
+`cli/`, and `tiny/`, how the shipped model was made.
 """

@@ -30,7 +30,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from algos.ppo_config import PPOConfig
+from algos.ppo.config import PPOConfig
 
 PresetName = Literal[
     "ppo", "turn-ppo", "bi-level", "vapo", "grpo", "rloo", "dr-grpo", "dapo", "gspo"

@@ -26,7 +26,7 @@ import numpy as np
 import tyro
 
 import sage_env
-from algos.evaluate import Row, evaluate, measure
+from algos.evaluation.measures import MeasureRow, evaluate, measure
 from policies.base import Observation
 from sage_env.testing import check_dataset
 
@@ -85,7 +85,7 @@ class EdgeFrame:
         return sage_env.Answer(min(known, key=lambda c: float(np.abs(mean - COLOURS[c]).sum())))
 
 
-def main(folder: Path | None = None, overview_frames: int = 3) -> list[Row]:
+def main(folder: Path | None = None, overview_frames: int = 3) -> list[MeasureRow]:
     """Check the dataset of a folder, play all of it and print the accuracy.
 
     Args:

@@ -18,8 +18,9 @@ import gymnasium as gym
 import torch
 import tyro
 
-from algos.evaluate import evaluate
-from algos.ppo import PPOConfig, train
+from algos.evaluation.measures import evaluate
+from algos.ppo.config import PPOConfig
+from algos.ppo.training import train
 from policies.base import TrainablePolicy
 from policies.sage_mm import LoraSettings, SageMM
 from sage_env import QAItem, efficient

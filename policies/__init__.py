@@ -1,1 +1,8 @@
-"""Who acts: random, uniform, scripted and model policies; importing this loads no heavy package."""
+"""Who acts: baselines, SAGE-MM, released checkpoints, served models, SB3 models.
+
+Importing this loads no heavy package. May not: train, or know how an episode is recorded.
+
+In the order of imports: `errors`, `prompt` (what every model is told), `base` (what a policy is),
+`introspection` (policies whose tokens can be read from outside); the rooms `sage_mm/`,
+`sage_released/`, `baselines/`, `served/`, `sb3/`, `check/`; `registry` (policies by name).
+"""

@@ -1,17 +1,31 @@
-"""Long-video question answering as a Gymnasium environment; importing it registers the id."""
+"""Long-video question answering as a Gymnasium environment; importing it registers the id.
+
+Importing it loads no decoder, no picture library and no model. May not: know a policy, a reward
+from outside, or torch.
+
+In the order of imports: `errors`, `frames` (pictures with their times), `timeline` (spans of
+seconds), `argument_checks`, `object_reference` (objects by `package.module:name`),
+`picture_geometry`; `storage/`, `actions/`, `datasets/`, `video/`; `history` (the record of an
+episode), `openers` (who opens a video), `tools/`; `spaces` and `observation`; `rendering/`,
+`synth/` (the embedded dataset); `rewards`, `viewer` (an episode's looks and what they cost),
+`episode` (one episode's state), `reset_options`, `env` (the environment; its docstring is the
+manual); `vector/` (many at once), `wrappers/`, `testing/`.
+"""
 
 import gymnasium as gym
 
-from sage_env.action_schema import action_schema, function_schemas
-from sage_env.action_text import (
+from sage_env.actions.action import Action, Answer, Invalid, Sample, Skip, UseTool, Zoom
+from sage_env.actions.action_text import (
     ActionText,
     format_action,
     parse_action,
     parse_thought,
     read_action,
 )
-from sage_env.actions import Action, Answer, Invalid, Sample, Skip, UseTool, Zoom
-from sage_env.datasets import QAItem, load_dataset, validate
+from sage_env.datasets.item import QAItem
+from sage_env.datasets.loading import load_dataset
+from sage_env.datasets.matching import match_answer
+from sage_env.datasets.validation import validate
 from sage_env.env import VideoQAEnv
 from sage_env.errors import (
     DatasetError,
@@ -26,11 +40,11 @@ from sage_env.errors import (
 )
 from sage_env.frames import FrameBatch
 from sage_env.history import History, Look, Spent
-from sage_env.matching import match_answer
 from sage_env.rewards import Reward, efficient, sage
 from sage_env.spaces import ActionSpace, UnicodeText
-from sage_env.tools import MAX_TOOL_TEXT, Tool, ToolContext
-from sage_env.vector import VideoQAVectorEnv
+from sage_env.tools.reply_schema import action_schema, function_schemas
+from sage_env.tools.tool import MAX_TOOL_TEXT, Tool, ToolContext
+from sage_env.vector.vector_env import VideoQAVectorEnv
 
 __all__ = [
     "Action",

@@ -1,9 +1,25 @@
-"""Every error that this project raises on purpose; a failure of ours is never a reward."""
+"""Every error that the environment raises on purpose; a failure of ours is never a reward.
+
+    SageEnvError              catches them all; those of policies are in `policies.errors`
+    ├── VideoError            a file is missing, broken, or no video
+    │   ├── DecodeTimeout     reading it took longer than allowed
+    │   └── CorruptFrame      a frame is there, and damage keeps it from being decoded
+    ├── DatasetError          a dataset, or a row of it, cannot be used
+    ├── ToolError             a tool failed
+    ├── ToolInputError        the agent called a tool wrongly; never leaves the environment
+    ├── JudgeError            the judge failed: the answer stays not judged
+    ├── RewardError           a reward failed, or gave no terms
+    ├── ResetNeeded           `step` without an episode (Gymnasium's error too)
+    └── MissingExtra          names the command that installs it (an `ImportError` too)
+
+What the user plugs in (an opener, a dataset, a reward, a judge, a tool) is called inside a
+`boundary`, so that whatever it raises reaches the caller as one of these.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import gymnasium.error
 
@@ -64,13 +80,6 @@ class RewardError(SageEnvError):
     """A reward function failed, or gave something else than a mapping of names to numbers."""
 
 
-class PolicyError(SageEnvError):
-    """A policy cannot act any more, and it is not its choice: no input, or a context that is full.
-
-    No reward can be given for it, so the play ends.
-    """
-
-
 class ResetNeeded(SageEnvError, gymnasium.error.ResetNeeded):
     """`step` was called before `reset`, or after the episode had ended."""
 
@@ -79,53 +88,28 @@ class MissingExtra(SageEnvError, ImportError):
     """An optional package is not installed; the message names the command that installs it."""
 
 
-class MissingKey(SageEnvError):
-    """A served model needs an API key, and the environment has none; the message names it."""
+@contextmanager
+def boundary(
+    error: type[SageEnvError], what: str, *, passes: tuple[type[Exception], ...] = (SageEnvError,)
+) -> Iterator[None]:
+    """Turn what a plug-in raises in the block into one of our errors, with the plug-in's as cause.
 
+        with boundary(RewardError, f"the reward failed on item {item.id!r}"):
+            terms = reward(item, action, history)
 
-class ServiceError(SageEnvError):
-    """A served model gave no reply: it is dead, too slow or out of order; not the agent's fault."""
+    Keyboard interrupts and other exceptions that are no `Exception` pass.
 
+    Args:
+        error: what to raise.
+        what: what was done and on what, the beginning of the message.
+        passes: exceptions that already say what happened, and pass as they are.
 
-class ServiceRefused(ServiceError):
-    """The server will not serve us at all, for the key or the model's name: do not ask again."""
-
-
-class ReplyBlocked(ServiceError):
-    """The provider withheld a prompt or a reply, e.g. for safety: no action, and no reward."""
-
-
-class ReplyUnusable(ServiceError):
-    """What came back is no reply of a model: empty, or not in the form that the service speaks."""
-
-
-class EpisodesFailed(SageEnvError):
-    """Some episodes of a batch got no action; the others have theirs.
-
-    Attributes:
-        errors: by episode, why it has none: it is over, without a reward.
-        decisions: by episode, what was chosen for the others; none is asked for again.
+    Raises:
+        SageEnvError: an `error`, saying `what`, the type and the text of what was raised.
     """
-
-    def __init__(
-        self, errors: Mapping[Hashable, SageEnvError], decisions: Mapping[Hashable, Any]
-    ) -> None:
-        """Say how many failed, and why the first one did."""
-        first = next(iter(errors.values()))
-        super().__init__(f"{len(errors)} of {len(errors) + len(decisions)} episodes: {first}")
-        self.errors, self.decisions = dict(errors), dict(decisions)
-
-    def __reduce__(self) -> tuple[type[EpisodesFailed], tuple[Any, ...]]:
-        """Pickle with both mappings."""
-        return EpisodesFailed, (self.errors, self.decisions)
-
-
-class ModelError(SageEnvError, ValueError):
-    """A checkpoint, an adapter or an episode does not suit the model; the message says what to do.
-
-    A `ValueError` as well, because what does not suit is an argument.
-    """
-
-
-class ContextFull(ModelError):
-    """An episode needs more tokens than the model's context has."""
+    try:
+        yield
+    except passes:
+        raise
+    except Exception as raised:
+        raise error(f"{what}: {type(raised).__name__}: {raised}") from raised

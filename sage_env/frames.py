@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,3 +82,45 @@ def _finite_and_sorted(values: NDArray[np.float64]) -> bool:
     """Return whether values are non-decreasing and finite: then their ends are, and no NaN is."""
     ends = math.isfinite(values[0]) and math.isfinite(values[-1])
     return ends and bool((values[1:] >= values[:-1]).all())
+
+
+class Video(Protocol):
+    """What the environment needs of a video; any object with these four is one.
+
+    `sage_env.testing.check_video` checks it. A video that also has `stats.decoded`, a running count
+    of decoded pictures, has it reported in `Spent.frames_decoded`.
+
+    Attributes:
+        duration: seconds from the start of the first frame to the end of the last.
+        fps: average frames per second, for information.
+    """
+
+    duration: float
+    fps: float
+
+    def frames_at(
+        self,
+        seconds: Sequence[float],
+        *,
+        size: tuple[int, int] | None = None,
+        box: Box | None = None,
+    ) -> FrameBatch:
+        """Return the frames on screen at the given times, one per time, in order of time.
+
+        On screen is the last frame shown at or before a time; before the first frame it is the
+        first, after the last the last. Each comes with its own presentation time, in
+        `[0, duration)`, and is the same whatever else is asked for. The arrays are the caller's
+        own: a video keeps no hold on them.
+
+        Args:
+            seconds: finite times in any order.
+            size: `(H, W)` of the pictures returned; `None` for native pixels.
+            box: the region to show, `(x0, y0, x1, y1)` in fractions; `None` for all.
+
+        Raises:
+            ValueError: if a time is not finite.
+            VideoError: if a frame cannot be decoded.
+        """
+
+    def close(self) -> None:
+        """Let go of files and decoders; once more does nothing."""

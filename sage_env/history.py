@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from sage_env.actions import ACTION_NAMES, Action, Invalid
+from sage_env.actions.action import ACTION_NAMES, Action, Invalid
+from sage_env.datasets.item import QAItem
 from sage_env.frames import Box
-from sage_env.items import QAItem
 from sage_env.timeline import Span
 
 

@@ -8,8 +8,8 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from sage_env.datasets.item import QAItem
 from sage_env.frames import FrameBatch
-from sage_env.items import QAItem
 from sage_env.spaces import UnicodeText
 
 Observation: TypeAlias = dict[str, Any]

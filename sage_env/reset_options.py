@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from sage_env.arguments import whole_number
-from sage_env.datasets import find_item
+from sage_env.argument_checks import whole_number
+from sage_env.datasets.loading import find_item
 from sage_env.episode import Budget
 
 Limits = Mapping[str, tuple[int, int]]

@@ -8,8 +8,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from sage_env.actions import Action, Answer, Sample, Skip, UseTool, Zoom, is_unicode
-from sage_env.tool_arguments import Schema, check_parameters, sample_arguments
+from sage_env.actions.action import Action, Answer, Sample, Skip, UseTool, Zoom, is_unicode
+from sage_env.tools.json_schema import Schema, check_parameters, sample_arguments
 
 _LETTERS = "ABCD"
 _ALPHABET = "abc xyz ÄÖÜ éñ 汉字 0123456789.?\n"

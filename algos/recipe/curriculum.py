@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from algos.evaluate import BUCKETS, bucket_of
 from algos.recipe.settings import Recipe
-from algos.rollout import subseed
+from algos.seeds import subseed
+from sage_env.datasets.duration_buckets import BUCKETS, bucket_of
 
 
 def is_over(recipe: Recipe, update: int) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from algos.recipe.settings import Recipe
-from algos.rollout import subseed
+from algos.seeds import subseed
 
 
 def frame_budget(recipe: Recipe, seed: int, place: int) -> int | None:

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from algos.recipe.settings import Recipe
-from algos.trajectory import Trajectory, Turn
+from algos.rollout.trajectory import Trajectory, Turn
 
 TERM = "frame_price"
 """Name of the charge among a turn's `reward_terms`."""

@@ -4,53 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
-from algos.metrics import Row
-from algos.ppo_config import PPOConfig
 from algos.recipe.frame_target import charged
 from algos.recipe.settings import Recipe
 from algos.recipe.step_credit import mean_credit, paid, with_credit
-from algos.rollout import Job
-from algos.trajectory import Trajectory
+from algos.rollout.playing import EpisodeSpec
+from algos.rollout.trajectory import Trajectory
+from algos.runs.metrics import MetricsRow
 from policies.base import TrainablePolicy
 
 
 def with_recipe(
-    config: PPOConfig,
+    recipe: Recipe,
     policy: TrainablePolicy,
     episodes: Sequence[Trajectory],
     price: float,
+    *,
+    micro_batch: int,
+    temperature: float,
 ) -> list[Trajectory]:
     """Return the episodes with the recipe's rewards added to their turns'.
 
     Args:
-        config: the settings.
+        recipe: the settings.
         policy: who sampled the episodes, its weights unmoved since.
         episodes: none of them failed.
         price: of one frame.
+        micro_batch: episodes per forward pass, where looks are scored.
+        temperature: that the episodes were sampled at.
     """
     found = charged(episodes, price)
-    if config.recipe.step_credit > 0:
-        scored = with_credit(
-            policy, found, micro_batch=config.micro_batch, temperature=config.temperature
-        )
-        found = paid(scored, config.recipe)
+    if recipe.step_credit > 0:
+        scored = with_credit(policy, found, micro_batch=micro_batch, temperature=temperature)
+        found = paid(scored, recipe)
     return found
 
 
-def group_of(job: Job) -> Hashable:
+def group_of(spec: EpisodeSpec) -> Hashable:
     """Return what episodes must share to be compared: the question, and its budget."""
-    return job.item_id, job.max_turns, job.max_frames
+    return spec.item_id, spec.max_turns, spec.max_frames
 
 
 def recipe_row(
-    recipe: Recipe, jobs: Sequence[Job], episodes: Sequence[Trajectory], multiplier: float
-) -> Row:
+    recipe: Recipe, specs: Sequence[EpisodeSpec], episodes: Sequence[Trajectory], multiplier: float
+) -> MetricsRow:
     """Return the numbers of what is switched on; `multiplier` is the one that was charged."""
-    row: Row = {}
+    row: MetricsRow = {}
     if recipe.first_turns is not None:
-        row["recipe/turn_cap"] = jobs[0].max_turns
+        row["recipe/turn_cap"] = specs[0].max_turns
     if recipe.frame_budget is not None:
-        row["recipe/frame_budget"] = sum(job.max_frames or 0 for job in jobs) / len(jobs)
+        row["recipe/frame_budget"] = sum(spec.max_frames or 0 for spec in specs) / len(specs)
     if recipe.target_frames is not None:
         row["recipe/multiplier"] = multiplier
     if recipe.step_credit > 0:

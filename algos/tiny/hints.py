@@ -27,7 +27,7 @@ from transformers.models.qwen3_vl.modeling_qwen3_vl import apply_rotary_pos_emb
 
 from algos.sft import Example, next_tokens
 from algos.tiny.hint_labels import NONE, SLOTS, Labeller, Labels
-from policies.sage_mm.vision import FrameEncoder
+from policies.sage_mm.vision.frame_encoder import FrameEncoder
 
 GATHERED = 2  # layers after which a frame's own time and what is asked for are to be known
 NEIGHBOUR = 3  # layers after which those of the frame before it are

@@ -17,9 +17,11 @@ import numpy as np
 
 from algos.sft import Example
 from algos.tiny.pictures import Pictures
-from policies.sage_mm.prompt import ChatTokens, render_user
-from policies.sage_mm.vision import FrameEncoder
-from policies.scripted import BACKDROPS, SIGHTS, Look
+from policies.baselines.reading_head import BACKDROPS, SIGHTS
+from policies.baselines.scripted import Look
+from policies.prompt import render_user
+from policies.sage_mm.tokens.chat_tokens import ChatTokens
+from policies.sage_mm.vision.frame_encoder import FrameEncoder
 
 CAPTIONS = 0.05  # share of lessons
 LOOK_UPS = 12  # most of one lesson
@@ -123,9 +125,9 @@ class Lessons:
         segments = render_user(observation, first=True, style=self._tokens.style)
         prompt = self._tokens.prompt(segments, self._per_frame, first=True)
         completion = self._tokens.completion(reply)
-        taught = np.arange(len(prompt) + len(completion)) >= len(prompt)
+        loss_mask = np.arange(len(prompt) + len(completion)) >= len(prompt)
         keys = tuple(frame.key for frame in shown)
-        return Example(np.concatenate([prompt, completion]), taught, keys)
+        return Example(np.concatenate([prompt, completion]), loss_mask, keys)
 
 
 def caption(looks: Sequence[Look]) -> str:

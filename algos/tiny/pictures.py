@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from policies.scripted import BACKDROPS, SIGHTS, corner_box
+from policies.baselines.reading_head import BACKDROPS, SIGHTS
+from policies.baselines.scripted import corner_box
 from sage_env.frames import Box
 from sage_env.synth.plan import Event, Scene, VideoPlan, plan_video
 from sage_env.synth.rendered import RenderedVideo

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from algos.tiny.pictures import Pictures
-from policies.sage_mm.tower import BatchedTower
-from policies.sage_mm.vision import patchify
-from policies.scripted import BACKDROPS, SIGHTS
+from policies.baselines.reading_head import BACKDROPS, SIGHTS
+from policies.sage_mm.vision.batched_tower import BatchedTower
+from policies.sage_mm.vision.frame_encoder import patchify
 
 
 def train_tower(

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from string import ascii_uppercase
 from typing import Any
 
-from policies.sage_mm.prompt import Segment
+from policies.prompt import Segment
 from policies.sage_released.protocol import Call, Stage
 from policies.sage_released.tools import VIDEO, timestamp
 

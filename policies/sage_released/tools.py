@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from policies.sage_released.protocol import Call
-from sage_env.actions import Action, Answer, Sample, UseTool, Zoom
+from sage_env.actions.action import Action, Answer, Sample, UseTool, Zoom
 from sage_env.timeline import parse_seconds
-from sage_env.tools import Tool
+from sage_env.tools.tool import Tool
 
 VIDEO = "video.mp4"
 """What the video is called in prompts: which file it is makes no difference to the question."""

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from policies.base import Observation
-from policies.sage_mm.prompt import SYSTEM, TASK, render_user
-from sage_env.tools import Tool
+from policies.prompt import SYSTEM, TASK, render_user
+from sage_env.tools.tool import Tool
 from sage_env.wrappers.chat_space import encoded_picture
 
 Replies = Literal["calls", "json"]

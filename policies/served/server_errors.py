@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from policies.served.asking import Failure
-from policies.served.key import Key
-from sage_env.errors import ReplyUnusable, ServiceError, ServiceRefused
+from policies.errors import ReplyUnusable, ServiceError, ServiceRefused
+from policies.served.api_key import Key
+from policies.served.retries import Failure
 
 _REFUSED = {401, 403, 404}
 _AGAIN = {408, 409, 425, 429}

@@ -25,7 +25,7 @@ def build(
     """Write every video of the given splits that is not there yet.
 
     Args:
-        root: cache folder; the default is `sage_env.cache_folder.cache_folder()`.
+        root: cache folder; the default is `sage_env.storage.cache_folder.cache_folder()`.
         splits: any of `train`, `validation`, `test`.
         workers: processes; all cores by default.
         progress: whether to show a progress bar.

@@ -7,9 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import overload
 
-from sage_env.cache_folder import cache_folder
-from sage_env.datasets import QAItem
+from sage_env.datasets.item import QAItem
 from sage_env.errors import DatasetError
+from sage_env.storage.cache_folder import cache_folder
 from sage_env.synth.encode import encode_video
 from sage_env.synth.plan import SPLITS, VERSION, plan_video
 from sage_env.synth.questions import ask

@@ -85,14 +85,6 @@ class VideoPlan:
         return self.scenes[-1]
 
 
-def bucket_of(duration: float) -> str:
-    """Name the duration bucket, e.g. `"600-1200"`; the last one is `"2400+"`."""
-    for low, high in BUCKETS[:-1]:
-        if duration < high:
-            return f"{0 if low == 10 else low}-{high}"
-    return "2400+"
-
-
 def plan_video(split: str, index: int, seed: int = 0) -> VideoPlan:
     """Plan one video; the bucket follows from the index, everything else from the seed."""
     if split not in SPLITS:

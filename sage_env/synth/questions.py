@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from sage_env.datasets import QAItem, Span
-from sage_env.synth.plan import SPLITS, VERSION, Event, Scene, VideoPlan, bucket_of
+from sage_env.datasets.duration_buckets import bucket_of
+from sage_env.datasets.item import QAItem
+from sage_env.synth.plan import SPLITS, VERSION, Event, Scene, VideoPlan
 from sage_env.synth.symbols import SYMBOLS
+from sage_env.timeline import Span
 
 CORE = ("glance", "needle", "when")
 FAMILIES = (*CORE, "order", "count", "detail")

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from sage_env.datasets import DatasetSource, load_dataset
-from sage_env.items import QAItem
+from sage_env.datasets.item import QAItem
+from sage_env.datasets.loading import DatasetSource, load_dataset
+from sage_env.openers import Opener
 from sage_env.testing.laws import lawful, require
-from sage_env.viewer import Opener
 
 _SLACK = 1.0  # seconds by which a duration that is written down may differ from the file's
 
@@ -64,7 +64,7 @@ def _check_size(size: Any) -> None:
 
 def _check_video(items: Sequence[QAItem], item: QAItem, opener: Opener | None) -> None:
     if opener is None:
-        from sage_env.video import open_video
+        from sage_env.video.video_file import open_video
 
         opener = open_video
     where = f"item {item.id!r}"

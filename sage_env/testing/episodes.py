@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from sage_env.actions import Action, Answer, Invalid, Sample, Skip, UseTool, Zoom
-from sage_env.items import QAItem
+from sage_env.actions.action import Action, Answer, Invalid, Sample, Skip, UseTool, Zoom
+from sage_env.datasets.item import QAItem
 
 ITEMS = (
     QAItem(

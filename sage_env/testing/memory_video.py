@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sage_env.errors import VideoError
 from sage_env.frames import Box, FrameBatch
-from sage_env.picture import crop_bounds, fitted
+from sage_env.picture_geometry import crop_bounds, fitted
 
 _ROUNDING = 1e-6  # seconds; a frame's own time, rounded on its way here, still means that frame
 

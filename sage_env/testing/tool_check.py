@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from sage_env.actions import UseTool
+from sage_env.actions.action import UseTool
+from sage_env.datasets.item import QAItem
 from sage_env.env import VideoQAEnv
-from sage_env.items import QAItem
+from sage_env.openers import Opener
 from sage_env.testing.episodes import ITEMS
 from sage_env.testing.laws import lawful, require
 from sage_env.testing.memory_video import open_memory
-from sage_env.tool_arguments import sample_arguments
-from sage_env.tools import Tool, find_tools
-from sage_env.viewer import Opener
+from sage_env.tools.json_schema import sample_arguments
+from sage_env.tools.tool import Tool, find_tools
 
 _CALLS = 8  # of each question
 _TRIES = 64  # while none is accepted: a start that must be before an end is so half of the time

@@ -9,7 +9,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any, Literal
 
-from sage_env.actions import Action, Answer, Invalid, Sample, Skip, Zoom
+from sage_env.actions.action import Action, Answer, Invalid, Sample, Skip, Zoom
 from sage_env.frames import Box
 
 CORNERS: Mapping[str, Box] = {

@@ -8,9 +8,9 @@ from typing import Any
 
 import gymnasium as gym
 
-from sage_env.action_text import format_action
-from sage_env.actions import Action, Invalid
-from sage_env.tools import Tool
+from sage_env.actions.action import Action, Invalid
+from sage_env.actions.action_text import format_action
+from sage_env.tools.tool import Tool
 from sage_env.wrappers.chat_space import (
     Block,
     ChatSpace,

@@ -8,7 +8,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from sage_env.actions import Action, Invalid
+from sage_env.actions.action import Action, Invalid
 from sage_env.errors import ResetNeeded
 from sage_env.wrappers.action_grid import ActionGrid
 from sage_env.wrappers.raw_space import raw_space

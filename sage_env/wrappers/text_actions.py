@@ -7,8 +7,8 @@ from typing import Any, SupportsFloat
 
 import gymnasium as gym
 
-from sage_env.action_text import read_action
-from sage_env.actions import Action, Invalid
+from sage_env.actions.action import Action, Invalid
+from sage_env.actions.action_text import read_action
 from sage_env.spaces import UnicodeText
 
 

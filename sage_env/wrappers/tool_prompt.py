@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from sage_env.actions import ACTION_NAMES, UseTool
-from sage_env.tools import Tool
+from sage_env.actions.action import ACTION_NAMES, UseTool
+from sage_env.tools.tool import Tool
 
 
 def describe_tools(tools: Iterable[Tool]) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from access_clips import Clip, Recipe, make_clip
+
+from benchmarks.frame_access.clips import Clip, Recipe, make_clip
 
 
 @pytest.fixture(autouse=True)

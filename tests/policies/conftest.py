@@ -11,7 +11,7 @@ import pytest
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch = pytest.importorskip("torch")
     pytest.importorskip("transformers")
-    from tests.policies.tiny_model import write_tiny_model
+    from tests.helpers.tiny_model import write_tiny_model
 
     torch.set_num_threads(1)
     return write_tiny_model(tmp_path_factory.mktemp("tiny") / "model")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sage_env.clips import CLIPS, four_colours, write_clip
+from tests.helpers.clips import CLIPS, four_colours, write_clip
 
 
 @pytest.fixture(scope="session")

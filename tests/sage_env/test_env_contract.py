@@ -9,14 +9,14 @@ import pytest
 from gymnasium.utils.env_checker import check_env, data_equivalence
 
 import sage_env  # noqa: F401
-from sage_env.actions import Answer, Invalid, Sample, Skip, UseTool, Zoom
+from sage_env.actions.action import Answer, Invalid, Sample, Skip, UseTool, Zoom
 from sage_env.errors import ResetNeeded
 from sage_env.rewards import PRESETS, sage
 from sage_env.testing import open_memory
 from sage_env.testing.episodes import ITEMS
-from sage_env.video import open_video
-from tests.sage_env.clips import write_clip
-from tests.sage_env.tools_to_try import Blueness, Echo
+from sage_env.video.video_file import open_video
+from tests.helpers.clips import write_clip
+from tests.helpers.tools_to_try import Blueness, Echo
 
 
 def make(**arguments):
@@ -124,7 +124,7 @@ def test_a_copy_opens_the_file_anew_and_counts_on(copy, tmp_path):
 def test_a_video_with_its_own_cache_does_not_hinder_copies(tmp_path):
     from functools import partial
 
-    from sage_env.frame_cache import FrameCache
+    from sage_env.video.cache.frame_cache import FrameCache
 
     path = write_clip(tmp_path / "a.mp4", range(50))
     opener = partial(open_video, cache=FrameCache(10**6))

@@ -13,13 +13,13 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from sage_env.actions import Answer, Invalid, Sample, Skip, UseTool, Zoom
+from sage_env.actions.action import Answer, Invalid, Sample, Skip, UseTool, Zoom
 from sage_env.env import VideoQAEnv
 from sage_env.errors import ResetNeeded
 from sage_env.rewards import sage
 from sage_env.testing import open_memory
 from sage_env.testing.episodes import ITEMS
-from tests.sage_env.tools_to_try import Blueness, Echo
+from tests.helpers.tools_to_try import Blueness, Echo
 
 TURNS, FRAMES = 12, 60
 starts = st.one_of(st.floats(0, 70), st.floats(0, 4000), st.sampled_from([0.0, 60.0, 1e300]))

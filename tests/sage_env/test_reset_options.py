@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import sage_env  # noqa: F401
-from sage_env.actions import Answer, Sample
+from sage_env.actions.action import Answer, Sample
 from sage_env.env import VideoQAEnv
 from sage_env.rewards import efficient
 from sage_env.testing import open_memory

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sage_env.actions import Answer, Invalid, Sample, Skip, UseTool
-from sage_env.datasets import QAItem
+from sage_env.actions.action import Answer, Invalid, Sample, Skip, UseTool
+from sage_env.datasets.item import QAItem
 from sage_env.errors import JudgeError, RewardError
 from sage_env.history import History, Look, Spent, episode_info
 from sage_env.rewards import PRESETS, answer, checked_terms, efficient, find_reward, sage

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import torch
 
-from algos import ppo
-from algos.checkpoint import ConfigChanged, load_latest
-from algos.metrics import read_metrics
-from algos.ppo import PPOConfig, train
+from algos.ppo import training
+from algos.ppo.training import PPOConfig, train
 from algos.recipe.settings import Recipe
-from tests.algos.toy import ITEMS, ToyEnv, ToyPolicy, cloned_policy
+from algos.runs.checkpoint import ConfigChanged, load_latest
+from algos.runs.metrics import read_metrics
+from tests.helpers.toy import ITEMS, ToyEnv, ToyPolicy, cloned_policy
 
 torch.set_num_threads(1)
 RECIPE = Recipe(
@@ -104,7 +104,7 @@ def test_two_and_two_updates_are_four(whole: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("moment", ["with_recipe", "recipe_row", "save"])
 def test_an_interrupt_loses_nothing(whole: Path, tmp_path: Path, monkeypatch, moment: str) -> None:
-    owner = ppo.checkpoint if moment == "save" else ppo
+    owner = training.checkpoint if moment == "save" else training
     original, calls = getattr(owner, moment), 0
 
     def interrupted(*args, **kwargs):

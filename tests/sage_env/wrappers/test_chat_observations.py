@@ -19,8 +19,8 @@ from PIL import Image
 from sage_env import Answer, Invalid, Sample, Skip, UseTool, Zoom, format_action, parse_action
 from sage_env.wrappers import ChatObservations, ChatSpace, TextActions, describe_tools
 from sage_env.wrappers.chat_observations import SYSTEM
-from tests.sage_env.tools_to_try import Blueness, Echo
-from tests.sage_env.wrappers.painted import SIZE, make
+from tests.helpers.painted import SIZE, make
+from tests.helpers.tools_to_try import Blueness, Echo
 
 ACTIONS = [
     Skip(300.0),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from sage_env import Answer, Invalid, ResetNeeded, Sample, Skip, Zoom
 from sage_env.wrappers import ActionGrid, ChatObservations, DiscreteActions, NumericObservations
-from tests.sage_env.wrappers.painted import ITEMS, make
+from tests.helpers.painted import ITEMS, make
 
 GRIDS = [
     ActionGrid(),

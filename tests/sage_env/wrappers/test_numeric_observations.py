@@ -18,7 +18,7 @@ from sage_env import Sample
 from sage_env.observation import observation_space
 from sage_env.wrappers import DiscreteActions, NumericFeatures, NumericObservations, TextActions
 from sage_env.wrappers.numeric_features import hash_words
-from tests.sage_env.wrappers.painted import make
+from tests.helpers.painted import make
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sage_env import Answer, Skip, UnicodeText, Zoom, format_action
 from sage_env.wrappers import ChatObservations, NumericObservations, TextActions
-from tests.sage_env.wrappers.painted import make
+from tests.helpers.painted import make
 
 
 def untimed(info):

@@ -1,0 +1,258 @@
+"""The commands of `sage-vqa`: one dataclass each, which is its whole configuration."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated, Any
+
+import tyro
+from tqdm import tqdm
+
+from algos.cli.options import (
+    CommandError,
+    OnDataset,
+    Playing,
+    decoding_of,
+    evenly,
+    make_envs,
+)
+from algos.evaluation.measures import EvalResult, evaluate, measure_episodes
+from algos.evaluation.tables import (
+    BREAKDOWN_HEADER,
+    SUMMARY_HEADER,
+    breakdown_cells,
+    format_table,
+    summary_cells,
+)
+from algos.report.report import ReportData, load_report, save_report, write_report
+from algos.rollout.playing import play
+from algos.rollout.trajectory import Trajectory, save_trajectories
+from algos.rollout.transcript import spent_in_words, transcript, unjudged
+from algos.runs.run_folder import RunFolder
+from policies.base import PrivilegedPolicy
+from sage_env.datasets.item import QAItem
+from sage_env.datasets.loading import find_item, load_dataset
+from sage_env.video.health import VIDEO_SUFFIXES, check_health
+from sage_env.video.video_file import open_video
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask(Playing):
+    """Ask a question about any video file, and print what the policy does."""
+
+    video: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="VIDEO")]
+    """The video file."""
+    question: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="QUESTION")]
+    """The question."""
+    choices: tuple[str, ...] = ()
+    """Answers to choose from; without them the question is open."""
+    out: Path = Path("runs/ask")
+    """Folder for the settings and the trajectory, tokens included."""
+
+    def run(self) -> None:
+        """Play one episode, print it and save it."""
+        if not self.question.strip():
+            raise CommandError("the question is empty: ask something about the video")
+        if len(self.choices) == 1 or len(set(self.choices)) < len(self.choices):
+            raise CommandError(f"--choices needs two or more different answers, got {self.choices}")
+        open_video(self.video).close()  # a wrong path should not wait for a model to load
+        # The gold answer is not known: the verdict on this one is not printed.
+        item = QAItem(
+            id="question",
+            video=self.video,
+            question=self.question,
+            choices=self.choices,
+            answer=self.choices[0] if self.choices else "unknown",
+            kind="mcq" if self.choices else "open",
+        )
+        policy = self.load_policy()
+        if isinstance(policy, PrivilegedPolicy):
+            raise CommandError(
+                f"{self.policy!r} looks at the gold evidence of a dataset's question, and your own "
+                "question has none: use it with `sage-vqa play` or `sage-vqa eval`"
+            )
+        if self.policy in ("sage-mm-tiny", "uniform"):
+            print(
+                "Note: sage-mm-tiny was trained on small synthetic clips only. It plays real video "
+                "end to end,\nbut its answers will be poor; for good ones name a real checkpoint "
+                "with --policy sage-mm:FOLDER.\n"
+            )
+        env = make_envs([item], 1, self.env_options(policy))[0]
+        began = perf_counter()
+        trajectory = play(env, policy, seed=self.seed, item_id=item.id)
+        seconds = perf_counter() - began
+        env.close()
+        print(transcript(item, unjudged(trajectory), judged=False))
+        print(f"spent:    {spent_in_words(trajectory, seconds)}")
+        folder = RunFolder(self.out)
+        folder.save_config(self)
+        save_trajectories(folder.trajectory, [unjudged(trajectory)])
+        print(f"saved in {folder.trajectory}")
+        if trajectory.error is not None:
+            raise CommandError(trajectory.error)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Play(OnDataset):
+    """Play some questions of a dataset and print every turn."""
+
+    item_id: str | None = None
+    """The question to play; by default, some of the dataset."""
+    limit: int = 3
+    """How many questions to play, evenly spaced over the dataset."""
+
+    def run(self) -> None:
+        """Play and print."""
+        items = load_dataset(self.dataset, root=self.root, split=self.split)
+        if self.item_id is None:
+            chosen = evenly(items, self.limit)
+        else:
+            index = {item.id: k for k, item in enumerate(items)}
+            chosen = [items[find_item(index, self.item_id)]]
+        policy = self.load_policy()
+        env = make_envs(items, 1, self.env_options(policy))[0]
+        for item in chosen:
+            trajectory = play(env, policy, seed=self.seed, item_id=item.id)
+            print(transcript(item, trajectory), end="\n\n", flush=True)
+            if trajectory.error is not None:
+                raise CommandError(trajectory.error)
+        env.close()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Eval(OnDataset):
+    """Measure a policy on a dataset; print tables, and save them with all episodes."""
+
+    limit: int | None = None
+    """How many questions to play, evenly spaced over the dataset; by default all."""
+    envs: int = 8
+    """Questions that are played at the same time; changes the speed, not the result."""
+    out: Path = Path("runs/eval")
+    """Folder for the evaluation, the episodes and a report."""
+
+    def run(self) -> None:
+        """Play, print, save."""
+        items = load_dataset(self.dataset, root=self.root, split=self.split)
+        chosen = evenly(items, self.limit)
+        policy = self.load_policy()
+        options = self.env_options(policy)
+        envs = make_envs(items, self.envs, options)
+        with tqdm(total=len(chosen), desc=self.policy, unit="question") as bar:
+
+            def progress(_: Trajectory) -> None:
+                bar.update()
+
+            result = evaluate(
+                envs,
+                policy,
+                chosen,
+                seed=self.seed,
+                name=self.policy,
+                decoding=decoding_of(policy),
+                progress=progress,
+            )
+        for env in envs:
+            env.close()
+        folder = RunFolder(self.out)
+        folder.save_config(self)
+        report = save_report(folder, self._report(result, items, options))
+        print_tables(result)
+        print(f"\nsaved in {self.out}; report: {report}")
+        errors = [t.error for t in result.trajectories if t.error is not None]
+        if len(errors) == len(chosen):
+            raise CommandError(f"every question failed, the first with: {errors[0]}")
+
+    def _report(
+        self, result: EvalResult, items: Sequence[QAItem], options: dict[str, Any]
+    ) -> ReportData:
+        default = getattr(items, "frame_size", (224, 224))
+        height, width = options.get("frame_size", default)
+        words = [result.name, *([result.decoding] if result.decoding else [])]
+        name = re.sub(r"[^A-Za-z0-9.=-]+", "-", " ".join(words)).strip("-.") or "policy"
+        about = {
+            "policy": result.title,
+            "dataset": f"{self.dataset}, {self.split}, {len(result.items)} questions",
+            "environment": ", ".join(f"{k}={v}" for k, v in options.items()) or "defaults",
+            "seed": str(self.seed),
+            "command": shlex.join(["sage-vqa", *sys.argv[1:]]),
+        }
+        return ReportData(
+            f"{self.policy} on {self.dataset}", about, {name: result}, frame_size=(height, width)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Write the report of a run anew from the files in its folder."""
+
+    run_folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """The folder of the run."""
+
+    def run(self) -> None:
+        """Write the report and print where it is."""
+        folder = RunFolder(self.run_folder)
+        write_report(folder.report, load_report(folder))
+        print(folder.report)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildData:
+    """Render the videos of the embedded dataset; what is there already is kept."""
+
+    root: Path | None = None
+    """Folder for the videos; by default the one that the dataset is read from."""
+    splits: tuple[str, ...] = ("train", "validation", "test")
+    """What to build."""
+    workers: int | None = None
+    """Processes; by default one per core."""
+
+    def run(self) -> None:
+        """Build with a progress bar."""
+        from sage_env.synth.build import build
+
+        build(self.root, self.splits, self.workers, progress=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckData:
+    """Decode every video of a folder, and say what is wrong with those that are broken."""
+
+    folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FOLDER")]
+    """The folder, with all that are in it; or one file."""
+    quick: bool = False
+    """Try the keyframes only: a hundred times faster, but finds less."""
+    timeout: float | None = None
+    """Seconds for each video; by default no limit."""
+
+    def run(self) -> None:
+        """Print one line per video and a summary.
+
+        Raises:
+            CommandError: if there is no video, or one is broken.
+        """
+        paths = [self.folder] if self.folder.is_file() else sorted(self.folder.rglob("*"))
+        paths = [p for p in paths if p.suffix.lower() in VIDEO_SUFFIXES and not p.is_dir()]
+        if not paths:
+            kinds = " ".join(sorted(VIDEO_SUFFIXES))
+            raise CommandError(f"{self.folder}: no video here: name a folder with files of {kinds}")
+        broken, seconds = 0, 0.0
+        for path in tqdm(paths, desc="checking", unit="video"):
+            health = check_health(path, quick=self.quick, timeout=self.timeout)
+            broken, seconds = broken + (not health.sound), seconds + health.duration
+            tqdm.write(str(health), file=sys.stdout)
+        print(f"{len(paths)} videos, {seconds / 3600:.2f} hours, {broken} broken")
+        if broken:
+            raise CommandError(f"{broken} of {len(paths)} videos are broken: see above")
+
+
+def print_tables(result: EvalResult) -> None:
+    """Print the summary of one evaluation, and its groups."""
+    print(format_table(SUMMARY_HEADER, summary_cells([result])))
+    print()
+    print(format_table(BREAKDOWN_HEADER, breakdown_cells(measure_episodes(result.episodes()))))

@@ -1,0 +1,104 @@
+"""What the commands that play have in common: their options, and what is made of them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from policies.base import BatchPolicy, Policy
+from policies.registry import load_policy
+from sage_env.datasets.item import QAItem
+from sage_env.env import VideoQAEnv
+from sage_env.errors import SageEnvError
+
+AnyPolicy = Policy | BatchPolicy
+
+
+class CommandError(SageEnvError):
+    """A command was given something that it cannot work with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Playing:
+    """What all commands that play have in common."""
+
+    policy: str = "sage-mm-tiny"
+    """random, uniform[:FRAMES[:POLICY]], scripted, oracle[:POLICY], human[:FOLDER], sage-mm-tiny,
+    sage-mm:FOLDER, sage-released:FOLDER, sb3:FILE, package.module:Class."""
+    adapter: Path | None = None
+    """Folder of a trained LoRA adapter, for the sage-mm policies."""
+    temperature: float = 0.0
+    """Sampling temperature of policies that have one; 0 is greedy."""
+    seed: int = 0
+    """Seeds the policy and the environment."""
+    max_turns: int | None = None
+    """Most turns, the answer included. By default, here and below, what the policy asks for."""
+    max_frames: int | None = None
+    """Most frames per question, the overview included."""
+    frames_per_turn: int | None = None
+    """Most frames that one action is shown."""
+    overview_frames: int | None = None
+    """Evenly spaced frames shown at the start; 0 starts blind."""
+    frame_size: tuple[int, int] | None = None
+    """Height and width of the frames, multiples of 32."""
+
+    def load_policy(self) -> AnyPolicy:
+        """Return the policy."""
+        if not 0 <= self.temperature < float("inf"):
+            raise CommandError(f"--temperature must be 0 or more, got {self.temperature}")
+        sys.path.append("")  # so that package.module:Class is found in the working directory
+        return load_policy(self.policy, adapter=self.adapter, temperature=self.temperature)
+
+    def env_options(self, policy: AnyPolicy) -> dict[str, Any]:
+        """Return what the environment is made with."""
+        if self.frame_size is not None and any(n < 32 or n % 32 for n in self.frame_size):
+            raise CommandError(f"--frame-size must be two multiples of 32, got {self.frame_size}")
+        names = ("max_turns", "max_frames", "frames_per_turn", "overview_frames", "frame_size")
+        given = {name: getattr(self, name) for name in names}
+        options: dict[str, Any] = dict(getattr(policy, "env_options", {}))
+        return options | {name: value for name, value in given.items() if value is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnDataset(Playing):
+    """What the commands that play a dataset have in common."""
+
+    dataset: str = "sage-synth"
+    """Name of a dataset, path of a .jsonl file, or package.module:function."""
+    root: Path | None = None
+    """Folder of the videos; each dataset has its own default."""
+    split: str = "test"
+    """train, validation or test."""
+
+
+def make_envs(items: Sequence[QAItem], count: int, options: dict[str, Any]) -> list[VideoQAEnv]:
+    """Return environments that are alike.
+
+    Raises:
+        CommandError: if an option has an illegal value.
+    """
+    if count < 1:
+        raise CommandError(f"--envs must be at least 1, got {count}")
+    try:
+        return [VideoQAEnv(dataset=items, **options) for _ in range(count)]
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+
+
+def evenly(items: Sequence[QAItem], limit: int | None) -> list[QAItem]:
+    """Return `limit` items evenly spaced over all, since neighbours often share a video."""
+    if limit is not None and limit < 1:
+        raise CommandError(f"--limit must be at least 1, got {limit}")
+    count = len(items) if limit is None else min(limit, len(items))
+    return [items[k * len(items) // count] for k in range(count)]
+
+
+def decoding_of(policy: AnyPolicy) -> str:
+    """Return how a policy chooses: `greedy`, `T = 1`, or "" where it does not sample."""
+    temperature = getattr(policy, "temperature", None)
+    if temperature is None:
+        return ""
+    return "greedy" if temperature == 0 else f"T = {temperature:g}"

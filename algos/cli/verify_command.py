@@ -1,0 +1,47 @@
+"""`sage-vqa verify RUN`: check the exactness of a stored run, and print a table of verdicts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from algos.cli.options import CommandError
+from algos.evaluation.tables import format_table
+from algos.runs.run_folder import RunFolder
+
+HEADER = ("what", "check", "verdict", "measured")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verify:
+    """Play and score a sample of a run's episodes again, with the weights that sampled them."""
+
+    run_folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """The folder of the run, written by `sage-vqa train`."""
+    root: Path | None = None
+    """Folder of the video files, if it is not where the run had it."""
+
+    def run(self) -> None:
+        """Print one line per check, then every problem.
+
+        Raises:
+            CommandError: if a check failed.
+        """
+        from algos.experiment.stages import load_config, load_policy, training_env
+        from algos.verify.verify_run import verify
+
+        folder = RunFolder(self.run_folder)
+        config = load_config(folder, root=self.root)
+        policy = load_policy(config)
+        with training_env(config, policy) as env:
+            found = list(verify(folder, policy, env))
+        lines = [(what, f.name, f.verdict, f.measured) for what, f in found]
+        print(format_table(HEADER, lines, text_columns=len(HEADER)))
+        problems = [f"{what}, {f.name}: {f.problem}" for what, f in found if f.problem]
+        for problem in problems:
+            print(f"\n{problem}")
+        if problems:
+            raise CommandError(f"{len(problems)} of {len(found)} checks failed: see above")

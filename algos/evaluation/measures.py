@@ -1,0 +1,291 @@
+"""Measures of played questions: accuracy with intervals, cost, and paired differences.
+
+Episodes about one video are not independent, so every interval resamples *videos* with
+replacement. An episode that our side failed is counted and is in no measure; one whose answer was
+not judged is counted and is not in the accuracy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gymnasium import Env
+
+from algos.evaluation.bootstrap import cluster_bootstrap_interval
+from algos.rollout.playing import EpisodeSpec, collect
+from algos.rollout.trajectory import Trajectory
+from algos.seeds import subseed
+from policies.base import BatchPolicy, Policy
+from sage_env.datasets.duration_buckets import BUCKETS, bucket_of
+from sage_env.datasets.item import QAItem
+
+SHORT, LONG = "<=600 s", ">600 s"
+
+
+@dataclass(frozen=True)
+class EpisodeResult:
+    """What one trajectory says about its question.
+
+    Attributes:
+        item_id: of the question.
+        video: what intervals are clustered by.
+        duration: seconds; `None` when neither the item nor the file said.
+        group: the item's report keys.
+        correct: the verdict; `None` when the answer was not judged or the episode failed.
+        frames: frames shown, the overview included.
+        turns: turns played.
+        evidence_seen: whether a shown frame lay inside an evidence span; `None` without evidence.
+        error: why the episode failed on our side.
+    """
+
+    item_id: str
+    video: str
+    duration: float | None
+    group: Mapping[str, str]
+    correct: bool | None
+    frames: int
+    turns: int
+    evidence_seen: bool | None
+    error: str | None
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Measures of some episodes; `None` where there was nothing to measure.
+
+    Attributes:
+        questions: episodes that did not fail.
+        failed: episodes that our side failed; in none of the means.
+        unjudged: episodes without a verdict; not in the accuracy.
+        accuracy: share of judged episodes that are right.
+        interval: 95 % interval of the accuracy; `None` with fewer than two videos.
+        frames: mean frames shown per question.
+        turns: mean turns per question.
+        evidence_hits: share of episodes with known evidence that were shown a frame of it.
+    """
+
+    questions: int
+    failed: int
+    unjudged: int
+    accuracy: float | None
+    interval: tuple[float, float] | None
+    frames: float | None
+    turns: float | None
+    evidence_hits: float | None
+
+
+@dataclass(frozen=True)
+class MeasureRow:
+    """One line of a table: `section` is `all`, `length`, `bucket`, `family` or `tier`."""
+
+    section: str
+    name: str
+    measures: Measures
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Accuracy of one run minus another's, over the questions that both were judged on."""
+
+    questions: int
+    mean: float | None
+    interval: tuple[float, float] | None
+
+
+@dataclass(frozen=True, eq=False)
+class EvalResult:
+    """One policy's play over some items, in the order of the items.
+
+    Attributes:
+        name: of the line in tables, e.g. `"SFT base"`.
+        items: the questions.
+        trajectories: one per item.
+        decoding: how actions were chosen, e.g. `"greedy"` or `"T = 1"`; `""` if it has no choice.
+    """
+
+    name: str
+    items: Sequence[QAItem]
+    trajectories: Sequence[Trajectory]
+    decoding: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse trajectories that are not of these items."""
+        played = [trajectory.item_id for trajectory in self.trajectories]
+        if played != [item.id for item in self.items]:
+            raise ValueError(
+                f"{self.name}: expected one trajectory per item in the items' order, got "
+                f"{len(played)} trajectories for {len(self.items)} items"
+            )
+
+    @property
+    def title(self) -> str:
+        """Return the name with the decoding."""
+        return f"{self.name}, {self.decoding}" if self.decoding else self.name
+
+    def only(self, key: str, value: str) -> EvalResult:
+        """Return the part about items of one group, e.g. `only("tier", "core")`."""
+        pairs = zip(self.items, self.trajectories, strict=True)
+        kept = [(item, played) for item, played in pairs if item.group.get(key) == value]
+        return replace(self, items=[i for i, _ in kept], trajectories=[t for _, t in kept])
+
+    def episodes(self) -> list[EpisodeResult]:
+        """Return one row per item."""
+        return [
+            episode_result(item, trajectory)
+            for item, trajectory in zip(self.items, self.trajectories, strict=True)
+        ]
+
+
+def evaluate(
+    envs: Sequence[Env[Any, Any]],
+    policy: Policy | BatchPolicy,
+    items: Sequence[QAItem],
+    *,
+    seed: int = 0,
+    name: str = "",
+    decoding: str = "",
+    progress: Callable[[Trajectory], None] | None = None,
+) -> EvalResult:
+    """Play every item once, with the loop that training uses.
+
+    Args:
+        envs: alike, and made with a dataset that holds the items.
+        policy: who plays; set its temperature before.
+        items: the questions.
+        seed: of the environment (one per item) and of the policy.
+        name: of the result.
+        decoding: label of how the policy chooses.
+        progress: called with each trajectory that ended.
+    """
+    specs = [EpisodeSpec(item.id, subseed(seed, "evaluate", k)) for k, item in enumerate(items)]
+    trajectories = collect(envs, policy, specs, seed=seed, progress=progress)
+    return EvalResult(name, items, trajectories, decoding)
+
+
+def episode_result(item: QAItem, trajectory: Trajectory) -> EpisodeResult:
+    """Return what a trajectory says about its question."""
+    infos = [trajectory.start_info, *(turn.info for turn in trajectory.turns)]
+    seconds = [second for info in infos for second in info.get("frame_seconds") or ()]
+    last = infos[-1]
+    correct = None if trajectory.error else last.get("correct")
+    if not trajectory.error and last.get("stop_reason") == "out_of_turns":
+        correct = False  # no answer is a wrong answer; `None` would be "not judged"
+    seen = any(start <= t < end for t in seconds for start, end in item.evidence)
+    return EpisodeResult(
+        item_id=item.id,
+        video=str(item.video),
+        duration=_duration(item, trajectory),
+        group=item.group,
+        correct=correct,
+        frames=len(seconds),
+        turns=trajectory.num_turns,
+        evidence_seen=seen if item.evidence else None,
+        error=trajectory.error,
+    )
+
+
+def _duration(item: QAItem, trajectory: Trajectory) -> float | None:
+    """Return the seconds of a video: as the item says, else the stretch of the overview."""
+    return overview_end(trajectory) if item.duration is None else item.duration
+
+
+def overview_end(trajectory: Trajectory) -> float | None:
+    """Return the seconds of an episode's video, where an overview of all of it was shown."""
+    overview = trajectory.start_info.get("span")
+    return float(overview[1]) if overview else None
+
+
+def length_of(duration: float | None) -> str:
+    """Return which side of ten minutes a video is on."""
+    if duration is None:
+        return "unknown"
+    return SHORT if duration <= 600 else LONG
+
+
+def of_length(episodes: Sequence[EpisodeResult], length: str | None) -> list[EpisodeResult]:
+    """Return the episodes on videos of a length, `SHORT` or `LONG`; `None`: all."""
+    return [e for e in episodes if length in (None, length_of(e.duration))]
+
+
+def measure(items: Sequence[QAItem], trajectories: Sequence[Trajectory]) -> list[MeasureRow]:
+    """Return the rows of the report: all, by length, by bucket, by family and by tier."""
+    return measure_episodes(EvalResult("", items, trajectories).episodes())
+
+
+def measure_episodes(episodes: Sequence[EpisodeResult]) -> list[MeasureRow]:
+    """Return the rows of the report for given episodes."""
+    rows = [MeasureRow("all", "all", measures_of(episodes))]
+    rows += _rows("length", [(length_of(e.duration), e) for e in episodes], (SHORT, LONG))
+    rows += _rows("bucket", [(bucket_of(e.duration), e) for e in episodes], BUCKETS)
+    for key in ("family", "tier"):
+        grouped = [(e.group[key], e) for e in episodes if key in e.group]
+        rows += _rows(key, grouped, sorted({name for name, _ in grouped}))
+    return rows
+
+
+def measures_of(episodes: Sequence[EpisodeResult]) -> Measures:
+    """Return the measures of some episodes taken together."""
+    played = [e for e in episodes if e.error is None]
+    judged = [e for e in played if e.correct is not None]
+    right = [float(bool(e.correct)) for e in judged]
+    return Measures(
+        questions=len(played),
+        failed=len(episodes) - len(played),
+        unjudged=len(played) - len(judged),
+        accuracy=_mean(right),
+        interval=cluster_bootstrap_interval(right, [e.video for e in judged]),
+        frames=_mean(e.frames for e in played),
+        turns=_mean(e.turns for e in played),
+        evidence_hits=_mean(e.evidence_seen for e in played if e.evidence_seen is not None),
+    )
+
+
+def difference(ours: Sequence[EpisodeResult], theirs: Sequence[EpisodeResult]) -> Difference:
+    """Return by how much `ours` is more accurate, paired by question.
+
+    Raises:
+        ValueError: if a question stands twice in one of them.
+    """
+    both = paired(ours, theirs)
+    gaps = [float(bool(a.correct)) - float(bool(b.correct)) for a, b in both]
+    return Difference(
+        len(gaps), _mean(gaps), cluster_bootstrap_interval(gaps, [a.video for a, _ in both])
+    )
+
+
+def paired(
+    ours: Sequence[EpisodeResult], theirs: Sequence[EpisodeResult]
+) -> list[tuple[EpisodeResult, EpisodeResult]]:
+    """Return the two episodes of every question that both were judged on, in the order of `ours`.
+
+    Raises:
+        ValueError: if a question stands twice in one of them.
+    """
+    first, second = _judged(ours), _judged(theirs)
+    return [(first[name], second[name]) for name in first if name in second]
+
+
+def _judged(episodes: Sequence[EpisodeResult]) -> dict[str, EpisodeResult]:
+    """Return the judged episodes by question."""
+    if len({e.item_id for e in episodes}) < len(episodes):
+        raise ValueError("a paired difference needs each question once in each run")
+    return {e.item_id: e for e in episodes if e.correct is not None}
+
+
+def _rows(
+    section: str, named: Iterable[tuple[str, EpisodeResult]], order: Sequence[str]
+) -> list[MeasureRow]:
+    """Return one row per name that occurs, in the given order, `unknown` at the end."""
+    groups: dict[str, list[EpisodeResult]] = {name: [] for name in order}
+    for name, e in named:
+        groups.setdefault(name, []).append(e)
+    return [
+        MeasureRow(section, name, measures_of(group)) for name, group in groups.items() if group
+    ]
+
+
+def _mean(values: Iterable[float]) -> float | None:
+    found = list(values)
+    return sum(found) / len(found) if found else None

@@ -1,0 +1,85 @@
+"""What a run of `sage-vqa train` found: the tables that it prints, and its report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from algos.evaluation.decomposition import decompose
+from algos.evaluation.measures import EvalResult, measure_episodes
+from algos.evaluation.tables import (
+    BREAKDOWN_HEADER,
+    MOVES_HEADER,
+    PARTS_HEADER,
+    SUMMARY_HEADER,
+    breakdown_cells,
+    format_table,
+    move_cells,
+    part_cells,
+    summary_cells,
+)
+from algos.report.report import ReportData
+from algos.runs.metrics import read_metrics
+from algos.runs.run_folder import RunFolder
+
+ORDER = (
+    "direct-same-frames-greedy",
+    "direct-double-frames-greedy",
+    "demonstrator",
+    "sft-base-greedy",
+    "after-ppo-greedy",
+    "direct-same-frames-t-1",
+    "direct-double-frames-t-1",
+    "sft-base-t-1",
+    "after-ppo-t-1",
+)
+BEFORE, AFTER = "sft-base-greedy", "after-ppo-greedy"
+
+
+def print_tables(results: Mapping[str, EvalResult]) -> None:
+    """Print what was measured on both tiers, and what the gain of PPO is made of.
+
+    Args:
+        results: by the keys of `ORDER`.
+    """
+    core = {key: result.only("tier", "core") for key, result in results.items()}
+    hard = [result.only("tier", "hard") for result in results.values()]
+    print("\nHeld-out videos, core tier: glance, needle, when")
+    print(format_table(SUMMARY_HEADER, summary_cells(list(core.values()))))
+    print("\nThe same videos, hard tier: order, count, detail")
+    print(format_table(SUMMARY_HEADER, summary_cells(hard)))
+    print("\nAfter PPO, greedy, core tier")
+    rows = measure_episodes(core[AFTER].episodes())
+    print(format_table(BREAKDOWN_HEADER, breakdown_cells(rows)))
+    found = decompose(core[AFTER].episodes(), core[BEFORE].episodes())
+    if found is not None:
+        print("\nAfter PPO minus SFT base, greedy, core tier")
+        print(format_table(PARTS_HEADER, part_cells(found)))
+        print()
+        print(format_table(MOVES_HEADER, move_cells(found)))
+
+
+def report_data(
+    results: Mapping[str, EvalResult],
+    about: Mapping[str, str],
+    folder: RunFolder,
+    frame_size: tuple[int, int],
+) -> ReportData:
+    """Return what the report shows.
+
+    Args:
+        results: by the keys of `ORDER`.
+        about: what stands at its top.
+        folder: of the run.
+        frame_size: `(H, W)` of the frames that were seen.
+    """
+    return ReportData(
+        title="First light",
+        about=about,
+        results=results,
+        before=BEFORE,
+        after=AFTER,
+        direct="direct-double-frames-greedy",
+        metrics=read_metrics(folder.metrics),
+        frame_size=frame_size,
+        tier="core",
+    )

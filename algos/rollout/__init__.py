@@ -1,0 +1,22 @@
+"""Playing episodes, and the record of them. No torch.
+
+May not: learn from what was played, or sum it up.
+
+Read in this order: `trajectory` (the record), `playing` (`play`, and `collect` for many at once:
+the only loop, for training and evaluation), `transcript` (an episode as text).
+"""
+
+from algos.rollout.playing import EpisodeSpec, collect, play
+from algos.rollout.trajectory import Trajectory, Turn, load_trajectories, save_trajectories
+from algos.seeds import subseed
+
+__all__ = [
+    "EpisodeSpec",
+    "Trajectory",
+    "Turn",
+    "collect",
+    "load_trajectories",
+    "play",
+    "save_trajectories",
+    "subseed",
+]

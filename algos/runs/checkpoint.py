@@ -1,0 +1,253 @@
+"""Checkpoints: one folder per update, whole or not there at all.
+
+    checkpoints/update-000007/tensors.safetensors    trained weights and optimiser states
+                              state.json             counters, configuration, the best so far
+
+A folder is written under another name, flushed, and then renamed, so that an interrupt at any
+moment leaves the previous checkpoint in place. `state.json` holds a digest of the tensors: a
+flipped bit is found when they are read.
+
+What is not in it, because the number of finished updates says it:
+
+* generators: every random number comes from a generator seeded with (run's seed, purpose, update);
+* the place in the data: questions come from a walk whose order is shuffled by (seed, lap), see
+  `algos.ppo.training.draw_specs`;
+* learning-rate schedules: the rates are set anew in every update, from its number;
+* caches of frames and features: they are addressed by content, and change speed and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import platform
+import re
+import shutil
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.optim import Optimizer
+
+from sage_env.errors import SageEnvError
+
+_TENSORS, _STATE = "tensors.safetensors", "state.json"
+_NAME = re.compile(r"update-(\d{6,})")
+_PACKAGES = ("sage-video-qa", "torch", "transformers", "peft", "safetensors", "numpy", "gymnasium")
+DAMAGE = (OSError, ValueError, KeyError, SafetensorError)
+"""What `load` raises on a checkpoint that is missing or damaged."""
+_log = logging.getLogger(__name__)
+
+
+class ConfigChanged(SageEnvError):
+    """A run is resumed with another configuration than it was started with."""
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best validated state so far: after which update, and its score."""
+
+    update: int
+    score: float
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """The whole state after an update.
+
+    Attributes:
+        update: number of finished updates; 0 is the state before the first.
+        tensors: by name, on the CPU; the policy's own are under `policy/`.
+        config: of the run, as plain JSON data.
+        best: the best validated update so far, this one included; None before any validation.
+        versions: of Python and of the packages that compute, when it was written.
+    """
+
+    update: int
+    tensors: dict[str, Tensor]
+    config: dict[str, Any]
+    best: Best | None = None
+    versions: dict[str, str] = field(default_factory=lambda: versions())
+
+    @property
+    def policy(self) -> dict[str, Tensor]:
+        """Return what `TrainablePolicy.load_state` takes."""
+        return with_prefix(self.tensors, "policy/")
+
+
+def save(folder: Path, checkpoint: Checkpoint, *, keep_last: int) -> Path:
+    """Write a checkpoint below `folder`, then delete all but the newest `keep_last` and the best.
+
+    Returns:
+        The checkpoint's own folder.
+    """
+    target = folder / f"update-{checkpoint.update:06d}"
+    partial = folder / f".partial-{target.name}"
+    for left_over in folder.glob(".partial-*"):  # of a process that was killed while it wrote
+        shutil.rmtree(left_over)
+    partial.mkdir(parents=True)
+    tensors = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()
+    }
+    best = checkpoint.best
+    save_file(tensors, partial / _TENSORS)
+    state = {
+        "update": checkpoint.update,
+        "config": checkpoint.config,
+        "best": None if best is None else {"update": best.update, "score": best.score},
+        "versions": checkpoint.versions,
+        "sha256": _digest(partial / _TENSORS),
+    }
+    (partial / _STATE).write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
+    for path in (partial / _TENSORS, partial / _STATE, partial):
+        _flush(path)
+    shutil.rmtree(target, ignore_errors=True)  # only ever a damaged one, which was not resumed
+    os.rename(partial, target)
+    _flush(folder)
+    newest = sorted(_updates(folder))[-keep_last:]
+    for update in _updates(folder):
+        if update not in newest and (best is None or update != best.update):
+            shutil.rmtree(folder / f"update-{update:06d}")
+    return target
+
+
+def load(folder: Path, update: int) -> Checkpoint:
+    """Read the checkpoint of one update.
+
+    Raises:
+        OSError, ValueError, KeyError, SafetensorError: if it is missing or damaged.
+    """
+    path = folder / f"update-{update:06d}"
+    state = json.loads((path / _STATE).read_text(encoding="utf-8"))
+    found = _digest(path / _TENSORS)
+    if found != state["sha256"]:
+        raise ValueError(f"{_TENSORS} has the digest {found}, and was written as {state['sha256']}")
+    best = None if state["best"] is None else Best(**state["best"])
+    tensors = load_file(path / _TENSORS)
+    return Checkpoint(state["update"], tensors, state["config"], best, state["versions"])
+
+
+def exists(folder: Path, update: int) -> bool:
+    """Return whether the checkpoint of an update is there; it may be damaged."""
+    return (folder / f"update-{update:06d}").is_dir()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the installed packages that compute."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:  # an extra that this run does not need
+            continue
+    return found
+
+
+def changed_versions(then: Mapping[str, str]) -> str:
+    """Return which versions differ from those of a checkpoint, e.g. `torch: was 2.12, is 2.13`."""
+    now = versions()
+    names = sorted(then.keys() | now.keys())
+    changed = [(name, then.get(name), now.get(name)) for name in names]
+    return "; ".join(f"{name}: was {old}, is {new}" for name, old, new in changed if old != new)
+
+
+def load_latest(folder: Path) -> Checkpoint | None:
+    """Read the newest whole checkpoint; damaged ones are passed over with a warning."""
+    for update in sorted(_updates(folder), reverse=True):
+        try:
+            return load(folder, update)
+        except DAMAGE as error:
+            _log.warning(
+                "checkpoint %s/update-%06d is damaged, passed over: %s", folder, update, error
+            )
+    return None
+
+
+def load_best(folder: Path) -> Checkpoint | None:
+    """Read the checkpoint with the best validation score; the newest if none was validated."""
+    latest = load_latest(folder)
+    if latest is None or latest.best is None:
+        return latest
+    return load(folder, latest.best.update)
+
+
+def require_same(
+    saved: Mapping[str, Any], now: Mapping[str, Any], *, may_differ: Collection[str] = ()
+) -> None:
+    """Refuse to resume with another configuration; the names in `may_differ` may differ.
+
+    A setting inside another is named with a dot, as in `recipe.first_turns`.
+
+    Raises:
+        ConfigChanged: names each field that differs, with both values.
+    """
+    saved, now = _flat(saved), _flat(now)
+    changed = [
+        f"{name}: was {saved.get(name)!r}, is {now.get(name)!r}"
+        for name in sorted(saved.keys() | now.keys())
+        if name not in may_differ and saved.get(name) != now.get(name)
+    ]
+    if changed:
+        raise ConfigChanged(
+            "this run folder was started with another configuration ("
+            + "; ".join(changed)
+            + "): set it back, or start in a new folder"
+        )
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        nested = isinstance(value, Mapping)
+        flat |= _flat(value, f"{prefix}{name}.") if nested else {prefix + name: value}
+    return flat
+
+
+def optimizer_tensors(optimizer: Optimizer, prefix: str) -> dict[str, Tensor]:
+    """Return copies of an optimiser's state, named `prefix` + parameter number + `/` + name."""
+    state = optimizer.state_dict()["state"]
+    return {
+        f"{prefix}{number}/{name}": tensor.clone()
+        for number, values in state.items()
+        for name, tensor in values.items()
+    }
+
+
+def load_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor], prefix: str) -> None:
+    """Give an optimiser back the state that `optimizer_tensors` returned."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for path, tensor in with_prefix(tensors, prefix).items():
+        number, name = path.split("/")
+        state.setdefault(int(number), {})[name] = tensor
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
+def with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors whose name starts with `prefix`, without it."""
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+
+
+def _updates(folder: Path) -> list[int]:
+    names = [path.name for path in folder.glob("update-*")]
+    return [int(match[1]) for name in names if (match := _NAME.fullmatch(name))]
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _flush(path: Path) -> None:
+    """Make sure that a file, or the entries of a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

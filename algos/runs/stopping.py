@@ -1,0 +1,79 @@
+"""Stopping a training by a signal: at the next safe point, with everything saved.
+
+A scheduler sends SIGTERM some seconds before it kills; a person presses Ctrl-C. While `defer_signals` is
+entered, either only asks to stop. `requested` says so, and `check` raises at places where nothing
+would be lost. A second Ctrl-C stops at once, as everywhere.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Stopped(Exception):
+    """A signal asked to stop, and what was done is saved: not an error. The message says where."""
+
+
+class StopRequest:
+    """Whether a signal has asked to stop."""
+
+    def __init__(self) -> None:
+        """Nobody has asked."""
+        self.requested = False
+
+    def check(self) -> None:
+        """Raise if a signal has asked to stop; call it only where nothing would be lost.
+
+        Raises:
+            Stopped: see there.
+        """
+        if self.requested:
+            raise Stopped("stopped by a signal")
+
+    def ask(self, number: int, frame: FrameType | None) -> None:
+        """Take a signal; from the second SIGINT on, stop at once."""
+        if self.requested and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.requested = True
+        name = signal.Signals(number).name
+        print(f"\n{name}: saving at the next safe point", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def defer_signals() -> Iterator[StopRequest]:
+    """Let SIGTERM and SIGINT ask to stop, inside the block, instead of stopping.
+
+    Outside of the main thread, where Python sets no handlers, signals do what they did.
+    """
+    request = StopRequest()
+    with _handlers(request.ask, signal.SIGTERM, signal.SIGINT):
+        yield request
+
+
+@contextmanager
+def stop_on_sigterm() -> Iterator[None]:
+    """Let SIGTERM raise `Stopped` inside the block: for work that goes on from its own files."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Stopped("stopped by a signal; run the same command again to go on from here")
+
+    with _handlers(stop, signal.SIGTERM):
+        yield
+
+
+@contextmanager
+def _handlers(handler: signal._HANDLER, *numbers: signal.Signals) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)

@@ -1,0 +1,4 @@
+"""Plays and scores the stored episodes of a run again.
+
+Read in this order: `replay` (one episode, action by action), `verify_run` (a sample of a run).
+"""

@@ -1,0 +1,132 @@
+"""What the benchmark asks for: which frames of which clip, of whom, and what is right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.frame_access.clips import Clip
+from benchmarks.frame_access.ours import (
+    AUTO,
+    CACHED,
+    COPY,
+    EXACT,
+    HALF_STEP,
+    PROXY,
+    REPEATED,
+    TOLERANT,
+    TWO_THREADS,
+)
+from benchmarks.frame_access.peers import FLOOR, KEYS_FLOOR, PEERS, Size
+from benchmarks.frame_access.worker import Job, Measured
+from sage_env.video.decoding.decode_plan import AUTO_TOLERANCE
+
+SHORT_SIDE = 224
+ZOOM_SECONDS, WINDOW_SECONDS = 30.0, 10.0
+_SEED = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """Requests about one clip.
+
+    Attributes:
+        name: in tables, the same for all clips.
+        clip: what is read.
+        calls: the times of each call, increasing, halfway through the frames.
+        size: `(H, W)` of the pictures, `None` for native ones.
+        cold: the file is opened while the clock runs.
+        contestants: who takes part.
+    """
+
+    name: str
+    clip: Clip
+    calls: tuple[tuple[float, ...], ...]
+    size: Size
+    cold: bool
+    contestants: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        """Return the clip and the name."""
+        return f"{self.clip.recipe.name} - {self.name}"
+
+    @property
+    def num_frames(self) -> int:
+        """Return the number of frames asked for."""
+        return sum(map(len, self.calls))
+
+    def job(self, contestant: str) -> Job:
+        """Return what a contestant has to do."""
+        again = contestant in REPEATED
+        return Job(self.clip.path, self.calls, self.size, self.cold and not again, again)
+
+    def wrong(self, contestant: str, measured: Measured) -> int:
+        """Return how many frames are not those that were asked for.
+
+        With tolerance a frame may be another one, no farther off than allowed; its picture has to
+        be that of the time it comes with.
+        """
+        times = np.array([t for call in self.calls for t in call])
+        asked = self.clip.on_screen(times)
+        if len(measured.numbers) != len(asked):
+            return len(asked)
+        if contestant in (*TOLERANT, KEYS_FLOOR) and measured.seconds is not None:
+            shown = np.array(measured.seconds)
+            limit = np.concatenate([self._limits(contestant, call) for call in self.calls])
+            near = np.abs(shown - times) <= limit + 1.0 / 15
+            asked = np.where(near, self.clip.on_screen(shown), asked)
+        right = np.array(measured.numbers, dtype=object) == self.clip.numbers[asked]
+        if measured.seconds is not None:
+            right &= np.abs(np.array(measured.seconds) - self.clip.seconds[asked]) < 1e-3
+        return int((~right.astype(bool)).sum())
+
+    def _limits(self, contestant: str, call: Sequence[float]) -> NDArray[np.float64]:
+        step = np.diff(call).min() / 2 if len(call) > 1 else 0.0
+        return np.full(len(call), min(step, AUTO_TOLERANCE) if contestant == AUTO else step)
+
+
+def long_cases(clip: Clip, uniform: Sequence[int], num_windows: int) -> list[Case]:
+    """Return the cases that are timed: overviews, a zoom, windows on an open reader.
+
+    Args:
+        clip: an hour long.
+        uniform: numbers of frames of the overviews.
+        num_windows: how many.
+    """
+    rng = np.random.default_rng(_SEED)
+    height, width = clip.recipe.height, clip.recipe.width
+    small = SHORT_SIDE, round(SHORT_SIDE * width / height)
+    peers = tuple(name for name in PEERS if name != KEYS_FLOOR)
+    cases = [
+        Case(f"{n} uniform, {SHORT_SIDE}", clip, (_even(clip, 0.0, clip.duration, n),), small, True,
+             (EXACT, AUTO, HALF_STEP, *PEERS))
+        for n in uniform
+    ]  # fmt: skip
+    start = float(rng.uniform(0, clip.duration - ZOOM_SECONDS))
+    zoom = _even(clip, start, start + ZOOM_SECONDS, 16)
+    cases.append(Case("zoom: 16 in 30 s, native", clip, (zoom,), None, True, (EXACT, *peers)))
+    starts = rng.uniform(0, clip.duration - WINDOW_SECONDS, num_windows).tolist()
+    windows = tuple(_even(clip, s, s + WINDOW_SECONDS, 8) for s in starts)
+    ours = (EXACT, TWO_THREADS, CACHED, COPY, PROXY)
+    name = f"windows: 8 in 10 s, open, {SHORT_SIDE}"
+    cases.append(Case(name, clip, windows, small, False, (*ours, *peers)))
+    return cases
+
+
+def exactness_case(clip: Clip, num_frames: int = 16) -> Case:
+    """Return the case that is not timed: native frames at random times."""
+    rng = np.random.default_rng(_SEED)
+    frames = np.sort(rng.choice(len(clip.seconds), num_frames, replace=False))
+    calls = (tuple(clip.middles(frames).tolist()),)
+    peers = tuple(name for name in PEERS if name not in (FLOOR, KEYS_FLOOR))
+    return Case("exactness", clip, calls, None, True, (EXACT, TWO_THREADS, *peers))
+
+
+def _even(clip: Clip, start: float, end: float, count: int) -> tuple[float, ...]:
+    """Return times in the middles of `count` equal parts, moved to the middle of their frames."""
+    parts = start + (np.arange(count) + 0.5) * (end - start) / count
+    return tuple(clip.middles(clip.on_screen(parts)).tolist())

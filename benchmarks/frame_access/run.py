@@ -1,0 +1,191 @@
+"""Frames of hour-long videos: ours, the floor, and other readers, interleaved in one run.
+
+    python -m benchmarks.frame_access [--quick] [--rounds 5] [--out benchmarks/reports]
+
+Peers come with `pip install -e '.[bench]'` (see pyproject.toml); one that is not there is named as
+absent. Clips are made on the first run (three minutes of processor time, 700 MB) and kept in the
+cache folder; three rounds of the whole take 50 minutes of processor time, of which --only and
+--match take a part. Each contestant has a process of its own and takes its turn in every round;
+figures are medians, after a round that does not count. Ratios are of processor time, which a busy
+machine disturbs less than time that passes, and of turns side by side. The drawn numbers of all
+pictures are read back; the pictures of short clips of other kinds as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shlex
+import statistics
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+
+from algos.evaluation.tables import format_table
+from benchmarks.frame_access.cases import Case, exactness_case, long_cases
+from benchmarks.frame_access.clips import LONG, LONG_QUICK, SHORT, make_clip, plan_clip
+from benchmarks.frame_access.ours import AUTO, CACHED, COPY, EXACT, HALF_STEP, OURS, PROXY
+from benchmarks.frame_access.peers import FLOOR, PEERS, TORCHCODEC_EXACT
+from benchmarks.frame_access.targets import VERDICT_HEADER, Outcome, verdicts
+from benchmarks.frame_access.worker import Contestant, Failed, Measured
+from benchmarks.provenance import commit
+
+CLOSE = (EXACT, AUTO, HALF_STEP, FLOOR, TORCHCODEC_EXACT, CACHED, COPY, PROXY)
+CLOSE_TURNS = 3  # a round
+CASE_HEADER = ("contestant", "CPU ms", "wall ms", "CPU / floor", "wrong frames")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of the benchmark."""
+
+    quick: bool = False
+    """One clip of 60 minutes made of a short unit, fewer cases and rounds: under two minutes."""
+    rounds: int | None = None
+    """Rounds that count; 5, or 1 with --quick."""
+    timeout: float = 120.0
+    """Seconds after which a contestant that is not done is out."""
+    only: tuple[str, ...] = ()
+    """Contestants that take part; all by default."""
+    match: str = ""
+    """Take only the cases whose clip and name, as printed, hold this text."""
+    folder: Path | None = None
+    """Where the clips are kept; by default below $SAGE_ENV_CACHE or ~/.cache/sage_env."""
+    out: Path | None = None
+    """Folder to write the report to."""
+
+
+def main(settings: Settings) -> None:
+    """Make the clips, measure, print, and write the report if a folder is given."""
+    cases = _cases(settings)
+    names = [name for name in (*OURS, *PEERS) if not settings.only or name in settings.only]
+    contestants = {name: Contestant(name) for name in names}
+    rounds = settings.rounds or (1 if settings.quick else 5)
+    try:
+        outcomes: list[Outcome] = []
+        gains: list[float] = []
+        for case in cases:
+            outcomes.append(_measure(case, contestants, rounds, settings, gains))
+            print(_table(outcomes[-1]), flush=True)
+        text = report(outcomes, contestants, statistics.median(gains or [0.0]))
+    finally:
+        for contestant in contestants.values():
+            contestant.close()
+    print(text)
+    if settings.out is not None:
+        settings.out.mkdir(parents=True, exist_ok=True)
+        tables = "\n".join(_table(outcome) for outcome in outcomes)
+        (settings.out / "frame_access.md").write_text(f"{text}\n{tables}\n", encoding="utf-8")
+
+
+def _cases(settings: Settings) -> list[Case]:
+    """Return all cases, the timed ones first; makes the clips."""
+    cases: list[Case] = []
+    for recipe in LONG_QUICK if settings.quick else LONG:
+        clip = plan_clip(recipe, settings.folder)
+        cases += long_cases(clip, (16,) if settings.quick else (16, 64), 2 if settings.quick else 8)
+    cases += [exactness_case(plan_clip(recipe, settings.folder)) for recipe in SHORT]
+    cases = [case for case in cases if settings.match in case.title]
+    for case in cases:
+        make_clip(case.clip.recipe, settings.folder)
+    return cases
+
+
+def _measure(
+    case: Case,
+    contestants: Mapping[str, Contestant],
+    rounds: int,
+    settings: Settings,
+    gains: list[float],
+) -> Outcome:
+    """Let everybody take a turn in each round; what is only checked is done once."""
+    timed = case.name != "exactness"
+    turns = rounds + 1 if timed else 1
+    names = [name for name in case.contestants if name in contestants]
+    results: dict[str, list[Measured | Failed]] = {name: [] for name in names}
+    for turn in range(turns):
+        for name in _order(names, turn, settings.quick) if timed else names:
+            if case.cold:
+                os.utime(case.clip.path)  # another version of the file: nobody knows its index
+            result = contestants[name].run(case.job(name), settings.timeout)
+            if turn or not timed or isinstance(result, Failed):
+                results[name].append(result)
+        if timed:
+            gains.append(_gain_of_two_threads())
+    return Outcome(case, results)
+
+
+def _order(names: Sequence[str], turn: int, quick: bool) -> list[str]:
+    """Return the order of a round: those that most is said about take several turns in it."""
+    close = [] if quick else [name for name in names if name in CLOSE]
+    others = [name for name in names if name not in close]
+    rng = np.random.default_rng(turn)
+    several = [name for _ in range(CLOSE_TURNS) for name in rng.permutation(close).tolist()]
+    return [*several, *rng.permutation(others).tolist()]
+
+
+def _gain_of_two_threads() -> float:
+    """Return how much faster two threads that share nothing are than one: 2 on two idle cores."""
+    data = bytes(2**23)
+
+    def work(_: int) -> None:
+        hashlib.sha256(data)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(work, range(2)))
+        began = time.perf_counter()
+        for _ in range(2):
+            work(0)
+        alone = time.perf_counter() - began
+        began = time.perf_counter()
+        list(pool.map(work, range(2)))
+        return alone / (time.perf_counter() - began)
+
+
+def _table(outcome: Outcome) -> str:
+    """Return the table of a case."""
+    rows = []
+    for name in outcome.rounds:
+        cpu, wall = outcome.cpu_ms(name), outcome.wall_ms(name)
+        if cpu is None or wall is None:
+            rows.append((name, "-", "-", "-", outcome.failure(name) or "-"))
+        else:
+            by_floor = outcome.ratio(name, FLOOR)
+            ratio = "-" if by_floor is None else f"{by_floor:.2f}"
+            rows.append((name, f"{cpu:.1f}", f"{wall:.1f}", ratio, str(outcome.wrong(name))))
+    return f"\n### {outcome.case.title}\n\n```\n{format_table(CASE_HEADER, rows)}\n```"
+
+
+def report(
+    outcomes: Sequence[Outcome],
+    contestants: Mapping[str, Contestant],
+    free_cores: float,
+) -> str:
+    """Return the verdicts and how they came about, as Markdown."""
+    absent = [f"{c.name} ({c.absent})" for c in contestants.values() if c.absent is not None]
+    present = sorted({f"av {av.__version__}", *(c.about for c in contestants.values() if c.about)})
+    cores = f"{free_cores:.2f} x over one" if free_cores else "nothing that was measured"
+    lines = [
+        "# Frame access",
+        "",
+        f"- command: `python -m benchmarks.frame_access {shlex.join(sys.argv[1:])}`",
+        f"- commit: {commit()}",
+        f"- machine: {os.cpu_count()} cores ({platform.machine()}), Python "
+        f"{platform.python_version()}, {', '.join(present)}",
+        f"- load average {os.getloadavg()[0]:.1f}; two threads that share nothing gained {cores}",
+        f"- absent: {'; '.join(absent) or 'nobody'}",
+        "- decord and OpenCV are asked by index (time x average rate), as they have to be: wrong "
+        "where frames last unequally",
+        "",
+        "```",
+        format_table(VERDICT_HEADER, verdicts(outcomes, free_cores)),
+        "```",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,176 @@
+"""One process per contestant, which reads what it is told to and says what that cost.
+
+A contestant that hangs or crashes takes its own process down and no other; its threads and its
+memory weigh on nobody else. The clock runs while it opens (if the job says so) and reads, never
+while pictures are checked.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from benchmarks.frame_access.ffmpeg_libraries import library_path
+from benchmarks.frame_access.frame_code import read_code
+from benchmarks.frame_access.ours import OURS
+from benchmarks.frame_access.peers import PEERS, Frames, Opener, Reader, Size
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to read.
+
+    Attributes:
+        path: the video file.
+        calls: the times of each call, increasing.
+        size: `(H, W)` of the pictures, `None` for native ones.
+        cold: opening the file is measured as well.
+        again: everything has been read once before, by the same reader.
+    """
+
+    path: Path
+    calls: tuple[tuple[float, ...], ...]
+    size: Size
+    cold: bool
+    again: bool = False
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a job cost, and what came back.
+
+    Attributes:
+        cpu_ms: processor time of all threads.
+        wall_ms: time that passed.
+        numbers: drawn in the pictures, `None` where there is none to be read.
+        seconds: when each frame is shown, where the reader says so.
+    """
+
+    cpu_ms: float
+    wall_ms: float
+    numbers: tuple[int | None, ...]
+    seconds: tuple[float, ...] | None
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Why there is nothing to measure."""
+
+    reason: str
+
+
+class Contestant:
+    """A contestant's process.
+
+    Attributes:
+        name: of the contestant.
+        about: the package and its version, as far as there is one.
+        absent: why it takes no part (any more); `None` as long as it does.
+    """
+
+    def __init__(self, name: str) -> None:
+        """Start the process and wait until it has imported what it needs."""
+        self.name, self.about = name, ""
+        self.absent: str | None = None
+        context = get_context("spawn")
+        self._here, there = context.Pipe()
+        self._process = context.Process(target=_serve, args=(name, there), daemon=True)
+        needs_ffmpeg = name in PEERS and PEERS[name].needs_ffmpeg
+        with library_path() if needs_ffmpeg else nullcontext():
+            self._process.start()
+            there.close()
+            reply = self._receive(300.0)
+        if isinstance(reply, Failed):
+            self.absent = reply.reason
+            self.close()
+        else:
+            self.about = str(reply)
+
+    def run(self, job: Job, timeout: float) -> Measured | Failed:
+        """Do a job; a contestant that crashes, or is not done after `timeout` s, is out."""
+        if self.absent is not None:
+            return Failed(self.absent)
+        self._here.send(job)
+        reply = self._receive(timeout)
+        if isinstance(reply, Measured | Failed):
+            return reply
+        raise TypeError(f"{self.name}: expected a measurement, got {reply!r}")
+
+    def _receive(self, timeout: float) -> object:
+        try:
+            if self._here.poll(timeout):
+                return self._here.recv()
+            self.absent = f"not done after {timeout:.0f} s"
+        except EOFError:
+            self._process.join()
+            self.absent = f"its process ended with code {self._process.exitcode}"
+        self.close()
+        return Failed(self.absent)
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.join()
+        self._here.close()
+
+
+def _serve(name: str, pipe: Connection) -> None:
+    """Take jobs from the pipe until it is closed."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # decoders warn a lot
+    try:
+        opener, about = _find(name)
+    except Exception as error:  # whatever a foreign package does when it is imported
+        pipe.send(Failed(_first_line(error)))
+        return
+    pipe.send(about)
+    while True:
+        try:
+            job = pipe.recv()
+        except EOFError:
+            return
+        try:
+            pipe.send(measure(opener, job))
+        except Exception as error:  # a failure of a contestant is a result
+            pipe.send(Failed(_first_line(error)))
+
+
+def _find(name: str) -> tuple[Opener, str]:
+    """Return what opens files, after importing it, and package and version."""
+    if name in OURS:
+        return OURS[name], ""
+    peer = PEERS[name]
+    return peer.opener, peer.load()
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0].strip()[:100]}" if lines else type(error).__name__
+
+
+def measure(opener: Opener, job: Job) -> Measured:
+    """Open and read, and take the time."""
+    reader = None if job.cold else opener(job.path, job.size)
+    if job.again and reader is not None:
+        _read_all(reader, job.calls)
+    gc.collect()
+    cpu, wall = time.process_time(), time.perf_counter()
+    reader = opener(job.path, job.size) if reader is None else reader
+    batches = _read_all(reader, job.calls)
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    numbers = tuple(read_code(picture) for batch in batches for picture in batch.pictures)
+    told = [batch.seconds for batch in batches]
+    seconds = tuple(s for part in told if part is not None for s in part)
+    reader.close()
+    return Measured(1e3 * cpu, 1e3 * wall, numbers, None if None in told else seconds)
+
+
+def _read_all(reader: Reader, calls: Sequence[Sequence[float]]) -> list[Frames]:
+    return [reader.read(times) for times in calls]

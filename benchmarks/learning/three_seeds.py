@@ -1,0 +1,103 @@
+"""`make train` over three seeds: the table with intervals, written to `benchmarks/reports/`.
+
+    python -m benchmarks.learning.three_seeds [--seeds 0 1 2] [--out benchmarks/reports]
+
+Every seed is a run of its own below `runs/first-light-seeds/`; an interrupted benchmark goes on
+where it was. The videos and the shipped base are the same for all seeds; what differs is the order
+of questions, the sampling, and the initial adapters. Intervals of a seed resample videos; the
+spread over seeds stands beside them.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import tyro
+
+from algos.evaluation.measures import LONG, SHORT, EvalResult, difference, measures_of, of_length
+from algos.evaluation.tables import difference_cell, format_table, spread
+from algos.experiment.results import ORDER
+from algos.experiment.stages import FirstLight, run
+from benchmarks.provenance import commit
+
+HEADER = ("policy", "decoding", "all", SHORT, LONG, "frames", "turns")
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Settings of the benchmark."""
+
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Seeds of PPO."""
+    runs: Path = Path("runs/first-light-seeds")
+    """Folder of the runs."""
+    out: Path = Path("benchmarks/reports")
+    """Folder of the report."""
+    root: Path | None = None
+    """Folder of the videos."""
+
+
+def main(settings: Benchmark) -> None:
+    """Run all seeds and write the table."""
+    results: list[Mapping[str, EvalResult]] = []
+    for seed in settings.seeds:
+        base = FirstLight(run=settings.runs / f"seed-{seed}", root=settings.root)
+        results.append(run(replace(base, ppo=replace(base.ppo, seed=seed))))
+    text = report(settings, results)
+    settings.out.mkdir(parents=True, exist_ok=True)
+    (settings.out / "first_light.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+def report(settings: Benchmark, results: Sequence[Mapping[str, EvalResult]]) -> str:
+    """Return the report as Markdown."""
+    seeds = " ".join(map(str, settings.seeds))
+    lines = [
+        "# First light",
+        "",
+        f"- command: `python -m benchmarks.learning.three_seeds --seeds {seeds}`",
+        f"- commit: {commit()}",
+        f"- machine: {platform.machine()}, {platform.system()}, Python {platform.python_version()}",
+        f"- seeds: {seeds}; accuracy in percent on the held-out core tier, mean over seeds and, in",
+        "  brackets, lowest and highest seed",
+        "",
+        "```",
+        format_table(HEADER, [_line([r[key] for r in results]) for key in ORDER]),
+        "```",
+        "",
+        "After PPO minus SFT base, greedy, paired by question, 95 % interval over videos:",
+        "",
+    ]
+    for seed, result in zip(settings.seeds, results, strict=True):
+        gaps = [_gap(result, length) for length in (None, LONG)]
+        lines.append(f"- seed {seed}: all {gaps[0]}; {LONG} {gaps[1]}")
+    return "\n".join(lines) + "\n"
+
+
+def _gap(result: Mapping[str, EvalResult], length: str | None) -> str:
+    """Return by how much PPO raised accuracy on videos of a length (`None`: all), as text."""
+    after, before = (
+        of_length(result[key].only("tier", "core").episodes(), length)
+        for key in ("after-ppo-greedy", "sft-base-greedy")
+    )
+    gap = difference(after, before)
+    return difference_cell(gap)
+
+
+def _line(runs: Sequence[EvalResult]) -> tuple[str, ...]:
+    """Return one policy's line over all seeds."""
+    episodes = [result.only("tier", "core").episodes() for result in runs]
+    cells = [runs[0].name, runs[0].decoding or "-"]
+    for length in (None, SHORT, LONG):
+        parts = [of_length(es, length) for es in episodes]
+        cells.append(spread([100 * (measures_of(part).accuracy or 0.0) for part in parts]))
+    cells.append(spread([measures_of(es).frames or 0.0 for es in episodes]))
+    cells.append(spread([measures_of(es).turns or 0.0 for es in episodes], ".2f"))
+    return tuple(cells)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Benchmark))

@@ -1,0 +1,89 @@
+"""What a policy of tokens can say about its own inputs, so that a run can check them.
+
+All of it is optional: a policy without these methods trains, and what cannot be checked is
+reported as not measured.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policies.base import Observation
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class PromptFrame:
+    """How one frame stands in a prompt.
+
+    Attributes:
+        seconds: the time that is written right before it; `None` if there is none.
+        tokens: its visual tokens.
+    """
+
+    seconds: float | None
+    tokens: int
+
+
+@runtime_checkable
+class DetokenizingPolicy(Protocol):
+    """A policy whose token ids can be read back, and whose prompts can be made again."""
+
+    def prompt(
+        self, observation: Observation, said: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], tuple[bytes, ...]]:
+        """Return what an observation adds to an episode of the tokens `said` int64 `(L,)`.
+
+        Returns:
+            ids int64 `(P,)`, and one content key per frame; the frames' features can be had by
+            these keys from now on.
+        """
+
+    def read_text(self, ids: NDArray[np.int64]) -> str:
+        """Return what token ids `(L,)` spell, without a stop token at the end."""
+
+    def read_frames(self, ids: NDArray[np.int64]) -> list[PromptFrame]:
+        """Return what token ids `(L,)` say of each frame in them, in order."""
+
+    def visual_tokens(self, keys: Sequence[bytes]) -> list[int]:
+        """Return how many visual tokens the features of each frame fill."""
+
+
+@runtime_checkable
+class FingerprintedPolicy(Protocol):
+    """A policy that can say which weights it acts with."""
+
+    def fingerprint(self) -> str:
+        """Return `fingerprint` of the weights that the acting side holds.
+
+        They are those of `actor_parameters`, in that order; who acts elsewhere is asked there.
+        """
+
+
+@runtime_checkable
+class CountsVisionPasses(Protocol):
+    """A policy that counts what its vision costs."""
+
+    @property
+    def encodes(self) -> int:
+        """How many frames have passed the vision tower so far."""
+
+
+def fingerprint(tensors: Iterable[Tensor]) -> str:
+    """Return 16 hexadecimal digits that stand for tensors: their order, shapes, types and bits."""
+    import torch
+
+    digest = hashlib.blake2b(digest_size=8)
+    for tensor in tensors:
+        plain = tensor.detach().cpu().contiguous()
+        digest.update(repr((tuple(plain.shape), str(plain.dtype))).encode())
+        digest.update(plain.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

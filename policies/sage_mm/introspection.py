@@ -1,0 +1,64 @@
+"""What others may ask of a SAGE-MM policy beside actions: to prove a run, and to give credit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policies.base import Observation, TurnTokens
+from policies.introspection import PromptFrame, fingerprint
+from policies.prompt import render_user
+from policies.sage_mm.model.sage_model import SageModel
+from policies.sage_mm.tokens import frame_ablation
+
+
+class IntrospectionMixin:
+    """The tokens and weights of a policy, read from outside; see `policies.introspection`."""
+
+    model: SageModel
+
+    def prompt(
+        self, observation: Observation, said: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], tuple[bytes, ...]]:
+        """Return what an observation adds to an episode of the tokens `said`: ids, frame keys."""
+        frames = observation["frames"][: int(observation["num_frames"])]
+        return self._render(observation, said), self.model.encoder.encode([frames])[0]
+
+    def _render(self, observation: Observation, said: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the ids that an observation adds to an episode of the tokens `said`."""
+        tokens, first = self.model.tokens, not len(said)
+        rows, columns = self.model.encoder.grid_of(observation["frames"])
+        return tokens.prompt(
+            render_user(observation, first=first, style=tokens.style),
+            rows * columns,
+            first=first,
+            stopped=first or int(said[-1]) == tokens.stop,
+        )
+
+    def without_frames(self, turn: TurnTokens) -> TurnTokens:
+        """Return the turn with a prompt that lacks its frames and their times."""
+        prompt = frame_ablation.without_frames(self.model.tokens, turn.prompt)
+        return TurnTokens(prompt, turn.completion, turn.logprobs)
+
+    def read_text(self, ids: NDArray[np.int64]) -> str:
+        """Return what token ids spell."""
+        return self.model.tokens.text(ids)
+
+    def read_frames(self, ids: NDArray[np.int64]) -> list[PromptFrame]:
+        """Return what token ids say of each frame in them."""
+        return self.model.tokens.frames(ids)
+
+    def visual_tokens(self, keys: Sequence[bytes]) -> list[int]:
+        """Return how many visual tokens the features of each frame fill."""
+        return [rows * columns for rows, columns in self.model.encoder.grids(keys)]
+
+    def fingerprint(self) -> str:
+        """Return the fingerprint of the adapter weights that sampling uses."""
+        return fingerprint(self.model.weights_in_use())
+
+    @property
+    def encodes(self) -> int:
+        """How many frames have passed the vision tower so far."""
+        return self.model.encoder.encodes

@@ -1,0 +1,83 @@
+"""Attention over packed episodes: each span looks at itself and at the spans before it.
+
+Registered with transformers under a name of its own, because its attention layers call whatever is
+registered under the name in their configuration. Without spans it is transformers' SDPA.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+from policies.sage_mm.model.prefix_packing import PackedSpan
+
+NAME = "sage_packed"
+
+
+def use_packed_attention(config: Any) -> None:
+    """Let the attention layers with this text configuration take `spans` as an argument."""
+    config._attn_implementation = NAME
+
+
+def attend(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    spans: Sequence[PackedSpan] | None = None,
+    **kwargs: Any,
+) -> tuple[Tensor, None]:
+    """Return what the heads read: `(B, L, heads, dim)`.
+
+    Args:
+        module: the attention layer.
+        query: `(B, heads, L, dim)`.
+        key: `(B, key-value heads, K, dim)`.
+        value: as the keys.
+        attention_mask: of SDPA; not looked at where there are spans.
+        scaling: of the scores.
+        spans: of the one row, B = 1 and L = K = T; `None` for plain attention.
+        kwargs: what transformers passes to any attention.
+    """
+    if spans is None:
+        plain: tuple[Tensor, None] = sdpa_attention_forward(
+            module, query, key, value, attention_mask, scaling=scaling, **kwargs
+        )
+        return plain
+    sizes = [len(span) for span in spans]
+    # Splitting has one backward pass; slices would have one each, as wide as the row.
+    queries, keys, values = (torch.split(x, sizes, 2) for x in (query, key, value))
+    read = []
+    for number, span in enumerate(spans):
+        own = (*span.before, number)
+        k, v = (torch.cat([x[n] for n in own], 2) for x in (keys, values))
+        read.append(_causal(queries[number], k, v, scaling))
+    return torch.cat(read, 2).transpose(1, 2).contiguous(), None
+
+
+def _causal(query: Tensor, key: Tensor, value: Tensor, scaling: float | None) -> Tensor:
+    """Let the L queries, which stand at the end of the K keys, look at no later key."""
+    length, extent = query.shape[2], key.shape[2]
+    shared = query.shape[1] != key.shape[1]
+    if length == extent:
+        return scaled_dot_product_attention(
+            query, key, value, is_causal=length > 1, scale=scaling, enable_gqa=shared
+        )
+    if shared:  # kernels that take a mask take no groups of heads
+        groups = query.shape[1] // key.shape[1]
+        key, value = (x.repeat_interleave(groups, 1) for x in (key, value))
+    mask = torch.ones(length, extent, dtype=torch.bool, device=query.device).tril(extent - length)
+    return scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scaling)
+
+
+AttentionInterface.register(NAME, attend)
+AttentionMaskInterface.register(NAME, sdpa_mask)

@@ -1,0 +1,179 @@
+"""Opening a checkpoint: what it must be, where it goes, and what it was trained to be asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    Qwen3VLForConditionalGeneration,
+    Qwen3VLMoeForConditionalGeneration,
+)
+from transformers.utils import logging
+
+from policies.errors import ModelError
+from policies.sage_mm.tokens.chat_template import template_prefill
+from policies.sage_mm.tokens.chat_tokens import ChatTokens
+from sage_env.errors import MissingExtra
+
+SHIPPED = Path(__file__).parents[2] / "sage_mm_tiny"
+ARCHITECTURES: dict[str, Any] = {
+    "qwen3_vl": Qwen3VLForConditionalGeneration,
+    "qwen3_vl_moe": Qwen3VLMoeForConditionalGeneration,
+}
+AUTO = "auto"
+
+
+class Opened(NamedTuple):
+    """A checkpoint: its network, its chat layout, and the environment that it was trained for."""
+
+    base: Any
+    tokens: ChatTokens
+    env_options: dict[str, Any]
+
+
+def open_checkpoint(
+    checkpoint: str | Path | None,
+    *,
+    dtype: str | torch.dtype = torch.float32,
+    device: str | torch.device = "cpu",
+    four_bit: bool = False,
+) -> Opened:
+    """Read a checkpoint; see `sage_model.load` for the arguments and errors."""
+    if checkpoint is None and not SHIPPED.is_dir():
+        raise FileNotFoundError(
+            f"the shipped model is missing ({SHIPPED}): make it with `make tiny`, or name another "
+            "checkpoint"
+        )
+    source = str(checkpoint or SHIPPED)
+    place = find_device(device)
+    if four_bit and find_spec("bitsandbytes") is None:
+        raise MissingExtra(
+            "a 4-bit base needs the package 'bitsandbytes': pip install 'sage-video-qa[quant]'"
+        )
+    config = AutoConfig.from_pretrained(source)
+    if config.model_type not in ARCHITECTURES:
+        raise ModelError(
+            f"SAGE-MM needs a checkpoint of type {' or '.join(ARCHITECTURES)}, but {source} is of "
+            f"type {config.model_type}: name a Qwen3-VL checkpoint"
+        )
+    settings = _settings(source)
+    tokens = read_tokens(source, config, settings.get("prompt", "full"))
+    kind = find_dtype(dtype, config, place)
+    options: dict[str, Any] = {"dtype": kind, "attn_implementation": "sdpa"}
+    if four_bit:
+        options["quantization_config"] = four_bit_settings(kind)
+    if four_bit or place.type != "cpu":
+        options["device_map"] = {"": place}  # layer by layer: never all of it in the CPU's memory
+    with _quiet(source):
+        base = ARCHITECTURES[config.model_type].from_pretrained(source, **options)
+    return Opened(base, tokens, settings.get("env", {}))
+
+
+def read_tokens(source: str, config: Any, style: Any) -> ChatTokens:
+    """Read a checkpoint's tokenizer, and compare it with its configuration and chat template.
+
+    Raises:
+        ModelError: if it lacks the chat or vision tokens, if the configuration means other ids by
+            them, or if the chat template writes a conversation differently than we do.
+    """
+    tokenizer: Any = AutoTokenizer.from_pretrained(source)
+    tokens = ChatTokens(tokenizer.backend_tokenizer, style)
+    named = {
+        "video_token_id": tokens.frame_pad,
+        "vision_start_token_id": tokens.vision_start,
+        "vision_end_token_id": tokens.vision_end,
+    }
+    for name, index in named.items():
+        if getattr(config, name, index) != index:
+            raise ModelError(
+                f"{source} says {name} = {getattr(config, name)}, but in its tokenizer that token "
+                f"is {index}: use the tokenizer and the configuration of one checkpoint"
+            )
+    if tokenizer.chat_template is None:
+        return tokens  # nothing to compare with: a base that was never taught to chat
+    return tokens.with_prefill(template_prefill(tokenizer, tokens, source))
+
+
+def find_device(device: str | torch.device) -> torch.device:
+    """Return a device that is there; `auto` is the GPU if there is one, else the CPU.
+
+    Raises:
+        ModelError: if there is no such device.
+    """
+    if device == AUTO:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        place = torch.device(device)
+    except RuntimeError:
+        raise ModelError(
+            f"expected a device such as 'cpu', 'cuda' or 'cuda:1', got {device!r}"
+        ) from None
+    if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
+        raise ModelError(
+            f"the device {place} was asked for, but torch sees {torch.cuda.device_count()} CUDA "
+            "devices: use device='cpu', or a build of torch for your GPU"
+        )
+    return place
+
+
+def find_dtype(dtype: str | torch.dtype, config: Any, place: torch.device) -> torch.dtype:
+    """Return a floating-point type; `auto` is the checkpoint's own, on a CPU float32.
+
+    Raises:
+        ModelError: if it is none that weights can have.
+    """
+    if dtype == AUTO:
+        own = config.dtype or getattr(config.get_text_config(), "dtype", None)
+        dtype = torch.float32 if place.type == "cpu" or own is None else own
+    found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if not isinstance(found, torch.dtype) or not found.is_floating_point or found.itemsize < 2:
+        raise ModelError(
+            f"expected a dtype such as 'float32', 'bfloat16' or 'auto', got {dtype!r}; "
+            "for a 4-bit base give four_bit=True"
+        )
+    return found
+
+
+def four_bit_settings(dtype: torch.dtype) -> BitsAndBytesConfig:
+    """Return NF4 with double quantisation for the language model's linear layers.
+
+    The vision tower stays as it is: it is small, and its features are cached by its weights.
+    """
+    return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+        llm_int8_skip_modules=["model.visual", "lm_head"],
+    )
+
+
+@contextmanager
+def _quiet(source: str) -> Iterator[None]:
+    """Leave out the progress bar of a local folder: it would tear through bars of our own."""
+    if not Path(source).is_dir() or not logging.is_progress_bar_enabled():
+        yield
+        return
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def _settings(source: str) -> dict[str, Any]:
+    """Read `sage_mm.json`: which prompt and which environment the checkpoint was trained with."""
+    path = Path(source) / "sage_mm.json"
+    settings: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    env = settings.get("env", {})
+    settings["env"] = {k: tuple(v) if isinstance(v, list) else v for k, v in env.items()}
+    return settings

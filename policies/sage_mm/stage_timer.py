@@ -1,0 +1,61 @@
+"""What playing costs: frames encoded, tokens read and sampled, and the time of each."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Lock
+
+import torch
+
+ENCODE, PREFILL, GENERATE = "encode", "prefill", "generate"
+STEPS = "steps"  # of sampling, counted for every row of a pass
+
+
+class StageTimer:
+    """Sums of seconds and counts by name. Thread-safe; threads side by side add up.
+
+    Attributes:
+        clock: returns seconds; `time.process_time` is for one thread on a CPU.
+    """
+
+    def __init__(
+        self, device: torch.device, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        """Start at zero."""
+        self.clock = clock
+        self._wait = torch.cuda.synchronize if device.type == "cuda" else None
+        self._lock = Lock()
+        self.reset()
+
+    def reset(self) -> None:
+        """Start again at zero."""
+        self._counts: Counter[str] = Counter()
+        self._seconds: dict[str, float] = dict.fromkeys((ENCODE, PREFILL, GENERATE), 0.0)
+
+    @contextmanager
+    def timing(self, name: str) -> Iterator[None]:
+        """Add the time that the block takes, work on the GPU included."""
+        began = self.clock()
+        try:
+            yield
+        finally:
+            if self._wait is not None:
+                self._wait()
+            with self._lock:
+                self._seconds[name] += self.clock() - began
+
+    def add(self, name: str, count: int) -> None:
+        """Count something."""
+        with self._lock:
+            self._counts[name] += count
+
+    def seconds(self, name: str) -> float:
+        """Return the time of one kind of work."""
+        return self._seconds[name]
+
+    def count(self, name: str) -> int:
+        """Return a count; 0 if nothing was counted."""
+        return self._counts[name]

@@ -1,0 +1,165 @@
+"""What SAGE-MM reads: an observation as text and frames, and those as token ids. No torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policies.errors import ModelError
+from policies.introspection import PromptFrame
+from policies.prompt import SYSTEM, Segment, Style, joined
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+TIME = re.compile(r"<([0-9]+\.[0-9]) seconds>")
+"""How the time of a frame is written before it."""
+
+
+class ChatTokens:
+    """Segments as token ids in Qwen's chat layout, and ids as text.
+
+    Only this class writes special tokens. Text from outside (questions, messages) is encoded as
+    plain characters, so that a question which spells `<|im_end|>` or `<|video_pad|>` cannot end
+    a turn or stand for a frame.
+
+    Args:
+        tokenizer: the backend of a Qwen tokenizer; it is copied, not changed.
+        style: which wording; it decides about the system prompt.
+        assistant_prefill: what each assistant's turn begins with, for checkpoints whose chat
+            template opens it for the model, as those that think first do.
+
+    Raises:
+        ModelError: if the tokenizer lacks one of the chat or vision tokens.
+    """
+
+    def __init__(
+        self, tokenizer: Tokenizer, style: Style = "full", assistant_prefill: str = ""
+    ) -> None:
+        """Look up the special tokens."""
+        if style not in SYSTEM:
+            raise ValueError(f"the prompt style must be one of {sorted(SYSTEM)}, got {style!r}")
+        self.style, self.assistant_prefill = style, assistant_prefill
+        self._tokenizer = type(tokenizer).from_str(tokenizer.to_str())
+        self._tokenizer.encode_special_tokens = True
+        self.im_start, self.im_end = self._special("<|im_start|>"), self._special("<|im_end|>")
+        self.vision_start = self._special("<|vision_start|>")
+        self.vision_end = self._special("<|vision_end|>")
+        self.frame_pad = self._special("<|video_pad|>")
+        self._encode = lru_cache(maxsize=1 << 16)(self._encode_text)
+        # a model that thinks first has tokens of its own for that; text from outside never opens
+        self._prefill = self._plain(assistant_prefill) if assistant_prefill else []
+
+    def __reduce__(self) -> tuple[type[ChatTokens], tuple[Tokenizer, Style, str]]:
+        """Pickle without the memory of encoded texts, which cannot be pickled."""
+        return ChatTokens, (self._tokenizer, self.style, self.assistant_prefill)
+
+    def with_prefill(self, assistant_prefill: str) -> ChatTokens:
+        """Return the same layout with another prefill of the assistant's turns."""
+        if assistant_prefill == self.assistant_prefill:
+            return self
+        return ChatTokens(self._tokenizer, self.style, assistant_prefill)
+
+    def _special(self, token: str) -> int:
+        index = self._tokenizer.token_to_id(token)
+        if index is None:
+            raise ModelError(
+                f"the tokenizer has no {token} token: use the tokenizer of a Qwen3-VL checkpoint"
+            )
+        if index in self._encode_text(token):
+            raise ModelError(f"the tokenizer must know {token} as a special token, not as text")
+        return int(index)
+
+    def _encode_text(self, text: str) -> list[int]:
+        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def _plain(self, text: str) -> list[int]:
+        """Encode what a chat template writes: added tokens in it are meant."""
+        tokenizer = type(self._tokenizer).from_str(self.to_json())
+        tokenizer.encode_special_tokens = False
+        return list(tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def to_json(self) -> str:
+        """Return the tokenizer as its file `tokenizer.json`."""
+        return str(self._tokenizer.to_str())
+
+    @property
+    def stop(self) -> int:
+        """The id that ends a completion."""
+        return self.im_end
+
+    def banned(self, vocabulary: int) -> NDArray[np.bool_]:
+        """Return the mask `(vocabulary,)` of ids that must never be sampled.
+
+        These are all special tokens but the stop token (vision and chat markers, padding), and
+        rows of the embedding that no token stands for.
+        """
+        mask = np.ones(vocabulary, dtype=bool)
+        mask[list(self._tokenizer.get_vocab(with_added_tokens=True).values())] = False
+        for index, token in self._tokenizer.get_added_tokens_decoder().items():
+            mask[index] = token.special
+        mask[self.stop] = False
+        return mask
+
+    def prompt(
+        self,
+        segments: Sequence[Segment],
+        tokens_per_frame: int,
+        *,
+        first: bool,
+        stopped: bool = True,
+        system: str | None = None,
+    ) -> NDArray[np.int64]:
+        """Return the ids `(P,)` that a user turn adds, up to where the assistant begins.
+
+        Args:
+            segments: of the user turn, from `render_user`.
+            tokens_per_frame: visual tokens that one frame takes.
+            first: whether the turn opens the conversation.
+            stopped: whether the completion before it ended with the stop token. If not, the turn
+                first closes it.
+            system: what the system message says; by default what the style says.
+        """
+        ids: list[int] = []
+        if not first:
+            ids += [] if stopped else [self.im_end]
+            ids += self._encode("\n")
+        elif words := SYSTEM[self.style] if system is None else system:
+            ids += [self.im_start, *self._encode(f"system\n{words}"), self.im_end]
+            ids += self._encode("\n")
+        ids.append(self.im_start)
+        for segment in joined(["user\n", *segments]):
+            if isinstance(segment, str):
+                ids += self._encode(segment)
+            else:
+                ids += [self.vision_start, *[self.frame_pad] * tokens_per_frame, self.vision_end]
+        ids += [self.im_end, *self._encode("\n"), self.im_start, *self._encode("assistant\n")]
+        ids += self._prefill
+        return np.array(ids, dtype=np.int64)
+
+    def completion(self, text: str) -> NDArray[np.int64]:
+        """Return the ids `(C,)` of an assistant's text, stop token included."""
+        return np.array([*self._encode(text), self.stop], dtype=np.int64)
+
+    def text(self, ids: NDArray[np.int64]) -> str:
+        """Return what a completion spells, without its stop token."""
+        kept = ids[:-1] if len(ids) and ids[-1] == self.stop else ids
+        return self._tokenizer.decode(kept.tolist(), skip_special_tokens=False)
+
+    def frames(self, ids: NDArray[np.int64]) -> list[PromptFrame]:
+        """Return what tokens int64 `(L,)` say of each frame: runs of visual tokens, in order."""
+        visual = np.concatenate([[False], ids == self.frame_pad, [False]])
+        found, after = [], 0
+        for begin, end in np.flatnonzero(visual[1:] != visual[:-1]).reshape(-1, 2).tolist():
+            lead = ids[after:begin]
+            lead = lead[:-1] if len(lead) and lead[-1] == self.vision_start else lead
+            times = list(TIME.finditer(text := self.text(lead)))
+            stands_last = bool(times) and times[-1].end() == len(text)
+            found.append(PromptFrame(float(times[-1][1]) if stands_last else None, end - begin))
+            after = end
+        return found

@@ -1,0 +1,7 @@
+"""Frames to visual features, each frame once.
+
+May not: know a question, a conversation or an adapter: the vision tower is frozen.
+
+Read in this order: `batched_tower` (all frames of a size in one pass), `feature_cache` (what was
+encoded: GPU, CPU, disk), `frame_encoder` (the two together).
+"""

@@ -1,0 +1,11 @@
+"""Models of Stable-Baselines3 as policies, and a network for them that reads our observations.
+
+Importing this loads neither torch nor Stable-Baselines3.
+
+Read in this order: `sb3_policy` (a saved model plays), `network` (a features extractor that
+matches choices with what was seen).
+"""
+
+from policies.sb3.sb3_policy import SB3Policy, save_sb3
+
+__all__ = ["SB3Policy", "save_sb3"]

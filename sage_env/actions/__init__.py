@@ -1,0 +1,39 @@
+"""What an agent can do, and how it is written and read as JSON and as text.
+
+May not: call a tool, open a video, know an episode.
+
+Read in this order: `action` (the dataclasses), `json_objects` (JSON objects inside free text),
+`action_json` (an object to an action and back), `action_text` (a whole reply).
+"""
+
+from sage_env.actions.action import (
+    Action,
+    Answer,
+    Invalid,
+    Sample,
+    Skip,
+    UseTool,
+    Zoom,
+)
+from sage_env.actions.action_text import (
+    ActionText,
+    format_action,
+    parse_action,
+    parse_thought,
+    read_action,
+)
+
+__all__ = [
+    "Action",
+    "ActionText",
+    "Answer",
+    "Invalid",
+    "Sample",
+    "Skip",
+    "UseTool",
+    "Zoom",
+    "format_action",
+    "parse_action",
+    "parse_thought",
+    "read_action",
+]

@@ -1,0 +1,172 @@
+"""Actions as text: one JSON object per action, read from whatever a model writes around it.
+
+`{"thought": "…", "action": "zoom", "start": 312.0, "end": 340.0, "num_frames": 8}`
+
+Nothing is repaired: a value is taken as it is written, or the text is `Invalid` with a reason that
+the model can act on. What was passed over (keys that the action does not know, further objects) is
+reported by `read_action`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from sage_env.actions.action import ACTION_NAMES, Action, Invalid
+from sage_env.actions.action_json import (
+    action_from_json,
+    action_to_json,
+    keys_of,
+    names_action,
+    shown_keys,
+    thought_of,
+)
+from sage_env.actions.json_objects import JsonObject, find_objects
+
+MAX_CHARS = 65_536
+"""Longer texts are refused unread."""
+MAX_REASON = 300
+"""Most characters of the reason of an `Invalid`."""
+
+_EXAMPLE = '{"action": "sample", "start": 0.0, "end": 60.0, "num_frames": 8}'
+_THOUGHT_ENDS = "</think>"
+
+
+@dataclass(frozen=True)
+class ActionText:
+    """What a model's text was read as.
+
+    Attributes:
+        action: the first valid action, or `Invalid` with the reason why there is none.
+        thought: the `thought` of the object that `action` was read from, or that its reason is
+            about; `None` if it has none.
+        ignored_keys: keys of that object that the action does not know, and `thought` if it is no
+            string of Unicode characters; empty for `Invalid`.
+        extra_objects: the other JSON objects of the text as they are written there, in order; of
+            more than `MAX_OBJECTS`, the first.
+    """
+
+    action: Action | Invalid
+    thought: str | None = None
+    ignored_keys: tuple[str, ...] = ()
+    extra_objects: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was passed over, as sentences for the model; empty if nothing was."""
+        if isinstance(self.action, Invalid):
+            return ()
+        notes, count = [], len(self.extra_objects)
+        unknown = [key for key in self.ignored_keys if key != "thought"]
+        if unknown:
+            name, keys = ACTION_NAMES[type(self.action)], keys_of(type(self.action))
+            were = "was" if len(unknown) == 1 else "were"
+            notes.append(f"{name} takes {', '.join(keys)}: {shown_keys(unknown)} {were} ignored.")
+        if len(unknown) < len(self.ignored_keys):
+            notes.append("A thought must be a string of Unicode characters: it was ignored.")
+        if count:
+            others = "another JSON object was" if count == 1 else f"{count} other objects were"
+            notes.append(f"Only the first valid action of a reply is taken: {others} ignored.")
+        return tuple(notes)
+
+
+def read_action(text: str) -> ActionText:
+    """Read the first valid action in `text`, and report what was passed over; never raises.
+
+    An action is one JSON object: the action's name under `action` and its values beside it, or a
+    function call, `{"name": "zoom", "arguments": {…}}`, whose name is an action's or else a tool's.
+    It may stand in a code fence, in tags or between sentences. What stands before a `</think>` is
+    a thought: objects there are only reported. Numbers may also be strings, times `"05:12"` or
+    `"00:05:12.500"` too. Names are case-sensitive. An object with a key written twice is not valid.
+    """
+    if len(text) > MAX_CHARS:
+        reason = f"the reply has {len(text)} characters, at most {MAX_CHARS} are read"
+        return ActionText(_invalid(text, f"{reason}: reply with one JSON object like {_EXAMPLE}"))
+    found = find_objects(text)
+    drafts = _objects_in_thought(text, found)
+    problem: str | None = None
+    blamed: JsonObject | None = None
+    for one in found[drafts:]:
+        try:
+            reading = action_from_json(_usable(one))
+        except (TypeError, ValueError) as error:
+            if blamed is None or _rank(one) < _rank(blamed):
+                problem, blamed = str(error), one
+        else:
+            return _report(text, reading.action, one, found, reading.ignored_keys)
+    if problem is None:
+        where = f" after {_THOUGHT_ENDS}" if _THOUGHT_ENDS in text else ""
+        problem = f"no JSON object was found{where}: reply with one like {_EXAMPLE}"
+    return _report(text, _invalid(text, problem), blamed, found)
+
+
+def parse_action(text: str) -> Action | Invalid:
+    """Return the first valid action in `text`, as `read_action` does; never raises."""
+    return read_action(text).action
+
+
+def parse_thought(text: str) -> str | None:
+    """Return the `thought` of the object that `parse_action` reads; `None` if it has none."""
+    return read_action(text).thought
+
+
+def format_action(action: Action, thought: str | None = None) -> str:
+    """Write `action` so that `parse_action` gives it back; the `thought`, if any, comes first.
+
+    Raises:
+        TypeError: if `action` is not an action (an `Invalid` has its own `text`).
+        ValueError: if a long thought makes the text longer than `MAX_CHARS`, or the thought holds a
+            lone surrogate.
+    """
+    written = action_to_json(action, thought)
+    text = json.dumps(written, ensure_ascii=False)
+    if len(text) > MAX_CHARS:
+        raise ValueError(
+            f"an action's text must be at most {MAX_CHARS} characters, got {len(text)}: "
+            "shorten the thought"
+        )
+    return text
+
+
+def _usable(one: JsonObject) -> dict[str, Any]:
+    if one.value is None or one.problem:
+        raise ValueError(f"{one.problem}: reply with one JSON object like {_EXAMPLE}")
+    return one.value
+
+
+def _rank(one: JsonObject) -> int:
+    """Return how well an object explains why there is no action; the least is best."""
+    if one.value is None:
+        return 1
+    return 0 if names_action(one.value) else 2
+
+
+def _objects_in_thought(text: str, found: list[JsonObject]) -> int:
+    """Return how many objects stand before the last `</think>` that is not inside an object."""
+    end = len(text)
+    for count in range(len(found), 0, -1):
+        one = found[count - 1]
+        if text.find(_THOUGHT_ENDS, one.end, end) >= 0:
+            return count
+        end = one.start
+    return 0
+
+
+def _report(
+    text: str,
+    action: Action | Invalid,
+    blamed: JsonObject | None,
+    found: list[JsonObject],
+    ignored_keys: tuple[str, ...] = (),
+) -> ActionText:
+    """Report what was read from the object `blamed`, and what else there is."""
+    others = [one for one in found if one is not blamed and one.value is not None]
+    thought = None if blamed is None or blamed.value is None else thought_of(blamed.value)
+    return ActionText(
+        action, thought, ignored_keys, tuple(text[one.start : one.end] for one in others)
+    )
+
+
+def _invalid(text: str, reason: str) -> Invalid:
+    return Invalid(text, reason if len(reason) <= MAX_REASON else reason[: MAX_REASON - 1] + "…")

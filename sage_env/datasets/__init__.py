@@ -1,0 +1,26 @@
+"""What a question is, when it can be asked, how an answer is matched, how questions are loaded.
+
+May not: open a video, know an episode.
+
+Read in this order: `item` (the dataclass), `matching` (is this text its answer?), `validation` (can
+it be asked?), `loading` (by name, file or function), `duration_buckets` (keys of reports). A
+dataset's own format gets a module beside `loading` and a line in `loading.DATASETS`.
+"""
+
+from sage_env.datasets.item import KINDS, QAItem
+from sage_env.datasets.loading import DATASETS, DatasetSource, load_dataset, read_jsonl
+from sage_env.datasets.matching import Judge, judge_answer, match_answer
+from sage_env.datasets.validation import validate
+
+__all__ = [
+    "DATASETS",
+    "DatasetSource",
+    "Judge",
+    "KINDS",
+    "QAItem",
+    "judge_answer",
+    "load_dataset",
+    "match_answer",
+    "read_jsonl",
+    "validate",
+]

@@ -1,0 +1,42 @@
+"""The item of a dataset: one question about one video, and what makes it one that can be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sage_env.timeline import Span
+
+KINDS = ("mcq", "open", "ground")
+
+
+@dataclass(frozen=True)
+class QAItem:
+    """One question about one video.
+
+    Attributes:
+        id: unique within its dataset.
+        video: path of the video file.
+        question: text.
+        choices: the choices in order; `()` when open-ended.
+        answer: the gold answer as text (for `mcq` one of `choices`).
+        kind: `mcq`, `open` or `ground`.
+        evidence: `[start, end)` spans in seconds that the answer rests on; `()` if not known.
+        duration: seconds, or `None` to read it from the file.
+        group: report keys, e.g. `{"family": "needle", "bucket": "600-1200", "tier": "core"}`.
+        tolerance: how far a numeric answer may be off, in its own unit; `None` for exact.
+        aliases: other texts that count as `answer`.
+    """
+
+    id: str
+    video: Path
+    question: str
+    choices: tuple[str, ...] = ()
+    answer: str = ""
+    kind: str = "open"
+    evidence: tuple[Span, ...] = ()
+    duration: float | None = None
+    group: Mapping[str, str] = field(default_factory=dict)
+    tolerance: float | None = None
+    aliases: tuple[str, ...] = ()

@@ -1,0 +1,171 @@
+"""How a dataset is named, loaded and read; what an item must be is in `validation`."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+from sage_env.datasets.item import KINDS as KINDS
+from sage_env.datasets.item import QAItem as QAItem
+from sage_env.datasets.validation import validate as validate
+from sage_env.errors import DatasetError, boundary
+from sage_env.object_reference import is_reference, load_object
+from sage_env.timeline import Span as Span
+
+DatasetSource: TypeAlias = str | Path | Sequence[QAItem] | Callable[..., Sequence[QAItem]]
+"""What `load_dataset` takes."""
+
+
+def load_dataset(
+    dataset: DatasetSource, *, root: str | Path | None = None, split: str = "train"
+) -> Sequence[QAItem]:
+    """Return the questions that `dataset` names, after checking each of them.
+
+    Args:
+        dataset: one of these:
+            the name of a dataset that comes with the project, a key of `DATASETS`;
+            the path of a `.jsonl` file (see `read_jsonl`);
+            the questions themselves, a sequence of `QAItem`;
+            a function (or class) that returns them, or `"package.module:function"`. It is called
+            with `root` and `split` where it has parameters of these names, but without a `root` of
+            `None` where it has a default.
+            A sequence may also have `prepare(item)`, called before an item's video is opened, and
+            `frame_size`, the `(H, W)` that its pictures are made for.
+        root: the folder of the videos; each dataset has a default.
+        split: `train`, `validation` or `test`, for a named dataset or a function.
+
+    Raises:
+        DatasetError: if the name is not known, the file cannot be read, the function fails, or an
+            item is not usable; the message names the file or function, the row, and what to change.
+    """
+    folder = None if root is None else Path(root)
+    if not isinstance(dataset, str | Path):
+        if not callable(dataset) or isinstance(dataset, Sequence):
+            return _checked(dataset)
+        return _called(dataset, getattr(dataset, "__qualname__", repr(dataset)), folder, split)
+    name = str(dataset)
+    if Path(dataset).suffix == ".jsonl":
+        return read_jsonl(Path(dataset), folder)
+    if name in DATASETS:
+        return cast(Sequence[QAItem], _named(DATASETS[name])(root=folder, split=split))
+    if is_reference(name):
+        return _called(_named(name), name, folder, split)
+    raise DatasetError(
+        f"dataset must be one of {', '.join(DATASETS)}, the path of a .jsonl file, "
+        f"'package.module:function', a function, or a sequence of QAItem, got {name!r}"
+    )
+
+
+def _named(reference: str) -> Any:
+    return load_object(reference, "the dataset", DatasetError)
+
+
+def _called(
+    function: Callable[..., object], name: str, root: Path | None, split: str
+) -> Sequence[QAItem]:
+    """Return the questions that a function gives."""
+    if not callable(function):
+        return _checked(function, name)
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # some builtins hide theirs
+        parameters = {}  # type: ignore[assignment]
+    kinds = [parameter.kind for parameter in parameters.values()]
+    arguments: dict[str, Any] = {"root": root, "split": split}
+    if inspect.Parameter.VAR_KEYWORD not in kinds:
+        arguments = {key: value for key, value in arguments.items() if key in parameters}
+    if root is None and "root" in arguments:
+        default = getattr(parameters.get("root"), "default", None)
+        if default is not inspect.Parameter.empty:
+            del arguments["root"]
+    elif root is not None and "root" not in arguments:
+        raise DatasetError(f"the dataset {name} takes no root, got {str(root)!r}: leave it out")
+    with boundary(DatasetError, f"the dataset {name} failed"):
+        items = function(**arguments)
+    return _checked(items, name)
+
+
+def _checked(items: Any, name: str | None = None) -> Sequence[QAItem]:
+    """Return `items` if they are a sequence of questions that can be asked."""
+    whose = "a dataset" if name is None else f"the dataset {name}"
+    several = hasattr(items, "__len__") and hasattr(items, "__getitem__")
+    if not several or isinstance(items, str | bytes | Mapping):
+        raise DatasetError(
+            f"{whose} must give a sequence of QAItem, got {type(items).__name__}: a list will do"
+        )
+    places = None if name is None else [f"{name}, item {index}" for index in range(len(items))]
+    validate(items, places=places)
+    checked: Sequence[QAItem] = items
+    return checked
+
+
+DATASETS: Mapping[str, str] = {"sage-synth": "sage_env.synth:sage_synth"}
+"""Datasets that come with the project: the function that returns each, imported when it is named.
+
+It is called with `root` and `split`.
+"""
+
+
+def read_jsonl(path: Path, root: Path | None = None) -> list[QAItem]:
+    """Read one question per line: a JSON object with the attributes of `QAItem`.
+
+    `id`, `video`, `question` and `answer` are needed. `video` is relative to `root`, by default
+    the folder of the file; `kind` is by default `mcq` where there are choices.
+
+    Raises:
+        DatasetError: naming the file, the line, and what to change.
+    """
+    try:
+        # Not splitlines: strings in JSON may hold other line separators as they are.
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{path} cannot be read as a dataset: {error}") from error
+    items, places = [], []
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            places.append(f"{path}, line {number}")
+            items.append(_item(line, path.parent if root is None else root, places[-1]))
+    if not items:
+        raise DatasetError(f"{path} holds no question: write one JSON object per line")
+    validate(items, places=places)
+    return items
+
+
+def find_item(ids: Mapping[str, int], item_id: str) -> int:
+    """Return the index of the item with that id.
+
+    Raises:
+        DatasetError: if there is none, naming the ids that look like it.
+    """
+    if not isinstance(item_id, str) or item_id not in ids:
+        near = difflib.get_close_matches(str(item_id), ids, n=3) or list(ids)[:3]
+        raise DatasetError(f"no item has the id {item_id!r}: near ones are {', '.join(near)}")
+    return ids[item_id]
+
+
+def _item(line: str, root: Path, place: str) -> QAItem:
+    """Build the item of one line; what its values must be is for `validate` to say."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DatasetError(f"{place}: not a JSON object: {error}") from error
+    if not isinstance(row, dict):
+        raise DatasetError(f"{place}: expected a JSON object, got {type(row).__name__}")
+    known = [attribute.name for attribute in fields(QAItem)]
+    wrong = [f"{key} is missing" for key in ("id", "video", "question", "answer") if key not in row]
+    wrong += [f"{key} is not known" for key in row if key not in known]
+    if wrong:
+        keys = f"the keys are {', '.join(known)}; keys for reports go into group"
+        raise DatasetError(f"{place}: {', '.join(wrong)}: {keys}")
+    row.setdefault("kind", "mcq" if row.get("choices") else "open")
+    for key in ("choices", "aliases", "evidence"):
+        if isinstance(row.get(key), list):
+            row[key] = tuple(tuple(x) if isinstance(x, list) else x for x in row[key])
+    if isinstance(row["video"], str) and row["video"].strip():
+        row["video"] = root / row["video"]
+    return QAItem(**row)

@@ -1,0 +1,62 @@
+"""Who opens a video for an episode: files by default, or what the user plugged in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sage_env.frames import Video
+
+Opener = Callable[[Path], "Video"]
+
+
+@dataclass(frozen=True)
+class FileOpener:
+    """Opens video files for episodes that share what they look at.
+
+    Attributes:
+        folder: of a `FrameStore` (`sage_env.video.cache`), through which processes share pictures;
+            `None` for the cache of this process alone.
+        prefetch: see `sage_env.video.open_video`.
+    """
+
+    folder: str | None = None
+    prefetch: bool = False
+
+    def __call__(self, path: Path) -> Video:
+        """Open the video at `path`.
+
+        Raises:
+            VideoError: if it cannot be opened.
+        """
+        from sage_env.video.cache.process_cache import shared_cache
+        from sage_env.video.video_file import open_video
+
+        return open_video(path, cache=shared_cache(self.folder), prefetch=self.prefetch)
+
+
+def find_opener(
+    opener: Opener | None, folder: str | Path | None, *, snap: bool = False
+) -> Opener | None:
+    """Return what opens videos: `opener` if there is one, `None` for the usual way.
+
+    Args:
+        opener: the user's.
+        folder: through which processes share pictures.
+        snap: whether looks are at times of a shared grid: frames for closer ones are kept then.
+
+    Raises:
+        ValueError: if both `opener` and `folder` are given.
+    """
+    if opener is None:
+        where = None if folder is None else str(Path(folder).absolute())
+        return FileOpener(where, snap) if snap or where is not None else None
+    if folder is not None:
+        raise ValueError(
+            "frame_store is for videos that the environment opens itself: leave it out, and give "
+            "the videos of your opener a FrameCache with a FrameStore"
+        )
+    return opener

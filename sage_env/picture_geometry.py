@@ -1,0 +1,49 @@
+"""The pixels of a box, the size that keeps a picture's aspect, and the black bars around it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sage_env.frames import Box
+
+
+def crop_bounds(box: Box, height: int, width: int) -> tuple[int, int, int, int]:
+    """Return the pixels `(top, bottom, left, right)` of a box, half-open, at least one pixel.
+
+    Edges are rounded to the nearest pixel edge.
+
+    Raises:
+        ValueError: unless `0 <= x0 < x1 <= 1` and `0 <= y0 < y1 <= 1`.
+    """
+    x0, y0, x1, y1 = box
+    if not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1):
+        raise ValueError(f"box must be 0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1, got {box}")
+    left, right = _edges(x0, x1, width)
+    top, bottom = _edges(y0, y1, height)
+    return top, bottom, left, right
+
+
+def _edges(low: float, high: float, length: int) -> tuple[int, int]:
+    """Return the pixels of one axis between two fractions, half-open, at least one."""
+    first = min(math.floor(low * length + 0.5), length - 1)
+    return first, max(math.floor(high * length + 0.5), first + 1)
+
+
+def fitted(height: int, width: int, size: tuple[int, int]) -> tuple[int, int]:
+    """Return the largest `(H, W)` of the picture's aspect inside `size`, at least one pixel."""
+    scale = min(size[0] / height, size[1] / width)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def letterbox(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Centre a picture `(h, w, 3)` on black `(H, W, 3)`; an odd row or column goes below, right."""
+    height, width = picture.shape[:2]
+    if (height, width) == size:
+        return picture
+    framed = np.zeros((*size, 3), dtype=np.uint8)
+    top, left = (size[0] - height) // 2, (size[1] - width) // 2
+    framed[top : top + height, left : left + width] = picture
+    return framed

@@ -1,0 +1,12 @@
+"""Text tools that an agent may call, the JSON Schema of their arguments, and that of a whole reply.
+
+May not: hold a tool that ships (those get modules of their own here), know an episode.
+
+Read in this order: `json_schema` (which keywords are checked), `tool` (the protocol and the call),
+`reply_schema` (what an agent may write, for constrained decoding and function calling).
+"""
+
+from sage_env.tools.reply_schema import action_schema, function_schemas
+from sage_env.tools.tool import MAX_TOOL_TEXT, Tool, ToolContext
+
+__all__ = ["MAX_TOOL_TEXT", "Tool", "ToolContext", "action_schema", "function_schemas"]

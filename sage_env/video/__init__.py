@@ -1,0 +1,51 @@
+"""Exact frames of video files, at any times: `open_video` and what it returns.
+
+May not: know a question, an action or an episode.
+
+Read in this order, the way of a frame: `index/` (which frames there are, where their bytes lie),
+`decoding/` (from wanted frames to pictures), `cache/` (where pictures stay), `frame_reader` (the
+three as one request), `video_file` (times to frames; the public reader), `health` (what is wrong
+with a file), `deadline` (how long a request may take).
+
+PyAV is loaded when a file is opened, not when this package is imported.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from sage_env.frames import Box, FrameBatch, Tolerance, Video
+
+if TYPE_CHECKING:
+    from sage_env.video.health import VIDEO_SUFFIXES, VideoHealth, check_health
+    from sage_env.video.video_file import PyAVVideo, ReadStats, open_video
+
+__all__ = [
+    "Box",
+    "FrameBatch",
+    "PyAVVideo",
+    "ReadStats",
+    "Tolerance",
+    "VIDEO_SUFFIXES",
+    "Video",
+    "VideoHealth",
+    "check_health",
+    "open_video",
+]
+
+_HOME = {
+    "PyAVVideo": "sage_env.video.video_file",
+    "ReadStats": "sage_env.video.video_file",
+    "open_video": "sage_env.video.video_file",
+    "VIDEO_SUFFIXES": "sage_env.video.health",
+    "VideoHealth": "sage_env.video.health",
+    "check_health": "sage_env.video.health",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import PyAV only when a reader is asked for (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)

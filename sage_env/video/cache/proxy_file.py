@@ -1,0 +1,256 @@
+"""Small JPEG pictures of a video, recorded while decoding: cheap frames where exact ones need not.
+
+A file per video to which records are appended: a head, then a JPEG. There is no other index: it is
+read from the heads, so that nothing has to be repaired after a crash but the end of the file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Lock
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sage_env.video.cache.proxy_jpeg import JpegReader, small_jpeg
+
+try:
+    import fcntl
+except ImportError:  # no locks on this system: let only one process add
+    fcntl = None  # type: ignore[assignment]
+
+PROXY_BYTES = 64 * 2**20
+"""Bytes for one video: 1.8 hours at one frame a second and 10 kB a picture."""
+SHORT_SIDE = 224  # pixels of the pictures kept
+
+_HEAD = struct.Struct("<4sqIIII")  # magic, frame, native H, W, bytes of JPEG, checksum of all that
+_MAGIC = b"SPX1"
+_CONTENT_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+
+
+class _Place(NamedTuple):
+    """Where a record is in the file: the JPEG from `offset + _HEAD.size` on."""
+
+    offset: int
+    native: tuple[int, int]
+    nbytes: int  # of the JPEG
+
+
+def one_per_step(seconds: NDArray[np.float64], step: float = 1.0) -> NDArray[np.bool_]:
+    """Return which frames to record, bool `(N,)`: the first in each part of `step` seconds.
+
+    Args:
+        seconds: when each frame of the video is shown, float64 `(N,)`, increasing from 0.
+        step: seconds.
+    """
+    cells = np.floor(seconds / step)
+    return np.diff(cells, prepend=-1.0) > 0
+
+
+class FrameProxy:
+    """The small pictures of one video, at most `max_bytes` of them; when full, it takes no more.
+
+    What it gives has gone through JPEG: good enough for an overview that tolerates another frame,
+    never equal to the frame itself. Any number of threads and processes may read and add at once;
+    no file is held open.
+
+    Attributes:
+        path: the file.
+        max_bytes: upper bound of its bytes.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        content_id: str,
+        *,
+        max_bytes: int = PROXY_BYTES,
+        short_side: int = SHORT_SIDE,
+    ) -> None:
+        """Use the file of a video in a folder; both are made when first needed.
+
+        Args:
+            folder: for the files of all videos.
+            content_id: names the video and its version: letters, digits, `-` and `_`.
+            max_bytes: of this video's file.
+            short_side: pixels; larger pictures are shrunk to it before they are kept.
+
+        Raises:
+            ValueError: if the content id is no such name, or a number is negative.
+        """
+        if not _CONTENT_ID.fullmatch(content_id):
+            raise ValueError(
+                f"content_id must be 1 to 128 letters, digits, '-' or '_', got {content_id!r}"
+            )
+        if max_bytes < 0 or short_side < 1:
+            raise ValueError(
+                f"max_bytes must be 0 or more and short_side 1 or more, got {max_bytes}, "
+                f"{short_side}"
+            )
+        self.path = Path(folder).absolute() / f"{content_id}.jpegs"
+        self.max_bytes = max_bytes
+        self._short_side = short_side
+        self._places: dict[int, _Place] = {}
+        self._end = 0  # bytes of the file that have been read into `_places`
+        self._full = max_bytes == 0
+        self._lock = Lock()
+        self._reader: JpegReader | None = None
+        if self.path.exists():
+            with self._opened() as file:
+                self._catch_up(file)
+
+    def __reduce__(self) -> tuple[object, tuple[Path, str, int, int]]:
+        """Copy and pickle as another view of the same file."""
+        return _again, (self.path.parent, self.path.stem, self.max_bytes, self._short_side)
+
+    def __len__(self) -> int:
+        """Return the number of pictures."""
+        return len(self._places)
+
+    @property
+    def frames(self) -> NDArray[np.int64]:
+        """Return the numbers of the frames that are there, int64 `(n,)`, increasing."""
+        with self._lock:
+            return np.array(sorted(self._places), dtype=np.int64)
+
+    def lacks(self, frame: int) -> bool:
+        """Return whether `add` would keep this frame, as far as is known without a look."""
+        return not self._full and frame not in self._places
+
+    def add(
+        self, frame: int, picture: NDArray[np.uint8], native: tuple[int, int] | None = None
+    ) -> None:
+        """Keep a frame, unless it is there or there is no room.
+
+        Args:
+            frame: its number, from 0.
+            picture: the whole picture, upright, uint8 `(H, W, 3)`.
+            native: `(H, W)` of the video's own pictures, where `picture` has been shrunk.
+        """
+        if not self.lacks(frame):
+            return
+        height, width = picture.shape[:2]
+        record = _record(frame, native or (height, width), small_jpeg(picture, self._short_side))
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self._opened() as file, _alone(file):
+                size = self._catch_up(file)
+                if size > self._end:  # a process died while it wrote: nothing there is of use
+                    os.ftruncate(file, self._end)
+                if self._end + len(record) > self.max_bytes:
+                    self._full = True
+                elif frame not in self._places:
+                    self._append(file, record)
+        except OSError as error:
+            self._full = True
+            warnings.warn(
+                f"{self.path}: pictures can no longer be kept ({error}): free some space",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+
+    def get(self, frame: int, size: tuple[int, int]) -> NDArray[np.uint8] | None:
+        """Return a frame fitted into `size`, uint8 `(H, W, 3)`, black bars where it has none.
+
+        Returns:
+            `None` if the frame is not there, is damaged, or was kept smaller than that.
+        """
+        place = self._places.get(frame)
+        try:
+            with self._opened(create=False) as file:
+                if place is None:
+                    self._catch_up(file)  # another process may have brought it
+                    place = self._places.get(frame)
+                    if place is None:
+                        return None
+                os.lseek(file, place.offset, os.SEEK_SET)
+                record = os.read(file, _HEAD.size + place.nbytes)
+        except OSError:
+            return None  # no such file, or a bad disk: it can be decoded instead
+        if not _is_whole(record, frame):
+            self._places.pop(frame, None)
+            return None
+        with self._lock:
+            self._reader = self._reader or JpegReader()
+            return self._reader.read(record[_HEAD.size :], place.native, size)
+
+    @contextmanager
+    def _opened(self, create: bool = True) -> Iterator[int]:
+        """Open the file, and keep other threads out."""
+        with self._lock:
+            file = os.open(self.path, _FLAGS if create else _FLAGS & ~os.O_CREAT, 0o666)
+            try:
+                yield file
+            finally:
+                os.close(file)
+
+    def _catch_up(self, file: int) -> int:
+        """Read the heads of what has been appended; return the bytes of the file."""
+        size = os.fstat(file).st_size
+        if size < self._end:  # someone has made it anew
+            self._places, self._end = {}, 0
+        while self._end + _HEAD.size <= size:
+            os.lseek(file, self._end, os.SEEK_SET)
+            magic, frame, height, width, nbytes, _ = _HEAD.unpack(os.read(file, _HEAD.size))
+            after = self._end + _HEAD.size + nbytes
+            if magic != _MAGIC or after > size:
+                break
+            self._places[frame] = _Place(self._end, (height, width), nbytes)
+            self._end = after
+        return size
+
+    def _append(self, file: int, record: bytes) -> None:
+        """Write a record at the end; all of it, or nothing."""
+        written = 0
+        try:
+            written = os.write(file, record)
+        finally:
+            if written < len(record):
+                with suppress(OSError):
+                    os.ftruncate(file, self._end)
+        self._catch_up(file)
+
+
+def _again(folder: Path, content_id: str, max_bytes: int, short_side: int) -> FrameProxy:
+    return FrameProxy(folder, content_id, max_bytes=max_bytes, short_side=short_side)
+
+
+def _checksum(parts: tuple[bytes | int, ...], content: bytes) -> int:
+    return zlib.crc32(content, zlib.crc32(_HEAD.pack(*parts, 0)))
+
+
+def _is_whole(record: bytes, frame: int) -> bool:
+    """Return whether a record is what was once written for that frame."""
+    if len(record) < _HEAD.size:
+        return False
+    *parts, checksum = _HEAD.unpack_from(record)
+    content = record[_HEAD.size :]
+    return bool(parts[1] == frame and checksum == _checksum(tuple(parts), content))
+
+
+def _record(frame: int, native: tuple[int, int], jpeg: bytes) -> bytes:
+    """Return what to write for a frame."""
+    parts = (_MAGIC, frame, *native, len(jpeg))
+    return _HEAD.pack(*parts, _checksum(parts, jpeg)) + jpeg
+
+
+@contextmanager
+def _alone(file: int) -> Iterator[None]:
+    """Keep other processes from appending; the system lifts the lock when one ends."""
+    if fcntl is None:
+        yield
+        return
+    fcntl.flock(file, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(file, fcntl.LOCK_UN)

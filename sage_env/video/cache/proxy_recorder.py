@@ -1,0 +1,65 @@
+"""Keeps frames that are passed on the way, and serves them where another frame will do."""
+
+from __future__ import annotations
+
+from threading import Lock
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from sage_env.video.cache.proxy_file import SHORT_SIDE, FrameProxy, one_per_step
+from sage_env.video.decoding.frame_converter import FrameConverter
+from sage_env.video.index.video_index import VideoIndex
+
+
+class ProxyRecorder:
+    """The proxy of one video, filled by its decoders. Thread-safe."""
+
+    def __init__(self, index: VideoIndex, proxy: FrameProxy) -> None:
+        """Keep the first frame of each second of the video in `proxy`."""
+        self._index, self._proxy = index, proxy
+        frames = np.flatnonzero(one_per_step(index.seconds(np.arange(len(index.pts)))))
+        self._grid = dict(zip(index.pts[frames].tolist(), frames.tolist(), strict=True))
+        height, width = index.size
+        scale = min(1.0, SHORT_SIDE / min(height, width))
+        self._size = max(1, round(height * scale)), max(1, round(width * scale))
+        self._pictures = FrameConverter(index.height, index.width, index.quarter_turns)
+        self._lock = Lock()  # the picture maker serves one thread at a time
+
+    def on_frame(self, pts: int, frame: av.VideoFrame) -> None:
+        """Keep a decoded frame if it is one of the grid and not there yet."""
+        number = self._grid.get(pts)
+        if number is not None and self._proxy.lacks(number):
+            with self._lock:
+                picture = self._pictures.convert(frame, self._size, None)
+            self._proxy.add(number, picture, self._index.size)
+
+    def near(
+        self, seconds: NDArray[np.float64], tolerance: float, size: tuple[int, int]
+    ) -> dict[int, tuple[int, NDArray[np.uint8]]]:
+        """Return what is kept near some times.
+
+        Args:
+            seconds: `(N,)`, increasing.
+            tolerance: seconds that a frame may be off.
+            size: `(H, W)` of the pictures.
+
+        Returns:
+            For the number of each time that has one: the nearest frame, and its picture.
+        """
+        kept = self._proxy.frames
+        found: dict[int, tuple[int, NDArray[np.uint8]]] = {}
+        if not len(kept):
+            return found
+        shown = self._index.seconds(kept)
+        after = np.minimum(np.searchsorted(shown, seconds), len(kept) - 1)
+        before = np.maximum(after - 1, 0)
+        nearest = np.where(seconds - shown[before] <= shown[after] - seconds, before, after)
+        close = np.abs(shown[nearest] - seconds) <= tolerance
+        for place in np.flatnonzero(close).tolist():
+            frame = int(kept[nearest[place]])
+            picture = self._proxy.get(frame, size)
+            if picture is not None:
+                found[place] = frame, picture
+        return found

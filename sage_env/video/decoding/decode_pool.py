@@ -1,0 +1,236 @@
+"""Runs decoding jobs side by side: warm single-thread decoders, and threads that stay."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sage_env.errors import CorruptFrame, DecodeTimeout
+from sage_env.frames import Box
+from sage_env.video.deadline import Deadline
+from sage_env.video.decoding.decode_plan import DecodeJob, plan_jobs
+from sage_env.video.decoding.demux_decoder import DemuxDecoder
+from sage_env.video.decoding.frame_converter import FrameConverter
+from sage_env.video.decoding.gop_decoder import GopDecoder, OnFrame
+from sage_env.video.index.video_index import VideoIndex
+
+_PATIENCE = 5.0  # seconds after the deadline for threads that look at it themselves
+
+Picture = NDArray[np.uint8]
+Result = tuple[int, Picture] | BaseException | None  # None: a helper has no more
+
+
+def default_threads() -> int:
+    """Return how many threads decode one request unless told otherwise: 2, or 1 on one core."""
+    return min(2, os.cpu_count() or 1)
+
+
+@lru_cache(maxsize=1)
+def _threads() -> ThreadPoolExecutor:
+    """Return the threads that help all videos of the process; they stay until it ends."""
+    return ThreadPoolExecutor(max(1, os.cpu_count() or 1), thread_name_prefix="sage-decode")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_threads.cache_clear)  # threads do not survive a fork
+
+
+@dataclass(eq=False)
+class _DecoderSlot:
+    """A decoder and what makes pictures of its frames: used by one thread at a time."""
+
+    decoder: GopDecoder | DemuxDecoder
+    pictures: FrameConverter
+
+
+class DecodePool:
+    """The decoders of one video. Used by one thread at a time, which helpers then assist.
+
+    Attributes:
+        threads: most decoders at work at the same time.
+    """
+
+    def __init__(self, index: VideoIndex, threads: int, on_frame: OnFrame | None = None) -> None:
+        """Open nothing yet.
+
+        Args:
+            index: the frames of the video.
+            threads: most decoders at work at the same time, at least 1.
+            on_frame: is shown every frame that comes out of a decoder, by several threads.
+
+        Raises:
+            ValueError: if `threads` is below 1.
+        """
+        if threads < 1:
+            raise ValueError(f"threads must be 1 or more, got {threads}")
+        self.threads = threads
+        self._index = index
+        self._on_frame = on_frame
+        self._slots: list[_DecoderSlot] = []
+        self._decoded = 0  # by decoders that were closed
+
+    @property
+    def decoded(self) -> int:
+        """Return how many frames came out of the decoders so far."""
+        return self._decoded + sum(slot.decoder.decoded for slot in self._slots)
+
+    def close(self) -> None:
+        """Close files and decoders; a later read opens them again."""
+        self._decoded = self.decoded
+        for slot in self._slots:
+            slot.decoder.close()
+        self._slots.clear()
+
+    def read(
+        self,
+        jobs: Sequence[DecodeJob],
+        size: tuple[int, int] | None,
+        box: Box | None,
+        deadline: Deadline,
+    ) -> Iterator[tuple[int, Picture]]:
+        """Yield the frames of the jobs as pictures, as they come.
+
+        The calling thread decodes as well, so that nothing waits for threads that are busy with
+        other videos. A job that fails ends the others.
+
+        Raises:
+            VideoError: the first error of a job.
+        """
+        work = _Request(self._index.path, list(jobs), size, box, deadline)
+        count = min(self.threads, len(jobs))
+        while len(self._slots) < count:
+            self._slots.append(self._new_slot())
+        work.idle.extend(self._slots)
+        helpers: list[Future[None]] = []
+        with suppress(RuntimeError):  # the interpreter shuts down: no new threads
+            for _ in range(count - 1):
+                helpers.append(_threads().submit(work.help))
+        try:
+            yield from work.take_part(helpers)
+        finally:
+            if not work.stop(helpers):
+                self._slots.clear()  # one of them is still in use, and cannot be closed
+
+    def good_frames(self, frames: Sequence[int], deadline: Deadline) -> list[int]:
+        """Return the numbers of those frames that decode.
+
+        Raises:
+            DecodeTimeout: if it takes too long.
+            VideoError: if the file can no longer be read.
+        """
+        if not self._slots:
+            self._slots.append(self._new_slot())
+        good: list[int] = []
+        for job in plan_jobs(self._index, np.array(frames, dtype=np.int64)):
+            with suppress(CorruptFrame):
+                for frame, _ in self._slots[0].decoder.read(job, deadline):
+                    good.append(frame)
+        return good
+
+    def _new_slot(self) -> _DecoderSlot:
+        index = self._index
+        decoder = (GopDecoder if index.sliceable else DemuxDecoder)(index, self._on_frame)
+        return _DecoderSlot(decoder, FrameConverter(index.height, index.width, index.quarter_turns))
+
+
+class _Request:
+    """The jobs of one request, and what became of them."""
+
+    def __init__(
+        self,
+        path: Path,
+        jobs: list[DecodeJob],
+        size: tuple[int, int] | None,
+        box: Box | None,
+        deadline: Deadline,
+    ) -> None:
+        self.idle: list[_DecoderSlot] = []
+        self._path = path
+        self._jobs, self._size, self._box, self._deadline = jobs, size, box, deadline
+        self._lock = Lock()
+        self._stopped = False
+        self._results: SimpleQueue[Result] = SimpleQueue()
+
+    def help(self) -> None:
+        """Do jobs in a helper's thread until none is left."""
+        try:
+            while (taken := self._take()) is not None:
+                for result in self._run(*taken):
+                    self._results.put(result)
+        except BaseException as error:
+            self._results.put(error)
+        finally:
+            self._results.put(None)
+
+    def take_part(self, helpers: Sequence[Future[None]]) -> Iterator[tuple[int, Picture]]:
+        """Do jobs in this thread and yield all pictures, those of the helpers included."""
+        ended = 0
+        while (taken := self._take()) is not None:
+            for picture in self._run(*taken):
+                yield picture
+                while not self._results.empty():
+                    result = self._results.get()
+                    ended += result is None
+                    yield from _unwrapped(result)
+        running = sum(not helper.cancel() for helper in helpers)
+        while ended < running:
+            try:
+                result = self._results.get(timeout=min(self._deadline.left + _PATIENCE, 1e6))
+            except Empty:
+                raise DecodeTimeout(
+                    f"{self._path}: a decoder took more than {_PATIENCE:g} s over one packet"
+                ) from None
+            ended += result is None
+            yield from _unwrapped(result)
+
+    def stop(self, helpers: Sequence[Future[None]]) -> bool:
+        """Wait until no helper uses a decoder any more; return false if one goes on."""
+        self._stopped = True
+        return not wait([h for h in helpers if not h.cancel()], timeout=_PATIENCE).not_done
+
+    def _take(self) -> tuple[DecodeJob, _DecoderSlot] | None:
+        """Return the next job and a decoder, by preference one that can go on; `None` at the end.
+
+        There are as many decoders as threads that ask, so that one of them is idle.
+        """
+        with self._lock:
+            if not self._jobs:
+                return None
+            job = self._jobs.pop(0)
+            # Of the others, one that no later job can go on with.
+            slot = max(
+                self.idle,
+                key=lambda slot: (
+                    slot.decoder.can_resume(job),
+                    not any(slot.decoder.can_resume(later) for later in self._jobs),
+                ),
+            )
+            self.idle.remove(slot)
+            return job, slot
+
+    def _run(self, job: DecodeJob, slot: _DecoderSlot) -> Iterator[tuple[int, Picture]]:
+        """Yield the pictures of one job."""
+        for frame, decoded in slot.decoder.read(job, self._deadline):
+            yield frame, slot.pictures.convert(decoded, self._size, self._box)
+            if self._stopped:
+                break
+        with self._lock:
+            self.idle.append(slot)
+
+
+def _unwrapped(result: Result) -> Iterator[tuple[int, Picture]]:
+    """Yield a helper's picture, raise its error."""
+    if isinstance(result, BaseException):
+        raise result
+    if result is not None:
+        yield result

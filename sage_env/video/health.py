@@ -1,0 +1,135 @@
+"""Whether a video file can be played as a whole, and what it costs to read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sage_env.errors import VideoError
+from sage_env.video.deadline import Deadline
+from sage_env.video.decoding.decode_pool import DecodePool
+from sage_env.video.decoding.nearest_frame import frames_of_gop
+from sage_env.video.index.video_index import VideoIndex, read_index
+
+VIDEO_SUFFIXES = frozenset(
+    ".3gp .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ts .webm .wmv".split()
+)
+"""Endings of files that are taken for videos."""
+
+
+@dataclass(frozen=True)
+class VideoHealth:
+    """What is known of a video file.
+
+    Attributes:
+        path: the file.
+        error: why it cannot be opened, else ""; the rest then says nothing.
+        codec: FFmpeg's name of the decoder.
+        size: native `(H, W)` of the upright picture.
+        duration: seconds.
+        fps: average frames per second.
+        variable_rate: whether the distances between frames differ by more than one tick.
+        keyframe_seconds: mean distance between keyframes: what an exact frame costs grows with it.
+        longest_gap: longest distance between keyframes, or from the last to the end, in seconds.
+        sliceable: whether packets are cut out of the file without a demuxer, which is faster.
+        absent: frames that the file announces but does not hold.
+        undecodable: `(start, end)` in seconds of the stretches that do not decode.
+    """
+
+    path: Path
+    error: str = ""
+    codec: str = ""
+    size: tuple[int, int] = (0, 0)
+    duration: float = 0.0
+    fps: float = 0.0
+    variable_rate: bool = False
+    keyframe_seconds: float = 0.0
+    longest_gap: float = 0.0
+    sliceable: bool = False
+    absent: int = 0
+    undecodable: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def sound(self) -> bool:
+        """Return whether the file is whole and every frame that was tried decodes."""
+        return not (self.error or self.absent or self.undecodable)
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        if self.error:
+            return f"BROKEN  {self.path}: {self.error.removeprefix(f'{self.path}: ')}"
+        height, width = self.size
+        rate = f"{self.fps:.3g} fps" + (", variable" if self.variable_rate else "")
+        keys = f"keyframes every {self.keyframe_seconds:.1f} s, at most {self.longest_gap:.1f} s"
+        parts = [f"{self.codec} {width}x{height}", f"{self.duration:.1f} s", rate, keys]
+        if not self.sliceable:
+            parts.append("read through a demuxer")
+        if self.absent:
+            parts.append(f"CUT SHORT by {self.absent} frames or more")
+        if self.undecodable:
+            shown = ", ".join(f"{a:.2f}-{b:.2f} s" for a, b in self.undecodable[:5])
+            more = f" and {len(self.undecodable) - 5} more" if len(self.undecodable) > 5 else ""
+            parts.append(f"UNDECODABLE {shown}{more}")
+        return f"{'ok    ' if self.sound else 'BROKEN'}  {self.path}: {', '.join(parts)}"
+
+
+def check_health(path: Path, *, quick: bool = False, timeout: float | None = None) -> VideoHealth:
+    """Open a video file and decode it.
+
+    Args:
+        path: the file.
+        quick: try the keyframes only; an hour then takes seconds.
+        timeout: seconds for the whole file; `None` for no limit. What is not tried by then counts
+            as an error.
+    """
+    try:
+        index = read_index(path)
+        undecodable = _undecodable(index, quick, Deadline.after(timeout))
+    except VideoError as error:
+        return VideoHealth(path, error=str(error))
+    steps = np.diff(index.pts)
+    seconds = float(index.time_base)
+    first = int(index.pts[0])
+    keys = (np.maximum(index.key_pts, first) - first) * seconds
+    gaps = np.diff(np.append(keys, index.duration))
+    return VideoHealth(
+        path,
+        codec=index.config.codec,
+        size=index.size,
+        duration=index.duration,
+        fps=len(index.pts) / index.duration,
+        variable_rate=bool(len(steps) and np.ptp(steps) > 1),
+        keyframe_seconds=float(index.duration / len(keys)),
+        longest_gap=float(gaps.max()),
+        sliceable=index.sliceable,
+        absent=index.missing_frames,
+        undecodable=undecodable,
+    )
+
+
+def _undecodable(
+    index: VideoIndex, quick: bool, deadline: Deadline
+) -> tuple[tuple[float, float], ...]:
+    """Return the stretches that do not decode; of a keyframe, that of its GOP.
+
+    Raises:
+        VideoError: if there is nothing that decodes, or the time is over.
+    """
+    bad = np.zeros(len(index.pts) + 1, dtype=np.bool_)
+    pool = DecodePool(index, threads=1)
+    for gop in range(len(index.key_pts)):
+        frames = frames_of_gop(index, gop)
+        if not frames:
+            continue
+        tried = frames[:1] if quick else frames
+        good = pool.good_frames(tried, deadline)
+        bad[frames[0] : frames[-1] + 1] = not good if quick else True
+        bad[good] = False
+    pool.close()
+    if bad[:-1].all():
+        raise VideoError(f"{index.path}: no frame decodes; download or make it again")
+    ends = np.append(index.seconds(np.arange(len(index.pts))), index.duration)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], bad])))
+    return tuple((float(ends[a]), float(ends[b])) for a, b in edges.reshape(-1, 2))

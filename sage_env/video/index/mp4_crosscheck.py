@@ -1,0 +1,82 @@
+"""Whether FFmpeg agrees with the sample tables that were read without it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from sage_env.video.index.packet_scan import first_frame
+from sage_env.video.index.presentation_order import PacketTable, cut_table
+from sage_env.video.index.sample_table import SampleTable, read_sample_table
+
+SLICEABLE = frozenset({"h264", "hevc", "vp8", "vp9", "libdav1d", "av1"})
+"""Decoders that take the samples of a container as they are."""
+_LOOKS = 9  # entries of FFmpeg's own index that are compared
+
+
+def read_tables(container: InputContainer, stream: VideoStream, path: Path) -> PacketTable | None:
+    """Return what the tables of an MP4 or MOV file say.
+
+    Returns:
+        `None` if the file is not of the common kind, or FFmpeg finds other samples, other times or
+        nothing to decode: then it has to be scanned.
+
+    Raises:
+        OSError: if the file cannot be read.
+    """
+    if "mp4" not in container.format.name.split(",") or stream.codec_context.name not in SLICEABLE:
+        return None
+    whole = read_sample_table(path, stream.id)
+    start, table = (0, None) if whole is None else _as_indexed(whole, stream)
+    if table is None or not _first_time_agrees(container, stream, table):
+        return None
+    end = os.stat(path).st_size
+    held = (table.offset >= 0) & (table.size > 0) & (table.offset + table.size <= end)
+    count = len(held) if held.all() else int(np.argmin(held))
+    table = cut_table(table, slice(0, count))
+    if not table.key.any():
+        return None
+    key_pts = int(table.pts[np.argmax(table.key)])
+    context, missing = stream.codec_context, len(held) - count
+    if table.upright and not (table.shown & (table.pts < key_pts)).any():
+        height, width = context.height, context.width
+        return PacketTable(table, table.pts, True, missing, key_pts, height, width, 0, start)
+    first = first_frame(path)  # it knows how it is turned, and which frames before it do not decode
+    if first is None or first.pts is None:
+        return None
+    turns = round(first.rotation / 90) % 4
+    height, width = first.height, first.width
+    return PacketTable(table, table.pts, True, missing, first.pts, height, width, turns, start)
+
+
+def _as_indexed(table: SampleTable, stream: VideoStream) -> tuple[int, SampleTable | None]:
+    """Return the samples that FFmpeg lists, after comparing some: an edit may leave out an end.
+
+    Before them stands the number of the first; `None` if FFmpeg lists others.
+    """
+    entries = stream.index_entries
+    count = len(entries)
+    if not count:
+        return 0, None
+    start = int(np.argmax(table.offset == entries[0].pos))
+    if start + count > len(table.pts) or (count < len(table.pts) and table.shown.all()):
+        return 0, None
+    part = cut_table(table, slice(start, start + count))
+    for number in np.linspace(0, count - 1, _LOOKS).astype(int).tolist():
+        entry = entries[number]
+        found = part.offset[number], part.size[number], part.key[number]
+        if found != (entry.pos, entry.size, entry.is_keyframe):
+            return 0, None
+    return start, part if part.shown.any() else None
+
+
+def _first_time_agrees(container: InputContainer, stream: VideoStream, table: SampleTable) -> bool:
+    """Return whether the first packet is shown when the table says; hidden ones have no say."""
+    packet = next(container.demux(stream))
+    if not packet.size or packet.is_corrupt:
+        return False
+    return packet.pos == table.offset[0] and (not table.shown[0] or packet.pts == int(table.pts[0]))

@@ -1,0 +1,92 @@
+"""From packets in order of decoding to frames in order of presentation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sage_env.video.index.sample_table import SampleTable
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class PacketTable:
+    """What was found in a file, and how.
+
+    Attributes:
+        table: its packets in the order of decoding.
+        dts: `(M,)`, where to seek in order to find each.
+        sliceable: whether every payload lies in the file in one piece, where `table` says.
+        missing_frames: frames that the file announces but does not hold.
+        first_pts: when the first frame that decodes is shown.
+        height: of the picture as coded, before it is turned.
+        width: of the picture as coded, before it is turned.
+        quarter_turns: counter-clockwise turns by 90 degrees that show the picture upright.
+        start: which sample of the file's own tables is the first of `table`; -1 if they are unused.
+    """
+
+    table: SampleTable
+    dts: Integers
+    sliceable: bool
+    missing_frames: int
+    first_pts: int
+    height: int
+    width: int
+    quarter_turns: int
+    start: int = -1
+
+
+@dataclass(frozen=True, eq=False)
+class PresentationOrder:
+    """The shown frames of a table, by PTS. Packets are numbered in the order of decoding.
+
+    Attributes:
+        pts: `(N,)`, increasing.
+        packet_of_frame: `(N,)`: the number of each frame's packet.
+        key_pts: `(K,)`, increasing: PTS of the frames where decoding can start.
+        key_packets: `(K,)`: the numbers of their packets.
+        last: ticks for which the last frame is shown, 0 if not known.
+    """
+
+    pts: Integers
+    packet_of_frame: Integers
+    key_pts: Integers
+    key_packets: Integers
+    last: int
+
+
+def order_frames(table: SampleTable, first_pts: int) -> PresentationOrder:
+    """Return the frames of a table from `first_pts` on; of two at one time, the first decoded.
+
+    Pictures before the first one that comes out lean on frames that the file does not hold.
+    """
+    shown = table.shown & (table.pts >= first_pts)
+    order = table.by_time[shown[table.by_time]]
+    pts = table.pts[order]
+    first = np.append(len(pts) > 0, np.diff(pts) > 0)[: len(pts)]
+    pts, order = pts[first], order[first]
+    keys = np.flatnonzero(table.key)
+    key_pts, key_places = np.unique(table.pts[keys], return_index=True)
+    last = int(table.duration[order[-1]]) if len(order) else 0
+    if last <= 0 and len(pts) > 1:
+        last = round(float(np.median(np.diff(pts))))
+    found = PresentationOrder(pts, order, key_pts, keys[key_places], last)
+    for array in (found.pts, found.packet_of_frame, found.key_pts, found.key_packets):
+        array.setflags(write=False)  # an index is shared by all readers of the file
+    return found
+
+
+def cut_table(table: SampleTable, part: slice) -> SampleTable:
+    """Return a part of the samples."""
+    return SampleTable(
+        table.pts[part],
+        table.duration[part],
+        table.offset[part],
+        table.size[part],
+        table.key[part],
+        table.shown[part],
+        table.upright,
+    )

@@ -1,0 +1,112 @@
+"""Opening a video file with FFmpeg: which stream to play, and what may go wrong."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
+
+from sage_env.errors import VideoError
+
+MAX_PIXELS = 2**26
+"""Most pixels of one picture (8192 x 8192); a header that claims more is not believed."""
+REMEDY = "check that the file is whole, or convert it: ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4"
+_STRICT = {"h264", "hevc"}  # these patch up damage and say nothing unless told to be strict
+
+
+class StreamConfig(NamedTuple):
+    """What a decoder has to be told about a stream, and what its packets' times mean.
+
+    Attributes:
+        stream: number of the stream in the container.
+        codec: name of FFmpeg's decoder.
+        extradata: what the decoder needs beside the packets.
+        reorder_depth: how many frames the decoder holds back to put them in order.
+        colors: range and matrix of the colours by FFmpeg's numbers, as the container says.
+        time_base: seconds per tick.
+    """
+
+    stream: int
+    codec: str
+    extradata: bytes
+    reorder_depth: int
+    colors: tuple[int, int]
+    time_base: Fraction
+
+
+def stream_config_of(stream: VideoStream) -> StreamConfig:
+    """Return what FFmpeg found out about a stream."""
+    context = stream.codec_context
+    return StreamConfig(
+        stream.index,
+        context.name,
+        context.extradata or b"",
+        context.reorder_depth,
+        (int(context.color_range), int(context.colorspace)),
+        stream.time_base or Fraction(0),
+    )
+
+
+@contextmanager
+def decoding_errors(path: str | Path, doing: str) -> Iterator[None]:
+    """Turn what FFmpeg raises inside the block into a `VideoError` that names the file."""
+    try:
+        yield
+    except (av.FFmpegError, OSError) as error:
+        reason = error.strerror or type(error).__name__
+        raise VideoError(f"{path}: {doing} failed ({reason}); {REMEDY}") from error
+
+
+def open_container(path: str | Path) -> InputContainer:
+    """Open a file for reading, whatever its tags are written in."""
+    return av.open(os.fspath(path), metadata_errors="replace")
+
+
+def prepare_decoder(context: VideoCodecContext, *, strict: bool) -> None:
+    """Set up a decoder that is not open yet.
+
+    It works in the calling thread: many readers run side by side, one thread each.
+
+    Args:
+        context: the decoder.
+        strict: whether a damaged picture is an error, where FFmpeg would make one up. Not for
+            streams with open GOPs: after a seek, healthy ones refer to what was not decoded.
+    """
+    context.thread_count = 1
+    context.thread_type = "NONE"
+    context.options = {"max_pixels": str(MAX_PIXELS)}  # whatever a stream comes to claim
+    if strict and context.name in _STRICT:
+        context.options |= {"err_detect": "explode"}
+
+
+def video_stream(container: InputContainer, path: str | Path) -> VideoStream:
+    """Return the stream to play: FFmpeg's best; cover art is not a video.
+
+    Raises:
+        VideoError: if there is none, or its pictures cannot be read or timed.
+    """
+    stream = container.streams.best("video")
+    if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
+        kinds = ", ".join(s.type for s in container.streams) or "nothing"
+        raise VideoError(f"{path}: expected a video stream, found {kinds}; name a video file")
+    context = stream.codec_context
+    if context is None:
+        raise VideoError(f"{path}: this FFmpeg has no decoder for its video; {REMEDY}")
+    if context.width * context.height > MAX_PIXELS:
+        raise VideoError(
+            f"{path}: pictures must have at most {MAX_PIXELS} pixels, these have "
+            f"{context.width}x{context.height}; make them smaller: "
+            "ffmpeg -i INPUT -vf scale=1920:-2 OUTPUT.mp4"
+        )
+    if container.format.name == "avi" and stream.has_b_frames and context.name != "mpeg4":
+        raise VideoError(f"{path}: AVI does not hold the times of reordered frames; {REMEDY}")
+    return stream

@@ -1,0 +1,267 @@
+"""Which frames a video file holds, when each is shown, and where in the file it lies."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from dataclasses import dataclass, fields
+from fractions import Fraction
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sage_env.errors import VideoError
+from sage_env.video.deadline import Deadline
+from sage_env.video.index.index_cache import load_cached, save_cached
+from sage_env.video.index.mp4_crosscheck import SLICEABLE, read_tables
+from sage_env.video.index.mp4_direct import open_directly
+from sage_env.video.index.packet_scan import scan_packets
+from sage_env.video.index.presentation_order import (
+    PacketTable,
+    PresentationOrder,
+    cut_table,
+    order_frames,
+)
+from sage_env.video.index.sample_table import SampleTable, read_sample_table
+from sage_env.video.index.stream import (
+    REMEDY,
+    StreamConfig,
+    decoding_errors,
+    open_container,
+    stream_config_of,
+    video_stream,
+)
+
+_EPSILON = 1e-6  # seconds; a frame's own time, rounded on its way here, still means that frame
+_INDEXES_KEPT = 256
+_SCAN_TIMEOUT = 300.0  # seconds
+_ONE_FRAME = 0.04  # seconds that a lone frame is shown if nothing says how long
+_WORTH_KEEPING = 0.1  # seconds of scanning; below that it is done anew
+_LONG = 10_000  # frames; what FFmpeg says of such a file is kept, for it takes long to open
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class VideoIndex:
+    """The frames of one version of one file, in order of presentation. Times are in ticks.
+
+    Attributes:
+        path: the file, resolved.
+        content_id: hex digits that name the content: from bytes, modification time and a sample.
+        config: what the decoder has to be told, and seconds per tick.
+        pts: `(N,)`, increasing: when each frame is shown, in ticks.
+        packet_of_frame: `(N,)`: the number of its packet, in order of decoding.
+        key_pts: `(K,)`, increasing: the PTS of the frames where decoding can start.
+        key_dts: `(K,)`: where to seek in order to find each of them.
+        key_packets: `(K,)`: the numbers of their packets.
+        packet_pts: `(M,)`: the PTS of each packet, in order of decoding, hidden ones included.
+        packet_offset: `(M,)`: the byte of the file where it starts; counts if `sliceable`.
+        packet_size: `(M,)`: its bytes.
+        packet_key: bool `(M,)`: whether it is one where decoding can start.
+        open_gops: whether some packets after a keyframe are shown before it.
+        sliceable: whether packets can be cut out of the file, without a demuxer.
+        duration: seconds from the first frame's start to the last frame's end.
+        height: of the picture as coded, before it is turned.
+        width: of the picture as coded, before it is turned.
+        quarter_turns: counter-clockwise turns by 90 degrees that show the picture upright.
+        missing_frames: frames that the file announces but does not hold; above 0 it was cut short.
+    """
+
+    path: Path
+    content_id: str
+    config: StreamConfig
+    pts: Integers
+    packet_of_frame: Integers
+    key_pts: Integers
+    key_dts: Integers
+    key_packets: Integers
+    packet_pts: Integers
+    packet_offset: Integers
+    packet_size: Integers
+    packet_key: NDArray[np.bool_]
+    open_gops: bool
+    sliceable: bool
+    duration: float
+    height: int
+    width: int
+    quarter_turns: int
+    missing_frames: int
+
+    @property
+    def time_base(self) -> Fraction:
+        """Return the seconds per tick."""
+        return self.config.time_base
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Return `(H, W)` of the upright picture."""
+        return (self.width, self.height) if self.quarter_turns % 2 else (self.height, self.width)
+
+    @cached_property
+    def _shown(self) -> NDArray[np.float64]:
+        """Return when each frame is shown, in seconds from the first one, float64 `(N,)`."""
+        ticks = (self.pts - self.pts[0]).astype(np.float64)
+        shown: NDArray[np.float64] = ticks * self.time_base.numerator / self.time_base.denominator
+        return shown
+
+    def seconds(self, frames: Integers) -> NDArray[np.float64]:
+        """Return when the frames (numbers from 0) are shown, in seconds from the first one."""
+        return self._shown[frames]
+
+    def frames_on_screen(self, seconds: NDArray[np.float64]) -> Integers:
+        """Return the numbers of the frames on screen: the last shown at or before each time.
+
+        Times before the first frame give the first, times after the last give the last. A time may
+        fall short of its frame by a microsecond.
+        """
+        return _last_at_or_before(self._shown, seconds + _EPSILON)
+
+    def frames_from(self, seconds: NDArray[np.float64]) -> Integers:
+        """Return the numbers of the first frames shown after each time less a microsecond."""
+        numbers: Integers = self._shown.searchsorted(seconds - _EPSILON)
+        return np.minimum(numbers, len(self.pts) - 1)
+
+    def gops(self, frames: Integers) -> Integers:
+        """Return for each frame the number of the keyframe where its decoding has to start.
+
+        That is the last keyframe shown at or before it: leading pictures of an open GOP follow
+        their keyframe in the file, but are shown before it and lean on the one before.
+        """
+        return _last_at_or_before(self.key_pts, self.pts[frames])
+
+
+def _last_at_or_before(starts: NDArray[Any], times: NDArray[Any]) -> Integers:
+    """Return for each time the number of the last start at or before it, 0 if there is none."""
+    numbers: Integers = starts.searchsorted(times, side="right").astype(np.int64, copy=False)
+    return np.maximum(numbers - 1, 0)
+
+
+def read_index(path: str | Path) -> VideoIndex:
+    """Return the index of a file; the indexes of the last 256 files are remembered.
+
+    The tables of MP4 and MOV files are read directly, which takes milliseconds. Other files are
+    read as a whole, once. What was found is kept in the cache folder if that took long; so is what
+    FFmpeg says of long MP4 and MOV files that are not plain (see `mp4_direct`).
+
+    The video stream is the one that FFmpeg calls best (more pixels, then more frames), not simply
+    the first; cover art is not a video.
+
+    Raises:
+        VideoError: if there is no such file or it holds no video that can be played.
+    """
+    try:
+        resolved = Path(path).resolve(strict=True)
+        status = resolved.stat()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise VideoError(f"{path}: cannot read this video file ({error}); check the path") from None
+    if not resolved.is_file():
+        raise VideoError(f"{path}: expected a video file, got a folder or a device; name a file")
+    if status.st_size == 0:
+        raise VideoError(f"{path}: the file is empty; download or make it again")
+    return _remembered(os.fspath(resolved), status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=_INDEXES_KEPT)
+def _remembered(path: str, size: int, mtime_ns: int) -> VideoIndex:
+    """Index one version of a file: by its tables, else as kept, else by scanning it."""
+    with decoding_errors(path, "reading it as a video"):
+        content_id = _content_id(path, size, mtime_ns)
+        kept = load_cached(content_id)
+        if kept is not None and (unpacked := _unpacked(Path(path), content_id, kept)) is not None:
+            return unpacked
+        if (plain := open_directly(Path(path))) is not None:
+            return _index(*plain, Path(path), content_id)
+        with open_container(path) as container:
+            stream = video_stream(container, path)
+            began, packets = time.thread_time(), read_tables(container, stream, Path(path))
+            if packets is None:
+                packets = scan_packets(Path(path), Deadline.after(_SCAN_TIMEOUT))
+            index = _index(stream_config_of(stream), packets, Path(path), content_id)
+            scanned = packets.start < 0 and time.thread_time() - began > _WORTH_KEEPING
+            if scanned or (packets.start >= 0 and len(packets.table.pts) >= _LONG):
+                save_cached(content_id, _packed(index, packets, stream.id))
+    return index
+
+
+def _content_id(path: str, size: int, mtime_ns: int) -> str:
+    """Return a digest of the file's measures and of five pieces of it."""
+    digest = hashlib.blake2b(f"{size} {mtime_ns}".encode(), digest_size=16)
+    with open(path, "rb") as file:
+        for part in range(5):
+            file.seek(max(0, size - 4096) * part // 4)
+            digest.update(file.read(4096))
+    return digest.hexdigest()
+
+
+def _index(config: StreamConfig, packets: PacketTable, path: Path, content_id: str) -> VideoIndex:
+    """Put together what was found."""
+    table = packets.table
+    frames = order_frames(table, packets.first_pts)
+    if not len(frames.pts) or not config.time_base:
+        raise VideoError(f"{path}: its video stream holds no frame that can be decoded; {REMEDY}")
+    span = float((int(frames.pts[-1] - frames.pts[0]) + frames.last) * config.time_base)
+    return VideoIndex(
+        path=path,
+        content_id=content_id,
+        config=config,
+        open_gops=table.open_gops,
+        sliceable=packets.sliceable and config.codec in SLICEABLE,
+        duration=span or _ONE_FRAME,
+        height=packets.height,
+        width=packets.width,
+        quarter_turns=packets.quarter_turns,
+        missing_frames=packets.missing_frames,
+        **_arrays(table, packets.dts, frames),
+    )
+
+
+def _arrays(table: SampleTable, dts: Integers, frames: PresentationOrder) -> dict[str, Any]:
+    """Return the fields of an index that follow from its packets."""
+    return {
+        "pts": frames.pts,
+        "packet_of_frame": frames.packet_of_frame,
+        "key_pts": frames.key_pts,
+        "key_dts": dts[frames.key_packets],
+        "key_packets": frames.key_packets,
+        "packet_pts": table.pts,
+        "packet_offset": table.offset,
+        "packet_size": table.size,
+        "packet_key": table.key,
+    }
+
+
+def _packed(index: VideoIndex, packets: PacketTable, track: int) -> dict[str, Any]:
+    """Return an index as arrays and plain values, without what the tables of the file hold."""
+    values = {field.name: getattr(index, field.name) for field in fields(index)}
+    del values["path"], values["content_id"], values["config"]
+    if packets.start >= 0:
+        part = [track, packets.start, len(packets.table.pts), packets.first_pts]
+        values = {k: v for k, v in values.items() if not isinstance(v, np.ndarray)}
+        values["tables"] = part
+    ticks = [index.time_base.numerator, index.time_base.denominator]
+    stream, codec, extradata, depth, colors, _ = index.config
+    return {**values, "config": [stream, codec, extradata.hex(), depth, colors, ticks]}
+
+
+def _unpacked(path: Path, content_id: str, values: dict[str, Any]) -> VideoIndex | None:
+    """Return the index that `_packed` took apart, `None` if these are not its values."""
+    try:
+        stream, codec, extradata, depth, (spread, matrix), ticks = values["config"]
+        values["config"] = StreamConfig(
+            stream, codec, bytes.fromhex(extradata), depth, (spread, matrix), Fraction(*ticks)
+        )
+        if "tables" in values:
+            track, start, count, first_pts = values.pop("tables")
+            whole = read_sample_table(path, track)
+            if whole is None or len(whole.pts) < start + count:
+                return None
+            table = cut_table(whole, slice(start, start + count))
+            values |= _arrays(table, table.pts, order_frames(table, first_pts))
+        return VideoIndex(path=path, content_id=content_id, **values)
+    except (KeyError, TypeError, ValueError):
+        return None

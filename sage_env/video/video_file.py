@@ -1,0 +1,262 @@
+"""Exact frames of a video file at any times, through PyAV and a shared cache."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sage_env.frames import Box, FrameBatch, Tolerance
+from sage_env.picture_geometry import crop_bounds
+from sage_env.video.cache.buffer_pool import pixel_buffers
+from sage_env.video.cache.frame_cache import FrameCache
+from sage_env.video.cache.process_cache import shared_cache
+from sage_env.video.cache.proxy_file import FrameProxy
+from sage_env.video.cache.proxy_recorder import ProxyRecorder
+from sage_env.video.deadline import Deadline
+from sage_env.video.decoding.decode_plan import (
+    DecodePlan,
+    FrameSelection,
+    plan_frames,
+    select_frames,
+)
+from sage_env.video.decoding.decode_pool import DecodePool, Picture, default_threads
+from sage_env.video.decoding.prefetch import prefetch_step
+from sage_env.video.frame_reader import FrameReader, OnError
+from sage_env.video.index.video_index import VideoIndex, read_index
+
+TIMEOUT = 120.0
+"""Seconds that one request may take unless told otherwise."""
+
+
+@dataclass(frozen=True)
+class ReadStats:
+    """What a video has cost since it was opened.
+
+    Attributes:
+        decoded: frames that came out of the decoder, those on the way to a wanted one included.
+        hits: frames that came from the cache.
+        seconds: wall time spent on frames that did not.
+    """
+
+    decoded: int = 0
+    hits: int = 0
+    seconds: float = 0.0
+
+
+class PyAVVideo:
+    """A video file. Time 0 is the first frame's. One thread at a time; objects may share a file.
+
+    The file is not held open until a frame is wanted that the cache does not have.
+
+    Attributes:
+        duration: seconds from the start of the first frame to the end of the last.
+        fps: average frames per second.
+        size: native `(H, W)` of the upright picture.
+        absent: frames that the file announces but does not hold; above 0 it was cut short,
+            and `duration` is that of what is there.
+    """
+
+    def __init__(
+        self,
+        index: VideoIndex,
+        cache: FrameCache,
+        *,
+        threads: int | None = None,
+        timeout: float | None = TIMEOUT,
+        proxy: FrameProxy | None = None,
+        prefetch: bool = False,
+    ) -> None:
+        """Read the frames that `index` lists; see `open_video`.
+
+        What is passed on the way is kept in `proxy`, and served where a tolerance allows it.
+        """
+        self.duration = index.duration
+        self.fps = len(index.pts) / index.duration
+        self.size = index.size
+        self.absent = index.missing_frames
+        self._index = index
+        self._prefetch = prefetch
+        self._timeout = Deadline.after(timeout).seconds
+        self._recorder = None if proxy is None else ProxyRecorder(index, proxy)
+        on_frame = None if self._recorder is None else self._recorder.on_frame
+        self._pool = DecodePool(index, default_threads() if threads is None else threads, on_frame)
+        self._reader = FrameReader(index, cache, self._pool)
+
+    def __repr__(self) -> str:
+        """Show the file and its measures."""
+        height, width = self.size
+        cut = f", cut short by {self.absent} frames" if self.absent else ""
+        return f"PyAVVideo({self._index.path}, {width}x{height}, {self.duration:.2f} s{cut})"
+
+    @property
+    def stats(self) -> ReadStats:
+        """Return what reading has cost so far."""
+        return ReadStats(self._pool.decoded, self._reader.hits, self._reader.seconds)
+
+    def __enter__(self) -> Self:
+        """Return the video; leaving the block closes it."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the video."""
+        self.close()
+
+    def frames_at(
+        self,
+        seconds: Sequence[float],
+        *,
+        size: tuple[int, int] | None = None,
+        box: Box | None = None,
+        tolerance: Tolerance = 0.0,
+        on_error: OnError = "raise",
+    ) -> FrameBatch:
+        """Return the frames on screen at the given times: the last shown at or before each.
+
+        Args:
+            seconds: finite times in any order; before the first frame means the first, after the
+                last the last. A time may fall short of a frame by a microsecond of rounding.
+            size: `(H, W)` to fit the picture into, aspect kept, black bars; `None` for native
+                pixels.
+            box: the region to show, cropped before it is fitted; `None` for the whole picture.
+            tolerance: seconds by which a frame may be off, which makes overviews of long videos
+                several times cheaper: the nearest keyframe within it is taken, else the first
+                frame. "auto" is half the smallest distance between two times, at most 5 s.
+            on_error: what to do with a frame that does not decode: "raise", or take the "nearest"
+                one that does, with its own time and not `exact`.
+
+        Returns:
+            One frame per time, sorted by time, with its presentation time; the arrays are the
+            caller's own.
+
+        Raises:
+            ValueError: if a time is not finite, or another argument is not as above.
+            CorruptFrame: if a frame does not decode and `on_error` is "raise", or none does.
+            DecodeTimeout: if it takes longer than the `timeout` of `open_video`.
+            VideoError: if the file can no longer be read.
+        """
+        if on_error not in ("raise", "nearest"):
+            raise ValueError(f'on_error must be "raise" or "nearest", got {on_error!r}')
+        shape = self._shape(size, box)
+        choice = select_frames(self._index, seconds, tolerance)
+        kept = self._kept(choice, seconds, size, box)
+        chosen: list[int] = choice.frames.tolist()
+        absent = [f for place, f in enumerate(chosen) if place not in kept] if kept else chosen
+        good, pictures = self._reader.read(
+            absent,
+            size,
+            box,
+            on_error=on_error,
+            deadline=Deadline.after(self._timeout),
+            prefetch_step=prefetch_step(seconds) if self._prefetch else None,
+        )
+        frames, exact = choice.frames, choice.exact
+        if kept or good != chosen:
+            served = iter(good)
+            places = range(len(chosen))
+            numbers = [kept[p][0] if p in kept else next(served) for p in places]
+            frames = np.array(numbers, dtype=np.int64)
+            exact = exact & (frames == choice.frames) & [p not in kept for p in places]
+        shown = [kept[p][1] if p in kept else pictures[f] for p, f in enumerate(frames.tolist())]
+        return self._batch(frames, exact, shown, shape)
+
+    def plan(self, seconds: Sequence[float], *, tolerance: Tolerance = 0.0) -> DecodePlan:
+        """Return which frames `frames_at` would give, and what decoding them takes uncached.
+
+        Raises:
+            ValueError: if a time is not finite, or the tolerance is not as in `frames_at`.
+        """
+        return plan_frames(self._index, seconds, tolerance)
+
+    def close(self) -> None:
+        """Let go of the file and its decoders; a later read opens them again."""
+        self._pool.close()
+
+    def _batch(
+        self,
+        frames: NDArray[np.int64],
+        exact: NDArray[np.bool_],
+        shown: Sequence[Picture],
+        shape: tuple[int, int],
+    ) -> FrameBatch:
+        """Return frames in order of time, copied into one array of the caller's own."""
+        if (frames[1:] < frames[:-1]).any():
+            order = np.argsort(frames, kind="stable")
+            frames, exact = frames[order], exact[order]
+            shown = [shown[place] for place in order.tolist()]
+        pixels = pixel_buffers.empty((len(frames), *shape, 3))
+        for row, picture in zip(pixels, shown, strict=True):
+            row[:] = picture
+        return FrameBatch(pixels, self._index.seconds(frames), frames, exact)
+
+    def _kept(
+        self,
+        choice: FrameSelection,
+        seconds: Sequence[float],
+        size: tuple[int, int] | None,
+        box: Box | None,
+    ) -> dict[int, tuple[int, Picture]]:
+        """Return frames of the proxy that will do, by the number of their time."""
+        if self._recorder is None or not choice.tolerance or size is None or box is not None:
+            return {}
+        times = np.clip(np.sort(np.asarray(seconds, dtype=np.float64)), 0.0, self.duration)
+        return self._recorder.near(times, choice.tolerance, size)
+
+    def _shape(self, size: tuple[int, int] | None, box: Box | None) -> tuple[int, int]:
+        """Return `(H, W)` of the pictures, after checking what was asked for."""
+        if box is not None or size is None:
+            top, bottom, left, right = crop_bounds(box or (0.0, 0.0, 1.0, 1.0), *self.size)
+        if size is None:
+            return bottom - top, right - left
+        if len(size) != 2 or min(size) < 1:
+            raise ValueError(f"size must be (H, W), at least 1 each, got {size}")
+        return size
+
+
+def open_video(
+    path: str | Path,
+    *,
+    cache: FrameCache | None = None,
+    threads: int | None = None,
+    timeout: float | None = TIMEOUT,
+    proxy_folder: str | Path | None = None,
+    prefetch: bool = False,
+) -> PyAVVideo:
+    """Open a video file. Time 0 is the start of its first frame.
+
+    Among several video streams FFmpeg's best is taken (more pixels, then more frames), not simply
+    the first. A file that was cut short is played as far as it goes: see
+    `PyAVVideo.absent`.
+
+    Args:
+        path: the file.
+        cache: keeps decoded pictures; `None` for the one that all videos of the process share.
+        threads: most threads that decode one request; `None` for 2, or 1 on a single core.
+        timeout: seconds that one request may take; `None` for no limit.
+        proxy_folder: keeps small pictures, one a second, of what decoding passes, and serves them
+            where a tolerance allows it, so that a video becomes cheaper where it is looked at.
+            What comes back then depends on what was looked at before. `None` for none.
+        prefetch: keeps in the cache, of what decoding passes, the frames that a look half as
+            long would show, at least half a second apart: for looks on a grid that others share
+            (`timeline.snapped`). What comes back is the same.
+
+    Raises:
+        VideoError: if there is no such file or it holds no video that can be played.
+        ValueError: if `threads` or `timeout` is not as above.
+    """
+    shared = shared_cache() if cache is None else cache
+    index = read_index(path)
+    proxy = None if proxy_folder is None else FrameProxy(proxy_folder, index.content_id)
+    return PyAVVideo(
+        index, shared, threads=threads, timeout=timeout, proxy=proxy, prefetch=prefetch
+    )

@@ -1,0 +1,215 @@
+"""What the commands print, save and refuse, on a small data set of one clip."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+import algos.cli.entry
+from algos.cli.entry import main
+from algos.cli.options import CommandError, evenly
+from algos.runs.run_folder import RunFolder
+from tests.helpers.clips import write_clip
+from tests.helpers.handmade import item
+
+POLICY = """
+from sage_env import Answer, Sample
+
+class Careful:
+    env_options = {"overview_frames": 2, "frame_size": (64, 96)}
+    temperature = 1.0
+
+    def reset(self, *, seed=None):
+        self.looked = False
+
+    def act(self, observation):
+        if not self.looked:
+            self.looked = True
+            return Sample(10.0, 20.0, 3)
+        return Answer(observation["choices"].splitlines()[0])
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a clip, a data set of four questions, and a policy of its own."""
+    path = tmp_path_factory.mktemp("cli")
+    write_clip(path / "a.mp4", [25 * i for i in range(100)])
+    rows = [
+        {"id": f"q{k}", "video": "a.mp4", "question": "yes?", "choices": ["yes", "no"],
+         "answer": "yes" if k else "no", "duration": 100.0, "group": {"family": "needle"}}
+        for k in range(4)
+    ]  # fmt: skip
+    (path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (path / "careful.py").write_text(POLICY)
+    (path / "notes.mp4").write_text("this is not a video")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _inside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+
+def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """Run a command that must be refused, and return its one sentence."""
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    lines = captured.err.strip().splitlines()
+    assert lines[-1].startswith("sage-vqa: ") and "Traceback" not in captured.err
+    return lines[-1]
+
+
+def test_ask_prints_every_turn_and_the_answer(capsys) -> None:
+    given = ["ask", "a.mp4", "Is it?", "--choices", "maybe", "no", "--policy", "careful:Careful"]
+    assert main(given) == 0
+    out = capsys.readouterr().out
+    assert "question: Is it?" in out and "choices:  maybe | no" in out
+    assert "overview  2 frames at 0:24.0, 1:14.0" in out
+    assert 'turn 1    sample: {"action": "sample", "start": 10.0, "end": 20.0' in out
+    assert "3 frames at 0:11.0, 0:15.0, 0:18.0" in out
+    assert "answer:   maybe" in out and "gold" not in out and "wrong" not in out
+
+
+def test_ask_can_be_open(capsys) -> None:
+    assert main(["ask", "a.mp4", "What?", "--policy", "random", "--max-turns", "1"]) == 0
+    assert "answer:   unknown" in capsys.readouterr().out
+
+
+def test_play_says_the_gold_answer_and_the_verdict(capsys) -> None:
+    given = ["play", "--dataset", "data.jsonl", "--policy", "careful:Careful", "--item-id"]
+    assert main([*given, "q0"]) == 0 and main([*given, "q1"]) == 0
+    out = capsys.readouterr().out
+    assert "gold:     no (wrong)" in out and "gold:     yes (right)" in out
+
+
+def test_eval_prints_and_saves_what_it_measured(capsys, tmp_path) -> None:
+    given = ["eval", "--dataset", "data.jsonl", "--policy", "careful:Careful", "--envs", "2"]
+    assert main([*given, "--max-turns", "5", "--out", str(tmp_path / "run")]) == 0
+    out = capsys.readouterr().out
+    assert "careful:Careful  greedy            4" in out and " 75.0 " in out and " 5.0" in out
+    folder = RunFolder(tmp_path / "run")
+    result = folder.load_result("careful-Careful-greedy")
+    assert [e.correct for e in result.episodes()] == [False, True, True, True]
+    assert json.loads(folder.config.read_text())["max_turns"] == 5
+    first = folder.report.read_text()
+    assert main(["report", str(tmp_path / "run")]) == 0
+    assert folder.report.read_text() == first
+
+
+def test_options_given_by_hand_come_before_those_of_the_policy(capsys) -> None:
+    given = ["ask", "a.mp4", "Is it?", "--policy", "careful:Careful", "--choices", "yes", "no"]
+    assert main([*given, "--overview-frames", "3"]) == 0
+    assert "overview  3 frames" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["ask", "nothing.mp4", "Is it?"], "nothing.mp4"),
+        (["ask", "notes.mp4", "Is it?"], "notes.mp4"),
+        (["ask", ".", "Is it?"], "video"),
+        (["ask", "a.mp4", "  "], "the question is empty"),
+        (["ask", "a.mp4", "Is it?", "--choices", "yes"], "two or more different answers"),
+        (["ask", "a.mp4", "Is it?", "--policy", "nobody"], "there is no policy 'nobody'"),
+        (["ask", "a.mp4", "Is it?", "--policy", "careful:Nobody"], "has no 'Nobody'"),
+        (["ask", "a.mp4", "Is it?", "--policy", "nobody:Nobody"], "module that is not there"),
+        (["ask", "a.mp4", "Is it?", "--policy", "uniform:none"], "whole number above 0"),
+        (["ask", "a.mp4", "?", "--policy", "random", "--max-turns", "0"], "max_turns"),
+        (["ask", "a.mp4", "?", "--policy", "random", "--frame-size", "50", "64"], "of 32, got"),
+        (["ask", "a.mp4", "?", "--policy", "random", "--temperature", "-1"], "--temperature"),
+        (["ask", "a.mp4", "?", "--policy", "random", "--adapter", "x"], "take an adapter"),
+        (["play", "--dataset", "nothing"], "nothing"),
+        (["play", "--dataset", "nothing.jsonl"], "nothing.jsonl"),
+        (["play", "--dataset", "data.jsonl", "--policy", "random", "--item-id", "q9"], "q9"),
+        (["eval", "--dataset", "data.jsonl", "--policy", "random", "--limit", "0"], "--limit"),
+        (["eval", "--dataset", "data.jsonl", "--policy", "random", "--envs", "0"], "--envs"),
+        (["eval", "--split", "nowhere", "--policy", "random"], "nowhere"),
+        (["report", "no-run"], "no-run"),
+        (["verify", "no-run"], "no-run"),
+    ],
+)
+def test_bad_input_is_refused_in_one_sentence(arguments, message, capsys) -> None:
+    assert message in refused(arguments, capsys)
+
+
+def test_a_question_without_an_answer_is_refused_by_file_and_line(tmp_path, capsys) -> None:
+    row = {"id": "q", "video": "a.mp4", "question": "yes?", "answer": ""}
+    (tmp_path / "bad.jsonl").write_text(json.dumps(row) + "\n")
+    said = refused(["eval", "--dataset", str(tmp_path / "bad.jsonl"), "--policy", "random"], capsys)
+    assert "bad.jsonl, line 1" in said and "answer" in said
+
+
+def test_when_every_question_fails_the_first_failure_is_said(tmp_path, capsys) -> None:
+    row = {"id": "q", "video": "gone.mp4", "question": "yes?", "answer": "yes"}
+    (tmp_path / "gone.jsonl").write_text(json.dumps(row) + "\n")
+    given = ["eval", "--dataset", str(tmp_path / "gone.jsonl"), "--policy", "random"]
+    assert "gone.mp4" in refused([*given, "--out", str(tmp_path / "run")], capsys)
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["ask"], ["data"], ["eval", "--no-such"]])
+def test_an_unknown_command_line_exits_with_2(arguments, capsys) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2 and capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["ask", "play", "train", "eval", "report", "verify"])
+def test_every_option_is_explained(command, capsys) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([command, "--help"])
+    assert stopped.value.code == 0
+    out = capsys.readouterr().out
+    assert "--" in out and "(required)" in out or command in ("play", "train", "eval")
+
+
+def test_a_preset_moves_the_defaults_and_flags_come_before_it(monkeypatch) -> None:
+    from algos.experiment import stages
+
+    configs = []
+    monkeypatch.setattr(stages, "run", configs.append)
+    for given in ([], ["--preset", "grpo"], ["--preset=grpo", "--ppo.kl-coef", "0.5"]):
+        assert main(["train", *given, "--ppo.updates", "3"]) == 0
+    plain, grpo, changed = (config.ppo for config in configs)
+    assert (plain.advantage, plain.divide_by_std, plain.kl_coef) == ("group", False, 0.0)
+    assert (grpo.advantage, grpo.divide_by_std, grpo.kl_coef) == ("group", True, 0.04)
+    assert changed.divide_by_std and changed.kl_coef == 0.5
+    assert {ppo.updates for ppo in (plain, grpo, changed)} == {3}
+    assert {ppo.actor_lr for ppo in (plain, grpo, changed)} == {1e-3}
+
+
+@pytest.mark.parametrize("given", [["--preset", "nosuch"], ["--preset"]])
+def test_an_unknown_preset_exits_with_2(given, capsys) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", *given])
+    assert stopped.value.code == 2 and "preset" in capsys.readouterr().err
+
+
+def test_an_interrupt_ends_with_130_and_a_sentence(monkeypatch, capsys) -> None:
+    def interrupted(arguments: list[str]) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(algos.cli.entry, "_run", interrupted)
+    assert main(["eval"]) == 130
+    assert "interrupted" in capsys.readouterr().err
+
+
+def test_a_bug_is_not_taken_for_bad_input(monkeypatch) -> None:
+    def broken(arguments: list[str]) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(algos.cli.entry, "_run", broken)
+    with pytest.raises(ValueError, match="a bug"):
+        main([])
+
+
+def test_a_limit_spreads_over_the_whole_data_set() -> None:
+    items = [item(f"q{k}") for k in range(10)]
+    assert [x.id for x in evenly(items, 3)] == ["q0", "q3", "q6"]
+    assert evenly(items, None) == items and evenly(items, 99) == items
+    with pytest.raises(CommandError):
+        evenly(items, 0)

@@ -1,0 +1,214 @@
+"""Laws of the measures, their intervals, and the tables."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from algos.evaluation.bootstrap import cluster_bootstrap_interval
+from algos.evaluation.measures import EvalResult, difference, evaluate, measure, measures_of
+from algos.evaluation.tables import SUMMARY_HEADER, format_table, summary_cells
+from algos.rollout.trajectory import Trajectory
+from algos.runs.run_folder import RunFolder, RunFolderError
+from policies.base import Decision, TurnTokens
+from sage_env import Answer
+from sage_env.datasets.duration_buckets import BUCKETS, bucket_of
+from tests.helpers.handmade import item, result, trajectory
+
+
+def hand_made() -> EvalResult:
+    long = {"duration": 900.0, "group": {"family": "order", "tier": "hard"}}
+    return result(
+        (item("seen", "a.mp4"), trajectory("seen", True, looks=((12.0, 30.0),))),
+        (item("missed", "a.mp4"), trajectory("missed", False)),
+        (item("long", "b.mp4", **long), trajectory("long", True, looks=((50.0,), (19.9, 20.0)))),
+        (item("broken", "c.mp4"), trajectory("broken", None, looks=((12.0,),), error="VideoError")),
+        (item("unjudged", "d.mp4", evidence=()), trajectory("unjudged", None)),
+    )
+
+
+def test_the_measures_of_hand_written_episodes_are_the_hand_written_numbers() -> None:
+    made = hand_made()
+    measured = measure(made.items, made.trajectories)
+    rows = {(row.section, row.name): row.measures for row in measured}
+    total = rows["all", "all"]
+    assert (total.questions, total.failed, total.unjudged) == (4, 1, 1)
+    assert total.accuracy == pytest.approx(2 / 3)
+    assert total.frames == pytest.approx((4 + 2 + 5 + 2) / 4)
+    assert total.turns == pytest.approx((2 + 1 + 3 + 1) / 4)
+    assert total.evidence_hits == pytest.approx(2 / 3)
+    assert rows["length", ">600 s"].accuracy == 1.0
+    assert rows["length", "<=600 s"].accuracy == 0.5
+    assert rows["bucket", "60-180"].questions == 3 and rows["bucket", "600-1200"].questions == 1
+    assert rows["family", "order"].interval is None  # one video says nothing about others
+    assert rows["tier", "hard"].turns == 3
+
+
+def test_a_failed_episode_changes_nothing_but_its_count() -> None:
+    episodes = hand_made().episodes()
+    whole, without = measures_of(episodes), measures_of([e for e in episodes if not e.error])
+    assert whole.failed == 1 and without.failed == 0
+    assert {**asdict(whole), "failed": 0} == asdict(without)
+
+
+def test_nothing_measured_is_none_and_not_zero() -> None:
+    failed = result((item("x"), trajectory("x", None, error="VideoError: gone"))).episodes()
+    total = measures_of(failed)
+    assert total.questions == 0 and total.failed == 1
+    assert total.accuracy is total.interval is total.frames is total.turns is None
+    assert total.evidence_hits is None
+
+
+def test_no_answer_is_a_wrong_answer() -> None:
+    played = trajectory("x", None)
+    played.turns[-1].info["stop_reason"] = "out_of_turns"
+    assert measures_of(result((item("x"), played)).episodes()).accuracy == 0.0
+
+
+def test_evidence_spans_are_half_open() -> None:
+    for second, seen in ((9.99, False), (10.0, True), (19.99, True), (20.0, False)):
+        episodes = result((item("x"), trajectory("x", True, overview=(second,)))).episodes()
+        assert episodes[0].evidence_seen is seen
+
+
+def test_the_duration_comes_from_the_overview_where_the_item_has_none() -> None:
+    episodes = result((item("x", duration=None), trajectory("x", True))).episodes()
+    assert episodes[0].duration == 100.0
+
+
+@given(st.floats(0, 1e5))
+def test_every_duration_lies_in_the_bucket_that_it_gets(duration: float) -> None:
+    name = bucket_of(duration)
+    low, _, high = name.rstrip("+").partition("-")
+    assert name in BUCKETS and float(low) <= duration < float(high or "inf")
+
+
+def test_intervals_are_clustered_by_video() -> None:
+    rng = np.random.default_rng(0)
+    verdicts = np.repeat(rng.random(25) < 0.5, 16).astype(float)  # all questions of a video agree
+    videos = np.repeat(np.arange(25), 16).tolist()
+    low, high = cluster_bootstrap_interval(verdicts.tolist(), videos) or (0, 0)
+    narrow = cluster_bootstrap_interval(verdicts.tolist(), list(range(400))) or (0, 0)
+    spread = 1.96 * np.sqrt(verdicts.mean() * (1 - verdicts.mean()) / 25)
+    assert high - low == pytest.approx(2 * spread, rel=0.15)
+    assert (narrow[1] - narrow[0]) * 4 == pytest.approx(high - low, rel=0.15)
+    assert low < verdicts.mean() < high
+
+
+def test_what_all_videos_agree_on_has_no_spread_however_many_questions_each_has() -> None:
+    interval = cluster_bootstrap_interval([0.7] * 6, ["a", "b", "b", "c", "c", "c"])
+    assert interval == pytest.approx((0.7, 0.7))
+
+
+def test_an_interval_does_not_depend_on_names_or_runs() -> None:
+    values, videos = [1.0, 0.0, 1.0, 1.0, 0.0], ["a", "a", "b", "c", "d"]
+    again = cluster_bootstrap_interval(values, [name.upper() for name in videos])
+    assert cluster_bootstrap_interval(values, videos) == again
+
+
+def test_a_paired_difference_is_worked_out_question_by_question() -> None:
+    names = [f"q{k}" for k in range(6)]
+    ours = [True, True, False, True, None, True]
+    theirs = [False, True, True, False, True, True]
+
+    def of(verdicts: list[bool | None]) -> EvalResult:
+        pairs = zip(names, verdicts, strict=True)
+        return result(*((item(n, f"{n}.mp4"), trajectory(n, v)) for n, v in pairs))
+
+    first, second = of(ours).episodes(), of(theirs).episodes()
+    gap = difference(first, second)
+    assert gap.questions == 5 and gap.mean == pytest.approx((1 + 0 - 1 + 1 + 0) / 5)
+    back = difference(second, first)
+    assert gap.interval is not None and back.interval is not None and back.mean == -gap.mean  # type: ignore[operator]
+    assert back.interval == pytest.approx((-gap.interval[1], -gap.interval[0]), abs=0.05)
+    same = difference(first, first)
+    assert same.mean == 0 and same.interval == (0, 0)
+    assert difference(first, []).mean is None
+
+
+def test_a_question_that_stands_twice_cannot_be_paired() -> None:
+    twice = [*hand_made().episodes(), *hand_made().episodes()]
+    with pytest.raises(ValueError, match="each question once"):
+        difference(twice, twice)
+
+
+def test_trajectories_of_other_items_are_refused() -> None:
+    with pytest.raises(ValueError, match="in the items' order"):
+        EvalResult("x", [item("a"), item("b")], [trajectory("b", True), trajectory("a", True)])
+
+
+class Room:
+    """An environment that shows nothing and knows the answer."""
+
+    def reset(self, *, seed=None, options=None):
+        self.name = options["item_id"]
+        return {"turns_left": 1}, {"item_id": self.name, "frame_seconds": []}
+
+    def step(self, action):
+        right = action == Answer(self.name)
+        info = {"frame_seconds": [], "correct": right, "stop_reason": "answered"}
+        return {}, float(right), True, False, info
+
+
+class Says:
+    """A policy that always says the same."""
+
+    def reset(self, *, seed=None):
+        pass
+
+    def act(self, observation):
+        return Decision(Answer("b"))
+
+
+def test_evaluate_plays_every_item_once_in_order() -> None:
+    items, seen = [item(name, f"{name}.mp4") for name in "abc"], list[Trajectory]()
+    found = evaluate([Room(), Room()], Says(), items, progress=seen.append)  # type: ignore[list-item]
+    assert [e.correct for e in found.episodes()] == [False, True, False]
+    assert len(seen) == 3 and len({t.seed for t in found.trajectories}) == 3
+
+
+def test_saved_results_come_back_equal_without_their_tokens(tmp_path) -> None:
+    folder = RunFolder(tmp_path)
+    spoken = hand_made()
+    tokens = TurnTokens(np.arange(3), np.arange(2), np.zeros(2, np.float32))
+    turns = spoken.trajectories[0].turns
+    turns[0] = replace(turns[0], decision=replace(turns[0].decision, tokens=tokens))
+    path = folder.save_result("first", spoken)
+    again = folder.load_result("first")
+    assert again.items == hand_made().items and again.title == hand_made().title
+    assert again.episodes() == hand_made().episodes()
+    assert "tokens" not in path.with_suffix(".jsonl").read_text()
+    assert json.loads(path.read_text())["measures"][0]["measures"]["questions"] == 4
+    assert folder.result_names() == ["first"]
+
+
+def test_a_broken_evaluation_is_named(tmp_path) -> None:
+    folder = RunFolder(tmp_path)
+    with pytest.raises(RunFolderError, match=r"first\.json cannot be read"):
+        folder.load_result("first")
+    folder.save_result("first", hand_made())
+    (folder.evaluations / "first.jsonl").write_text("{}\n")
+    with pytest.raises(RunFolderError, match=r"first\.json is not a saved evaluation.*line 1"):
+        folder.load_result("first")
+
+
+def test_table_columns_stand_under_each_other() -> None:
+    text = format_table(("name", "", "value"), [("ä日本", "x", "1.0"), ("b", "yy", "100.25")])
+    assert text.splitlines() == [
+        "name        value",
+        "-----  --  ------",
+        "ä日本  x      1.0",
+        "b      yy  100.25",
+    ]
+
+
+def test_the_summary_says_what_was_not_measured() -> None:
+    only_short = result((item("x"), trajectory("x", True)))
+    line = dict(zip(SUMMARY_HEADER, summary_cells([only_short])[0], strict=True))
+    assert line["accuracy, all"] == "100.0" and line["accuracy, >600 s"] == "-"
+    assert line["frames"] == "2.0" and line["failed"] == "0"

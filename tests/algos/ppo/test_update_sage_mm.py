@@ -1,0 +1,81 @@
+"""Laws of learning with the real policy: padding changes nothing, and no pass is made twice."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+pytest.importorskip("peft")
+from algos.batching.token_batches import by_micro_batch  # noqa: E402
+from algos.ppo.config import PPOConfig  # noqa: E402
+from algos.ppo.update import Targets, actor_loss, backward, critic_loss  # noqa: E402
+from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
+from tests.helpers.episodes import as_batch, episode, play, stir  # noqa: E402
+from tests.helpers.tiny_model import write_tiny_model  # noqa: E402
+
+torch.set_num_threads(1)
+TURNS = [3, 1, 4, 2, 3, 1, 2, 4]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_tiny_model(tmp_path_factory.mktemp("tiny"))
+
+
+def policy_and_batch(folder, critic="head"):
+    policy = SageMM.load(folder, max_new_tokens=6, lora=LoraSettings(r=4), critic=critic)
+    stir(policy)
+    policy.reset(seed=3)
+    batch = as_batch([play(policy, episode(i, turns), i) for i, turns in enumerate(TURNS)])
+    stir(policy, seed=1)  # away from the policy that sampled
+    return policy, batch
+
+
+@pytest.mark.parametrize("critic", ["head", "adapter"])
+def test_padded_and_unpadded_episodes_give_the_same_gradient(folder, critic) -> None:
+    policy, batch = policy_and_batch(folder, critic)
+    lengths = batch.attention.sum(1)
+    assert len(set(lengths.tolist())) > 4, "the episodes must need padding"
+    advantages = torch.randn(len(batch), 1) * batch.sampled
+    targets = Targets(advantages, advantages + 1, torch.zeros_like(advantages))
+    config = PPOConfig(entropy_coef=0.01)
+    parameters = policy.actor_parameters() + policy.critic_parameters()
+
+    def gradients(size: int) -> list[torch.Tensor]:
+        actor, value = actor_loss(config, policy), critic_loss(config, policy)
+        backward(batch, targets, range(8), actor, policy.actor_parameters(), size)
+        backward(batch, targets, range(8), value, policy.critic_parameters(), size)
+        found = [p.grad for p in parameters if p.grad is not None]
+        assert len(found) == len(parameters) and all(g.abs().max() > 0 for g in found)
+        for parameter in parameters:
+            parameter.grad = None
+        return found
+
+    alone = gradients(1)
+    for size in (3, 8):
+        for padded, expected in zip(gradients(size), alone, strict=True):
+            torch.testing.assert_close(padded, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_the_reference_reads_what_the_critic_has_read(folder, monkeypatch) -> None:
+    policy, batch = policy_and_batch(folder)
+    batch.temperature = 0.7
+    expected = by_micro_batch(policy.reference_logprobs, batch, 3)
+    by_micro_batch(policy.values, batch, 3)
+    monkeypatch.setattr(policy.model, "hidden", None)  # no pass of the network from here on
+    found = by_micro_batch(policy.reference_logprobs, batch, 3)
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+    assert expected[batch.sampled].max() < 0 and not found[~batch.sampled].any()
+
+
+def test_only_what_was_sampled_becomes_logits(folder, monkeypatch) -> None:
+    policy, batch = policy_and_batch(folder)
+    rows, log_probs = [], policy.model.log_probs
+    monkeypatch.setattr(
+        policy.model,
+        "log_probs",
+        lambda hidden, *more: rows.append(len(hidden)) or log_probs(hidden, *more),
+    )
+    policy.evaluate(batch)
+    assert rows == [int(batch.sampled.sum())]

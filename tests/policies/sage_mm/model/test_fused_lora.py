@@ -1,0 +1,99 @@
+"""The fused adapter says what peft says, in both directions, and steps aside where it must."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+torch = pytest.importorskip("torch")
+peft = pytest.importorskip("peft")
+from torch import nn  # noqa: E402
+
+from policies.sage_mm.model import fused_lora as module  # noqa: E402
+from policies.sage_mm.model.fused_lora import fuse  # noqa: E402
+
+
+def layers(bias: bool = False, dropout: float = 0.0, **options):
+    """The same peft layer twice: as peft runs it, and fused."""
+    torch.manual_seed(0)
+    net = nn.ModuleDict({"one": nn.Linear(24, 40, bias=bias)})
+    config = peft.LoraConfig(
+        r=4, lora_alpha=12, target_modules=["one"], lora_dropout=dropout, **options
+    )
+    model = peft.get_peft_model(net, config, adapter_name="actor")
+    model.add_adapter("critic", config)
+    plain = model.base_model.model["one"]
+    for name in ("actor", "critic"):
+        nn.init.normal_(plain.lora_B[name].weight)
+    fused = copy.deepcopy(plain)
+    fuse(fused)
+    return plain, fused
+
+
+def results(layer, x, adapter="actor"):
+    """Output, and gradients by the input and every adapter weight."""
+    layer.enable_adapters(adapter is not None)
+    if adapter is not None:
+        layer.set_adapter(adapter)
+    x = x.clone().requires_grad_()
+    out = layer(x)
+    (out * torch.arange(out.numel()).view(out.shape).cos()).sum().backward()
+    weights = [p for name, p in layer.named_parameters() if "lora" in name]
+    found = [x.grad, *(p.grad for p in weights)]
+    layer.zero_grad()
+    return out.detach(), [g for g in found if g is not None]
+
+
+@pytest.mark.parametrize("adapter", ["actor", "critic", None])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_it_says_what_peft_says(monkeypatch, adapter, dtype) -> None:
+    ran = []
+    apply = module._LoraLinear.apply
+    monkeypatch.setattr(module._LoraLinear, "apply", lambda *a: ran.append(1) or apply(*a))
+    plain, fused = (layer.to(dtype) for layer in layers())
+    x = torch.randn(3, 5, 24, dtype=dtype)
+    (expected, gradients), (out, found) = results(plain, x, adapter), results(fused, x, adapter)
+    assert bool(ran) == (adapter is not None)
+    assert out.shape == (3, 5, 40) and len(found) == len(gradients)
+    tolerance = 1e-4 if dtype == torch.float32 else 1e-12
+    torch.testing.assert_close(out, expected, atol=tolerance / 10, rtol=0)
+    for mine, theirs in zip(found, gradients, strict=True):
+        torch.testing.assert_close(mine, theirs, atol=tolerance, rtol=0)
+
+
+def test_its_gradient_is_that_of_finite_differences() -> None:
+    torch.manual_seed(0)
+    x, w, a, b = (
+        torch.randn(*shape, dtype=torch.float64, requires_grad=trained)
+        for shape, trained in (((2, 3, 4), True), ((5, 4), False), ((2, 4), True), ((5, 2), True))
+    )
+    assert torch.autograd.gradcheck(lambda *t: module._LoraLinear.apply(*t, 1.5), (x, w, a, b))
+
+
+@pytest.mark.parametrize(
+    "options", [{"bias": True}, {"dropout": 0.5}, {"use_dora": True}, {"lora_bias": True}]
+)
+def test_other_kinds_run_as_before(monkeypatch, options) -> None:
+    bias = {"bias": True} if options.get("lora_bias") else {}
+    plain, fused = layers(**(options | bias))
+    monkeypatch.setattr(module._LoraLinear, "apply", None)
+    x = torch.randn(6, 24)
+    torch.manual_seed(1)
+    expected, gradients = results(plain, x)
+    torch.manual_seed(1)
+    out, found = results(fused, x)
+    assert torch.equal(out, expected)
+    assert all(torch.equal(g, f) for g, f in zip(gradients, found, strict=True))
+
+
+def test_mixed_dtypes_and_autocast_run_as_before(monkeypatch) -> None:
+    plain, fused = layers()
+    monkeypatch.setattr(module._LoraLinear, "apply", None)
+    x = torch.randn(6, 24)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(results(fused, x)[0], results(plain, x)[0])
+    for layer in (plain, fused):
+        layer.base_layer.bfloat16()
+    x = x.bfloat16()
+    assert torch.equal(results(fused, x)[0], results(plain, x)[0])

@@ -1,0 +1,211 @@
+"""Laws of an episode's context: it grows, is read once, and loses whole turns or none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+pytest.importorskip("peft")
+from algos.batching.token_batches import collate  # noqa: E402
+from algos.rollout.trajectory import Trajectory, Turn  # noqa: E402
+from policies.base import Decision  # noqa: E402
+from policies.errors import ContextFull, ModelError  # noqa: E402
+from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
+from policies.sage_mm.context import in_context, require_prefix  # noqa: E402
+from sage_env.actions.action import Skip  # noqa: E402
+from tests.helpers.episodes import episode, observe, play, stir  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def model(tiny_folder):
+    policy = SageMM.load(tiny_folder, lora=LoraSettings(r=4))
+    stir(policy)
+    return policy.model
+
+
+@pytest.fixture
+def policy(model):
+    """A policy of its own for each test: none has read anything, and none guesses ahead."""
+    return SageMM(model, max_new_tokens=10, draft_tokens=0)
+
+
+@pytest.fixture
+def counted(model, monkeypatch):
+    """The number of tokens that each pass of the language model was given."""
+    passes, hidden = [], model.hidden
+
+    def count(ids, *rest):
+        passes.append(ids.numel())
+        return hidden(ids, *rest)
+
+    monkeypatch.setattr(model, "hidden", count)
+    return passes
+
+
+def assert_same(turn, other):
+    assert turn.completion.tolist() == other.completion.tolist()
+    np.testing.assert_allclose(turn.logprobs, other.logprobs, atol=2e-5)
+
+
+def test_no_token_is_read_twice(policy, counted):
+    policy.reset(seed=1)
+    turns = play(policy, episode(1, 5), "x")
+    total = sum(len(t.prompt) + len(t.completion) for t in turns)
+    assert sum(counted) == total - 1  # nothing follows the last one
+    measured = policy.measures()
+    sampled = sum(len(t.completion) for t in turns)
+    assert measured["policy/sampled_tokens"] == sampled
+    # what is read before a turn: its prompt, and the last token of the reply before it
+    assert measured["policy/prefill_tokens"] == total - sampled + len(turns) - 1
+    assert policy.measures()["policy/encodes_per_frame"] == 1
+
+
+@pytest.mark.parametrize("max_batch, workers", [(64, 1), (3, 1), (3, 2)])
+def test_rollouts_of_a_question_read_its_opening_once(model, counted, max_batch, workers):
+    look = episode(3, 1)[0]
+    alone = SageMM(model, max_new_tokens=10)
+    alone.reset(seed=7)
+    expected = {name: play(alone, [look], name)[0] for name in range(8)}
+    counted.clear()
+    policy = SageMM(model, max_new_tokens=10, max_batch=max_batch, workers=workers, draft_tokens=0)
+    policy.reset(seed=7)
+    found = policy.act_batch([look] * 6, range(6))
+    prompt = len(found[0].tokens.prompt)
+    assert counted[0] == prompt and max(counted[1:]) <= min(6, max_batch)
+    counted.clear()
+    found += policy.act_batch([look] * 2, [6, 7])  # those that start later find it read
+    assert max(counted) <= 2
+    for name, decision in enumerate(found):
+        assert_same(decision.tokens, expected[name])
+
+
+def test_openings_that_do_not_fit_are_shared_within_a_call_only(model, counted):
+    policy = SageMM(model, max_new_tokens=4, prefix_cache_bytes=0, draft_tokens=0)
+    look = episode(3, 1)[0]
+    for _ in range(2):
+        counted.clear()
+        found = policy.act_batch([look] * 3, range(3))
+        policy.end(range(3))
+        assert counted[0] == len(found[0].tokens.prompt) and max(counted[1:]) <= 3
+
+
+def test_openings_do_not_outlive_the_weights(model, tiny_folder):
+    policy = SageMM.load(tiny_folder, max_new_tokens=10, lora=LoraSettings(r=4))
+    look = episode(3, 2)
+    policy.reset(seed=1)
+    play(policy, look, "x")
+    optimizer = torch.optim.SGD(policy.actor_parameters(), lr=1.0)
+    for parameter in policy.actor_parameters():
+        parameter.grad = torch.ones_like(parameter) * 0.05
+    optimizer.step()  # in place: nobody tells the policy
+    policy.reset(seed=2)
+    after = play(policy, look, "x")
+    fresh = SageMM(policy.model, max_new_tokens=10)
+    fresh.reset(seed=2)
+    for turn, other in zip(after, play(fresh, look, "x"), strict=True):
+        assert_same(turn, other)
+
+
+def test_tokens_that_change_are_refused(policy):
+    read = np.arange(5)
+    require_prefix(read, np.arange(9))
+    for other, at in (([0, 1, 9, 3, 4, 5], 2), ([0, 1, 2], 3)):
+        with pytest.raises(ModelError, match=f"the 5 tokens that were read: token {at} of"):
+            require_prefix(read, np.array(other))
+    policy.reset(seed=1)
+    look = episode(1, 2)
+    play(policy, look[:1], "x")
+    policy._contexts["x"]._turns[0].prompt[3] += 1
+    with pytest.raises(ModelError, match="token 3 of .* must not be written anew"):
+        play(policy, look[1:], "x")
+
+
+def test_a_running_episode_keeps_its_question(policy):
+    policy.reset(seed=1)
+    play(policy, [observe(1)], "x")
+    with pytest.raises(ModelError, match="asks .* star 1.*the observation now asks .* star 2"):
+        play(policy, [observe(2)], "x")
+    policy.end(["x"])
+    play(policy, [observe(2)], "x")
+
+
+def small_context(model, monkeypatch, tokens):
+    monkeypatch.setattr(model.config, "max_position_embeddings", tokens)
+
+
+def long_episode(turns=6):
+    first = observe(100, 3, turns_left=turns, frames_left=0)
+    asked = {"question": first["question"], "frames_left": 0}
+    return [first] + [observe(100 + t, t % 4, **asked) for t in range(1, turns)]
+
+
+def rescored(model, ids, frames):
+    """The log-prob of each token but the first, from these tokens alone."""
+    with torch.no_grad():
+        row = torch.from_numpy(ids)[None]
+        hidden = model.hidden(row, model.positions(row, [len(ids)], [frames]), frames)
+        return model.log_probs(hidden[0, :-1], 1.0).gather(1, row[0, 1:, None])[:, 0].numpy()
+
+
+def test_a_full_context_loses_whole_turns_with_their_frames(model, monkeypatch):
+    chat, limit, closed_anew = model.tokens, 310, 0
+    layout = (chat.im_start, chat.im_end)
+    small_context(model, monkeypatch, limit)
+    policy = SageMM(model, when_full="drop")
+    for seed in (2, 4, 7):
+        policy.reset(seed=seed)
+        turns = []
+        for number, look in enumerate(long_episode(8)):
+            policy.max_new_tokens = 1 if number % 2 else 60  # every other reply is cut by length
+            turns += play(policy, [look], "x")
+        dropped = [turn.dropped for turn in turns]
+        assert dropped == sorted(dropped) and dropped[0] == 0 and dropped[-1] >= 2
+        for count in range(1, len(turns) + 1):
+            ids, frames = in_context(turns[:count], chat.stop)
+            assert len(ids) <= limit
+            assert (ids == chat.frame_pad).sum() == 4 * len(frames)
+            assert ids[: len(turns[0].prompt)].tolist() == turns[0].prompt.tolist()
+            marks = [i for i in ids[:-1] if i in layout]  # turns open and close in order
+            assert marks == [layout[i % 2] for i in range(len(marks))]
+            # what was sampled is re-scored from just these tokens
+            last = turns[count - 1].logprobs
+            scores = rescored(model, ids, frames)[-len(last) :]
+            np.testing.assert_allclose(scores, last, atol=2e-5)
+            kept = [turns[0], *turns[1 + dropped[count - 1] : count]] if count > 1 else turns[:1]
+            closed_anew += len(ids) != sum(len(t.prompt) + len(t.completion) for t in kept)
+    assert closed_anew  # some followed a cut reply, and came to follow a whole one, or vice versa
+
+
+def test_a_full_context_is_an_error_by_default(model, policy, monkeypatch):
+    small_context(model, monkeypatch, 150)
+    policy.reset(seed=1)
+    with pytest.raises(ContextFull, match="the model's context has 150: make the environment"):
+        play(policy, long_episode(), "x")
+    small_context(model, monkeypatch, 60)
+    dropping = SageMM(model, max_new_tokens=10, when_full="drop")
+    with pytest.raises(ContextFull, match="context has 60"):  # nothing is left to drop
+        play(dropping, long_episode(), "x")
+
+
+def test_frames_that_cannot_fit_are_refused_before_the_first_turn(policy, counted, model):
+    crowd = observe(1, 2, frames_left=5000, turns_left=9)
+    with pytest.raises(ContextFull, match=r"5002 frames of 4 tokens .* has 32768: .*when_full"):
+        policy.act(crowd)
+    assert not counted
+    SageMM(model, max_new_tokens=4, when_full="drop").act(crowd)
+    with pytest.raises(ValueError, match="when_full must be"):
+        SageMM(model, when_full="shrink")
+
+
+def test_training_refuses_episodes_that_lost_turns(model, monkeypatch):
+    small_context(model, monkeypatch, 180)
+    policy = SageMM(model, max_new_tokens=10, when_full="drop")
+    turns = play(policy, long_episode(), "x")
+    assert turns[-1].dropped
+    trajectory = Trajectory("item", 0, [Turn(Decision(Skip(1.0), "", t), 0.0, {}) for t in turns])
+    copy = Trajectory.from_json(trajectory.to_json())
+    assert [t.decision.tokens.dropped for t in copy.turns] == [t.dropped for t in turns]
+    with pytest.raises(ValueError, match="outgrew the policy's context"):
+        collate([trajectory], 1.0)

@@ -1,0 +1,79 @@
+"""Laws of the record: it is all that was read, its frames are all there, its times are true."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from fractions import Fraction
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+pytest.importorskip("peft")
+from policies.prompt import render_user  # noqa: E402
+from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
+from sage_env import QAItem, Sample  # noqa: E402
+from tests.helpers.clips import IRREGULAR, decoded, number_in, write_clip  # noqa: E402
+from tests.helpers.episodes import as_batch, episode, play, stir  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def policy(tiny_folder):
+    return SageMM.load(tiny_folder, max_new_tokens=5, lora=LoraSettings(r=4))
+
+
+def test_what_was_read_is_the_record_and_only_grows(policy):
+    policy.reset(seed=3)
+    record = np.zeros(0, np.int64)
+    for observation in episode(1, 4):
+        turn = policy.act_batch([observation], ["x"])[0].tokens
+        record = np.concatenate([record, turn.prompt, turn.completion])
+        assert policy._contexts["x"].ids.tolist() == record.tolist()
+
+
+def test_a_frame_too_few_or_too_many_is_an_error(policy):
+    policy.reset(seed=3)
+    batch = as_batch([play(policy, episode(1, 3), "x")])
+    whole = batch.frames[0]
+    for wrong in (whole[:-1], whole[1:], (*whole, whole[0])):
+        batch.frames = [wrong]
+        with pytest.raises(ValueError, match="visual tokens, but the ids have"):
+            policy.evaluate(batch)
+
+
+def test_the_prompt_tells_the_true_times_of_irregular_frames(policy, tmp_path):
+    path = write_clip(tmp_path / "f.mp4", IRREGULAR, time_base=Fraction(1, 1000))
+    shown = [second for second, _ in decoded(path)]
+    steps = np.diff(shown)
+    assert steps.max() > 20 * steps.min(), "the clip must be irregular"
+    item = QAItem("f", path, "what is it?", (), "a number", "open")
+    env = gym.make("SageVideoQA-v0", dataset=[item], frame_size=(64, 96), overview_frames=5)
+    looks = [env.reset(seed=0)[0], env.step(Sample(2.0, 9.0, 7))[0]]
+    env.close()
+    for turn, look in enumerate(looks):
+        count = int(look["num_frames"])
+        ids = policy.model.tokens.prompt(render_user(look, first=turn == 0), 6, first=turn == 0)
+        told = re.findall(r"<(\d+\.\d) seconds>", policy.model.tokens.text(ids))
+        assert count > 4 and len(told) == count
+        # Which picture it is says when it was shown, whatever the observation claims.
+        for text, picture in zip(told, look["frames"], strict=False):
+            assert abs(float(text) - shown[number_in(picture)]) <= 0.051
+
+
+@pytest.mark.parametrize("critic", ["head", "adapter"])
+def test_a_value_does_not_see_the_token_that_it_judges(tiny_folder, critic):
+    learner = SageMM.load(tiny_folder, max_new_tokens=5, critic=critic, lora=LoraSettings(r=4))
+    stir(learner)
+    learner.reset(seed=3)
+    batch = as_batch([play(learner, episode(1, 2), "x")])
+    place = int(batch.sampled[0].nonzero()[1])
+    other = replace(batch, ids=batch.ids.clone(), cache={})
+    other.ids[0, place] += 1
+    for grad in (False, True):  # with an adapter the two take different ways
+        with torch.set_grad_enabled(grad):
+            before, after = learner.values(batch)[0], learner.values(other)[0]
+        assert before[place] == after[place] != 0
+        assert abs(before[place + 1] - after[place + 1]) > 1e-4, "the next value must see it"

@@ -1,0 +1,295 @@
+"""Laws of every served policy: retries, keys, failures that stay with their episode."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import threading
+import time
+
+import pytest
+
+from algos.rollout.playing import EpisodeSpec, collect
+from policies.errors import (
+    EpisodesFailed,
+    MissingKey,
+    ReplyBlocked,
+    ReplyUnusable,
+    ServiceError,
+    ServiceRefused,
+)
+from policies.registry import load_policy
+from policies.served import GeminiPolicy, OpenAIPolicy, Prices, RetrySettings
+from policies.served.retries import RateLimit, retry_after
+from policies.served.usage import TokenCounts, UsageCounter
+from sage_env import Answer, QAItem, VideoQAEnv
+from tests.helpers.clips import write_clip
+from tests.helpers.loopback import KEY, PROXIES, Loopback, Says, shown
+
+HASTY = RetrySettings(timeout=5, attempts=3, first_wait=0.01, longest_wait=1)
+CALL = {"name": "answer", "arguments": '{"text": "red"}'}
+
+
+class Gemini:
+    make, client = GeminiPolicy, "google.genai"
+    variables = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
+    path = ""
+    about = Says({"name": "models/m"})
+    answer = Says(
+        {
+            "candidates": [
+                {"content": {"parts": [{"functionCall": {"name": "answer",
+                                                         "args": {"text": "red"}}}]}}
+            ],
+            "usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 2},
+        }
+    )  # fmt: skip
+    blocked = Says({"promptFeedback": {"blockReason": "SAFETY"}})
+
+    @staticmethod
+    def question(body):
+        return body["contents"][0]["parts"][-1]["text"]
+
+
+class OpenAI:
+    make, client = OpenAIPolicy, "openai"
+    variables = ("OPENAI_API_KEY",)
+    path = "/v1"
+    about = Says({"object": "list", "data": [{"id": "m", "object": "model"}]})
+    answer = Says(
+        {
+            "choices": [
+                {"index": 0, "finish_reason": "tool_calls",
+                 "message": {"role": "assistant", "content": None,
+                             "tool_calls": [{"id": "c", "type": "function", "function": CALL}]}}
+            ],
+            "usage": {"prompt_tokens": 10, "completion_tokens": 2},
+        }
+    )  # fmt: skip
+    blocked = Says({"choices": [{"index": 0, "finish_reason": "content_filter",
+                                 "message": {"role": "assistant", "content": ""}}]})  # fmt: skip
+
+    @staticmethod
+    def question(body):
+        return body["messages"][1]["content"][-1]["text"]
+
+
+@pytest.fixture(params=[Gemini, OpenAI])
+def api(request, monkeypatch):
+    pytest.importorskip(request.param.client)
+    for name in [*PROXIES, "GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL", "OPENAI_BASE_URL"]:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(request.param.variables[0], KEY)
+    return request.param
+
+
+@pytest.fixture
+def serve(api):
+    """Return a function that makes a server and a policy that asks it."""
+    servers = []
+
+    def make(script, about=None, **settings):
+        servers.append(Loopback(script, about or api.about).__enter__())
+        settings = {"retries": HASTY, "check": False} | settings
+        return servers[-1], api.make("m", base_url=servers[-1].url + api.path, **settings)
+
+    yield make
+    for server in servers:
+        server.__exit__()
+
+
+@pytest.fixture
+def slept(monkeypatch):
+    """Return the list of the seconds that are slept; nobody really sleeps."""
+    seconds = []
+    monkeypatch.setattr(time, "sleep", seconds.append)
+    return seconds
+
+
+def error(status, message="no", **headers):
+    return Says({"error": {"code": status, "message": message}}, status, headers)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_server_in_trouble_is_asked_again(api, serve, slept, status) -> None:
+    server, policy = serve([error(status), error(status), api.answer])
+    assert policy.act(shown()).action == Answer("red")
+    assert server.bodies[0] == server.bodies[2]
+    assert policy.usage.failed_attempts == 2 and policy.usage.replies == 1
+    assert 0.005 <= slept[0] <= 0.01 <= slept[1] <= 0.02
+
+
+def test_retry_after_is_waited_for_and_too_long_ones_are_told(api, serve, slept) -> None:
+    _, policy = serve([error(429, **{"retry-after": "0.3"}), api.answer])
+    policy.act(shown())
+    assert slept == [0.3]
+    server, policy = serve([error(429, **{"retry-after": "3600"}), api.answer])
+    with pytest.raises(ServiceError, match="it asks to wait 3600 s, and longest_wait is 1 s"):
+        policy.act(shown())
+    assert len(server.asked) == 1
+
+
+def test_geminis_retry_info_is_waited_for(api, serve, slept) -> None:
+    if api is not Gemini:
+        pytest.skip("only Gemini writes it")
+    details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "0.3s"}]
+    busy = Says({"error": {"code": 429, "message": "quota", "details": details}}, 429)
+    _, policy = serve([busy, api.answer])
+    policy.act(shown())
+    assert slept == [0.3]
+
+
+def test_patience_ends_with_the_reason(api, serve) -> None:
+    server, policy = serve([error(500, "on fire")] * 3 + [api.answer])
+    with pytest.raises(ServiceError, match=r"500.*on fire.*sent 3 times"):
+        policy.act(shown())
+    assert len(server.asked) == 3 and policy.usage.replies == 0
+
+
+@pytest.mark.parametrize("status", [400, 413])
+def test_a_bad_request_is_not_sent_again(api, serve, status) -> None:
+    server, policy = serve([error(status, "context too long"), api.answer])
+    with pytest.raises(ServiceError, match="context too long") as raised:
+        policy.act(shown())
+    assert len(server.asked) == 1 and not isinstance(raised.value, ServiceRefused)
+
+
+def test_a_slow_server_times_out_and_a_dead_one_cannot_be_reached(api, serve) -> None:
+    late = Says(api.answer.body, wait=30)
+    probe = RetrySettings(timeout=0.2, attempts=2, first_wait=0)
+    server, policy = serve([late, late], retries=probe)
+    with pytest.raises(ServiceError, match="did not reply in time.*sent 2 times"):
+        policy.act(shown())
+    assert len(server.asked) == 2
+    with Loopback([], api.about) as gone:
+        pass
+    with pytest.raises(ServiceError, match="cannot be reached.*is it up"):
+        api.make("m", base_url=gone.url + api.path, retries=HASTY)
+
+
+@pytest.mark.parametrize("body", [b"{bad", b"<html>", b"[1]", b"{}", b'{"choices": 3}'])
+def test_what_is_no_reply_of_such_a_service_is_an_error(api, serve, body) -> None:
+    _, policy = serve([Says(body)] * 3)
+    with pytest.raises(ReplyUnusable, match="m: the server sent"):
+        policy.act(shown())
+
+
+def test_without_a_key_nothing_starts(api, monkeypatch) -> None:
+    monkeypatch.delenv(api.variables[0])
+    kind = "gemini" if api is Gemini else "openai"
+    with pytest.raises(MissingKey, match=api.variables[0]):
+        load_policy(f"{kind}:m")
+    monkeypatch.setenv(api.variables[-1], "sk\n\N{SNOWMAN}")
+    with pytest.raises(MissingKey, match="characters that no API key has") as raised:
+        load_policy(f"{kind}:m")
+    assert "\N{SNOWMAN}" not in str(raised.value)
+
+
+def test_the_key_is_told_nowhere(api, serve, caplog) -> None:
+    caplog.set_level(logging.DEBUG)
+    echo = f"Incorrect API key provided: {KEY}."
+    _, policy = serve([error(401, echo), error(400, echo), error(500, echo)] + [api.answer])
+    for kind in (ServiceRefused, ServiceError):
+        with pytest.raises(kind) as raised:
+            policy.act(shown())
+        told = raised.value
+        assert "Incorrect API key" in str(told) and KEY not in str(told) + repr(told)
+        assert told.__context__ is None and told.__cause__ is None
+        assert KEY.encode() not in pickle.dumps(told)
+    policy.act(shown())
+    assert KEY not in repr(policy) + repr(vars(policy)) + str(vars(policy._service))
+    assert KEY not in caplog.text
+    kept = pickle.dumps(policy)
+    assert KEY.encode() not in kept
+
+
+def test_a_copy_plays_with_the_same_settings(api, serve) -> None:
+    server, policy = serve(lambda _: api.answer, temperature=0.25, max_frames=7)
+    copy = pickle.loads(pickle.dumps(policy))
+    assert copy.act(shown()).action == policy.act(shown()).action
+    assert server.bodies[0] == server.bodies[1]
+    assert copy.usage.replies == 1
+
+
+def test_a_batch_asks_side_by_side_and_each_chat_is_its_own(api, serve) -> None:
+    together = threading.Barrier(3, timeout=10)
+    server, policy = serve([], workers=3)
+    asked = server._answer
+
+    def answer(request, posted):
+        together.wait()  # passes only when three requests are under way
+        return asked(request, posted)
+
+    server._answer, server.script = answer, lambda _: api.answer
+    for _ in range(2):
+        policy.act_batch([shown(k) for k in range(3)], ["a", "b", "c"])
+    questions = [api.question(body) for body in server.bodies[3:]]
+    assert sorted(q.split("what is it, ")[1][0] for q in questions) == ["0", "1", "2"]
+    policy.end(["a", "b", "c"])
+    server._answer = asked
+    policy.act_batch([shown(9)], ["a"])
+    assert "what is it, 9?" in api.question(server.bodies[-1])
+
+
+def test_a_withheld_reply_ends_its_own_episode_only(api, serve, tmp_path) -> None:
+    def script(body):
+        return api.blocked if "which 1?" in api.question(body) else api.answer
+
+    _, policy = serve(script)
+    with pytest.raises(EpisodesFailed) as raised:
+        questions = [shown(k, question=f"which {k}?") for k in range(3)]
+        policy.act_batch(questions, ["a", "b", "c"])
+    assert list(raised.value.errors) == ["b"] and list(raised.value.decisions) == ["a", "c"]
+    assert isinstance(raised.value.errors["b"], ReplyBlocked)
+    assert str(pickle.loads(pickle.dumps(raised.value))) == str(raised.value)
+
+    clip = write_clip(tmp_path / "a.mp4", [25 * i for i in range(8)])
+    items = [QAItem(f"q{k}", clip, f"which {k}?", ("red", "b"), "red", "mcq") for k in range(3)]
+    envs = [VideoQAEnv(dataset=items, frame_size=(64, 96), overview_frames=1) for _ in range(2)]
+    specs = [EpisodeSpec(f"q{k}", k) for k in range(3)]
+    first, second, third = collect(envs, policy, specs, seed=0)
+    assert second.error.startswith("ReplyBlocked") and not second.turns
+    assert first.error is None and third.error is None and third.turns[0].reward == 1
+
+
+def test_a_refused_key_stops_the_batch(api, serve) -> None:
+    _, policy = serve(lambda _: error(403, "no rights"))
+    with pytest.raises(ServiceRefused, match="no rights"):
+        policy.act_batch([shown(0), shown(1)], ["a", "b"])
+
+
+def test_requests_are_spaced_over_all_threads(api, serve) -> None:
+    _, policy = serve(lambda _: api.answer, requests_per_minute=600, workers=4)
+    begun = time.monotonic()
+    policy.act_batch([shown(k) for k in range(4)], list("abcd"))
+    assert time.monotonic() - begun >= 0.3
+    with pytest.raises(ValueError, match="requests_per_minute"):
+        RateLimit(0)
+
+
+def test_waits_double_up_to_the_longest_with_jitter() -> None:
+    retries = RetrySettings(first_wait=1, longest_wait=10)
+    for attempt, longest in enumerate([1, 2, 4, 8, 10, 10], start=1):
+        waits = [retries.wait(attempt) for _ in range(200)]
+        assert longest / 2 <= min(waits) < max(waits) <= longest
+        assert max(waits) - min(waits) > longest / 4
+    with pytest.raises(ValueError, match="attempts >= 1"):
+        RetrySettings(attempts=0)
+
+
+def test_retry_after_reads_numbers_and_dates() -> None:
+    assert retry_after(None) is None and retry_after("soon") is None
+    assert retry_after("1.5") == 1.5 and retry_after("-3") == 0
+    assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+    assert retry_after("Wed, 21 Oct 2099 07:28:00 GMT") > 1e9
+
+
+def test_a_cost_is_never_guessed() -> None:
+    unknown, known = UsageCounter(None), UsageCounter(Prices(1.0, 2.0))
+    for meter in (unknown, known):
+        meter.add(TokenCounts(1_000_000, 500_000, cached=200_000))
+    assert unknown.usage.cost is None and known.usage.cost == 2.0
+    known.add(None)
+    assert known.usage.cost is None
+    with pytest.raises(ValueError, match=">= 0"):
+        Prices(-1, 0)

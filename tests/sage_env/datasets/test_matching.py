@@ -1,0 +1,129 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sage_env.datasets.item import QAItem
+from sage_env.datasets.matching import judge_answer, match_answer
+from sage_env.errors import JudgeError
+
+CHOICES = ("circle", "star", "a square", "The Moon")
+WORDS = ("circle", "star", "square", "moon", "heart", "arrow", "drop")
+
+
+def mcq(answer, choices=CHOICES, **more):
+    return QAItem("q", Path("v.mp4"), "Which?", choices, answer, "mcq", **more)
+
+
+def open_item(answer, **more):
+    return QAItem("q", Path("v.mp4"), "What?", (), answer, **more)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "B", "b", "(b)", "(B)", "B.", "B)", "B:", " B \n", "B) star", "(B) star", "B. Star.",
+        "b: STAR", "Option B", "option (b)", "Choice B", "Answer: B", "The answer is B.",
+        "The answer is (B) star", "star", "Star.", "'star'", "the star", "  a  star ",
+    ],
+)  # fmt: skip
+def test_ways_to_name_a_choice(text):
+    assert match_answer(mcq("star"), text) is True
+    assert match_answer(mcq("circle"), text) is False
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "  ", "E", "Z.", "A or B", "B, C", "B) circle", "B) star or C) square", "bstar", "stars",
+     "I don't know", "?", "2", "not star"],
+)  # fmt: skip
+def test_what_names_no_choice_is_wrong_never_unknown(text):
+    assert match_answer(mcq("star"), text) is False
+
+
+def test_an_article_is_not_the_letter_a():
+    assert match_answer(mcq("circle"), "a star") is False
+    assert match_answer(mcq("star"), "a star") is True
+    assert match_answer(mcq("a square"), "square") is True
+    assert match_answer(mcq("circle"), "A") is True
+
+
+def test_the_text_of_a_choice_wins_over_a_letter():
+    item = mcq("A", choices=("B", "A", "C"))
+    assert match_answer(item, "A") is True
+    assert match_answer(item, "B") is False
+
+
+@given(st.permutations(WORDS), st.integers(2, 7), st.data())
+def test_of_any_choices_exactly_the_gold_one_scores(words, size, data):
+    choices = tuple(words[:size])
+    gold = data.draw(st.sampled_from(choices))
+    item = mcq(gold, choices)
+    for index, choice in enumerate(choices):
+        letter = chr(ord("A") + index)
+        for text in (choice, letter, f"{letter}) {choice}"):
+            assert match_answer(item, text) is (choice == gold)
+
+
+@pytest.mark.parametrize(
+    ("gold", "tolerance", "text", "right"),
+    [
+        ("5", None, "5", True), ("5", None, "5.0", True), ("5", None, "6", False),
+        ("5", None, " 5. ", True), ("0.5", None, ".5", True), ("5", None, ".5", False),
+        ("-5", None, "5", False), ("-5", None, "-5.0", True), ("1234", None, "1,234", True),
+        ("12", 0.3, "12.3", True), ("12.0", 0.3, "12.31", False), ("12", 0.3, "11.7 s", True),
+        ("12", 2, "10 seconds", True), ("125", 1, "02:05", True), ("125", 1, "2:07", False),
+        ("00:02:05", 1, "125.9", True), ("3723.5", None, "1:02:03.5", True),
+        ("12", 2, "1e999", None), ("12", 2, "about twelve", None), ("12", 2, "nan", None),
+        ("red ball", None, "The red  ball.", True), ("red ball", None, "blue ball", None),
+        ("Café", None, "cafe\u0301", True), ("?", None, "?", True), ("?", None, "!", None),
+        ("five", None, "5", None), ("5", None, "", False),
+    ],
+)  # fmt: skip
+def test_open_answers(gold, tolerance, text, right):
+    assert match_answer(open_item(gold, tolerance=tolerance), text) is right
+
+
+@given(st.floats(-1e4, 1e4), st.floats(0, 50), st.floats(-100, 100))
+def test_the_tolerance_is_the_limit(gold, tolerance, off):
+    item = open_item(repr(gold), tolerance=tolerance)
+    given_number = gold + off
+    if abs(abs(off) - tolerance) > 1e-3:
+        assert match_answer(item, f"{given_number:.9f}") is (abs(off) < tolerance)
+
+
+def test_aliases_count_as_the_answer():
+    item = open_item("five", aliases=("5", "V"))
+    assert [match_answer(item, text) for text in ("Five", "5", "v", "6")] == [
+        True,
+        True,
+        True,
+        None,
+    ]
+
+
+def test_the_judge_is_asked_only_where_rules_cannot_tell():
+    asked = []
+
+    def judge(item, text):
+        asked.append(text)
+        return text == "a scarlet sphere"
+
+    item = open_item("red ball")
+    texts = ("red ball", "a scarlet sphere", "a cube", "")
+    assert [judge_answer(item, text, judge) for text in texts] == [True, True, False, False]
+    assert asked == ["a scarlet sphere", "a cube"]
+    assert judge_answer(item, "a scarlet sphere") is False
+    assert judge_answer(mcq("star"), "circle", judge) is False
+    assert len(asked) == 2
+
+
+def test_a_judge_that_fails_or_mumbles_is_an_error():
+    def dead(item, text):
+        raise ConnectionError("no route")
+
+    with pytest.raises(JudgeError, match="item 'q'.*no route"):
+        judge_answer(open_item("red"), "blue", dead)
+    with pytest.raises(JudgeError, match="True or False, got None"):
+        judge_answer(open_item("red"), "blue", lambda item, text: None)

@@ -1,0 +1,58 @@
+"""The health of a file says what it is and where it is broken."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from algos.cli.entry import main
+from sage_env.video.health import check_health
+from sage_env.video.index.video_index import read_index
+from tests.helpers.clips import copy_clip, uncached, write_clip
+
+
+def test_a_sound_file_is_described(clip):
+    health = check_health(clip("short-gops"))
+    assert health.sound and health.codec == "h264" and health.size == (64, 96)
+    assert (health.duration, health.fps) == (pytest.approx(4.8), pytest.approx(25))
+    assert not health.variable_rate and health.sliceable
+    assert health.keyframe_seconds == pytest.approx(4.8 / 12)
+    assert check_health(clip("irregular-mkv")).variable_rate
+    assert check_health(clip("one-gop")).longest_gap == pytest.approx(4.8)
+    for name in ("open-gops", "transport-stream", "intra-refresh", "vp9", "program-stream"):
+        assert check_health(clip(name)).sound, name
+        assert check_health(clip(name), quick=True).sound, name
+
+
+def test_undecodable_stretches_are_those_where_reading_fails(clip, tmp_path):
+    path = copy_clip(clip("short-gops"), tmp_path / "damaged.mp4")
+    index, content = read_index(path), bytearray(path.read_bytes())
+    key = int(index.key_packets[5])
+    at, size = int(index.packet_offset[key]), int(index.packet_size[key])
+    content[at : at + size] = bytes(size)
+    path.write_bytes(content)
+    health = check_health(path)
+    start, end = index.seconds(np.flatnonzero(np.isin(index.pts, index.key_pts)))[5:7]
+    assert health.undecodable == ((pytest.approx(start), pytest.approx(end)),)
+    assert check_health(path, quick=True).undecodable == health.undecodable
+    assert not health.sound and "UNDECODABLE" in str(health)
+    batch = uncached(path).frames_at((np.arange(120) / 25).tolist(), on_error="nearest")
+    lost = index.seconds(np.flatnonzero(~batch.exact))
+    assert start <= lost.min() and lost.max() < end
+
+
+def test_the_command_prints_a_line_for_each_and_fails_if_one_is_broken(clip, tmp_path, capsys):
+    write_clip(tmp_path / "good.mp4", range(30))
+    (tmp_path / "notes.txt").write_text("not a video")
+    assert main(["data", "check", str(tmp_path)]) == 0
+    assert "1 videos, 0.00 hours, 0 broken" in capsys.readouterr().out
+    (tmp_path / "deeper").mkdir()
+    (tmp_path / "deeper" / "bad.mkv").write_bytes(b"nothing" * 100)
+    assert main(["data", "check", str(tmp_path), "--quick"]) == 2
+    out, err = capsys.readouterr()
+    lines = sorted(line for line in out.splitlines() if str(tmp_path) in line)
+    assert [line.split()[0] for line in lines] == ["BROKEN", "ok"]
+    assert "bad.mkv: reading it as a video failed" in lines[0]
+    assert "2 videos" in out and "1 of 2 videos are broken" in err
+    assert main(["data", "check", str(tmp_path / "none")]) == 2
+    assert "no video here" in capsys.readouterr().err
