@@ -1,6 +1,6 @@
 """A reward of one's own, in named terms: pay for finding the evidence, charge for frames.
 
-    python examples/own_reward.py                       # a few seconds, offline
+    python examples/own_reward.py                       # a second, offline
 
 A reward is any function `(item, action, history) -> {name: value}`. It is called once after every
 step; the environment's reward is the sum, and `info["reward_terms"]` keeps the terms apart, so that

@@ -1,6 +1,6 @@
 """An algorithm of one's own: REINFORCE with a baseline in plain torch, without `algos`.
 
-    python examples/reinforce.py                        # ten seconds on one core, offline
+    python examples/reinforce.py                        # about ten seconds on one core, offline
 
 The environment is wrapped until it looks like any other: `DiscreteActions` has numbered actions,
 `NumericObservations` arrays of fixed sizes. The task is "how much to look" in miniature: the one
@@ -82,7 +82,7 @@ def play(env: gym.Env[Any, Any], actor: nn.Module) -> tuple[list[Tensor], list[i
 def reinforce_loss(logits: Tensor, values: Tensor, actions: Tensor, returns: Tensor) -> Tensor:
     """Return the mean over N steps of -(G - b) log pi(a|s) - ENTROPY H(pi) + (G - b)^2 / 2.
 
-    REINFORCE with a baseline b that is learned beside it (Williams 1992).
+    REINFORCE with a baseline b that is learned beside it (Williams 1992, Machine Learning 8).
 
     Args:
         logits: float32 `(N, actions)`.

@@ -1,6 +1,6 @@
 """A policy that never looks at a picture: the floor of a dataset, and what a tool's text adds.
 
-    python examples/text_only_policy.py                 # about ten seconds, offline
+    python examples/text_only_policy.py                 # about five seconds, offline
 
 How many of the questions can be answered from their words alone? A benchmark is worth as much as it
 is above that. Here a policy by rules plays SageSynth twice, with `overview_frames=0` and without
@@ -19,7 +19,11 @@ import gymnasium as gym
 import numpy as np
 import tyro
 
+<<<<<<< HEAD
+from algos.evaluation.measures import Measures, evaluate, measure
+=======
 from algos.evaluation import Measures, evaluate, measure
+>>>>>>> main
 from policies.base import Observation
 from sage_env import Action, Answer, Tool, ToolContext, UseTool
 from sage_env.synth import sage_synth

@@ -1,6 +1,6 @@
 """PPO in Python: a model, questions, environments and one call.
 
-    python examples/train_in_python.py                  # about two minutes on one core, offline
+    python examples/train_in_python.py                  # one to two minutes on one core, offline
 
 `sage-vqa train` does this and measures everything around it; here is what is inside, for whoever
 wants another model, reward, dataset or schedule. The model that comes with the project learns on
@@ -18,8 +18,14 @@ import gymnasium as gym
 import torch
 import tyro
 
+<<<<<<< HEAD
+from algos.evaluation.measures import evaluate
+from algos.ppo.config import PPOConfig
+from algos.ppo.training import train
+=======
 from algos.evaluation import evaluate
 from algos.ppo import PPOConfig, train
+>>>>>>> main
 from policies.base import TrainablePolicy
 from policies.sage_mm import LoraSettings, SageMM
 from sage_env import QAItem, efficient
