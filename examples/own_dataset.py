@@ -26,11 +26,7 @@ import numpy as np
 import tyro
 
 import sage_env
-<<<<<<< HEAD
-from algos.evaluation.measures import MeasureRow, evaluate, measure
-=======
 from algos.evaluation import MeasureRow, evaluate, measure
->>>>>>> main
 from policies.base import Observation
 from sage_env.testing import check_dataset
 

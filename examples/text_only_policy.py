@@ -19,11 +19,7 @@ import gymnasium as gym
 import numpy as np
 import tyro
 
-<<<<<<< HEAD
-from algos.evaluation.measures import Measures, evaluate, measure
-=======
 from algos.evaluation import Measures, evaluate, measure
->>>>>>> main
 from policies.base import Observation
 from sage_env import Action, Answer, Tool, ToolContext, UseTool
 from sage_env.synth import sage_synth

@@ -18,14 +18,8 @@ import gymnasium as gym
 import torch
 import tyro
 
-<<<<<<< HEAD
-from algos.evaluation.measures import evaluate
-from algos.ppo.config import PPOConfig
-from algos.ppo.training import train
-=======
 from algos.evaluation import evaluate
 from algos.ppo import PPOConfig, train
->>>>>>> main
 from policies.base import TrainablePolicy
 from policies.sage_mm import LoraSettings, SageMM
 from sage_env import QAItem, efficient

@@ -2,13 +2,8 @@
 
 May not: change what an action does, or what an episode costs.
 
-<<<<<<< HEAD
-Read in this order: `raw_space` (what they wrap); `text_actions`; `chat_space`, `tool_prompt` and
-`chat_observations`; `action_grid` and `discrete_actions`; `numeric_features` and
-=======
 Read in this order: `raw_space` (what they wrap); `text_actions`; `tool_prompt` (tools in words),
 `chat_space` and `chat_observations`; `action_grid` and `discrete_actions`; `numeric_features` and
->>>>>>> main
 `numeric_observations`.
 """
 
