@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from algos.batching.token_batches import by_micro_batch
-from algos.exactness.check_result import ExactnessError, Finding
+from algos.exactness.check_result import CheckResult, ExactnessError
 from algos.rollout.trajectory import Trajectory
 from policies.base import TokenBatch, TrainablePolicy
-from policies.introspection import LegiblePolicy
+from policies.introspection import DetokenizingPolicy
 
 __all__ = ["ExactnessError", "rescore"]
 
@@ -32,7 +32,7 @@ def rescore(
     micro_batch: int,
     tolerance: float,
     clip: tuple[float, float] = (0.2, 0.28),
-) -> Finding:
+) -> CheckResult:
     """Score episodes again, with the weights that sampled them.
 
     Args:
@@ -79,7 +79,7 @@ def rescore(
             f"{tolerance:g}; the first: {name}. Sampling and learning do not see the same thing: "
             "compare their inputs and weights at that token"
         )
-    return Finding("log-probs scored again", measured, problem, row)
+    return CheckResult("log-probs scored again", measured, problem, row)
 
 
 def _describe(
@@ -95,7 +95,7 @@ def _describe(
     token = int(batch.ids[row, place])
     before = batch.ids[row, max(0, place - CONTEXT) : place].cpu().numpy()
     spelled, lead = "", ""
-    if isinstance(policy, LegiblePolicy):
+    if isinstance(policy, DetokenizingPolicy):
         spelled = f" {policy.read_text(np.array([token]))!r}"
         lead = f" {policy.read_text(before)!r}"
     return (

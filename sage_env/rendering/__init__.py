@@ -1,10 +1,10 @@
 """Pictures of an episode: what `VideoQAEnv.render` returns, or shows in a window.
 
-May not: change an episode, decode video, or draw the gold answer unless asked to.
+May not: change an episode, or open a video: it draws what was shown.
 
-Read in this order: `renderer` (keeps up with the episode), `contact_sheet` (one picture of it, from
-top to bottom), `panel` (the newest turn), `axis` (what was seen when), `thumbnails` (frames made
-small), `lettering` (text), `colours`, `window` (pictures on the screen).
+Read in this order: `colours`, `lettering` (text), `axis` (the video's time axis), `thumbnails`,
+`panel` (the newest turn), `contact_sheet` (all of it), `renderer` (kept up to date by the
+environment), `window` (on a screen), `film` (in a file).
 """
 
 from sage_env.rendering.contact_sheet import HEIGHT, WIDTH

@@ -1,13 +1,23 @@
 """SageSynth: generated H.264 videos with known answers and known evidence.
 
-May not: be needed by anything else of `sage_env`; it is one dataset among others.
+May not: know the environment. Same seed, same pictures, times, questions and answers on any
+machine.
 
-Read in this order: `plan` (what happens in a video), `symbols` and `render` (its pictures),
-`encode` (its file), `questions` (what can be asked of it), `dataset` (a split as a sequence of
-questions), `build` (all files ahead of time), `rendered` (a video without a file).
+Read in this order: `symbols` (what is drawn), `plan` (what happens in a video), `questions` (what
+can be asked of it), `render` (its frames), `encode` (its file), `dataset` (all of it as a sequence
+of questions), `build` (all files at once), `rendered` (a video without a file).
 """
 
+from typing import TYPE_CHECKING
+
+from sage_env.lazy_exports import lazy_exports
 from sage_env.synth.dataset import DEFAULT_COUNTS, SageSynth, sage_synth
 from sage_env.synth.questions import CORE, FAMILIES
 
-__all__ = ["CORE", "DEFAULT_COUNTS", "FAMILIES", "SageSynth", "sage_synth"]
+if TYPE_CHECKING:
+    from sage_env.synth.rendered import open_rendered
+
+__all__ = ["CORE", "DEFAULT_COUNTS", "FAMILIES", "SageSynth", "open_rendered", "sage_synth"]
+
+# Drawing frames needs PyAV, which naming the dataset does not.
+__getattr__ = lazy_exports(__name__, {"open_rendered": "sage_env.synth.rendered"})

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sage_env.video.cache.proxy_file import SHORT_SIDE, FrameProxy, one_per_step
 from sage_env.video.decoding.decode_plan import nearest_in_sorted
-from sage_env.video.decoding.frame_converter import PictureMaker
+from sage_env.video.decoding.frame_converter import FrameConverter
 from sage_env.video.index.video_index import VideoIndex
 
 
@@ -29,7 +29,7 @@ class ProxyRecorder:
         height, width = index.size
         scale = min(1.0, SHORT_SIDE / min(height, width))
         self._size = max(1, round(height * scale)), max(1, round(width * scale))
-        self._pictures = PictureMaker(index.height, index.width, index.quarter_turns)
+        self._pictures = FrameConverter(index.height, index.width, index.quarter_turns)
         self._lock = Lock()  # the picture maker serves one thread at a time
 
     def on_frame(self, pts: int, frame: av.VideoFrame) -> None:
@@ -42,7 +42,7 @@ class ProxyRecorder:
         number = self._frame_of_pts.get(pts)
         if number is not None and self._proxy.lacks(number):
             with self._lock:
-                picture = self._pictures.make(frame, self._size, None)
+                picture = self._pictures.convert(frame, self._size, None)
             self._proxy.add(number, picture, self._index.size)
 
     def near(
