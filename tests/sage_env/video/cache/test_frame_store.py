@@ -142,6 +142,25 @@ def test_processes_decode_each_picture_once(tmp_path):
     assert sorted(map(int, log.read_text().split())) == list(range(40))
 
 
+def test_what_comes_between_looking_and_claiming_is_not_decoded_again(tmp_path, monkeypatch):
+    store = FrameStore(tmp_path)
+    claimed = store._files.claimed
+
+    def late(names):
+        FrameStore(tmp_path).put(key(1), picture(1))  # another process was just done with it
+        return claimed(names)
+
+    monkeypatch.setattr(store._files, "claimed", late)
+    asked: list[int] = []
+
+    def noted(keys):
+        asked.extend(k.frame for k in keys)
+        return decode(keys)
+
+    came = {k.frame: decoded for k, _, decoded in store.fetch([key(f) for f in range(3)], noted)}
+    assert asked == [0, 2] and came == {0: True, 1: False, 2: True}
+
+
 def _hang(folder: Path, begun: Path) -> None:
     def hangs(keys):
         yield keys[0], picture(keys[0].frame)
