@@ -45,7 +45,7 @@ from policies.sb3.sb3_policy import SB3Policy, save_sb3
 from sage_env.datasets.item import QAItem
 from sage_env.frames import Box, FrameBatch
 from sage_env.synth import sage_synth
-from sage_env.synth.plan import BUCKETS, plan_video
+from sage_env.synth.plan import DURATION_RANGES, plan_video
 from sage_env.synth.questions import ask
 from sage_env.synth.rendered import RenderedVideo, open_rendered
 from sage_env.timeline import midpoints
@@ -209,7 +209,7 @@ def report(settings: Benchmark, lesson: Lesson, outcomes: Sequence[Outcome], sec
         f"- time: {seconds / 60:.1f} minutes in all; each seed {', '.join(minutes)} minutes of "
         "processor time",
         f"- training: {len(lesson.train)} `glance` questions about {videos} videos of up to "
-        f"{BUCKETS[SHORT - 1][1]} s; held out: {len(lesson.held_out)} about "
+        f"{DURATION_RANGES[SHORT - 1][1]} s; held out: {len(lesson.held_out)} about "
         f"{len({item.video for item in lesson.held_out})} videos of the test split",
         "- accuracy in percent, greedy, with 95 % intervals that resample videos",
         "",
@@ -238,8 +238,8 @@ def _row(name: str, episodes: Sequence[EpisodeResult]) -> tuple[str, ...]:
 
 def _questions(split: str, seed: int, videos: int, variants: int) -> list[QAItem]:
     """Return the `glance` questions with choices about the first short videos of a split."""
-    paths = sage_synth(None, split, seed=seed, count=len(BUCKETS) * videos).videos
-    short = [(k, path) for k, path in enumerate(paths) if k % len(BUCKETS) < SHORT][:videos]
+    paths = sage_synth(None, split, seed=seed, count=len(DURATION_RANGES) * videos).videos
+    short = [(k, path) for k, path in enumerate(paths) if k % len(DURATION_RANGES) < SHORT][:videos]
     found: dict[Any, QAItem] = {}
     for index, path in short:
         plan = plan_video(split, index, seed)
