@@ -94,6 +94,24 @@ def test_a_full_disk_is_a_warning(tmp_path, monkeypatch):
     assert folder.get(b"k" * 16) is None and not list(tmp_path.glob("*.part"))
 
 
+def test_what_a_slower_level_finds_goes_to_the_faster_ones(tmp_path):
+    entry = (1, 1), torch.ones(1, 1, 4)
+    keys = b"a" * 16, b"b" * 16
+    for key in keys:
+        FeatureFolder(tmp_path, 1 << 20).put(key, entry)
+    # A meta tensor stands for one on a GPU: it has a device of its own, and no memory.
+    cache = FeatureCache(
+        CacheSizes(cpu=1 << 20, gpu=entry[1].nbytes, folder=tmp_path), torch.device("meta")
+    )
+    assert [cache.get(key)[1].device.type for key in keys] == ["cpu", "cpu"]  # from the disk
+    for path in tmp_path.glob("*.features"):
+        path.unlink()
+    assert cache.get(keys[1])[1].device.type == "meta"  # there is room for one
+    assert cache.get(keys[0])[1].device.type == "cpu"
+    assert cache.get(keys[0])[1].device.type == "meta"
+    assert cache.held_bytes == 2 * entry[1].nbytes
+
+
 def test_a_store_is_sent_to_another_process_empty(tmp_path):
     store = FeatureCache(CacheSizes(folder=tmp_path), torch.device("cpu"))
     store.put(b"k" * 16, ((1, 1), torch.ones(1, 1, 4)))
