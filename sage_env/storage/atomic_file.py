@@ -41,11 +41,14 @@ def is_abandoned(partial: Path) -> bool:
     """Return whether no process of this machine is still writing under a temporary name.
 
     A name that does not say who writes, and a writer in another container or on another machine,
-    count as abandoned: a folder that such writers share needs a lock of its own.
+    count as abandoned: a folder that such writers share needs a lock of its own. On Windows no name
+    that says who writes does.
     """
     owner = _OWNER.fullmatch(partial.name)
     if owner is None:
         return True
+    if os.name == "nt":  # there `kill` would end it: nobody can be asked
+        return False
     try:
         os.kill(int(owner[1]), 0)  # signal 0 only asks whether there is such a process
     except (ProcessLookupError, OverflowError):

@@ -75,7 +75,8 @@ class BoundedFolder:
         """Use a folder, which is made if it is missing.
 
         Args:
-            folder: for files of this kind alone; files with other suffixes are let be.
+            folder: may hold other files, and bounded ones with another suffix: each suffix has a
+                bound and a ledger of its own.
             max_bytes: upper bound of the bytes of all its files.
             suffix: of every file, e.g. `.rgb`.
             contents: what a warning calls the files, e.g. `pictures`.
@@ -91,7 +92,8 @@ class BoundedFolder:
         self._suffix, self._contents = suffix, contents
         self._warned = False
         self.folder.mkdir(parents=True, exist_ok=True)
-        ledger_of(self.folder)  # fails here rather than at the first file
+        self._ledger_path = self.folder / f"ledger-{suffix.strip('.')}"
+        ledger_of(self._ledger_path)  # fails here rather than at the first file
 
     def __contains__(self, name: str) -> bool:
         """Return whether there is a file of this name; that is not a reading."""
@@ -169,7 +171,7 @@ class BoundedFolder:
 
     @property
     def _ledger(self) -> FolderLedger:
-        return ledger_of(self.folder)  # not kept: a forked process needs its own
+        return ledger_of(self._ledger_path)  # not kept: a forked process needs its own
 
     def _reserve(self, partial: Path, nbytes: int) -> FileIO | None:
         """Do steps 2 to 4: count a file and make it, with its full length and no content yet.

@@ -24,8 +24,6 @@ try:
 except ImportError:  # no record locks on this system: everyone's claim is granted
     fcntl = None  # type: ignore[assignment]
 
-LEDGER = "ledger"
-"""Name of the file in its folder; not a hidden one, so that who lists the folder sees it."""
 _TOTAL_BYTES = 8
 
 
@@ -53,19 +51,19 @@ class FolderTotal:
 
 
 class FolderLedger:
-    """The ledger of one folder as one process sees it. Thread-safe.
+    """A ledger as one process sees it. Thread-safe.
 
-    There is one per folder and process, and its file stays open (see `ledger_of`): record locks
-    belong to the process, and closing any of its files on the ledger would lift all of them.
+    There is one object per file and process, and it keeps the file open (see `ledger_of`): record
+    locks belong to the process, and closing any of its handles of the file would lift all of them.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Open the ledger of a folder, or make an empty one.
+    def __init__(self, path: Path) -> None:
+        """Open a ledger, or make an empty one.
 
         Raises:
             OSError: if that is not possible.
         """
-        self._file = os.open(folder / LEDGER, os.O_RDWR | os.O_CREAT, 0o666)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         self._lock = Lock()
 
     @contextmanager
@@ -117,13 +115,13 @@ def _claim_offset(name: str) -> int:
 
 
 @cache
-def ledger_of(folder: Path) -> FolderLedger:
-    """Return this process's ledger of a folder.
+def ledger_of(path: Path) -> FolderLedger:
+    """Return this process's ledger in a file, the same for the same path.
 
     Raises:
         OSError: if it cannot be opened.
     """
-    return FolderLedger(folder)
+    return FolderLedger(path)
 
 
 # A child inherits no record lock, and a thread that it does not have may hold `_lock`.

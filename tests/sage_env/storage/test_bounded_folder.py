@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sage_env.storage import bounded_folder, folder_ledger
+from sage_env.storage import bounded_folder
 from sage_env.storage.bounded_folder import BoundedFolder
 from sage_env.storage.folder_ledger import FolderTotal, ledger_of
 
@@ -45,12 +45,12 @@ def content(folder: BoundedFolder, number: int) -> bytes | None:
 
 
 def counted(folder: BoundedFolder) -> int | None:
-    with ledger_of(folder.folder).locked_total() as total:
+    with ledger_of(folder._ledger_path).locked_total() as total:
         return total.nbytes
 
 
 def in_files(folder: BoundedFolder) -> int:
-    return sum(p.stat().st_size for p in folder.folder.iterdir() if p.name != folder_ledger.LEDGER)
+    return sum(p.stat().st_size for p in folder.folder.iterdir() if p != folder._ledger_path)
 
 
 def names_in(folder: BoundedFolder) -> list[int]:
@@ -122,6 +122,15 @@ def test_other_files_are_let_be_and_not_counted(tmp_path):
     for number in range(9):
         put(folder, number)
     assert (tmp_path / "notes.txt").exists() and len(names_in(folder)) == 3
+
+
+def test_two_kinds_in_one_folder_are_bounded_each(tmp_path):
+    kinds = [folder_in(tmp_path, 60), BoundedFolder(tmp_path, 100, suffix=".rgb", contents="x")]
+    for number in range(30):
+        for kind in kinds:
+            put(kind, number)
+    assert [len(list(tmp_path.glob(f"*{suffix}"))) for suffix in (".bin", ".rgb")] == [6, 10]
+    assert [counted(kind) for kind in kinds] == [60, 100]
 
 
 def _racing(monkeypatch, meanwhile) -> None:
@@ -303,7 +312,7 @@ def test_a_folder_without_a_total_is_counted(tmp_path):
     folder = folder_in(tmp_path)
     put(folder, 0)
     put(folder, 1)
-    os.truncate(tmp_path / folder_ledger.LEDGER, 0)
+    os.truncate(folder._ledger_path, 0)
     put(folder, 2)
     assert counted(folder) == in_files(folder) == 30
 
@@ -357,9 +366,9 @@ def test_claims_do_not_lengthen_the_ledger_nor_meet_the_total(tmp_path, monkeypa
     with folder.claimed(names) as mine:
         assert mine == names
         assert in_a_child(put, folder, 1) == 0
-    with ledger_of(tmp_path).locked_total():
+    with ledger_of(folder._ledger_path).locked_total():
         assert granted(tmp_path, [0], tmp_path / "said") == [0]
-    assert (tmp_path / folder_ledger.LEDGER).read_bytes() == (20).to_bytes(8, "little")
+    assert folder._ledger_path.read_bytes() == (20).to_bytes(8, "little")
 
 
 def test_negative_bytes_are_refused(tmp_path):

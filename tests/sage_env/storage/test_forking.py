@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 from sage_env.storage.bounded_folder import BoundedFolder
-from sage_env.storage.folder_ledger import ledger_of
 from sage_env.storage.forking import on_fork
 from sage_env.video.cache.buffer_pool import pixel_buffers
 from sage_env.video.cache.frame_cache import FrameCache
@@ -130,7 +129,7 @@ def test_a_shared_folder_goes_on(tmp_path: Path):
         folder.put("ab" * 16, (b"whole",))
         return folder.path("ab" * 16).read_bytes() == b"whole"
 
-    with Held(ledger_of(tmp_path)._lock):
+    with Held(folder._ledger._lock):
         assert in_a_fork(work)
 
 
