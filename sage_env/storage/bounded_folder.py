@@ -215,7 +215,8 @@ class BoundedFolder:
     def _make_room(self, nbytes: int) -> int:
         """List the folder and delete until `nbytes` more fit well; return the bytes that are left.
 
-        The ledger is locked.
+        The ledger is locked. Partial files of another suffix are counted too, until the next
+        listing: that is too much for a while, and never too little.
         """
         files, held, now = [], 0, time.time()
         with os.scandir(self.folder) as entries:
@@ -264,13 +265,16 @@ def _make(partial: Path, nbytes: int) -> FileIO:
 
 
 def _write(file: FileIO, parts: Sequence[Part]) -> None:
-    """Write the content of a partial file.
+    """Write the content of a partial file, also where the system takes it in several pieces.
 
-    Here is the place for what a file should say of itself, such as a checksum, and for a system
-    that writes less than it was given.
+    Here is the place for what a file should say of itself, such as a checksum.
     """
     for part in parts:
-        file.write(part)
+        left = memoryview(part)
+        if left.nbytes:  # an empty view cannot be cast
+            left = left.cast("B")
+        while left.nbytes:  # a disk that is nearly full takes less than it is given, and no error
+            left = left[file.write(left) :]
 
 
 def _take_off(total: FolderTotal, nbytes: int) -> None:

@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 import warnings
+from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,17 @@ def test_a_large_file_makes_room_for_itself(tmp_path):
         age(folder, number, 10**9 + number)
     put(folder, 99, 100)
     assert names_in(folder) == [*range(10, 16), 99] and counted(folder) == 160
+
+
+def test_a_system_that_takes_little_at_a_time_gets_all_of_it(tmp_path):
+    class Little(FileIO):
+        def write(self, content) -> int:
+            return super().write(bytes(content)[:3])
+
+    parts = b"0123456789", memoryview(b""), b"", memoryview(bytes(range(24))).cast("B", (2, 3, 4))
+    with Little(tmp_path / "a", "wb") as file:
+        bounded_folder._write(file, parts)
+    assert (tmp_path / "a").read_bytes() == b"0123456789" + bytes(range(24))
 
 
 def test_other_files_are_let_be_and_not_counted(tmp_path):
