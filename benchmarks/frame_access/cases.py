@@ -21,7 +21,7 @@ from benchmarks.frame_access.ours import (
     TWO_THREADS,
 )
 from benchmarks.frame_access.peers import FLOOR, KEYS_FLOOR, PEERS, Size
-from benchmarks.frame_access.worker import Job, Measured
+from benchmarks.frame_access.worker import Measured, ReadJob
 from sage_env.video.decoding.decode_plan import AUTO_TOLERANCE
 
 SHORT_SIDE = 224
@@ -30,7 +30,7 @@ _SEED = 20
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
+class ClipCase:
     """Requests about one clip.
 
     Attributes:
@@ -59,10 +59,10 @@ class Case:
         """Return the number of frames asked for."""
         return sum(map(len, self.calls))
 
-    def job(self, contestant: str) -> Job:
+    def job(self, contestant: str) -> ReadJob:
         """Return what a contestant has to do."""
         again = contestant in REPEATED
-        return Job(self.clip.path, self.calls, self.size, self.cold and not again, again)
+        return ReadJob(self.clip.path, self.calls, self.size, self.cold and not again, again)
 
     def wrong(self, contestant: str, measured: Measured) -> int:
         """Return how many frames are not those that were asked for.
@@ -89,7 +89,7 @@ class Case:
         return np.full(len(call), min(step, AUTO_TOLERANCE) if contestant == AUTO else step)
 
 
-def long_cases(clip: Clip, uniform: Sequence[int], num_windows: int) -> list[Case]:
+def long_cases(clip: Clip, uniform: Sequence[int], num_windows: int) -> list[ClipCase]:
     """Return the cases that are timed: overviews, a zoom, windows on an open reader.
 
     Args:
@@ -102,28 +102,34 @@ def long_cases(clip: Clip, uniform: Sequence[int], num_windows: int) -> list[Cas
     small = SHORT_SIDE, round(SHORT_SIDE * width / height)
     peers = tuple(name for name in PEERS if name != KEYS_FLOOR)
     cases = [
-        Case(f"{n} uniform, {SHORT_SIDE}", clip, (_even(clip, 0.0, clip.duration, n),), small, True,
-             (EXACT, AUTO, HALF_STEP, *PEERS))
+        ClipCase(
+            name=f"{n} uniform, {SHORT_SIDE}",
+            clip=clip,
+            calls=(_even(clip, 0.0, clip.duration, n),),
+            size=small,
+            cold=True,
+            contestants=(EXACT, AUTO, HALF_STEP, *PEERS),
+        )
         for n in uniform
-    ]  # fmt: skip
+    ]
     start = float(rng.uniform(0, clip.duration - ZOOM_SECONDS))
     zoom = _even(clip, start, start + ZOOM_SECONDS, 16)
-    cases.append(Case("zoom: 16 in 30 s, native", clip, (zoom,), None, True, (EXACT, *peers)))
+    cases.append(ClipCase("zoom: 16 in 30 s, native", clip, (zoom,), None, True, (EXACT, *peers)))
     starts = rng.uniform(0, clip.duration - WINDOW_SECONDS, num_windows).tolist()
     windows = tuple(_even(clip, s, s + WINDOW_SECONDS, 8) for s in starts)
     ours = (EXACT, TWO_THREADS, CACHED, COPY, PROXY)
     name = f"windows: 8 in 10 s, open, {SHORT_SIDE}"
-    cases.append(Case(name, clip, windows, small, False, (*ours, *peers)))
+    cases.append(ClipCase(name, clip, windows, small, False, (*ours, *peers)))
     return cases
 
 
-def exactness_case(clip: Clip, num_frames: int = 16) -> Case:
+def exactness_case(clip: Clip, num_frames: int = 16) -> ClipCase:
     """Return the case that is not timed: native frames at random times."""
     rng = np.random.default_rng(_SEED)
     frames = np.sort(rng.choice(len(clip.seconds), num_frames, replace=False))
     calls = (tuple(clip.middles(frames).tolist()),)
     peers = tuple(name for name in PEERS if name not in (FLOOR, KEYS_FLOOR))
-    return Case("exactness", clip, calls, None, True, (EXACT, TWO_THREADS, *peers))
+    return ClipCase("exactness", clip, calls, None, True, (EXACT, TWO_THREADS, *peers))
 
 
 def _even(clip: Clip, start: float, end: float, count: int) -> tuple[float, ...]:

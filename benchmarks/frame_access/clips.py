@@ -23,7 +23,7 @@ from av.container import OutputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from benchmarks.frame_access import scenes as access_scenes
+from benchmarks.frame_access import scenes
 from sage_env.storage.cache_folder import cache_folder
 
 os.environ.setdefault("SVT_LOG", "1")  # the AV1 encoder reports errors only
@@ -39,10 +39,11 @@ _OPEN = dict(_SHORT)
 _OPEN["x264-params"] = "keyint=50:min-keyint=50:scenecut=0:bframes=3:b-pyramid=normal:open-gop=1"
 _HEVC = {"preset": "ultrafast"}
 _HEVC["x265-params"] = "keyint=100:bframes=3:b-pyramid=1:pools=1:frame-threads=1:log-level=error"
+_VP9 = {"g": "100", "cpu-used": "8"}
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ClipRecipe:
     """How a clip is made.
 
     Attributes:
@@ -87,18 +88,20 @@ class Recipe:
 
 # Units of an odd length, so that evenly spaced times fall anywhere in them.
 LONG = [
-    Recipe("60 min 640x360", 360, 640, 401 * RATE, 9, options=_LONG),
-    Recipe("60 min 1280x720", 720, 1280, 157 * RATE, 23, options=_LONG),
+    ClipRecipe("60 min 640x360", 360, 640, 401 * RATE, 9, options=_LONG),
+    ClipRecipe("60 min 1280x720", 720, 1280, 157 * RATE, 23, options=_LONG),
 ]
-LONG_QUICK = [Recipe("60 min 640x360, short unit", 360, 640, 27 * RATE, 133, options=_LONG)]
+LONG_QUICK = [ClipRecipe("60 min 640x360, short unit", 360, 640, 27 * RATE, 133, options=_LONG)]
 SHORT = [
-    Recipe("H.264 + AAC", sound=True),
-    Recipe("H.264, VFR", irregular=True),
-    Recipe("H.264, open GOP", options=_OPEN),
-    Recipe("H.264, edit list", options=_OPEN, hidden=17),
-    Recipe("HEVC", codec="libx265", options=_HEVC),
-    Recipe("VP9 webm", codec="libvpx-vp9", container="webm", options={"g": "100", "cpu-used": "8"}),
-    Recipe("AV1", codec="libsvtav1", options={"preset": "8", "crf": "25", "g": "100"}),
+    ClipRecipe("H.264 + AAC", sound=True),
+    ClipRecipe("H.264, VFR", irregular=True),
+    ClipRecipe("H.264, open GOP", options=_OPEN),
+    ClipRecipe("H.264, edit list", options=_OPEN, hidden=17),
+    ClipRecipe("HEVC", codec="libx265", options=_HEVC),
+    ClipRecipe(
+        "VP9 webm", codec="libvpx-vp9", container="webm", options={"g": "100", "cpu-used": "8"}
+    ),
+    ClipRecipe("AV1", codec="libsvtav1", options={"preset": "8", "crf": "25", "g": "100"}),
 ]
 
 
@@ -114,7 +117,7 @@ class Clip:
         duration: where the last frame ends, in seconds.
     """
 
-    recipe: Recipe
+    recipe: ClipRecipe
     path: Path
     seconds: NDArray[np.float64]
     numbers: NDArray[np.int64]
@@ -131,7 +134,7 @@ class Clip:
         return middles
 
 
-def make_clip(recipe: Recipe, folder: Path | None = None) -> Clip:
+def make_clip(recipe: ClipRecipe, folder: Path | None = None) -> Clip:
     """Return a clip, after writing its file where there is none; it appears when it is complete."""
     clip = plan_clip(recipe, folder)
     if not clip.path.exists():
@@ -141,7 +144,7 @@ def make_clip(recipe: Recipe, folder: Path | None = None) -> Clip:
     return clip
 
 
-def plan_clip(recipe: Recipe, folder: Path | None = None) -> Clip:
+def plan_clip(recipe: ClipRecipe, folder: Path | None = None) -> Clip:
     """Return a clip whose file may not be there yet."""
     folder = folder or cache_folder() / "frame-access" / f"v{VERSION}"
     slug = "".join(c if c.isalnum() else "-" for c in recipe.name.lower())
@@ -171,7 +174,7 @@ def _published(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def _write(recipe: Recipe, path: Path) -> None:
+def _write(recipe: ClipRecipe, path: Path) -> None:
     """Encode the frames, then copy their packets as often as the recipe says."""
     unit = path.with_name(f"{path.stem}.unit{path.suffix}")
     try:
@@ -184,7 +187,7 @@ def _write(recipe: Recipe, path: Path) -> None:
         unit.unlink(missing_ok=True)
 
 
-def _encode(recipe: Recipe, path: Path) -> None:
+def _encode(recipe: ClipRecipe, path: Path) -> None:
     """Write each frame once."""
     ticks = recipe.ticks().tolist()
     height, width = recipe.height, recipe.width
@@ -194,7 +197,7 @@ def _encode(recipe: Recipe, path: Path) -> None:
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.time_base = recipe.time_base
         sound = container.add_stream("aac", rate=48000) if recipe.sound else None
-        pictures = access_scenes.frames(height, width, recipe.frames, RATE, seed=height)
+        pictures = scenes.frames(height, width, recipe.frames, RATE, seed=height)
         for tick, end, picture in zip(ticks[:-1], ticks[1:], pictures, strict=True):
             frame = av.VideoFrame.from_ndarray(picture, format="yuv420p")
             frame.pts, frame.duration, frame.time_base = tick, end - tick, recipe.time_base
@@ -214,7 +217,7 @@ def _mux_tone(container: OutputContainer, sound: AudioStream, start: int, end: i
     container.mux(sound.encode(frame))
 
 
-def _copy(recipe: Recipe, unit: Path, path: Path) -> None:
+def _copy(recipe: ClipRecipe, unit: Path, path: Path) -> None:
     """Repeat the packets; times that fall before zero make the muxer write an edit list."""
     options = {"avoid_negative_ts": "disabled"}
     with av.open(str(path), "w", options=options) as new:

@@ -35,14 +35,14 @@ class H264File:
 
 
 @dataclass(frozen=True, eq=False)
-class _Job:
+class _GroupPackets:
     """The packets of one group of pictures, and the PTS of the frames that are wanted of it."""
 
     packets: list[Packet[Stream]]
     wanted: frozenset[int]
 
 
-class Floor:
+class BareDecoder:
     """Decodes what must be decoded. Times that were asked for before are not planned again."""
 
     def __init__(self, path: Path) -> None:
@@ -91,18 +91,18 @@ def read_h264(path: Path) -> H264File:
             payloads=payloads,
             pts=np.array([packet.pts for packet in packets], dtype=np.int64),
             key=np.array([packet.is_keyframe for packet in packets]),
-            reference=np.array([_is_reference(payload) for payload in payloads]),
+            reference=np.array([_holds_reference(payload) for payload in payloads]),
             ticks_per_second=float(1 / stream.time_base),
             decoder=decoder,
         )
 
 
-def _is_reference(payload: bytes) -> bool:
+def _holds_reference(payload: bytes) -> bool:
     """Return whether other pictures may lean on that of an MP4 sample (`nal_ref_idc`)."""
     return next((unit[0] & 0x60 != 0 for unit in slices(payload)), True)
 
 
-def targets_of(file: H264File, times: Sequence[float]) -> list[int]:
+def requested_packets(file: H264File, times: Sequence[float]) -> list[int]:
     """Return the packet, numbered in order of decoding, of the frame on screen at each time."""
     order = np.argsort(file.pts)  # of presentation; its values are places in the file
     shown = file.pts[order]
@@ -126,11 +126,11 @@ def needed_of(
 
 
 @lru_cache(maxsize=64)
-def _plan(file: H264File, times: tuple[float, ...]) -> tuple[list[_Job], list[int]]:
+def _plan(file: H264File, times: tuple[float, ...]) -> tuple[list[_GroupPackets], list[int]]:
     """Return the packets needed, group of pictures by group, and the PTS of each time's frame."""
-    targets = targets_of(file, times)
+    targets = requested_packets(file, times)
     jobs = [
-        _Job([_packet(file, place) for place in needed], _pts_of(file, wanted))
+        _GroupPackets([_packet(file, place) for place in needed], _pts_of(file, wanted))
         for wanted, needed in needed_of(file, targets)
     ]
     return jobs, file.pts[targets].tolist()

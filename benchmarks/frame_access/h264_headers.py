@@ -14,7 +14,7 @@ _HEADER_BYTES = 200
 SLICE, KEY_SLICE = 1, 5
 
 
-class UnusualStream(ValueError):
+class UnsupportedStream(ValueError):
     """A stream uses what is not read here."""
 
 
@@ -29,7 +29,7 @@ class _Bits:
         """Return so many bits."""
         self._left -= count
         if self._left < 0:
-            raise UnusualStream("a header is longer than its unit")
+            raise UnsupportedStream("a header is longer than its unit")
         return self._value >> self._left & (1 << count) - 1
 
     def ue(self) -> int:
@@ -46,24 +46,24 @@ class _Bits:
 
 
 @dataclass(frozen=True)
-class Parameters:
+class StreamParameters:
     """What holds for all pictures.
 
     Attributes:
-        number_bits: of `frame_num`.
-        order_bits: of the display order's low part; 0 where pictures are shown as decoded.
-        most: reference pictures held.
+        frame_num_bits: of `frame_num`.
+        order_count_bits: of the display order's low part; 0 where pictures are shown as decoded.
+        max_references: reference pictures held.
         lengths: entries of the two lists, unless a slice says otherwise.
         weighted: whether slices of kind P have weights, and those of kind B.
-        order_pair: whether slices tell the display order of two fields.
+        field_orders: whether slices tell the display order of two fields.
     """
 
-    number_bits: int
-    order_bits: int
-    most: int
+    frame_num_bits: int
+    order_count_bits: int
+    max_references: int
     lengths: tuple[int, int]
     weighted: tuple[bool, bool]
-    order_pair: bool
+    field_orders: bool
 
 
 @dataclass(frozen=True)
@@ -73,34 +73,34 @@ class SliceHeader:
     Attributes:
         kind: "P", "B" or "I".
         key: whether nothing before it is held any more.
-        leaned_on: whether other pictures may refer to it.
+        is_reference: whether other pictures may refer to it.
         number: `frame_num`.
         order: low part of the display order.
         lengths: entries of its lists.
-        moves: for each list, which pictures are moved to its front, by differences of picture
-            numbers.
-        dropped: pictures no longer held after it, by difference of picture numbers; `None` for the
+        modifications: for each list, which pictures are moved to its front, by differences of
+            picture numbers.
+        unmarked: pictures no longer held after it, by difference of picture numbers; `None` for the
             one held longest, if there are too many.
     """
 
     kind: str
     key: bool
-    leaned_on: bool
+    is_reference: bool
     number: int
     order: int
     lengths: tuple[int, int]
-    moves: tuple[list[int], list[int]]
-    dropped: list[int] | None
+    modifications: tuple[list[int], list[int]]
+    unmarked: list[int] | None
 
 
-def read_parameters(extradata: bytes) -> Parameters:
+def read_parameters(extradata: bytes) -> StreamParameters:
     """Return the parameters in an `avcC` box.
 
     Raises:
-        UnusualStream: if they are not as above.
+        UnsupportedStream: if they are not as above.
     """
     if extradata[4] & 3 != 3 or extradata[5] & 31 != 1:
-        raise UnusualStream("expected lengths of four bytes and one parameter set of each kind")
+        raise UnsupportedStream("expected lengths of four bytes and one parameter set of each kind")
     end = 8 + int.from_bytes(extradata[6:8], "big")
     bits = _Bits(extradata[9:end])
     profile = bits.u(8)
@@ -108,27 +108,29 @@ def read_parameters(extradata: bytes) -> Parameters:
     bits.skip("e")
     if profile in _HIGH:
         if bits.ue() != 1 or bits.ue() or bits.ue() or bits.u(2):
-            raise UnusualStream("expected 4:2:0 with 8 bits and the usual scaling")
-    number_bits, order_type = bits.ue() + 4, bits.ue()
+            raise UnsupportedStream("expected 4:2:0 with 8 bits and the usual scaling")
+    frame_num_bits, order_type = bits.ue() + 4, bits.ue()
     if order_type == 1:
-        raise UnusualStream("display order of type 1")
-    order_bits = bits.ue() + 4 if order_type == 0 else 0
-    most = bits.ue()
+        raise UnsupportedStream("display order of type 1")
+    order_count_bits = bits.ue() + 4 if order_type == 0 else 0
+    max_references = bits.ue()
     bits.skip("bee")
     if not bits.u(1):
-        raise UnusualStream("interlaced pictures")
+        raise UnsupportedStream("interlaced pictures")
     bits = _Bits(extradata[end + 4 :])
     bits.skip("eeb")
-    order_pair = bool(bits.u(1))
+    field_orders = bool(bits.u(1))
     if bits.ue():
-        raise UnusualStream("several slice groups")
+        raise UnsupportedStream("several slice groups")
     lengths = bits.ue() + 1, bits.ue() + 1
     weighted = bool(bits.u(1)), bits.u(2) == 1
     bits.skip("eee")
     bits.u(2)
     if bits.u(1):
-        raise UnusualStream("redundant pictures")
-    return Parameters(number_bits, order_bits, most, lengths, weighted, order_pair)
+        raise UnsupportedStream("redundant pictures")
+    return StreamParameters(
+        frame_num_bits, order_count_bits, max_references, lengths, weighted, field_orders
+    )
 
 
 def slices(sample: bytes) -> Iterator[bytes]:
@@ -140,63 +142,66 @@ def slices(sample: bytes) -> Iterator[bytes]:
             yield sample[start:at]
 
 
-def slice_headers(sample: bytes, parameters: Parameters) -> Iterator[SliceHeader]:
+def slice_headers(sample: bytes, parameters: StreamParameters) -> Iterator[SliceHeader]:
     """Yield the headers of the slices of one MP4 sample.
 
     Raises:
-        UnusualStream: if one is not as above.
+        UnsupportedStream: if one is not as above.
     """
     for unit in slices(sample):
         yield _slice_header(unit[:_HEADER_BYTES], parameters)
 
 
-def _slice_header(unit: bytes, parameters: Parameters) -> SliceHeader:
+def _slice_header(unit: bytes, parameters: StreamParameters) -> SliceHeader:
     key, bits = unit[0] & 31 == KEY_SLICE, _Bits(unit[1:])
-    leaned_on = bool(unit[0] & 0x60)
+    is_reference = bool(unit[0] & 0x60)
     bits.skip("e")
     kind = {0: "P", 1: "B", 2: "I"}.get(bits.ue() % 5)
     if kind is None:
-        raise UnusualStream("switching slices")
+        raise UnsupportedStream("switching slices")
     bits.skip("e")
-    number = bits.u(parameters.number_bits)
+    number = bits.u(parameters.frame_num_bits)
     bits.skip("e" if key else "")
-    order = bits.u(parameters.order_bits)
-    bits.skip("e" if parameters.order_bits and parameters.order_pair else "")
+    order = bits.u(parameters.order_count_bits)
+    bits.skip("e" if parameters.order_count_bits and parameters.field_orders else "")
     bits.skip("b" if kind == "B" else "")
     lists = "IPB".index(kind)
     lengths = parameters.lengths
     if lists and bits.u(1):
         lengths = bits.ue() + 1, bits.ue() + 1 if lists == 2 else lengths[1]
-    moves = _moves(bits) if lists > 0 else [], _moves(bits) if lists > 1 else []
+    modifications = (
+        _modifications(bits) if lists > 0 else [],
+        _modifications(bits) if lists > 1 else [],
+    )
     if lists and parameters.weighted[lists - 1]:
         bits.skip("ee")
         for length in lengths[:lists]:
             for _ in range(length):
                 bits.skip("ee" if bits.u(1) else "")
                 bits.skip("eeee" if bits.u(1) else "")
-    dropped = _dropped(bits) if leaned_on and not key else None
-    return SliceHeader(kind, key, leaned_on, number, order, lengths, moves, dropped)
+    unmarked = _unmarked(bits) if is_reference and not key else None
+    return SliceHeader(kind, key, is_reference, number, order, lengths, modifications, unmarked)
 
 
-def _moves(bits: _Bits) -> list[int]:
+def _modifications(bits: _Bits) -> list[int]:
     """Return the differences of picture numbers by which a list is changed."""
     found: list[int] = []
     if not bits.u(1):
         return found
     while (operation := bits.ue()) != 3:
         if operation > 1:
-            raise UnusualStream("long-term references")
+            raise UnsupportedStream("long-term references")
         difference = bits.ue() + 1
         found.append(difference if operation else -difference)
     return found
 
 
-def _dropped(bits: _Bits) -> list[int] | None:
+def _unmarked(bits: _Bits) -> list[int] | None:
     if not bits.u(1):
         return None
     found = []
     while operation := bits.ue():
         if operation != 1:
-            raise UnusualStream("long-term references")
+            raise UnsupportedStream("long-term references")
         found.append(bits.ue() + 1)
     return found

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.frame_access.peers import Frames, Opener, Size
+from benchmarks.frame_access.peers import Frames, ReaderFactory, Size
 from sage_env.video.cache.frame_cache import FrameCache
 from sage_env.video.cache.proxy_file import FrameProxy
 from sage_env.video.video_file import open_video
@@ -142,7 +142,7 @@ def half_step(times: Sequence[float]) -> float:
     return min((b - a for a, b in zip(times, times[1:], strict=False)), default=0.0) / 2
 
 
-OURS: dict[str, Opener] = {
+OURS: dict[str, ReaderFactory] = {
     EXACT: Ours,
     AUTO: partial(Ours, tolerance="auto"),
     HALF_STEP: partial(Ours, tolerance="half a step"),

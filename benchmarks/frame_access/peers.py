@@ -45,11 +45,11 @@ class Reader(Protocol):
         """Let go of the file."""
 
 
-Opener = Callable[[Path, Size], Reader]
+ReaderFactory = Callable[[Path, Size], Reader]
 
 
 class FloorReader:
-    """The bare decoder; see `access_floor`. Frames are converted after the clock has stopped."""
+    """The bare decoder; see `decode_floor`. Frames are converted after the clock has stopped."""
 
     def __init__(self, path: Path, size: Size, *, keyframes: bool = False) -> None:
         """Take the file; pictures are native whatever the size.
@@ -59,9 +59,9 @@ class FloorReader:
             size: not used.
             keyframes: decode the nearest keyframes instead: the floor of any tolerance.
         """
-        from benchmarks.frame_access.decode_floor import Floor
+        from benchmarks.frame_access.decode_floor import BareDecoder
 
-        self._floor = Floor(path)
+        self._floor = BareDecoder(path)
         self._keyframes = keyframes
 
     def read(self, times: Sequence[float]) -> Frames:
@@ -236,7 +236,7 @@ class Peer:
         needs_ffmpeg: its wheel has no FFmpeg inside, and takes ours.
     """
 
-    opener: Opener
+    opener: ReaderFactory
     package: str
     module: str
     needs_ffmpeg: bool = False

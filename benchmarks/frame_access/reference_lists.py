@@ -20,10 +20,10 @@ import tyro
 
 from algos.evaluation.tables import format_table
 from benchmarks.frame_access.clips import LONG, make_clip
-from benchmarks.frame_access.decode_floor import H264File, needed_of, read_h264, targets_of
+from benchmarks.frame_access.decode_floor import H264File, needed_of, read_h264, requested_packets
 from benchmarks.frame_access.h264_headers import (
-    Parameters,
     SliceHeader,
+    StreamParameters,
     read_parameters,
     slice_headers,
 )
@@ -41,7 +41,7 @@ class Settings:
     """Frames spread over each video."""
 
 
-class Held(NamedTuple):
+class ReferencePicture(NamedTuple):
     """A picture that others may lean on: its `frame_num`, display order, number of its packet."""
 
     number: int
@@ -50,11 +50,11 @@ class Held(NamedTuple):
 
 
 @dataclass
-class _Buffer:
+class _ReferenceBuffer:
     """The pictures held while packets go by in order of decoding."""
 
-    parameters: Parameters
-    pictures: list[Held] = field(default_factory=list)
+    parameters: StreamParameters
+    pictures: list[ReferencePicture] = field(default_factory=list)
     high: int = 0  # of the display order of the last reference picture
     low: int = 0
 
@@ -62,14 +62,14 @@ class _Buffer:
         """Return the display order of a picture (8.2.1.1); that of decoding for type 2."""
         if header.key:
             self.pictures, self.high, self.low = [], 0, 0
-        if not self.parameters.order_bits:
+        if not self.parameters.order_count_bits:
             return packet
-        span, high = 1 << self.parameters.order_bits, self.high
+        span, high = 1 << self.parameters.order_count_bits, self.high
         if self.low - header.order >= span // 2:
             high += span
         elif header.order - self.low > span // 2:
             high -= span
-        if header.leaned_on:
+        if header.is_reference:
             self.high, self.low = high, header.order
         return high + header.order
 
@@ -86,48 +86,54 @@ class _Buffer:
         else:
             lists = []
         found: set[int] = set()
-        for pictures, length, moves in zip(lists, header.lengths, header.moves, strict=False):
-            found |= {p.packet for p in self._moved(pictures, length, moves, header)}
+        for pictures, length, modifications in zip(
+            lists, header.lengths, header.modifications, strict=False
+        ):
+            found |= {p.packet for p in self._moved(pictures, length, modifications, header)}
         return found
 
     def _moved(
-        self, pictures: list[Held], length: int, moves: Iterable[int], header: SliceHeader
-    ) -> list[Held]:
+        self,
+        pictures: list[ReferencePicture],
+        length: int,
+        modifications: Iterable[int],
+        header: SliceHeader,
+    ) -> list[ReferencePicture]:
         """Return a list after a slice's changes, cut to its length."""
-        span, number = 1 << self.parameters.number_bits, header.number
-        front: list[Held] = []
-        for move in moves:
+        span, number = 1 << self.parameters.frame_num_bits, header.number
+        front: list[ReferencePicture] = []
+        for move in modifications:
             number = (number + move) % span
             (moved,) = (p for p in self.pictures if p.number == number)
             front.append(moved)
         return [*front, *(p for p in pictures[:length] if p not in front)][:length]
 
-    def _number(self, picture: Held, header: SliceHeader) -> int:
+    def _number(self, picture: ReferencePicture, header: SliceHeader) -> int:
         """Return the picture number, which counts back from the slice's `frame_num`."""
-        span = 1 << self.parameters.number_bits
+        span = 1 << self.parameters.frame_num_bits
         return picture.number - (span if picture.number > header.number else 0)
 
     def keep(self, header: SliceHeader, order: int, packet: int) -> None:
         """Hold a picture that was decoded, and let go of others (8.2.5)."""
-        if not header.leaned_on:
+        if not header.is_reference:
             return
-        if header.dropped is not None:
-            span = 1 << self.parameters.number_bits
-            gone = {(header.number - difference) % span for difference in header.dropped}
+        if header.unmarked is not None:
+            span = 1 << self.parameters.frame_num_bits
+            gone = {(header.number - difference) % span for difference in header.unmarked}
             self.pictures = [p for p in self.pictures if p.number not in gone]
-        elif len(self.pictures) >= self.parameters.most:
+        elif len(self.pictures) >= self.parameters.max_references:
             self.pictures.remove(min(self.pictures, key=lambda p: self._number(p, header)))
-        self.pictures.append(Held(header.number, order, packet))
+        self.pictures.append(ReferencePicture(header.number, order, packet))
 
 
 def read_lists(file: H264File) -> tuple[list[set[int]], list[int]]:
     """Return for each packet those that its lists name, and its display order after its keyframe.
 
     Raises:
-        UnusualStream: if headers use what is not read here.
+        UnsupportedStream: if headers use what is not read here.
     """
     parameters = read_parameters(bytes(file.decoder.extradata or b""))
-    buffer = _Buffer(parameters)
+    buffer = _ReferenceBuffer(parameters)
     named: list[set[int]] = []
     orders: list[int] = []
     for packet, payload in enumerate(file.payloads):
@@ -164,7 +170,9 @@ def main(settings: Settings) -> None:
         named, _ = read_lists(file)
         for count in settings.uniform:
             duration = float(np.ptp(file.pts)) / file.ticks_per_second
-            targets = targets_of(file, ((np.arange(count) + 0.5) * duration / count).tolist())
+            targets = requested_packets(
+                file, ((np.arange(count) + 0.5) * duration / count).tolist()
+            )
             floor, needed = floor_of(file, targets), closure(named, targets)
             share = f"{len(needed) / len(floor):.3f}"
             rows.append((path.name, str(count), str(len(floor)), str(len(needed)), share))

@@ -29,11 +29,11 @@ import av
 import numpy as np
 
 from algos.evaluation.tables import format_table
-from benchmarks.frame_access.cases import Case, exactness_case, long_cases
+from benchmarks.frame_access.bars import VERDICT_HEADER, CaseRounds, verdicts
+from benchmarks.frame_access.cases import ClipCase, exactness_case, long_cases
 from benchmarks.frame_access.clips import LONG, LONG_QUICK, SHORT, make_clip, plan_clip
 from benchmarks.frame_access.ours import AUTO, CACHED, COPY, EXACT, HALF_STEP, OURS, PROXY
 from benchmarks.frame_access.peers import FLOOR, PEERS, TORCHCODEC_EXACT
-from benchmarks.frame_access.targets import VERDICT_HEADER, Outcome, verdicts
 from benchmarks.frame_access.worker import Contestant, Failed, Measured
 from benchmarks.provenance import commit
 
@@ -69,7 +69,7 @@ def main(settings: Settings) -> None:
     contestants = {name: Contestant(name) for name in names}
     rounds = settings.rounds or (1 if settings.quick else 5)
     try:
-        outcomes: list[Outcome] = []
+        outcomes: list[CaseRounds] = []
         gains: list[float] = []
         for case in cases:
             outcomes.append(_measure(case, contestants, rounds, settings, gains))
@@ -85,9 +85,9 @@ def main(settings: Settings) -> None:
         (settings.out / "frame_access.md").write_text(f"{text}\n{tables}\n", encoding="utf-8")
 
 
-def _cases(settings: Settings) -> list[Case]:
+def _cases(settings: Settings) -> list[ClipCase]:
     """Return all cases, the timed ones first; makes the clips."""
-    cases: list[Case] = []
+    cases: list[ClipCase] = []
     for recipe in LONG_QUICK if settings.quick else LONG:
         clip = plan_clip(recipe, settings.folder)
         cases += long_cases(clip, (16,) if settings.quick else (16, 64), 2 if settings.quick else 8)
@@ -99,12 +99,12 @@ def _cases(settings: Settings) -> list[Case]:
 
 
 def _measure(
-    case: Case,
+    case: ClipCase,
     contestants: Mapping[str, Contestant],
     rounds: int,
     settings: Settings,
     gains: list[float],
-) -> Outcome:
+) -> CaseRounds:
     """Let everybody take a turn in each round; what is only checked is done once."""
     timed = case.name != "exactness"
     turns = rounds + 1 if timed else 1
@@ -119,7 +119,7 @@ def _measure(
                 results[name].append(result)
         if timed:
             gains.append(_gain_of_two_threads())
-    return Outcome(case, results)
+    return CaseRounds(case, results)
 
 
 def _order(names: Sequence[str], turn: int, quick: bool) -> list[str]:
@@ -149,7 +149,7 @@ def _gain_of_two_threads() -> float:
         return alone / (time.perf_counter() - began)
 
 
-def _table(outcome: Outcome) -> str:
+def _table(outcome: CaseRounds) -> str:
     """Return the table of a case."""
     rows = []
     for name in outcome.rounds:
@@ -164,7 +164,7 @@ def _table(outcome: Outcome) -> str:
 
 
 def report(
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[CaseRounds],
     contestants: Mapping[str, Contestant],
     free_cores: float,
 ) -> str:

@@ -21,11 +21,11 @@ from pathlib import Path
 from benchmarks.frame_access.ffmpeg_libraries import library_path
 from benchmarks.frame_access.frame_code import read_code
 from benchmarks.frame_access.ours import OURS
-from benchmarks.frame_access.peers import PEERS, Frames, Opener, Reader, Size
+from benchmarks.frame_access.peers import PEERS, Frames, Reader, ReaderFactory, Size
 
 
 @dataclass(frozen=True)
-class Job:
+class ReadJob:
     """What to read.
 
     Attributes:
@@ -94,7 +94,7 @@ class Contestant:
         else:
             self.about = str(reply)
 
-    def run(self, job: Job, timeout: float) -> Measured | Failed:
+    def run(self, job: ReadJob, timeout: float) -> Measured | Failed:
         """Do a job; a contestant that crashes, or is not done after `timeout` s, is out."""
         if self.absent is not None:
             return Failed(self.absent)
@@ -142,7 +142,7 @@ def _serve(name: str, pipe: Connection) -> None:
             pipe.send(Failed(_first_line(error)))
 
 
-def _find(name: str) -> tuple[Opener, str]:
+def _find(name: str) -> tuple[ReaderFactory, str]:
     """Return what opens files, after importing it, and package and version."""
     if name in OURS:
         return OURS[name], ""
@@ -155,7 +155,7 @@ def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {lines[0].strip()[:100]}" if lines else type(error).__name__
 
 
-def measure(opener: Opener, job: Job) -> Measured:
+def measure(opener: ReaderFactory, job: ReadJob) -> Measured:
     """Open and read, and take the time."""
     reader = None if job.cold else opener(job.path, job.size)
     if job.again and reader is not None:

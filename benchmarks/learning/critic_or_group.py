@@ -44,7 +44,7 @@ GAINS = ("seed", "minus group", "at", "all", LONG)
 
 
 @dataclass(frozen=True)
-class Benchmark:
+class Settings:
     """Settings of the benchmark."""
 
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -62,7 +62,7 @@ class Benchmark:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunPoint:
     """What one run came to at one point of it.
 
     Attributes:
@@ -76,11 +76,11 @@ class Outcome:
     episodes: Sequence[Episode]
 
 
-def main(settings: Benchmark) -> None:
+def main(settings: Settings) -> None:
     """Run what is missing, print the table, and write the report if a folder is given."""
     torch.set_num_threads(1)
     build(settings.root)
-    found: dict[tuple[str, str], list[Outcome]] = {}
+    found: dict[tuple[str, str], list[RunPoint]] = {}
     for seed in settings.seeds:
         group = outcomes(configured(settings, "group", seed), None)
         spent = group[EPISODES].cpu
@@ -97,7 +97,7 @@ def main(settings: Benchmark) -> None:
         (settings.out / "critic_or_group.md").write_text(text, encoding="utf-8")
 
 
-def configured(settings: Benchmark, advantage: str, seed: int) -> FirstLight:
+def configured(settings: Settings, advantage: str, seed: int) -> FirstLight:
     """Return the settings of one run; "group" has those of `benchmarks/learning/three_seeds.py`."""
     config = FirstLight(run=settings.groups / f"seed-{seed}", root=settings.root)
     own: dict[str, Any] = {"seed": seed}
@@ -107,14 +107,14 @@ def configured(settings: Benchmark, advantage: str, seed: int) -> FirstLight:
     return replace(config, ppo=replace(config.ppo, **own))
 
 
-def outcomes(config: FirstLight, seconds: float | None) -> dict[str, Outcome]:
+def outcomes(config: FirstLight, seconds: float | None) -> dict[str, RunPoint]:
     """Train, and measure where it ends and, if given, where so many CPU seconds were spent."""
     folder = RunFolder(config.run)
     with folder.alone():
         return _outcomes(folder, config, seconds)
 
 
-def _outcomes(folder: RunFolder, config: FirstLight, seconds: float | None) -> dict[str, Outcome]:
+def _outcomes(folder: RunFolder, config: FirstLight, seconds: float | None) -> dict[str, RunPoint]:
     begin(folder, config)
     policy = load_policy(config)
     stations = Stations(config, folder, policy)
@@ -127,16 +127,16 @@ def _outcomes(folder: RunFolder, config: FirstLight, seconds: float | None) -> d
     rows = read_metrics(folder.metrics)
     best, spent = chosen(rows)
     ended = stations.results["after-ppo-greedy"]
-    found = {EPISODES: Outcome(best, spent, _core(ended))}
+    found = {EPISODES: RunPoint(best, spent, _core(ended))}
     if seconds is None:
-        found[BASE] = Outcome(0, 0.0, _core(stations.results["sft-base-greedy"]))
+        found[BASE] = RunPoint(0, 0.0, _core(stations.results["sft-base-greedy"]))
         return found
     early, spent = chosen(rows, seconds)
     if early != best:
         policy.load_state(checkpoint.load(folder.checkpoints, early).policy)
         stations.measure("equal time", policy, "greedy")
         ended = stations.results["equal-time-greedy"]
-    return found | {TIME: Outcome(early, spent, _core(ended))}
+    return found | {TIME: RunPoint(early, spent, _core(ended))}
 
 
 def chosen(rows: Sequence[Mapping[str, Any]], seconds: float | None = None) -> tuple[int, float]:
@@ -161,7 +161,7 @@ def _core(result: EvalResult) -> list[Episode]:
     return result.only("tier", "core").episodes()
 
 
-def report(settings: Benchmark, found: Mapping[tuple[str, str], Sequence[Outcome]]) -> str:
+def report(settings: Settings, found: Mapping[tuple[str, str], Sequence[RunPoint]]) -> str:
     """Return the report as Markdown."""
     seeds = " ".join(map(str, settings.seeds))
     lines = [_line(*key, outcomes) for key, outcomes in found.items()]
@@ -201,7 +201,7 @@ def report(settings: Benchmark, found: Mapping[tuple[str, str], Sequence[Outcome
     )
 
 
-def _line(advantage: str, point: str, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+def _line(advantage: str, point: str, outcomes: Sequence[RunPoint]) -> tuple[str, ...]:
     every = [measures_of(outcome.episodes) for outcome in outcomes]
     long = [measures_of(of_length(outcome.episodes, LONG)) for outcome in outcomes]
     name = "-" if point == BASE else advantage
@@ -217,7 +217,7 @@ def _line(advantage: str, point: str, outcomes: Sequence[Outcome]) -> tuple[str,
     )
 
 
-def _gain(seed: int, name: str, point: str, ours: Outcome, group: Outcome) -> tuple[str, ...]:
+def _gain(seed: int, name: str, point: str, ours: RunPoint, group: RunPoint) -> tuple[str, ...]:
     gaps = [
         difference(of_length(ours.episodes, length), of_length(group.episodes, length))
         for length in (None, LONG)
@@ -226,4 +226,4 @@ def _gain(seed: int, name: str, point: str, ours: Outcome, group: Outcome) -> tu
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Benchmark))
+    main(tyro.cli(Settings))

@@ -35,7 +35,7 @@ SLOTS = 96
 
 
 @dataclass(frozen=True)
-class Fresh:
+class Settings:
     """Measure the adapters of finished runs on fresh videos."""
 
     runs: Path = Path("runs/first-light-seeds")
@@ -46,7 +46,7 @@ class Fresh:
     """Of the videos; 0 is that of the dataset."""
 
 
-def main(settings: Fresh) -> None:
+def main(settings: Settings) -> None:
     """Print a line for the base and one for each run."""
     torch.set_num_threads(1)
     found = sorted(settings.runs.glob("*/adapter"))
@@ -58,7 +58,7 @@ def main(settings: Fresh) -> None:
     print(format_table(HEADER, lines))
 
 
-def _play(settings: Fresh, adapter: Path | None) -> EvalResult:
+def _play(settings: Settings, adapter: Path | None) -> EvalResult:
     items = sage_synth(None, "test", seed=settings.seed, count=settings.videos)
     asked = [item for item in items if item.group["tier"] == "core"]
     policy = SageMM.load(None, adapter=adapter, workers=2)
@@ -86,4 +86,4 @@ def _gain(result: EvalResult, base: EvalResult | None, length: str | None) -> st
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Fresh))
+    main(tyro.cli(Settings))

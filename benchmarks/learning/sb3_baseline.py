@@ -57,11 +57,11 @@ FRAMES = 12
 SIZE = (16, 16)
 ENVS = 8
 HEADER = ("policy", "questions", "videos", "accuracy", "turns", "frames")
-Picture = tuple[Path, float, FrameBatch]
+Overview = tuple[Path, float, FrameBatch]
 
 
 @dataclass(frozen=True)
-class Benchmark:
+class Settings:
     """Settings of the benchmark."""
 
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -85,17 +85,17 @@ class Benchmark:
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
+class SeedTask:
     """All that a process needs to train and measure one seed."""
 
-    settings: Benchmark
+    settings: Settings
     train: Sequence[QAItem]
     held_out: Sequence[QAItem]
-    pictures: Sequence[Picture]
+    pictures: Sequence[Overview]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SeedResult:
     """What one seed came to; `curve` is the mean reward of the latest episodes by step."""
 
     seed: int
@@ -137,7 +137,7 @@ class RememberedVideo:
 _remembered: dict[Path, tuple[float, dict[Any, FrameBatch]]] = {}  # of this process
 
 
-class Curve(BaseCallback):
+class RewardCurve(BaseCallback):
     """Writes down, and prints, the mean reward of the latest 1,000 episodes."""
 
     def __init__(self, seed: int, every: int) -> None:
@@ -156,7 +156,7 @@ class Curve(BaseCallback):
             print(f"seed {self.seed}: {self.num_timesteps} steps, reward {self.points[-1][1]:.3f}")
 
 
-def main(settings: Benchmark) -> None:
+def main(settings: Settings) -> None:
     """Train and measure all seeds, and write the report."""
     if settings.quick:
         settings = replace(settings, seeds=settings.seeds[:1], steps=1_024)
@@ -170,7 +170,7 @@ def main(settings: Benchmark) -> None:
     with ProcessPoolExecutor(settings.workers, spawn) as pool:
         pictures = list(pool.map(_drawn, paths, chunksize=16))
         print(f"{len(train)} questions for training, {len(held_out)} held out, {len(paths)} videos")
-        lesson = Lesson(settings, train, held_out, pictures)
+        lesson = SeedTask(settings, train, held_out, pictures)
         jobs = [pool.submit(_learn, lesson, seed) for seed in settings.seeds]
         outcomes = [job.result() for job in jobs]
     text = report(settings, lesson, outcomes, time.perf_counter() - began)
@@ -180,7 +180,9 @@ def main(settings: Benchmark) -> None:
         (settings.out / "sb3_baseline.md").write_text(text, encoding="utf-8")
 
 
-def report(settings: Benchmark, lesson: Lesson, outcomes: Sequence[Outcome], seconds: float) -> str:
+def report(
+    settings: Settings, lesson: SeedTask, outcomes: Sequence[SeedResult], seconds: float
+) -> str:
     """Return the report as Markdown."""
     seeds = " ".join(map(str, settings.seeds))
     chance = float(np.mean([1 / len(item.choices) for item in lesson.held_out]))
@@ -251,14 +253,14 @@ def _questions(split: str, seed: int, videos: int, variants: int) -> list[QAItem
     return list(found.values())
 
 
-def _drawn(path: Path) -> Picture:
+def _drawn(path: Path) -> Overview:
     """Draw the overview of a video."""
     video = open_rendered(path)
     times = midpoints(0.0, video.duration, FRAMES).tolist()
     return path, video.duration, video.frames_at(times, size=SIZE)
 
 
-def _learn(lesson: Lesson, seed: int) -> Outcome:
+def _learn(lesson: SeedTask, seed: int) -> SeedResult:
     """Train one seed, save its model, and measure it and the random policy."""
     torch.set_num_threads(1)
     began = time.process_time()
@@ -271,10 +273,10 @@ def _learn(lesson: Lesson, seed: int) -> Outcome:
     envs = [_make(lesson.held_out)]
     trained = evaluate(envs, SB3Policy.load(file), lesson.held_out, seed=seed)
     at_random = evaluate(envs, RandomPolicy(), lesson.held_out, seed=seed)
-    return Outcome(seed, trained.episodes(), at_random.episodes(), curve, seconds)
+    return SeedResult(seed, trained.episodes(), at_random.episodes(), curve, seconds)
 
 
-def _train(lesson: Lesson, seed: int) -> tuple[PPO, Sequence[tuple[int, float]]]:
+def _train(lesson: SeedTask, seed: int) -> tuple[PPO, Sequence[tuple[int, float]]]:
     shares = [list(lesson.train[k::ENVS]) for k in range(ENVS)]  # of the questions, one per env
     env = DummyVecEnv([lambda share=share: Monitor(_wrapped(share)) for share in shares])
     model = PPO(
@@ -296,7 +298,7 @@ def _train(lesson: Lesson, seed: int) -> tuple[PPO, Sequence[tuple[int, float]]]
         device="cpu",
     )
     answer_with_scores(model)
-    callback = Curve(seed, every=max(512, lesson.settings.steps // 8 // 512 * 512))
+    callback = RewardCurve(seed, every=max(512, lesson.settings.steps // 8 // 512 * 512))
     model.learn(lesson.settings.steps, callback=callback)
     return model, callback.points
 
@@ -321,4 +323,4 @@ def _wrapped(items: Sequence[QAItem]) -> gym.Env[Any, Any]:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Benchmark))
+    main(tyro.cli(Settings))

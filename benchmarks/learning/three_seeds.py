@@ -27,7 +27,7 @@ HEADER = ("policy", "decoding", "all", SHORT, LONG, "frames", "turns")
 
 
 @dataclass(frozen=True)
-class Benchmark:
+class Settings:
     """Settings of the benchmark."""
 
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -40,7 +40,7 @@ class Benchmark:
     """Folder of the videos."""
 
 
-def main(settings: Benchmark) -> None:
+def main(settings: Settings) -> None:
     """Run all seeds and write the table."""
     results: list[Mapping[str, EvalResult]] = []
     for seed in settings.seeds:
@@ -52,7 +52,7 @@ def main(settings: Benchmark) -> None:
     print(text)
 
 
-def report(settings: Benchmark, results: Sequence[Mapping[str, EvalResult]]) -> str:
+def report(settings: Settings, results: Sequence[Mapping[str, EvalResult]]) -> str:
     """Return the report as Markdown."""
     seeds = " ".join(map(str, settings.seeds))
     lines = [
@@ -100,4 +100,4 @@ def _line(runs: Sequence[EvalResult]) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Benchmark))
+    main(tyro.cli(Settings))

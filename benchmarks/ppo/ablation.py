@@ -73,7 +73,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Case:
+class Ablation:
     """One line of the table.
 
     Attributes:
@@ -90,7 +90,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class AblationResult:
     """What a run came to, at T = 1.
 
     Attributes:
@@ -108,19 +108,19 @@ class Outcome:
     learned: int | None
 
 
-def cases() -> list[Case]:
+def cases() -> list[Ablation]:
     """Return the lines, the unchanged trainer first."""
     values = get_args(get_type_hints(PPOConfig)["advantage"])
-    found = [Case(f"advantage={v}", {"advantage": v}) for v in values if v != BASE.advantage]
+    found = [Ablation(f"advantage={v}", {"advantage": v}) for v in values if v != BASE.advantage]
     group = {"advantage": "group"}
     return [
-        Case("default"),
+        Ablation("default"),
         *found,
-        *(Case(f"GAE of the preset {name}", dict(methods.PRESETS[name])) for name in CLOCKS),
-        Case("no critic warm-up", {"critic_warmup": 0}),
-        Case("advantage=group, one group for the batch", group, around=whole_batch_group),
-        Case("stop token not learned from", around=stop_token_left_out),
-        *(Case(f"reward {name}", reward=name) for name in PRESETS if name != "answer"),
+        *(Ablation(f"GAE of the preset {name}", dict(methods.PRESETS[name])) for name in CLOCKS),
+        Ablation("no critic warm-up", {"critic_warmup": 0}),
+        Ablation("advantage=group, one group for the batch", group, around=whole_batch_group),
+        Ablation("stop token not learned from", around=stop_token_left_out),
+        *(Ablation(f"reward {name}", reward=name) for name in PRESETS if name != "answer"),
     ]
 
 
@@ -157,7 +157,7 @@ def _without_stop(batch: TokenBatch) -> TokenBatch:
     return replace(batch, sampled=sampled, rewards=rewards)
 
 
-def run(case: Case, config: PPOConfig, folder: Path) -> Outcome:
+def run(case: Ablation, config: PPOConfig, folder: Path) -> AblationResult:
     """Train one policy from the cloned one, and play it."""
     policy, envs = cloned_policy(config.seed), make_envs(ENVS, case.reward)
     items = [item.id for item in questions()]
@@ -171,7 +171,7 @@ def run(case: Case, config: PPOConfig, folder: Path) -> Outcome:
     shares = {int(row["update"] or 0): float(row.get("rollout/accuracy") or 0.0) for row in rows}
     shares.pop(0, None)  # before learning: nothing was played
     learned = [update for update, share in shares.items() if share >= LEARNED]
-    return Outcome(
+    return AblationResult(
         accuracy=statistics.mean(bool(t.turns[-1].info["correct"]) for t in played),
         curve=statistics.mean(shares.values()),
         turns_easy=_turns(played, "easy"),
@@ -188,7 +188,7 @@ def main(settings: Settings) -> None:
     """Run every case with every seed, print the table, and write it if a folder is given."""
     torch.set_num_threads(1)
     base, seeds = (QUICK, settings.seeds[:1]) if settings.quick else (BASE, settings.seeds)
-    outcomes: dict[str, list[Outcome]] = {}
+    outcomes: dict[str, list[AblationResult]] = {}
     began = time.process_time()
     with tempfile.TemporaryDirectory() as name:
         for number, case in enumerate(cases()):
@@ -204,7 +204,7 @@ def main(settings: Settings) -> None:
 
 
 def report(
-    base: PPOConfig, seeds: Sequence[int], outcomes: dict[str, list[Outcome]], cpu: float
+    base: PPOConfig, seeds: Sequence[int], outcomes: dict[str, list[AblationResult]], cpu: float
 ) -> str:
     """Return the report as Markdown."""
     episodes = base.updates * base.questions_per_update * base.episodes_per_question
@@ -230,7 +230,7 @@ def report(
     return "\n".join(lines) + "\n"
 
 
-def _line(name: str, found: Sequence[Outcome]) -> tuple[str, ...]:
+def _line(name: str, found: Sequence[AblationResult]) -> tuple[str, ...]:
     learned = [outcome.learned for outcome in found]
     known = [float(update) for update in learned if update is not None]
     never = len(learned) - len(known)

@@ -19,16 +19,15 @@ import torch
 import tyro
 
 from algos.evaluation.tables import format_table
-from benchmarks.ppo import parity_trl as numbers_trl
-from benchmarks.ppo import parity_verl as numbers_verl
-from benchmarks.ppo.parity_case import Case, Row
+from benchmarks.ppo import parity_trl, parity_verl
+from benchmarks.ppo.parity_case import Comparison, ParityCase
 from benchmarks.provenance import commit
 
 HEADER = ("library", "quantity", "value", "gradient", "")
 
 
 @dataclass(frozen=True)
-class Benchmark:
+class Settings:
     """Settings of the benchmark."""
 
     seeds: int = 20
@@ -37,23 +36,23 @@ class Benchmark:
     """Folder of the report; by default it is only printed."""
 
 
-def compared(row: Row, seeds: int) -> tuple[str, str, str, str, str]:
+def compared(row: Comparison, seeds: int) -> tuple[str, str, str, str, str]:
     """Return a line of the table: the largest differences over all seeds."""
     library, name, pairs, note = row
     worst = [0.0, 0.0]
     for seed in range(seeds):
-        for number, (ours, theirs) in enumerate(pairs(Case.draw(seed))):
+        for number, (ours, theirs) in enumerate(pairs(ParityCase.draw(seed))):
             gap = float((ours.double() - theirs.double()).abs().max())
             is_gradient = number == 1 and not note
             worst[is_gradient] = max(worst[is_gradient], gap)
     return library, name, f"{worst[0]:.1e}", "-" if note else f"{worst[1]:.1e}", note
 
 
-def main(settings: Benchmark) -> None:
+def main(settings: Settings) -> None:
     """Compare, and print the table."""
     torch.set_num_threads(1)
     lines, versions = [], [f"torch {torch.__version__}"]
-    for library, rows in (("trl", numbers_trl.trl_rows), ("verl", numbers_verl.verl_rows)):
+    for library, rows in (("trl", parity_trl.trl_rows), ("verl", parity_verl.verl_rows)):
         try:
             found = [compared(row, settings.seeds) for row in rows()]
         except ImportError as error:
@@ -83,4 +82,4 @@ def main(settings: Benchmark) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Benchmark))
+    main(tyro.cli(Settings))

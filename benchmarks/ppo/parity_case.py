@@ -16,7 +16,7 @@ LENGTH = 64
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
+class ParityCase:
     """One random batch, float64: 8 episodes of up to 40 places, in 2 groups of 4."""
 
     new: Tensor
@@ -28,7 +28,7 @@ class Case:
     mask: Tensor
 
     @staticmethod
-    def draw(seed: int) -> Case:
+    def draw(seed: int) -> ParityCase:
         """Draw a batch; about half of the places are observation tokens."""
         generator = torch.Generator().manual_seed(seed)
         shape = (8, 40)
@@ -38,7 +38,7 @@ class Case:
         old = -draws[0].abs()
         new, reference = old + 0.4 * draws[1], old + 0.4 * draws[2]
         scores = torch.randn(8, generator=generator, dtype=torch.float64)
-        return Case(new, old, reference, scores, draws[3], draws[4] * mask, mask)
+        return ParityCase(new, old, reference, scores, draws[3], draws[4] * mask, mask)
 
     @property
     def advantages(self) -> Tensor:
@@ -47,7 +47,7 @@ class Case:
 
 
 Pair = tuple[Tensor, Tensor]
-Row = tuple[str, str, Callable[[Case], Iterator[Pair]], str]
+Comparison = tuple[str, str, Callable[[ParityCase], Iterator[Pair]], str]
 
 
 def gradients(ours: Callable[[Tensor], Tensor], theirs: Callable[[Tensor], Tensor], at: Tensor):
@@ -60,7 +60,9 @@ def gradients(ours: Callable[[Tensor], Tensor], theirs: Callable[[Tensor], Tenso
     yield from zip(*found, strict=True)
 
 
-def our_loss(case: Case, aggregation: Aggregation, **settings: Any) -> Callable[[Tensor], Tensor]:
+def our_loss(
+    case: ParityCase, aggregation: Aggregation, **settings: Any
+) -> Callable[[Tensor], Tensor]:
     """Return our policy loss as a function of the log-probs."""
     weights = row_weights(case.mask, aggregation, length=LENGTH)
     weights = None if weights is None else weights.double()

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from algos.objectives.advantages import group_deviation
 from algos.objectives.losses import kl_estimate
-from benchmarks.ppo.parity_case import LENGTH, Case, Pair, Row, gradients, our_loss
+from benchmarks.ppo.parity_case import LENGTH, Comparison, Pair, ParityCase, gradients, our_loss
 
 
-def trl_loss(case: Case, trainer: str, **settings: Any) -> Callable[[Tensor], Tensor]:
+def trl_loss(case: ParityCase, trainer: str, **settings: Any) -> Callable[[Tensor], Tensor]:
     """Return TRL's loss as a function of the log-probs."""
     from trl.trainer.grpo_trainer import GRPOTrainer
     from trl.trainer.rloo_trainer import RLOOTrainer
@@ -59,7 +59,7 @@ def trl_loss(case: Case, trainer: str, **settings: Any) -> Callable[[Tensor], Te
     return loss
 
 
-def trl_rows() -> Iterator[Row]:
+def trl_rows() -> Iterator[Comparison]:
     """Yield the comparisons with TRL."""
     losses = {
         "GRPO": ("sequence-mean", {"dual_clip": None}, {}),
@@ -74,12 +74,12 @@ def trl_rows() -> Iterator[Row]:
     }
     for name, (aggregation, ours, theirs) in losses.items():
 
-        def compare(case: Case, a=aggregation, o=ours, t=theirs) -> Iterator[Pair]:
+        def compare(case: ParityCase, a=aggregation, o=ours, t=theirs) -> Iterator[Pair]:
             yield from gradients(our_loss(case, a, **o), trl_loss(case, "grpo", **t), case.new)
 
         yield "TRL", f"loss of {name}", compare, ""
 
-    def rloo(case: Case) -> Iterator[Pair]:
+    def rloo(case: ParityCase) -> Iterator[Pair]:
         pair = list(
             gradients(
                 our_loss(case, "constant-length", dual_clip=None),
@@ -91,7 +91,7 @@ def trl_rows() -> Iterator[Row]:
 
     yield "TRL", "gradient of RLOO, first step", rloo, "gradient only; times the constant length"
 
-    def k3(case: Case) -> Iterator[Pair]:
+    def k3(case: ParityCase) -> Iterator[Pair]:
         with_kl, without = (
             trl_loss(case, "grpo", loss_type="dapo", beta=beta)(case.new) for beta in (1.0, 0.0)
         )
@@ -100,7 +100,7 @@ def trl_rows() -> Iterator[Row]:
 
     yield "TRL", "KL in the loss (k3)", k3, "value; our gradient is k2's on purpose"
 
-    def deviation(case: Case) -> Iterator[Pair]:
+    def deviation(case: ParityCase) -> Iterator[Pair]:
         from trl.trainer.utils import nanstd
 
         scores = case.scores.clone()

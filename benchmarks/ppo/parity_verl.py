@@ -10,16 +10,16 @@ import torch
 from algos.objectives.advantages import gae, group_baseline, group_deviation, whiten
 from algos.objectives.aggregation import Aggregation
 from algos.objectives.losses import kl_estimate, value_loss
-from benchmarks.ppo.parity_case import LENGTH, Case, Pair, Row, gradients, our_loss
+from benchmarks.ppo.parity_case import LENGTH, Comparison, Pair, ParityCase, gradients, our_loss
 
 
-def verl_rows() -> Iterator[Row]:
+def verl_rows() -> Iterator[Comparison]:
     """Yield the comparisons with verl."""
     import verl.trainer.ppo.core_algos as verl
 
     groups = np.array([0] * 4 + [1] * 4)
 
-    def masked_gae(case: Case) -> Iterator[Pair]:
+    def masked_gae(case: ParityCase) -> Iterator[Pair]:
         mask = case.mask.double()
         theirs = verl.compute_gae_advantage_return(case.rewards, case.values, mask, 0.99, 0.9)
         advantages, returns = gae(case.rewards, case.values, case.mask, gamma=0.99, lam=0.9)
@@ -36,7 +36,7 @@ def verl_rows() -> Iterator[Row]:
         "no gradient; up to n against n-1",
     )
 
-    def outcome(case: Case) -> Iterator[Pair]:
+    def outcome(case: ParityCase) -> Iterator[Pair]:
         last = torch.zeros_like(case.new)
         last[:, 0] = case.scores
         mask, names = case.mask.double(), groups.tolist()
@@ -52,7 +52,7 @@ def verl_rows() -> Iterator[Row]:
 
     yield from _policy_losses()
 
-    def value(case: Case) -> Iterator[Pair]:
+    def value(case: ParityCase) -> Iterator[Pair]:
         mask, count = case.mask.double(), int(case.mask.sum())
         yield from gradients(
             lambda x: value_loss(x, case.values, case.rewards, case.mask, count, clip=0.5)[0],
@@ -62,7 +62,7 @@ def verl_rows() -> Iterator[Row]:
 
     yield "verl", "clipped value loss", value, ""
 
-    def estimates(case: Case) -> Iterator[Pair]:
+    def estimates(case: ParityCase) -> Iterator[Pair]:
         for ours, theirs in (("k1", "kl"), ("k2", "mse"), ("k3", "low_var_kl")):
             found = kl_estimate(case.new, case.reference, case.mask, ours)
             other = verl.kl_penalty_forward(case.new, case.reference, theirs)
@@ -71,7 +71,7 @@ def verl_rows() -> Iterator[Row]:
     yield "verl", "k1, k2 and k3", estimates, "no gradient"
 
 
-def _policy_losses() -> Iterator[Row]:
+def _policy_losses() -> Iterator[Comparison]:
     """Yield the comparisons of the policy loss, one per aggregation."""
     import verl.trainer.ppo.core_algos as verl
     from verl.workers.config import ActorConfig
@@ -83,7 +83,7 @@ def _policy_losses() -> Iterator[Row]:
     }
     for mode, aggregation in modes.items():
 
-        def compare(case: Case, m=mode, a=aggregation) -> Iterator[Pair]:
+        def compare(case: ParityCase, m=mode, a=aggregation) -> Iterator[Pair]:
             config = ActorConfig(
                 strategy="fsdp", rollout_n=1, ppo_micro_batch_size_per_gpu=1,
                 clip_ratio_low=0.2, clip_ratio_high=0.28, clip_ratio_c=3.0,

@@ -18,7 +18,7 @@ HIDDEN = 2560
 PARTS = ("one model", "actor", "critic", "gradients", "Adam")
 
 
-class Case(NamedTuple):
+class MemoryCase(NamedTuple):
     """What is trained."""
 
     name: str
@@ -27,10 +27,10 @@ class Case(NamedTuple):
 
 
 CASES = (
-    Case("rank 16, critic a head (default)", 16, "head"),
-    Case("rank 16, critic an adapter", 16, "adapter"),
-    Case("rank 32, critic a head", 32, "head"),
-    Case("rank 32, critic an adapter", 32, "adapter"),
+    MemoryCase("rank 16, critic a head (default)", 16, "head"),
+    MemoryCase("rank 16, critic an adapter", 16, "adapter"),
+    MemoryCase("rank 32, critic a head", 32, "head"),
+    MemoryCase("rank 32, critic an adapter", 32, "adapter"),
 )
 
 
@@ -68,7 +68,7 @@ def size(parameters: Iterable[Tensor]) -> int:
     return sum({id(p): p.nbytes for p in parameters}.values())
 
 
-def memory(case: Case) -> dict[str, int]:
+def memory(case: MemoryCase) -> dict[str, int]:
     """Return the bytes of each of `PARTS`, in bf16 with what is trained in float32.
 
     One base serves actor, critic and reference (its adapters off).

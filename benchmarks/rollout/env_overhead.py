@@ -54,7 +54,7 @@ class Settings:
     """Folder to write the report to."""
 
 
-class Pictures:
+class MemoryVideo:
     """A video of pictures in memory, one a second; a read copies them, and does nothing else."""
 
     duration, fps = DURATION, 1.0
@@ -78,7 +78,7 @@ class Pictures:
         """Do nothing."""
 
 
-class Hello:
+class HelloTool:
     """A tool that costs nothing."""
 
     name = "hello"
@@ -94,13 +94,13 @@ class Hello:
         return f"Hello {arguments['name']}"
 
 
-class Bare(gym.Env[Observation, Action]):
+class BareEnv(gym.Env[Observation, Action]):
     """The least that an environment with these spaces does: it makes new observations."""
 
     def __init__(self, observation_space: gym.Space[Any], action_space: gym.Space[Any]) -> None:
         """Take the spaces."""
         self.observation_space, self.action_space = observation_space, action_space
-        self._pixels = Pictures(Path()).frames_at(range(FRAMES)).pixels
+        self._pixels = MemoryVideo(Path()).frames_at(range(FRAMES)).pixels
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -135,8 +135,8 @@ class Bare(gym.Env[Observation, Action]):
 def main(settings: Settings) -> None:
     """Measure, print, and write the report if a folder is given."""
     item = QAItem("q", Path("memory"), "Which symbol?", ("moon", "star"), "star", "mcq")
-    env = VideoQAEnv(dataset=[item], opener=Pictures, frame_size=SIZE, tools=[Hello()])
-    bare = Bare(env.observation_space, env.action_space)
+    env = VideoQAEnv(dataset=[item], opener=MemoryVideo, frame_size=SIZE, tools=[HelloTool()])
+    bare = BareEnv(env.observation_space, env.action_space)
     observation, _ = bare.reset(seed=0)
     assert observation in env.observation_space
     assert isinstance(env.observation_space, gym.spaces.Dict)

@@ -15,7 +15,7 @@ from policies.sage_mm.model.sage_model import SageModel
 from policies.sage_mm.vision.frame_encoder import FrameEncoder, patchify
 
 
-class Rerendered:
+class RerenderingPlayer:
     """Plays with `generate` of transformers: each turn takes the whole conversation, with pixels.
 
     The text is written by the checkpoint's chat template, tokenised as one, and the batch padded on
@@ -91,7 +91,7 @@ class Rerendered:
         return [row[: row.index(stop) + 1] if stop in row else row for row in replies]
 
 
-class Uncached(FrameEncoder):
+class UncachedEncoder(FrameEncoder):
     """A vision tower that encodes every frame it is shown, whether it knows it or not."""
 
     def encode(self, batches: Sequence[NDArray[np.uint8]]) -> list[tuple[bytes, ...]]:

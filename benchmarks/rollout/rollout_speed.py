@@ -38,7 +38,7 @@ import tyro
 import sage_env  # noqa: F401  # registers the environment
 from algos.evaluation.tables import format_table
 from benchmarks.provenance import commit
-from benchmarks.rollout.renderer import Rerendered, Uncached
+from benchmarks.rollout.renderer import RerenderingPlayer, UncachedEncoder
 from policies.base import Observation
 from policies.sage_mm import SageMM
 from policies.sage_mm.model.pretrained import SHIPPED
@@ -49,7 +49,7 @@ from sage_env.actions.action import Zoom
 
 TURNS, LIMIT = 6, 4.0  # turns of an episode; times more tokens per second
 OURS, UNCACHED, RENDERED = "ours", "ours, no frame cache", "generate, rendered anew"
-Episode = list[Observation]
+ShownTurns = list[Observation]
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Settings:
 
 
 @dataclass
-class Cost:
+class RolloutCost:
     """What one contender did in one round; seconds are CPU time."""
 
     tokens: int
@@ -88,11 +88,11 @@ class Cost:
 
 def record(
     settings: Settings, frames: int, env_options: Mapping[str, Any]
-) -> tuple[list[Episode], float]:
+) -> tuple[list[ShownTurns], float]:
     """Play the episodes' looks; return what was shown, and the CPU time of the environment."""
     options = dict(env_options) | {"max_turns": TURNS + 1}
     options["max_frames"] = options["overview_frames"] + (TURNS - 1) * frames
-    episodes: list[Episode] = []
+    episodes: list[ShownTurns] = []
     began = time.process_time()
     for question in range(settings.questions):
         for rollout in range(settings.rollouts):
@@ -111,8 +111,8 @@ def record(
 
 
 def ours(
-    model: SageModel, settings: Settings, episodes: Sequence[Episode], encoder: FrameEncoder
-) -> Cost:
+    model: SageModel, settings: Settings, episodes: Sequence[ShownTurns], encoder: FrameEncoder
+) -> RolloutCost:
     """Play with SAGE-MM as it is."""
     model.encoder, model.timer.clock = encoder, time.process_time
     policy = SageMM(model, temperature=0.0, max_new_tokens=settings.max_new_tokens)
@@ -124,14 +124,14 @@ def ours(
     seconds = time.process_time() - began
     parts = {part: model.timer.seconds(part) for part in (ENCODE, PREFILL, GENERATE)}
     measured = policy.measures()["policy/encodes_per_frame"]
-    return Cost(sum(map(len, replies)), seconds, measured, parts, replies)
+    return RolloutCost(sum(map(len, replies)), seconds, measured, parts, replies)
 
 
 def rendered(
-    model: SageModel, settings: Settings, episodes: Sequence[Episode], tokenizer: Any
-) -> Cost:
+    model: SageModel, settings: Settings, episodes: Sequence[ShownTurns], tokenizer: Any
+) -> RolloutCost:
     """Play by rendering anew."""
-    player, replies = Rerendered(model, tokenizer, settings.max_new_tokens), []
+    player, replies = RerenderingPlayer(model, tokenizer, settings.max_new_tokens), []
     encoder = FrameEncoder(model.encoder.visual)
     encoder.encode([o["frames"][: o["num_frames"]] for episode in episodes for o in episode])
     began = time.process_time()
@@ -140,20 +140,20 @@ def rendered(
         replies += player.act_batch(shown, range(len(episodes)))
     seconds = time.process_time() - began
     repeats = player.encodes / encoder.distinct
-    return Cost(sum(map(len, replies)), seconds, repeats, {}, replies)
+    return RolloutCost(sum(map(len, replies)), seconds, repeats, {}, replies)
 
 
-def measure(settings: Settings, frames: int) -> tuple[dict[str, list[Cost]], list[float]]:
+def measure(settings: Settings, frames: int) -> tuple[dict[str, list[RolloutCost]], list[float]]:
     """Let the contenders play, round by round; return their costs, and the decoding time."""
     model = load()
     tokenizer = transformers.AutoTokenizer.from_pretrained(SHIPPED)
     visual = model.encoder.visual
-    contenders: dict[str, Callable[[list[Episode]], Cost]] = {
+    contenders: dict[str, Callable[[list[ShownTurns]], RolloutCost]] = {
         OURS: lambda shown: ours(model, settings, shown, FrameEncoder(visual)),
-        UNCACHED: lambda shown: ours(model, settings, shown, Uncached(visual)),
+        UNCACHED: lambda shown: ours(model, settings, shown, UncachedEncoder(visual)),
         RENDERED: lambda shown: rendered(model, settings, shown, tokenizer),
     }
-    costs: dict[str, list[Cost]] = {name: [] for name in contenders}
+    costs: dict[str, list[RolloutCost]] = {name: [] for name in contenders}
     decoding = []
     for number in range(settings.rounds + 1):
         episodes, seconds = record(settings, frames, model.env_options)
@@ -191,7 +191,7 @@ def main(settings: Settings) -> None:
 
 
 def section(
-    frames: int, costs: Mapping[str, Sequence[Cost]], decoding: Sequence[float]
+    frames: int, costs: Mapping[str, Sequence[RolloutCost]], decoding: Sequence[float]
 ) -> list[str]:
     """Return the lines on one number of frames, as Markdown."""
     best, rows = costs[OURS], []
@@ -229,7 +229,7 @@ def section(
     ]
 
 
-def shares(costs: Sequence[Cost], decoding: Sequence[float]) -> list[tuple[str, str, str]]:
+def shares(costs: Sequence[RolloutCost], decoding: Sequence[float]) -> list[tuple[str, str, str]]:
     """Return a line for each part of a rollout: its median time, and its share of all."""
     parts = {"decode": statistics.median(decoding)}
     for name in (ENCODE, PREFILL, GENERATE):

@@ -75,7 +75,7 @@ class Request(NamedTuple):
     box: Box | None
 
 
-class Metered:
+class MeteredVideo:
     """A video file that notes what it is asked for, and the CPU time that the answers take."""
 
     def __init__(
@@ -110,7 +110,7 @@ class Metered:
         self._video.close()
 
 
-class Cost(NamedTuple):
+class DecodingCost(NamedTuple):
     """What one group of rollouts costs: CPU seconds, decoded frames, and those of it from cache.
 
     `most` is how many times less packets there are if each is decoded once.
@@ -139,15 +139,15 @@ def _window(duration: float, event: float, focus: float, rng: np.random.Generato
     return Zoom(start, min(round(start + length, 1), duration), FRAMES)
 
 
-def measure(path: Path, zooms: list[list[Zoom]], snap: bool) -> Cost:
+def measure(path: Path, zooms: list[list[Zoom]], snap: bool) -> DecodingCost:
     """Play the rollouts of one question side by side, and decode each request cold as well."""
     cache = FrameCache(CACHE_BYTES)
     requests: list[list[Request]] = [[] for _ in zooms]
-    videos: list[Metered] = []
+    videos: list[MeteredVideo] = []
 
-    def opener_of(rollout: int) -> Callable[[Path], Metered]:
-        def opened(path: Path) -> Metered:
-            videos.append(Metered(path, cache, requests[rollout], prefetch=snap))
+    def opener_of(rollout: int) -> Callable[[Path], MeteredVideo]:
+        def opened(path: Path) -> MeteredVideo:
+            videos.append(MeteredVideo(path, cache, requests[rollout], prefetch=snap))
             return videos[-1]
 
         return opened
@@ -163,7 +163,7 @@ def measure(path: Path, zooms: list[list[Zoom]], snap: bool) -> Cost:
         gym.make("SageVideoQA-v0", opener=opener_of(rollout), **arguments)
         for rollout in range(len(zooms))
     ]
-    cold = [Metered(path, FrameCache(0), []) for _ in zooms]
+    cold = [MeteredVideo(path, FrameCache(0), []) for _ in zooms]
     for env, asked, reader in zip(envs, requests, cold, strict=True):
         env.reset(seed=0)
         _again(reader, asked[-1])
@@ -176,7 +176,7 @@ def measure(path: Path, zooms: list[list[Zoom]], snap: bool) -> Cost:
         env.close()
         reader.close()
     stats = cache.stats
-    return Cost(
+    return DecodingCost(
         shared=sum(video.cpu for video in videos),
         cold=sum(video.cpu for video in cold),
         decoded_shared=sum(video.decoded for video in videos),
@@ -197,7 +197,7 @@ def _most(path: Path, requests: list[Request]) -> float:
     return apart / sum(stop - start for start, stop in ends.items())
 
 
-def _again(reader: Metered, request: Request) -> None:
+def _again(reader: MeteredVideo, request: Request) -> None:
     """Answer a request once more, by a reader that keeps nothing."""
     reader.frames_at(request.seconds, size=request.size, box=request.box)
 
@@ -206,7 +206,7 @@ def main(settings: Settings) -> None:
     """Measure, print, and write the report if a folder is given."""
     clip = make_clip(QUICK if settings.quick else LONG[0])
     questions = 1 if settings.quick else settings.questions
-    costs: dict[tuple[float, str], list[Cost]] = {}
+    costs: dict[tuple[float, str], list[DecodingCost]] = {}
     for focus in settings.focus:
         for seed in range(questions):
             zooms = windows(clip.duration, focus, seed)
@@ -220,7 +220,9 @@ def main(settings: Settings) -> None:
         (settings.out / "rollout_access.md").write_text(text, encoding="utf-8")
 
 
-def report(settings: Settings, clip: str, costs: Mapping[tuple[float, str], Sequence[Cost]]) -> str:
+def report(
+    settings: Settings, clip: str, costs: Mapping[tuple[float, str], Sequence[DecodingCost]]
+) -> str:
     """Return the report as Markdown: a line for each focus and way of choosing times."""
     header = ("focus", "times", "cold", "shared", "ratio", "limit", "hit rate", "frames", "bar")
     rows = []

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.frame_access.decode_floor import read_h264
-from benchmarks.frame_access.h264_headers import UnusualStream, read_parameters
+from benchmarks.frame_access.h264_headers import UnsupportedStream, read_parameters
 from benchmarks.frame_access.reference_lists import closure, floor_of, read_lists
 from tests.helpers.clips import write_clip
 
@@ -63,5 +63,5 @@ def test_what_a_strict_pyramid_lets_go_of_is_not_needed_later(encoded):
 
 def test_streams_that_are_not_read_here_are_refused(encoded):
     extradata = bytes(encoded("keyint=20").decoder.extradata)
-    with pytest.raises(UnusualStream, match="four bytes"):
+    with pytest.raises(UnsupportedStream, match="four bytes"):
         read_parameters(extradata[:4] + b"\xfc" + extradata[5:])

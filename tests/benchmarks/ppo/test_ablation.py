@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 from algos.ppo import training as ppo  # noqa: E402
 from algos.ppo.config import PPOConfig  # noqa: E402
 from algos.rollout.playing import Job, collect  # noqa: E402
-from benchmarks.ppo import ablation as ppo_ablation  # noqa: E402
+from benchmarks.ppo import ablation  # noqa: E402
 from benchmarks.ppo.ablation import QUICK, Settings, cases, main, stop_token_left_out  # noqa: E402
 from benchmarks.ppo.ablation_task import (  # noqa: E402
     CHOICES,
@@ -73,7 +73,7 @@ def test_a_batch_as_one_group_has_another_baseline(played) -> None:
     batch = ppo.collate(episodes, 1.0)
     config = replace(QUICK, advantage="group", whiten=False)
     groups = [str(t.item_id) for t in episodes]
-    with ppo_ablation.whole_batch_group():
+    with ablation.whole_batch_group():
         targets = ppo.make_targets(config, policy, batch, groups)
     scores = batch.rewards.sum(1)
     for row in range(len(batch)):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeGuard
 
-from benchmarks.frame_access.cases import Case
+from benchmarks.frame_access.cases import ClipCase
 from benchmarks.frame_access.ours import (
     AUTO,
     CACHED,
@@ -25,7 +25,7 @@ from sage_env.video.video_file import open_video
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class CaseRounds:
     """What the rounds of one case gave.
 
     Attributes:
@@ -33,7 +33,7 @@ class Outcome:
         rounds: what each contestant's rounds gave.
     """
 
-    case: Case
+    case: ClipCase
     rounds: Mapping[str, list[Measured | Failed]] = field(default_factory=dict)
 
     def cpu_ms(self, contestant: str) -> float | None:
@@ -118,7 +118,7 @@ class Bar:
         unit = "ms" if not self.under else "x"
         return f"{self.case}: {clock} {self.over} / {under} {sign} {self.limit:g} {unit}"
 
-    def measured(self, outcome: Outcome) -> float | None:
+    def measured(self, outcome: CaseRounds) -> float | None:
         """Return the ratio; `None` where one of them was not measured."""
         if self.under:
             return outcome.ratio(self.over, self.under, wall=self.wall)
@@ -150,7 +150,7 @@ _MET, _NOT_MET = "met", "NOT MET"
 VERDICT_HEADER = ("clip", "bar", "measured", "verdict")
 
 
-def _verdict(bar: Bar, outcome: Outcome, ratio: float | None, free_cores: float) -> str:
+def _verdict(bar: Bar, outcome: CaseRounds, ratio: float | None, free_cores: float) -> str:
     """Return whether a bar is met, and where it is not, what the most is that could be."""
     if ratio is None:
         return "not measured"
@@ -169,7 +169,7 @@ def _verdict(bar: Bar, outcome: Outcome, ratio: float | None, free_cores: float)
     return f"{_NOT_MET} (bare decoding of what must be: {most:.3g} x)"
 
 
-def _balance(case: Case) -> float:
+def _balance(case: ClipCase) -> float:
     """Return how much faster two threads can be, if all packets cost the same.
 
     A group of pictures is decoded by one thread, and a call ends with its longest.
@@ -183,7 +183,7 @@ def _balance(case: Case) -> float:
     return alone / together
 
 
-def verdicts(outcomes: Sequence[Outcome], free_cores: float) -> list[tuple[str, ...]]:
+def verdicts(outcomes: Sequence[CaseRounds], free_cores: float) -> list[tuple[str, ...]]:
     """Return a row under `VERDICT_HEADER` for each bar and clip.
 
     Args:
