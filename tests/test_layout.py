@@ -30,7 +30,7 @@ FILES = sorted(MODULES.values())
 # of a package's root by its name. Who adds a module to a root says here how high it stands.
 LAYERS = {
     "sage_env": [
-        "errors frames timeline argument_checks picture_geometry",
+        "errors frames timeline argument_checks object_reference picture_geometry",
         "storage/",
         "actions/",
         "datasets/",
@@ -56,7 +56,7 @@ LAYERS = {
         "errors prompt",
         "base",
         "introspection",
-        "sage_mm/meter",
+        "sage_mm/stage_timer",
         "sage_mm/tokens/",
         "sage_mm/vision/",
         "sage_mm/model/",
