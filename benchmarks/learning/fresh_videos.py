@@ -1,12 +1,12 @@
-"""What the runs of `first_light.py` learned, on videos of a seed of their own.
+"""Accuracy of the runs of `three_seeds` on fresh videos, whose seed no dataset split uses.
 
     python -m benchmarks.learning.fresh_videos [--runs runs/first-light-seeds] [--videos 56]
         [--seed 11]
 
-The videos are of another seed than every dataset split. Their frames are rendered, not decoded from
-files. Greedy decoding, core tier; intervals resample videos, gains are paired by question. Videos
-are fresh once: a seed whose figures decided anything is not. 11 did; 12 and 13 have been
-published.
+Frames are rendered, not decoded from files. Greedy decoding, core tier; intervals come from a
+bootstrap over videos, gains are paired by question. A seed is fresh until its figures decide
+something: 11 has decided, 12 and 13 have been published. It prints a table;
+`reports/first_light.md` quotes it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from policies.sage_mm import SageMM
 from sage_env.synth import sage_synth
 
 HEADER = ("policy", "questions", "all", LONG, "frames", "turns", "gain, all", f"gain, {LONG}")
-SLOTS = 96
+SLOTS = 96  # episodes that are played side by side; it trades memory for larger batches
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Settings:
     videos: int = 56
     """Videos to render."""
     seed: int = 11
-    """Of the videos; 0 is that of the dataset."""
+    """Seed of the videos; 0 is that of the dataset."""
 
 
 def main(settings: Settings) -> None:

@@ -1,4 +1,7 @@
-"""The benchmark's clips are what it says they are, its floor is one, and it finds wrong frames."""
+"""Laws of `benchmarks.frame_access`: `clips`, `cases`, `decode_floor`, `bars`, `worker`, `run`.
+
+Clips are what their recipes say, the floor decodes no packet in vain, wrong frames are counted.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,7 @@ def test_hours_have_what_makes_access_hard(made):
     assert (file.pts[1:] < file.pts[:-1]).any()  # B-frames
     assert 0.2 < (~file.reference).mean() < 0.6
     reordered_references = file.reference[1:] & (file.pts[1:] < file.pts[:-1])
-    assert reordered_references.any()  # B-frames that others lean on: a pyramid
+    assert reordered_references.any()  # B-frames that others refer to: a pyramid
     for recipe in LONG:
         assert recipe.frames * recipe.repeats / 30 == pytest.approx(3600, rel=0.005)
         assert "keyint=250" in recipe.options["x264-params"]

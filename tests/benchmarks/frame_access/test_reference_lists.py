@@ -1,4 +1,7 @@
-"""Reference lists are read as encoders were told to make them, and the floor is made of them."""
+"""Laws of `benchmarks.frame_access.reference_lists`, `h264_headers` and `decode_floor`.
+
+Reference lists are read as encoders were told to make them, and the floor contains their closure.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What is compared at equal time, and what the report says of it."""
+"""Laws of `benchmarks.learning.critic_or_group`.
+
+At equal time the best update that had ended by then is compared, and gains are paired by seed.
+"""
 
 from __future__ import annotations
 

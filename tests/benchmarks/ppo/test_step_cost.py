@@ -1,4 +1,7 @@
-"""The contestants of the update benchmark compute one and the same gradient."""
+"""Laws of `benchmarks.ppo.step_cost`, `step_contestants`, `step_episodes` and `step_memory`.
+
+The contestants of the update benchmark compute one and the same gradient.
+"""
 
 from __future__ import annotations
 

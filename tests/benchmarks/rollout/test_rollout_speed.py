@@ -1,4 +1,7 @@
-"""The contenders of the rollout benchmark do the same work, and differ in what they repeat."""
+"""Laws of `benchmarks.rollout.rollout_speed` and `renderer`.
+
+The contestants do the same work, and differ in what they repeat.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Rollouts of one question share what they can: less is decoded, and never more than each once."""
+"""Laws of `benchmarks.rollout.shared_decoding`.
+
+Rollouts of one question share what they can, and decode no packet less than once.
+"""
 
 from __future__ import annotations
 
