@@ -47,9 +47,9 @@ def header(
     """
     machine = [
         f"{os.cpu_count()} cores ({platform.machine()}, {platform.system()})",
-        *([remark] if remark else []),
         f"Python {platform.python_version()}",
         *libraries,
+        *([remark] if remark else []),
     ]
     return [
         f"# {title}",

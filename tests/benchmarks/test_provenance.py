@@ -20,7 +20,7 @@ def test_a_head_has_command_commit_machine_and_versions(monkeypatch: pytest.Monk
     assert lines[3] == f"- commit: {commit()}"
     assert lines[4] == (
         f"- machine: {os.cpu_count()} cores ({platform.machine()}, {platform.system()}), "
-        f"one thread, Python {platform.python_version()}, numpy {version('numpy')}"
+        f"Python {platform.python_version()}, numpy {version('numpy')}, one thread"
     )
     assert len(lines) == 5
 
