@@ -36,6 +36,18 @@ def test_a_planted_difference_shows_in_its_own_column() -> None:
     assert compared(noted, 2) == ("L", "q", "5.0e-01", "-", "no gradient")
 
 
+def test_the_largest_difference_of_all_seeds_is_shown() -> None:
+    gaps = {seed: abs(ParityCase.draw(seed).scores[0].item()) for seed in range(4)}
+    assert len(set(gaps.values())) == 4 and max(gaps, key=gaps.__getitem__) != 3
+
+    def pairs(case: ParityCase) -> Iterator[Pair]:
+        yield case.new, case.new + case.scores[0]
+        yield case.new, case.new - 2 * case.scores[0]
+
+    line = compared(Comparison("L", "q", pairs, ""), 4)
+    assert line[2:4] == (f"{max(gaps.values()):.1e}", f"{2 * max(gaps.values()):.1e}")
+
+
 def test_batches_are_those_of_their_seed_and_rewards_lie_inside_the_mask() -> None:
     case, again, other = (ParityCase.draw(seed) for seed in (3, 3, 4))
     assert torch.equal(case.new, again.new) and not torch.equal(case.new, other.new)

@@ -14,7 +14,15 @@ def test_a_short_run_times_every_call_of_both_environments(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(env_overhead, "WARM_UP", 1)
+    counts: list[int] = []
+
+    def counted(settings: Settings, *times: dict[str, list[float]]) -> str:
+        counts.extend(len(found) for side in times for found in side.values())
+        return report(settings, *times)
+
+    monkeypatch.setattr(env_overhead, "report", counted)
     main(Settings(rounds=3, out=tmp_path))
+    assert counts == [3] * 2 * (1 + len(STEPS)), "the warm-up episode is in no figure"
     text = (tmp_path / "env_overhead.md").read_text(encoding="utf-8")
     assert "medians of 3 calls" in text
     for name in ("reset, 16 frames", *STEPS):
