@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -39,23 +39,26 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from algos.evaluation.measures import EpisodeResult, evaluate, measures_of
 from algos.evaluation.tables import format_table
+from benchmarks.learning.remembered_video import (
+    FRAMES,
+    SIZE,
+    Overview,
+    RememberedVideo,
+    draw_overview,
+    remember,
+)
 from benchmarks.provenance import header, publish, versions
 from policies.baselines.random_policy import RandomPolicy
 from policies.sb3.network import MatchNet, answer_with_scores
 from policies.sb3.sb3_policy import SB3Policy, save_sb3
 from sage_env.datasets.item import QAItem
-from sage_env.frames import Box, FrameBatch
 from sage_env.synth import sage_synth
 from sage_env.synth.plan import BUCKETS, plan_video
 from sage_env.synth.questions import ask
-from sage_env.synth.rendered import RenderedVideo, open_rendered
-from sage_env.timeline import midpoints
 from sage_env.wrappers import DiscreteActions, NumericObservations
 
 TRAIN_SEED = 3000  # videos that no dataset split uses
 SHORT = 2  # the first duration buckets: up to three minutes
-FRAMES = 12
-SIZE = (16, 16)  # pixels of a frame
 ENVS = 8  # environments of one process; PPO collects 512 steps from all of them
 HEADER = ("policy", "questions", "videos", "accuracy", "turns", "frames")
 
@@ -82,14 +85,6 @@ class Settings:
     """Folder of the trained models, for `--policy sb3:PATH`."""
     out: Path = Path("benchmarks/reports")
     """Folder of the report."""
-
-
-class Overview(NamedTuple):
-    """The overview frames of one video, drawn once for all processes."""
-
-    path: Path
-    duration: float
-    frames: FrameBatch
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,39 +114,6 @@ class SeedResult:
     chosen_at_random: Sequence[EpisodeResult]
     curve: Sequence[tuple[int, float]]
     seconds: float
-
-
-class RememberedVideo:
-    """A rendered video that draws the frames of a request once per process."""
-
-    fps = 1.0  # nobody asks
-
-    def __init__(self, path: Path) -> None:
-        """Take the frames that this process remembers."""
-        self.path = path
-        self.duration, self._frames = _remembered[path]
-        self._video: RenderedVideo | None = None
-
-    def frames_at(
-        self,
-        seconds: Sequence[float],
-        *,
-        size: tuple[int, int] | None = None,
-        box: Box | None = None,
-    ) -> FrameBatch:
-        """Return the frames on screen at the given times."""
-        key = (tuple(seconds), size, box)
-        if key not in self._frames:
-            self._video = self._video or open_rendered(self.path)
-            self._frames[key] = self._video.frames_at(seconds, size=size, box=box)
-        return self._frames[key]
-
-    def close(self) -> None:
-        """Do nothing: no file is open."""
-
-
-# Of this process: duration of each video, and frames by request (times, size, box).
-_remembered: dict[Path, tuple[float, dict[Any, FrameBatch]]] = {}
 
 
 class RewardCurve(BaseCallback):
@@ -184,7 +146,7 @@ def main(settings: Settings) -> None:
     paths = list(dict.fromkeys(item.video for item in (*train, *held_out)))
     spawn = get_context("spawn")  # torch's threads do not survive a fork
     with ProcessPoolExecutor(settings.workers, spawn) as pool:
-        overviews = list(pool.map(_overview, paths, chunksize=16))
+        overviews = list(pool.map(draw_overview, paths, chunksize=16))
         print(f"{len(train)} questions for training, {len(held_out)} held out, {len(paths)} videos")
         task = SeedTask(settings, train, held_out, overviews)
         jobs = [pool.submit(_learn, task, seed) for seed in settings.seeds]
@@ -273,20 +235,11 @@ def _questions(split: str, seed: int, videos: int, variants: int) -> list[QAItem
     return list(found.values())
 
 
-def _overview(path: Path) -> Overview:
-    """Draw the overview frames of a video."""
-    video = open_rendered(path)
-    times = midpoints(0.0, video.duration, FRAMES).tolist()
-    return Overview(path, video.duration, video.frames_at(times, size=SIZE))
-
-
 def _learn(task: SeedTask, seed: int) -> SeedResult:
     """Train one seed, save its model, and evaluate it and the random policy."""
     torch.set_num_threads(1)
     began = time.process_time()
-    for overview in task.overviews:
-        times = tuple(midpoints(0.0, overview.duration, FRAMES).tolist())
-        _remembered[overview.path] = overview.duration, {(times, SIZE, None): overview.frames}
+    remember(task.overviews)
     model, curve = _train(task, seed)
     file = save_sb3(model, task.settings.runs / f"seed-{seed}")
     seconds = time.process_time() - began
