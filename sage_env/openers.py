@@ -26,7 +26,7 @@ class FileOpener:
     folder: str | None = None
     prefetch: bool = False
 
-    def __call__(self, path: Path) -> Video:
+    def __call__(self, path: str | Path) -> Video:
         """Open the video at `path`.
 
         Raises:

@@ -246,7 +246,8 @@ class CheckData:
             health = check_health(path, quick=self.quick, timeout=self.timeout)
             broken, seconds = broken + (not health.sound), seconds + health.duration
             tqdm.write(str(health), file=sys.stdout)
-        print(f"{len(paths)} videos, {seconds / 3600:.2f} hours, {broken} broken")
+        videos = "1 video" if len(paths) == 1 else f"{len(paths)} videos"
+        print(f"{videos}, {seconds / 3600:.2f} hours, {broken} broken")
         if broken:
             raise CommandError(f"{broken} of {len(paths)} videos are broken: see above")
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from sage_env.actions.action_text import MAX_CHARS
 from sage_env.actions.json_objects import JsonObject, find_objects, read_object
+from sage_env.argument_checks import is_number
 
 Stage = Literal["context", "reasoner"]
 """`context`: the first turn, which sees the frames; `reasoner`: every later one, text only."""
@@ -110,7 +111,7 @@ def _answer(value: object) -> str | None:
     """Return the answer as text; numbers are texts too, lists are not."""
     if value is None or isinstance(value, str):
         return value if value and value.strip() else None
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if is_number(value):
         return str(value)
     raise ValueError(f"final_answer must be a string or null, got {reprlib.repr(value)}")
 

@@ -22,6 +22,7 @@ from typing import Any
 
 from policies.sage_released.protocol import Call
 from sage_env.actions.action import Action, UseTool, Zoom
+from sage_env.argument_checks import is_number
 from sage_env.timeline import parse_seconds
 from sage_env.tools.tool import Tool
 
@@ -251,8 +252,8 @@ def _zoom(arguments: Mapping[str, Any]) -> Zoom:
 
 def _seconds(key: str, value: object) -> float:
     """Read a time as they write it; a number is seconds."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    seconds = parse_seconds(str(value)) if number or isinstance(value, str) else None
+    written = isinstance(value, str) or is_number(value)
+    seconds = parse_seconds(str(value)) if written else None
     if seconds is None:
         raise ValueError(f"{key} must be a time HH:MM:SS, got {value!r:.40}")
     return seconds

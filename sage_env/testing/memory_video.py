@@ -72,14 +72,14 @@ class MemoryVideo:
         self.closed = True
 
 
-def open_memory(path: Path) -> MemoryVideo:
+def open_memory(path: str | Path) -> MemoryVideo:
     """Open the `MemoryVideo` whose seconds are the name of `path`: `12.5.memory` has 12.5.
 
     Raises:
         VideoError: if the name is no number above 0.
     """
     try:
-        return MemoryVideo(float(path.stem))
+        return MemoryVideo(float(Path(path).stem))
     except ValueError:
         raise VideoError(f"{path}: expected SECONDS.memory, as 60.memory") from None
 

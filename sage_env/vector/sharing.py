@@ -105,7 +105,7 @@ class SharedOpener:
         self._opening = KeyedLock()
         self._reading = KeyedLock()
 
-    def __call__(self, path: Path) -> Video:
+    def __call__(self, path: str | Path) -> Video:
         """Open the video at `path`.
 
         Raises:
@@ -115,6 +115,7 @@ class SharedOpener:
             from sage_env.video.video_file import open_video
 
             self._opener = open_video
+        path = Path(path)
         with self._opening.holding(path):
             return SharedVideo(self._opener(path), path, self._reading)
 
