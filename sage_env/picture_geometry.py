@@ -39,7 +39,12 @@ def fitted(height: int, width: int, size: tuple[int, int]) -> tuple[int, int]:
 
 
 def letterbox(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Centre a picture `(h, w, 3)` on black `(H, W, 3)`; an odd row or column goes below, right."""
+    """Return a picture centred on black; an odd row or column goes below, right.
+
+    Args:
+        picture: uint8 `(h, w, 3)`, with h <= H and w <= W; returned as it is where they are equal.
+        size: `(H, W)` of the result, uint8 `(H, W, 3)`.
+    """
     height, width = picture.shape[:2]
     if (height, width) == size:
         return picture

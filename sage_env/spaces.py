@@ -42,6 +42,12 @@ class ActionSpace(gym.spaces.Space[Action]):
     ) -> None:
         """Make the space.
 
+        Args:
+            duration: seconds, the latest time that is sampled.
+            max_frames: most frames that a sample asks for.
+            tools: the schema of each tool's arguments, by the tool's name.
+            seed: of the samples.
+
         Raises:
             ValueError: if `duration` is not finite and positive, `max_frames` is less than 1, or a
                 schema is not one.

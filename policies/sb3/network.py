@@ -66,7 +66,12 @@ class MatchNet(BaseFeaturesExtractor):
             nn.init.normal_(words.weight, std=_WORD_SCALE)
 
     def forward(self, observations: Mapping[str, Tensor]) -> Tensor:
-        """Return the score of each choice, and the best one: float32 (B, N + 1)."""
+        """Return the score of each choice and the best of them: float32 `(B, N + 1)`.
+
+        Args:
+            observations: a batch of `NumericObservations`, `frames` as float32 `(B, 3, R h, C w)`
+                in [0, 1].
+        """
         tiles = self._tiles(2.0 * observations["frames"] - 1.0)
         batch = len(observations["frames"])
         shapes = self.shape(tiles.amax(1, keepdim=True)).view(batch, self.frames, -1)

@@ -73,6 +73,12 @@ class Service(Protocol):
     ) -> Reply:
         """Read a response.
 
+        Args:
+            response: what `request` returned.
+            last: the reply before it; `None` on the first turn.
+            observation: what the turn showed.
+            temperature: that it was sampled at; `None` for the service's own.
+
         Raises:
             ReplyBlocked: if the provider withheld the prompt or the reply.
             ReplyUnusable: if it is empty.

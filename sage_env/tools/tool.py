@@ -153,6 +153,21 @@ def call_tool(
 ) -> ToolReply:
     """Call the tool that `action` names, if there is one and the arguments fit.
 
+    | the call | text | message | refused |
+    |---|---|---|---|
+    | names no tool, or its arguments do not fit | "" | why | yes |
+    | the tool raises `ToolInputError` | "" | what it said | yes |
+    | gives no text | "" | so | no |
+    | gives more than `MAX_TOOL_TEXT` characters | the first of them | that it was cut | no |
+    | gives text | the text | "" | no |
+
+    Args:
+        tools: those of the episode, by name.
+        action: the call.
+        history: the turns before it.
+        view: opens the video for the tool; not called where the call is refused.
+        cursor: seconds.
+
     Raises:
         ToolError: if the tool fails.
         VideoError: if the video cannot be opened for it.

@@ -74,7 +74,11 @@ def read_options(
 
 
 def check_actions(actions: Any, ignored: NDArray[np.bool_]) -> None:
-    """Check that there is one action for each environment; where `ignored`, it may be anything.
+    """Check that there is one action for each environment.
+
+    Args:
+        actions: what `step` was given.
+        ignored: bool `(num_envs,)`, whose action may be anything, because it is reset instead.
 
     Raises:
         ValueError: if it is not a sequence of that length.

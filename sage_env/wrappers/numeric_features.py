@@ -99,9 +99,13 @@ class NumericFeatures:
         max_choices: int = 4,
         hash_size: int = 128,
     ) -> NumericFeatures:
-        """Return the features of observations in `space`, that of `VideoQAEnv`.
+        """Return the features of observations in a space.
 
-        `tile` is by default (32, 32), or as much larger as the smallest sheet needs.
+        Args:
+            space: that of `VideoQAEnv`'s observations.
+            tile: (h, w); by default (32, 32), or as much larger as the smallest sheet needs.
+            max_choices: N.
+            hash_size: K.
 
         Raises:
             ValueError: if `space` is another one, or a value is out of range.
@@ -146,6 +150,8 @@ class NumericFeatures:
 
     def encode(self, observation: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
         """Return an observation of `VideoQAEnv` as arrays; it shares nothing with it.
+
+        The sheet is uint8 `(R h, C w, 3)`, everything else float32; the class has every shape.
 
         Raises:
             ValueError: if its frames have another number or size than these features are for.
