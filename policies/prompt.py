@@ -11,8 +11,7 @@ from typing import Any, Literal
 from sage_env.actions.grammar_text import JSON_INSTRUCTIONS
 
 Style = Literal["full", "brief"]
-
-
+"""Whole sentences for general models, or few words for the shipped one, which has learned them."""
 Segment = str | int
 """A piece of a user turn: text, or the index of one of the observation's frames."""
 
@@ -24,9 +23,14 @@ SYSTEM: dict[Style, str] = {"brief": "", "full": JSON_INSTRUCTIONS}
 def render_user(
     observation: Mapping[str, Any], *, first: bool, style: Style = "full"
 ) -> list[Segment]:
-    """Write the user turn that shows an observation; `first` is the episode's opening turn.
+    """Return the user turn that shows an observation: each frame after its true time.
 
-    Each frame is preceded by its own true time: `<12.3 seconds>`.
+        ["<1.9 seconds>", 0, "<5.6 seconds>", 1, "(line break) Video: 7.5 seconds. …"]
+
+    Args:
+        observation: what is shown, of `VideoQAEnv`.
+        first: whether it is the first turn of the episode, which asks the question.
+        style: how much is said.
     """
     frames: list[Segment] = []
     for index in range(int(observation["num_frames"])):
@@ -59,7 +63,7 @@ def _budget(observation: Mapping[str, Any], style: Style) -> str:
 
 
 def joined(segments: Sequence[Segment]) -> list[Segment]:
-    """Join neighbouring texts: a tokenizer may merge across their border."""
+    """Return the segments with neighbouring texts joined: a tokenizer may merge across a border."""
     joined: list[Segment] = []
     for segment in segments:
         if isinstance(segment, str) and joined and isinstance(joined[-1], str):

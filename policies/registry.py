@@ -34,9 +34,9 @@ def load_policy(
         temperature: of sampling, for policies that have one; 0 is greedy.
 
     Raises:
-        UnknownPolicy: if there is no such policy, or it has no use for an adapter.
+        UnknownPolicy: if the name stands for no policy, or the policy takes no adapter.
         MissingExtra: if it needs a package that is not installed.
-        MissingKey, ServiceError: if it is served, and there is no key, no server or no such model.
+        MissingKey, ServiceError: if it is served, and the key, the server or the model is missing.
     """
     policy = _load(name, adapter)
     if temperature is not None and hasattr(policy, "temperature"):

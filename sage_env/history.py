@@ -57,7 +57,7 @@ class Spent(Mapping[str, float | None]):
 
 @dataclass(frozen=True)
 class Look:
-    """What one turn brought.
+    """The record of one turn's frames and text.
 
     Attributes:
         span: the stretch that was served (after clamping) or skipped; `None` when there was none.

@@ -1,4 +1,4 @@
-"""What `reset` is told: which question to ask, and how much of the budget the episode may use."""
+"""The options of `reset`: which question to ask, and how much of the budget the episode may use."""
 
 from __future__ import annotations
 

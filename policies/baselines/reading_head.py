@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from sage_env.synth.symbols import COLOURS, SYMBOLS
 
 BACKDROPS = ("grey", *COLOURS)
-"""What the head tells apart of scenes, in the order of its first 9 rows; grey is no scene."""
+"""Backdrops in the order of the head's first 9 rows; grey is the filler between scenes."""
 SIGHTS = ("empty", *SYMBOLS)
-"""What it tells apart of symbols, in the order of its other 13 rows."""
+"""Symbols in the order of its other 13 rows."""
 
 
 class ReadingHead:

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from policies.sage_mm.vision.frame_encoder import FrameEncoder
 
 ZOOM_FRAMES = 8
+"""Frames of one zoom, where the budget allows it."""
 MARK_BOX = 0.3
+"""Side of the box that enlarges a corner, as a fraction of the picture's."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ DEMONSTRATOR = Habits(needless=0.75, gives_up=0.2, wide=0.6, quits=0.7)
 
 @dataclass(frozen=True)
 class Look:
-    """One frame as the policy read it."""
+    """One frame as the policy read it: its time in seconds, its backdrop, its symbol."""
 
     second: float
     backdrop: str

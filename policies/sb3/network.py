@@ -11,10 +11,10 @@ from gymnasium import spaces
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 
-_HIDDEN = 64
+_HIDDEN = 64  # units of the hidden layers; a choice, for some 20 symbols and colours
 _COARSE = 4  # pixels on a side of what colours are read from
-_NOT_SHOWN = -30.0
-_WORD_SCALE = 0.3
+_NOT_SHOWN = -30.0  # logit of a frame that is not there: e**-30 is 0 beside any other
+_WORD_SCALE = 0.3  # standard deviation of word weights: few of their inputs are 1
 
 
 class MatchNet(BaseFeaturesExtractor):

@@ -108,7 +108,7 @@ class GeminiPolicy(ServedPolicy):
 
 
 class _Gemini:
-    """What is particular to Gemini."""
+    """Gemini as a `Service`."""
 
     def __init__(self, settings: Mapping[str, Any], timeout: float) -> None:
         self._model: str = settings["model"]

@@ -116,7 +116,7 @@ class OpenAIPolicy(ServedPolicy):
 
 
 class _ChatCompletions:
-    """What is particular to chat completions."""
+    """Chat completions as a `Service`."""
 
     def __init__(self, settings: Mapping[str, Any], timeout: float) -> None:
         self._settings, self._model = settings, str(settings["model"])

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Reply:
-    """What a model said.
+    """One reply of a model.
 
     Attributes:
         message: the same as a message of the chat, as it came.
@@ -49,7 +49,7 @@ class Chat:
 
 
 class Service(Protocol):
-    """What is particular to one API."""
+    """One API: what `ServedPolicy` leaves to it."""
 
     def turn(self, observation: Observation, last: Reply | None) -> list[Message]:
         """Return the messages that show an observation; `last` is `None` on the first turn."""

@@ -20,6 +20,8 @@ T = TypeVar("T")
 class RetrySettings:
     """How long to wait for a server.
 
+    The defaults are choices: between six attempts lie at most 1 + 2 + 4 + 8 + 16 = 31 s.
+
     Attributes:
         timeout: seconds in which the server must take a connection, and send the next bytes.
         attempts: how often one request is sent at most.

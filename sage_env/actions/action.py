@@ -15,9 +15,12 @@ from sage_env.frames import Box
 from sage_env.timeline import Span
 
 MAX_TEXT = 8_192
-"""Most characters of an answer, and of a tool's arguments written as JSON."""
+"""Most characters of an answer, and of a tool's arguments written as JSON.
+
+A choice: pages of text, and far less than a context. Raise it for tools that take longer texts.
+"""
 MAX_EVIDENCE = 64
-"""Most evidence spans of one answer."""
+"""Most evidence spans of one answer: a choice, far above the few spans that questions rest on."""
 MAX_REQUEST = 1_000_000
 """Most frames that one action may ask for; an environment's budget is far below."""
 

@@ -68,7 +68,18 @@ def _named(reference: str) -> Any:
 def _called(
     function: Callable[..., object], name: str, root: Path | None, split: str
 ) -> Sequence[QAItem]:
-    """Return the questions that a function gives."""
+    """Return the questions that a function gives.
+
+    | it has the parameter | and was given | it is called |
+    |---|---|---|
+    | `split` | | with it |
+    | `root` with a default | `None` | without it, so that its default holds |
+    | `root` with a default, or without | a folder | with it |
+    | `root` without a default | `None` | with `None` |
+    | no `root` | a folder | not at all: `DatasetError` |
+
+    `**kwargs` count as both, with a default. A name may also stand for the questions themselves.
+    """
     if not callable(function):
         return _checked(function, name)
     try:

@@ -14,7 +14,8 @@ from sage_env.datasets.loading import DatasetSource, load_dataset
 from sage_env.openers import Opener
 from sage_env.testing.laws import lawful, require
 
-_SLACK = 1.0  # seconds by which a duration that is written down may differ from the file's
+# Seconds by which a duration that is written down may differ from the file's: annotations round.
+_SLACK = 1.0
 
 
 def check_dataset(

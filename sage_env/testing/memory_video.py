@@ -14,7 +14,7 @@ from sage_env.errors import VideoError
 from sage_env.frames import Box, FrameBatch
 from sage_env.picture_geometry import crop_bounds, fitted
 
-_ROUNDING = 1e-6  # seconds; a frame's own time, rounded on its way here, still means that frame
+_ROUNDING = 1e-6  # seconds; a frame's own time, off by rounding, still means that frame
 
 
 class MemoryVideo:

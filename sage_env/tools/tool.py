@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from sage_env.frames import Video
 
 MAX_TOOL_TEXT = 8_192
-"""Most characters of a tool's reply; the rest is cut, and the agent told so."""
-_MAX_MESSAGE = 1_000
+"""Most characters of a tool's reply; the rest is cut, and the agent told so.
+
+A choice, some 2,000 tokens of English: raise it for models with long contexts.
+"""
+_MAX_MESSAGE = 1_000  # characters of a message, which the agent reads in its next prompt
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -84,7 +87,7 @@ class Tool(Protocol):
 
 
 class ToolReply(NamedTuple):
-    """What came of one call.
+    """The outcome of one call, as `call_tool` tabulates it.
 
     Attributes:
         text: what the tool returned, cut to `MAX_TOOL_TEXT` characters.

@@ -1,4 +1,4 @@
-"""What many environments are told: for each a seed and a question, then an action."""
+"""The seeds, options and actions of many environments: read, checked, one for each."""
 
 from __future__ import annotations
 

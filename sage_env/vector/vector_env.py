@@ -28,7 +28,7 @@ Array: TypeAlias = NDArray[Any]
 
 
 class StepResult(NamedTuple):
-    """What one environment gave: what its `step` returns; after a reset, with the reward 0."""
+    """The five values of one environment's `step`; of a `reset`, with the reward 0."""
 
     observation: Observation
     reward: float

@@ -22,12 +22,12 @@ from PIL import Image
 from sage_env.wrappers.raw_space import raw_space
 
 SMALLEST_SHEET = 36
-"""Pixels on a side that the default network of Stable-Baselines3 needs."""
-_TILE = 32
+"""Pixels on a side that the default network of Stable-Baselines3 needs (`NatureCNN`: 36 x 36)."""
+_TILE = 32  # pixels on a side of a tile; a choice: 16 of them make a sheet of 128 x 128
 _DAY = 86_400.0  # seconds; longer videos count as this long
 _BUDGETS = ("turns_left", "frames_left")
 _WORD = re.compile(r"\w+")
-_BITS = 2  # places that one word takes: two words that share one rarely share both
+_BITS = 2  # places of one word: of two words that share one place few share both
 
 Float = NDArray[np.float32]
 
@@ -196,9 +196,10 @@ class NumericFeatures:
 
 
 def hash_words(text: str, size: int) -> Float:
-    """Return which of `size` places the words of `text` hash to: float32 `(size,)`, 0 or 1.
+    """Return the places that the words of a text hash to: float32 `(size,)`, 0 or 1.
 
-    Case, order and repetition do not matter.
+    A Bloom filter of the set of words (Bloom 1970, doi.org/10.1145/362686.362692) with 2 hashes:
+    case, order and repetition do not matter.
     """
     found: Float = np.zeros(size, np.float32)
     found[list(_places(_WORD.findall(text.casefold()), size))] = 1.0
