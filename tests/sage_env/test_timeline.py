@@ -1,3 +1,5 @@
+"""Laws of `sage_env.timeline`: times of looks, what they cover, what a clock says."""
+
 import numpy as np
 import pytest
 from hypothesis import given

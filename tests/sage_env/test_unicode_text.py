@@ -1,4 +1,4 @@
-"""Laws of the space of texts: Gymnasium carries them unchanged, or refuses them."""
+"""Laws of `sage_env.unicode_text`: Gymnasium carries texts unchanged, or refuses them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of the policies that need no model, of their names, and of `check_policy`."""
+"""Laws of `policies.baselines.random_policy`, `uniform`, `policies.registry`: no model needed."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Laws of `sage_env.actions.action`, `sage_env.spaces`: illegal values are refused when made."""
+
 import math
 
 import numpy as np

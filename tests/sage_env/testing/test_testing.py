@@ -1,4 +1,4 @@
-"""The checks find nothing in what keeps its contract, and name the law that something breaks."""
+"""Laws of `sage_env.testing`: nothing is found where a contract is kept; breaches are named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many environments give what as many single ones give, and one that fails stops no other."""
+"""Laws of `sage_env.vector`: many give what single ones give; one that fails stops no other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of `ChatObservations` and of its space."""
+"""Laws of `sage_env.wrappers.chat_observations`, `chat_space`: a conversation only grows."""
 
 from __future__ import annotations
 
