@@ -86,12 +86,14 @@ def without_laws() -> Iterator[str]:
 
 
 def table() -> str:
-    """Return the index as a table in Markdown."""
+    """Return the index as a table in Markdown, and below it the modules that are not in it."""
     rows = [
         f"| `{name}` | {', '.join(f'`{path}`' for path in paths)} |"
         for name, paths in laws().items()
     ]
-    return "\n".join(["| module or room | its laws |", "|---|---|", *rows])
+    lines = ["| module or room | its laws |", "|---|---|", *rows]
+    missing = ", ".join(f"`{name}`" for name in without_laws())
+    return "\n".join([*lines, *([f"\nNo test file names {missing}."] if missing else [])])
 
 
 def with_table(text: str) -> str:
