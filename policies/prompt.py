@@ -1,4 +1,4 @@
-"""What a model reads: the system message of each style, and an observation as text and frames.
+"""Prompts: the system message of each style, and an observation as text and frames.
 
 The wording of the task and of the actions is in `sage_env.actions.grammar_text`.
 """

@@ -22,7 +22,7 @@ _UNSAID = 0.1
 
 @dataclass(frozen=True)
 class Budget:
-    """What an episode may use.
+    """The budget of an episode.
 
     Attributes:
         turns: actions, the answer included.

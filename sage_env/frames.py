@@ -93,7 +93,7 @@ def _finite_and_sorted(values: NDArray[np.float64]) -> bool:
 
 
 class Video(Protocol):
-    """What the environment needs of a video; any object with these four is one.
+    """The protocol of a video; any object with these four is one.
 
     `sage_env.testing.check_video` checks it. A video that also has `stats.decoded`, a running count
     of decoded pictures, has it reported in `Spent.frames_decoded`.

@@ -1,4 +1,4 @@
-"""What the agent is shown: the observation space, and one observation of it."""
+"""The observation space, and one observation of it: all that the agent is shown."""
 
 from __future__ import annotations
 

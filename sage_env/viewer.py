@@ -15,7 +15,7 @@ import numpy as np
 
 from sage_env.errors import VideoError, boundary
 from sage_env.frames import Box, FrameBatch, Tolerance, check_batch, checked_duration
-from sage_env.openers import Opener
+from sage_env.openers import Opener, open_file
 from sage_env.timeline import Span, midpoints, snapped
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Viewer:
         self.size = size
         self.duration = 0.0
         self.decode_seconds = 0.0
-        self._opener = opener
+        self._opener = opener or open_file
         self._times = snapped if snap else midpoints
         self._video: Video | None = None
         self._path: Path | None = None
@@ -200,10 +200,6 @@ class Viewer:
         if self._video is None:
             if self._path is None:
                 raise RuntimeError("look before open")
-            if self._opener is None:
-                from sage_env.video.video_file import open_video
-
-                self._opener = open_video
             with boundary(VideoError, f"{self._path}: it cannot be opened"):
                 self._video = self._opener(self._path)
             video = self._video

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.laws_index import (
+from tests.helpers.source_tree import modules
+from tests.laws_index import (
     BEGIN,
     README,
     TESTS,
@@ -18,7 +19,6 @@ from tests.helpers.laws_index import (
     named,
     with_table,
 )
-from tests.helpers.source_tree import modules
 
 REFERENCE = re.compile(r"`([\w/]+\.py)(?:::(\w+))?`")
 NAMES = [path.relative_to(TESTS).as_posix() for path in law_files()]
@@ -53,7 +53,7 @@ def test_every_test_file_begins_with_whose_laws_it_holds(name: str) -> None:
 
 def test_the_index_is_that_of_now() -> None:
     text = README.read_text(encoding="utf-8")
-    assert with_table(text) == text, "run: python -m tests.helpers.laws_index"
+    assert with_table(text) == text, "run: python -m tests.laws_index"
 
 
 def test_names_are_read_as_the_helper_says() -> None:

@@ -34,7 +34,7 @@ MARK_BOX = 0.3
 
 @dataclass(frozen=True)
 class Habits:
-    """How often the policy does what it should not; all 0 is good play.
+    """Probabilities of bad habits; all 0 is good play.
 
     Attributes:
         needless: zooms although what it has seen holds the answer.

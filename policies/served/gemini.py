@@ -174,7 +174,7 @@ class _Gemini:
             status=int(error.code or 0),
             said=f"{error.status}: {error.message}",
             wait=_retry_delay(details) if wait is None else wait,
-            hopeless="API_KEY_INVALID" in json.dumps(details, default=str),
+            refused="API_KEY_INVALID" in json.dumps(details, default=str),
         )
 
     def counts(self, response: Any) -> TokenCounts | None:

@@ -194,7 +194,7 @@ class _ChatCompletions:
             status=error.status_code,
             said=error.message,
             wait=retry_after(headers.get("retry-after")),
-            hopeless=code in ("insufficient_quota", "invalid_api_key", "model_not_found"),
+            refused=code in ("insufficient_quota", "invalid_api_key", "model_not_found"),
         )
 
     def counts(self, response: Any) -> TokenCounts | None:

@@ -1,4 +1,4 @@
-"""What a served model reads: the task, its functions or their JSON, and observations in parts."""
+"""Prompts of served models: the task, functions or their JSON, and observations in parts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sage_env.tools.tool_prompt import describe_tools
 from sage_env.wrappers.chat_space import encoded_picture
 
 Replies = Literal["calls", "json"]
-"""How a model is to reply: by calling a function, or with an action's JSON as plain text."""
+"""The form of a reply: by calling a function, or with an action's JSON as plain text."""
 Part = str | bytes
 """A piece of a user turn: text, or a frame as a JPEG file."""
 

@@ -1,4 +1,4 @@
-"""What an agent can do: five frozen dataclasses that refuse illegal values when they are made."""
+"""The actions of an agent: five frozen dataclasses that refuse illegal values when made."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class UseTool:
 
 @dataclass(frozen=True)
 class Invalid:
-    """What a text that is no action becomes: a turn that is spent, with the `reason` why."""
+    """A text that is no action: a turn is spent on it, and the `reason` is told."""
 
     text: str
     reason: str

@@ -38,7 +38,7 @@ _THOUGHT_ENDS = "</think>"
 
 @dataclass(frozen=True)
 class ActionText:
-    """What a model's text was read as.
+    """The reading of a model's text.
 
     Attributes:
         action: the first valid action, or `Invalid` with the reason why there is none.

@@ -13,14 +13,14 @@ from sage_env.actions.action import Action, Answer, Sample, Skip, Zoom
 from sage_env.actions.action_text import format_action
 
 ELLIPSIS = "..."
-"""What stands for the model's own words in an example."""
+"""The stand-in for a model's own words in an example."""
 
 TASK = """\
 You answer a question about a video that you can only see in part. You work in turns. Each turn \
 shows you frames with their times in seconds, and what is left of your budget: turns (every reply \
 costs one) and frames. Look only as much as the question needs; when the turns are used up \
 without an answer, the question counts as failed."""
-"""What every model is told first, whatever form its replies have."""
+"""The task, which every model is told first, whatever form its replies have."""
 
 EXAMPLES: Sequence[tuple[Action, str]] = (
     (Skip(95.0), "moves the cursor ahead without looking"),

@@ -30,7 +30,7 @@ _MAX_READ = 131_072
 
 @dataclass(frozen=True)
 class JsonObject:
-    """What begins at one `{"` of a text: `text[start:end]`.
+    """An object in a text, or what begins like one: `text[start:end]`.
 
     Attributes:
         start: index of the brace.

@@ -1,4 +1,4 @@
-"""How a dataset is named, loaded and read; what an item must be is in `validation`."""
+"""Datasets by name, file, function or as they are; what an item must be is in `validation`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sage_env.object_reference import is_reference, load_object
 from sage_env.timeline import Span as Span
 
 DatasetSource: TypeAlias = str | Path | Sequence[QAItem] | Callable[..., Sequence[QAItem]]
-"""What `load_dataset` takes."""
+"""The forms of a dataset that `load_dataset` takes."""
 
 
 def load_dataset(

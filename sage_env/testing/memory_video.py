@@ -85,7 +85,7 @@ def open_memory(path: str | Path) -> MemoryVideo:
 
 
 class _Canvas(NamedTuple):
-    """What all frames of one request have in common."""
+    """The parts of a picture that all frames of one request have in common."""
 
     size: tuple[int, int]
     rows: slice

@@ -29,7 +29,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 @dataclass(frozen=True)
 class ToolContext:
-    """What a tool may know of the episode: no more than the agent, but for the video itself.
+    """The episode as a tool sees it: no more than the agent knows, but for the video itself.
 
     Attributes:
         question: what is asked.
@@ -53,7 +53,7 @@ class ToolContext:
 
 
 class Tool(Protocol):
-    """What `tools=` takes: any object with these; there is no base class.
+    """The protocol of a tool; any object with these is one, there is no base class.
 
     Attributes:
         name: what the agent calls it: 1 to 64 letters, digits, `_` and `-`.

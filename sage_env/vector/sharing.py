@@ -1,4 +1,4 @@
-"""What environments that run side by side share: one dataset, and one reading of each picture."""
+"""Dataset and videos of environments side by side: files made once, equal requests coalesced."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from sage_env.datasets.item import QAItem
 from sage_env.frames import Box, FrameBatch
-from sage_env.openers import Opener
+from sage_env.openers import Opener, open_file
 
 if TYPE_CHECKING:
     from sage_env.frames import Video
@@ -101,7 +101,7 @@ class SharedOpener:
 
     def __init__(self, opener: Opener | None = None) -> None:
         """Open nothing yet; `opener` is by default `sage_env.video.open_video`."""
-        self._opener = opener
+        self._opener = opener or open_file
         self._opening = KeyedLock()
         self._reading = KeyedLock()
 
@@ -111,10 +111,6 @@ class SharedOpener:
         Raises:
             VideoError: if it cannot be opened.
         """
-        if self._opener is None:
-            from sage_env.video.video_file import open_video
-
-            self._opener = open_video
         path = Path(path)
         with self._opening.holding(path):
             return SharedVideo(self._opener(path), path, self._reading)

@@ -24,7 +24,7 @@ _Kind = Literal["answer", "skip", "sample", "zoom", "corner"]
 
 @dataclass(frozen=True)
 class ActionGrid:
-    """Which actions there are, and what each means in a given situation.
+    """A fixed list of actions, and what each means in a given situation.
 
     All fractions are of the whole video, in (0, 1]. In this order:
 

@@ -27,7 +27,7 @@ from sage_env.wrappers.chat_space import (
 from sage_env.wrappers.raw_space import raw_space
 
 SYSTEM = JSON_INSTRUCTIONS
-"""What the system message says unless another text is given."""
+"""The system message, unless another text is given."""
 
 
 class ChatObservations(

@@ -34,7 +34,7 @@ Float = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class NumericFeatures:
-    """What an observation of `VideoQAEnv` becomes, as a pure function of it.
+    """The arrays that an observation of `VideoQAEnv` becomes, as a pure function of it.
 
     | key | space | is |
     |---|---|---|

@@ -22,7 +22,7 @@ def test_a_batch_that_fails_in_part_says_how_many_and_why_and_keeps_the_rest():
     failed = EpisodesFailed({"a": ReplyBlocked("withheld")}, {"b": Decision(Answer("x"))})
     assert str(failed) == "1 of 2 episodes: withheld"
     copied = pickle.loads(pickle.dumps(failed))
-    assert copied.decisions == failed.decisions and str(copied) == str(failed)
+    assert copied.decisions["b"].action == Answer("x") and str(copied) == str(failed)
     assert isinstance(copied.errors["a"], ReplyBlocked)
 
 

@@ -4,7 +4,7 @@ A test file begins with whose laws it holds: "Laws of `package.room.module`, `si
 A name is that of a module or a room, or of something in a module; a short name is one of the same
 room, or else one of the same package that no other module has.
 
-    python -m tests.helpers.laws_index      writes the table into tests/README.md
+    python -m tests.laws_index      writes the table into tests/README.md
 """
 
 from __future__ import annotations
