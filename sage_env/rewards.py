@@ -112,7 +112,7 @@ def sage(*, early: float = 0.0, reasonable: StepJudge | None = None) -> Reward:
     Raises:
         ValueError: if `early` is negative or not finite.
     """
-    if not (math.isfinite(early) and early >= 0):
+    if not (is_finite(early) and early >= 0):
         raise ValueError(f"early must be a number >= 0, got {early}")
     return partial(_sage, early=early, reasonable=reasonable)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from sage_env.argument_checks import is_whole
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.loading import DatasetSource, load_dataset
 from sage_env.openers import Opener, open_file
@@ -60,7 +61,7 @@ def check_dataset(
 def _check_size(size: Any) -> None:
     law = f"frame_size must be (H, W), whole numbers above 0, got {size!r}"
     require(isinstance(size, tuple) and len(size) == 2, law)
-    require(all(isinstance(length, int) and length > 0 for length in size), law)
+    require(all(is_whole(length) and length > 0 for length in size), law)
 
 
 def _check_video(items: Sequence[QAItem], item: QAItem, opener: Opener) -> None:

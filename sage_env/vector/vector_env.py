@@ -14,6 +14,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space, concatenate, create_empty_array
 from numpy.typing import NDArray
 
+from sage_env.argument_checks import whole_number
 from sage_env.datasets.loading import DatasetSource, load_dataset
 from sage_env.env import VideoQAEnv
 from sage_env.errors import ResetNeeded
@@ -128,9 +129,7 @@ class VideoQAVectorEnv(VectorEnv[Observation, Sequence[AnyAction], Array]):
     ) -> None:
         """Load the dataset; no video is opened yet."""
         super().__init__()
-        if num_envs < 1:
-            raise ValueError(f"num_envs must be a whole number >= 1, got {num_envs!r}")
-        self.num_envs = num_envs
+        self.num_envs = num_envs = whole_number("num_envs", num_envs, 1)
         if arguments.get("render_mode") == "human":
             raise ValueError(
                 "windows cannot be drawn from threads: make them with render_mode='rgb_array' and "
