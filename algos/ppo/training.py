@@ -25,8 +25,9 @@ from algos.batching.token_batches import collate
 from algos.objectives.advantages import explained_variance
 from algos.ppo.config import PPOConfig
 from algos.ppo.exactness_guard import ExactnessGuard
+from algos.ppo.targets import Targets, make_targets
 from algos.ppo.train_state import TrainState
-from algos.ppo.update import Targets, actor_loss, critic_loss, fit, make_targets
+from algos.ppo.update import actor_objective, critic_objective, fit
 from algos.recipe.questions import draw_questions
 from algos.recipe.rewards import group_of, recipe_row, with_recipe
 from algos.rollout.playing import EpisodeSpec, collect
@@ -304,13 +305,11 @@ def _learn(
             targets.old_values, targets.returns, judged
         )
         state.critic.param_groups[0]["lr"] = config.critic_lr * share
-        loss = critic_loss(config, state.policy, warming_up=warming_up)
-        row |= fit(
-            config, "critic", state.critic, batch, targets, loss, epochs=critic_epochs, rng=rng
-        )
+        critic = critic_objective(config, state.policy, batch, targets, warming_up=warming_up)
+        row |= fit(config, critic, state.critic, epochs=critic_epochs, rng=rng)
     state.actor.param_groups[0]["lr"] = config.actor_lr * share
-    loss = actor_loss(config, state.policy)
-    row |= fit(config, "actor", state.actor, batch, targets, loss, epochs=epochs, rng=rng)
+    actor = actor_objective(config, state.policy, batch, targets)
+    row |= fit(config, actor, state.actor, epochs=epochs, rng=rng)
     return row
 
 

@@ -11,7 +11,8 @@ from torch import Tensor
 from algos.objectives.aggregation import mask_weights, row_weights
 from algos.objectives.losses import entropy_loss
 from algos.ppo.config import PPOConfig
-from algos.ppo.update import actor_loss, backward, critic_loss, make_targets, with_loss_weights
+from algos.ppo.targets import make_targets
+from algos.ppo.update import actor_objective, backward, critic_objective
 from algos.presets import PRESETS, preset
 from policies.base import TokenBatch
 from tests.helpers.slow_maths import averaged
@@ -72,12 +73,12 @@ def gradients(
     parameters = policy.actor_parameters() + policy.critic_parameters()
     for parameter in parameters:
         parameter.grad = None
-    targets = with_loss_weights(config, batch, make_targets(config, policy, batch, groups), rows)
-    size = config.micro_batch
-    backward(batch, targets, rows, actor_loss(config, policy), policy.actor_parameters(), size)
+    targets = make_targets(config, policy, batch, groups)
+    actor = actor_objective(config, policy, batch, targets)
+    backward(config, replace(actor, scored=list), rows, policy.actor_parameters())
     if config.uses_critic:
-        loss = critic_loss(config, policy)
-        backward(batch, targets, rows, loss, policy.critic_parameters(), size)
+        critic = critic_objective(config, policy, batch, targets)
+        backward(config, critic, rows, policy.critic_parameters())
     return [p.grad for p in parameters if p.grad is not None]
 
 

@@ -9,14 +9,8 @@ import pytest
 import torch
 
 from algos.ppo.config import PPOConfig
-from algos.ppo.update import (
-    actor_loss,
-    backward,
-    critic_loss,
-    fit,
-    make_targets,
-    rows_with_gradient,
-)
+from algos.ppo.targets import make_targets, rows_with_gradient
+from algos.ppo.update import actor_objective, backward, critic_loss, critic_objective, fit
 from tests.helpers.toy import toy_batch
 
 torch.set_num_threads(1)
@@ -34,12 +28,13 @@ def test_the_gradient_does_not_depend_on_how_the_batch_is_cut(size: int, advanta
             parameter += 0.1 * torch.randn(parameter.shape)
 
     def gradients(size: int) -> list[torch.Tensor]:
-        targets = make_targets(replace(config, micro_batch=size), policy, batch, groups)
-        for loss, parameters, workers in (
-            (actor_loss(config, policy), policy.actor_parameters(), 2),
-            (critic_loss(config, policy), policy.critic_parameters(), 1),
+        cut = replace(config, micro_batch=size, workers=2)
+        targets = make_targets(cut, policy, batch, groups)
+        for objective, parameters in (
+            (actor_objective(cut, policy, batch, targets), policy.actor_parameters()),
+            (critic_objective(cut, policy, batch, targets), policy.critic_parameters()),
         ):
-            backward(batch, targets, range(1, 30), loss, parameters, size, workers)
+            backward(cut, objective, range(1, 30), parameters)
         found = []
         for parameter in policy.actor_parameters() + policy.critic_parameters():
             assert parameter.grad is not None and parameter.grad.abs().max() > 1e-4
@@ -112,8 +107,8 @@ def test_steps_do_not_share_gradients() -> None:
     norms = []
     for epochs in (1, 3):
         config = replace(SMALL, minibatches=1)
-        loss, rng = actor_loss(config, policy), np.random.default_rng(0)
-        stats = fit(config, "actor", still, batch, targets, loss, epochs=epochs, rng=rng)
+        actor, rng = actor_objective(config, policy, batch, targets), np.random.default_rng(0)
+        stats = fit(config, actor, still, epochs=epochs, rng=rng)
         norms.append(stats["losses/actor_grad_norm"])
     assert norms[0] == pytest.approx(norms[1], rel=1e-4) and norms[0] > 0
 
@@ -123,32 +118,31 @@ def test_a_gradient_that_is_not_finite_stops_the_run() -> None:
     targets = make_targets(SMALL, policy, batch, groups)
     targets.advantages[0] = torch.nan
     optimizer = torch.optim.Adam(policy.actor_parameters())
-    loss = actor_loss(SMALL, policy)
+    actor = actor_objective(SMALL, policy, batch, targets)
     with pytest.raises(RuntimeError, match="non-finite"):
-        rng = np.random.default_rng(0)
-        fit(SMALL, "actor", optimizer, batch, targets, loss, epochs=1, rng=rng)
+        fit(SMALL, actor, optimizer, epochs=1, rng=np.random.default_rng(0))
 
 
-def stepped(everyone: bool, monkeypatch: pytest.MonkeyPatch):
+def stepped(everyone: bool):
     """Weights and statistics after three passes that score everyone, or who teaches."""
     policy, batch, groups = toy_batch()
     config = replace(SMALL, advantage="group", minibatches=2)  # none without a question that tells
     targets = make_targets(config, policy, batch, groups)
     busy = (targets.advantages != 0).any(1)
     assert 0 < busy.sum() < len(batch), "the case must hold questions on which all agree"
+    actor = actor_objective(config, policy, batch, targets)
     if everyone:
-        monkeypatch.setattr("algos.ppo.update.rows_with_gradient", lambda *_: None)
+        actor = replace(actor, scored=list)
     counted, evaluate = [], policy.evaluate
     policy.evaluate = lambda part: counted.append(len(part)) or evaluate(part)
     optimizer = torch.optim.SGD(policy.actor_parameters(), lr=0.1, momentum=0.9)
-    loss, rng = actor_loss(config, policy), np.random.default_rng(0)
-    stats = fit(config, "actor", optimizer, batch, targets, loss, epochs=3, rng=rng)
+    stats = fit(config, actor, optimizer, epochs=3, rng=np.random.default_rng(0))
     assert sum(counted) == 3 * (len(batch) if everyone else int(busy.sum()))
     return policy.state(), stats
 
 
-def test_episodes_without_advantage_are_not_scored_and_the_step_is_the_same(monkeypatch) -> None:
-    (weights, stats), (expected, full) = (stepped(x, monkeypatch) for x in (False, True))
+def test_episodes_without_advantage_are_not_scored_and_the_step_is_the_same() -> None:
+    (weights, stats), (expected, full) = map(stepped, (False, True))
     for name, tensor in weights.items():
         torch.testing.assert_close(tensor, expected[name], atol=1e-5, rtol=0)
     for name in ("losses/policy_loss", "losses/actor_grad_norm"):
@@ -174,8 +168,9 @@ def test_statistics_are_means_over_the_tokens_that_were_scored() -> None:
     policy, batch, groups = toy_batch()
     config = replace(SMALL, advantage="group")
     targets = make_targets(config, policy, batch, groups)
-    loss, parameters = actor_loss(config, policy), policy.actor_parameters()
+    config = replace(config, micro_batch=2)
     rows, some = list(range(32)), [1, 5, 6]
+    actor = replace(actor_objective(config, policy, batch, targets), scored=lambda _: some)
     entropy = policy.evaluate(batch).entropy.detach()[some][batch.sampled[some]].mean()
-    stats = backward(batch, targets, rows, loss, parameters, 2, scored=some)
+    stats = backward(config, actor, rows, policy.actor_parameters())
     assert float(stats["entropy"]) == pytest.approx(float(entropy), abs=1e-5)
