@@ -19,14 +19,12 @@ influence. Statistics count all tokens alike, whatever the `weights`.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
+from algos.objectives.kinds import KLEstimator, RatioLevel
+
 Stats = dict[str, Tensor]
-RatioLevel = Literal["token", "sequence"]
-KLEstimator = Literal["k1", "k2", "k3"]
 LOG_RATIO_LIMIT = 20.0
 """Log-ratios are clamped to ±20 nats before `exp`. Far beyond any clip range (e^20 is 5e8), so it
 moves no gradient of a token inside it; it keeps a broken token from overflowing float32, whose

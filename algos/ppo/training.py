@@ -1,8 +1,16 @@
 """Token-level PPO over whole episodes: the run, read from top to bottom.
 
-`train` is the run, `_update` one update: rollout, proof, targets, critic, actor. Failures of the
-environment are counted and never learned from. Everything random is seeded from (seed, purpose,
-update), so that a resumed run goes on as if it had never stopped: bit for bit on a CPU.
+`train` is the run, `_update` one update:
+
+1. rollout: play the episodes of the update's questions;
+2. exactness: score some episodes again with the learner, before any weight moves;
+3. targets: values, advantages, returns;
+4. critic, then actor: gradient steps.
+
+Failures of the environment are counted and never learned from. Everything random is seeded from
+(seed, purpose, update), so that a resumed run goes on as if it had never stopped: bit for bit on a
+CPU. Source of the algorithm: Schulman et al., arXiv 1707.06347, algorithm 1; the estimators and
+losses name theirs in `algos.objectives`.
 """
 
 from __future__ import annotations
@@ -142,7 +150,7 @@ class _Run:
         bar: tqdm[Any],
         stop: StopRequest,
     ) -> None:
-        """Do one update, and write down what has to be kept of it.
+        """Do one update; write its metrics and, where due, its checkpoint.
 
         Raises:
             Stopped: if a signal asked for it; everything is saved then.
@@ -195,7 +203,7 @@ def _update(
     rng = np.random.default_rng(subseed(config.seed, "update", update))
     torch.manual_seed(subseed(config.seed, "torch", update))
 
-    # Rollout. Failed episodes are counted, and left out of everything that follows.
+    # 1. Rollout. Failed episodes are counted, and left out of everything that follows.
     guard.record_sampler()
     played = _roll_out(config, policy, envs, specs, update, bar, stop)
     episodes = [t for t in played if t.error is None]
@@ -217,13 +225,13 @@ def _update(
     batch = collate(episodes, config.temperature, policy.actor_parameters()[0].device)
     rolled_out = time.perf_counter()
 
-    # Proof. Before any weight moves, the learner must agree with the sampler.
+    # 2. Exactness. Before any weight moves, the learner must agree with the sampler.
     if config.rescore_sample > 0:
         rows = rng.permutation(len(episodes))[: config.rescore_sample].tolist()
         row |= guard.check(update, played, batch, episodes, rows)
     stop.check()
 
-    # Learning.
+    # 3. and 4. Targets, critic, actor.
     targets = make_targets(config, policy, batch, groups)
     if targets.in_loss is not None:
         row["rollout/tied"] = len(episodes) - int(targets.in_loss.sum())
@@ -232,7 +240,7 @@ def _update(
     state.frame_price.update(row["rollout/frames"])
     ended = time.perf_counter()
     row["time/rollout"], row["time/learn"] = rolled_out - began, ended - rolled_out
-    row["time/cpu"] = time.process_time() - cpu  # of all threads: other work beside is not in it
+    row["time/cpu"] = time.process_time() - cpu  # all our threads; other processes do not count
     row["time/tokens_per_second"] = float(batch.sampled.sum()) / (ended - began)
     bar.set_postfix(_postfix(row))
     return row
@@ -276,6 +284,15 @@ def draw_specs(
 
     A question's episodes share the environment's seed and budget, so that they start from the same
     state.
+
+    Args:
+        config: the settings.
+        items: ids of all questions.
+        update: 1, 2, ...
+        durations: seconds of each item's video; read by a curriculum only.
+
+    Raises:
+        ValueError: if there are no items.
     """
     if not items:
         raise ValueError("training needs at least one item, got none")
