@@ -6,9 +6,12 @@
 | `frame_budget` | a budget of frames drawn for every question | before the rollout |
 | `curriculum` | short videos first, then all | before the rollout |
 | `frame_target` | a price of frames that keeps their mean at a target | after the rollout |
-| `step_credit` | pay for the looks that the right answer leans on | after the rollout |
+| `step_credit` | pay for the looks that the right answer depends on | after the rollout |
 
-`settings` switches them; everything is off by default. All but one are functions of the seed and
-the update's number. The price of `frame_target`, which moves after every update, is the only state,
-and is in every checkpoint.
+May not: change evaluation, which plays under the environment's own budgets and rewards.
+
+`settings` switches the ideas, and everything is off by default. `questions` draws an update's
+episodes under the first three, `rewards` adds the last two to an update's rewards. All but one are
+functions of the seed and the update's number. The price of `frame_target`, which moves after every
+update, is the only state, and is in every checkpoint.
 """
