@@ -23,7 +23,7 @@ CLEANRL = {
     "rollout/turns": "charts/episodic_length",
     "time/tokens_per_second": "charts/SPS",
 }
-"""Our names to CleanRL's, where a quantity is the same; what CleanRL calls a step is a token here."""
+"""Our names to CleanRL's, where a quantity is the same; CleanRL's step is a token here."""
 
 
 class Tracker(Protocol):
