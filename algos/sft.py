@@ -172,7 +172,7 @@ def next_tokens(
         examples: N conversations, the longest of L tokens.
 
     Returns:
-        Int64 `(N, L)`; meaningless behind the end of a shorter conversation.
+        Token ids, int64 `(N, L)`; meaningless behind the end of a shorter conversation.
     """
     _, _, hidden = _hidden(base, encoder, frame_pad, examples)
     likeliest: NDArray[np.int64] = base.lm_head(hidden).argmax(-1).cpu().numpy()

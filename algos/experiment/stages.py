@@ -1,7 +1,8 @@
 """`sage-vqa train`: from nothing to a trained any-horizon agent and a report.
 
-Stages: video files, the evaluations before, PPO, the evaluations after, the report. Each leaves
-its result in the run's folder; running the command again goes on after the last one that is there.
+Stages: 1 video files, 2 the evaluations before, 3 PPO, 4 the evaluations after, 5 the report. Each
+leaves its result in the run's folder; running the command again goes on after the last one that is
+there.
 """
 
 from __future__ import annotations
@@ -198,7 +199,7 @@ def save_settings(folder: RunFolder, config: FirstLight) -> None:
 
 
 class Stages:
-    """The parts of a run; they share the items, the environments and the results so far.
+    """The stages of a run; they share the items and the results so far.
 
     Args:
         config: the settings.
@@ -224,7 +225,7 @@ class Stages:
         if key in self.folder.result_names():
             self.results[key] = self.folder.load_result(key)
             return
-        # Whoever wants less of the environment plays in the model's otherwise.
+        # The model's environment, with the policy's own options where it has some (DIRECT does).
         options = {**self.policy.env_options, **getattr(policy, "env_options", {})}
         with (
             tqdm(total=len(self.test), desc=f"{name} {decoding}".strip()) as bar,

@@ -94,7 +94,7 @@ class Hints(nn.Module):
     def loss(self, examples: Sequence[Example]) -> Tensor:
         """Return the mean loss of conversations whose forward pass has just run in this thread.
 
-        Float `()`, in nats: the sum of up to four cross-entropies.
+        A float `()`, in nats: the sum of up to four cross-entropies.
         """
         labels = [self._labeller(example) for example in examples]
         total = self._read("gathered", self.own, labels, "ends", "own")
