@@ -101,7 +101,7 @@ def minibatches(
     Returns:
         Row numbers of each minibatch; together, every row once.
     """
-    groups = batch.alike(rows)
+    groups = batch.group_by_prefix(rows)
     order = [
         row for number in rng.permutation(len(groups)) for row in rng.permutation(groups[number])
     ]
@@ -121,7 +121,7 @@ def micro_batches(batch: TokenBatch, rows: Sequence[int], size: int) -> list[lis
     Returns:
         Row numbers of each piece; together, every row once.
     """
-    ordered = batch.alike_together(int(row) for row in rows)
+    ordered = batch.order_by_prefix(int(row) for row in rows)
     return [ordered[i : i + size] for i in range(0, len(ordered), size)]
 
 

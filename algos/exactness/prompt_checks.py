@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from algos.exactness.check_result import CheckResult
 from algos.rollout.trajectory import Trajectory, Turn
 from policies.base import TurnTokens, context_digest
-from policies.introspection import FrameRead, LegiblePolicy
+from policies.introspection import DetokenizingPolicy, PromptFrame
 
 ROUNDING = 0.0502
 """Largest allowed gap between a written and a true time, in seconds: half of the one decimal that
@@ -79,7 +79,9 @@ def _prefix_problem(
     )
 
 
-def check_frames(policy: LegiblePolicy, trajectories: Sequence[Trajectory]) -> list[CheckResult]:
+def check_frames(
+    policy: DetokenizingPolicy, trajectories: Sequence[Trajectory]
+) -> list[CheckResult]:
     """Check the frames in the prompts: their number, their visual tokens, and their times.
 
     For every prompt three lists must agree, frame by frame:
@@ -125,7 +127,7 @@ def check_frames(policy: LegiblePolicy, trajectories: Sequence[Trajectory]) -> l
 
 
 def _count_problem(
-    policy: LegiblePolicy, spoken: TurnTokens, read: Sequence[FrameRead], shown: int
+    policy: DetokenizingPolicy, spoken: TurnTokens, read: Sequence[PromptFrame], shown: int
 ) -> str:
     """Say how the number of frames or of their visual tokens is wrong; "" if it is right."""
     written, filled = [frame.tokens for frame in read], policy.visual_tokens(spoken.frames)
@@ -137,15 +139,15 @@ def _count_problem(
     )
 
 
-def _time_gap(frame: FrameRead, second: float) -> float:
+def _time_gap(frame: PromptFrame, second: float) -> float:
     """Return the seconds between a frame's written and true time; inf where none is written."""
     return float("inf") if frame.seconds is None else abs(frame.seconds - second)
 
 
 def _time_problem(
-    policy: LegiblePolicy,
+    policy: DetokenizingPolicy,
     spoken: TurnTokens,
-    read: Sequence[FrameRead],
+    read: Sequence[PromptFrame],
     shown: Sequence[float],
     gaps: Sequence[float],
 ) -> str:

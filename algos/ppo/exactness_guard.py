@@ -25,7 +25,12 @@ from algos.ppo.config import PPOConfig
 from algos.rollout.trajectory import Trajectory
 from algos.runs import checkpoint
 from policies.base import TokenBatch, TrainablePolicy
-from policies.introspection import CountingPolicy, FingerprintedPolicy, LegiblePolicy, fingerprint
+from policies.introspection import (
+    CountsVisionPasses,
+    DetokenizingPolicy,
+    FingerprintedPolicy,
+    fingerprint,
+)
 
 
 class ExactnessGuard:
@@ -96,7 +101,7 @@ class ExactnessGuard:
         ids = [row[:n].cpu().numpy() for row, n in zip(part.ids, lengths, strict=True)]
         yield self._check_weights()
         yield check_prefixes(chosen, ids)
-        if isinstance(self.policy, LegiblePolicy):
+        if isinstance(self.policy, DetokenizingPolicy):
             yield from check_frames(self.policy, chosen)
         config = self.config
         yield rescore(
@@ -151,4 +156,4 @@ class ExactnessGuard:
 
 
 def _encodes(policy: TrainablePolicy) -> int | None:
-    return policy.encodes if isinstance(policy, CountingPolicy) else None
+    return policy.encodes if isinstance(policy, CountsVisionPasses) else None

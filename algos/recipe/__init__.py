@@ -8,10 +8,11 @@
 | `frame_target` | a price of frames that keeps their mean at a target | after the rollout |
 | `step_credit` | pay for the looks that the right answer depends on | after the rollout |
 
-May not: change evaluation, which plays under the environment's own budgets and rewards.
+May not: touch a loss, or change evaluation, which plays under the environment's own budgets and
+rewards.
 
-`settings` switches the ideas, and everything is off by default. `questions` draws an update's
-episodes under the first three, `rewards` adds the last two to an update's rewards. All but one are
-functions of the seed and the update's number. The price of `frame_target`, which moves after every
-update, is the only state, and is in every checkpoint.
+Read in this order: `settings` (switches; everything is off by default), `questions` (an update's
+episodes, under the first three ideas), the five ideas, `rewards` (an update's rewards, with the
+last two). All but one are functions of the seed and the update's number. The price of
+`frame_target`, which moves after every update, is the only state, and is in every checkpoint.
 """

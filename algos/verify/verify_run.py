@@ -20,7 +20,7 @@ from algos.runs.metrics import read_metrics
 from algos.runs.run_folder import RunFolder, RunFolderError
 from algos.verify.replay import replay
 from policies.base import TrainablePolicy
-from policies.introspection import FingerprintedPolicy, LegiblePolicy, fingerprint
+from policies.introspection import DetokenizingPolicy, FingerprintedPolicy, fingerprint
 
 MICRO_BATCH = 8
 """Episodes per forward pass: changes memory and speed, not the scores beyond rounding."""
@@ -127,7 +127,7 @@ def _check_episodes(
     yield _check_weights(name, policy, stored_file)
     yield check_prefixes(played)
     known = played
-    if isinstance(policy, LegiblePolicy):
+    if isinstance(policy, DetokenizingPolicy):
         if env is not None:
             yield replay(env, policy, played)
         known = [trajectory for trajectory in played if _has_features(policy, trajectory)]
@@ -162,7 +162,7 @@ def _check_weights(name: str, policy: TrainablePolicy, stored_file: StoredEpisod
     return CheckResult(f"weights of {name}", found, problem)
 
 
-def _has_features(policy: LegiblePolicy, trajectory: Trajectory) -> bool:
+def _has_features(policy: DetokenizingPolicy, trajectory: Trajectory) -> bool:
     try:
         policy.visual_tokens(trajectory.frames)
     except KeyError:
