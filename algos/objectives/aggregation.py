@@ -10,9 +10,12 @@ tokens of short pieces a larger weight, and the gradient then depends on the mic
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import Tensor
 
-from algos.objectives.kinds import Aggregation
+Aggregation = Literal["token-mean", "sequence-mean", "constant-length"]
+"""That of DAPO (arXiv 2503.14476), of GRPO (arXiv 2402.03300), of Dr. GRPO (arXiv 2503.20783)."""
 
 
 def row_weights(sampled: Tensor, aggregation: Aggregation, *, length: int) -> Tensor | None:

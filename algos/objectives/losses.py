@@ -19,12 +19,17 @@ influence. Statistics count all tokens alike, whatever the `weights`.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
-from algos.objectives.kinds import KLEstimator, RatioLevel
-
 Stats = dict[str, Tensor]
+"""Statistics by name, float `()` each."""
+RatioLevel = Literal["token", "sequence"]
+"""A probability ratio for every token (PPO), or one for each episode (GSPO, arXiv 2507.18071)."""
+KLEstimator = Literal["k1", "k2", "k3"]
+"""Schulman 2020, joschu.net/blog/kl-approx.html."""
 LOG_RATIO_LIMIT = 20.0
 """Log-ratios are clamped to ±20 nats before `exp`. Far beyond any clip range (e^20 is 5e8), so it
 moves no gradient of a token inside it; it keeps a broken token from overflowing float32, whose

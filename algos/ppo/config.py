@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from typing import Literal
 
-from algos.objectives.kinds import (
-    AdvantageKind,
-    Aggregation,
-    Clock,
-    KLEstimator,
-    KLPlace,
-    RatioLevel,
-)
 from algos.recipe.settings import Recipe
 
 
@@ -29,7 +22,7 @@ class PPOConfig:
     """Episodes played per drawn question, all from the same start."""
     temperature: float = 1.0
     """Sampling temperature, > 0; re-scoring uses the same."""
-    advantage: AdvantageKind = "critic"
+    advantage: Literal["critic", "group", "both"] = "critic"
     """critic: GAE. group: return above the mean of the question's other episodes, no critic.
     both: GAE with a critic of what that group mean leaves over."""
     leave_one_out: bool = True
@@ -39,7 +32,7 @@ class PPOConfig:
     drop_ties: bool = False
     """Leave episodes out of the actor's loss, and its denominator, where all of the question's
     returns are equal; they are counted as `rollout/tied`."""
-    clock: Clock = "token"
+    clock: Literal["token", "turn", "bi-level"] = "token"
     """What one step of GAE is: a sampled token; a turn; or turns outside and tokens inside them."""
     gamma: float = 1.0
     """Discount per sampled token, on the clock of tokens; other clocks do not discount tokens."""
@@ -70,9 +63,9 @@ class PPOConfig:
     """The probability ratio is clipped above 1 + clip_high."""
     dual_clip: float | None = 3.0
     """Bound of the ratio on tokens with a negative advantage, > 1; None: no bound."""
-    ratio_level: RatioLevel = "token"
+    ratio_level: Literal["token", "sequence"] = "token"
     """Whether each token has its own ratio, or all of an episode their geometric mean (GSPO)."""
-    aggregation: Aggregation = "token-mean"
+    aggregation: Literal["token-mean", "sequence-mean", "constant-length"] = "token-mean"
     """Mean of the actor's loss: over all tokens of a minibatch; over episodes, of means over their
     tokens; or over episodes, of sums over their tokens divided by `constant_length`."""
     constant_length: int = 512
@@ -81,10 +74,10 @@ class PPOConfig:
     """How far the value may move from the rollout's before its loss is clipped."""
     kl_coef: float = 0.0
     """Weight of the KL from the reference (adapters off); 0 leaves its forward pass out."""
-    kl_in: KLPlace = "loss"
+    kl_in: Literal["loss", "reward"] = "loss"
     """loss: the actor minimises it beside its own loss. reward: every sampled token pays for its
     own, and critic and baselines see it."""
-    kl_estimator: KLEstimator = "k3"
+    kl_estimator: Literal["k1", "k2", "k3"] = "k3"
     """Which estimate is reported; the gradient in the loss is always k2's. In the reward only k1
     has the right expected gradient."""
     entropy_coef: float = 0.0
