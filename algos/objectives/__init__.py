@@ -1,7 +1,6 @@
 """Advantages and losses: pure functions, tensors in, tensors out. No settings, no state.
 
-Read in this order: `advantages` (GAE over
-sampled tokens, group baselines, whitening), `turn_advantages` (the clocks of turns and bi-level),
-`aggregation` (how tokens are averaged), `losses` (clipped surrogate, value, KL). Letters: B
-episodes, L tokens of the longest.
+Read in this order: `advantages` (GAE over sampled tokens, group baselines, whitening),
+`turn_advantages` (the clocks of turns and bi-level), `aggregation` (how tokens are averaged),
+`losses` (clipped surrogate, value, KL). Letters: B episodes, L tokens of the longest.
 """

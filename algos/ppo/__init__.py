@@ -8,3 +8,17 @@ and weights of a batch), `advantage_estimate` (which estimator the settings ask 
 whose sampler and learner disagree). Importing this loads no torch; all but `config` do. One
 process: no several GPUs, no asynchronous rollout.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from algos.ppo.config import PPOConfig
+from sage_env.lazy_exports import lazy_exports
+
+if TYPE_CHECKING:
+    from algos.ppo.training import train
+
+__all__ = ["PPOConfig", "train"]
+
+__getattr__ = lazy_exports(__name__, {"train": "algos.ppo.training"}, extra="sage")

@@ -1,8 +1,8 @@
-"""The files of a run, and what happens to them: folder, checkpoints, metrics, trackers, signals.
+"""The files of a run, and how it stops.
 
-May not: know what is trained; it stores what it is given.
+May not: know what is trained; a checkpoint holds tensors and JSON.
 
-Read in this order: `run_folder` (which file is where), `checkpoint` (whole or not at all),
-`metrics` (one line per update), `tracking` (copies of the metrics on a dashboard), `stopping`
-(SIGTERM and Ctrl-C end a run at a safe point).
+Read in this order: `dataclass_json` (settings as they were saved), `run_folder` (what lies where,
+one writer), `metrics` (numbers of an update), `checkpoint` (saved and resumed bit for bit),
+`tracking` (TensorBoard, W&B, Trackio), `stopping` (signals at safe points).
 """
