@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from algos.cli.entry import main
+from algos.experiment.building import load_policy
 from algos.experiment.results import ORDER
-from algos.experiment.stages import FirstLight, load_policy, run
+from algos.experiment.settings import FirstLight
+from algos.experiment.stages import run
 from algos.ppo.config import PPOConfig
 from algos.runs.checkpoint import ConfigChanged
 from algos.runs.run_folder import RunFolder, RunFolderError
