@@ -1,4 +1,4 @@
-"""The main job on a handful of real, tiny files: every stage, and going on after a stop."""
+"""Laws of `algos.experiment.stages`: every stage on tiny files, and going on after a stop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of averaging: what the means are, and that no cut into pieces changes a gradient."""
+"""Laws of `algos.objectives.aggregation`: the means, and no cut into pieces changes a gradient."""
 
 from __future__ import annotations
 
@@ -47,6 +47,14 @@ def test_the_means_agree_with_the_loop(aggregation) -> None:
         loss, _ = entropy_loss(terms, mask, int(mask.sum()), weights=weights)
         rows = [row[of].tolist() for row, of in zip(terms, mask, strict=True)]
         assert float(loss) == pytest.approx(-averaged(rows, aggregation, 7), abs=1e-6)
+
+
+def test_the_worked_example_of_the_docstring() -> None:
+    sampled = torch.tensor([[True, False, False], [True, True, True]])
+    for aggregation, expected in (("sequence-mean", [2, 2 / 3]), ("constant-length", [0.5, 0.5])):
+        found = row_weights(sampled, aggregation, length=4)
+        torch.testing.assert_close(found[:, 0], torch.tensor(expected))
+    assert row_weights(sampled, "token-mean", length=4) is None
 
 
 def test_a_part_of_the_tokens_has_its_own_mean() -> None:

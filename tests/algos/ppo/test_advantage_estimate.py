@@ -1,4 +1,4 @@
-"""Laws of what the settings make of a batch: baselines, penalties, clocks and lambdas."""
+"""Laws of `algos.ppo.advantage_estimate`, `algos.ppo.targets`: baselines, penalties, clocks."""
 
 from __future__ import annotations
 

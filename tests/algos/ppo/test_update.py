@@ -1,4 +1,4 @@
-"""Laws of learning from one batch, on the toy policy."""
+"""Laws of `algos.ppo.update`, `algos.ppo.targets`: learning from one batch, on the toy policy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of learning with the real policy: padding changes nothing, and no pass is made twice."""
+"""Laws of `algos.ppo.update` with the real policy: padding changes nothing, no pass twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of the report: it is one file, it escapes what it shows, and it shows what was seen."""
+"""Laws of `algos.report.report`, `sections`, `charts`: one file, escaped, showing what was seen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of dataclasses in JSON files: what comes back is what was saved, types included."""
+"""Laws of `algos.runs.dataclass_json`: what comes back is what was saved, types included."""
 
 from __future__ import annotations
 

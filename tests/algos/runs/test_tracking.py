@@ -1,4 +1,4 @@
-"""Laws of the dashboards: the numbers of the file under our names and CleanRL's, on one axis."""
+"""Laws of `algos.runs.tracking`: the file's numbers under our names and CleanRL's, on one axis."""
 
 from __future__ import annotations
 

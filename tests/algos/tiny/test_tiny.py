@@ -1,4 +1,4 @@
-"""The recipe of the tiny model: tokenizer, tower, lessons."""
+"""Laws of `algos.tiny`: tokenizer, tower, lessons, and the labels of the auxiliary losses."""
 
 from __future__ import annotations
 
