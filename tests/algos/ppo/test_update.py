@@ -10,7 +10,7 @@ import torch
 
 from algos.ppo.config import PPOConfig
 from algos.ppo.targets import make_targets, rows_with_gradient
-from algos.ppo.update import actor_objective, backward, critic_loss, critic_objective, fit
+from algos.ppo.update import actor_objective, backward, critic_objective, fit
 from tests.helpers.toy import toy_batch
 
 torch.set_num_threads(1)
@@ -92,7 +92,8 @@ def test_the_critic_moves_freely_while_warming_up() -> None:
         policy.critic["head"].bias.fill_(SMALL.value_clip + 0.1)
     count = float(batch.sampled.sum())
     for warming_up, moves in ((True, 1.0), (False, 0.0)):
-        loss = critic_loss(SMALL, policy, warming_up=warming_up)(batch, targets, count)[0]
+        critic = critic_objective(SMALL, policy, batch, targets, warming_up=warming_up)
+        loss = critic.loss(batch, targets, count)[0]
         (gradient,) = torch.autograd.grad(loss, policy.critic["head"].bias)
         right = float((targets.returns == 1).sum()) / count
         wrong = 1 - right
@@ -123,10 +124,10 @@ def test_a_gradient_that_is_not_finite_stops_the_run() -> None:
         fit(SMALL, actor, optimizer, epochs=1, rng=np.random.default_rng(0))
 
 
-def stepped(everyone: bool):
+def stepped(everyone: bool, aggregation: str):
     """Weights and statistics after three passes that score everyone, or who teaches."""
     policy, batch, groups = toy_batch()
-    config = replace(SMALL, advantage="group", minibatches=2)  # none without a question that tells
+    config = replace(SMALL, advantage="group", minibatches=2, aggregation=aggregation)
     targets = make_targets(config, policy, batch, groups)
     busy = (targets.advantages != 0).any(1)
     assert 0 < busy.sum() < len(batch), "the case must hold questions on which all agree"
@@ -141,8 +142,9 @@ def stepped(everyone: bool):
     return policy.state(), stats
 
 
-def test_episodes_without_advantage_are_not_scored_and_the_step_is_the_same() -> None:
-    (weights, stats), (expected, full) = map(stepped, (False, True))
+@pytest.mark.parametrize("aggregation", ["token-mean", "sequence-mean", "constant-length"])
+def test_episodes_without_advantage_are_not_scored_and_the_step_is_the_same(aggregation) -> None:
+    (weights, stats), (expected, full) = (stepped(x, aggregation) for x in (False, True))
     for name, tensor in weights.items():
         torch.testing.assert_close(tensor, expected[name], atol=1e-5, rtol=0)
     for name in ("losses/policy_loss", "losses/actor_grad_norm"):
@@ -174,3 +176,19 @@ def test_statistics_are_means_over_the_tokens_that_were_scored() -> None:
     entropy = policy.evaluate(batch).entropy.detach()[some][batch.sampled[some]].mean()
     stats = backward(config, actor, rows, policy.actor_parameters())
     assert float(stats["entropy"]) == pytest.approx(float(entropy), abs=1e-5)
+
+
+def test_the_critic_learns_from_ties_and_from_episodes_without_advantage() -> None:
+    """What the actor leaves out says as much about the value of a question as the rest."""
+    policy, batch, groups = toy_batch()
+    config = replace(SMALL, advantage="both", drop_ties=True, minibatches=1)
+    targets = make_targets(config, policy, batch, groups)
+    targets.advantages[3:7] = 0.0
+    left_out = (~targets.in_loss).nonzero()[:, 0].tolist()
+    assert left_out and set(left_out) != set(range(3, 7))
+    counted, values = [], policy.values
+    policy.values = lambda part: counted.append(len(part)) or values(part)
+    still = torch.optim.SGD(policy.critic_parameters(), lr=0.0)
+    critic = critic_objective(config, policy, batch, targets)
+    fit(config, critic, still, epochs=1, rng=np.random.default_rng(0))
+    assert sum(counted) == len(batch)
