@@ -1,4 +1,4 @@
-"""Laws of `algos.exactness.prompt_checks`, `check_result`: lists that must agree, frame by frame."""
+"""Laws of `algos.exactness.prompt_checks` and `check_result`: three lists agree, by frame."""
 
 from __future__ import annotations
 
