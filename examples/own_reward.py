@@ -17,8 +17,7 @@ import gymnasium as gym
 import tyro
 
 from sage_env import Action, Answer, History, Invalid, QAItem, Sample, Zoom
-from sage_env.synth import sage_synth
-from sage_env.synth.rendered import open_rendered
+from sage_env.synth import open_rendered, sage_synth
 from sage_env.testing import check_reward
 
 

@@ -22,8 +22,7 @@ import tyro
 from algos.evaluation import Measures, evaluate, measure
 from policies.base import Observation
 from sage_env import Action, Answer, Tool, ToolContext, UseTool
-from sage_env.synth import sage_synth
-from sage_env.synth.rendered import open_rendered
+from sage_env.synth import open_rendered, sage_synth
 
 HUES = {"red": 0, "orange": 30, "yellow": 54, "green": 131, "cyan": 183, "blue": 229}
 HUES |= {"purple": 278, "pink": 331}  # degrees

@@ -23,8 +23,7 @@ from algos.ppo import PPOConfig, train
 from policies.base import TrainablePolicy
 from policies.sage_mm import LoraSettings, SageMM
 from sage_env import QAItem, efficient
-from sage_env.synth import sage_synth
-from sage_env.synth.rendered import open_rendered
+from sage_env.synth import open_rendered, sage_synth
 
 
 def flashes(split: str) -> list[QAItem]:

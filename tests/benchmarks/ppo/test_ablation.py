@@ -1,4 +1,7 @@
-"""The ablations run, and their two defects are what they say they are."""
+"""Laws of `benchmarks.ppo.ablation` and `ablation_task`.
+
+The ablations run, and their two defects are what they say they are.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from algos.ppo import training  # noqa: E402
 from algos.ppo.config import PPOConfig  # noqa: E402
 from algos.rollout.playing import EpisodeSpec, collect  # noqa: E402
 from benchmarks.ppo import ablation  # noqa: E402
-from benchmarks.ppo.ablation import QUICK, Settings, cases, main, stop_token_left_out  # noqa: E402
+from benchmarks.ppo.ablation import QUICK, Settings, ablations, main, stop_token_left_out  # noqa: E402
 from benchmarks.ppo.ablation_task import (  # noqa: E402
     CHOICES,
     STOP,
@@ -58,12 +61,12 @@ def test_the_policy_keeps_the_contract_and_scores_as_it_samples(played) -> None:
 
 
 def test_every_estimator_of_the_settings_has_a_line() -> None:
-    names = [case.name for case in cases()]
+    names = [case.name for case in ablations()]
     assert len(set(names)) == len(names)
     for value in get_args(get_type_hints(PPOConfig)["advantage"]):
         assert value == PPOConfig.advantage or f"advantage={value}" in names
     assert {"GAE of the preset turn-ppo", "GAE of the preset bi-level"} <= set(names)
-    clocks = {case.changes.get("clock", PPOConfig.clock) for case in cases()}
+    clocks = {case.changes.get("clock", PPOConfig.clock) for case in ablations()}
     assert clocks == set(get_args(get_type_hints(PPOConfig)["clock"]))
     assert {"default", "no critic warm-up", "reward efficient", "reward sage"} <= set(names)
 
@@ -102,6 +105,6 @@ def test_a_stop_token_that_is_left_out_leaves_the_return_as_it_was(played) -> No
 @pytest.mark.slow
 def test_the_quick_run_writes_a_line_for_every_case(tmp_path: Path) -> None:
     main(Settings(quick=True, out=tmp_path))
-    text = (tmp_path / "ablation.md").read_text(encoding="utf-8")
-    for case in cases():
+    text = (tmp_path / "ppo_ablation.md").read_text(encoding="utf-8")
+    for case in ablations():
         assert any(line.startswith(f"{case.name}  ") for line in text.splitlines()), case.name
