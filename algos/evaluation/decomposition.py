@@ -136,7 +136,7 @@ def _parts(sums: Floats) -> Floats:
     share = taken / taken.sum(-1, keepdims=True)
     accuracy = np.divide(right, taken, out=np.full_like(right, np.nan), where=taken > 0)
     accuracy = np.where(np.isnan(accuracy), accuracy[:, ::-1], accuracy)
-    accuracy = np.nan_to_num(accuracy)  # a route that nobody took has no share either
+    accuracy = np.nan_to_num(accuracy)  # a route taken on neither side has no share either
     (p, p_after), (a, a_after) = (np.moveaxis(x, 1, 0) for x in (share, accuracy))
     routing = ((p_after - p) * (a + a_after) / 2).sum(-1)
     skill = ((p + p_after) / 2 * (a_after - a)).sum(-1)

@@ -15,7 +15,7 @@ that giving up pays no longer than the target asks for. Most of what the paper's
 routing: not to look where looking does not help.
 
 Each turn is charged for the frames that it brought, on its last sampled token. The overview counts
-towards the mean and is not charged: nobody chose it, and a constant teaches nothing.
+towards the mean and is not charged: it is not chosen, and a constant charge prefers no action.
 """
 
 from __future__ import annotations

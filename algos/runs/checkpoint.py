@@ -79,7 +79,7 @@ class Checkpoint:
 
     @property
     def policy(self) -> dict[str, Tensor]:
-        """Return what `TrainablePolicy.load_state` takes: tensors by name, shapes as saved."""
+        """Return what `TrainablePolicy.load_state` takes: float tensors `(...)` by name."""
         return with_prefix(self.tensors, "policy/")
 
 
@@ -242,8 +242,8 @@ def load_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor], prefix: 
     """Give an optimiser back the state that `optimizer_tensors` returned.
 
     Args:
-        optimizer: of parameters in the same order and of the same shapes.
-        tensors: by name; others than the optimiser's are ignored.
+        optimizer: of parameters in the same order and of the same shapes `(...)`.
+        tensors: float or int, by name; others than the optimiser's are ignored.
         prefix: of the optimiser's names.
     """
     state: dict[int, dict[str, Tensor]] = {}
@@ -254,7 +254,7 @@ def load_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor], prefix: 
 
 
 def with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Return the tensors, of any shape and dtype, whose name starts with `prefix`, without it."""
+    """Return the tensors `(...)`, float or int, whose name starts with `prefix`, without it."""
     return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
 
 

@@ -1,7 +1,7 @@
 """Stopping a training by a signal: at the next safe point, with everything saved.
 
 A scheduler sends SIGTERM some seconds before it kills; a person presses Ctrl-C. While
-`defer_signals` is entered, either signal only sets a request. `requested` tells of it, and `check`
+`defer_signals` is entered, either signal only sets a request. `requested` is then True, and `check`
 raises at places where nothing would be lost. A second Ctrl-C stops at once, as everywhere.
 """
 

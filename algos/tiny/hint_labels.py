@@ -112,7 +112,7 @@ class Labeller:
         self._shown = {word: names.index(f" {word}") for word in (*BACKDROPS, *SIGHTS)}
         self._colours = {i: self._shown[w] for i, w in self._words.items() if w in BACKDROPS}
         self._sights = {i: self._shown[w] for i, w in self._words.items() if w in SIGHTS}
-        # Without a space a symbol is asked about, not told: `star at 12.5`.
+        # Without a space a symbol is the subject of a look-up, not its answer: `star at 12.5`.
         self._subjects = {i for i in self._sights if not names[i].startswith(" ")}
 
     def __call__(self, example: Example) -> Labels:

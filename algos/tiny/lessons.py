@@ -1,10 +1,10 @@
-"""Step (b): captions and look-ups, which teach reading, time alignment and retrieval.
+"""Step (b): lessons, captions and look-ups that train reading, time alignment and retrieval.
 
 A lesson shows labelled frames of a made-up video (a few coloured stretches on grey, like SageSynth)
 and asks for a caption of each frame, `12.5 blue star; 37.5 grey empty; …`, or for look-ups,
 `red at 37.5; star at 37.5; red after 12.5; …`: which symbol was on a colour (`what`), when (`at`),
 from where to where the colour lies, after which frame it begins and before which it ends. They
-come in random order: a fixed one lets each time be told from the one written before it.
+come in random order: in a fixed order each time could be guessed from the one before it.
 """
 
 from __future__ import annotations

@@ -226,8 +226,8 @@ def clone_demonstrator(
 def scale_outputs(visual: Any, pictures: Pictures) -> float:
     """Give the tower's outputs the norm of a text embedding; return the first output's factor.
 
-    They come out many times larger. What attention adds to a visual token would then be lost beside
-    it, and with it the time that is written before the frame.
+    They come out many times larger. What attention adds to a visual token would then be negligible,
+    and with it the time that is written before the frame.
     """
     tower = BatchedTower(visual)
     rows = len(pictures.pixels) // 512 + 1
