@@ -1,8 +1,8 @@
 """The index of laws by module, made of the first lines of the test files.
 
 A test file begins with whose laws it holds: "Laws of `package.room.module`, `sibling`: what holds."
-A name is that of a module or a room, or of something in a module; a short name is one of the same
-room, or else one of the same package that no other module has.
+A name is that of a module or a room, or of something in a module. A short name stands for a module
+beside the one named before it, or in the room of the test file, or for the only one of the package.
 
     python -m tests.laws_index      writes the table into tests/README.md
 """
@@ -33,13 +33,24 @@ def first_line(path: Path) -> str:
     return doc.partition("\n")[0]
 
 
-def named(line: str, known: Iterable[str]) -> list[str]:
-    """Return the modules and rooms that a first line names; none if it begins otherwise."""
+def named_in(path: Path, known: Iterable[str]) -> list[str]:
+    """Return the modules and rooms whose laws a test file holds, as its first line says."""
+    return named(first_line(path), known, ".".join(path.relative_to(TESTS).parent.parts))
+
+
+def named(line: str, known: Iterable[str], room: str = "") -> list[str]:
+    """Return the modules and rooms that a first line names.
+
+    Args:
+        line: of a docstring; it names none if it does not begin as it should.
+        known: all modules and rooms.
+        room: that the file stands in.
+    """
     known, found = list(known), list[str]()
     if not line.startswith("Laws of `"):
         return []
     for name in _NAME.findall(line):
-        one = _resolved(name.lstrip("."), known, found)
+        one = _resolved(name.lstrip("."), known, [room, *found])
         if one and one not in found:
             found.append(one)
     return found
@@ -50,10 +61,8 @@ def _resolved(name: str, known: list[str], before: list[str]) -> str | None:
     for candidate in (name, name.rpartition(".")[0]):  # or the module of a class or function
         if candidate in known and candidate not in PACKAGES:
             return candidate
-    if not before:
-        return None
     nearest = before[-1]
-    for room in (nearest, nearest.rpartition(".")[0]):
+    for room in (nearest, nearest.rpartition(".")[0], before[0]):
         if f"{room}.{name}" in known:
             return f"{room}.{name}"
     package = nearest.partition(".")[0]
@@ -66,7 +75,7 @@ def laws() -> dict[str, list[str]]:
     index: dict[str, list[str]] = {}
     known = modules()
     for path in [*law_files(), *sorted(TESTS.glob("test_*.py"))]:
-        for name in named(first_line(path), known):
+        for name in named_in(path, known):
             index.setdefault(name, []).append(path.relative_to(TESTS).as_posix())
     return dict(sorted(index.items(), key=lambda pair: _place(pair[0])))
 

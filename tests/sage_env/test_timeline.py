@@ -1,4 +1,4 @@
-"""Laws of `sage_env.timeline`: times of looks, what they cover, what a clock says."""
+"""Laws of `sage_env.timeline`."""
 
 import numpy as np
 import pytest
