@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from policies.base import Observation, TurnTokens
 from policies.errors import ContextFull, ModelError
 from policies.prompt import render_user
-from policies.sage_mm.generation.sampler import Completion, PrefillState, SequenceInput
+from policies.sage_mm.generation.sequence import Completion, PrefillState, SequenceInput
 from policies.sage_mm.tokens.chat_tokens import ChatTokens
 
 _NONE = np.zeros(0, np.int64)

@@ -26,8 +26,9 @@ from policies.sage_mm.context import Context, fix_seam, require_room
 from policies.sage_mm.generation.constrained import ActionGrammar
 from policies.sage_mm.generation.ngram_drafter import NGramDrafter, written_actions
 from policies.sage_mm.generation.prefix_cache import PrefixCache
-from policies.sage_mm.generation.sampler import Completion, SequenceInput, generate, prefill
+from policies.sage_mm.generation.sampler import generate, prefill
 from policies.sage_mm.generation.sampling import Sampling, episode_random
+from policies.sage_mm.generation.sequence import Completion, SequenceInput
 from policies.sage_mm.introspection import IntrospectionMixin
 from policies.sage_mm.model.sage_model import SageModel, load
 from policies.sage_mm.stage_timer import ENCODE, GENERATE, PREFILL, STEPS

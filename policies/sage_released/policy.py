@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from policies.base import Decision, Observation, TurnTokens
 from policies.errors import PolicyError
-from policies.sage_mm.generation.sampler import Completion, SequenceInput, generate
+from policies.sage_mm.generation.sampler import generate
 from policies.sage_mm.generation.sampling import Sampling, episode_random
+from policies.sage_mm.generation.sequence import Completion, SequenceInput
 from policies.sage_mm.model.sage_model import SageModel, load
 from policies.sage_released.prompts import (
     MAX_RESULTS,

@@ -111,6 +111,12 @@ class SageModel:
         """Where the language model is."""
         return torch.device(self.base.lm_head.weight.device)
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of hidden states, keys and values: that of the output layer, which is never quantised."""
+        dtype: torch.dtype = self.base.lm_head.weight.dtype
+        return dtype
+
     @contextmanager
     def using(self, adapter: Literal["actor", "critic"] | None) -> Iterator[None]:
         """Run the block with another adapter, or with none; the actor's is back afterwards."""

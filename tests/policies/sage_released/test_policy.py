@@ -15,7 +15,7 @@ from policies.base import TrainablePolicy  # noqa: E402
 from policies.check.policy_check import check_policy  # noqa: E402
 from policies.errors import PolicyError  # noqa: E402
 from policies.registry import load_policy  # noqa: E402
-from policies.sage_mm.generation.sampler import Completion, PrefillState  # noqa: E402
+from policies.sage_mm.generation.sequence import Completion, PrefillState  # noqa: E402
 from policies.sage_mm.model.sage_model import load  # noqa: E402
 from policies.sage_released import SageReleased  # noqa: E402
 from policies.sage_released.protocol import Call, StageReply, write_reply  # noqa: E402
