@@ -3,7 +3,7 @@
 May not: sample, know an environment.
 
 Read in this order: `pretrained` (a checkpoint folder or hub id), `adapters` and `fused_lora`
-(LoRA), `prefix_packing` (episodes that begin alike, computed once), `packed_attention`,
-`activation_checkpointing`, `sage_model` (all of it as one model), `published_shapes` (sizes on the
-meta device).
+(LoRA), `prefix_packing` (prefixes that episodes share, computed once), `packed_attention`,
+`activation_checkpointing`, `sage_model` (all of it as one model), `published_shapes` (sizes without
+weights).
 """
