@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sage_env.actions.action import ACTION_NAMES, Action, Answer, Invalid
-from sage_env.argument_checks import picture_size, seconds_off, whole_number
+from sage_env.argument_checks import picture_size, tolerance_seconds, whole_number
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.loading import DatasetSource, load_dataset
 from sage_env.datasets.matching import Judge, judge_answer
-from sage_env.episode import Budget, Episode, Served
-from sage_env.errors import DatasetError, ResetNeeded, SageEnvError
+from sage_env.episode import Budget, Episode, TurnResult
+from sage_env.errors import DatasetError, ResetNeeded, boundary
 from sage_env.frames import Tolerance
 from sage_env.history import History, episode_info
 from sage_env.observation import Observation, observation_space, observe
@@ -195,7 +195,7 @@ Starting State |
         self._index = {item.id: index for index, item in enumerate(self._items)}
         size = picture_size(frame_size or getattr(self._items, "frame_size", None) or (224, 224))
         self._viewer = Viewer(size, find_opener(opener, frame_store, snap=snap), snap=snap)
-        self._tolerance = seconds_off("overview_tolerance", overview_tolerance)
+        self._tolerance = tolerance_seconds("overview_tolerance", overview_tolerance)
         self._shape = max(frames_per_turn, overview_frames), *size, 3
         self._episode: Episode | None = None
         self._running = False
@@ -311,7 +311,7 @@ Starting State |
         if self._renderer is not None:
             self._renderer.close()
 
-    def _observe(self, episode: Episode, served: Served) -> Observation:
+    def _observe(self, episode: Episode, served: TurnResult) -> Observation:
         observation = observe(
             episode.history.item,
             served.batch,
@@ -339,11 +339,6 @@ Starting State |
 def _prepare(items: Sequence[QAItem], item: QAItem) -> None:
     """Have the dataset make the item's video file, if it makes files."""
     prepare = getattr(items, "prepare", None)
-    try:
-        if prepare is not None:
+    if prepare is not None:
+        with boundary(DatasetError, f"the dataset cannot prepare item {item.id!r}"):
             prepare(item)
-    except SageEnvError:
-        raise
-    except Exception as error:
-        what = f"{type(error).__name__}: {error}"
-        raise DatasetError(f"the dataset cannot prepare item {item.id!r}: {what}") from error

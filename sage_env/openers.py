@@ -20,11 +20,11 @@ class FileOpener:
     Attributes:
         folder: of a `FrameStore` (`sage_env.video.cache`), through which processes share pictures;
             `None` for the cache of this process alone.
-        keep_passed: see `sage_env.video.open_video`.
+        prefetch: see `sage_env.video.open_video`.
     """
 
     folder: str | None = None
-    keep_passed: bool = False
+    prefetch: bool = False
 
     def __call__(self, path: Path) -> Video:
         """Open the video at `path`.
@@ -35,7 +35,7 @@ class FileOpener:
         from sage_env.video.cache.process_cache import shared_cache
         from sage_env.video.video_file import open_video
 
-        return open_video(path, cache=shared_cache(self.folder), keep_passed=self.keep_passed)
+        return open_video(path, cache=shared_cache(self.folder), prefetch=self.prefetch)
 
 
 def find_opener(

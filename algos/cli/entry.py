@@ -12,7 +12,7 @@ import tyro
 
 from algos.cli.commands import Ask, BuildData, CheckData, Eval, Play, Report
 from algos.cli.verify_command import Verify
-from algos.runs.stopping import Stopped, terminable
+from algos.runs.stopping import Stopped, stop_on_sigterm
 from sage_env.errors import SageEnvError
 
 ABOUT = "Long-video question answering: ask, play, train, evaluate, report, verify."
@@ -92,7 +92,7 @@ def _train(arguments: list[str]) -> None:
     except ArgumentError:  # tyro says what is wrong
         name = None
     default = with_preset(name) if name in PRESETS else FirstLight()
-    with terminable():
+    with stop_on_sigterm():
         run(tyro.cli(FirstLight, prog="sage-vqa train", args=arguments, default=default))
 
 

@@ -11,7 +11,7 @@ What is not in it, because the number of finished updates says it:
 
 * generators: every random number comes from a generator seeded with (run's seed, purpose, update);
 * the place in the data: questions come from a walk whose order is shuffled by (seed, lap), see
-  `algos.ppo.draw_jobs`;
+  `algos.ppo.training.draw_specs`;
 * learning-rate schedules: the rates are set anew in every update, from its number;
 * caches of frames and features: they are addressed by content, and change speed and nothing else.
 """
@@ -179,9 +179,9 @@ def load_best(folder: Path) -> Checkpoint | None:
 
 
 def require_same(
-    saved: Mapping[str, Any], now: Mapping[str, Any], *, free: Collection[str] = ()
+    saved: Mapping[str, Any], now: Mapping[str, Any], *, may_differ: Collection[str] = ()
 ) -> None:
-    """Refuse to resume with another configuration; the names in `free` may differ.
+    """Refuse to resume with another configuration; the names in `may_differ` may differ.
 
     A setting inside another is named with a dot, as in `recipe.first_turns`.
 
@@ -192,7 +192,7 @@ def require_same(
     changed = [
         f"{name}: was {saved.get(name)!r}, is {now.get(name)!r}"
         for name in sorted(saved.keys() | now.keys())
-        if name not in free and saved.get(name) != now.get(name)
+        if name not in may_differ and saved.get(name) != now.get(name)
     ]
     if changed:
         raise ConfigChanged(

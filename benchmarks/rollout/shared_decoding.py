@@ -79,10 +79,10 @@ class Metered:
     """A video file that notes what it is asked for, and the CPU time that the answers take."""
 
     def __init__(
-        self, path: Path, cache: FrameCache, requests: list[Request], *, keep_passed: bool = False
+        self, path: Path, cache: FrameCache, requests: list[Request], *, prefetch: bool = False
     ) -> None:
         """Open a file; `requests` is appended to."""
-        self._video = open_video(path, cache=cache, threads=1, keep_passed=keep_passed)
+        self._video = open_video(path, cache=cache, threads=1, prefetch=prefetch)
         self._requests = requests
         self.duration, self.fps, self.cpu = self._video.duration, self._video.fps, 0.0
 
@@ -147,7 +147,7 @@ def measure(path: Path, zooms: list[list[Zoom]], snap: bool) -> Cost:
 
     def opener_of(rollout: int) -> Callable[[Path], Metered]:
         def opened(path: Path) -> Metered:
-            videos.append(Metered(path, cache, requests[rollout], keep_passed=snap))
+            videos.append(Metered(path, cache, requests[rollout], prefetch=snap))
             return videos[-1]
 
         return opened
@@ -181,7 +181,7 @@ def measure(path: Path, zooms: list[list[Zoom]], snap: bool) -> Cost:
         cold=sum(video.cpu for video in cold),
         decoded_shared=sum(video.decoded for video in videos),
         decoded_cold=sum(video.decoded for video in cold),
-        hit_rate=(stats.hits + stats.waited) / (stats.hits + stats.waited + stats.misses),
+        hit_rate=(stats.hits + stats.coalesced) / (stats.hits + stats.coalesced + stats.misses),
         most=_most(path, [request for each in requests for request in each]),
     )
 

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sage_env.actions.action import ACTION_NAMES
+from sage_env.argument_checks import whole_number
 from sage_env.datasets.loading import find_item
 from sage_env.reset_options import Limits, read_limit
 
 Seeds = int | Sequence[int | None] | None
-Choice = dict[str, Any] | None
+ResetOptions = dict[str, Any] | None
 
 
 def read_seeds(seed: Seeds, num_envs: int) -> list[int | None]:
@@ -35,7 +36,7 @@ def read_seeds(seed: Seeds, num_envs: int) -> list[int | None]:
 
 def read_options(
     options: Mapping[str, Any] | None, num_envs: int, ids: Mapping[str, int], limits: Limits
-) -> tuple[NDArray[np.bool_], list[Choice]]:
+) -> tuple[NDArray[np.bool_], list[ResetOptions]]:
     """Return which environments to reset, bool `(num_envs,)`, and the options of each of them.
 
     Args:
@@ -56,20 +57,20 @@ def read_options(
             "options must be {'item_id': …} or {'index': …}, with or without 'reset_mask', "
             f"'max_turns' and 'max_frames', got {options!r}"
         )
-    choices: list[dict[str, Any]] = [{} for _ in range(num_envs)]
+    options_of_each: list[dict[str, Any]] = [{} for _ in range(num_envs)]
     for name, given in rest.items():
         shared = isinstance(given, str) or not isinstance(given, Sequence | np.ndarray)
         values = [given] * num_envs if shared else list(given)
         if len(values) != num_envs:
             raise ValueError(f"options[{name!r}] must be one or {num_envs}, got {len(values)}")
-        for choice, reset, value in zip(choices, mask, values, strict=True):
+        for own_options, reset, value in zip(options_of_each, mask, values, strict=True):
             if not reset or value is None:
                 continue
             if name in limits:
-                choice[name] = read_limit(name, value, limits)
+                own_options[name] = read_limit(name, value, limits)
             else:
-                choice["index"] = _question(name, value, ids)
-    return mask, [choice or None for choice in choices]
+                own_options["index"] = _question(name, value, ids)
+    return mask, [own_options or None for own_options in options_of_each]
 
 
 def check_actions(actions: Any, ignored: NDArray[np.bool_]) -> None:
@@ -110,9 +111,4 @@ def _question(name: str, value: Any, ids: Mapping[str, int]) -> int:
     """Return the index of a question that an option names."""
     if name == "item_id":
         return find_item(ids, value)
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or not 0 <= value < len(ids):
-        raise ValueError(
-            f"options['index'] must be whole numbers from 0 to {len(ids) - 1}, got {value!r}"
-        )
-    return int(value)
+    return whole_number("options['index']", value, 0, len(ids) - 1)

@@ -17,7 +17,7 @@ from sage_env.video.deadline import Deadline
 from sage_env.video.decoding.decode_plan import plan_jobs
 from sage_env.video.decoding.decode_pool import DecodePool, Picture
 from sage_env.video.decoding.nearest_frame import frames_of_gop, nearest_good_frame
-from sage_env.video.decoding.prefetch import with_passed
+from sage_env.video.decoding.prefetch import add_prefetch
 from sage_env.video.index.video_index import VideoIndex
 
 OnError = Literal["raise", "nearest"]
@@ -40,9 +40,9 @@ class FrameReader:
         self._index = index
         self._cache = cache
         self._pool = pool
-        self._stand_ins: dict[int, int] = {}  # good frames for those that do not decode
+        self._substitutes: dict[int, int] = {}  # good frames for those that do not decode
 
-    def served(
+    def read(
         self,
         frames: list[int],
         size: tuple[int, int] | None,
@@ -50,7 +50,7 @@ class FrameReader:
         *,
         on_error: OnError,
         deadline: Deadline,
-        passed_step: float | None,
+        prefetch_step: float | None,
     ) -> tuple[list[int], dict[int, Picture]]:
         """Return the frames, or what stands in for them, and the pictures by number.
 
@@ -60,34 +60,34 @@ class FrameReader:
             box: the region to show, `None` for all.
             on_error: "raise", or take the "nearest" good frame.
             deadline: when to give up.
-            passed_step: seconds between the frames to keep on the way, `None` to keep none.
+            prefetch_step: seconds between the frames to keep on the way, `None` to keep none.
 
         Raises:
             VideoError: if a frame cannot be had; see `PyAVVideo.frames_at`.
         """
         if on_error == "raise":
-            return frames, self._read(frames, size, box, deadline, passed_step)
+            return frames, self._read_frames(frames, size, box, deadline, prefetch_step)
         while True:
-            good = [self._stand_ins.get(frame, frame) for frame in frames]
+            good = [self._substitutes.get(frame, frame) for frame in frames]
             try:
-                return good, self._read(good, size, box, deadline, passed_step)
+                return good, self._read_frames(good, size, box, deadline, prefetch_step)
             except CorruptFrame as error:
-                self._find_stand_ins(error, deadline)
+                self._find_substitutes(error, deadline)
 
-    def _read(
+    def _read_frames(
         self,
         frames: list[int],
         size: tuple[int, int] | None,
         box: Box | None,
         deadline: Deadline,
-        passed_step: float | None,
+        prefetch_step: float | None,
     ) -> dict[int, Picture]:
         """Return the pictures of frames by number: from the cache, else decoded."""
         index, content, missed = self._index, self._index.content_id, 0
         keys = [FrameKey(content, frame, size, box) for frame in dict.fromkeys(frames)]
 
         def lacking(passed: list[int]) -> list[int]:
-            lacked = self._cache.lacking([FrameKey(content, f, size, box) for f in passed])
+            lacked = self._cache.absent([FrameKey(content, f, size, box) for f in passed])
             return [key.frame for key in lacked]
 
         def decode(absent: list[FrameKey]) -> Iterable[tuple[FrameKey, Picture]]:
@@ -96,8 +96,8 @@ class FrameReader:
             began = time.perf_counter()
             jobs = plan_jobs(index, np.array([key.frame for key in absent], dtype=np.int64))
             nbytes = 3 * math.prod(size or index.size)
-            if passed_step is not None and _SMALL_PART * nbytes <= self._cache.max_bytes:
-                jobs = with_passed(index, jobs, passed_step, lacking)
+            if prefetch_step is not None and _SMALL_PART * nbytes <= self._cache.max_bytes:
+                jobs = add_prefetch(index, jobs, prefetch_step, lacking)
             for frame, picture in self._pool.read(jobs, size, box, deadline):
                 yield FrameKey(content, frame, size, box), picture
             self.seconds += time.perf_counter() - began
@@ -111,7 +111,7 @@ class FrameReader:
             self.hits += len(keys) - missed
         return {key.frame: picture for key, picture in found.items()}
 
-    def _find_stand_ins(self, error: CorruptFrame, deadline: Deadline) -> None:
+    def _find_substitutes(self, error: CorruptFrame, deadline: Deadline) -> None:
         """Remember the nearest good frames for those that an error names.
 
         Raises:
@@ -129,4 +129,4 @@ class FrameReader:
             nearest = nearest_good_frame(self._index, frame, good_frames)
             if nearest is None or nearest == frame:
                 raise error
-            self._stand_ins[frame] = nearest
+            self._substitutes[frame] = nearest

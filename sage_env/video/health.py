@@ -33,7 +33,7 @@ class VideoHealth:
         variable_rate: whether the distances between frames differ by more than one tick.
         keyframe_seconds: mean distance between keyframes: what an exact frame costs grows with it.
         longest_gap: longest distance between keyframes, or from the last to the end, in seconds.
-        sliced: whether packets are cut out of the file without a demuxer, which is faster.
+        sliceable: whether packets are cut out of the file without a demuxer, which is faster.
         absent: frames that the file announces but does not hold.
         undecodable: `(start, end)` in seconds of the stretches that do not decode.
     """
@@ -47,7 +47,7 @@ class VideoHealth:
     variable_rate: bool = False
     keyframe_seconds: float = 0.0
     longest_gap: float = 0.0
-    sliced: bool = False
+    sliceable: bool = False
     absent: int = 0
     undecodable: tuple[tuple[float, float], ...] = ()
 
@@ -64,7 +64,7 @@ class VideoHealth:
         rate = f"{self.fps:.3g} fps" + (", variable" if self.variable_rate else "")
         keys = f"keyframes every {self.keyframe_seconds:.1f} s, at most {self.longest_gap:.1f} s"
         parts = [f"{self.codec} {width}x{height}", f"{self.duration:.1f} s", rate, keys]
-        if not self.sliced:
+        if not self.sliceable:
             parts.append("read through a demuxer")
         if self.absent:
             parts.append(f"CUT SHORT by {self.absent} frames or more")
@@ -96,15 +96,15 @@ def check_health(path: Path, *, quick: bool = False, timeout: float | None = Non
     gaps = np.diff(np.append(keys, index.duration))
     return VideoHealth(
         path,
-        codec=index.coding.codec,
+        codec=index.config.codec,
         size=index.size,
         duration=index.duration,
         fps=len(index.pts) / index.duration,
         variable_rate=bool(len(steps) and np.ptp(steps) > 1),
         keyframe_seconds=float(index.duration / len(keys)),
         longest_gap=float(gaps.max()),
-        sliced=index.contiguous,
-        absent=index.absent,
+        sliceable=index.sliceable,
+        absent=index.missing_frames,
         undecodable=undecodable,
     )
 

@@ -13,15 +13,20 @@ from numpy.typing import NDArray
 
 from sage_env.frames import Box, FrameBatch, Tolerance
 from sage_env.picture_geometry import crop_bounds
-from sage_env.video.cache import buffer_pool as recycled
+from sage_env.video.cache.buffer_pool import pixel_buffers
 from sage_env.video.cache.frame_cache import FrameCache
 from sage_env.video.cache.process_cache import shared_cache
 from sage_env.video.cache.proxy_file import FrameProxy
-from sage_env.video.cache.proxy_recorder import Harvest
+from sage_env.video.cache.proxy_recorder import ProxyRecorder
 from sage_env.video.deadline import Deadline
-from sage_env.video.decoding.decode_plan import Choice, Plan, choose_frames, plan_frames
-from sage_env.video.decoding.decode_pool import DecodePool, Picture, usual_threads
-from sage_env.video.decoding.prefetch import passed_step
+from sage_env.video.decoding.decode_plan import (
+    DecodePlan,
+    FrameSelection,
+    plan_frames,
+    select_frames,
+)
+from sage_env.video.decoding.decode_pool import DecodePool, Picture, default_threads
+from sage_env.video.decoding.prefetch import prefetch_step
 from sage_env.video.frame_reader import FrameReader, OnError
 from sage_env.video.index.video_index import VideoIndex, read_index
 
@@ -53,8 +58,8 @@ class PyAVVideo:
         duration: seconds from the start of the first frame to the end of the last.
         fps: average frames per second.
         size: native `(H, W)` of the upright picture.
-        absent: frames that the file announces but does not hold; above 0 it was cut short, and
-            `duration` is that of what is there.
+        absent: frames that the file announces but does not hold; above 0 it was cut short,
+            and `duration` is that of what is there.
     """
 
     def __init__(
@@ -65,7 +70,7 @@ class PyAVVideo:
         threads: int | None = None,
         timeout: float | None = TIMEOUT,
         proxy: FrameProxy | None = None,
-        keep_passed: bool = False,
+        prefetch: bool = False,
     ) -> None:
         """Read the frames that `index` lists; see `open_video`.
 
@@ -74,13 +79,13 @@ class PyAVVideo:
         self.duration = index.duration
         self.fps = len(index.pts) / index.duration
         self.size = index.size
-        self.absent = index.absent
+        self.absent = index.missing_frames
         self._index = index
-        self._keep_passed = keep_passed
+        self._prefetch = prefetch
         self._timeout = Deadline.after(timeout).seconds
-        self._harvest = None if proxy is None else Harvest(index, proxy)
-        passing = None if self._harvest is None else self._harvest.passing
-        self._pool = DecodePool(index, usual_threads() if threads is None else threads, passing)
+        self._recorder = None if proxy is None else ProxyRecorder(index, proxy)
+        on_frame = None if self._recorder is None else self._recorder.on_frame
+        self._pool = DecodePool(index, default_threads() if threads is None else threads, on_frame)
         self._reader = FrameReader(index, cache, self._pool)
 
     def __repr__(self) -> str:
@@ -143,17 +148,17 @@ class PyAVVideo:
         if on_error not in ("raise", "nearest"):
             raise ValueError(f'on_error must be "raise" or "nearest", got {on_error!r}')
         shape = self._shape(size, box)
-        choice = choose_frames(self._index, seconds, tolerance)
+        choice = select_frames(self._index, seconds, tolerance)
         kept = self._kept(choice, seconds, size, box)
         chosen: list[int] = choice.frames.tolist()
         absent = [f for place, f in enumerate(chosen) if place not in kept] if kept else chosen
-        good, pictures = self._reader.served(
+        good, pictures = self._reader.read(
             absent,
             size,
             box,
             on_error=on_error,
             deadline=Deadline.after(self._timeout),
-            passed_step=passed_step(seconds) if self._keep_passed else None,
+            prefetch_step=prefetch_step(seconds) if self._prefetch else None,
         )
         frames, exact = choice.frames, choice.exact
         if kept or good != chosen:
@@ -165,7 +170,7 @@ class PyAVVideo:
         shown = [kept[p][1] if p in kept else pictures[f] for p, f in enumerate(frames.tolist())]
         return self._batch(frames, exact, shown, shape)
 
-    def plan(self, seconds: Sequence[float], *, tolerance: Tolerance = 0.0) -> Plan:
+    def plan(self, seconds: Sequence[float], *, tolerance: Tolerance = 0.0) -> DecodePlan:
         """Return which frames `frames_at` would give, and what decoding them takes uncached.
 
         Raises:
@@ -189,23 +194,23 @@ class PyAVVideo:
             order = np.argsort(frames, kind="stable")
             frames, exact = frames[order], exact[order]
             shown = [shown[place] for place in order.tolist()]
-        pixels = recycled.pixels.empty((len(frames), *shape, 3))
+        pixels = pixel_buffers.empty((len(frames), *shape, 3))
         for row, picture in zip(pixels, shown, strict=True):
             row[:] = picture
         return FrameBatch(pixels, self._index.seconds(frames), frames, exact)
 
     def _kept(
         self,
-        choice: Choice,
+        choice: FrameSelection,
         seconds: Sequence[float],
         size: tuple[int, int] | None,
         box: Box | None,
     ) -> dict[int, tuple[int, Picture]]:
         """Return frames of the proxy that will do, by the number of their time."""
-        if self._harvest is None or not choice.tolerance or size is None or box is not None:
+        if self._recorder is None or not choice.tolerance or size is None or box is not None:
             return {}
         times = np.clip(np.sort(np.asarray(seconds, dtype=np.float64)), 0.0, self.duration)
-        return self._harvest.near(times, choice.tolerance, size)
+        return self._recorder.near(times, choice.tolerance, size)
 
     def _shape(self, size: tuple[int, int] | None, box: Box | None) -> tuple[int, int]:
         """Return `(H, W)` of the pictures, after checking what was asked for."""
@@ -225,12 +230,13 @@ def open_video(
     threads: int | None = None,
     timeout: float | None = TIMEOUT,
     proxy_folder: str | Path | None = None,
-    keep_passed: bool = False,
+    prefetch: bool = False,
 ) -> PyAVVideo:
     """Open a video file. Time 0 is the start of its first frame.
 
     Among several video streams FFmpeg's best is taken (more pixels, then more frames), not simply
-    the first. A file that was cut short is played as far as it goes: see `PyAVVideo.absent`.
+    the first. A file that was cut short is played as far as it goes: see
+    `PyAVVideo.absent`.
 
     Args:
         path: the file.
@@ -240,7 +246,7 @@ def open_video(
         proxy_folder: keeps small pictures, one a second, of what decoding passes, and serves them
             where a tolerance allows it, so that a video becomes cheaper where it is looked at.
             What comes back then depends on what was looked at before. `None` for none.
-        keep_passed: keeps in the cache, of what decoding passes, the frames that a look half as
+        prefetch: keeps in the cache, of what decoding passes, the frames that a look half as
             long would show, at least half a second apart: for looks on a grid that others share
             (`timeline.snapped`). What comes back is the same.
 
@@ -252,5 +258,5 @@ def open_video(
     index = read_index(path)
     proxy = None if proxy_folder is None else FrameProxy(proxy_folder, index.content_id)
     return PyAVVideo(
-        index, shared, threads=threads, timeout=timeout, proxy=proxy, keep_passed=keep_passed
+        index, shared, threads=threads, timeout=timeout, proxy=proxy, prefetch=prefetch
     )

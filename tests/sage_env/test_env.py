@@ -404,12 +404,12 @@ def test_whatever_a_video_raises_names_the_file():
         raise FileNotFoundError("no such disk")
 
     env, _ = make(opener=missing)
-    with pytest.raises(VideoError, match=r"mp4: it cannot be opened .FileNotFoundError: no such"):
+    with pytest.raises(VideoError, match=r"mp4: it cannot be opened: FileNotFoundError: no such"):
         env.reset(seed=0)
     env, _ = make(opener=Broken)
     returned = []
     for broken, words in [
-        (lambda batch: 1 / 0, "its frames cannot be read .ZeroDivisionError"),
+        (lambda batch: 1 / 0, "its frames cannot be read: ZeroDivisionError"),
         (lambda batch: batch.pixels, "must return a FrameBatch, got ndarray"),
         (lambda batch: FrameBatch(batch.pixels, batch.seconds - 80), r"frames of \[0, "),
         (lambda batch: FrameBatch(batch.pixels, batch.seconds + 600), r"frames of \[0, "),

@@ -28,7 +28,7 @@ _SECONDS_PER_PIXEL = 9e-10
 
 
 @dataclass(frozen=True, eq=False)
-class Job:
+class DecodeJob:
     """One run of a decoder: from a keyframe to the last wanted frame that leans on it.
 
     Attributes:
@@ -36,14 +36,14 @@ class Job:
         start: number of its packet, in order of decoding.
         stop: the packet after that of the last wanted frame.
         frames: the wanted frames, in order of presentation.
-        passed: frames that are welcome if they come out on the way; nothing is amiss if not.
+        prefetch: frames that are welcome if they come out on the way; nothing is amiss if not.
     """
 
     gop: int
     start: int
     stop: int
     frames: tuple[int, ...]
-    passed: tuple[int, ...] = ()
+    prefetch: tuple[int, ...] = ()
 
     @property
     def packets(self) -> int:
@@ -52,7 +52,7 @@ class Job:
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class DecodePlan:
     """What serves a request, if nothing is cached.
 
     Attributes:
@@ -67,33 +67,33 @@ class Plan:
     frames: Integers
     exact: NDArray[np.bool_]
     tolerance: float
-    jobs: tuple[Job, ...]
+    jobs: tuple[DecodeJob, ...]
     packets_needed: int
     seconds: float
 
 
 def plan_frames(
     index: VideoIndex, seconds: Sequence[float] | NDArray[np.float64], tolerance: Tolerance = 0.0
-) -> Plan:
+) -> DecodePlan:
     """Plan a request; it depends on nothing but the arguments.
 
     Args:
         index: the frames of the video.
         seconds: finite times in any order, also several times the same.
-        tolerance: how far in seconds a frame may be from its time; see `choose_frames`.
+        tolerance: how far in seconds a frame may be from its time; see `select_frames`.
 
     Raises:
         ValueError: if a time is not finite, or the tolerance is not as above.
     """
-    frames, exact, within = choose_frames(index, seconds, tolerance)
+    frames, exact, within = select_frames(index, seconds, tolerance)
     jobs = plan_jobs(index, frames)
     packets = sum(job.packets for job in jobs)
     per_packet = _SECONDS_PER_PACKET + _SECONDS_PER_PIXEL * index.height * index.width
     cost = len(jobs) * _SECONDS_PER_JOB + packets * per_packet
-    return Plan(frames, exact, within, jobs, packets, cost)
+    return DecodePlan(frames, exact, within, jobs, packets, cost)
 
 
-class Choice(NamedTuple):
+class FrameSelection(NamedTuple):
     """Which frames will do for a request.
 
     Attributes:
@@ -107,9 +107,9 @@ class Choice(NamedTuple):
     tolerance: float
 
 
-def choose_frames(
+def select_frames(
     index: VideoIndex, seconds: Sequence[float] | NDArray[np.float64], tolerance: Tolerance = 0.0
-) -> Choice:
+) -> FrameSelection:
     """Return the frame for each time, times sorted, and whether it is the one on screen then.
 
     Without tolerance it is. With one, a keyframe on screen is taken first, then the nearest
@@ -137,7 +137,7 @@ def choose_frames(
         raise ValueError(f'tolerance must be seconds, 0 or more, or "auto", got {tolerance}')
     on_screen = index.frames_on_screen(times)
     if within == 0 or not len(times):
-        return Choice(on_screen, np.ones(len(times), dtype=np.bool_), within)
+        return FrameSelection(on_screen, np.ones(len(times), dtype=np.bool_), within)
     keys = np.minimum(np.searchsorted(index.pts, index.key_pts), len(index.pts) - 1)
     keys = keys[index.pts[keys] == index.key_pts]
     if not len(keys):  # all of them are hidden
@@ -147,7 +147,7 @@ def choose_frames(
     close = np.abs(index.seconds(keys)[near] - times) <= within
     frames = np.where(close, keys[near], first)
     frames = np.where(np.isin(on_screen, keys), on_screen, frames).astype(np.int64)
-    return Choice(frames, frames == on_screen, within)
+    return FrameSelection(frames, frames == on_screen, within)
 
 
 def _auto(times: NDArray[np.float64]) -> float:
@@ -165,27 +165,29 @@ def _nearest(places: NDArray[np.float64], times: NDArray[np.float64]) -> Integer
     return np.where(nearer, before, after).astype(np.int64)
 
 
-def plan_jobs(index: VideoIndex, frames: Integers) -> tuple[Job, ...]:
+def plan_jobs(index: VideoIndex, frames: Integers) -> tuple[DecodeJob, ...]:
     """Return the jobs that decode these frames, the longest first; no packet is in two of them.
 
     Jobs that would overlap are one: leading pictures of an open GOP lie behind its keyframe.
     """
     wanted = np.unique(frames)
-    packets = index.order[wanted]
+    packets = index.packet_of_frame[wanted]
     gops = index.gops(wanted)
-    early = index.starts[gops] > packets  # times that contradict the order in the file
+    early = index.key_packets[gops] > packets  # times that contradict the order in the file
     if early.any():
-        by_packet = np.argsort(index.starts)
-        places = np.searchsorted(index.starts[by_packet], packets[early], side="right") - 1
+        by_packet = np.argsort(index.key_packets)
+        places = np.searchsorted(index.key_packets[by_packet], packets[early], side="right") - 1
         gops[early] = by_packet[np.maximum(places, 0)]
-    jobs: list[Job] = []
+    jobs: list[DecodeJob] = []
     for gop in np.unique(gops).tolist():
         mine = gops == gop
-        start, stop = int(index.starts[gop]), int(packets[mine].max()) + 1
-        job = Job(gop, min(start, int(packets[mine].min())), stop, tuple(wanted[mine].tolist()))
+        start, stop = int(index.key_packets[gop]), int(packets[mine].max()) + 1
+        job = DecodeJob(
+            gop, min(start, int(packets[mine].min())), stop, tuple(wanted[mine].tolist())
+        )
         if jobs and jobs[-1].start <= job.start < jobs[-1].stop:
             last = jobs.pop()
             both = tuple(sorted({*last.frames, *job.frames}))
-            job = Job(last.gop, last.start, max(last.stop, job.stop), both)
+            job = DecodeJob(last.gop, last.start, max(last.stop, job.stop), both)
         jobs.append(job)
     return tuple(sorted(jobs, key=lambda job: -job.packets))

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from sage_env.errors import CorruptFrame, DecodeTimeout
 from sage_env.frames import Box
 from sage_env.video.deadline import Deadline
-from sage_env.video.decoding.decode_plan import Job, plan_jobs
-from sage_env.video.decoding.demux_decoder import SeekDecoder
-from sage_env.video.decoding.frame_converter import PictureMaker
-from sage_env.video.decoding.gop_decoder import GopDecoder, Passing
+from sage_env.video.decoding.decode_plan import DecodeJob, plan_jobs
+from sage_env.video.decoding.demux_decoder import DemuxDecoder
+from sage_env.video.decoding.frame_converter import FrameConverter
+from sage_env.video.decoding.gop_decoder import GopDecoder, OnFrame
 from sage_env.video.index.video_index import VideoIndex
 
 _PATIENCE = 5.0  # seconds after the deadline for threads that look at it themselves
@@ -30,7 +30,7 @@ Picture = NDArray[np.uint8]
 Result = tuple[int, Picture] | BaseException | None  # None: a helper has no more
 
 
-def usual_threads() -> int:
+def default_threads() -> int:
     """Return how many threads decode one request unless told otherwise: 2, or 1 on one core."""
     return min(2, os.cpu_count() or 1)
 
@@ -46,11 +46,11 @@ if hasattr(os, "register_at_fork"):
 
 
 @dataclass(eq=False)
-class _Lane:
+class _DecoderSlot:
     """A decoder and what makes pictures of its frames: used by one thread at a time."""
 
-    decoder: GopDecoder | SeekDecoder
-    pictures: PictureMaker
+    decoder: GopDecoder | DemuxDecoder
+    pictures: FrameConverter
 
 
 class DecodePool:
@@ -60,13 +60,13 @@ class DecodePool:
         threads: most decoders at work at the same time.
     """
 
-    def __init__(self, index: VideoIndex, threads: int, passing: Passing | None = None) -> None:
+    def __init__(self, index: VideoIndex, threads: int, on_frame: OnFrame | None = None) -> None:
         """Open nothing yet.
 
         Args:
             index: the frames of the video.
             threads: most decoders at work at the same time, at least 1.
-            passing: is shown every frame that comes out of a decoder, by several threads.
+            on_frame: is shown every frame that comes out of a decoder, by several threads.
 
         Raises:
             ValueError: if `threads` is below 1.
@@ -75,25 +75,25 @@ class DecodePool:
             raise ValueError(f"threads must be 1 or more, got {threads}")
         self.threads = threads
         self._index = index
-        self._passing = passing
-        self._lanes: list[_Lane] = []
+        self._on_frame = on_frame
+        self._slots: list[_DecoderSlot] = []
         self._decoded = 0  # by decoders that were closed
 
     @property
     def decoded(self) -> int:
         """Return how many frames came out of the decoders so far."""
-        return self._decoded + sum(lane.decoder.decoded for lane in self._lanes)
+        return self._decoded + sum(slot.decoder.decoded for slot in self._slots)
 
     def close(self) -> None:
         """Close files and decoders; a later read opens them again."""
         self._decoded = self.decoded
-        for lane in self._lanes:
-            lane.decoder.close()
-        self._lanes.clear()
+        for slot in self._slots:
+            slot.decoder.close()
+        self._slots.clear()
 
     def read(
         self,
-        jobs: Sequence[Job],
+        jobs: Sequence[DecodeJob],
         size: tuple[int, int] | None,
         box: Box | None,
         deadline: Deadline,
@@ -106,11 +106,11 @@ class DecodePool:
         Raises:
             VideoError: the first error of a job.
         """
-        work = _Work(self._index.path, list(jobs), size, box, deadline)
+        work = _Request(self._index.path, list(jobs), size, box, deadline)
         count = min(self.threads, len(jobs))
-        while len(self._lanes) < count:
-            self._lanes.append(self._lane())
-        work.idle.extend(self._lanes)
+        while len(self._slots) < count:
+            self._slots.append(self._new_slot())
+        work.idle.extend(self._slots)
         helpers: list[Future[None]] = []
         with suppress(RuntimeError):  # the interpreter shuts down: no new threads
             for _ in range(count - 1):
@@ -119,7 +119,7 @@ class DecodePool:
             yield from work.take_part(helpers)
         finally:
             if not work.stop(helpers):
-                self._lanes.clear()  # one of them is still in use, and cannot be closed
+                self._slots.clear()  # one of them is still in use, and cannot be closed
 
     def good_frames(self, frames: Sequence[int], deadline: Deadline) -> list[int]:
         """Return the numbers of those frames that decode.
@@ -128,33 +128,33 @@ class DecodePool:
             DecodeTimeout: if it takes too long.
             VideoError: if the file can no longer be read.
         """
-        if not self._lanes:
-            self._lanes.append(self._lane())
+        if not self._slots:
+            self._slots.append(self._new_slot())
         good: list[int] = []
         for job in plan_jobs(self._index, np.array(frames, dtype=np.int64)):
             with suppress(CorruptFrame):
-                for frame, _ in self._lanes[0].decoder.read(job, deadline):
+                for frame, _ in self._slots[0].decoder.read(job, deadline):
                     good.append(frame)
         return good
 
-    def _lane(self) -> _Lane:
+    def _new_slot(self) -> _DecoderSlot:
         index = self._index
-        decoder = (GopDecoder if index.contiguous else SeekDecoder)(index, self._passing)
-        return _Lane(decoder, PictureMaker(index.height, index.width, index.quarter_turns))
+        decoder = (GopDecoder if index.sliceable else DemuxDecoder)(index, self._on_frame)
+        return _DecoderSlot(decoder, FrameConverter(index.height, index.width, index.quarter_turns))
 
 
-class _Work:
+class _Request:
     """The jobs of one request, and what became of them."""
 
     def __init__(
         self,
         path: Path,
-        jobs: list[Job],
+        jobs: list[DecodeJob],
         size: tuple[int, int] | None,
         box: Box | None,
         deadline: Deadline,
     ) -> None:
-        self.idle: list[_Lane] = []
+        self.idle: list[_DecoderSlot] = []
         self._path = path
         self._jobs, self._size, self._box, self._deadline = jobs, size, box, deadline
         self._lock = Lock()
@@ -198,7 +198,7 @@ class _Work:
         self._stopped = True
         return not wait([h for h in helpers if not h.cancel()], timeout=_PATIENCE).not_done
 
-    def _take(self) -> tuple[Job, _Lane] | None:
+    def _take(self) -> tuple[DecodeJob, _DecoderSlot] | None:
         """Return the next job and a decoder, by preference one that can go on; `None` at the end.
 
         There are as many decoders as threads that ask, so that one of them is idle.
@@ -208,24 +208,24 @@ class _Work:
                 return None
             job = self._jobs.pop(0)
             # Of the others, one that no later job can go on with.
-            lane = max(
+            slot = max(
                 self.idle,
-                key=lambda lane: (
-                    lane.decoder.can_go_on(job),
-                    not any(lane.decoder.can_go_on(later) for later in self._jobs),
+                key=lambda slot: (
+                    slot.decoder.can_resume(job),
+                    not any(slot.decoder.can_resume(later) for later in self._jobs),
                 ),
             )
-            self.idle.remove(lane)
-            return job, lane
+            self.idle.remove(slot)
+            return job, slot
 
-    def _run(self, job: Job, lane: _Lane) -> Iterator[tuple[int, Picture]]:
+    def _run(self, job: DecodeJob, slot: _DecoderSlot) -> Iterator[tuple[int, Picture]]:
         """Yield the pictures of one job."""
-        for frame, decoded in lane.decoder.read(job, self._deadline):
-            yield frame, lane.pictures.make(decoded, self._size, self._box)
+        for frame, decoded in slot.decoder.read(job, self._deadline):
+            yield frame, slot.pictures.convert(decoded, self._size, self._box)
             if self._stopped:
                 break
         with self._lock:
-            self.idle.append(lane)
+            self.idle.append(slot)
 
 
 def _unwrapped(result: Result) -> Iterator[tuple[int, Picture]]:

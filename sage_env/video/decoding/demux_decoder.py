@@ -12,16 +12,16 @@ from av.video.stream import VideoStream
 
 from sage_env.errors import CorruptFrame, VideoError
 from sage_env.video.deadline import Deadline
-from sage_env.video.decoding.decode_plan import Job
-from sage_env.video.decoding.disposable_packets import droppable_samples
-from sage_env.video.decoding.gop_decoder import Passing
+from sage_env.video.decoding.decode_plan import DecodeJob
+from sage_env.video.decoding.disposable_packets import disposable_test
+from sage_env.video.decoding.gop_decoder import OnFrame
 from sage_env.video.index.stream import REMEDY, decoding_errors, open_container, prepare_decoder
 from sage_env.video.index.video_index import VideoIndex
 
 _BEFORE_ALL = -(2**63)
 
 
-class SeekDecoder:
+class DemuxDecoder:
     """An open container and its single-thread decoder, somewhere in the video.
 
     Does what `GopDecoder` does, for transport and program streams and the like.
@@ -30,7 +30,7 @@ class SeekDecoder:
         decoded: frames that came out of the decoder so far.
     """
 
-    def __init__(self, index: VideoIndex, passing: Passing | None = None) -> None:
+    def __init__(self, index: VideoIndex, on_frame: OnFrame | None = None) -> None:
         """Open the file.
 
         Raises:
@@ -38,10 +38,10 @@ class SeekDecoder:
         """
         self.decoded = 0
         self._index = index
-        self._passing = passing
+        self._on_frame = on_frame
         with decoding_errors(index.path, "opening it"):
             self._container = open_container(index.path)
-        self._stream = cast(VideoStream, self._container.streams[index.coding.stream])
+        self._stream = cast(VideoStream, self._container.streams[index.config.stream])
         self._context = self._stream.codec_context
         prepare_decoder(self._context, strict=not index.open_gops)
         self._packets: Iterator[Packet[VideoStream]] = iter(())
@@ -49,17 +49,17 @@ class SeekDecoder:
         self._fed = _BEFORE_ALL  # the latest PTS that went into the decoder, in ticks
         self._fault = ""
         self._doing = f"{index.path}: decoding"
-        self._droppable = droppable_samples(index.coding.codec, index.coding.extradata)
+        self._is_disposable = disposable_test(index.config.codec, index.config.extradata)
 
     def close(self) -> None:
         """Close the file."""
         self._container.close()
 
-    def can_go_on(self, job: Job) -> bool:
+    def can_resume(self, job: DecodeJob) -> bool:
         """Return whether a job's frames are all shown after what was decoded, in the same GOP."""
         return job.gop == self._gop and int(self._index.pts[job.frames[0]]) > self._fed
 
-    def read(self, job: Job, deadline: Deadline) -> Iterator[tuple[int, av.VideoFrame]]:
+    def read(self, job: DecodeJob, deadline: Deadline) -> Iterator[tuple[int, av.VideoFrame]]:
         """Yield the frames of a job with their numbers, in order of presentation.
 
         Raises:
@@ -84,24 +84,24 @@ class SeekDecoder:
             )
 
     def _take(
-        self, job: Job, gop: int, missing: dict[int, int], deadline: Deadline
+        self, job: DecodeJob, gop: int, missing: dict[int, int], deadline: Deadline
     ) -> Generator[tuple[int, av.VideoFrame], None, bool]:
         """Yield frames while taking them out of `missing`; return whether the start was a good one.
 
         Nothing is yielded if the keyframe itself does not come out: it is no place to start then.
         Streams that refresh the picture little by little mark such; they are read from GOP 0.
         """
-        goes_on = gop == job.gop and self.can_go_on(job)
+        goes_on = gop == job.gop and self.can_resume(job)
         if not goes_on:
             self._seek(gop)
-        sound = goes_on or gop == 0
-        welcome = {int(self._index.pts[frame]): frame for frame in job.passed}
+        keyframe_out = goes_on or gop == 0
+        welcome = {int(self._index.pts[frame]): frame for frame in job.prefetch}
         self._gop = -1  # until all went well: a decoder that failed is not gone on with
         for pts, frame in self._decode(missing, deadline):
-            sound = sound or pts == self._index.key_pts[gop]
-            if sound and not frame.is_corrupt:
-                if self._passing is not None:
-                    self._passing(pts, frame)
+            keyframe_out = keyframe_out or pts == self._index.key_pts[gop]
+            if keyframe_out and not frame.is_corrupt:
+                if self._on_frame is not None:
+                    self._on_frame(pts, frame)
                 if pts in missing:
                     yield missing.pop(pts), frame
                 elif pts in welcome:
@@ -111,7 +111,7 @@ class SeekDecoder:
                 break
             if pts >= max(missing):
                 break
-        return sound
+        return keyframe_out
 
     def _seek(self, gop: int) -> None:
         """Make the keyframe of a GOP the next packet; if seeking misses it, there is no next one.
@@ -120,7 +120,7 @@ class SeekDecoder:
         """
         key = int(self._index.key_pts[gop])
         self._container.seek(int(self._index.key_dts[gop]), stream=self._stream)
-        self._context.reorder_depth = self._index.coding.reorder_depth
+        self._context.reorder_depth = self._index.config.reorder_depth
         packets = self._container.demux(self._stream)
         self._packets = chain(islice((p for p in packets if p.pts == key), 1), packets)
         self._fed, self._fault = _BEFORE_ALL, ""
@@ -136,9 +136,9 @@ class SeekDecoder:
                 first = packet.pts if first == _BEFORE_ALL else first
                 self._fed = max(self._fed, packet.pts)
             wanted = packet.is_keyframe or packet.pts in missing or not packet.size
-            if self._droppable is None:
+            if self._is_disposable is None:
                 self._context.skip_frame = "DEFAULT" if wanted else "NONREF"
-            elif not wanted and self._droppable(memoryview(packet)):
+            elif not wanted and self._is_disposable(memoryview(packet)):
                 continue
             for frame in self._frames(packet, first):
                 self.decoded += 1

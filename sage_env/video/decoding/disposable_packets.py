@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
-Droppable = Callable[[memoryview], bool]
+DisposableTest = Callable[[memoryview], bool]
 """Whether a sample holds pictures, and none that another sample leans on."""
 
 
-def droppable_samples(codec: str, extradata: bytes) -> Droppable | None:
+def disposable_test(codec: str, extradata: bytes) -> DisposableTest | None:
     """Return the test for the samples of a stream, `None` if headers of its codec do not say.
 
     Args:
@@ -27,8 +27,8 @@ def droppable_samples(codec: str, extradata: bytes) -> Droppable | None:
     length_at = 4 if codec == "h264" else 21
     if extradata[:1] == b"\x01" and len(extradata) > length_at:
         width = (extradata[length_at] & 3) + 1
-        return partial(_none_referenced, verdicts, partial(_counted_units, width))
-    return partial(_none_referenced, verdicts, _marked_units)
+        return partial(_none_referenced, verdicts, partial(_length_prefixed_units, width))
+    return partial(_none_referenced, verdicts, _annex_b_units)
 
 
 def _none_referenced(
@@ -46,7 +46,7 @@ def _none_referenced(
     return found
 
 
-def _counted_units(width: int, sample: memoryview) -> Iterator[int]:
+def _length_prefixed_units(width: int, sample: memoryview) -> Iterator[int]:
     """Yield the first byte of each unit, where its length stands before it."""
     at = 0
     while at + width < len(sample):
@@ -54,7 +54,7 @@ def _counted_units(width: int, sample: memoryview) -> Iterator[int]:
         at += width + int.from_bytes(sample[at : at + width], "big")
 
 
-def _marked_units(sample: memoryview) -> Iterator[int]:
+def _annex_b_units(sample: memoryview) -> Iterator[int]:
     """Yield the first byte of each unit, where start codes stand between them."""
     whole = bytes(sample)
     at = whole.find(b"\0\0\1")

@@ -14,7 +14,7 @@ _SMALL = 160  # pixels of the shorter side; below it pictures keep colour for ev
 _HALVED = {"yuv420p", "yuvj420p"}  # formats with half of the columns and rows of colour
 
 
-class PictureMaker:
+class FrameConverter:
     """Makes pictures of one video's frames. Used by one thread at a time.
 
     Frames are shrunk first and turned into RGB then, which takes less than half of the time, unless
@@ -32,7 +32,7 @@ class PictureMaker:
         self._to_size = VideoReformatter()
         self._shrink = VideoReformatter()
 
-    def make(
+    def convert(
         self, frame: av.VideoFrame, size: tuple[int, int] | None, box: Box | None
     ) -> NDArray[np.uint8]:
         """Return the picture, uint8 `(H, W, 3)`: native pixels without `size`, whole without `box`.

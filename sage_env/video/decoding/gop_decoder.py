@@ -13,8 +13,8 @@ from av.video.stream import VideoStream
 
 from sage_env.errors import CorruptFrame, VideoError
 from sage_env.video.deadline import Deadline
-from sage_env.video.decoding.decode_plan import Job, plan_jobs
-from sage_env.video.decoding.disposable_packets import droppable_samples
+from sage_env.video.decoding.decode_plan import DecodeJob, plan_jobs
+from sage_env.video.decoding.disposable_packets import disposable_test
 from sage_env.video.index.stream import REMEDY, decoding_errors, prepare_decoder
 from sage_env.video.index.video_index import VideoIndex
 
@@ -22,11 +22,11 @@ _BEFORE_ALL = -(2**63)
 _CHUNK = 2**20  # bytes
 _HELD_BACK = 32  # packets; no codec puts more pictures in order
 
-Passing = Callable[[int, av.VideoFrame], None]
+OnFrame = Callable[[int, av.VideoFrame], None]
 """Is shown each frame that comes out of the decoder: its PTS in ticks, and the frame."""
 
 
-class Fault(NamedTuple):
+class DecodeFault(NamedTuple):
     """Where decoding stopped.
 
     Attributes:
@@ -38,7 +38,7 @@ class Fault(NamedTuple):
     reason: str
 
 
-class _Sample(NamedTuple):
+class _Packet(NamedTuple):
     """A packet: its number, its PTS, whether it is a keyframe's, its bytes if they are there."""
 
     number: int
@@ -57,7 +57,7 @@ class GopDecoder:
         decoded: frames that came out of the decoder so far.
     """
 
-    def __init__(self, index: VideoIndex, passing: Passing | None = None) -> None:
+    def __init__(self, index: VideoIndex, on_frame: OnFrame | None = None) -> None:
         """Open the file.
 
         Raises:
@@ -65,44 +65,44 @@ class GopDecoder:
         """
         self.decoded = 0
         self._index = index
-        self._passing = passing
+        self._on_frame = on_frame
         with decoding_errors(index.path, "opening it"):
             self._file = open(index.path, "rb", buffering=0)
-            context = av.CodecContext.create(index.coding.codec, "r")
+            context = av.CodecContext.create(index.config.codec, "r")
         self._context = cast(VideoCodecContext, context)
         prepare_decoder(self._context, strict=not index.open_gops)
-        self._context.extradata = index.coding.extradata or None
-        self._context.reorder_depth = index.coding.reorder_depth
-        self._context.color_range, self._context.colorspace = index.coding.colors
+        self._context.extradata = index.config.extradata or None
+        self._context.reorder_depth = index.config.reorder_depth
+        self._context.color_range, self._context.colorspace = index.config.colors
         self._doing = f"{index.path}: decoding"
         self._chunk, self._chunk_at = memoryview(b""), 0  # what was read of the file last
         self._started = -1  # the packet where decoding began, -1 for nowhere
         self._next = 0  # the packet to go on with
         self._last = _BEFORE_ALL  # PTS of the frame that came out last
-        self._droppable = droppable_samples(index.coding.codec, index.coding.extradata)
-        self._fault: Fault | None = None
+        self._is_disposable = disposable_test(index.config.codec, index.config.extradata)
+        self._fault: DecodeFault | None = None
         self._began = 0  # the packet where decoding had begun before the end-of-stream mark
-        self._stays = False  # whether to do without that mark
-        self._welcome: dict[int, int] = {}  # frames by PTS, taken along if they come out
+        self._skip_flush = False  # whether to do without that mark
+        self._prefetched: dict[int, int] = {}  # frames by PTS, taken along if they come out
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
-    def can_go_on(self, job: Job) -> bool:
+    def can_resume(self, job: DecodeJob) -> bool:
         """Return whether a job's frames all lie ahead of where decoding is, in the same GOP."""
-        return self._started >= 0 and self._could_go_on(job)
+        return self._started >= 0 and self._could_resume(job)
 
-    def _could_go_on(self, job: Job) -> bool:
+    def _could_resume(self, job: DecodeJob) -> bool:
         """Return the same as if the last job had not ended with the end-of-stream mark."""
         if not self._began <= job.start < self._next:
             return False
-        return all(int(self._index.order[frame]) >= self._next for frame in job.frames)
+        return all(int(self._index.packet_of_frame[frame]) >= self._next for frame in job.frames)
 
-    def read(self, job: Job, deadline: Deadline) -> Iterator[tuple[int, av.VideoFrame]]:
+    def read(self, job: DecodeJob, deadline: Deadline) -> Iterator[tuple[int, av.VideoFrame]]:
         """Yield the frames of a job with their numbers, in order of presentation.
 
-        Those of `job.passed` among them, as far as they come out before the last wanted one.
+        Those of `job.prefetch` among them, as far as they come out before the last wanted one.
 
         Goes on from where the last job stopped if it can. Streams that refresh the picture little
         by little mark keyframes that do not come out: they are decoded from the start of the file.
@@ -113,32 +113,34 @@ class GopDecoder:
             VideoError: if the file can no longer be read.
         """
         missing = {int(self._index.pts[frame]): frame for frame in job.frames}
-        self._welcome = {int(self._index.pts[frame]): frame for frame in job.passed}
-        starts = [job.start, int(self._index.starts[max(job.gop - 1, 0)]), 0]
-        if self.can_go_on(job):
+        self._prefetched = {int(self._index.pts[frame]): frame for frame in job.prefetch}
+        starts = [job.start, int(self._index.key_packets[max(job.gop - 1, 0)]), 0]
+        if self.can_resume(job):
             starts[0] = self._started
         else:
             self._started = -1
         # Staying where it is costs some packets: done once it would have been of use.
-        self._stays = self._could_go_on(job)
+        self._skip_flush = self._could_resume(job)
         with decoding_errors(self._index.path, "reading it"):
             faults = []
             for start in starts:
-                sound = yield from self._take(start, job.stop, missing, deadline)
+                keyframe_out = yield from self._take(start, job.stop, missing, deadline)
                 faults += [] if self._fault is None else [self._fault]
-                if sound or not missing:
+                if keyframe_out or not missing:
                     break
         if missing:
             lost = tuple(sorted(missing.values()))
-            yield from self._beyond(job, lost, faults[0] if faults else None, deadline)
+            yield from self._recover_after_damage(
+                job, lost, faults[0] if faults else None, deadline
+            )
 
-    def _beyond(
-        self, job: Job, lost: tuple[int, ...], fault: Fault | None, deadline: Deadline
+    def _recover_after_damage(
+        self, job: DecodeJob, lost: tuple[int, ...], fault: DecodeFault | None, deadline: Deadline
     ) -> Iterator[tuple[int, av.VideoFrame]]:
         """Yield those frames that start at a keyframe beyond the damage; raise for the others."""
         if fault is not None:
             frames = np.array(lost, dtype=np.int64)
-            apart = frames[self._index.starts[self._index.gops(frames)] > fault.packet]
+            apart = frames[self._index.key_packets[self._index.gops(frames)] > fault.packet]
             for later in plan_jobs(self._index, apart):
                 if later.start > max(fault.packet, job.start):
                     lost = tuple(frame for frame in lost if frame not in later.frames)
@@ -153,20 +155,20 @@ class GopDecoder:
 
         Nothing is yielded until the keyframe itself has come out: it is no place to start before.
         """
-        sound = start == 0 or start == self._started
+        keyframe_out = start == 0 or start == self._started
         key = int(self._index.packet_pts[start])
         for frame in self._frames(start, stop, missing, deadline):
             pts = cast(int, frame.pts)
-            sound = sound or pts == key
-            if not sound or frame.is_corrupt:
+            keyframe_out = keyframe_out or pts == key
+            if not keyframe_out or frame.is_corrupt:
                 continue
-            if self._passing is not None:
-                self._passing(pts, frame)
+            if self._on_frame is not None:
+                self._on_frame(pts, frame)
             if pts in missing:
                 yield missing.pop(pts), frame
-            elif pts in self._welcome:
-                yield self._welcome.pop(pts), frame
-        return sound
+            elif pts in self._prefetched:
+                yield self._prefetched.pop(pts), frame
+        return keyframe_out
 
     def _frames(
         self, start: int, stop: int, missing: dict[int, int], deadline: Deadline
@@ -176,49 +178,49 @@ class GopDecoder:
             self._restart(start)
         start_pts = int(self._index.packet_pts[start])
         # The end-of-stream mark brings out what is held back at less cost than more packets do.
-        for sample in self._samples(stop + (_HELD_BACK if self._stays else 0), stop):
+        for sample in self._samples(stop + (_HELD_BACK if self._skip_flush else 0), stop):
             deadline.check(self._doing)
             frames = self._feed(sample, missing, start_pts)
             if frames:
-                yield from self._checked(frames, missing, start_pts)
+                yield from self._in_pts_order(frames, missing, start_pts)
                 if not missing:
                     return
             if self._fault is not None:
                 break
         self._started = -1  # a decoder that was drained cannot be gone on with
-        yield from self._checked(self._drain(), missing, start_pts)
+        yield from self._in_pts_order(self._drain(), missing, start_pts)
 
     def _restart(self, start: int) -> None:
         """Make a packet the next one, with nothing in the decoder."""
         if self._last != _BEFORE_ALL or self._next or self._fault is not None:
             self._context.flush_buffers()
-            self._context.reorder_depth = self._index.coding.reorder_depth
+            self._context.reorder_depth = self._index.config.reorder_depth
         self._started = self._began = self._next = start
         self._last, self._fault = _BEFORE_ALL, None
 
-    def _samples(self, end: int, stop: int) -> Iterator[_Sample]:
+    def _samples(self, end: int, stop: int) -> Iterator[_Packet]:
         """Yield packets from the next one to before `end`; the file is read in one go to `stop`."""
         index, first = self._index, self._next
-        columns = index.packet_pts, index.packet_key, index.packet_at, index.packet_size
+        columns = index.packet_pts, index.packet_key, index.packet_offset, index.packet_size
         rows = zip(*(column[first:end].tolist() for column in columns), strict=True)
         for number, (pts, key, at, size) in enumerate(rows, first):
-            yield _Sample(number, pts, key, self._bytes(at, size, max(number, stop - 1)))
+            yield _Packet(number, pts, key, self._bytes(at, size, max(number, stop - 1)))
 
     def _feed(
-        self, sample: _Sample, missing: dict[int, int], start_pts: int
+        self, sample: _Packet, missing: dict[int, int], start_pts: int
     ) -> list[av.VideoFrame]:
         """Decode one packet; what no other frame leans on, only if it is wanted or welcome."""
         number, pts, key, content = sample
         if content is None:
-            self._fault = Fault(number, "is no longer in the file, which has become shorter")
+            self._fault = DecodeFault(number, "is no longer in the file, which has become shorter")
             return []
         self._next = number + 1
         wanted = key or pts in missing
         spare = False  # whether no other frame leans on this one, which is not wanted either
-        if self._droppable is None:
+        if self._is_disposable is None:
             self._context.skip_frame = "DEFAULT" if wanted else "NONREF"
-        elif not wanted and self._droppable(content):
-            if pts not in self._welcome:
+        elif not wanted and self._is_disposable(content):
+            if pts not in self._prefetched:
                 return []
             spare = True
         packet = cast("Packet[VideoStream]", Packet(cast(bytes, content)))  # with padding
@@ -228,14 +230,16 @@ class GopDecoder:
         except av.FFmpegError as error:
             # Leading pictures of the first keyframe lean on what was not decoded.
             if pts >= start_pts and not spare:
-                self._fault = Fault(number, f"gives: {error.strerror or type(error).__name__}")
+                self._fault = DecodeFault(
+                    number, f"gives: {error.strerror or type(error).__name__}"
+                )
             return []
 
     def _bytes(self, at: int, size: int, last: int) -> memoryview | None:
         """Return bytes of the file, which is read up to packet `last`; `None` if it is shorter."""
         start = at - self._chunk_at
         if start < 0 or start + size > len(self._chunk):
-            end = int(self._index.packet_at[last] + self._index.packet_size[last])
+            end = int(self._index.packet_offset[last] + self._index.packet_size[last])
             self._file.seek(at)
             self._chunk = memoryview(self._file.read(max(size, min(end - at, _CHUNK))))
             self._chunk_at, start = at, 0
@@ -249,7 +253,7 @@ class GopDecoder:
         except av.FFmpegError:
             return []
 
-    def _checked(
+    def _in_pts_order(
         self, frames: list[av.VideoFrame], missing: dict[int, int], start_pts: int
     ) -> Iterator[av.VideoFrame]:
         """Yield those of the frames that came out which matter; the times of all must increase.
@@ -265,15 +269,15 @@ class GopDecoder:
                     f"{self._index.path}: presentation times that do not increase; {REMEDY}"
                 )
             self._last = frame.pts
-            matters = frame.pts in missing or frame.pts in self._welcome
-            if matters or self._passing is not None or frame.pts == start_pts:
+            matters = frame.pts in missing or frame.pts in self._prefetched
+            if matters or self._on_frame is not None or frame.pts == start_pts:
                 yield frame
 
     def _time(self, number: int) -> str:
         ticks = int(self._index.packet_pts[number]) - int(self._index.pts[0])
         return f"{float(ticks * self._index.time_base):.3f} s"
 
-    def _corrupt(self, frames: tuple[int, ...], fault: Fault | None) -> CorruptFrame:
+    def _corrupt(self, frames: tuple[int, ...], fault: DecodeFault | None) -> CorruptFrame:
         """Return the error for frames that did not come out."""
         seconds = float(self._index.seconds(np.array(frames[:1]))[0])
         why = "it does not come out of the decoder"

@@ -14,15 +14,15 @@ import numpy as np
 
 from sage_env.storage.cache_folder import cache_folder
 
-VERSION = 2
+VERSION = 3
 """Grows when what is kept changes its meaning; older files are then not read."""
 
-KEPT = 4096
+MAX_FILES = 4096
 """Most files that are kept; those not written for longest go first."""
 
 
-def load_sidecar(content_id: str) -> dict[str, Any] | None:
-    """Return what `save_sidecar` kept for this content, `None` if there is nothing or it is bad."""
+def load_cached(content_id: str) -> dict[str, Any] | None:
+    """Return what `save_cached` kept for this content, `None` if there is nothing or it is bad."""
     try:
         with np.load(_path(content_id), allow_pickle=False) as archive:
             values: dict[str, Any] = {name: archive[name] for name in archive.files}
@@ -34,7 +34,7 @@ def load_sidecar(content_id: str) -> dict[str, Any] | None:
     return {**values, **facts} if isinstance(facts, dict) else None
 
 
-def save_sidecar(content_id: str, values: dict[str, Any]) -> None:
+def save_cached(content_id: str, values: dict[str, Any]) -> None:
     """Keep arrays and what JSON can say; a folder that cannot be written to is no error.
 
     The file appears whole or not at all, whoever else writes or reads it.
@@ -56,10 +56,10 @@ def save_sidecar(content_id: str, values: dict[str, Any]) -> None:
 
 
 def _prune(folder: Path) -> None:
-    """Delete what is beyond `KEPT`: of videos that changed, were deleted, or can be read again."""
+    """Delete the oldest files beyond `MAX_FILES`; a video that is still there is scanned again."""
     with os.scandir(folder) as entries:
         files = [(entry.stat().st_mtime_ns, entry.path) for entry in entries]
-    for _, path in sorted(files)[: max(0, len(files) - KEPT)]:
+    for _, path in sorted(files)[: max(0, len(files) - MAX_FILES)]:
         with suppress(FileNotFoundError):
             os.unlink(path)
 

@@ -15,7 +15,7 @@ Boxes = dict[bytes, list[memoryview]]
 """The contents of boxes by their kind."""
 
 
-class Unusual(Exception):
+class UnsupportedLayout(Exception):
     """The file is not of the kind that is read here."""
 
 
@@ -39,7 +39,7 @@ def read_moov(file: BinaryIO) -> memoryview:
             file.seek(at + start)
             return memoryview(file.read(size - start))
         at += size
-    raise Unusual
+    raise UnsupportedLayout
 
 
 def boxes_of(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
@@ -51,7 +51,7 @@ def boxes_of(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
             size, start = struct.unpack_from(">Q", data, at + 8)[0], 16
         size = size or len(data) - at
         if size < start or at + size > len(data):
-            raise Unusual
+            raise UnsupportedLayout
         yield bytes(data[at + 4 : at + 8]), data[at + start : at + size]
         at += size
 
@@ -64,9 +64,9 @@ def children(data: memoryview) -> Boxes:
     return found
 
 
-def only(boxes: Boxes, kind: bytes) -> memoryview:
+def single_box(boxes: Boxes, kind: bytes) -> memoryview:
     """Return the one box of a kind that must be there once."""
     (box, *more) = boxes[kind]
     if more:
-        raise Unusual
+        raise UnsupportedLayout
     return box

@@ -10,15 +10,15 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from sage_env.video.index.packet_scan import first_frame
-from sage_env.video.index.presentation_order import Packets, cut_table
+from sage_env.video.index.presentation_order import PacketTable, cut_table
 from sage_env.video.index.sample_table import SampleTable, read_sample_table
 
-SLICED = frozenset({"h264", "hevc", "vp8", "vp9", "libdav1d", "av1"})
+SLICEABLE = frozenset({"h264", "hevc", "vp8", "vp9", "libdav1d", "av1"})
 """Decoders that take the samples of a container as they are."""
 _LOOKS = 9  # entries of FFmpeg's own index that are compared
 
 
-def read_tables(container: InputContainer, stream: VideoStream, path: Path) -> Packets | None:
+def read_tables(container: InputContainer, stream: VideoStream, path: Path) -> PacketTable | None:
     """Return what the tables of an MP4 or MOV file say.
 
     Returns:
@@ -28,29 +28,29 @@ def read_tables(container: InputContainer, stream: VideoStream, path: Path) -> P
     Raises:
         OSError: if the file cannot be read.
     """
-    if "mp4" not in container.format.name.split(",") or stream.codec_context.name not in SLICED:
+    if "mp4" not in container.format.name.split(",") or stream.codec_context.name not in SLICEABLE:
         return None
     whole = read_sample_table(path, stream.id)
     start, table = (0, None) if whole is None else _as_indexed(whole, stream)
     if table is None or not _first_time_agrees(container, stream, table):
         return None
     end = os.stat(path).st_size
-    held = (table.position >= 0) & (table.size > 0) & (table.position + table.size <= end)
+    held = (table.offset >= 0) & (table.size > 0) & (table.offset + table.size <= end)
     count = len(held) if held.all() else int(np.argmin(held))
     table = cut_table(table, slice(0, count))
     if not table.key.any():
         return None
     key_pts = int(table.pts[np.argmax(table.key)])
-    context, absent = stream.codec_context, len(held) - count
+    context, missing = stream.codec_context, len(held) - count
     if table.upright and not (table.shown & (table.pts < key_pts)).any():
         height, width = context.height, context.width
-        return Packets(table, table.pts, True, absent, key_pts, height, width, 0, start)
+        return PacketTable(table, table.pts, True, missing, key_pts, height, width, 0, start)
     first = first_frame(path)  # it knows how it is turned, and which frames before it do not decode
     if first is None or first.pts is None:
         return None
     turns = round(first.rotation / 90) % 4
     height, width = first.height, first.width
-    return Packets(table, table.pts, True, absent, first.pts, height, width, turns, start)
+    return PacketTable(table, table.pts, True, missing, first.pts, height, width, turns, start)
 
 
 def _as_indexed(table: SampleTable, stream: VideoStream) -> tuple[int, SampleTable | None]:
@@ -62,13 +62,13 @@ def _as_indexed(table: SampleTable, stream: VideoStream) -> tuple[int, SampleTab
     count = len(entries)
     if not count:
         return 0, None
-    start = int(np.argmax(table.position == entries[0].pos))
+    start = int(np.argmax(table.offset == entries[0].pos))
     if start + count > len(table.pts) or (count < len(table.pts) and table.shown.all()):
         return 0, None
     part = cut_table(table, slice(start, start + count))
     for number in np.linspace(0, count - 1, _LOOKS).astype(int).tolist():
         entry = entries[number]
-        found = part.position[number], part.size[number], part.key[number]
+        found = part.offset[number], part.size[number], part.key[number]
         if found != (entry.pos, entry.size, entry.is_keyframe):
             return 0, None
     return start, part if part.shown.any() else None
@@ -79,6 +79,4 @@ def _first_time_agrees(container: InputContainer, stream: VideoStream, table: Sa
     packet = next(container.demux(stream))
     if not packet.size or packet.is_corrupt:
         return False
-    return packet.pos == table.position[0] and (
-        not table.shown[0] or packet.pts == int(table.pts[0])
-    )
+    return packet.pos == table.offset[0] and (not table.shown[0] or packet.pts == int(table.pts[0]))

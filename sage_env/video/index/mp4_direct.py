@@ -17,17 +17,24 @@ import numpy as np
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 
-from sage_env.video.index.mp4_boxes import Boxes, Unusual, boxes_of, children, only, read_moov
-from sage_env.video.index.presentation_order import Packets
+from sage_env.video.index.mp4_boxes import (
+    Boxes,
+    UnsupportedLayout,
+    boxes_of,
+    children,
+    read_moov,
+    single_box,
+)
+from sage_env.video.index.presentation_order import PacketTable
 from sage_env.video.index.sample_table import SampleTable, table_of, timescale
-from sage_env.video.index.stream import Coding, prepare_decoder
+from sage_env.video.index.stream import StreamConfig, prepare_decoder
 
 _CODECS = {b"avc1": ("h264", b"avcC"), b"hvc1": ("hevc", b"hvcC"), b"hev1": ("hevc", b"hvcC")}
 _ENTRY = 78  # bytes of a visual sample entry before its boxes
 _UNKNOWN = (0, 2)  # FFmpeg's numbers for a range and a matrix that nobody names
 
 
-def read_plain(path: Path) -> tuple[Coding, Packets] | None:
+def open_directly(path: Path) -> tuple[StreamConfig, PacketTable] | None:
     """Return how the pictures of a plain file are coded, and where they are; `None` for others.
 
     Raises:
@@ -37,18 +44,18 @@ def read_plain(path: Path) -> tuple[Coding, Packets] | None:
         with open(path, "rb") as file:
             moov = children(read_moov(file))
             number, trak = _video_track(moov)
-            coding = _coding(trak, number)
+            config = _stream_config(trak, number)
             table = table_of(moov, trak)
             if not _is_whole(table, os.fstat(file.fileno()).st_size):
                 return None
-            coding = coding._replace(reorder_depth=_reorder_depth(table))
-            frame = _first_frame(file, coding, table)
-    except (Unusual, KeyError, IndexError, struct.error, av.FFmpegError):
+            config = config._replace(reorder_depth=_reorder_depth(table))
+            frame = _first_frame(file, config, table)
+    except (UnsupportedLayout, KeyError, IndexError, struct.error, av.FFmpegError):
         return None
     if frame is None:
         return None
     first = int(table.pts[0])
-    return coding, Packets(table, table.pts, True, 0, first, frame.height, frame.width, 0, 0)
+    return config, PacketTable(table, table.pts, True, 0, first, frame.height, frame.width, 0, 0)
 
 
 def _video_track(moov: Boxes) -> tuple[int, Boxes]:
@@ -56,34 +63,34 @@ def _video_track(moov: Boxes) -> tuple[int, Boxes]:
     found = []
     for number, box in enumerate(moov[b"trak"]):
         trak = children(box)
-        handler = only(children(only(trak, b"mdia")), b"hdlr")
+        handler = single_box(children(single_box(trak, b"mdia")), b"hdlr")
         if bytes(handler[8:12]) == b"vide":
             found.append((number, trak))
     if len(found) != 1:
-        raise Unusual
+        raise UnsupportedLayout
     return found[0]
 
 
-def _coding(trak: Boxes, number: int) -> Coding:
+def _stream_config(trak: Boxes, number: int) -> StreamConfig:
     """Return how the samples of a track are coded, as its one description says."""
-    mdia = children(only(trak, b"mdia"))
-    table = children(only(children(only(mdia, b"minf")), b"stbl"))
-    ((kind, entry),) = _all_boxes(only(table, b"stsd")[8:])
+    mdia = children(single_box(trak, b"mdia"))
+    table = children(single_box(children(single_box(mdia, b"minf")), b"stbl"))
+    ((kind, entry),) = _only_entry(single_box(table, b"stsd")[8:])
     codec, configuration = _CODECS[kind]
     parts = children(entry[_ENTRY:])
     if b"sinf" in parts:  # encrypted
-        raise Unusual
-    extradata = bytes(only(parts, configuration))
-    colors = _colors(only(parts, b"colr")) if b"colr" in parts else _UNKNOWN
-    ticks = Fraction(1, timescale(only(mdia, b"mdhd")))
-    return Coding(number, codec, extradata, 0, colors, ticks)
+        raise UnsupportedLayout
+    extradata = bytes(single_box(parts, configuration))
+    colors = _colors(single_box(parts, b"colr")) if b"colr" in parts else _UNKNOWN
+    ticks = Fraction(1, timescale(single_box(mdia, b"mdhd")))
+    return StreamConfig(number, codec, extradata, 0, colors, ticks)
 
 
-def _all_boxes(data: memoryview) -> list[tuple[bytes, memoryview]]:
+def _only_entry(data: memoryview) -> list[tuple[bytes, memoryview]]:
     """Return the one box that must be there."""
     found = list(boxes_of(data))
     if len(found) != 1:
-        raise Unusual
+        raise UnsupportedLayout
     return found
 
 
@@ -94,12 +101,12 @@ def _colors(box: memoryview) -> tuple[int, int]:
         return 2 if box[10] & 0x80 else 1, matrix
     if kind == b"nclc":
         return 0, matrix
-    raise Unusual  # a profile: FFmpeg's business
+    raise UnsupportedLayout  # a profile: FFmpeg's business
 
 
 def _is_whole(table: SampleTable, end: int) -> bool:
     """Return whether all samples are in the file and shown, from a keyframe on."""
-    held = (table.position >= 0) & (table.size > 0) & (table.position + table.size <= end)
+    held = (table.offset >= 0) & (table.size > 0) & (table.offset + table.size <= end)
     shown = bool(held.all() and table.shown.all() and table.upright and table.key[0])
     return shown and int(table.pts[0]) == int(table.pts.min()) and int(table.duration[-1]) > 0
 
@@ -109,12 +116,12 @@ def _reorder_depth(table: SampleTable) -> int:
     return max(0, int((table.by_time - np.arange(len(table.by_time))).max()))
 
 
-def _first_frame(file: BinaryIO, coding: Coding, table: SampleTable) -> av.VideoFrame | None:
+def _first_frame(file: BinaryIO, config: StreamConfig, table: SampleTable) -> av.VideoFrame | None:
     """Return the first sample decoded as every other will be; `None` if it gives no picture."""
-    context = cast(VideoCodecContext, av.CodecContext.create(coding.codec, "r"))
+    context = cast(VideoCodecContext, av.CodecContext.create(config.codec, "r"))
     prepare_decoder(context, strict=not table.open_gops)
-    context.extradata = coding.extradata
-    file.seek(int(table.position[0]))
+    context.extradata = config.extradata
+    file.seek(int(table.offset[0]))
     packet = Packet(file.read(int(table.size[0])))
     packet.is_keyframe = True
     frames = [*context.decode(packet), *context.decode(None)]

@@ -15,14 +15,14 @@ from av.video.stream import VideoStream
 
 from sage_env.errors import VideoError
 from sage_env.video.deadline import Deadline
-from sage_env.video.index.presentation_order import Packets
+from sage_env.video.index.presentation_order import PacketTable
 from sage_env.video.index.sample_table import MAX_SAMPLES, SampleTable
 from sage_env.video.index.stream import REMEDY, open_container, prepare_decoder, video_stream
 
 _HEADER = 64  # bytes that a container may write between a packet's position and its payload
 
 
-def scan_packets(path: Path, deadline: Deadline) -> Packets:
+def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
     """Read the whole file and decode the first frame.
 
     Raises:
@@ -37,11 +37,11 @@ def scan_packets(path: Path, deadline: Deadline) -> Packets:
         first: av.VideoFrame | None = None
         rows: list[tuple[int, int, int, int, int, bool, bool]] = []
         sound = 0  # packets up to the last that is not damaged
-        contiguous = True
+        sliceable = True
         for packet in _packets(container, stream, path, deadline):
             if packet.size and packet.pts is not None:
-                at = _payload_at(file, packet) if contiguous else None
-                contiguous = at is not None
+                at = _payload_at(file, packet) if sliceable else None
+                sliceable = at is not None
                 key = (packet.is_keyframe and seekable) or not rows
                 dts = packet.pts if packet.dts is None else packet.dts
                 length, shown = packet.duration or 0, not packet.is_discard
@@ -49,14 +49,14 @@ def scan_packets(path: Path, deadline: Deadline) -> Packets:
                 sound = sound if packet.is_corrupt else len(rows)
             if first is None:
                 first = _decoded(packet)
-        absent = max(len(rows), len(stream.index_entries)) - sound
-        absent = max(absent, int(_claims_more(file)))
+        missing = max(len(rows), len(stream.index_entries)) - sound
+        missing = max(missing, int(_claims_more(file)))
     if first is None or first.pts is None or not sound:
         raise VideoError(f"{path}: its video stream holds no frame that can be decoded; {REMEDY}")
     pts, dts, length, at, size, key, shown = np.array(rows[:sound], dtype=np.int64).T
     table = SampleTable(pts, length, at, size, key > 0, shown > 0, upright=False)
     turns = round(first.rotation / 90) % 4
-    return Packets(table, dts, contiguous, absent, first.pts, first.height, first.width, turns)
+    return PacketTable(table, dts, sliceable, missing, first.pts, first.height, first.width, turns)
 
 
 def first_frame(path: Path) -> av.VideoFrame | None:

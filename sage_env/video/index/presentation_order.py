@@ -13,14 +13,14 @@ Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class Packets:
+class PacketTable:
     """What was found in a file, and how.
 
     Attributes:
         table: its packets in the order of decoding.
         dts: `(M,)`, where to seek in order to find each.
-        contiguous: whether every payload lies in the file in one piece, where `table` says.
-        absent: frames that the file announces but does not hold.
+        sliceable: whether every payload lies in the file in one piece, where `table` says.
+        missing_frames: frames that the file announces but does not hold.
         first_pts: when the first frame that decodes is shown.
         height: of the picture as coded, before it is turned.
         width: of the picture as coded, before it is turned.
@@ -30,8 +30,8 @@ class Packets:
 
     table: SampleTable
     dts: Integers
-    contiguous: bool
-    absent: int
+    sliceable: bool
+    missing_frames: int
     first_pts: int
     height: int
     width: int
@@ -40,25 +40,25 @@ class Packets:
 
 
 @dataclass(frozen=True, eq=False)
-class FrameOrder:
+class PresentationOrder:
     """The shown frames of a table, by PTS. Packets are numbered in the order of decoding.
 
     Attributes:
         pts: `(N,)`, increasing.
-        order: `(N,)`: the number of each frame's packet.
+        packet_of_frame: `(N,)`: the number of each frame's packet.
         key_pts: `(K,)`, increasing: PTS of the frames where decoding can start.
-        starts: `(K,)`: the numbers of their packets.
+        key_packets: `(K,)`: the numbers of their packets.
         last: ticks for which the last frame is shown, 0 if not known.
     """
 
     pts: Integers
-    order: Integers
+    packet_of_frame: Integers
     key_pts: Integers
-    starts: Integers
+    key_packets: Integers
     last: int
 
 
-def order_frames(table: SampleTable, first_pts: int) -> FrameOrder:
+def order_frames(table: SampleTable, first_pts: int) -> PresentationOrder:
     """Return the frames of a table from `first_pts` on; of two at one time, the first decoded.
 
     Pictures before the first one that comes out lean on frames that the file does not hold.
@@ -73,8 +73,8 @@ def order_frames(table: SampleTable, first_pts: int) -> FrameOrder:
     last = int(table.duration[order[-1]]) if len(order) else 0
     if last <= 0 and len(pts) > 1:
         last = round(float(np.median(np.diff(pts))))
-    found = FrameOrder(pts, order, key_pts, keys[key_places], last)
-    for array in (found.pts, found.order, found.key_pts, found.starts):
+    found = PresentationOrder(pts, order, key_pts, keys[key_places], last)
+    for array in (found.pts, found.packet_of_frame, found.key_pts, found.key_packets):
         array.setflags(write=False)  # an index is shared by all readers of the file
     return found
 
@@ -84,7 +84,7 @@ def cut_table(table: SampleTable, part: slice) -> SampleTable:
     return SampleTable(
         table.pts[part],
         table.duration[part],
-        table.position[part],
+        table.offset[part],
         table.size[part],
         table.key[part],
         table.shown[part],

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sage_env.video.index.mp4_boxes import Boxes, Unusual, children, only, read_moov
+from sage_env.video.index.mp4_boxes import Boxes, UnsupportedLayout, children, read_moov, single_box
 
 MAX_SAMPLES = 2**24
 """Most frames of a file: six days at 30 a second."""
@@ -32,7 +32,7 @@ class SampleTable:
     Attributes:
         pts: int64 `(M,)`, as FFmpeg counts them: edits applied.
         duration: int64 `(M,)`.
-        position: int64 `(M,)`, the byte of the file where the sample starts.
+        offset: int64 `(M,)`, the byte of the file where the sample starts.
         size: int64 `(M,)`, bytes.
         key: bool `(M,)`, whether decoding can start there.
         shown: bool `(M,)`, false for what an edit hides.
@@ -41,7 +41,7 @@ class SampleTable:
 
     pts: Integers
     duration: Integers
-    position: Integers
+    offset: Integers
     size: Integers
     key: NDArray[np.bool_]
     shown: NDArray[np.bool_]
@@ -69,7 +69,7 @@ def read_sample_table(path: Path, track: int) -> SampleTable | None:
         with open(path, "rb") as file:
             moov = children(read_moov(file))
         return table_of(moov, _find(moov, track))
-    except (Unusual, KeyError, struct.error):
+    except (UnsupportedLayout, KeyError, struct.error):
         return None
 
 
@@ -77,42 +77,45 @@ def _find(moov: Boxes, track: int) -> Boxes:
     """Return the boxes of the track with this id."""
     for box in moov[b"trak"]:
         trak = children(box)
-        header = only(trak, b"tkhd")
+        header = single_box(trak, b"tkhd")
         if struct.unpack_from(">I", header, 20 if header[0] else 12)[0] == track:
             return trak
-    raise Unusual
+    raise UnsupportedLayout
 
 
 def table_of(moov: Boxes, trak: Boxes) -> SampleTable:
     """Return the samples of a track.
 
     Raises:
-        Unusual: if the file is not of the common kind; `KeyError` and `struct.error` say so too.
+        UnsupportedLayout: if the file is not of the common kind; so do `KeyError` and
+            `struct.error`.
     """
     if b"mvex" in moov or b"cmov" in moov:  # fragments follow; compressed
-        raise Unusual
-    header = only(trak, b"tkhd")
-    movie = only(moov, b"mvhd")
-    mdia = children(only(trak, b"mdia"))
-    edits = children(only(trak, b"edts")).get(b"elst", []) if b"edts" in trak else []
-    table = children(only(children(only(mdia, b"minf")), b"stbl"))
+        raise UnsupportedLayout
+    header = single_box(trak, b"tkhd")
+    movie = single_box(moov, b"mvhd")
+    mdia = children(single_box(trak, b"mdia"))
+    edits = children(single_box(trak, b"edts")).get(b"elst", []) if b"edts" in trak else []
+    table = children(single_box(children(single_box(mdia, b"minf")), b"stbl"))
     size = _sizes(table)
-    delta = _per_sample(only(table, b"stts"), ">u4", len(size))
+    delta = _per_sample(single_box(table, b"stts"), ">u4", len(size))
     shown_at = np.cumsum(delta)
     shown_at -= delta
     if b"ctts" in table:  # signed whatever the version says: writers do so
-        shown_at += _per_sample(only(table, b"ctts"), ">i4", len(size))
-    pts, shown = _edited(shown_at, edits, timescale(movie), timescale(only(mdia, b"mdhd")))
-    position = _positions(table, size)
+        shown_at += _per_sample(single_box(table, b"ctts"), ">i4", len(size))
+    pts, shown = _apply_edit_list(
+        shown_at, edits, timescale(movie), timescale(single_box(mdia, b"mdhd"))
+    )
+    offset = _sample_offsets(table, size)
     upright = _is_upright(b"tkhd", header) and _is_upright(b"mvhd", movie)
-    return SampleTable(pts, delta, position, size, _keys(table, len(size)), shown, upright)
+    return SampleTable(pts, delta, offset, size, _keys(table, len(size)), shown, upright)
 
 
 def timescale(header: memoryview) -> int:
     """Return the ticks per second that an `mvhd` or `mdhd` box names."""
     ticks: int = struct.unpack_from(">I", header, 20 if header[0] else 12)[0]
     if not ticks:
-        raise Unusual
+        raise UnsupportedLayout
     return ticks
 
 
@@ -127,7 +130,7 @@ def _columns(box: memoryview, dtype: str, columns: int, at: int = 4) -> NDArray[
     (count,) = struct.unpack_from(">I", box, at)
     width = np.dtype(dtype).itemsize * columns
     if count > (len(box) - at - 4) // width:
-        raise Unusual
+        raise UnsupportedLayout
     values = np.frombuffer(box, dtype=dtype, count=count * columns, offset=at + 4)
     return values.reshape(count, columns)
 
@@ -139,10 +142,10 @@ def _entries(box: memoryview, dtype: str, columns: int, at: int = 4) -> Integers
 
 def _sizes(table: Boxes) -> Integers:
     """Return the bytes of each sample."""
-    box = only(table, b"stsz")
+    box = single_box(table, b"stsz")
     fixed, count = struct.unpack_from(">II", box, 4)
     if not 0 < count <= MAX_SAMPLES:
-        raise Unusual
+        raise UnsupportedLayout
     if fixed:
         return np.full(count, fixed, dtype=np.int64)
     return _entries(box, ">u4", 1, at=8)[:, 0]
@@ -152,47 +155,47 @@ def _per_sample(box: memoryview, dtype: str, count: int) -> Integers:
     """Return the value for each sample of a table of runs `(samples, value)`."""
     samples = _columns(box, ">u4", 2)[:, 0].astype(np.int64)
     if samples.sum() != count:
-        raise Unusual
+        raise UnsupportedLayout
     values = _columns(box, dtype, 2)[:, 1].astype(np.int64)
     return values if len(values) == count and samples.all() else np.repeat(values, samples)
 
 
-def _positions(table: Boxes, size: Integers) -> Integers:
+def _sample_offsets(table: Boxes, size: Integers) -> Integers:
     """Return where in the file each sample starts."""
     if b"co64" in table:
-        chunks = _entries(only(table, b"co64"), ">i8", 1)[:, 0]
+        chunks = _entries(single_box(table, b"co64"), ">i8", 1)[:, 0]
     else:
-        chunks = _entries(only(table, b"stco"), ">u4", 1)[:, 0]
-    first, count, description = _entries(only(table, b"stsc"), ">u4", 3).T
+        chunks = _entries(single_box(table, b"stco"), ">u4", 1)[:, 0]
+    first, count, description = _entries(single_box(table, b"stsc"), ">u4", 3).T
     runs = np.diff(np.append(first - 1, len(chunks)))
     if len(first) == 0 or first[0] != 1 or (runs < 1).any() or (description != 1).any():
-        raise Unusual
+        raise UnsupportedLayout
     if (count > len(size)).any() or (count * runs).sum() != len(size):
-        raise Unusual
+        raise UnsupportedLayout
     in_chunk = np.repeat(count, runs)
     before = np.cumsum(size) - size
     starts = before[np.minimum(np.cumsum(in_chunk) - in_chunk, len(size) - 1)]
-    positions: Integers = np.repeat(chunks - starts, in_chunk) + before
-    return positions
+    offsets: Integers = np.repeat(chunks - starts, in_chunk) + before
+    return offsets
 
 
 def _keys(table: Boxes, count: int) -> NDArray[np.bool_]:
     """Return which samples decoding can start at."""
     groups = [bytes(box[4:8]) for box in table.get(b"sgpd", [])]
-    (descriptions,) = struct.unpack_from(">I", only(table, b"stsd"), 4)
+    (descriptions,) = struct.unpack_from(">I", single_box(table, b"stsd"), 4)
     if descriptions != 1 or b"stps" in table or b"rap " in groups or b"sync" in groups:
-        raise Unusual
+        raise UnsupportedLayout
     if b"stss" not in table:
         return np.ones(count, dtype=np.bool_)
-    numbers = _entries(only(table, b"stss"), ">u4", 1)[:, 0] - 1
+    numbers = _entries(single_box(table, b"stss"), ">u4", 1)[:, 0] - 1
     if len(numbers) == 0 or numbers.min() < 0 or numbers.max() >= count:
-        raise Unusual
+        raise UnsupportedLayout
     key = np.zeros(count, dtype=np.bool_)
     key[numbers] = True
     return key
 
 
-def _edited(
+def _apply_edit_list(
     shown_at: Integers, boxes: list[memoryview], movie_ticks: int, ticks: int
 ) -> tuple[Integers, NDArray[np.bool_]]:
     """Return PTS and which samples are shown after the edits: a wait, then one stretch."""
@@ -202,16 +205,16 @@ def _edited(
     (count,) = struct.unpack_from(">I", box, 4)
     form, width = (">QqhH", 20) if box[0] else (">IihH", 12)
     if not 0 < count <= 2:
-        raise Unusual
+        raise UnsupportedLayout
     edits = [struct.unpack_from(form, box, 8 + width * number) for number in range(count)]
     length, start, rate, _ = edits[-1]
     if count == 2 and edits[0][1] != -1 or start < 0 or rate != 1:
-        raise Unusual
+        raise UnsupportedLayout
     wait = _rescaled(edits[0][0], ticks, movie_ticks) if count == 2 else 0
     end = start + _rescaled(length, ticks, movie_ticks)
     shown = (shown_at >= start) & (shown_at < end)
     if not shown.any() or max(end, wait) >= 2**62:
-        raise Unusual
+        raise UnsupportedLayout
     return shown_at - shown_at[shown].min() + wait, shown
 
 

@@ -23,7 +23,7 @@ REMEDY = "check that the file is whole, or convert it: ffmpeg -i INPUT -c:v libx
 _STRICT = {"h264", "hevc"}  # these patch up damage and say nothing unless told to be strict
 
 
-class Coding(NamedTuple):
+class StreamConfig(NamedTuple):
     """What a decoder has to be told about a stream, and what its packets' times mean.
 
     Attributes:
@@ -43,10 +43,10 @@ class Coding(NamedTuple):
     time_base: Fraction
 
 
-def coding_of(stream: VideoStream) -> Coding:
+def stream_config_of(stream: VideoStream) -> StreamConfig:
     """Return what FFmpeg found out about a stream."""
     context = stream.codec_context
-    return Coding(
+    return StreamConfig(
         stream.index,
         context.name,
         context.extradata or b"",

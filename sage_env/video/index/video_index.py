@@ -16,18 +16,23 @@ from numpy.typing import NDArray
 
 from sage_env.errors import VideoError
 from sage_env.video.deadline import Deadline
-from sage_env.video.index.index_cache import load_sidecar, save_sidecar
-from sage_env.video.index.mp4_crosscheck import SLICED, read_tables
-from sage_env.video.index.mp4_direct import read_plain
+from sage_env.video.index.index_cache import load_cached, save_cached
+from sage_env.video.index.mp4_crosscheck import SLICEABLE, read_tables
+from sage_env.video.index.mp4_direct import open_directly
 from sage_env.video.index.packet_scan import scan_packets
-from sage_env.video.index.presentation_order import FrameOrder, Packets, cut_table, order_frames
+from sage_env.video.index.presentation_order import (
+    PacketTable,
+    PresentationOrder,
+    cut_table,
+    order_frames,
+)
 from sage_env.video.index.sample_table import SampleTable, read_sample_table
 from sage_env.video.index.stream import (
     REMEDY,
-    Coding,
-    coding_of,
+    StreamConfig,
     decoding_errors,
     open_container,
+    stream_config_of,
     video_stream,
 )
 
@@ -48,49 +53,49 @@ class VideoIndex:
     Attributes:
         path: the file, resolved.
         content_id: hex digits that name the content: from bytes, modification time and a sample.
-        coding: what the decoder has to be told, and seconds per tick.
+        config: what the decoder has to be told, and seconds per tick.
         pts: `(N,)`, increasing: when each frame is shown, in ticks.
-        order: `(N,)`: the number of its packet, in order of decoding.
+        packet_of_frame: `(N,)`: the number of its packet, in order of decoding.
         key_pts: `(K,)`, increasing: the PTS of the frames where decoding can start.
         key_dts: `(K,)`: where to seek in order to find each of them.
-        starts: `(K,)`: the numbers of their packets.
+        key_packets: `(K,)`: the numbers of their packets.
         packet_pts: `(M,)`: the PTS of each packet, in order of decoding, hidden ones included.
-        packet_at: `(M,)`: the byte of the file where it starts; counts if `contiguous`.
+        packet_offset: `(M,)`: the byte of the file where it starts; counts if `sliceable`.
         packet_size: `(M,)`: its bytes.
         packet_key: bool `(M,)`: whether it is one where decoding can start.
         open_gops: whether some packets after a keyframe are shown before it.
-        contiguous: whether packets can be cut out of the file, without a demuxer.
+        sliceable: whether packets can be cut out of the file, without a demuxer.
         duration: seconds from the first frame's start to the last frame's end.
         height: of the picture as coded, before it is turned.
         width: of the picture as coded, before it is turned.
         quarter_turns: counter-clockwise turns by 90 degrees that show the picture upright.
-        absent: frames that the file announces but does not hold; above 0 it was cut short.
+        missing_frames: frames that the file announces but does not hold; above 0 it was cut short.
     """
 
     path: Path
     content_id: str
-    coding: Coding
+    config: StreamConfig
     pts: Integers
-    order: Integers
+    packet_of_frame: Integers
     key_pts: Integers
     key_dts: Integers
-    starts: Integers
+    key_packets: Integers
     packet_pts: Integers
-    packet_at: Integers
+    packet_offset: Integers
     packet_size: Integers
     packet_key: NDArray[np.bool_]
     open_gops: bool
-    contiguous: bool
+    sliceable: bool
     duration: float
     height: int
     width: int
     quarter_turns: int
-    absent: int
+    missing_frames: int
 
     @property
     def time_base(self) -> Fraction:
         """Return the seconds per tick."""
-        return self.coding.time_base
+        return self.config.time_base
 
     @property
     def size(self) -> tuple[int, int]:
@@ -141,7 +146,7 @@ def read_index(path: str | Path) -> VideoIndex:
 
     The tables of MP4 and MOV files are read directly, which takes milliseconds. Other files are
     read as a whole, once. What was found is kept in the cache folder if that took long; so is what
-    FFmpeg says of long MP4 and MOV files that are not plain (see `mp4_plain`).
+    FFmpeg says of long MP4 and MOV files that are not plain (see `mp4_direct`).
 
     The video stream is the one that FFmpeg calls best (more pixels, then more frames), not simply
     the first; cover art is not a video.
@@ -166,20 +171,20 @@ def _remembered(path: str, size: int, mtime_ns: int) -> VideoIndex:
     """Index one version of a file: by its tables, else as kept, else by scanning it."""
     with decoding_errors(path, "reading it as a video"):
         content_id = _content_id(path, size, mtime_ns)
-        kept = load_sidecar(content_id)
+        kept = load_cached(content_id)
         if kept is not None and (unpacked := _unpacked(Path(path), content_id, kept)) is not None:
             return unpacked
-        if (plain := read_plain(Path(path))) is not None:
+        if (plain := open_directly(Path(path))) is not None:
             return _index(*plain, Path(path), content_id)
         with open_container(path) as container:
             stream = video_stream(container, path)
             began, packets = time.thread_time(), read_tables(container, stream, Path(path))
             if packets is None:
                 packets = scan_packets(Path(path), Deadline.after(_SCAN_TIMEOUT))
-            index = _index(coding_of(stream), packets, Path(path), content_id)
+            index = _index(stream_config_of(stream), packets, Path(path), content_id)
             scanned = packets.start < 0 and time.thread_time() - began > _WORTH_KEEPING
             if scanned or (packets.start >= 0 and len(packets.table.pts) >= _LONG):
-                save_sidecar(content_id, _packed(index, packets, stream.id))
+                save_cached(content_id, _packed(index, packets, stream.id))
     return index
 
 
@@ -193,61 +198,61 @@ def _content_id(path: str, size: int, mtime_ns: int) -> str:
     return digest.hexdigest()
 
 
-def _index(coding: Coding, packets: Packets, path: Path, content_id: str) -> VideoIndex:
+def _index(config: StreamConfig, packets: PacketTable, path: Path, content_id: str) -> VideoIndex:
     """Put together what was found."""
     table = packets.table
     frames = order_frames(table, packets.first_pts)
-    if not len(frames.pts) or not coding.time_base:
+    if not len(frames.pts) or not config.time_base:
         raise VideoError(f"{path}: its video stream holds no frame that can be decoded; {REMEDY}")
-    span = float((int(frames.pts[-1] - frames.pts[0]) + frames.last) * coding.time_base)
+    span = float((int(frames.pts[-1] - frames.pts[0]) + frames.last) * config.time_base)
     return VideoIndex(
         path=path,
         content_id=content_id,
-        coding=coding,
+        config=config,
         open_gops=table.open_gops,
-        contiguous=packets.contiguous and coding.codec in SLICED,
+        sliceable=packets.sliceable and config.codec in SLICEABLE,
         duration=span or _ONE_FRAME,
         height=packets.height,
         width=packets.width,
         quarter_turns=packets.quarter_turns,
-        absent=packets.absent,
+        missing_frames=packets.missing_frames,
         **_arrays(table, packets.dts, frames),
     )
 
 
-def _arrays(table: SampleTable, dts: Integers, frames: FrameOrder) -> dict[str, Any]:
+def _arrays(table: SampleTable, dts: Integers, frames: PresentationOrder) -> dict[str, Any]:
     """Return the fields of an index that follow from its packets."""
     return {
         "pts": frames.pts,
-        "order": frames.order,
+        "packet_of_frame": frames.packet_of_frame,
         "key_pts": frames.key_pts,
-        "key_dts": dts[frames.starts],
-        "starts": frames.starts,
+        "key_dts": dts[frames.key_packets],
+        "key_packets": frames.key_packets,
         "packet_pts": table.pts,
-        "packet_at": table.position,
+        "packet_offset": table.offset,
         "packet_size": table.size,
         "packet_key": table.key,
     }
 
 
-def _packed(index: VideoIndex, packets: Packets, track: int) -> dict[str, Any]:
+def _packed(index: VideoIndex, packets: PacketTable, track: int) -> dict[str, Any]:
     """Return an index as arrays and plain values, without what the tables of the file hold."""
     values = {field.name: getattr(index, field.name) for field in fields(index)}
-    del values["path"], values["content_id"], values["coding"]
+    del values["path"], values["content_id"], values["config"]
     if packets.start >= 0:
         part = [track, packets.start, len(packets.table.pts), packets.first_pts]
         values = {k: v for k, v in values.items() if not isinstance(v, np.ndarray)}
         values["tables"] = part
     ticks = [index.time_base.numerator, index.time_base.denominator]
-    stream, codec, extradata, depth, colors, _ = index.coding
-    return {**values, "coding": [stream, codec, extradata.hex(), depth, colors, ticks]}
+    stream, codec, extradata, depth, colors, _ = index.config
+    return {**values, "config": [stream, codec, extradata.hex(), depth, colors, ticks]}
 
 
 def _unpacked(path: Path, content_id: str, values: dict[str, Any]) -> VideoIndex | None:
     """Return the index that `_packed` took apart, `None` if these are not its values."""
     try:
-        stream, codec, extradata, depth, (spread, matrix), ticks = values["coding"]
-        values["coding"] = Coding(
+        stream, codec, extradata, depth, (spread, matrix), ticks = values["config"]
+        values["config"] = StreamConfig(
             stream, codec, bytes.fromhex(extradata), depth, (spread, matrix), Fraction(*ticks)
         )
         if "tables" in values:

@@ -15,7 +15,7 @@ def test_a_sound_file_is_described(clip):
     health = check_health(clip("short-gops"))
     assert health.sound and health.codec == "h264" and health.size == (64, 96)
     assert (health.duration, health.fps) == (pytest.approx(4.8), pytest.approx(25))
-    assert not health.variable_rate and health.sliced
+    assert not health.variable_rate and health.sliceable
     assert health.keyframe_seconds == pytest.approx(4.8 / 12)
     assert check_health(clip("irregular-mkv")).variable_rate
     assert check_health(clip("one-gop")).longest_gap == pytest.approx(4.8)
@@ -27,8 +27,8 @@ def test_a_sound_file_is_described(clip):
 def test_undecodable_stretches_are_those_where_reading_fails(clip, tmp_path):
     path = copy_clip(clip("short-gops"), tmp_path / "damaged.mp4")
     index, content = read_index(path), bytearray(path.read_bytes())
-    key = int(index.starts[5])
-    at, size = int(index.packet_at[key]), int(index.packet_size[key])
+    key = int(index.key_packets[5])
+    at, size = int(index.packet_offset[key]), int(index.packet_size[key])
     content[at : at + size] = bytes(size)
     path.write_bytes(content)
     health = check_health(path)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sage_env.video.decoding.decode_plan import choose_frames, plan_frames
+from sage_env.video.decoding.decode_plan import plan_frames, select_frames
 from sage_env.video.decoding.nearest_frame import frames_of_gop, nearest_good_frame
 from sage_env.video.index.video_index import read_index
 from tests.helpers.clips import CLIPS, number_in, uncached
@@ -30,7 +30,7 @@ def test_jobs_lead_from_keyframes_to_targets_and_never_overlap(clip, name, times
     assert all(first[1] <= second[0] for first, second in zip(spans, spans[1:], strict=False))
     for job in plan.jobs:
         assert index.packet_key[job.start]
-        numbers = index.order[list(job.frames)]
+        numbers = index.packet_of_frame[list(job.frames)]
         assert job.start <= numbers.min() and numbers.max() == job.stop - 1
         for frame in job.frames:  # decoding starts at a keyframe shown at or before each
             keys = index.key_pts[index.key_pts <= index.pts[frame]]
@@ -54,11 +54,11 @@ def test_no_fewer_packets_would_do(clip):
 def test_a_leading_picture_starts_at_the_keyframe_before(clip):
     index = read_index(clip("open-gops"))
     assert index.open_gops and not read_index(clip("short-gops")).open_gops
-    second = int(index.starts[1])
-    leading = int(np.flatnonzero(index.order > second)[0])
+    second = int(index.key_packets[1])
+    leading = int(np.flatnonzero(index.packet_of_frame > second)[0])
     assert index.pts[leading] < index.key_pts[1]
     (job,) = plan_frames(index, index.seconds(np.array([leading]))).jobs
-    assert job.start == index.starts[0] and job.stop > second
+    assert job.start == index.key_packets[0] and job.stop > second
     both = plan_frames(index, index.seconds(np.array([leading, leading + 6]))).jobs
     assert len(both) == 1  # the second keyframe is passed on the way
 
@@ -68,7 +68,7 @@ def test_a_leading_picture_starts_at_the_keyframe_before(clip):
 def test_a_tolerance_is_kept_and_a_choice_is_its_own_times(clip, name, times, tolerance):
     index = read_index(clip(name))
     asked = np.clip(np.sort(np.array(times, dtype=float)), 0.0, index.duration)
-    frames, exact, _ = choose_frames(index, times, tolerance)
+    frames, exact, _ = select_frames(index, times, tolerance)
     on_screen = index.frames_on_screen(asked)
     np.testing.assert_array_equal(exact, frames == on_screen)
     assert (np.diff(frames) >= 0).all()
@@ -79,7 +79,7 @@ def test_a_tolerance_is_kept_and_a_choice_is_its_own_times(clip, name, times, to
     off = np.abs(index.seconds(frames) - asked)
     assert (exact | (off <= within + 2e-6)).all()
     for time, frame in zip(asked, frames, strict=True):
-        assert choose_frames(index, [time], within)[0].tolist() == [frame]
+        assert select_frames(index, [time], within)[0].tolist() == [frame]
     cost, exact_cost = plan_frames(index, times, tolerance), plan_frames(index, times)
     if tolerance == 0:
         assert cost.packets_needed == exact_cost.packets_needed
@@ -87,10 +87,10 @@ def test_a_tolerance_is_kept_and_a_choice_is_its_own_times(clip, name, times, to
 
 def test_keyframes_are_taken_where_they_are_near(clip):
     index = read_index(clip("two-a-second"))  # one keyframe, at 0
-    assert choose_frames(index, [0.4, 1.0, 10.0], 1.0)[0].tolist() == [0, 0, 18]
+    assert select_frames(index, [0.4, 1.0, 10.0], 1.0)[0].tolist() == [0, 0, 18]
     short = read_index(clip("short-gops"))
     keys = np.flatnonzero(np.isin(short.pts, short.key_pts))
-    frames, exact, _ = choose_frames(short, short.seconds(keys) + 0.05, 0.1)
+    frames, exact, _ = select_frames(short, short.seconds(keys) + 0.05, 0.1)
     np.testing.assert_array_equal(frames, keys)
     assert not exact.any()
     assert plan_frames(short, short.seconds(keys) + 0.05, 0.1).packets_needed == len(keys)
@@ -99,7 +99,7 @@ def test_keyframes_are_taken_where_they_are_near(clip):
 @pytest.mark.parametrize("wrong", [-1.0, float("nan"), float("inf")])
 def test_a_tolerance_must_be_seconds(clip, wrong):
     with pytest.raises(ValueError, match='tolerance must be seconds, 0 or more, or "auto"'):
-        choose_frames(read_index(clip("one-gop")), [0.0], wrong)
+        select_frames(read_index(clip("one-gop")), [0.0], wrong)
 
 
 def test_frames_within_a_tolerance_carry_their_own_time_number_and_flag(clip):
@@ -115,7 +115,7 @@ def test_frames_within_a_tolerance_carry_their_own_time_number_and_flag(clip):
 
 def test_times_that_contradict_the_order_in_the_file_still_plan(clip):
     index = read_index(clip("short-gops"))
-    turned = replace(index, starts=index.starts[::-1].copy())
+    turned = replace(index, key_packets=index.key_packets[::-1].copy())
     for job in plan_frames(turned, index.seconds(np.arange(len(index.pts)))).jobs:
         assert 0 <= job.start < job.stop <= len(index.packet_pts)
 

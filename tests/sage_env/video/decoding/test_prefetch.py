@@ -17,9 +17,9 @@ from sage_env.video.cache.frame_store import FrameStore
 from sage_env.video.cache.process_cache import shared_cache
 from sage_env.video.deadline import Deadline
 from sage_env.video.decoding.decode_plan import plan_jobs
-from sage_env.video.decoding.disposable_packets import droppable_samples
+from sage_env.video.decoding.disposable_packets import disposable_test
 from sage_env.video.decoding.gop_decoder import GopDecoder
-from sage_env.video.decoding.prefetch import passed_step, with_passed
+from sage_env.video.decoding.prefetch import add_prefetch, prefetch_step
 from sage_env.video.index.video_index import read_index
 from sage_env.video.video_file import open_video
 from tests.helpers.clips import CLIPS, copy_clip, number_in, uncached
@@ -30,7 +30,7 @@ FOREVER = Deadline.after(None)
 
 def keeping(path, room=ROOM):
     cache = FrameCache(room)
-    return open_video(path, cache=cache, threads=1, keep_passed=True), cache
+    return open_video(path, cache=cache, threads=1, prefetch=True), cache
 
 
 @pytest.mark.parametrize(
@@ -46,16 +46,16 @@ def keeping(path, room=ROOM):
     ],
 )
 def test_a_look_half_as_long_would_use_half_the_grid(seconds, step):
-    assert passed_step(seconds) == step
+    assert prefetch_step(seconds) == step
 
 
 def test_a_job_takes_along_what_is_on_the_finer_grid_before_its_last_frame(clip):
     index = read_index(clip("one-gop"))  # 25 frames a second, one keyframe
     jobs = plan_jobs(index, np.array([50, 100]))
-    (job,) = with_passed(index, jobs, 1.0, lambda frames: frames)
-    assert job.passed == (0, 25, 75) and job.frames == (50, 100)
-    (job,) = with_passed(index, jobs, 1.0, lambda frames: [f for f in frames if f != 25])
-    assert job.passed == (0, 75)
+    (job,) = add_prefetch(index, jobs, 1.0, lambda frames: frames)
+    assert job.prefetch == (0, 25, 75) and job.frames == (50, 100)
+    (job,) = add_prefetch(index, jobs, 1.0, lambda frames: [f for f in frames if f != 25])
+    assert job.prefetch == (0, 75)
 
 
 def test_a_closer_look_decodes_nothing(clip):
@@ -71,12 +71,12 @@ def test_a_closer_look_decodes_nothing(clip):
 def test_another_process_finds_what_was_passed_here(clip, tmp_path):
     caches = [FrameCache(ROOM, FrameStore(tmp_path)) for _ in range(2)]
     here, there = [
-        open_video(clip("one-gop"), cache=cache, threads=1, keep_passed=True) for cache in caches
+        open_video(clip("one-gop"), cache=cache, threads=1, prefetch=True) for cache in caches
     ]
     here.frames_at([0, 2, 4], size=(32, 48))
     batch = there.frames_at([1, 3], size=(32, 48))
     assert [number_in(picture) for picture in batch.pixels] == [25, 75]
-    assert there.stats.decoded == 0 and caches[1].stats.stored == 2
+    assert there.stats.decoded == 0 and caches[1].stats.store_hits == 2
 
 
 def test_without_being_asked_or_without_room_nothing_is_kept_on_the_way(clip):
@@ -110,23 +110,23 @@ def test_what_is_kept_and_what_is_returned_is_what_is_there(clip, name, data):
 def test_a_damaged_picture_that_nobody_asked_for_spoils_nothing(clip, tmp_path):
     source = clip("one-gop")
     index, whole = read_index(source), source.read_bytes()
-    droppable = droppable_samples(index.coding.codec, index.coding.extradata)
+    is_disposable = disposable_test(index.config.codec, index.config.extradata)
     tried = 0
     for frame in range(1, 100, 3):
-        packet = int(index.order[frame])
-        at, size = int(index.packet_at[packet]), int(index.packet_size[packet])
-        if not droppable(memoryview(whole[at : at + size])):
+        packet = int(index.packet_of_frame[frame])
+        at, size = int(index.packet_offset[packet]), int(index.packet_size[packet])
+        if not is_disposable(memoryview(whole[at : at + size])):
             continue
         bad = tmp_path / f"{frame}.mp4"
         bad.write_bytes(whole[: at + 5] + b"\xff" * (size - 5) + whole[at + size :])
         later = [frame + 1, 110]
         jobs = plan_jobs(index, np.array(later))
-        (job,) = with_passed(index, jobs, 0.04, lambda frames: frames)
-        assert frame in job.passed
+        (job,) = add_prefetch(index, jobs, 0.04, lambda frames: frames)
+        assert frame in job.prefetch
         decoder = GopDecoder(read_index(bad))
         came = {f: number_in(p.to_ndarray(format="rgb24")) for f, p in decoder.read(job, FOREVER)}
         decoder.close()
-        assert came == {f: f for f in (*job.passed, *later) if f != frame}
+        assert came == {f: f for f in (*job.prefetch, *later) if f != frame}
         with uncached(bad) as video, pytest.raises(CorruptFrame):
             video.frames_at([frame / 25])
         tried += 1

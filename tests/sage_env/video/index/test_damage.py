@@ -36,7 +36,7 @@ def damaged(tmp_path, packet: int) -> tuple[Path, Path]:
     write_clip(whole, range(60), draw=noise, options=options)
     index = read_index(whole)
     content = bytearray(whole.read_bytes())
-    at, size = int(index.packet_at[packet]), int(index.packet_size[packet])
+    at, size = int(index.packet_offset[packet]), int(index.packet_size[packet])
     content[at + 4 : at + size] = bytes([0xFF]) * (size - 4)
     path = tmp_path / "damaged.mp4"
     path.write_bytes(content)
@@ -84,7 +84,7 @@ def test_the_nearest_good_frame_stands_in_when_allowed(tmp_path):
 def test_a_file_of_which_nothing_decodes_is_an_error_even_if_any_frame_would_do(tmp_path):
     path = write_clip(tmp_path / "a.mp4", range(30), draw=noise)
     index, content = read_index(path), bytearray(path.read_bytes())
-    for at, size in zip(index.packet_at.tolist(), index.packet_size.tolist(), strict=True):
+    for at, size in zip(index.packet_offset.tolist(), index.packet_size.tolist(), strict=True):
         content[at + 4 : at + size] = bytes([0xFF]) * (size - 4)
     path.write_bytes(content)
     with pytest.raises(VideoError, match=r"a\.mp4"):

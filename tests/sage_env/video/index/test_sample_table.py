@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 
 from sage_env.errors import DecodeTimeout
 from sage_env.video.deadline import Deadline
-from sage_env.video.index import index_cache as index_sidecar
-from sage_env.video.index import video_index
-from sage_env.video.index.mp4_direct import read_plain
+from sage_env.video.index import index_cache, video_index
+from sage_env.video.index.mp4_direct import open_directly
 from sage_env.video.index.packet_scan import scan_packets
 from sage_env.video.index.sample_table import read_sample_table
 from sage_env.video.index.video_index import read_index
@@ -58,7 +57,7 @@ def differing_columns(path):
     track, (pts, duration, position, size, key, shown) = demuxed(path)
     table = read_sample_table(path, track)
     assert table is not None
-    start = int(np.argmax(table.position == position[0]))  # an edit may leave out what is before
+    start = int(np.argmax(table.offset == position[0]))  # an edit may leave out what is before
     part = slice(start, start + len(pts))
     visible = shown > 0
     assert table.shown.sum() == visible.sum()
@@ -66,7 +65,7 @@ def differing_columns(path):
         "shown": (table.shown[part], visible),
         "pts": (table.pts[part][visible], pts[visible]),
         "duration": (table.duration[part][visible], duration[visible]),
-        "position": (table.position[part], position),
+        "offset": (table.offset[part], position),
         "size": (table.size[part], size),
         "key": (table.key[part], key > 0),
     }
@@ -140,15 +139,15 @@ def test_all_ways_give_one_index(clip, monkeypatch):
     for name in ("open-gops", "irregular-mp4", "one-gop"):
         video_index._remembered.cache_clear()
         plain = read_index(clip(name))
-        assert read_plain(clip(name)) is not None
-        monkeypatch.setattr(video_index, "read_plain", lambda _: None)
+        assert open_directly(clip(name)) is not None
+        monkeypatch.setattr(video_index, "open_directly", lambda _: None)
         video_index._remembered.cache_clear()
         opened = read_index(clip(name))
         same_but(plain, opened)
         monkeypatch.setattr(video_index, "read_tables", lambda *_: None)
         video_index._remembered.cache_clear()
         scanned = read_index(clip(name))
-        assert scanned.contiguous
+        assert scanned.sliceable
         same_but(opened, scanned, "key_dts")  # only the scan knows where to seek
         monkeypatch.undo()
     video_index._remembered.cache_clear()
@@ -156,19 +155,19 @@ def test_all_ways_give_one_index(clip, monkeypatch):
 
 @pytest.mark.parametrize("path", sorted(REAL_CLIPS.glob("*.mp4")), ids=lambda path: path.name)
 def test_real_clips_are_opened_as_ffmpeg_opens_them(path, monkeypatch):
-    plain = read_plain(path)
+    plain = open_directly(path)
     if plain is None:
         pytest.skip("not a plain file")
-    monkeypatch.setattr(video_index, "read_plain", lambda _: None)
+    monkeypatch.setattr(video_index, "open_directly", lambda _: None)
     video_index._remembered.cache_clear()
     opened = read_index(path)
     video_index._remembered.cache_clear()
     monkeypatch.undo()
     direct = read_index(path)
-    same_but(direct, opened, "coding")
+    same_but(direct, opened, "config")
     # FFmpeg has looked into the stream for the rest, as our decoder will.
-    assert direct.coding[:3] == opened.coding[:3]
-    assert direct.coding.time_base == opened.coding.time_base
+    assert direct.config[:3] == opened.config[:3]
+    assert direct.config.time_base == opened.config.time_base
 
 
 def with_colors(path: Path, colr: bytes) -> Path:
@@ -190,7 +189,7 @@ def test_colours_that_only_the_container_names_are_those_of_ffmpeg(tmp_path, mat
     colr = box(b"colr", b"nclx" + struct.pack(">HHHB", 1, 1, matrix, spread))
     path = write_clip(tmp_path / "c.mp4", range(5), size=(64, 96), draw=four_colours)
     path = with_colors(path, colr)
-    assert read_plain(path) is not None
+    assert open_directly(path) is not None
     shown = [frame.to_ndarray(format="rgb24") for _, frame in decoded(path)]
     with uncached(path) as video:
         np.testing.assert_array_equal(video.frames_at([0.0, 0.1]).pixels, [shown[0], shown[2]])
@@ -205,7 +204,7 @@ def test_what_is_not_plain_is_left_to_ffmpeg(clip, tmp_path, change, to):
     start = data.index(b"moov")
     path = tmp_path / "other.mp4"
     path.write_bytes(data[:start] + data[start:].replace(change, to))
-    assert read_plain(clip("open-gops")) is not None and read_plain(path) is None
+    assert open_directly(clip("open-gops")) is not None and open_directly(path) is None
 
 
 def test_a_turned_an_edited_and_a_cut_file_are_left_to_ffmpeg(clip, tmp_path):
@@ -213,7 +212,7 @@ def test_a_turned_an_edited_and_a_cut_file_are_left_to_ffmpeg(clip, tmp_path):
     edited = copy_clip(clip("open-gops"), tmp_path / "edited.mp4", shift=17 * TICK)
     cut = write_clip(tmp_path / "cut.mp4", range(60), container_options={"movflags": "+faststart"})
     cut.write_bytes(cut.read_bytes()[:-200])
-    assert [read_plain(path) for path in (turned, edited, cut)] == [None] * 3
+    assert [open_directly(path) for path in (turned, edited, cut)] == [None] * 3
 
 
 @pytest.mark.parametrize("flags", ["+frag_keyframe+empty_moov", "+frag_keyframe"])
@@ -256,7 +255,9 @@ def test_no_change_to_the_tables_breaks_the_reading_of_them(clip, tmp_path_facto
         assert table.shown.any()
 
 
-def test_a_sidecar_is_the_index_again_and_a_damaged_one_is_made_anew(clip, tmp_path, monkeypatch):
+def test_a_cached_index_is_the_index_again_and_a_damaged_one_is_made_anew(
+    clip, tmp_path, monkeypatch
+):
     monkeypatch.setenv("SAGE_ENV_CACHE", str(tmp_path))
     monkeypatch.setattr(video_index, "_WORTH_KEEPING", -1.0)
     scans = []
@@ -277,24 +278,24 @@ def test_a_sidecar_is_the_index_again_and_a_damaged_one_is_made_anew(clip, tmp_p
     again = index()
     assert len(scans) == 1
     same_but(first, again)
-    assert isinstance(again.time_base, Fraction) and isinstance(again.absent, int)
+    assert isinstance(again.time_base, Fraction) and isinstance(again.missing_frames, int)
     for damage in (b"", b"PK nonsense", kept.read_bytes()[:300]):
         kept.write_bytes(damage)
         np.testing.assert_array_equal(index().pts, first.pts)
-    index_sidecar.save_sidecar(first.content_id, {"pts": first.pts, "surprise": 3})
+    index_cache.save_cached(first.content_id, {"pts": first.pts, "surprise": 3})
     np.testing.assert_array_equal(index().pts, first.pts)
     assert len(scans) == 5
     assert [path.suffix for path in (tmp_path / "index").iterdir()] == [".npz"]
 
 
-def test_the_oldest_sidecars_go_when_there_are_too_many(tmp_path, monkeypatch):
+def test_the_oldest_cached_indexes_go_when_there_are_too_many(tmp_path, monkeypatch):
     monkeypatch.setenv("SAGE_ENV_CACHE", str(tmp_path))
-    monkeypatch.setattr(index_sidecar, "KEPT", 3)
+    monkeypatch.setattr(index_cache, "MAX_FILES", 3)
     for number in range(5):
-        index_sidecar.save_sidecar(f"{number:032x}", {"number": number})
+        index_cache.save_cached(f"{number:032x}", {"number": number})
         (newest,) = (tmp_path / "index").glob(f"{number:032x}-*")
         os.utime(newest, (number, number))
-    kept = [index_sidecar.load_sidecar(f"{number:032x}") for number in range(5)]
+    kept = [index_cache.load_cached(f"{number:032x}") for number in range(5)]
     assert kept == [None, None, {"number": 2}, {"number": 3}, {"number": 4}]
 
 
