@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.base import Decision, Observation, TurnTokens
+from policies.base import Decision, EpisodeStates, Observation, TurnTokens, require_distinct
 from policies.errors import PolicyError
 from policies.sage_mm.generation.sampler import generate
-from policies.sage_mm.generation.sampling import Sampling, episode_random
+from policies.sage_mm.generation.sampling import Sampling, episode_random, policy_seed
 from policies.sage_mm.generation.sequence import Completion, SequenceInput
 from policies.sage_mm.model.sage_model import SageModel, load
 from policies.sage_released.prompts import (
@@ -80,7 +80,7 @@ class _RunningEpisode:
         self.results.append((self.key, result or toolbox.result(self.call, observation)))
 
 
-class SageReleased:
+class SageReleased(EpisodeStates[_RunningEpisode]):
     """A checkpoint like `allenai/SAGE-MM-Qwen3-VL-8B-SFT_RL`, played as it was trained.
 
     The first turn shows the overview and asks for a description and an answer or a tool call; every
@@ -154,17 +154,8 @@ class SageReleased:
 
     def reset(self, *, seed: int | None = None) -> None:
         """Forget all episodes; `seed` decides what is sampled from here on."""
-        self._seed = int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0])
-        self._episodes: dict[Hashable, _RunningEpisode] = {}
-
-    def act(self, observation: Observation) -> Decision:
-        """Play the one episode that runs since `reset`."""
-        return self.act_batch([observation], ["the only episode"])[0]
-
-    def end(self, episodes: Iterable[Hashable]) -> None:
-        """Forget these episodes."""
-        for name in episodes:
-            self._episodes.pop(name, None)
+        self._seed = policy_seed(seed)
+        self._episodes = {}
 
     def act_batch(
         self, observations: Sequence[Observation], episodes: Sequence[Hashable]
@@ -172,9 +163,11 @@ class SageReleased:
         """Choose one action per observation.
 
         Raises:
+            ValueError: if an episode is named twice.
             PolicyError: if a prompt is longer than the model's context, or frames have a size that
                 the model cannot cut into tokens.
         """
+        require_distinct(observations, episodes)
         running = [self._observed(o, name) for o, name in zip(observations, episodes, strict=True)]
         keys = self.model.encoder.encode([episode.overview[0] for episode in running])
         prompts = [

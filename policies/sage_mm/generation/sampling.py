@@ -66,6 +66,11 @@ class Sampling:
         return token, logprobs.gather(1, token[:, None])[:, 0]
 
 
+def policy_seed(seed: int | None) -> int:
+    """Return 64 bits for `episode_random` from the seed of `reset`; `None` takes fresh entropy."""
+    return int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0])
+
+
 def episode_random(seed: int, name: Hashable) -> np.random.Generator:
     """Return the random generator of one episode: the same on any machine, in any batch.
 
@@ -73,7 +78,7 @@ def episode_random(seed: int, name: Hashable) -> np.random.Generator:
     `hash` of a string differs from process to process.
 
     Args:
-        seed: of the policy, from `reset`.
+        seed: from `policy_seed`.
         name: of the episode; names that print alike have the same generator.
     """
     digest = hashlib.blake2b(repr(name).encode(), digest_size=8).digest()

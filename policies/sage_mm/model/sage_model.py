@@ -161,6 +161,29 @@ class SageModel:
         """Return the critic's adapter, if it has one, and the value head."""
         return [p for name, p in self.named_parameters().items() if name.startswith("critic.")]
 
+    def state(self) -> dict[str, Tensor]:
+        """Return every trained tensor by name: detached copies on the CPU."""
+        return {name: p.detach().cpu().clone() for name, p in self.named_parameters().items()}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take back what `state` returned, in place.
+
+        Raises:
+            ValueError: if the names or shapes are not those of this model.
+        """
+        named = self.named_parameters()
+        shapes = {name: tuple(p.shape) for name, p in named.items()}
+        given = {name: tuple(tensor.shape) for name, tensor in state.items()}
+        if given != shapes:
+            odd = sorted(name for name, _ in shapes.items() ^ given.items())
+            raise ValueError(
+                f"the state is of another model: {odd[0]} and {len(odd) - 1} more tensors differ "
+                "in name or shape; load it into a policy with the same checkpoint, lora and critic"
+            )
+        with torch.no_grad():
+            for name, parameter in named.items():
+                parameter.copy_(state[name])
+
     def weights_in_use(self) -> list[Tensor]:
         """Return the adapter weights that `hidden` adds to the base now, in the order of names."""
         used: dict[str, Tensor] = {}

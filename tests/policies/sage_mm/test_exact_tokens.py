@@ -31,7 +31,7 @@ def test_what_was_read_is_the_record_and_only_grows(policy):
     for observation in episode(1, 4):
         turn = policy.act_batch([observation], ["x"])[0].tokens
         record = np.concatenate([record, turn.prompt, turn.completion])
-        assert policy._contexts["x"].ids.tolist() == record.tolist()
+        assert policy._episodes["x"].ids.tolist() == record.tolist()
 
 
 def test_a_frame_too_few_or_too_many_is_an_error(policy):

@@ -1,4 +1,4 @@
-"""The shapes of the published Qwen3-VL checkpoints, to plan and test without their weights.
+"""The shapes of the published Qwen3-VL checkpoints, for tests without their weights.
 
 They are those of the `config.json` of `Qwen/Qwen3-VL-2B-Instruct`, `-4B-`, `-8B-` and
 `-30B-A3B-Instruct` on the Hugging Face hub (arXiv 2511.21631).
@@ -6,10 +6,14 @@ They are those of the `config.json` of `Qwen/Qwen3-VL-2B-Instruct`, `-4B-`, `-8B
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
 from transformers import Qwen3VLConfig, Qwen3VLMoeConfig
+
+from policies.sage_mm.model.pretrained import ARCHITECTURES
 
 Size = Literal["2B", "4B", "8B", "30B-A3B"]
 
@@ -112,6 +116,19 @@ def published_config(size: Size) -> Qwen3VLConfig | Qwen3VLMoeConfig:
     return config
 
 
+def random_model(
+    size: Size, *, device: str | torch.device, dtype: torch.dtype = torch.bfloat16, seed: int = 0
+) -> Any:
+    """Return a model of a published shape with random weights; on `meta` it takes no memory."""
+    config = published_config(size)
+    config._attn_implementation = "sdpa"
+    place = torch.device(device)
+    with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []):
+        torch.manual_seed(seed)
+        with place, _default_dtype(dtype):
+            return ARCHITECTURES[config.model_type](config)
+
+
 def cache_bytes(config: Any, dtype: torch.dtype, *, tokens: int = 0, visual: int = 0) -> int:
     """Return how many bytes a sequence takes beside the weights.
 
@@ -128,3 +145,13 @@ def cache_bytes(config: Any, dtype: torch.dtype, *, tokens: int = 0, visual: int
     per_token = text.num_hidden_layers * 2 * text.num_key_value_heads * text.head_dim
     maps = 1 + len(config.vision_config.deepstack_visual_indexes)
     return int((tokens * per_token + visual * maps * text.hidden_size) * dtype.itemsize)
+
+
+@contextmanager
+def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
