@@ -1,4 +1,7 @@
-"""Laws of an episode's context: it grows, is read once, and loses whole turns or none."""
+"""Laws of `policies.sage_mm.context` and of the prefix cache in play.
+
+A context grows, is read once, and loses whole turns or none.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from algos.rollout.trajectory import Trajectory, Turn  # noqa: E402
 from policies.base import Decision  # noqa: E402
 from policies.errors import ContextFull, ModelError  # noqa: E402
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
-from policies.sage_mm.context import require_prefix  # noqa: E402
+from policies.sage_mm.context import fix_seam, require_prefix  # noqa: E402
 from sage_env.actions.action import Skip  # noqa: E402
 from tests.helpers.dropped_turns import in_context  # noqa: E402
 from tests.helpers.episodes import episode, observe, play, stir  # noqa: E402
@@ -121,6 +124,21 @@ def test_tokens_that_change_are_refused(policy):
     policy._episodes["x"]._turns[0].prompt[3] += 1
     with pytest.raises(ModelError, match="token 3 of .* must not be written anew"):
         play(policy, look[1:], "x")
+
+
+@pytest.mark.parametrize(
+    "had_stop, stopped, expected",
+    [
+        (False, True, [3, 4]),
+        (False, False, [7, 3, 4]),
+        (True, True, [3, 4]),
+        (True, False, [7, 3, 4]),
+    ],
+)
+def test_there_is_one_stop_token_at_a_seam(had_stop, stopped, expected):
+    """The reply before it brings the stop token, or the prompt does; never both, never none."""
+    prompt = np.array([7] * had_stop + [3, 4])
+    assert fix_seam(prompt, 7, stopped=stopped).tolist() == expected
 
 
 def test_a_running_episode_keeps_its_question(policy):

@@ -1,4 +1,7 @@
-"""Laws of the record: it is all that was read, its frames are all there, its times are true."""
+"""Laws of `policies.sage_mm.policy` as a recorder: nothing is lost between sampling and scoring.
+
+The record is all that was read, its frames are all there, its times are true.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Laws of the policy: token-exact, independent of the batch, re-scored as sampled."""
+"""Laws of `policies.sage_mm.policy` and `scoring`.
+
+Sampling is token-exact and independent of the batch, and is re-scored as it was sampled.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A released checkpoint's format played by the tiny model, through the environment, on a file."""
+"""Laws of `policies.sage_released.policy`.
+
+The tiny model plays a released checkpoint's format, through the environment, on a file.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of guesses at the next tokens: they save passes, and change nothing else."""
+"""Laws of `policies.sage_mm.generation.ngram_drafter`: drafts save passes and change no sample."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of the draw: what top-k and top-p keep, and whose log-probs are returned."""
+"""Laws of `policies.sage_mm.generation.sampling` and `constrained`: what is drawn, and its score."""
 
 from __future__ import annotations
 

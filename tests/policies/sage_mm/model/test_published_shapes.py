@@ -1,4 +1,7 @@
-"""The published shapes on the meta device: all parameters, LoRA targets and cache sizes."""
+"""Laws of `policies.sage_mm.model.adapters` and of the KV cache at the published sizes.
+
+Models are on the meta device: all parameters, LoRA targets and cache sizes.
+"""
 
 from __future__ import annotations
 
