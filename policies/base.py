@@ -308,7 +308,7 @@ class TrainablePolicy(BatchPolicy, Protocol):
 
 @runtime_checkable
 class AblatesFrames(Protocol):
-    """A policy that can say what it would have read had a turn shown no frames."""
+    """A policy that can ablate frames: it makes the prompt of a turn again without them."""
 
     def without_frames(self, turn: TurnTokens) -> TurnTokens:
         """Return the turn with a prompt that lacks its frames and their times, and nothing else.

@@ -249,6 +249,7 @@ class SageReleased(EpisodeStates[_RunningEpisode]):
         return generate(self.model, rows, sampling=sampling, stop=self.stop_token)
 
     def _decide(self, episode: _RunningEpisode, tokens: TurnTokens) -> Decision:
+        """Parse a reply; one that cannot be used is `Invalid`, and the next prompt says why."""
         text = self.model.tokens.text(tokens.completion)
         reply, problem = read_reply(text, episode.stage), ""
         action: Action | Invalid

@@ -97,6 +97,7 @@ def _usable(one: JsonObject) -> dict[str, Any]:
 
 
 def _reply(value: Mapping[str, Any], stage: Stage) -> StageReply:
+    """Decide between answer and call, by the table of `read_reply`."""
     answer = _answer(value.get("final_answer"))
     tools = _object("recommended_tools", value.get("recommended_tools"))
     calls = _calls(tools.get("tool_calls"))

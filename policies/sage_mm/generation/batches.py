@@ -20,7 +20,7 @@ def in_batches(
     max_batch: int,
     workers: int,
 ) -> list[Result]:
-    """Give the sequences to a function in batches, and return what it says of each, in order.
+    """Give the sequences to a function in batches, and return its results in their order.
 
     Sequences of similar length are together, because a batch is as long as its longest.
 

@@ -1,4 +1,4 @@
-"""Loading a Qwen3-VL checkpoint (arXiv 2511.21631): what it must be, where it goes, its prompt."""
+"""Loading a Qwen3-VL checkpoint (arXiv 2511.21631): its kind, device, dtype, tokens and prompt."""
 
 from __future__ import annotations
 

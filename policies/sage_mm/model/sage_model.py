@@ -134,6 +134,7 @@ class SageModel:
             self._use("actor")
 
     def _use(self, adapter: Adapter) -> None:
+        """Switch the adapter in all layers; all trained tensors keep their gradients."""
         self.adapter: Adapter = adapter
         for layer in self._layers:
             layer.enable_adapters(adapter is not None)

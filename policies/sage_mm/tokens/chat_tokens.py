@@ -75,6 +75,7 @@ class ChatTokens:
         return ChatTokens(self._tokenizer, self.style, assistant_prefill)
 
     def _special(self, token: str) -> int:
+        """Return the id of a special token; a tokenizer that spells it as text has none."""
         index = self._tokenizer.token_to_id(token)
         if index is None:
             raise ModelError(

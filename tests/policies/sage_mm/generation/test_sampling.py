@@ -1,4 +1,4 @@
-"""Laws of `policies.sage_mm.generation.sampling` and `constrained`: what is drawn, and its score."""
+"""Laws of `policies.sage_mm.generation.sampling` and `constrained`: draws and their scores."""
 
 from __future__ import annotations
 
