@@ -86,6 +86,8 @@ def test_the_four_policies_share_the_rules(kind, tiny_folder, monkeypatch):
         policy = {"sage_mm": SageMM, "sage_released": SageReleased}[kind].load(tiny_folder)
         policy.max_new_tokens = 4
     assert isinstance(policy, EpisodeStates)
+    # the name seeds what is random: with another one, stored runs would play differently
+    assert policy.ONLY == (0 if kind == "scripted" else "the only episode")
     look = observe(1)
     with pytest.raises(ValueError, match="no episode twice"):
         policy.act_batch([look, look], ["x", "x"])

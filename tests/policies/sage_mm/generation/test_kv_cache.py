@@ -55,6 +55,8 @@ def test_a_pass_by_hand():
     assert mask[1, 0].tolist() == [[o, o, x, x], [o, o, o, x]]
     assert torch.equal(held(cache, 0, 4), marked([1, 2, 3, 50]))
     assert torch.equal(held(cache, 1, 3), marked([101, 60, 61]))
+    assert not cache.data[:, :, 0, :, 4].any(), "padding is not written behind the row"
+    assert torch.equal(cache.data[:, :, 0, :, 5:], marked([-7])), "but into the spare slot"
     for layer, (keys, values) in enumerate(layers):
         assert torch.equal(keys, cache.data[layer, 0, :, :, :4])
         assert torch.equal(values, cache.data[layer, 1, :, :, :4])
