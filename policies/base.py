@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from policies.errors import EpisodesFailed
 from sage_env.actions.action import Action, Invalid
+from sage_env.shadowing import require_ours
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
 
     from sage_env.datasets.item import QAItem
 
+require_ours("policies")  # nearly every module of ours imports this one
+
 Observation = Mapping[str, Any]
-State = TypeVar("State")
+_State = TypeVar("_State")
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +141,7 @@ class PrivilegedPolicy(BatchPolicy, Protocol):
         """
 
 
-class EpisodeStates(Generic[State]):
+class EpisodeStates(Generic[_State]):
     """Mixin of a `BatchPolicy` that holds one state per running episode: `act` and `end`.
 
     `reset` is left to the policy, which sets `_episodes` there and seeds what is random.
@@ -147,7 +150,7 @@ class EpisodeStates(Generic[State]):
     ONLY: ClassVar[Hashable] = "the only episode"
     """The name under which `act` plays; it counts for seeds made of names."""
 
-    _episodes: dict[Hashable, State]
+    _episodes: dict[Hashable, _State]
 
     def act(self, observation: Observation) -> Decision:
         """Play the one episode that runs since `reset`.

@@ -10,6 +10,8 @@ import re
 from importlib import import_module
 from typing import Any
 
+from sage_env.shadowing import shadowed_place
+
 _REFERENCE = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
@@ -41,7 +43,7 @@ def load_object(reference: str, what: str, error: type[Exception]) -> Any:
             raise  # the module is there, and misses a package of its own
         raise error(
             f"{what} {reference!r} needs a module {module_name} that is not there: install it, or "
-            "run where it can be imported"
+            f"run where it can be imported{shadowed_place(module_name)}"
         ) from missing
     try:
         return getattr(module, name)

@@ -23,6 +23,7 @@ from algos.experiment.results import ORDER, print_tables, report_data
 from algos.ppo.config import PPOConfig
 from algos.presets import PresetName, preset
 from algos.report.report import save_report
+from algos.runs.dataclass_json import dataclass_from_json
 from algos.runs.run_folder import RunFolder, RunFolderError, read_json
 from algos.runs.tracking import TrackerName, require_tracker, tracking
 from policies.base import BatchPolicy, TrainablePolicy
@@ -131,22 +132,25 @@ def with_preset(name: PresetName) -> FirstLight:
 
 
 def load_config(folder: RunFolder, *, root: Path | None = None) -> FirstLight:
-    """Return the settings of a run; `root` replaces its folder of video files.
+    """Return the settings of a run as they were saved; `root` replaces its folder of video files.
+
+    A setting that an older version did not save has its default.
 
     Raises:
-        RunFolderError: if the folder has no settings, or those of another command.
+        RunFolderError: if the folder has no settings, or those of another command or version; the
+            message names the setting.
     """
     data = read_json(folder.config)
     try:
-        ppo = PPOConfig(**data.pop("ppo"))
-        paths = {name: data[name] and Path(data[name]) for name in ("root", "checkpoint")}
-        paths["root"] = root or paths["root"]
-        return FirstLight(**{**data, **paths, "run": folder.path, "ppo": ppo})
-    except (KeyError, TypeError, ValueError) as error:
+        if not isinstance(data, dict) or "ppo" not in data:  # the others have defaults: {} would do
+            raise ValueError("ppo is missing")
+        config = dataclass_from_json(FirstLight, data)
+    except (TypeError, ValueError) as error:
         raise RunFolderError(
-            f"{folder.config} does not hold the settings of a training ({error!r}): give the "
+            f"{folder.config} does not hold the settings of a training ({error}): give the "
             "folder of a run that this version of `sage-vqa train` wrote"
         ) from error
+    return replace(config, run=folder.path, root=root or config.root)
 
 
 def load_policy(config: FirstLight) -> SageMM:

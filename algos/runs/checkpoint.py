@@ -36,6 +36,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
+from algos.runs.dataclass_json import dataclass_from_json
 from sage_env.errors import SageEnvError
 
 _TENSORS, _STATE = "tensors.safetensors", "state.json"
@@ -126,10 +127,12 @@ def load(folder: Path, update: int) -> Checkpoint:
     """
     path = folder / f"update-{update:06d}"
     state = json.loads((path / _STATE).read_text(encoding="utf-8"))
+    if not isinstance(state, dict):
+        raise ValueError(f"{_STATE} does not hold a JSON object")
     found = _digest(path / _TENSORS)
     if found != state["sha256"]:
         raise ValueError(f"{_TENSORS} has the digest {found}, and was written as {state['sha256']}")
-    best = None if state["best"] is None else Best(**state["best"])
+    best = None if state["best"] is None else dataclass_from_json(Best, state["best"], "best")
     tensors = load_file(path / _TENSORS)
     return Checkpoint(state["update"], tensors, state["config"], best, state["versions"])
 

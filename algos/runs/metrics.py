@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from algos.evaluation.measures import overview_end
-from algos.runs.tracking import Tracker
 from algos.rollout.trajectory import Trajectory
+from algos.runs.tracking import Tracker
 from sage_env.datasets.duration_buckets import BUCKETS, bucket_of
 
 MetricsRow = dict[str, float | None]

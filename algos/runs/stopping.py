@@ -1,8 +1,8 @@
 """Stopping a training by a signal: at the next safe point, with everything saved.
 
-A scheduler sends SIGTERM some seconds before it kills; a person presses Ctrl-C. While `defer_signals` is
-entered, either only asks to stop. `requested` says so, and `check` raises at places where nothing
-would be lost. A second Ctrl-C stops at once, as everywhere.
+A scheduler sends SIGTERM some seconds before it kills; a person presses Ctrl-C. While
+`defer_signals` is entered, either only asks to stop. `requested` says so, and `check` raises at
+places where nothing would be lost. A second Ctrl-C stops at once, as everywhere.
 """
 
 from __future__ import annotations
