@@ -30,7 +30,8 @@ from algos.evaluation.tables import (
     format_table,
     summary_cells,
 )
-from algos.report.report import ReportData, load_report, save_report, write_report
+from algos.report.report import load_report, save_report, write_report
+from algos.report.report_data import ReportData
 from algos.rollout.playing import play
 from algos.rollout.trajectory import Trajectory, save_trajectories
 from algos.rollout.transcript import spent_in_words, transcript, unjudged

@@ -1,4 +1,4 @@
-"""What the commands print, save and refuse, on a small data set of one clip."""
+"""Laws of `algos.cli.commands`, `entry`: what is printed, saved and refused, on one clip."""
 
 from __future__ import annotations
 
