@@ -20,7 +20,7 @@ from algos.batching.gradients import add_gradients
 from algos.rollout.trajectory import Trajectory
 from policies.base import BatchPolicy, Decision, Observation, TurnTokens
 from policies.prompt import render_user
-from policies.sage_mm.model.sage_model import language_states
+from policies.sage_mm.model.language_model import language_states
 from policies.sage_mm.tokens.chat_tokens import ChatTokens
 from policies.sage_mm.tokens.mrope import mrope_positions
 from policies.sage_mm.vision.frame_encoder import FrameEncoder

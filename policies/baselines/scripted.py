@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from policies.base import Decision, Observation
+from policies.base import Decision, EpisodeStates, Observation, require_distinct
 from policies.baselines.reading_head import ReadingHead
 from sage_env.actions.action import Answer, Zoom
 from sage_env.actions.action_text import format_action
@@ -75,7 +75,7 @@ class _Episode:
         return sorted((k for batch in self.batches for k in batch), key=lambda k: k.second)
 
 
-class Scripted:
+class Scripted(EpisodeStates[_Episode]):
     """Coarse to fine: find the scene in the overview, zoom into it, zoom again, answer.
 
     Args:
@@ -86,6 +86,8 @@ class Scripted:
     Attributes:
         env_options: what the environment must be made with: frames of the size that the head reads.
     """
+
+    ONLY: ClassVar[Hashable] = 0
 
     def __init__(
         self, encoder: FrameEncoder, head: ReadingHead, habits: Habits | None = None
@@ -110,21 +112,17 @@ class Scripted:
     def reset(self, *, seed: int | None = None) -> None:
         """Forget all episodes; `seed` decides when a habit strikes, and what is guessed."""
         self._seed = int(np.random.SeedSequence(seed).generate_state(1)[0])
-        self._episodes: dict[Hashable, _Episode] = {}
-
-    def act(self, observation: Observation) -> Decision:
-        """Play the one episode that runs since `reset`."""
-        return self.act_batch([observation], [0])[0]
-
-    def end(self, episodes: Iterable[Hashable]) -> None:
-        """Forget these episodes."""
-        for name in episodes:
-            self._episodes.pop(name, None)
+        self._episodes = {}
 
     def act_batch(
         self, observations: Sequence[Observation], episodes: Sequence[Hashable]
     ) -> list[Decision]:
-        """Choose one action per observation."""
+        """Choose one action per observation.
+
+        Raises:
+            ValueError: if an episode is named twice.
+        """
+        require_distinct(observations, episodes)
         frames = [o["frames"][: int(o["num_frames"])] for o in observations]
         keys = self._encoder.encode(frames)
         decisions = []

@@ -1,4 +1,4 @@
-"""The released checkpoints' format: read, written, mapped, and played on a real video."""
+"""Laws of `policies.sage_released.protocol`, `tools` and `prompts`: read, mapped and written."""
 
 from __future__ import annotations
 
