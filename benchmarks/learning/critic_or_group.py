@@ -34,7 +34,9 @@ from algos.evaluation.measures import (
     of_length,
 )
 from algos.evaluation.tables import difference_cell, format_table, spread
-from algos.experiment.stages import BUDGET, FirstLight, Stages, load_policy, save_settings
+from algos.experiment.building import load_policy
+from algos.experiment.settings import BUDGET, FirstLight, save_settings
+from algos.experiment.stages import Stages
 from algos.runs import checkpoint
 from algos.runs.metrics import read_metrics
 from algos.runs.run_folder import RunFolder

@@ -19,7 +19,8 @@ import tyro
 from algos.evaluation.measures import LONG, SHORT, EvalResult, difference, measures_of, of_length
 from algos.evaluation.tables import difference_cell, format_table, spread
 from algos.experiment.results import ORDER
-from algos.experiment.stages import FirstLight, run
+from algos.experiment.settings import FirstLight
+from algos.experiment.stages import run
 from benchmarks.provenance import header, publish, versions
 
 HEADER = ("policy", "decoding", "all", SHORT, LONG, "frames", "turns")

@@ -32,7 +32,7 @@ from algos.batching.token_batches import collate
 from algos.evaluation.tables import format_table, spread
 from algos.ppo import training
 from algos.ppo.config import PPOConfig
-from algos.ppo.update import make_targets
+from algos.ppo.targets import make_targets
 from algos.rollout.playing import EpisodeSpec, collect
 from algos.rollout.trajectory import Trajectory
 from algos.runs.metrics import read_metrics

@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.optim import Adam
 
 from algos.ppo.config import PPOConfig
-from algos.ppo.update import Targets, actor_loss, backward, critic_loss, fit, make_targets
+from algos.ppo.targets import Targets, make_targets
+from algos.ppo.update import actor_objective, backward, critic_objective, fit
 from benchmarks.ppo import step_trl
 from benchmarks.ppo.step_episodes import as_rows, record
 from benchmarks.timing import Seconds, clocks, since
@@ -77,10 +78,10 @@ class Contestants:
         def learn() -> None:
             batch = replace(self.batch, cache={})
             targets = make_targets(config, self.policy, batch, self.recorded.groups)
-            critic = Adam(self.policy.critic_parameters(), lr=config.critic_lr)
-            loss, rng = critic_loss(config, self.policy), np.random.default_rng(0)
-            epochs = config.critic_epochs
-            fit(config, "critic", critic, batch, targets, loss, epochs=epochs, rng=rng)
+            optimizer = Adam(self.policy.critic_parameters(), lr=config.critic_lr)
+            critic = critic_objective(config, self.policy, batch, targets)
+            rng = np.random.default_rng(0)
+            fit(config, critic, optimizer, epochs=config.critic_epochs, rng=rng)
             self._fit_actor([(batch, targets)], config)
 
         return self._timed(learn)
@@ -115,9 +116,10 @@ class Contestants:
 
     def _fit_actor(self, parts: list[tuple[TokenBatch, Targets]], config: PPOConfig) -> None:
         optimizer = Adam(self.policy.actor_parameters(), lr=config.actor_lr)
-        loss, rng = actor_loss(config, self.policy), np.random.default_rng(0)
+        rng = np.random.default_rng(0)
         for batch, targets in parts:
-            fit(config, "actor", optimizer, batch, targets, loss, epochs=1, rng=rng)
+            actor = actor_objective(config, self.policy, batch, targets)
+            fit(config, actor, optimizer, epochs=1, rng=rng)
 
     def _timed(self, learn: Callable[[], None]) -> Seconds:
         self.policy.load_state(self.start)
@@ -131,8 +133,9 @@ class Contestants:
         actor = {name: p for name, p in named.items() if name.startswith("actor.")}
         for parameter in actor.values():
             parameter.grad = None
-        loss, rows = actor_loss(self.config, self.policy), range(len(batch))
-        backward(batch, targets, rows, loss, list(actor.values()), self.config.micro_batch)
+        objective = actor_objective(self.config, self.policy, batch, targets)
+        every_row = replace(objective, scored=list, workers=1)
+        backward(self.config, every_row, range(len(batch)), list(actor.values()))
         return {name: p.grad.clone() for name, p in actor.items() if p.grad is not None}
 
 

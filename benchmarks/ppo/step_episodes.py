@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from algos.batching.token_batches import by_micro_batch, collate
-from algos.ppo.update import Targets
+from algos.ppo.targets import Targets
 from algos.rollout.playing import EpisodeSpec, collect
 from algos.rollout.trajectory import Trajectory
 from algos.sft import TeacherTokens

@@ -1,3 +1,5 @@
+"""Laws of `sage_env.timeline`."""
+
 import numpy as np
 import pytest
 from hypothesis import given
