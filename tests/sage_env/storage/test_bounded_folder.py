@@ -1,6 +1,6 @@
-"""Laws of `sage_env.storage.bounded_folder`: never more files than are counted, whatever dies.
+"""Laws of `sage_env.storage.bounded_folder`, `folder_ledger`: never more files than are counted.
 
-Killing and failing are done at every step that its docstring numbers.
+Processes are killed, and calls fail, at every step that the docstring of `BoundedFolder` numbers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Laws of `sage_env.video.cache.frame_cache`: bounded, and what it gives back is what was decoded.
+"""Laws of `sage_env.video.cache.frame_cache`, `process_cache`: bounded, and what was decoded.
 
 Laws of coalesced requests are in `test_frame_fetch`.
 """

@@ -1,4 +1,4 @@
-"""Laws of `sage_env.video.cache.frame_store`: processes share pictures, and may die at any moment.
+"""Laws of `sage_env.video.cache.frame_store`, `frame_key`: processes share pictures, and may die.
 
 What holds of any such folder is in `test_bounded_folder`.
 """

@@ -1,6 +1,6 @@
-"""Laws of `sage_env.video.cache.proxy_file`: the frame that was kept, nearly, or none.
+"""Laws of `sage_env.video.cache.proxy_file`, `proxy_jpeg`: the frame that was kept, or none.
 
-After any crash, from any process.
+After any crash, from any process, nearly as it was.
 """
 
 from __future__ import annotations
