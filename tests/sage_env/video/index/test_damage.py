@@ -1,4 +1,4 @@
-"""Whatever happens to a file: frames or a typed error, in time; no crash, no hang, no leak."""
+"""Laws of `sage_env.video` on damaged files: frames or a typed error, in time; no crash or leak."""
 
 from __future__ import annotations
 
