@@ -2,7 +2,7 @@
 
 Importing this loads no heavy package. May not: train, or know how an episode is recorded.
 
-Root: `base` (what a policy is), `errors`, `prompt` (what every model is told), `introspection`
-(policies whose tokens can be read from outside), `registry` (policies by name). Rooms:
-`baselines/`, `check/`, `sage_mm/`, `sage_released/`, `served/`, `sb3/`.
+In the order of imports: `errors`, `prompt` (what every model is told), `base` (what a policy is),
+`introspection` (policies whose tokens can be read from outside); the rooms `sage_mm/`,
+`sage_released/`, `baselines/`, `served/`, `sb3/`, `check/`; `registry` (policies by name).
 """

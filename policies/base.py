@@ -117,7 +117,7 @@ class BatchPolicy(Protocol):
 
 
 @runtime_checkable
-class InformedPolicy(BatchPolicy, Protocol):
+class PrivilegedPolicy(BatchPolicy, Protocol):
     """A policy that is told what no agent may know: for upper bounds only.
 
     Whoever plays it calls `inform` after every `reset` of the environment, before the episode's
@@ -184,7 +184,7 @@ class TokenBatch:
             {name: cut(x) for name, x in self.cache.items()},
         )
 
-    def alike(self, rows: Iterable[int]) -> list[list[int]]:
+    def group_by_prefix(self, rows: Iterable[int]) -> list[list[int]]:
         """Group rows that begin alike: the same tokens up to the first sampled one.
 
         Those are, as a rule, the episodes of one question. Groups and their rows keep the order in
@@ -197,10 +197,13 @@ class TokenBatch:
             groups.setdefault((context_digest(ids), *self.frames[row][:1]), []).append(row)
         return list(groups.values())
 
-    def alike_together(self, rows: Iterable[int]) -> list[int]:
+    def order_by_prefix(self, rows: Iterable[int]) -> list[int]:
         """Return the rows, those that begin alike side by side, else by length."""
         lengths: list[int] = self.attention.sum(1).tolist()
-        groups = [sorted(group, key=lambda row: (lengths[row], row)) for group in self.alike(rows)]
+        groups = [
+            sorted(group, key=lambda row: (lengths[row], row))
+            for group in self.group_by_prefix(rows)
+        ]
         groups.sort(key=lambda group: (lengths[group[-1]], group))
         return [row for group in groups for row in group]
 
@@ -242,7 +245,7 @@ class TrainablePolicy(BatchPolicy, Protocol):
 
 
 @runtime_checkable
-class DropsFrames(Protocol):
+class AblatesFrames(Protocol):
     """A policy that can say what it would have read had a turn shown no frames."""
 
     def without_frames(self, turn: TurnTokens) -> TurnTokens:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class FrameRead:
+class PromptFrame:
     """How one frame stands in a prompt.
 
     Attributes:
@@ -34,7 +34,7 @@ class FrameRead:
 
 
 @runtime_checkable
-class LegiblePolicy(Protocol):
+class DetokenizingPolicy(Protocol):
     """A policy whose token ids can be read back, and whose prompts can be made again."""
 
     def prompt(
@@ -50,7 +50,7 @@ class LegiblePolicy(Protocol):
     def read_text(self, ids: NDArray[np.int64]) -> str:
         """Return what token ids `(L,)` spell, without a stop token at the end."""
 
-    def read_frames(self, ids: NDArray[np.int64]) -> list[FrameRead]:
+    def read_frames(self, ids: NDArray[np.int64]) -> list[PromptFrame]:
         """Return what token ids `(L,)` say of each frame in them, in order."""
 
     def visual_tokens(self, keys: Sequence[bytes]) -> list[int]:
@@ -69,7 +69,7 @@ class FingerprintedPolicy(Protocol):
 
 
 @runtime_checkable
-class CountingPolicy(Protocol):
+class CountsVisionPasses(Protocol):
     """A policy that counts what its vision costs."""
 
     @property

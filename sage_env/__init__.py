@@ -1,4 +1,15 @@
-"""Long-video question answering as a Gymnasium environment; importing it registers the id."""
+"""Long-video question answering as a Gymnasium environment; importing it registers the id.
+
+Importing it loads no decoder, no picture library and no model. May not: know a policy, a reward
+from outside, or torch.
+
+In the order of imports: `errors`, `frames` (pictures with their times), `timeline` (spans of
+seconds), `argument_checks`, `picture_geometry`; `storage/`, `actions/`, `datasets/`, `video/`;
+`history` (the record of an episode), `openers` (who opens a video), `tools/`; `spaces` and
+`observation`; `rendering/`, `synth/` (the embedded dataset); `rewards`, `viewer` (an episode's
+looks and what they cost), `episode` (one episode's state), `reset_options`, `env` (the
+environment; its docstring is the manual); `vector/` (many at once), `wrappers/`, `testing/`.
+"""
 
 import gymnasium as gym
 

@@ -16,8 +16,8 @@ from sage_env.argument_checks import picture_size, tolerance_seconds, whole_numb
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.loading import DatasetSource, load_dataset
 from sage_env.datasets.matching import Judge, judge_answer
-from sage_env.episode import Budget, Episode, Served
-from sage_env.errors import DatasetError, ResetNeeded, SageEnvError
+from sage_env.episode import Budget, Episode, TurnResult
+from sage_env.errors import DatasetError, ResetNeeded, boundary
 from sage_env.frames import Tolerance
 from sage_env.history import History, episode_info
 from sage_env.observation import Observation, observation_space, observe
@@ -311,7 +311,7 @@ Starting State |
         if self._renderer is not None:
             self._renderer.close()
 
-    def _observe(self, episode: Episode, served: Served) -> Observation:
+    def _observe(self, episode: Episode, served: TurnResult) -> Observation:
         observation = observe(
             episode.history.item,
             served.batch,
@@ -339,11 +339,6 @@ Starting State |
 def _prepare(items: Sequence[QAItem], item: QAItem) -> None:
     """Have the dataset make the item's video file, if it makes files."""
     prepare = getattr(items, "prepare", None)
-    try:
-        if prepare is not None:
+    if prepare is not None:
+        with boundary(DatasetError, f"the dataset cannot prepare item {item.id!r}"):
             prepare(item)
-    except SageEnvError:
-        raise
-    except Exception as error:
-        what = f"{type(error).__name__}: {error}"
-        raise DatasetError(f"the dataset cannot prepare item {item.id!r}: {what}") from error

@@ -12,7 +12,7 @@ from sage_env.errors import DatasetError
 from sage_env.frames import Box, FrameBatch, Tolerance
 from sage_env.history import History, Look, Spent
 from sage_env.timeline import Span, clamp, covered
-from sage_env.tools.tool import Tool, call_tool, complaint
+from sage_env.tools.tool import Tool, agent_message, call_tool
 from sage_env.viewer import Viewer
 
 _UNSAID = 0.1  # seconds of a cut that go unsaid: agents read the duration rounded to a tenth
@@ -33,7 +33,7 @@ class Budget:
     frames_per_turn: int
 
 
-class Served(NamedTuple):
+class TurnResult(NamedTuple):
     """What one turn brought.
 
     Attributes:
@@ -112,82 +112,84 @@ class Episode:
         """Return what remains of the budget of turns."""
         return self._budget.turns - self.history.spent.turns
 
-    def overview(self, num_frames: int, tolerance: Tolerance = 0.0) -> Served:
+    def overview(self, num_frames: int, tolerance: Tolerance = 0.0) -> TurnResult:
         """Show evenly spaced frames of the whole video, or near ones, and record them."""
-        served = Served(Look())
+        result = TurnResult(Look())
         if num_frames:
-            served = self._show((0.0, self.duration), num_frames, None, tolerance)
-        self._record((), served.look)
-        return served
+            result = self._show((0.0, self.duration), num_frames, None, tolerance)
+        self._record((), result.look)
+        return result
 
-    def serve(self, action: Action | Invalid) -> Served:
+    def serve(self, action: Action | Invalid) -> TurnResult:
         """Do what the action asks for, and record it.
 
         Raises:
             VideoError, ToolError: if it cannot be done, through no fault of the agent.
         """
-        served = self._serve(action)
-        self._record((*self.history.actions, action), served.look)
-        return served
+        result = self._serve(action)
+        self._record((*self.history.actions, action), result.look)
+        return result
 
     def end(self, stop_reason: str, verdict: bool | None) -> None:
         """Record why the episode ended, and whether the answer is right if that is known."""
         self.history = replace(self.history, stop_reason=stop_reason, verdict=verdict)
 
-    def _serve(self, action: Action | Invalid) -> Served:
+    def _serve(self, action: Action | Invalid) -> TurnResult:
         match action:
             case Skip(to):
                 return self._skip(to)
             case Sample(start, end, num_frames):
-                served = self._look((start, end), num_frames, None)
+                result = self._look((start, end), num_frames, None)
                 self.cursor = min(end, self.duration)
-                return served
+                return result
             case Zoom(start, end, num_frames, box):
                 return self._look((start, end), num_frames, box)
             case UseTool():
                 view = self._viewer.view  # opened only where there is something to call
                 reply = call_tool(self._tools, action, self.history, view, self.cursor)
                 look = Look(text=reply.text, refused=reply.refused)
-                return Served(look, None, reply.message)
+                return TurnResult(look, None, reply.message)
             case Invalid(_, reason):
-                told = f"Not a valid action: {complaint(reason)}"
-                return Served(Look(refused=True), None, told)
+                told = f"Not a valid action: {agent_message(reason)}"
+                return TurnResult(Look(refused=True), None, told)
             case Answer():
-                return Served(Look())
+                return TurnResult(Look())
 
-    def _skip(self, to: float) -> Served:
+    def _skip(self, to: float) -> TurnResult:
         before, self.cursor = self.cursor, min(to, self.duration)
         beyond = to > self.duration + _UNSAID
         message = f"The video ends at {self.duration:.2f} s: skipped to there." if beyond else ""
         skipped = (before, self.cursor) if before < self.cursor else None
-        return Served(Look(skipped), None, message)
+        return TurnResult(Look(skipped), None, message)
 
-    def _look(self, asked: Span, num_frames: int, box: Box | None) -> Served:
+    def _look(self, asked: Span, num_frames: int, box: Box | None) -> TurnResult:
         """Show as much of a request as the video and the budget allow, and say what was cut."""
         notes, span = [], clamp(asked, self.duration)
         if span[0] >= span[1]:
             told = f"Nothing is shown: the video ends at {self.duration:.2f} s."
-            return Served(Look(refused=True), None, told)
+            return TurnResult(Look(refused=True), None, told)
         if asked[1] > self.duration + _UNSAID:
             notes.append(f"The video ends at {self.duration:.2f} s: the stretch was cut there.")
         if self.frames_left == 0:
             told = " ".join([*notes, "Nothing is shown: no frames are left."])
-            return Served(Look(refused=True), None, told)
+            return TurnResult(Look(refused=True), None, told)
         count = min(num_frames, self._budget.frames_per_turn, self.frames_left)
         if count < num_frames:
             limit = "are left" if count == self.frames_left else "are shown in one turn"
             notes.append(f"Only {count} frames {limit}.")
-        served = self._show(span, count, box)
-        return served._replace(message=" ".join([*notes, served.message]).rstrip())
+        result = self._show(span, count, box)
+        return result._replace(message=" ".join([*notes, result.message]).rstrip())
 
-    def _show(self, span: Span, count: int, box: Box | None, tolerance: Tolerance = 0.0) -> Served:
+    def _show(
+        self, span: Span, count: int, box: Box | None, tolerance: Tolerance = 0.0
+    ) -> TurnResult:
         """Show the distinct frames of a stretch, and take them off the budget."""
         batch = self._viewer.look(span, count, box, tolerance)
         self.frames_left -= len(batch)
         note = ""
         if len(batch) < count:
             note = f"The stretch has only {len(batch)} distinct frames for {count} times."
-        return Served(Look(span, box, tuple(batch.seconds.tolist())), batch, note)
+        return TurnResult(Look(span, box, tuple(batch.seconds.tolist())), batch, note)
 
     def _record(self, actions: tuple[Action | Invalid, ...], look: Look) -> None:
         """Record one more look, and what the episode has cost by now."""

@@ -1,6 +1,25 @@
-"""Every error that this project raises on purpose; a failure of ours is never a reward."""
+"""Every error that the environment raises on purpose; a failure of ours is never a reward.
+
+    SageEnvError              catches them all; those of policies are in `policies.errors`
+    ├── VideoError            a file is missing, broken, or no video
+    │   ├── DecodeTimeout     reading it took longer than allowed
+    │   └── CorruptFrame      a frame is there, and damage keeps it from being decoded
+    ├── DatasetError          a dataset, or a row of it, cannot be used
+    ├── ToolError             a tool failed
+    ├── ToolInputError        the agent called a tool wrongly; never leaves the environment
+    ├── JudgeError            the judge failed: the answer stays not judged
+    ├── RewardError           a reward failed, or gave no terms
+    ├── ResetNeeded           `step` without an episode (Gymnasium's error too)
+    └── MissingExtra          names the command that installs it (an `ImportError` too)
+
+What the user plugs in (an opener, a dataset, a reward, a judge, a tool) is called inside a
+`boundary`, so that whatever it raises reaches the caller as one of these.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import gymnasium.error
 
@@ -67,3 +86,30 @@ class ResetNeeded(SageEnvError, gymnasium.error.ResetNeeded):
 
 class MissingExtra(SageEnvError, ImportError):
     """An optional package is not installed; the message names the command that installs it."""
+
+
+@contextmanager
+def boundary(
+    error: type[SageEnvError], what: str, *, passes: tuple[type[Exception], ...] = (SageEnvError,)
+) -> Iterator[None]:
+    """Turn what a plug-in raises in the block into one of our errors, with the plug-in's as cause.
+
+        with boundary(RewardError, f"the reward failed on item {item.id!r}"):
+            terms = reward(item, action, history)
+
+    Keyboard interrupts and other exceptions that are no `Exception` pass.
+
+    Args:
+        error: what to raise.
+        what: what was done and on what, the beginning of the message.
+        passes: exceptions that already say what happened, and pass as they are.
+
+    Raises:
+        SageEnvError: an `error`, saying `what`, the type and the text of what was raised.
+    """
+    try:
+        yield
+    except passes:
+        raise
+    except Exception as raised:
+        raise error(f"{what}: {type(raised).__name__}: {raised}") from raised

@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias
 
 from sage_env.actions.action import Action, Answer, Invalid
 from sage_env.datasets.item import QAItem
-from sage_env.errors import JudgeError, RewardError, SageEnvError
+from sage_env.errors import JudgeError, RewardError, boundary
 from sage_env.history import History
 
 
@@ -151,12 +151,8 @@ def _accuracy(history: History) -> float:
 
 
 def _asked(judge: StepJudge, item: QAItem, action: Action | Invalid, history: History) -> bool:
-    try:
+    with boundary(JudgeError, f"the judge of looks failed on item {item.id!r}"):
         verdict: object = judge(item, action, history)
-    except SageEnvError:
-        raise
-    except Exception as error:
-        raise JudgeError(f"the judge of looks failed on item {item.id!r}: {error!r}") from error
     if not isinstance(verdict, bool):
         raise JudgeError(f"a judge of looks must return True or False, got {verdict!r}")
     return verdict
@@ -188,13 +184,8 @@ def reward_terms(
     Raises:
         RewardError: if the function fails, or returns something else than terms.
     """
-    try:
+    with boundary(RewardError, f"the reward failed on item {item.id!r}"):
         terms: object = reward(item, action, history)
-    except SageEnvError:
-        raise
-    except Exception as error:
-        what = f"{type(error).__name__}: {error}"
-        raise RewardError(f"the reward failed on item {item.id!r}: {what}") from error
     return checked_terms(terms)
 
 

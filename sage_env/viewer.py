@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sage_env.errors import SageEnvError, VideoError
+from sage_env.errors import VideoError, boundary
 from sage_env.frames import Box, FrameBatch, Tolerance
 from sage_env.openers import Opener
 from sage_env.timeline import Span, midpoints, snapped
@@ -68,7 +67,7 @@ class Viewer:
             self.close()
         self._path, self._period = path, self._period + 1
         video = self._opened()
-        with _video_errors(path, "its duration cannot be read"):
+        with boundary(VideoError, f"{path}: its duration cannot be read"):
             duration = float(video.duration)
         if not 0 < duration <= MAX_DURATION:
             self.close()
@@ -117,7 +116,7 @@ class Viewer:
         began = time.perf_counter()
         try:
             video = self._opened()
-            with _video_errors(self._path, "its frames cannot be read"):
+            with boundary(VideoError, f"{self._path}: its frames cannot be read"):
                 batch: Any = video.frames_at(seconds, size=size, box=box, **more)
             self._check(batch, len(seconds), size)
         except Exception:
@@ -153,7 +152,7 @@ class Viewer:
         if self._video is not None:
             self._decoded_before, self._cached_before = self.frames_decoded, self.frames_cached
             video, self._video = self._video, None
-            with _video_errors(self._path, "it cannot be closed"):
+            with boundary(VideoError, f"{self._path}: it cannot be closed"):
                 video.close()
 
     def _opened(self) -> Video:
@@ -165,7 +164,7 @@ class Viewer:
                 from sage_env.video.video_file import open_video
 
                 self._opener = open_video
-            with _video_errors(self._path, "it cannot be opened"):
+            with boundary(VideoError, f"{self._path}: it cannot be opened"):
                 self._video = self._opener(self._path)
             video = self._video
             self._decoded_before = _difference(self._decoded_before, _count(video, "decoded"))
@@ -207,7 +206,7 @@ class VideoView:
         self._viewer = viewer
         self._period = viewer._period
         self.duration = viewer.duration
-        with _video_errors(viewer._path, "its frame rate cannot be read"):
+        with boundary(VideoError, f"{viewer._path}: its frame rate cannot be read"):
             self.fps = float(viewer._opened().fps)
 
     def frames_at(
@@ -228,17 +227,6 @@ class VideoView:
 
     def close(self) -> None:
         """Do nothing: the environment closes the video."""
-
-
-@contextmanager
-def _video_errors(path: Path | None, what: str) -> Iterator[None]:
-    """Turn whatever a video raises, which may be anyone's, into an error that names the file."""
-    try:
-        yield
-    except SageEnvError:
-        raise
-    except Exception as error:
-        raise VideoError(f"{path}: {what} ({type(error).__name__}: {error})") from error
 
 
 def _count(video: Video, name: str) -> int | None:

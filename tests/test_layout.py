@@ -1,54 +1,230 @@
-"""The shape of the project: who imports whom, what is imported when, and how long files are."""
+"""The shape of the project: who imports whom, what is imported when, how long and named how."""
 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-ORDER = ["sage_env", "policies", "algos", "benchmarks"]
+from tests.helpers.source_tree import (
+    PACKAGES,
+    ROOT,
+    circles,
+    import_graph,
+    imports,
+    modules,
+    rooms,
+)
+
 HEAVY = ["torch", "transformers", "peft", "google", "openai", "ray", "stable_baselines3", "pygame"]
-FILES = sorted(path for name in ORDER for path in (ROOT / name).rglob("*.py"))
+MODULES = modules()
+GRAPH = import_graph(MODULES)
+FILES = sorted(MODULES.values())
+
+# Layers, lowest first: a module imports from its own layer and from those before it. A room is
+# named with a slash at its end and stands for the modules in it (not in rooms inside it), a module
+# of a package's root by its name. Who adds a module to a root says here how high it stands.
+LAYERS = {
+    "sage_env": [
+        "errors frames timeline argument_checks picture_geometry",
+        "storage/",
+        "actions/",
+        "datasets/",
+        "video/deadline",
+        "video/index/",
+        "video/decoding/",
+        "video/cache/",
+        "video/",
+        "history openers",
+        "tools/",
+        "spaces observation",
+        "rendering/",
+        "synth/",
+        "rewards viewer",
+        "episode",
+        "reset_options",
+        "env",
+        "vector/",
+        "wrappers/",
+        "testing/",
+    ],
+    "policies": [
+        "errors prompt",
+        "base",
+        "introspection",
+        "sage_mm/meter",
+        "sage_mm/tokens/",
+        "sage_mm/vision/",
+        "sage_mm/model/",
+        "sage_mm/generation/",
+        "sage_mm/",
+        "sage_released/",
+        "baselines/",
+        "served/",
+        "sb3/",
+        "check/",
+        "registry",
+    ],
+    "algos": [
+        "seeds",
+        "rollout/",
+        "batching/",
+        "objectives/",
+        "exactness/",
+        "evaluation/",
+        "runs/",
+        "recipe/",
+        "ppo/",
+        "sft presets",
+        "verify/",
+        "report/",
+        "tiny/",
+        "experiment/",
+        "cli/",
+    ],
+    "benchmarks": ["provenance", "frame_access/", "rollout/", "ppo/", "learning/"],
+}
+FORBIDDEN = {"utils", "util", "common", "core", "manager", "helpers", "misc"}
 
 
-def imports(path: Path) -> set[str]:
-    """Return the top-level packages that a file imports anywhere in it."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            found.add((node.module or "").split(".")[0])
-    return found
+def layer(module: str) -> tuple[int, int] | None:
+    """Return how high a module stands: its package, and its layer in it.
+
+    `None` for the faces of packages and rooms, which gather what lies behind them.
+    """
+    path = MODULES[module]
+    if path.name == "__init__.py":
+        return None
+    package, *rest = module.split(".")
+    room = "".join(f"{part}/" for part in rest[:-1])
+    for height, names in enumerate(LAYERS[package]):
+        if "/".join(rest) in names.split() and not names.endswith("/"):
+            return PACKAGES.index(package), height
+    if room and room in LAYERS[package]:
+        return PACKAGES.index(package), LAYERS[package].index(room)
+    raise AssertionError(f"{module}: say in LAYERS how high it stands")
 
 
 def test_imports_point_one_way() -> None:
+    heights = {module: layer(module) for module in MODULES}
+    wrong = []
+    for module, others in GRAPH.items():
+        for other in others:
+            own, theirs = heights[module], heights[other]
+            package = PACKAGES.index(other.split(".")[0]), 0
+            if own is None:
+                if PACKAGES.index(module.split(".")[0]) < package[0]:
+                    wrong.append(f"{module} imports {other}")
+            elif own < (package if theirs is None else theirs):
+                wrong.append(f"{module} imports {other}")
+    assert len(MODULES) > 200 and not wrong
+
+
+def test_every_layer_has_modules() -> None:
+    stale = []
+    for package, layers in LAYERS.items():
+        for name in " ".join(layers).split():
+            folder = ROOT / package / name
+            if not (folder.is_dir() if name.endswith("/") else folder.with_suffix(".py").exists()):
+                stale.append(f"{package}: {name}")
+    assert not stale
+
+
+def test_there_is_no_circle_between_modules() -> None:
+    assert circles(GRAPH) == []
+
+
+def test_library_code_imports_modules_and_not_the_faces_of_rooms() -> None:
+    """A face is for users: importing it runs every module behind it, in an order of its own."""
+    faces = {m for m, path in MODULES.items() if path.name == "__init__.py" and "." in m}
     wrong = [
-        f"{path.relative_to(ROOT)} imports {later}"
-        for path in FILES
-        for later in ORDER[ORDER.index(path.relative_to(ROOT).parts[0]) + 1 :]
-        if later in imports(path)
+        f"{module} imports {other}"
+        for module, others in GRAPH.items()
+        for other in others & faces
+        if layer(module) is not None and module.split(".")[0] == other.split(".")[0]
+        if not other.startswith(module.rpartition(".")[0]) and not _lazy(other)
     ]
-    assert FILES and not wrong
+    assert not wrong
+
+
+def _lazy(face: str) -> bool:
+    return "def __getattr__" in MODULES[face].read_text(encoding="utf-8")
 
 
 def test_no_file_imports_the_tests() -> None:
-    assert not [path for path in FILES if "tests" in imports(path)]
+    tests = modules(packages=["tests"])
+    everyone = {**MODULES, **tests, "tests": ROOT / "tests"}
+    assert not [path for path in FILES if imports(path, everyone) & {*tests, "tests"}]
+
+
+def test_a_room_holds_at_most_twenty_modules() -> None:
+    folders = {p.parent for name in (*PACKAGES, "tests") for p in (ROOT / name).rglob("*.py")}
+    counts = {
+        str(folder.relative_to(ROOT)): sum(p.name != "__init__.py" for p in folder.glob("*.py"))
+        for folder in folders
+    }
+    assert {name: count for name, count in counts.items() if count > 20} == {}
+
+
+def test_no_module_is_named_like_something_its_package_exports() -> None:
+    """Else `import package.name as m` yields the export, and which one depends on the order."""
+    clashes = []
+    for room in rooms():
+        tree = ast.parse((room / "__init__.py").read_text(encoding="utf-8"))
+        bound = {
+            alias.asname or alias.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+                bound |= set(ast.literal_eval(node.value))
+        inside = {path.stem for path in room.glob("*.py")}
+        inside |= {path.parent.name for path in room.glob("*/__init__.py")}
+        clashes += [f"{room.relative_to(ROOT)}: {name}" for name in sorted(bound & inside)]
+    assert not clashes
+
+
+def test_a_face_says_what_lives_there_and_names_every_module() -> None:
+    silent = []
+    for room in rooms():
+        doc = ast.get_docstring(ast.parse((room / "__init__.py").read_text(encoding="utf-8"))) or ""
+        name = room.relative_to(ROOT)
+        inside = [p.stem for p in room.glob("*.py") if p.stem not in ("__init__", "__main__")]
+        inside += [f"{p.parent.name}/" for p in room.glob("*/__init__.py")]
+        silent += [f"{name}: {module}" for module in inside if not _named(module, doc)]
+        if len(inside) > 1 and not re.search(r"(?i)in this order|order to read|in the order", doc):
+            silent.append(f"{name}: no order to read it in")
+    assert not silent
+
+
+def _named(module: str, doc: str) -> bool:
+    return re.search(rf"`(?:\w+/)*{re.escape(module)}`", doc) is not None
 
 
 @pytest.mark.parametrize(
-    "modules", ["sage_env, policies, algos", "algos.cli, algos.report, policies.registry"]
+    "names", ["sage_env, policies, algos", "algos.cli, algos.report, policies.registry"]
 )
-def test_nothing_heavy_is_imported_before_it_is_used(modules: str) -> None:
-    code = f"import sys, {modules}; print([m for m in {HEAVY} if m in sys.modules])"
+def test_nothing_heavy_is_imported_before_it_is_used(names: str) -> None:
+    assert loaded_by(names, HEAVY) == []
+
+
+def loaded_by(names: str, heavy: list[str]) -> list[str]:
+    """Return which of the heavy packages an import statement loads, in a process of its own."""
+    code = f"import sys, {names}; print(*[m for m in {heavy} if m in sys.modules])"
     found = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert found.stdout.strip() == "[]"
+    return found.stdout.split()
+
+
+def test_importing_the_environment_loads_no_decoder_and_no_pictures() -> None:
+    assert loaded_by("sage_env", ["av", "PIL", *HEAVY]) == []
 
 
 def test_files_are_short() -> None:
@@ -71,4 +247,22 @@ def test_functions_are_short() -> None:
 def test_no_file_is_named_like_the_standard_library_or_after_nothing() -> None:
     names = {path.stem for path in FILES} | {path.parent.name for path in FILES}
     assert not names & set(sys.stdlib_module_names)
-    assert not names & {"utils", "common", "core", "manager", "helpers"}
+    assert not names & FORBIDDEN
+    assert not [name for name in names if name.startswith("custom_")]
+
+
+def test_the_rules_see_what_breaks_them(tmp_path: Path) -> None:
+    """A circle under `TYPE_CHECKING` or inside a function is one, and a straight line is none."""
+    (tmp_path / "p").mkdir()
+    bodies = {
+        "__init__": "",
+        "a": "def f():\n    from p.b import x\n",
+        "b": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from p import c\n",
+        "c": "import p.a\n",
+        "d": "from p.a import f\n",
+    }
+    for name, body in bodies.items():
+        (tmp_path / "p" / f"{name}.py").write_text(body)
+    graph = import_graph(modules(tmp_path, ["p"]))
+    assert graph["p.a"] == {"p.b"} and graph["p.b"] == {"p.c"} and graph["p.d"] == {"p.a"}
+    assert circles(graph) == [["p.a", "p.b", "p.c"]]

@@ -92,7 +92,7 @@ def minibatches(
     share the work, and the episodes of a question are compared in one gradient. Fewer rows than
     `count` are one minibatch each.
     """
-    groups = batch.alike(rows)
+    groups = batch.group_by_prefix(rows)
     order = [
         row for number in rng.permutation(len(groups)) for row in rng.permutation(groups[number])
     ]
@@ -100,11 +100,11 @@ def minibatches(
 
 
 def micro_batches(batch: TokenBatch, rows: Sequence[int], size: int) -> list[list[int]]:
-    """Cut rows into pieces of at most `size`, in `TokenBatch.alike_together`'s order.
+    """Cut rows into pieces of at most `size`, in `TokenBatch.order_by_prefix`'s order.
 
     A policy can then compute once what several rows begin with, and there is little padding.
     """
-    ordered = batch.alike_together(int(row) for row in rows)
+    ordered = batch.order_by_prefix(int(row) for row in rows)
     return [ordered[i : i + size] for i in range(0, len(ordered), size)]
 
 

@@ -35,7 +35,7 @@ from algos.rollout.playing import play
 from algos.rollout.trajectory import Trajectory, save_trajectories
 from algos.rollout.transcript import spent_in_words, transcript, unjudged
 from algos.runs.run_folder import RunFolder
-from policies.base import InformedPolicy
+from policies.base import PrivilegedPolicy
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.loading import find_item, load_dataset
 from sage_env.video.health import VIDEO_SUFFIXES, check_health
@@ -72,7 +72,7 @@ class Ask(Playing):
             kind="mcq" if self.choices else "open",
         )
         policy = self.load_policy()
-        if isinstance(policy, InformedPolicy):
+        if isinstance(policy, PrivilegedPolicy):
             raise CommandError(
                 f"{self.policy!r} looks at the gold evidence of a dataset's question, and your own "
                 "question has none: use it with `sage-vqa play` or `sage-vqa eval`"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from algos.exactness.check_result import Finding
 from algos.rollout.trajectory import Trajectory, Turn
 from policies.base import TurnTokens, context_digest
-from policies.introspection import LegiblePolicy
+from policies.introspection import DetokenizingPolicy
 
 ROUNDING = 0.0502  # times are written with one decimal; the rest is float32 at two hours
 SHOWN = 24  # ids of a prompt that a problem quotes
@@ -73,7 +73,7 @@ def _broken_prefix(
     )
 
 
-def frame_findings(policy: LegiblePolicy, trajectories: Sequence[Trajectory]) -> list[Finding]:
+def frame_findings(policy: DetokenizingPolicy, trajectories: Sequence[Trajectory]) -> list[Finding]:
     """Check the frames in the prompts: their number, their visual tokens, and their times."""
     frames = tokens = 0
     worst = 0.0

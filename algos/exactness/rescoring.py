@@ -17,7 +17,7 @@ from algos.batching.token_batches import by_micro_batch
 from algos.exactness.check_result import ExactnessError, Finding
 from algos.rollout.trajectory import Trajectory
 from policies.base import TokenBatch, TrainablePolicy
-from policies.introspection import LegiblePolicy
+from policies.introspection import DetokenizingPolicy
 
 __all__ = ["ExactnessError", "rescore"]
 
@@ -95,7 +95,7 @@ def _describe(
     token = int(batch.ids[row, place])
     before = batch.ids[row, max(0, place - CONTEXT) : place].cpu().numpy()
     spelled, lead = "", ""
-    if isinstance(policy, LegiblePolicy):
+    if isinstance(policy, DetokenizingPolicy):
         spelled = f" {policy.read_text(np.array([token]))!r}"
         lead = f" {policy.read_text(before)!r}"
     return (

@@ -21,7 +21,12 @@ from algos.ppo.config import PPOConfig
 from algos.rollout.trajectory import Trajectory
 from algos.runs import checkpoint
 from policies.base import TokenBatch, TrainablePolicy
-from policies.introspection import CountingPolicy, FingerprintedPolicy, LegiblePolicy, fingerprint
+from policies.introspection import (
+    CountsVisionPasses,
+    DetokenizingPolicy,
+    FingerprintedPolicy,
+    fingerprint,
+)
 
 
 class Prover:
@@ -86,7 +91,7 @@ class Prover:
         ids = [row[:n].cpu().numpy() for row, n in zip(part.ids, lengths, strict=True)]
         yield self._weights_finding()
         yield prefix_identity(chosen, ids)
-        if isinstance(self.policy, LegiblePolicy):
+        if isinstance(self.policy, DetokenizingPolicy):
             yield from frame_findings(self.policy, chosen)
         config = self.config
         yield rescore(
@@ -141,4 +146,4 @@ class Prover:
 
 
 def _encodes(policy: TrainablePolicy) -> int | None:
-    return policy.encodes if isinstance(policy, CountingPolicy) else None
+    return policy.encodes if isinstance(policy, CountsVisionPasses) else None

@@ -11,4 +11,9 @@
 `settings` switches them; everything is off by default. All but one are functions of the seed and
 the update's number. The price of `frame_target`, which moves after every update, is the only state,
 and is in every checkpoint.
+
+May not: touch a loss; it changes what is asked, what it may cost, and what is paid.
+
+Read in this order: `settings`, `jobs` (which episodes an update plays), the five ideas, `rewards`
+(where they meet an update).
 """

@@ -25,7 +25,7 @@ from algos.batching.token_batches import by_micro_batch, collate
 from algos.recipe.frame_target import add_term
 from algos.recipe.settings import Recipe
 from algos.rollout.trajectory import Trajectory, Turn
-from policies.base import DropsFrames, TokenBatch, TrainablePolicy
+from policies.base import AblatesFrames, TokenBatch, TrainablePolicy
 from sage_env.actions.action import Answer
 
 KEY = "credit"
@@ -56,10 +56,10 @@ def with_credit(
     Raises:
         TypeError: if the policy cannot leave frames out.
     """
-    if not isinstance(policy, DropsFrames):
+    if not isinstance(policy, AblatesFrames):
         raise TypeError(
             f"step credit needs a policy with `without_frames`, and {type(policy).__name__} has "
-            "none: give it one (see policies.base.DropsFrames), or set recipe.step_credit to 0"
+            "none: give it one (see policies.base.AblatesFrames), or set recipe.step_credit to 0"
         )
     found = list(trajectories)
     asked = [
@@ -123,7 +123,7 @@ def _shown(trajectory: Trajectory, overview: bool) -> list[int]:
     return [k for k, t in enumerate(tokens) if t is not None and t.frames and (k or overview)]
 
 
-def _counterfactual(policy: DropsFrames, trajectory: Trajectory, turn: int) -> Trajectory:
+def _counterfactual(policy: AblatesFrames, trajectory: Trajectory, turn: int) -> Trajectory:
     """Return the episode as if the prompt of one turn had brought no frames."""
     turns = list(trajectory.turns)
     decision = turns[turn].decision

@@ -12,7 +12,7 @@ from gymnasium import Env
 
 from algos.rollout.trajectory import Trajectory, Turn
 from algos.seeds import subseed
-from policies.base import BatchPolicy, Decision, InformedPolicy, Observation, Policy
+from policies.base import BatchPolicy, Decision, Observation, Policy, PrivilegedPolicy
 from policies.errors import EpisodesFailed
 from sage_env.datasets.item import QAItem
 from sage_env.errors import SageEnvError
@@ -67,7 +67,7 @@ def collect(
     All running episodes act together; environments reset and step in threads, because decoding
     video releases the interpreter. An environment whose episode ended takes the next job at once.
     The result does not depend on the number of environments. A policy without `act_batch` is
-    played one episode at a time; an `InformedPolicy` is told the item of each.
+    played one episode at a time; an `PrivilegedPolicy` is told the item of each.
 
     Args:
         envs: alike, and not used by anyone else meanwhile.
@@ -88,7 +88,7 @@ def collect(
     if not isinstance(policy, BatchPolicy):
         policy, envs = _OneByOne(policy), envs[:1]
     waiting, ended = deque(enumerate(jobs)), deque[tuple[int, Trajectory]]()
-    inform = policy.inform if isinstance(policy, InformedPolicy) else None
+    inform = policy.inform if isinstance(policy, PrivilegedPolicy) else None
     slots = [_Slot(env, waiting, ended, inform) for env in envs[: len(jobs)]]
     results: dict[int, Trajectory] = {}
     policy.reset(seed=seed)

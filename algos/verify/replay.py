@@ -13,7 +13,7 @@ from algos.exactness.check_result import Finding
 from algos.exactness.prompt_checks import frame_seconds
 from algos.rollout.trajectory import Trajectory, Turn
 from policies.base import Observation, TurnTokens
-from policies.introspection import LegiblePolicy
+from policies.introspection import DetokenizingPolicy
 from sage_env import parse_action
 from sage_env.errors import SageEnvError
 
@@ -21,7 +21,7 @@ SHOWN = 12  # tokens that a problem quotes before and after the one that differs
 
 
 def replay(
-    env: Env[Any, Any], policy: LegiblePolicy, trajectories: Sequence[Trajectory]
+    env: Env[Any, Any], policy: DetokenizingPolicy, trajectories: Sequence[Trajectory]
 ) -> Finding:
     """Play stored actions again, and make the prompts again from what is observed.
 
@@ -47,7 +47,7 @@ def replay(
     return Finding("played again", measured, problem)
 
 
-def _replay(env: Env[Any, Any], policy: LegiblePolicy, trajectory: Trajectory) -> str:
+def _replay(env: Env[Any, Any], policy: DetokenizingPolicy, trajectory: Trajectory) -> str:
     """Return the first difference, "" if there is none; plays to the end in either case."""
     options = None if trajectory.item_id is None else {"item_id": trajectory.item_id}
     observation, info = env.reset(seed=trajectory.seed, options=options)
@@ -69,7 +69,7 @@ def _replay(env: Env[Any, Any], policy: LegiblePolicy, trajectory: Trajectory) -
 
 
 def _prompt_problem(
-    policy: LegiblePolicy,
+    policy: DetokenizingPolicy,
     observation: Observation,
     said: NDArray[np.int64],
     tokens: TurnTokens,
@@ -92,7 +92,7 @@ def _prompt_problem(
 
 
 def _first_difference(
-    policy: LegiblePolicy, now: NDArray[np.int64], stored: NDArray[np.int64]
+    policy: DetokenizingPolicy, now: NDArray[np.int64], stored: NDArray[np.int64]
 ) -> str:
     shortest = min(len(now), len(stored))
     differ = np.flatnonzero(now[:shortest] != stored[:shortest])
@@ -105,7 +105,9 @@ def _first_difference(
     )
 
 
-def _turn_problem(policy: LegiblePolicy, turn: Turn, reward: float, over: bool, last: bool) -> str:
+def _turn_problem(
+    policy: DetokenizingPolicy, turn: Turn, reward: float, over: bool, last: bool
+) -> str:
     decision = turn.decision
     if decision.tokens is not None:
         text = policy.read_text(decision.tokens.completion)

@@ -20,7 +20,7 @@ from algos.runs.metrics import read_metrics
 from algos.runs.run_folder import RunFolder, RunFolderError
 from algos.verify.replay import replay
 from policies.base import TrainablePolicy
-from policies.introspection import FingerprintedPolicy, LegiblePolicy, fingerprint
+from policies.introspection import DetokenizingPolicy, FingerprintedPolicy, fingerprint
 
 MICRO_BATCH = 8
 
@@ -118,7 +118,7 @@ def _sample_findings(
     yield _weights_finding(name, policy, sample)
     yield prefix_identity(played)
     known = played
-    if isinstance(policy, LegiblePolicy):
+    if isinstance(policy, DetokenizingPolicy):
         if env is not None:
             yield replay(env, policy, played)
         known = [trajectory for trajectory in played if _has_features(policy, trajectory)]
@@ -149,7 +149,7 @@ def _weights_finding(name: str, policy: TrainablePolicy, sample: Sample) -> Find
     return Finding(f"weights of {name}", found, problem)
 
 
-def _has_features(policy: LegiblePolicy, trajectory: Trajectory) -> bool:
+def _has_features(policy: DetokenizingPolicy, trajectory: Trajectory) -> bool:
     try:
         policy.visual_tokens(trajectory.frames)
     except KeyError:

@@ -41,9 +41,9 @@ from benchmarks.provenance import commit
 from benchmarks.rollout.renderer import Rerendered, Uncached
 from policies.base import Observation
 from policies.sage_mm import SageMM
-from policies.sage_mm.meter import ENCODE, GENERATE, PREFILL
 from policies.sage_mm.model.pretrained import SHIPPED
 from policies.sage_mm.model.sage_model import SageModel, load
+from policies.sage_mm.stage_timer import ENCODE, GENERATE, PREFILL
 from policies.sage_mm.vision.frame_encoder import FrameEncoder
 from sage_env.actions.action import Zoom
 
@@ -114,7 +114,7 @@ def ours(
     model: SageModel, settings: Settings, episodes: Sequence[Episode], encoder: FrameEncoder
 ) -> Cost:
     """Play with SAGE-MM as it is."""
-    model.encoder, model.meter.clock = encoder, time.process_time
+    model.encoder, model.timer.clock = encoder, time.process_time
     policy = SageMM(model, temperature=0.0, max_new_tokens=settings.max_new_tokens)
     names, replies = range(len(episodes)), []
     began = time.process_time()
@@ -122,7 +122,7 @@ def ours(
         decisions = policy.act_batch([episode[turn] for episode in episodes], names)
         replies += [d.tokens.completion.tolist() for d in decisions if d.tokens is not None]
     seconds = time.process_time() - began
-    parts = {part: model.meter.seconds(part) for part in (ENCODE, PREFILL, GENERATE)}
+    parts = {part: model.timer.seconds(part) for part in (ENCODE, PREFILL, GENERATE)}
     measured = policy.measures()["policy/encodes_per_frame"]
     return Cost(sum(map(len, replies)), seconds, measured, parts, replies)
 

@@ -181,7 +181,7 @@ def measure(path: Path, zooms: list[list[Zoom]], snap: bool) -> Cost:
         cold=sum(video.cpu for video in cold),
         decoded_shared=sum(video.decoded for video in videos),
         decoded_cold=sum(video.decoded for video in cold),
-        hit_rate=(stats.hits + stats.waited) / (stats.hits + stats.waited + stats.misses),
+        hit_rate=(stats.hits + stats.coalesced) / (stats.hits + stats.coalesced + stats.misses),
         most=_most(path, [request for each in requests for request in each]),
     )
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.base import BatchPolicy, Decision, InformedPolicy, Observation, Policy
+from policies.base import BatchPolicy, Decision, Observation, Policy, PrivilegedPolicy
 from policies.baselines.uniform import UniformPolicy
 from sage_env.actions.action import Answer, Zoom
 from sage_env.datasets.item import QAItem
@@ -69,7 +69,7 @@ class Oracle:
         """Start with no episode."""
         if look_frames < 1:
             raise ValueError(f"look_frames must be at least 1, got {look_frames}")
-        if isinstance(answerer, InformedPolicy):
+        if isinstance(answerer, PrivilegedPolicy):
             raise ValueError("the answerer of an oracle must not know the answer itself")
         self.look_frames = look_frames
         self.env_options: Mapping[str, Any] = dict(getattr(answerer, "env_options", {}))

@@ -13,9 +13,9 @@ from gymnasium import Env
 from policies.base import (
     BatchPolicy,
     Decision,
-    InformedPolicy,
     Observation,
     Policy,
+    PrivilegedPolicy,
     TrainablePolicy,
     TurnTokens,
 )
@@ -107,7 +107,7 @@ def _play_one(policy: Policy, env: Env[Any, Any], seed: int) -> _Episode:
 def _play_alone(policy: BatchPolicy, env: Env[Any, Any], seed: int, name: Hashable) -> _Episode:
     """Play one episode with `act_batch`, by itself."""
     observation, episode = env.reset(seed=seed)[0], _Episode()
-    if isinstance(policy, InformedPolicy):
+    if isinstance(policy, PrivilegedPolicy):
         playing: Any = env.unwrapped
         episode.item = playing.history.item
         policy.inform(name, episode.item)
@@ -135,7 +135,7 @@ def _check_batch(policy: BatchPolicy, env: Env[Any, Any], seed: int, tolerance: 
     policy.reset(seed=seed)
     together = {name: _Episode() for name in _NAMES}
     for name in _NAMES:
-        if isinstance(policy, InformedPolicy):
+        if isinstance(policy, PrivilegedPolicy):
             policy.inform(name, alone[name].item)
     law = "what is chosen for an episode must not depend on the rest of the batch"
     for turn in range(max(len(episode.decisions) for episode in alone.values())):

@@ -3,7 +3,7 @@
 Rooms, in the order of imports: `tokens/` (no torch), `vision/`, `model/`, `generation/`. Root, in
 the order to read it: `policy` (the policy itself), `context` (one episode's tokens, append-only),
 `scoring` (log-probs and values of what was sampled), `introspection` (the policy read from
-outside), `meter` (where its time goes).
+outside), `stage_timer` (where its time goes).
 """
 
 from __future__ import annotations

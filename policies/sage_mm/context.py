@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from policies.base import Observation, TurnTokens
 from policies.errors import ContextFull, ModelError
 from policies.prompt import render_user
-from policies.sage_mm.generation.sampler import Completion, Reading, Row
+from policies.sage_mm.generation.sampler import Completion, PrefillState, SequenceInput
 from policies.sage_mm.tokens.chat_tokens import ChatTokens
 
 _NONE = np.zeros(0, np.int64)
 
 
 @dataclass(eq=False)
-class _Part:
+class _ContextTurn:
     """One turn in the context: what was shown, the frames in it, and what was replied."""
 
     prompt: NDArray[np.int64]
@@ -28,29 +28,29 @@ class _Part:
 
 @dataclass(eq=False)
 class Context:
-    """One running episode; `reading` is what the model has made of its tokens so far.
+    """One running episode; `kv_state` is what the model has made of its tokens so far.
 
     Attributes:
         random: whose numbers decide what the episode samples.
         dropped: turns that are no longer in it; see `TurnTokens.dropped`.
-        reading: keys and values of its first tokens, if they are still held.
+        kv_state: keys and values of its first tokens, if they are still held.
     """
 
     random: np.random.Generator
     dropped: int = 0
-    reading: Reading | None = None
+    kv_state: PrefillState | None = None
     _question: str | None = None
-    _parts: list[_Part] = field(default_factory=list)
+    _turns: list[_ContextTurn] = field(default_factory=list)
 
     @property
     def ids(self) -> NDArray[np.int64]:
         """All tokens that the model sees: int64 `(L,)`."""
-        return np.concatenate([_NONE, *(x for p in self._parts for x in (p.prompt, p.completion))])
+        return np.concatenate([_NONE, *(x for t in self._turns for x in (t.prompt, t.completion))])
 
     @property
     def last(self) -> int | None:
         """The last token of the last reply; `None` before the first turn."""
-        return int(self._parts[-1].completion[-1]) if self._parts else None
+        return int(self._turns[-1].completion[-1]) if self._turns else None
 
     def same_question(self, question: str) -> None:
         """Refuse an observation of another question: an episode's tokens cannot become others.
@@ -68,59 +68,61 @@ class Context:
 
     def show(self, prompt: NDArray[np.int64], frames: tuple[bytes, ...]) -> None:
         """Add what an observation says; the reply comes with `extend`."""
-        self._parts.append(_Part(prompt, frames))
+        self._turns.append(_ContextTurn(prompt, frames))
 
-    def row(self, tokens: int) -> Row:
+    def sequence_input(self, tokens: int) -> SequenceInput:
         """Return what the next turn brings, with random numbers for so many tokens.
 
         Raises:
             ModelError: if the tokens that were read are not the first ones any more.
         """
         ids = self.ids
-        if self.reading is None:
-            frames = tuple(key for part in self._parts for key in part.frames)
-            return Row(ids, frames, None, self.random.random(tokens))
-        read = len(self.reading.ids)
-        require_prefix(self.reading.ids, ids)
-        return Row(ids[read:], self._parts[-1].frames, self.reading, self.random.random(tokens))
+        if self.kv_state is None:
+            frames = tuple(key for turn in self._turns for key in turn.frames)
+            return SequenceInput(ids, frames, None, self.random.random(tokens))
+        cached = len(self.kv_state.ids)
+        require_prefix(self.kv_state.ids, ids)
+        return SequenceInput(
+            ids[cached:], self._turns[-1].frames, self.kv_state, self.random.random(tokens)
+        )
 
     def extend(self, completion: Completion) -> None:
         """Add what was sampled, as it was sampled."""
-        self._parts[-1].completion = completion.ids
-        self.reading = completion.reading
+        self._turns[-1].completion = completion.ids
+        self.kv_state = completion.kv_state
 
     def turn(self, completion: Completion) -> TurnTokens:
         """Return the record of the turn that was just completed."""
-        part = self._parts[-1]
+        last = self._turns[-1]
         return TurnTokens(
-            part.prompt,
+            last.prompt,
             completion.ids,
             completion.logprobs,
-            part.frames,
+            last.frames,
             dropped=self.dropped,
         )
 
-    def forget(self) -> None:
+    def drop_kv_state(self) -> None:
         """Drop what was read: it is read anew at the next turn."""
-        self.reading = None
+        self.kv_state = None
 
     def drop_turn(self, stop: int) -> bool:
         """Take the oldest turn after the first out, with its frames and its reply.
 
         The first turn stays: it has the question. Returns whether there was one to drop.
         """
-        if len(self._parts) < 2:
+        if len(self._turns) < 2:
             return False
-        del self._parts[1]
+        del self._turns[1]
         self.dropped += 1
-        self.forget()
-        if len(self._parts) > 1:
-            stopped = self._parts[0].completion[-1] == stop
-            self._parts[1].prompt = after(self._parts[1].prompt, stop, stopped=bool(stopped))
+        self.drop_kv_state()
+        if len(self._turns) > 1:
+            stopped = self._turns[0].completion[-1] == stop
+            self._turns[1].prompt = fix_seam(self._turns[1].prompt, stop, stopped=bool(stopped))
         return True
 
 
-def after(prompt: NDArray[np.int64], stop: int, *, stopped: bool) -> NDArray[np.int64]:
+def fix_seam(prompt: NDArray[np.int64], stop: int, *, stopped: bool) -> NDArray[np.int64]:
     """Return a later turn's prompt as it follows a reply that ended with the stop token, or not."""
     closed = prompt[1:] if prompt[0] == stop else prompt
     return closed if stopped else np.concatenate([np.array([stop], np.int64), closed])
@@ -194,6 +196,6 @@ def in_context(
     for before, turn in zip([None, *kept], kept, strict=False):
         prompt = turn.prompt
         if before is not None:
-            prompt = after(prompt, stop, stopped=bool(before.completion[-1] == stop))
+            prompt = fix_seam(prompt, stop, stopped=bool(before.completion[-1] == stop))
         ids += [prompt, turn.completion]
     return np.concatenate(ids), tuple(key for turn in kept for key in turn.frames)

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policies.base import Observation, TurnTokens
-from policies.introspection import FrameRead, fingerprint
+from policies.introspection import PromptFrame, fingerprint
 from policies.prompt import render_user
 from policies.sage_mm.model.sage_model import SageModel
-from policies.sage_mm.tokens import frame_ablation as frameless
+from policies.sage_mm.tokens import frame_ablation
 
 
-class Inspected:
+class IntrospectionMixin:
     """The tokens and weights of a policy, read from outside; see `policies.introspection`."""
 
     model: SageModel
@@ -39,14 +39,14 @@ class Inspected:
 
     def without_frames(self, turn: TurnTokens) -> TurnTokens:
         """Return the turn with a prompt that lacks its frames and their times."""
-        prompt = frameless.without_frames(self.model.tokens, turn.prompt)
+        prompt = frame_ablation.without_frames(self.model.tokens, turn.prompt)
         return TurnTokens(prompt, turn.completion, turn.logprobs)
 
     def read_text(self, ids: NDArray[np.int64]) -> str:
         """Return what token ids spell."""
         return self.model.tokens.text(ids)
 
-    def read_frames(self, ids: NDArray[np.int64]) -> list[FrameRead]:
+    def read_frames(self, ids: NDArray[np.int64]) -> list[PromptFrame]:
         """Return what token ids say of each frame in them."""
         return self.model.tokens.frames(ids)
 

@@ -21,16 +21,16 @@ from policies.base import (
     context_digest,
 )
 from policies.errors import ContextFull
-from policies.sage_mm import scoring as learner
-from policies.sage_mm.context import Context, after, require_room
+from policies.sage_mm import scoring
+from policies.sage_mm.context import Context, fix_seam, require_room
 from policies.sage_mm.generation.constrained import ActionGrammar
-from policies.sage_mm.generation.ngram_drafter import Drafts, written_actions
-from policies.sage_mm.generation.prefix_cache import Openings
-from policies.sage_mm.generation.sampler import Completion, Row, generate, read
+from policies.sage_mm.generation.ngram_drafter import NGramDrafter, written_actions
+from policies.sage_mm.generation.prefix_cache import PrefixCache
+from policies.sage_mm.generation.sampler import Completion, SequenceInput, generate, prefill
 from policies.sage_mm.generation.sampling import Sampling, episode_random
-from policies.sage_mm.introspection import Inspected
-from policies.sage_mm.meter import ENCODE, GENERATE, PREFILL, STEPS
+from policies.sage_mm.introspection import IntrospectionMixin
 from policies.sage_mm.model.sage_model import SageModel, load
+from policies.sage_mm.stage_timer import ENCODE, GENERATE, PREFILL, STEPS
 from sage_env.actions.action_text import parse_action
 from sage_env.tools.tool import Tool
 
@@ -41,7 +41,7 @@ WhenFull = Literal["error", "drop"]
 _Found = TypeVar("_Found")
 
 
-class SageMM(Inspected):
+class SageMM(IntrospectionMixin):
     """A Qwen3-VL-family model that plays the environment, token by token.
 
     Each episode is one growing sequence of tokens. What was sampled stays as sampled; only new
@@ -65,7 +65,7 @@ class SageMM(Inspected):
         when_full: what to do when an episode outgrows the model's context: `error` refuses, before
             the first turn where all frames of the budget cannot fit; `drop` takes out the oldest
             turns after the first, whole, with their frames. Such episodes cannot be trained on.
-        opening_bytes: keys and values of openings to keep for rollouts that begin later.
+        prefix_cache_bytes: keys and values of openings to keep for rollouts that begin later.
         constrained: let the model write valid actions only. The log-probs, sampled and re-scored,
             are then of the distribution over what the schema allows.
         tools: of the environment, for the schema of constrained decoding.
@@ -91,7 +91,7 @@ class SageMM(Inspected):
         draft_tokens: int = 192,
         workers: int = 1,
         when_full: WhenFull = "error",
-        opening_bytes: int = 1 << 30,
+        prefix_cache_bytes: int = 1 << 30,
         constrained: bool = False,
         tools: Iterable[Tool] = (),
     ) -> None:
@@ -112,8 +112,8 @@ class SageMM(Inspected):
         self.when_full = when_full
         vocabulary = int(model.base.lm_head.out_features)
         self._grammar = ActionGrammar(model.tokens, vocabulary, tools) if constrained else None
-        self._openings = Openings(opening_bytes)
-        self._drafts = Drafts(draft_tokens, written_actions(model.tokens))
+        self._prefix_cache = PrefixCache(prefix_cache_bytes)
+        self._drafter = NGramDrafter(draft_tokens, written_actions(model.tokens))
         self._trained = model.actor_parameters()
         self._weights = self._versions()
         self.reset()
@@ -159,8 +159,8 @@ class SageMM(Inspected):
         sequence = np.random.SeedSequence(seed)
         self._seed = int(sequence.generate_state(1, np.uint64)[0])
         self._contexts: dict[Hashable, Context] = {}
-        self._drafts.forget()
-        self.model.meter.reset()
+        self._drafter.forget()
+        self.model.timer.reset()
 
     def act(self, observation: Observation) -> Decision:
         """Play the one episode that runs since `reset`."""
@@ -190,7 +190,7 @@ class SageMM(Inspected):
         self._notice_training()
         contexts = [self._context(name) for name in episodes]
         frames = [o["frames"][: int(o["num_frames"])] for o in observations]
-        with self.model.meter.timing(ENCODE):
+        with self.model.timer.timing(ENCODE):
             keys = self.model.encoder.encode(frames)
         for context, observation, new in zip(contexts, observations, keys, strict=True):
             self._append(context, observation, new)
@@ -207,13 +207,13 @@ class SageMM(Inspected):
         `encodes_per_frame` is of all frames that the model has ever seen: 1 means that none was
         encoded twice. `tokens_per_step` is above 1 where the next tokens were guessed.
         """
-        meter, encoder = self.model.meter, self.model.encoder
+        timer, encoder = self.model.timer, self.model.encoder
         return {
             "policy/encodes_per_frame": encoder.encodes / max(1, encoder.distinct),
-            "policy/prefill_tokens": meter.count(PREFILL),
-            "policy/sampled_tokens": meter.count(GENERATE),
-            "policy/tokens_per_step": meter.count(GENERATE) / max(1, meter.count(STEPS)),
-            **{f"policy/{n}_seconds": meter.seconds(n) for n in (ENCODE, PREFILL, GENERATE)},
+            "policy/prefill_tokens": timer.count(PREFILL),
+            "policy/sampled_tokens": timer.count(GENERATE),
+            "policy/tokens_per_step": timer.count(GENERATE) / max(1, timer.count(STEPS)),
+            **{f"policy/{n}_seconds": timer.seconds(n) for n in (ENCODE, PREFILL, GENERATE)},
         }
 
     def _context(self, name: Hashable) -> Context:
@@ -238,15 +238,15 @@ class SageMM(Inspected):
                     f"an episode would need {length} tokens, but the model's context has {limit}: "
                     "make the environment with fewer turns, fewer or smaller frames"
                 )
-            prompt = after(prompt, tokens.stop, stopped=context.last == tokens.stop)
+            prompt = fix_seam(prompt, tokens.stop, stopped=context.last == tokens.stop)
         context.show(prompt, keys)
 
     def _complete(self, contexts: Sequence[Context]) -> list[Completion]:
         """Sample for at most `max_batch` episodes at a time, those of similar length together."""
         sampling = Sampling(self.temperature, self.top_k, self.top_p)
-        rows = [context.row(self.max_new_tokens) for context in contexts]
-        rows = self._openings.share(
-            rows, lambda new: self._each(lambda r: read(self.model, r), new)
+        rows = [context.sequence_input(self.max_new_tokens) for context in contexts]
+        rows = self._prefix_cache.share(
+            rows, lambda new: self._each(lambda r: prefill(self.model, r), new)
         )
         stop = self.model.tokens.stop
         completions = self._each(
@@ -256,20 +256,20 @@ class SageMM(Inspected):
                 sampling=sampling,
                 stop=stop,
                 grammar=self._grammar,
-                drafts=self._drafts,
+                drafter=self._drafter,
             ),
             rows,
         )
         for context, completion in zip(contexts, completions, strict=True):
             context.extend(completion)
-            self._drafts.learn(completion.ids.tolist())
+            self._drafter.observe(completion.ids.tolist())
         return completions
 
     def _each(
-        self, function: Callable[[list[Row]], list[_Found]], rows: Sequence[Row]
+        self, function: Callable[[list[SequenceInput]], list[_Found]], rows: Sequence[SequenceInput]
     ) -> list[_Found]:
         """Give the rows to a function in parts, and return what it says of each."""
-        order = sorted(range(len(rows)), key=lambda i: rows[i].read + len(rows[i].ids))
+        order = sorted(range(len(rows)), key=lambda i: rows[i].cached + len(rows[i].ids))
         chunks = [order[at : at + self.max_batch] for at in range(0, len(order), self.max_batch)]
         parts = [[rows[i] for i in chunk] for chunk in chunks]
         if self.workers == 1 or len(parts) == 1:
@@ -289,9 +289,9 @@ class SageMM(Inspected):
         """Forget what was read under other weights; optimisers change them in place."""
         if (versions := self._versions()) != self._weights:
             self._weights = versions
-            self._openings.forget()
+            self._prefix_cache.forget()
             for context in self._contexts.values():
-                context.forget()
+                context.drop_kv_state()
 
     def _decision(self, turn: TurnTokens) -> Decision:
         text = self.model.tokens.text(turn.completion)
@@ -299,15 +299,15 @@ class SageMM(Inspected):
 
     def evaluate(self, batch: TokenBatch) -> Evaluation:
         """Score the sampled tokens with the actor, differentiably."""
-        return learner.evaluate(self.model, batch, self._grammar)
+        return scoring.evaluate(self.model, batch, self._grammar)
 
     def reference_logprobs(self, batch: TokenBatch) -> Tensor:
         """Score them with the adapters off: float32 `(B, L)`, without gradient."""
-        return learner.reference_logprobs(self.model, batch, self._grammar)
+        return scoring.reference_logprobs(self.model, batch, self._grammar)
 
     def values(self, batch: TokenBatch) -> Tensor:
         """Return the critic's `values[t]` at sampled tokens, differentiably: float32 `(B, L)`."""
-        return learner.values(self.model, batch)
+        return scoring.values(self.model, batch)
 
     def actor_parameters(self) -> list[Parameter]:
         """Return the actor's LoRA weights."""

@@ -31,7 +31,7 @@ def evaluate(
         grammar: that they were sampled with: the scores are then of what it allowed.
     """
     allowed = None if grammar is None else grammar.allowed_in(batch)
-    logprobs = model.log_probs(before_sampled(model, batch), batch.temperature, allowed)
+    logprobs = model.log_probs(states_before_sampled(model, batch), batch.temperature, allowed)
     entropy = -(logprobs.exp() * logprobs).sum(-1)
     return Evaluation(_chosen(batch, logprobs), _at_sampled(batch, entropy))
 
@@ -65,7 +65,7 @@ def values(model: SageModel, batch: TokenBatch) -> Tensor:
     if model.critic == "adapter":
         with model.using("critic"):
             if torch.is_grad_enabled():
-                states = before_sampled(model, batch)
+                states = states_before_sampled(model, batch)
             else:
                 states = _features(model, batch)[batch.sampled]
     else:
@@ -76,7 +76,7 @@ def values(model: SageModel, batch: TokenBatch) -> Tensor:
     return _at_sampled(batch, model.value_head(states.to(model.device).float())[:, 0])
 
 
-def before_sampled(model: SageModel, batch: TokenBatch) -> Tensor:
+def states_before_sampled(model: SageModel, batch: TokenBatch) -> Tensor:
     """Return `(N, hidden)`: what the model knew before each of the N sampled tokens.
 
     The one place where logits and tokens are shifted against each other.
@@ -91,9 +91,9 @@ def before_sampled(model: SageModel, batch: TokenBatch) -> Tensor:
         batch.ids.cpu()[at][None].to(model.device),
         positions[:, *at][:, None].to(model.device),
         packing.frames,
-        parts=packing.parts,
+        spans=packing.spans,
     )
-    return hidden[0, torch.from_numpy(packing.place[rows, columns - 1]).to(hidden.device)]
+    return hidden[0, torch.from_numpy(packing.slot_of[rows, columns - 1]).to(hidden.device)]
 
 
 def _chosen(batch: TokenBatch, logprobs: Tensor) -> Tensor:
@@ -113,7 +113,7 @@ def _features(model: SageModel, batch: TokenBatch) -> Tensor:
     """Return what the model knew before each sampled token, 0 elsewhere: `(B, L, hidden)`."""
 
     def compute(part: TokenBatch) -> Tensor:
-        states = before_sampled(model, part).to(part.ids.device)
+        states = states_before_sampled(model, part).to(part.ids.device)
         out = states.new_zeros(*part.ids.shape, states.shape[-1])
         out[part.sampled] = states
         return out
@@ -123,7 +123,7 @@ def _features(model: SageModel, batch: TokenBatch) -> Tensor:
 
 def _in_chunks(batch: TokenBatch, compute: Callable[[TokenBatch], Tensor]) -> Tensor:
     """Compute `(B, L, ...)` a few rows at a time, those that begin alike together."""
-    order = batch.alike_together(range(len(batch)))
+    order = batch.order_by_prefix(range(len(batch)))
     out: Tensor | None = None
     for at in range(0, len(order), CHUNK):
         rows = order[at : at + CHUNK]

@@ -1,9 +1,12 @@
 """The released SAGE-MM checkpoints: their two-stage JSON format, and a policy that speaks it.
 
-`protocol`, `tools` and `prompts` are the format itself, without torch. What differs from the
-released code, on purpose: one rule decides between an answer and a tool call at every stage; JSON
-is read or refused, never repaired; no time is reinterpreted; past results stay in the order in
-which they came; and an episode without an answer has none, rather than a sentence in its place.
+What differs from the released code, on purpose: one rule decides between an answer and a tool call
+at every stage; JSON is read or refused, never repaired; no time is reinterpreted; past results stay
+in the order in which they came; and an episode without an answer has none, rather than a sentence
+in its place.
+
+Read in this order: `protocol` (one reply), `tools` (its calls as our actions), `prompts` (what the
+checkpoint reads) — the format itself, without torch — then `policy`.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from policies.base import Decision, Observation, TurnTokens
 from policies.errors import PolicyError
-from policies.sage_mm.generation.sampler import Completion, Row, generate
+from policies.sage_mm.generation.sampler import Completion, SequenceInput, generate
 from policies.sage_mm.generation.sampling import Sampling, episode_random
 from policies.sage_mm.model.sage_model import SageModel, load
 from policies.sage_released.prompts import (
@@ -22,7 +22,7 @@ from policies.sage_released.prompts import (
     reasoner_turn,
     system_prompt,
 )
-from policies.sage_released.protocol import Call, Reply, Stage, read_reply
+from policies.sage_released.protocol import Call, Stage, StageReply, read_reply
 from policies.sage_released.tools import EXTRACTED_FRAMES, Toolbox
 from sage_env.actions.action import Action, Answer, Invalid
 from sage_env.tools.tool import Tool
@@ -39,7 +39,7 @@ ENV_OPTIONS: Mapping[str, Any] = {
 
 
 @dataclass(eq=False)
-class _Episode:
+class _RunningEpisode:
     """What is known of one episode; all of it but the overview is text.
 
     Attributes:
@@ -59,7 +59,7 @@ class _Episode:
     results: list[tuple[str, str]] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
 
-    def note(self, reply: Reply, problem: str) -> None:
+    def note(self, reply: StageReply, problem: str) -> None:
         """Remember what the reply asked for, or what was wrong with it."""
         self.problem = problem
         if self.stage == "context" and reply.problem:
@@ -154,7 +154,7 @@ class SageReleased:
     def reset(self, *, seed: int | None = None) -> None:
         """Forget all episodes; `seed` decides what is sampled from here on."""
         self._seed = int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0])
-        self._episodes: dict[Hashable, _Episode] = {}
+        self._episodes: dict[Hashable, _RunningEpisode] = {}
 
     def act(self, observation: Observation) -> Decision:
         """Play the one episode that runs since `reset`."""
@@ -181,7 +181,7 @@ class SageReleased:
             for episode, observation in zip(running, observations, strict=True)
         ]
         rows = [
-            Row(prompt, frames, None, episode.random.random(self.max_new_tokens))
+            SequenceInput(prompt, frames, None, episode.random.random(self.max_new_tokens))
             for prompt, frames, episode in zip(prompts, keys, running, strict=True)
         ]
         completions: list[Completion] = []
@@ -194,7 +194,7 @@ class SageReleased:
             for episode, row, c in zip(running, rows, completions, strict=True)
         ]
 
-    def _observed(self, observation: Observation, name: Hashable) -> _Episode:
+    def _observed(self, observation: Observation, name: Hashable) -> _RunningEpisode:
         """Return the episode, with what its newest call brought."""
         if name in self._episodes:
             self._episodes[name].observe(self.toolbox, observation)
@@ -206,10 +206,10 @@ class SageReleased:
         shown = int(observation["num_frames"])
         frames = observation["frames"][:shown].copy()
         overview = frames, observation["seconds"][:shown].tolist()
-        episode = _Episode(episode_random(self._seed, name), overview)
+        episode = _RunningEpisode(episode_random(self._seed, name), overview)
         return self._episodes.setdefault(name, episode)
 
-    def _prompt(self, episode: _Episode, observation: Observation) -> NDArray[np.int64]:
+    def _prompt(self, episode: _RunningEpisode, observation: Observation) -> NDArray[np.int64]:
         """Return the prompt of the episode's stage; the oldest results go where it is too long."""
         limit = self.model.config.max_position_embeddings - self.max_new_tokens
         results = episode.results[-MAX_RESULTS:]
@@ -233,11 +233,11 @@ class SageReleased:
                 )
             results = results[1:]
 
-    def _complete(self, rows: Sequence[Row]) -> list[Completion]:
+    def _complete(self, rows: Sequence[SequenceInput]) -> list[Completion]:
         sampling = Sampling(self.temperature)
         return generate(self.model, rows, sampling=sampling, stop=self.stop_token)
 
-    def _decide(self, episode: _Episode, tokens: TurnTokens) -> Decision:
+    def _decide(self, episode: _RunningEpisode, tokens: TurnTokens) -> Decision:
         text = self.model.tokens.text(tokens.completion)
         reply, problem = read_reply(text, episode.stage), ""
         action: Action | Invalid
@@ -250,7 +250,7 @@ class SageReleased:
         return Decision(action, text, tokens)
 
 
-def _action(reply: Reply, toolbox: Toolbox) -> Action:
+def _action(reply: StageReply, toolbox: Toolbox) -> Action:
     """Return what a reply asks for.
 
     Raises:

@@ -42,7 +42,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Reply:
+class StageReply:
     """What a reply says: an `answer`, or a `call`, or else there is a `problem`.
 
     Attributes:
@@ -58,14 +58,16 @@ class Reply:
     problem: str = ""
 
 
-def read_reply(text: str, stage: Stage) -> Reply:
+def read_reply(text: str, stage: Stage) -> StageReply:
     """Read the first JSON object of `text` that is a reply of that stage; never raises.
 
     Objects after a `<json>` come first. An answer counts when the model says that it needs no tool
     (context) or that the question is answerable (reasoner); else the first tool call does.
     """
     if len(text) > MAX_CHARS:
-        return Reply(problem=f"the reply has {len(text)} characters, at most {MAX_CHARS} are read")
+        return StageReply(
+            problem=f"the reply has {len(text)} characters, at most {MAX_CHARS} are read"
+        )
     _, tag, tagged = text.partition("<json>")
     problem = ""
     for one in (*(find_objects(tagged) if tag else ()), *find_objects(text)):
@@ -76,10 +78,10 @@ def read_reply(text: str, stage: Stage) -> Reply:
         except ValueError as error:
             problem = problem or str(error)
     keys = ", ".join(STAGE_KEYS[stage])
-    return Reply(problem=problem or f"no JSON object was found with the keys {keys}")
+    return StageReply(problem=problem or f"no JSON object was found with the keys {keys}")
 
 
-def write_reply(reply: Reply, stage: Stage, reasoning: str = "") -> str:
+def write_reply(reply: StageReply, stage: Stage, reasoning: str = "") -> str:
     """Write a reply with exactly the keys of its stage; `read_reply` reads it back.
 
     Args:
@@ -106,7 +108,7 @@ def _usable(one: JsonObject) -> dict[str, Any]:
     return one.value
 
 
-def _reply(value: Mapping[str, Any], stage: Stage) -> Reply:
+def _reply(value: Mapping[str, Any], stage: Stage) -> StageReply:
     answer = _answer(value.get("final_answer"))
     tools = _object("recommended_tools", value.get("recommended_tools"))
     calls = _calls(tools.get("tool_calls"))
@@ -116,13 +118,13 @@ def _reply(value: Mapping[str, Any], stage: Stage) -> Reply:
         context = value.get("video_context")
         context = context if isinstance(context, str) else json.dumps(context, ensure_ascii=False)
         if call is not None:
-            return Reply(None, call, context)
-        return Reply(answer, None, context, "" if answer else _NEITHER)
+            return StageReply(None, call, context)
+        return StageReply(answer, None, context, "" if answer else _NEITHER)
     answerable = _object("answerable", value.get("answerable"))
     if _flag("answerable.verdict", answerable.get("verdict"), False):
         lacks = "answerable.verdict is true, but final_answer is empty"
-        return Reply(answer, problem="" if answer else lacks)
-    return Reply(call=call, problem="" if call else _NEITHER)
+        return StageReply(answer, problem="" if answer else lacks)
+    return StageReply(call=call, problem="" if call else _NEITHER)
 
 
 def _answer(value: object) -> str | None:

@@ -12,7 +12,7 @@ from policies.errors import ReplyBlocked, ReplyUnusable
 from policies.served.api_key import Key
 from policies.served.policy import Reply, ServedPolicy
 from policies.served.prompt import ONLY_THE_FIRST, call_result, system_prompt, user_parts
-from policies.served.retries import Failure, Patience, retry_after
+from policies.served.retries import Failure, RetrySettings, retry_after
 from policies.served.server_errors import failure_of, malformed, short
 from policies.served.usage import Prices, TokenCounts
 from sage_env.actions.action import Invalid
@@ -57,7 +57,7 @@ class GeminiPolicy(ServedPolicy):
         max_output_tokens: of one reply, thinking included.
         workers: how many episodes of a batch are asked for at the same time.
         requests_per_minute: at most, over all workers; `None` for no limit.
-        patience: how long to wait for the server.
+        retries: how long to wait for the server.
         prices: of the model, for `usage.cost`.
         base_url: of the server; `None` for Google's, or `GOOGLE_GEMINI_BASE_URL`.
         check: whether to ask at once if there is such a model; this costs nothing.
@@ -80,13 +80,13 @@ class GeminiPolicy(ServedPolicy):
         max_output_tokens: int = 4096,
         workers: int = 4,
         requests_per_minute: float | None = None,
-        patience: Patience | None = None,
+        retries: RetrySettings | None = None,
         prices: Prices | None = None,
         base_url: str | None = None,
         check: bool = True,
     ) -> None:
         """Start with no episode running."""
-        patience = patience or Patience()
+        retries = retries or RetrySettings()
         settings = {
             "model": model,
             "tools": tuple(tools),
@@ -96,12 +96,12 @@ class GeminiPolicy(ServedPolicy):
             "base_url": base_url,
         }
         super().__init__(
-            _Gemini(settings, patience.timeout),
+            _Gemini(settings, retries.timeout),
             settings,
             temperature=temperature,
             workers=workers,
             requests_per_minute=requests_per_minute,
-            patience=patience,
+            retries=retries,
             prices=prices,
             check=check,
         )

@@ -13,7 +13,7 @@ from policies.errors import ReplyBlocked, ReplyUnusable, ServiceRefused
 from policies.served.api_key import Key
 from policies.served.policy import Reply, ServedPolicy
 from policies.served.prompt import ONLY_THE_FIRST, Replies, call_result, system_prompt, user_parts
-from policies.served.retries import Failure, Patience, retry_after
+from policies.served.retries import Failure, RetrySettings, retry_after
 from policies.served.server_errors import failure_of, malformed
 from policies.served.token_record import token_record
 from policies.served.usage import Prices, TokenCounts
@@ -55,7 +55,7 @@ class OpenAIPolicy(ServedPolicy):
         options: further fields of the request's body, e.g. `{"reasoning_effort": "low"}`.
         workers: how many episodes of a batch are asked for at the same time.
         requests_per_minute: at most, over all workers; `None` for no limit.
-        patience: how long to wait for the server.
+        retries: how long to wait for the server.
         prices: of the model, for `usage.cost`.
         check: whether to ask at once if the server has the model.
 
@@ -82,7 +82,7 @@ class OpenAIPolicy(ServedPolicy):
         options: Mapping[str, Any] | None = None,
         workers: int = 4,
         requests_per_minute: float | None = None,
-        patience: Patience | None = None,
+        retries: RetrySettings | None = None,
         prices: Prices | None = None,
         check: bool = True,
     ) -> None:
@@ -91,7 +91,7 @@ class OpenAIPolicy(ServedPolicy):
             raise ValueError(f"replies must be 'calls' or 'json', got {replies!r}")
         if token_ids and (replies != "json" or temperature is None):
             raise ValueError("token_ids needs replies='json' and a temperature")
-        patience = patience or Patience()
+        retries = retries or RetrySettings()
         settings = {
             "model": model,
             "base_url": base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI,
@@ -104,12 +104,12 @@ class OpenAIPolicy(ServedPolicy):
             "options": dict(options or {}),
         }
         super().__init__(
-            _ChatCompletions(settings, patience.timeout),
+            _ChatCompletions(settings, retries.timeout),
             settings,
             temperature=temperature,
             workers=workers,
             requests_per_minute=requests_per_minute,
-            patience=patience,
+            retries=retries,
             prices=prices,
             check=check,
         )

@@ -12,8 +12,8 @@ import numpy as np
 
 from policies.base import Decision, Observation
 from policies.errors import EpisodesFailed, ServiceRefused
-from policies.served.retries import Failure, Patience, RateLimit, ask
-from policies.served.usage import Meter, Prices, TokenCounts, Usage
+from policies.served.retries import Failure, RateLimit, RetrySettings, request_with_retries
+from policies.served.usage import Prices, TokenCounts, Usage, UsageCounter
 from sage_env.errors import SageEnvError
 
 Message = Any
@@ -90,7 +90,7 @@ class ServedPolicy:
         temperature: of sampling; `None` for the service's own.
         workers: how many episodes of a batch are asked for at the same time.
         requests_per_minute: at most, over all workers; `None` for no limit.
-        patience: how long to wait for the server.
+        retries: how long to wait for the server.
         prices: of the model; `None` if they are not known.
         check: whether to ask at once if the model can be had.
 
@@ -106,7 +106,7 @@ class ServedPolicy:
         temperature: float | None,
         workers: int,
         requests_per_minute: float | None,
-        patience: Patience,
+        retries: RetrySettings,
         prices: Prices | None,
         check: bool,
     ) -> None:
@@ -117,18 +117,20 @@ class ServedPolicy:
             )
         self.temperature = temperature
         self._service, self._settings, self._workers = service, dict(settings), workers
-        self._patience, self._limit = patience, RateLimit(requests_per_minute)
-        self._meter = Meter(prices)
+        self._retries, self._limit = retries, RateLimit(requests_per_minute)
+        self._counter = UsageCounter(prices)
         self._settings |= {
             "workers": workers,
             "requests_per_minute": requests_per_minute,
-            "patience": patience,
+            "retries": retries,
             "prices": prices,
         }
         self.reset()
         if check:
-            hasty = replace(patience, attempts=min(2, patience.attempts))
-            ask(service.check, service.failure, hasty, self._limit, self._meter.failed)
+            probe = replace(retries, attempts=min(2, retries.attempts))
+            request_with_retries(
+                service.check, service.failure, probe, self._limit, self._counter.failed
+            )
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the settings: a copy has no episodes, and takes its key from its environment."""
@@ -141,7 +143,7 @@ class ServedPolicy:
     @property
     def usage(self) -> Usage:
         """Tokens and dollars since the policy was made; `reset` does not clear them."""
-        return self._meter.usage
+        return self._counter.usage
 
     def reset(self, *, seed: int | None = None) -> None:
         """Forget all episodes; `seed` is passed on to services that take one."""
@@ -207,14 +209,14 @@ class ServedPolicy:
         service, temperature = self._service, self.temperature
         turn = service.turn(observation, chat.reply)
         messages = [*chat.messages, *turn]
-        response = ask(
+        response = request_with_retries(
             lambda: service.request(messages, temperature, chat.seed),
             service.failure,
-            self._patience,
+            self._retries,
             self._limit,
-            self._meter.failed,
+            self._counter.failed,
         )
-        self._meter.add(service.counts(response))  # what was withheld is paid for too
+        self._counter.add(service.counts(response))  # what was withheld is paid for too
         reply = service.read(response, chat.reply, observation, temperature)
         chat.messages, chat.reply = [*messages, reply.message], reply
         return reply.decision

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetrySettings:
     """How long to wait for a server.
 
     Attributes:
@@ -84,10 +84,10 @@ class RateLimit:
         time.sleep(mine - now)
 
 
-def ask(
+def request_with_retries(
     request: Callable[[], T],
     failure: Callable[[Exception], Failure | None],
-    patience: Patience,
+    retries: RetrySettings,
     limit: RateLimit,
     on_failure: Callable[[], None],
 ) -> T:
@@ -96,15 +96,15 @@ def ask(
     Args:
         request: sends it once.
         failure: what an exception of `request` means; `None` if it is a bug, and propagates.
-        patience: how often, and how long.
+        retries: how often, and how long.
         limit: how many requests are sent in a minute.
         on_failure: called once per request that failed.
 
     Raises:
-        ServiceError: when there is no hope, or no patience left. It has no context: the client's
+        ServiceError: when there is no hope, or no attempt is left. It has no context: the client's
             own exceptions carry the request, and with it the key.
     """
-    for attempt in range(1, patience.attempts + 1):
+    for attempt in range(1, retries.attempts + 1):
         limit.wait()
         try:
             return request()
@@ -116,14 +116,14 @@ def ask(
         on_failure()
         if not failed.again:
             raise failed.error
-        if failed.wait is not None and failed.wait > patience.longest_wait:
+        if failed.wait is not None and failed.wait > retries.longest_wait:
             raise type(failed.error)(
                 f"{failed.error}; it asks to wait {failed.wait:.0f} s, and longest_wait is "
-                f"{patience.longest_wait:.0f} s"
+                f"{retries.longest_wait:.0f} s"
             )
-        if attempt < patience.attempts:
-            time.sleep(max(failed.wait or 0.0, patience.wait(attempt)))
-    raise type(failed.error)(f"{failed.error} (sent {patience.attempts} times)")
+        if attempt < retries.attempts:
+            time.sleep(max(failed.wait or 0.0, retries.wait(attempt)))
+    raise type(failed.error)(f"{failed.error} (sent {retries.attempts} times)")
 
 
 def retry_after(value: str | None) -> float | None:

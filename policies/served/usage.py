@@ -68,7 +68,7 @@ class Usage:
     cost: float | None = None
 
 
-class Meter:
+class UsageCounter:
     """Adds up what many threads use.
 
     Args:

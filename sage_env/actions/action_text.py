@@ -84,21 +84,21 @@ def read_action(text: str) -> ActionText:
         reason = f"the reply has {len(text)} characters, at most {MAX_CHARS} are read"
         return ActionText(_invalid(text, f"{reason}: reply with one JSON object like {_EXAMPLE}"))
     found = find_objects(text)
-    drafts = _drafts(text, found)
+    drafts = _objects_in_thought(text, found)
     problem: str | None = None
-    about: JsonObject | None = None
+    blamed: JsonObject | None = None
     for one in found[drafts:]:
         try:
             reading = action_from_json(_usable(one))
         except (TypeError, ValueError) as error:
-            if about is None or _rank(one) < _rank(about):
-                problem, about = str(error), one
+            if blamed is None or _rank(one) < _rank(blamed):
+                problem, blamed = str(error), one
         else:
             return _report(text, reading.action, one, found, reading.ignored_keys)
     if problem is None:
         where = f" after {_THOUGHT_ENDS}" if _THOUGHT_ENDS in text else ""
         problem = f"no JSON object was found{where}: reply with one like {_EXAMPLE}"
-    return _report(text, _invalid(text, problem), about, found)
+    return _report(text, _invalid(text, problem), blamed, found)
 
 
 def parse_action(text: str) -> Action | Invalid:
@@ -142,7 +142,7 @@ def _rank(one: JsonObject) -> int:
     return 0 if names_action(one.value) else 2
 
 
-def _drafts(text: str, found: list[JsonObject]) -> int:
+def _objects_in_thought(text: str, found: list[JsonObject]) -> int:
     """Return how many objects stand before the last `</think>` that is not inside an object."""
     end = len(text)
     for count in range(len(found), 0, -1):
@@ -156,13 +156,13 @@ def _drafts(text: str, found: list[JsonObject]) -> int:
 def _report(
     text: str,
     action: Action | Invalid,
-    about: JsonObject | None,
+    blamed: JsonObject | None,
     found: list[JsonObject],
     ignored_keys: tuple[str, ...] = (),
 ) -> ActionText:
-    """Report what was read from the object `about`, and what else there is."""
-    others = [one for one in found if one is not about and one.value is not None]
-    thought = None if about is None or about.value is None else thought_of(about.value)
+    """Report what was read from the object `blamed`, and what else there is."""
+    others = [one for one in found if one is not blamed and one.value is not None]
+    thought = None if blamed is None or blamed.value is None else thought_of(blamed.value)
     return ActionText(
         action, thought, ignored_keys, tuple(text[one.start : one.end] for one in others)
     )

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, cast
 from sage_env.datasets.item import KINDS as KINDS
 from sage_env.datasets.item import QAItem as QAItem
 from sage_env.datasets.validation import validate as validate
-from sage_env.errors import DatasetError, SageEnvError
+from sage_env.errors import DatasetError, boundary
 from sage_env.timeline import Span as Span
 
 DatasetSource: TypeAlias = str | Path | Sequence[QAItem] | Callable[..., Sequence[QAItem]]
@@ -100,12 +100,8 @@ def _called(
             del arguments["root"]
     elif root is not None and "root" not in arguments:
         raise DatasetError(f"the dataset {name} takes no root, got {str(root)!r}: leave it out")
-    try:
+    with boundary(DatasetError, f"the dataset {name} failed"):
         items = function(**arguments)
-    except SageEnvError:
-        raise
-    except Exception as error:
-        raise DatasetError(f"the dataset {name} failed: {type(error).__name__}: {error}") from error
     return _checked(items, name)
 
 

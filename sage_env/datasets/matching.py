@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from sage_env.datasets.item import QAItem
-from sage_env.errors import JudgeError
+from sage_env.errors import JudgeError, boundary
 from sage_env.timeline import parse_seconds
 
 Judge: TypeAlias = Callable[[QAItem, str], bool]
@@ -57,10 +57,8 @@ def judge_answer(item: QAItem, text: str, judge: Judge | None = None) -> bool:
     verdict = match_answer(item, text)
     if verdict is not None or judge is None:
         return bool(verdict)
-    try:
+    with boundary(JudgeError, f"the judge failed on item {item.id!r}", passes=(JudgeError,)):
         judged: object = judge(item, text)
-    except Exception as error:
-        raise JudgeError(f"the judge failed on item {item.id!r}: {error!r}") from error
     if not isinstance(judged, bool):
         raise JudgeError(f"a judge must return True or False, got {judged!r}")
     return judged

@@ -35,7 +35,7 @@ _MOST_ROWS = 14
 
 
 @dataclass(frozen=True)
-class Row:
+class AxisRow:
     """One row of the axis: a turn, or several where there are more turns than rows.
 
     Attributes:
@@ -64,22 +64,22 @@ def axis_height(max_turns: int) -> int:
     return _LABELS + _row_height(max_turns) * min(max_turns + 1, _MOST_ROWS)
 
 
-def rows(history: History) -> list[Row]:
+def rows(history: History) -> list[AxisRow]:
     """Return the rows of an episode so far, the overview first.
 
     Where there are more turns than rows, the oldest share the second one: it shows their frames.
     """
-    found = [Row("overview", "overview", history.looks[0], newest=not history.actions)]
+    found = [AxisRow("overview", "overview", history.looks[0], newest=not history.actions)]
     for turn, (action, look) in enumerate(zip(history.actions, history.looks[1:], strict=True), 1):
         kind = ACTION_NAMES[type(action)]
         claimed = action.evidence if isinstance(action, Answer) else ()
         newest = turn == len(history.actions)
-        found.append(Row(f"{turn}  {kind}", kind, look, claimed, newest))
+        found.append(AxisRow(f"{turn}  {kind}", kind, look, claimed, newest))
     surplus = len(found) - _MOST_ROWS
     if surplus <= 0:
         return found
     shared = tuple(second for row in found[1 : surplus + 2] for second in row.look.seconds)
-    merged = Row(f"1 to {surplus + 1}", "", Look(seconds=shared))
+    merged = AxisRow(f"1 to {surplus + 1}", "", Look(seconds=shared))
     return [found[0], merged, *found[surplus + 2 :]]
 
 
@@ -154,7 +154,9 @@ def _draw_labels(draw: ImageDraw.ImageDraw, top: int, bottom: int, duration: flo
     draw.text((947, top + 12), "frames", SOFT, font(_TEXT), anchor="rs")
 
 
-def _draw_row(draw: ImageDraw.ImageDraw, row: Row, middle: int, half: int, duration: float) -> None:
+def _draw_row(
+    draw: ImageDraw.ImageDraw, row: AxisRow, middle: int, half: int, duration: float
+) -> None:
     if row.newest:
         for box in ((8, FIRST_X - 6), (LAST_X + 4, 951)):
             draw.rectangle((box[0], middle - half - 1, box[1], middle + half + 1), fill=CURRENT)

@@ -33,7 +33,7 @@ from sage_env.rendering.lettering import (
     wrap,
 )
 from sage_env.rendering.panel import Area, draw_panel
-from sage_env.rendering.thumbnails import Grid, Thumbnail, thumbnail
+from sage_env.rendering.thumbnails import Thumbnail, ThumbnailGrid, thumbnail
 from sage_env.timeline import clock
 
 HEIGHT, WIDTH = 720, 960
@@ -49,7 +49,7 @@ _VERDICTS = {True: ("right", GOOD), False: ("wrong", BAD), None: ("not judged", 
 
 
 @dataclass(frozen=True)
-class Scene:
+class SheetContents:
     """All that is drawn of one moment of an episode.
 
     Attributes:
@@ -71,7 +71,7 @@ class Scene:
     cursor: float
     message: str
     reply: str
-    grid: Grid | None
+    grid: ThumbnailGrid | None
     thumbnails: tuple[Thumbnail, ...]
     strip: tuple[Thumbnail | None, ...]
     finder: Thumbnail | None
@@ -97,24 +97,24 @@ def panel_area(history: History) -> Area:
     return _LEFT, top, _RIGHT, strip - _MESSAGE - 2 * _GAP
 
 
-def draw_sheet(scene: Scene) -> NDArray[np.uint8]:
-    """Return the picture, uint8 `(HEIGHT, WIDTH, 3)`. Equal scenes give equal pictures."""
-    history = scene.history
+def draw_sheet(contents: SheetContents) -> NDArray[np.uint8]:
+    """Return the picture, uint8 `(HEIGHT, WIDTH, 3)`. Equal contents give equal pictures."""
+    history = contents.history
     image = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
     draw = ImageDraw.Draw(image)
-    _draw_budget(draw, scene)
+    _draw_budget(draw, contents)
     block = _asked(history)
     for x, y, line in block.lines:
         draw.text((_LEFT + x, _QUESTION + y), line, INK, font(block.size))
     area = panel_area(history)
     draw.line((_LEFT, area[1] - _GAP, _RIGHT, area[1] - _GAP), fill=RULE)
-    finder = scene.finder, scene.native_size
-    draw_panel(image, area, history, scene.thumbnails, scene.grid, finder, scene.reply)
-    _draw_message(draw, scene, area[3] + _GAP)
+    finder = contents.finder, contents.native_size
+    draw_panel(image, area, history, contents.thumbnails, contents.grid, finder, contents.reply)
+    _draw_message(draw, contents, area[3] + _GAP)
     top = axis_top(history.max_turns)
-    _draw_strip(image, scene.strip, top - STRIP_HEIGHT)
-    evidence = history.item.evidence if scene.gold else ()
-    draw_axis(image, top, history, scene.duration, scene.cursor, evidence)
+    _draw_strip(image, contents.strip, top - STRIP_HEIGHT)
+    evidence = history.item.evidence if contents.gold else ()
+    draw_axis(image, top, history, contents.duration, contents.cursor, evidence)
     return np.array(image)
 
 
@@ -127,8 +127,8 @@ def _asked(history: History) -> TextBlock:
     return question_block(item.question, item.choices, width, _LONGEST)
 
 
-def _draw_budget(draw: ImageDraw.ImageDraw, scene: Scene) -> None:
-    history, x = scene.history, _LEFT
+def _draw_budget(draw: ImageDraw.ImageDraw, contents: SheetContents) -> None:
+    history, x = contents.history, _LEFT
     for name, spent, most in (
         ("turns", history.spent.turns, history.max_turns),
         ("frames", history.spent.frames_shown, history.max_frames),
@@ -141,15 +141,15 @@ def _draw_budget(draw: ImageDraw.ImageDraw, scene: Scene) -> None:
         text = f"{spent} of {most}"
         draw.text((x + 170, 20), text, INK, font(_TEXT), anchor="lm")
         x += 170 + width_of(text, _TEXT) + 32
-    text = f"cursor {clock(scene.cursor)} of {clock(scene.duration)}"
+    text = f"cursor {clock(contents.cursor)} of {clock(contents.duration)}"
     draw.text((_RIGHT, 20), text, CURSOR, font(_TEXT), anchor="rm")
 
 
-def _draw_message(draw: ImageDraw.ImageDraw, scene: Scene, top: int) -> None:
+def _draw_message(draw: ImageDraw.ImageDraw, contents: SheetContents, top: int) -> None:
     """Draw how the episode ended, else what the agent was told beside its frames."""
-    history, width = scene.history, _RIGHT - _LEFT - 16
+    history, width = contents.history, _RIGHT - _LEFT - 16
     if not history.ended:
-        told = f"{scene.message} {scene.reply}" if scene.grid else scene.message
+        told = f"{contents.message} {contents.reply}" if contents.grid else contents.message
         for number, line in enumerate(wrap(told, _TEXT, width, 2)):
             draw.text((_LEFT, top + line_height(_TEXT) * number), line, CURSOR, font(_TEXT))
         return
@@ -162,7 +162,7 @@ def _draw_message(draw: ImageDraw.ImageDraw, scene: Scene, top: int) -> None:
     told = f"answer “{action.text}”" if isinstance(action, Answer) else "out of turns, no answer"
     start = x + width_of(words, _LARGE) + 16
     draw.text((start, top + 5), fit(told, _TEXT, _RIGHT - 8 - start), INK, font(_TEXT))
-    below = f"gold answer “{history.item.answer}”" if scene.gold else scene.message
+    below = f"gold answer “{history.item.answer}”" if contents.gold else contents.message
     draw.text((x, top + 22), fit(below, 12, width), SOFT, font(12))
 
 

@@ -12,7 +12,14 @@ from sage_env.history import History
 from sage_env.picture_geometry import fitted
 from sage_env.rendering.colours import INK, PAPER, RULE, SOFT, ZOOM
 from sage_env.rendering.lettering import fit, font, line_height, width_of, wrap
-from sage_env.rendering.thumbnails import CAPTION, KEPT, Grid, Thumbnail, best_grid, thumbnail
+from sage_env.rendering.thumbnails import (
+    CAPTION,
+    KEPT,
+    Thumbnail,
+    ThumbnailGrid,
+    best_grid,
+    thumbnail,
+)
 from sage_env.timeline import clock
 
 TITLE = 22
@@ -31,7 +38,7 @@ def decimals(seconds: Sequence[float]) -> int:
 
 def frame_grid(
     seconds: Sequence[float], frame_size: tuple[int, int], area: Area, box: Box | None
-) -> Grid:
+) -> ThumbnailGrid:
     """Return how the frames of a turn are laid out inside a panel.
 
     Args:
@@ -52,7 +59,7 @@ def draw_panel(
     area: Area,
     history: History,
     thumbnails: Sequence[Thumbnail],
-    grid: Grid | None,
+    grid: ThumbnailGrid | None,
     finder: tuple[Thumbnail | None, tuple[int, int]],
     reply: str,
 ) -> None:
@@ -90,7 +97,7 @@ def draw_panel(
         )
 
 
-def turn_title(history: History, grid: Grid | None) -> str:
+def turn_title(history: History, grid: ThumbnailGrid | None) -> str:
     """Return what the newest turn did, in words."""
     look, turn = history.looks[-1], len(history.actions)
     kind = ACTION_NAMES[type(history.actions[-1])] if turn else "overview"

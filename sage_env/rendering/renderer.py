@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from sage_env.errors import ResetNeeded
 from sage_env.history import History
 from sage_env.observation import Observation
-from sage_env.rendering.contact_sheet import Scene, draw_sheet, num_slots, panel_area
+from sage_env.rendering.contact_sheet import SheetContents, draw_sheet, num_slots, panel_area
 from sage_env.rendering.panel import frame_grid
-from sage_env.rendering.thumbnails import Grid, Strip, Thumbnail, thumbnail
+from sage_env.rendering.thumbnails import Strip, Thumbnail, ThumbnailGrid, thumbnail
 from sage_env.rendering.window import Window
 
 RENDER_MODES = ("human", "rgb_array")
@@ -41,12 +41,12 @@ class Renderer:
             raise ValueError(f"render_mode must be {modes} or None, got {render_mode!r}")
         self._gold = render_gold
         self._window = Window("SageVideoQA-v0", render_fps) if render_mode == "human" else None
-        self._scene: Scene | None = None
+        self._contents: SheetContents | None = None
         self._strip: Strip | None = None
 
     def clear(self) -> None:
         """Forget the last episode; `render` needs `show` first then."""
-        self._scene = self._strip = None
+        self._contents = self._strip = None
 
     def show(
         self,
@@ -71,7 +71,7 @@ class Renderer:
         strip.add(frames, look.seconds, look.box)
         grid, thumbnails = _thumbnails(history, frames)
         places_boxes = bool(look.seconds) and native_size is not None
-        self._scene = Scene(
+        self._contents = SheetContents(
             history=history,
             duration=duration,
             cursor=float(observation["cursor"]),
@@ -85,7 +85,7 @@ class Renderer:
             gold=self._gold,
         )
         if self._window is not None:
-            self._window.show(draw_sheet(self._scene))
+            self._window.show(draw_sheet(self._contents))
 
     def render(self) -> NDArray[np.uint8] | None:
         """Return a new picture, uint8 `(720, 960, 3)`; `None` where a window shows it.
@@ -93,9 +93,9 @@ class Renderer:
         Raises:
             ResetNeeded: if there has been no episode yet.
         """
-        if self._scene is None:
+        if self._contents is None:
             raise ResetNeeded("there is nothing to render yet: call reset() before render()")
-        return None if self._window is not None else draw_sheet(self._scene)
+        return None if self._window is not None else draw_sheet(self._contents)
 
     def close(self) -> None:
         """Close the window, if there is one."""
@@ -105,7 +105,7 @@ class Renderer:
 
 def _thumbnails(
     history: History, frames: NDArray[np.uint8]
-) -> tuple[Grid | None, tuple[Thumbnail, ...]]:
+) -> tuple[ThumbnailGrid | None, tuple[Thumbnail, ...]]:
     """Return how the newest turn's frames `(N, H, W, 3)` are laid out, and their thumbnails."""
     look = history.looks[-1]
     if not look.seconds:

@@ -47,7 +47,7 @@ def thumbnail(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.ui
 
 
 @dataclass(frozen=True)
-class Grid:
+class ThumbnailGrid:
     """How thumbnails stand side by side.
 
     Attributes:
@@ -71,7 +71,9 @@ class Grid:
         return spread
 
 
-def best_grid(count: int, frame_size: tuple[int, int], area: tuple[int, int], caption: int) -> Grid:
+def best_grid(
+    count: int, frame_size: tuple[int, int], area: tuple[int, int], caption: int
+) -> ThumbnailGrid:
     """Return the grid with the largest thumbnails: of all frames, unless they would be too small.
 
     Args:
@@ -98,11 +100,11 @@ def _grid(
     frame_size: tuple[int, int],
     area: tuple[int, int],
     caption: int,
-) -> Grid:
+) -> ThumbnailGrid:
     across, down = area[1] // columns, area[0] // -(-shown // columns)
     size = fitted(*frame_size, (max(1, down - CAPTION), max(1, across - 4)))
     cell = size[0] + CAPTION, max(size[1], caption) + 4
-    return Grid(columns, cell, size, shown, count)
+    return ThumbnailGrid(columns, cell, size, shown, count)
 
 
 class Strip:

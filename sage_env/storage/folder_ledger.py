@@ -21,7 +21,7 @@ LEDGER = "ledger"
 _WORD = 8  # bytes of the file: the count of bytes, little-endian
 
 
-class Total:
+class FolderTotal:
     """The count of bytes while nobody else may change it.
 
     Attributes:
@@ -44,7 +44,7 @@ class Total:
         self.nbytes = nbytes
 
 
-class Ledger:
+class FolderLedger:
     """The ledger of one folder as one process sees it. Thread-safe.
 
     Record locks are the process's: closing the file anywhere in it would lift them all, so that
@@ -61,54 +61,54 @@ class Ledger:
         self._lock = Lock()
 
     @contextmanager
-    def counting(self) -> Iterator[Total]:
+    def locked_total(self) -> Iterator[FolderTotal]:
         """Keep every other thread and process from counting and from naming files."""
         with self._lock:
             self._locked(0, wait=True)
             try:
-                yield Total(self._file)
+                yield FolderTotal(self._file)
             finally:
                 self._unlock(0)
 
     def claim(self, name: str) -> bool:
         """Return whether no other process has claimed this name (hex digits): it is ours then."""
-        return self._locked(_place(name), wait=False)
+        return self._locked(_claim_offset(name), wait=False)
 
     def release(self, name: str) -> None:
         """Let others claim a name."""
-        self._unlock(_place(name))
+        self._unlock(_claim_offset(name))
 
-    def _locked(self, place: int, *, wait: bool) -> bool:
+    def _locked(self, offset: int, *, wait: bool) -> bool:
         """Lock one byte of the file, which need not exist; return whether it is ours now."""
         if fcntl is None:
             return True
         try:
-            fcntl.lockf(self._file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB), 1, place)
+            fcntl.lockf(self._file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB), 1, offset)
         except (BlockingIOError, PermissionError):
             return False
         except OSError:  # a file system without locks
             return True
         return True
 
-    def _unlock(self, place: int) -> None:
+    def _unlock(self, offset: int) -> None:
         if fcntl is not None:
             with suppress(OSError):
-                fcntl.lockf(self._file, fcntl.LOCK_UN, 1, place)
+                fcntl.lockf(self._file, fcntl.LOCK_UN, 1, offset)
 
 
-def _place(name: str) -> int:
+def _claim_offset(name: str) -> int:
     """Return the byte that stands for a name, beyond the count; other names have other bytes."""
     return _WORD + (int(name[:16], 16) >> 2)
 
 
 @cache
-def ledger_of(folder: Path) -> Ledger:
+def ledger_of(folder: Path) -> FolderLedger:
     """Return this process's ledger of a folder.
 
     Raises:
         OSError: if it cannot be opened.
     """
-    return Ledger(folder)
+    return FolderLedger(folder)
 
 
 if hasattr(os, "register_at_fork"):  # the child has none of the locks, and none of the threads

@@ -3,6 +3,9 @@
 Each raises `AssertionError` with the law that is broken and what broke it, and returns nothing if
 all hold. `policies.check.check_policy` and `gymnasium.utils.env_checker.check_env` are their
 siblings. `MemoryVideo` is a video for tests that need none in a file.
+
+Read in this order: `laws` (how a broken law is told), `memory_video`, `episodes` (what plug-ins are
+tried in), then the checks: `reward_check`, `dataset_check`, `video_check`, `tool_check`.
 """
 
 from sage_env.testing.dataset_check import check_dataset

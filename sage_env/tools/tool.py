@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from sage_env.actions.action import ACTION_NAMES, UseTool, is_unicode
 from sage_env.datasets.item import QAItem
-from sage_env.errors import MissingExtra, ToolError, ToolInputError
+from sage_env.errors import MissingExtra, ToolError, ToolInputError, boundary
 from sage_env.history import History
 from sage_env.tools.json_schema import check_parameters, fit_arguments
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MAX_TOOL_TEXT = 8_192
 """Most characters of a tool's reply; the rest is cut, and the agent told so."""
-_MAX_COMPLAINT = 1_000
+_MAX_MESSAGE = 1_000
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -166,7 +166,7 @@ def call_tool(
         arguments = fit_arguments(action.arguments, tool.parameters)
         text = _text(tool, arguments, tool_context(history, view(), cursor))
     except ToolInputError as error:
-        return ToolReply("", f"{tool.name} cannot be used so: {complaint(str(error))}", True)
+        return ToolReply("", f"{tool.name} cannot be used so: {agent_message(str(error))}", True)
     if not text:
         return ToolReply("", f"{tool.name} found nothing to say.")
     if len(text) > MAX_TOOL_TEXT:
@@ -178,13 +178,9 @@ def call_tool(
 def _text(tool: Tool, arguments: dict[str, Any], context: ToolContext) -> str:
     """Return what the tool returns, if it is text."""
     item = context.history.item.id
-    try:
+    failed = f"the tool {tool.name!r} failed on item {item!r}"
+    with boundary(ToolError, failed, passes=(ToolInputError, MissingExtra)):
         text: object = tool(arguments, context)
-    except (ToolInputError, MissingExtra):
-        raise
-    except Exception as error:
-        what = f"{type(error).__name__}: {error}"
-        raise ToolError(f"the tool {tool.name!r} failed on item {item!r}: {what}") from error
     if not isinstance(text, str) or not is_unicode(text):
         law = f"the tool {tool.name!r} must return a string without lone surrogates"
         raise ToolError(f"{law}, got {text!a:.80} on item {item!r}")
@@ -208,7 +204,7 @@ def tool_context(history: History, video: Video, cursor: float) -> ToolContext:
     )
 
 
-def complaint(text: str) -> str:
+def agent_message(text: str) -> str:
     """Return words for the agent as `message` can hold them: Unicode, not too long."""
     told = text.encode(errors="replace").decode()
-    return told if len(told) <= _MAX_COMPLAINT else told[:_MAX_COMPLAINT] + "…"
+    return told if len(told) <= _MAX_MESSAGE else told[:_MAX_MESSAGE] + "…"

@@ -15,7 +15,7 @@ from sage_env.datasets.loading import find_item
 from sage_env.reset_options import Limits, read_limit
 
 Seeds = int | Sequence[int | None] | None
-Choice = dict[str, Any] | None
+ResetOptions = dict[str, Any] | None
 
 
 def read_seeds(seed: Seeds, num_envs: int) -> list[int | None]:
@@ -35,7 +35,7 @@ def read_seeds(seed: Seeds, num_envs: int) -> list[int | None]:
 
 def read_options(
     options: Mapping[str, Any] | None, num_envs: int, ids: Mapping[str, int], limits: Limits
-) -> tuple[NDArray[np.bool_], list[Choice]]:
+) -> tuple[NDArray[np.bool_], list[ResetOptions]]:
     """Return which environments to reset, bool `(num_envs,)`, and the options of each of them.
 
     Args:
@@ -56,20 +56,20 @@ def read_options(
             "options must be {'item_id': …} or {'index': …}, with or without 'reset_mask', "
             f"'max_turns' and 'max_frames', got {options!r}"
         )
-    choices: list[dict[str, Any]] = [{} for _ in range(num_envs)]
+    options_of_each: list[dict[str, Any]] = [{} for _ in range(num_envs)]
     for name, given in rest.items():
         shared = isinstance(given, str) or not isinstance(given, Sequence | np.ndarray)
         values = [given] * num_envs if shared else list(given)
         if len(values) != num_envs:
             raise ValueError(f"options[{name!r}] must be one or {num_envs}, got {len(values)}")
-        for choice, reset, value in zip(choices, mask, values, strict=True):
+        for own_options, reset, value in zip(options_of_each, mask, values, strict=True):
             if not reset or value is None:
                 continue
             if name in limits:
-                choice[name] = read_limit(name, value, limits)
+                own_options[name] = read_limit(name, value, limits)
             else:
-                choice["index"] = _question(name, value, ids)
-    return mask, [choice or None for choice in choices]
+                own_options["index"] = _question(name, value, ids)
+    return mask, [own_options or None for own_options in options_of_each]
 
 
 def check_actions(actions: Any, ignored: NDArray[np.bool_]) -> None:

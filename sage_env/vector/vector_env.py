@@ -21,13 +21,13 @@ from sage_env.observation import Observation
 from sage_env.openers import Opener, find_opener
 from sage_env.vector.failures import AnyAction, FailureAsTruncation
 from sage_env.vector.infos import Infos, add_info
-from sage_env.vector.options import Choice, Seeds, check_actions, read_options, read_seeds
+from sage_env.vector.options import ResetOptions, Seeds, check_actions, read_options, read_seeds
 from sage_env.vector.sharing import SharedDataset, SharedOpener
 
 Array: TypeAlias = NDArray[Any]
 
 
-class Turn(NamedTuple):
+class StepResult(NamedTuple):
     """What one environment gave: what its `step` returns; after a reset, with the reward 0."""
 
     observation: Observation
@@ -180,13 +180,13 @@ class VideoQAVectorEnv(VectorEnv[Observation, Sequence[AnyAction], Array]):
         """
         seeds = read_seeds(seed, self.num_envs)
         limits = self.envs[0].get_wrapper_attr("budget_limits")
-        mask, choices = read_options(options, self.num_envs, self._index, limits)
+        mask, options_of_each = read_options(options, self.num_envs, self._index, limits)
         if not mask.all():
             self._check_ready()
         rows: list[int] = np.flatnonzero(mask).tolist()
-        turns = self._run(lambda i: self._reset(i, seeds[i], choices[i]), rows)
+        results = self._run(lambda i: self._reset(i, seeds[i], options_of_each[i]), rows)
         self._ended[mask] = False
-        return self._observe(rows, turns), self._infos(rows, turns)
+        return self._observe(rows, results), self._infos(rows, results)
 
     def step(self, actions: Sequence[AnyAction]) -> tuple[Observation, Array, Array, Array, Infos]:
         """Take one action in each environment.
@@ -207,14 +207,14 @@ class VideoQAVectorEnv(VectorEnv[Observation, Sequence[AnyAction], Array]):
             )
         check_actions(actions, self._ended)
         rows = range(self.num_envs)
-        turns = self._run(lambda i: self._advance(i, actions[i]), rows)
-        terminated = np.array([turn.terminated for turn in turns], np.bool_)
-        truncated = np.array([turn.truncated for turn in turns], np.bool_)
+        results = self._run(lambda i: self._advance(i, actions[i]), rows)
+        terminated = np.array([result.terminated for result in results], np.bool_)
+        truncated = np.array([result.truncated for result in results], np.bool_)
         if self.autoreset_mode is not AutoresetMode.SAME_STEP:
             self._ended = terminated | truncated
-        rewards = np.array([turn.reward for turn in turns], np.float64)
-        infos = self._infos(rows, turns)
-        return self._observe(rows, turns), rewards, terminated, truncated, infos
+        rewards = np.array([result.reward for result in results], np.float64)
+        infos = self._infos(rows, results)
+        return self._observe(rows, results), rewards, terminated, truncated, infos
 
     def render(self) -> tuple[RenderFrame, ...] | None:
         """Return what each environment draws; `None` without a `render_mode`.
@@ -260,14 +260,14 @@ class VideoQAVectorEnv(VectorEnv[Observation, Sequence[AnyAction], Array]):
         if not self._ready:
             raise ResetNeeded("there are environments without an episode: call reset() for all")
 
-    def _run(self, turn: Callable[[int], Turn], rows: Iterable[int]) -> list[Turn]:
-        """Return the turn of each of the environments `rows`, taken side by side."""
+    def _run(self, call: Callable[[int], StepResult], rows: Iterable[int]) -> list[StepResult]:
+        """Call for each of the environments `rows`, side by side, and return what each gave."""
         if self.closed:
             raise ClosedEnvironmentError("the environments are closed: make new ones")
 
-        def named(i: int) -> Turn:
+        def named(i: int) -> StepResult:
             try:
-                return turn(i)
+                return call(i)
             except Exception as error:
                 error.add_note(f"raised in environment {i} of {self.num_envs}")
                 raise
@@ -275,32 +275,32 @@ class VideoQAVectorEnv(VectorEnv[Observation, Sequence[AnyAction], Array]):
         self._ready = False  # stays so if anything below fails
         futures = [self._pool.submit(named, i) for i in rows]
         try:
-            turns = [future.result() for future in futures]
+            results = [future.result() for future in futures]
         finally:
             wait(futures)  # whatever was raised, no thread is at work in an environment any more
         self._ready = True
-        return turns
+        return results
 
-    def _reset(self, i: int, seed: int | None = None, options: Choice = None) -> Turn:
+    def _reset(self, i: int, seed: int | None = None, options: ResetOptions = None) -> StepResult:
         observation, info = self.envs[i].reset(seed=seed, options=options)
-        return Turn(observation, 0.0, False, False, info)
+        return StepResult(observation, 0.0, False, False, info)
 
-    def _advance(self, i: int, action: AnyAction) -> Turn:
+    def _advance(self, i: int, action: AnyAction) -> StepResult:
         """Let environment i take the action, and reset it where that is due."""
         if self._ended[i]:
             return self._reset(i)
-        turn = Turn(*self.envs[i].step(action))
-        ended = turn.terminated or turn.truncated
+        result = StepResult(*self.envs[i].step(action))
+        ended = result.terminated or result.truncated
         if not ended or self.autoreset_mode is not AutoresetMode.SAME_STEP:
-            return turn
+            return result
         new = self._reset(i)
-        final = {"final_obs": turn.observation, "final_info": turn.info}
-        return turn._replace(observation=new.observation, info={**final, **new.info})
+        final = {"final_obs": result.observation, "final_info": result.info}
+        return result._replace(observation=new.observation, info={**final, **new.info})
 
-    def _observe(self, rows: Iterable[int], turns: Iterable[Turn]) -> Observation:
+    def _observe(self, rows: Iterable[int], results: Iterable[StepResult]) -> Observation:
         """Return the newest observation of every environment as one batch."""
-        for i, turn in zip(rows, turns, strict=True):
-            self._latest[i] = turn.observation
+        for i, result in zip(rows, results, strict=True):
+            self._latest[i] = result.observation
         arrays = self._new_arrays() if self._copy else self._arrays
         batch = concatenate(self.single_observation_space, self._latest, arrays)
         assert isinstance(batch, dict)
@@ -311,8 +311,8 @@ class VideoQAVectorEnv(VectorEnv[Observation, Sequence[AnyAction], Array]):
         assert isinstance(arrays, dict)
         return arrays
 
-    def _infos(self, rows: Iterable[int], turns: Iterable[Turn]) -> Infos:
+    def _infos(self, rows: Iterable[int], results: Iterable[StepResult]) -> Infos:
         infos: Infos = {}
-        for i, turn in zip(rows, turns, strict=True):
-            infos = add_info(infos, turn.info, i, self.num_envs)
+        for i, result in zip(rows, results, strict=True):
+            infos = add_info(infos, result.info, i, self.num_envs)
         return infos

@@ -87,7 +87,7 @@ class FrameReader:
         keys = [FrameKey(content, frame, size, box) for frame in dict.fromkeys(frames)]
 
         def lacking(passed: list[int]) -> list[int]:
-            lacked = self._cache.lacking([FrameKey(content, f, size, box) for f in passed])
+            lacked = self._cache.absent([FrameKey(content, f, size, box) for f in passed])
             return [key.frame for key in lacked]
 
         def decode(absent: list[FrameKey]) -> Iterable[tuple[FrameKey, Picture]]:

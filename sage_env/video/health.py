@@ -34,7 +34,7 @@ class VideoHealth:
         keyframe_seconds: mean distance between keyframes: what an exact frame costs grows with it.
         longest_gap: longest distance between keyframes, or from the last to the end, in seconds.
         sliceable: whether packets are cut out of the file without a demuxer, which is faster.
-        missing_frames: frames that the file announces but does not hold.
+        absent: frames that the file announces but does not hold.
         undecodable: `(start, end)` in seconds of the stretches that do not decode.
     """
 
@@ -48,13 +48,13 @@ class VideoHealth:
     keyframe_seconds: float = 0.0
     longest_gap: float = 0.0
     sliceable: bool = False
-    missing_frames: int = 0
+    absent: int = 0
     undecodable: tuple[tuple[float, float], ...] = ()
 
     @property
     def sound(self) -> bool:
         """Return whether the file is whole and every frame that was tried decodes."""
-        return not (self.error or self.missing_frames or self.undecodable)
+        return not (self.error or self.absent or self.undecodable)
 
     def __str__(self) -> str:
         """Say it in one line."""
@@ -66,8 +66,8 @@ class VideoHealth:
         parts = [f"{self.codec} {width}x{height}", f"{self.duration:.1f} s", rate, keys]
         if not self.sliceable:
             parts.append("read through a demuxer")
-        if self.missing_frames:
-            parts.append(f"CUT SHORT by {self.missing_frames} frames or more")
+        if self.absent:
+            parts.append(f"CUT SHORT by {self.absent} frames or more")
         if self.undecodable:
             shown = ", ".join(f"{a:.2f}-{b:.2f} s" for a, b in self.undecodable[:5])
             more = f" and {len(self.undecodable) - 5} more" if len(self.undecodable) > 5 else ""
@@ -104,7 +104,7 @@ def check_health(path: Path, *, quick: bool = False, timeout: float | None = Non
         keyframe_seconds=float(index.duration / len(keys)),
         longest_gap=float(gaps.max()),
         sliceable=index.sliceable,
-        missing_frames=index.missing_frames,
+        absent=index.missing_frames,
         undecodable=undecodable,
     )
 

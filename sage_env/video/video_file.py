@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from sage_env.frames import Box, FrameBatch, Tolerance
 from sage_env.picture_geometry import crop_bounds
-from sage_env.video.cache import buffer_pool as recycled
+from sage_env.video.cache.buffer_pool import pixel_buffers
 from sage_env.video.cache.frame_cache import FrameCache
 from sage_env.video.cache.process_cache import shared_cache
 from sage_env.video.cache.proxy_file import FrameProxy
-from sage_env.video.cache.proxy_recorder import Harvest
+from sage_env.video.cache.proxy_recorder import ProxyRecorder
 from sage_env.video.deadline import Deadline
 from sage_env.video.decoding.decode_plan import (
     DecodePlan,
@@ -58,7 +58,7 @@ class PyAVVideo:
         duration: seconds from the start of the first frame to the end of the last.
         fps: average frames per second.
         size: native `(H, W)` of the upright picture.
-        missing_frames: frames that the file announces but does not hold; above 0 it was cut short,
+        absent: frames that the file announces but does not hold; above 0 it was cut short,
             and `duration` is that of what is there.
     """
 
@@ -79,19 +79,19 @@ class PyAVVideo:
         self.duration = index.duration
         self.fps = len(index.pts) / index.duration
         self.size = index.size
-        self.missing_frames = index.missing_frames
+        self.absent = index.missing_frames
         self._index = index
         self._prefetch = prefetch
         self._timeout = Deadline.after(timeout).seconds
-        self._harvest = None if proxy is None else Harvest(index, proxy)
-        passing = None if self._harvest is None else self._harvest.passing
-        self._pool = DecodePool(index, default_threads() if threads is None else threads, passing)
+        self._recorder = None if proxy is None else ProxyRecorder(index, proxy)
+        on_frame = None if self._recorder is None else self._recorder.on_frame
+        self._pool = DecodePool(index, default_threads() if threads is None else threads, on_frame)
         self._reader = FrameReader(index, cache, self._pool)
 
     def __repr__(self) -> str:
         """Show the file and its measures."""
         height, width = self.size
-        cut = f", cut short by {self.missing_frames} frames" if self.missing_frames else ""
+        cut = f", cut short by {self.absent} frames" if self.absent else ""
         return f"PyAVVideo({self._index.path}, {width}x{height}, {self.duration:.2f} s{cut})"
 
     @property
@@ -194,7 +194,7 @@ class PyAVVideo:
             order = np.argsort(frames, kind="stable")
             frames, exact = frames[order], exact[order]
             shown = [shown[place] for place in order.tolist()]
-        pixels = recycled.pixels.empty((len(frames), *shape, 3))
+        pixels = pixel_buffers.empty((len(frames), *shape, 3))
         for row, picture in zip(pixels, shown, strict=True):
             row[:] = picture
         return FrameBatch(pixels, self._index.seconds(frames), frames, exact)
@@ -207,10 +207,10 @@ class PyAVVideo:
         box: Box | None,
     ) -> dict[int, tuple[int, Picture]]:
         """Return frames of the proxy that will do, by the number of their time."""
-        if self._harvest is None or not choice.tolerance or size is None or box is not None:
+        if self._recorder is None or not choice.tolerance or size is None or box is not None:
             return {}
         times = np.clip(np.sort(np.asarray(seconds, dtype=np.float64)), 0.0, self.duration)
-        return self._harvest.near(times, choice.tolerance, size)
+        return self._recorder.near(times, choice.tolerance, size)
 
     def _shape(self, size: tuple[int, int] | None, box: Box | None) -> tuple[int, int]:
         """Return `(H, W)` of the pictures, after checking what was asked for."""
@@ -236,7 +236,7 @@ def open_video(
 
     Among several video streams FFmpeg's best is taken (more pixels, then more frames), not simply
     the first. A file that was cut short is played as far as it goes: see
-    `PyAVVideo.missing_frames`.
+    `PyAVVideo.absent`.
 
     Args:
         path: the file.

@@ -404,7 +404,7 @@ def test_whatever_a_video_raises_names_the_file():
         raise FileNotFoundError("no such disk")
 
     env, _ = make(opener=missing)
-    with pytest.raises(VideoError, match=r"mp4: it cannot be opened .FileNotFoundError: no such"):
+    with pytest.raises(VideoError, match=r"mp4: it cannot be opened: FileNotFoundError: no such"):
         env.reset(seed=0)
     env, _ = make(opener=Broken)
     returned = []

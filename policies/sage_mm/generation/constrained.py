@@ -49,10 +49,10 @@ class ActionGrammar:
                 "constrained decoding needs the package 'llguidance': "
                 "pip install 'sage-video-qa[constrained]'"
             ) from error
-        if tokens.opening:
+        if tokens.assistant_prefill:
             raise ModelError(
-                f"the checkpoint opens its replies with {tokens.opening!r}, where no action can "
-                "begin: use it without constrained decoding"
+                f"the checkpoint opens its replies with {tokens.assistant_prefill!r}, where no "
+                "action can begin: use it without constrained decoding"
             )
         self.vocabulary, self._stop = vocabulary, tokens.stop
         schema = json.dumps(action_schema(tools))
@@ -63,7 +63,7 @@ class ActionGrammar:
             raise ModelError(f"the action schema cannot be compiled: {self._fresh.get_error()}")
 
     def start(self) -> Any:
-        """Return what follows one reply from its beginning: give it to `allowed` and `take`."""
+        """Return what follows one reply from its beginning: give it to `allowed` and `consume`."""
         return self._fresh.deep_copy()
 
     def allowed(self, replies: Sequence[Any]) -> NDArray[np.bool_]:
@@ -76,7 +76,7 @@ class ActionGrammar:
         bits = np.unpackbits(packed.view(np.uint8), axis=1, bitorder="little")
         return bits[:, : self.vocabulary].astype(bool)
 
-    def take(self, reply: Any, token: int) -> None:
+    def consume(self, reply: Any, token: int) -> None:
         """Go on by one token.
 
         Raises:
@@ -96,5 +96,5 @@ class ActionGrammar:
                 reply = self.start()
                 for token in ids[sampled & (turn == number)].tolist():
                     masks.append(self.allowed([reply])[0])
-                    self.take(reply, token)
+                    self.consume(reply, token)
         return torch.from_numpy(np.stack(masks))

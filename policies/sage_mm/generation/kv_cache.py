@@ -32,13 +32,13 @@ class KeyValueCache:
         heads, dim = config.num_key_value_heads, config.head_dim
         shape = (config.num_hidden_layers, 2, len(known), heads, slots, dim)
         self.data = torch.empty(shape, dtype=weight.dtype, device=weight.device)
-        for row, memory in enumerate(known):
-            count = 0 if memory is None else memory.shape[3]
-            if memory is not None:
-                self.data[:, :, row, :, :count] = memory
+        for row, keys_values in enumerate(known):
+            count = 0 if keys_values is None else keys_values.shape[3]
+            if keys_values is not None:
+                self.data[:, :, row, :, :count] = keys_values
             self.data[:, :, row, :, count:] = 0
 
-    def aim(self, first: int, slots: Tensor) -> Tensor:
+    def set_write_slots(self, first: int, slots: Tensor) -> Tensor:
         """Choose where the next pass writes: `slots` `(b, L)` of the rows from `first` on.
 
         Returns:
@@ -66,7 +66,7 @@ class KeyValueCache:
             both.append(stored[self._rows, :, : self._extent])
         return both[0], both[1]
 
-    def keep(self, rows: Tensor) -> Tensor:
+    def compact(self, rows: Tensor) -> Tensor:
         """Drop all rows but these. Returns the order in which they now stand.
 
         Only rows beyond the new end move: they fill the gaps.

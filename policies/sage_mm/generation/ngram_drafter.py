@@ -27,7 +27,7 @@ ENTRIES = 1 << 20  # beyond so many n-grams all are forgotten
 ACTIONS = (Answer("x"), Zoom(0.0, 1.0, 1), Sample(0.0, 1.0, 1), Skip(0.0))
 
 
-class Drafts:
+class NGramDrafter:
     """N-grams of a policy's replies.
 
     Guesses move roundings, so that a run repeats itself bit for bit only if they do too: they have
@@ -50,9 +50,9 @@ class Drafts:
         self._totals: Counter[NGram] = Counter()
         self._best: dict[NGram, int] = {}
         for reply in self._examples:
-            self.learn(reply)
+            self.observe(reply)
 
-    def learn(self, reply: Sequence[int]) -> None:
+    def observe(self, reply: Sequence[int]) -> None:
         """Remember what followed what in a reply."""
         if len(self._counts) > ENTRIES:
             self.forget()
@@ -66,7 +66,7 @@ class Drafts:
                 if self._counts[before, token] > self._counts[before, best]:
                     self._best[before] = token
 
-    def guess(self, reply: Sequence[int], rows: int, most: int) -> list[int]:
+    def propose(self, reply: Sequence[int], rows: int, most: int) -> list[int]:
         """Return how a reply may go on; nothing where it is unclear.
 
         Args:

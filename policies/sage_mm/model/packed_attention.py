@@ -1,7 +1,7 @@
-"""Attention over packed episodes: each part looks at itself and at the parts before it.
+"""Attention over packed episodes: each span looks at itself and at the spans before it.
 
 Registered with transformers under a name of its own, because its attention layers call whatever is
-registered under the name in their configuration. Without parts it is transformers' SDPA.
+registered under the name in their configuration. Without spans it is transformers' SDPA.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from policies.sage_mm.model.prefix_packing import Part
+from policies.sage_mm.model.prefix_packing import PackedSpan
 
 NAME = "sage_packed"
 
 
 def use_packed_attention(config: Any) -> None:
-    """Let the attention layers with this text configuration take `parts` as an argument."""
+    """Let the attention layers with this text configuration take `spans` as an argument."""
     config._attn_implementation = NAME
 
 
@@ -33,7 +33,7 @@ def attend(
     value: Tensor,
     attention_mask: Tensor | None,
     scaling: float | None = None,
-    parts: Sequence[Part] | None = None,
+    spans: Sequence[PackedSpan] | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """Return what the heads read: `(B, L, heads, dim)`.
@@ -43,22 +43,22 @@ def attend(
         query: `(B, heads, L, dim)`.
         key: `(B, key-value heads, K, dim)`.
         value: as the keys.
-        attention_mask: of SDPA; not looked at where there are parts.
+        attention_mask: of SDPA; not looked at where there are spans.
         scaling: of the scores.
-        parts: of the one row, B = 1 and L = K = T; `None` for plain attention.
+        spans: of the one row, B = 1 and L = K = T; `None` for plain attention.
         kwargs: what transformers passes to any attention.
     """
-    if parts is None:
+    if spans is None:
         plain: tuple[Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, **kwargs
         )
         return plain
-    sizes = [len(part) for part in parts]
+    sizes = [len(span) for span in spans]
     # Splitting has one backward pass; slices would have one each, as wide as the row.
     queries, keys, values = (torch.split(x, sizes, 2) for x in (query, key, value))
     read = []
-    for number, part in enumerate(parts):
-        own = (*part.before, number)
+    for number, span in enumerate(spans):
+        own = (*span.before, number)
         k, v = (torch.cat([x[n] for n in own], 2) for x in (keys, values))
         read.append(_causal(queries[number], k, v, scaling))
     return torch.cat(read, 2).transpose(1, 2).contiguous(), None

@@ -18,18 +18,18 @@ Integers = NDArray[np.int64]
 Frames = tuple[bytes, ...]
 
 WORTH_SHARING = 16
-"""Tokens that a beginning must have at least to be shared: each part costs a call per layer."""
+"""Tokens that a beginning must have at least to be shared: each span costs a call per layer."""
 
 
 @dataclass(frozen=True)
-class Part:
+class PackedSpan:
     """Consecutive tokens of one or more episodes.
 
     Attributes:
         row: one of the episodes that these tokens are of.
         start: the first of them in that episode.
         stop: the one after the last.
-        before: numbers of the parts that hold the tokens from 0 to `start`, in order.
+        before: numbers of the spans that hold the tokens from 0 to `start`, in order.
     """
 
     row: int
@@ -47,15 +47,15 @@ class Packing:
     """Where the tokens of B episodes stand in one row of T tokens.
 
     Attributes:
-        parts: in the order of the row; those before a part stand before it.
-        place: int64 `(B, L)`: where each token of each episode stands; 0 on padding.
+        spans: in the order of the row; those before a span stand before it.
+        slot_of: int64 `(B, L)`: where each token of each episode stands; 0 on padding.
         rows: int64 `(T,)`: an episode that each token of the row is of.
         columns: int64 `(T,)`: which of its tokens it is.
         frames: keys of the frames whose visual tokens are in the row, in order.
     """
 
-    parts: tuple[Part, ...]
-    place: Integers
+    spans: tuple[PackedSpan, ...]
+    slot_of: Integers
     rows: Integers
     columns: Integers
     frames: Frames
@@ -79,8 +79,8 @@ def pack(
         share: least tokens of a beginning to share; `None` to share nothing.
     """
     symbols = _symbols(ids, lengths, frames, frame_pad)
-    parts: list[Part] = []
-    ends: dict[int, tuple[int, ...]] = {}  # the parts of each episode
+    spans: list[PackedSpan] = []
+    ends: dict[int, tuple[int, ...]] = {}  # the spans of each episode
     groups: list[tuple[list[int], int, tuple[int, ...]]]
     if share is None:
         groups = [([row], 0, ()) for row in reversed(range(len(ids)))]
@@ -94,12 +94,12 @@ def pack(
             branches = _branches(group, symbols, stop)
             groups += [(branch, start, before) for branch in reversed(branches)]
             continue
-        through = (*before, len(parts))
-        parts.append(Part(group[0], start, stop, before))
+        through = (*before, len(spans))
+        spans.append(PackedSpan(group[0], start, stop, before))
         ends |= dict.fromkeys(set(group).difference(going_on), through)
         branches = _branches(going_on, symbols, stop)
         groups += [(branch, stop, through) for branch in reversed(branches)]
-    return _placed(parts, ends, symbols, frames)
+    return _placed(spans, ends, symbols, frames)
 
 
 def _symbols(
@@ -141,31 +141,31 @@ def _branches(group: Sequence[int], symbols: Sequence[Integers], at: int) -> lis
 
 
 def _placed(
-    parts: Sequence[Part],
+    spans: Sequence[PackedSpan],
     ends: dict[int, tuple[int, ...]],
     symbols: Sequence[Integers],
     frames: Sequence[Frames],
 ) -> Packing:
-    """Say where the tokens of every episode are, once it is known which parts they are in."""
-    at = [0, *np.cumsum([len(part) for part in parts]).tolist()]
-    place = np.zeros((len(symbols), max(map(len, symbols))), np.int64)
+    """Say where the tokens of every episode are, once it is known which spans they are in."""
+    at = [0, *np.cumsum([len(span) for span in spans]).tolist()]
+    slot_of = np.zeros((len(symbols), max(map(len, symbols))), np.int64)
     for row, numbers in ends.items():
         for number in numbers:
-            part = parts[number]
-            place[row, part.start : part.stop] = np.arange(at[number], at[number + 1])
-    shown = [key for part in parts for key in _frames_in(symbols[part.row], frames[part.row], part)]
+            span = spans[number]
+            slot_of[row, span.start : span.stop] = np.arange(at[number], at[number + 1])
+    shown = [key for span in spans for key in _frames_in(symbols[span.row], frames[span.row], span)]
     return Packing(
-        parts=tuple(parts),
-        place=place,
-        rows=np.concatenate([np.full(len(part), part.row) for part in parts]),
-        columns=np.concatenate([np.arange(part.start, part.stop) for part in parts]),
+        spans=tuple(spans),
+        slot_of=slot_of,
+        rows=np.concatenate([np.full(len(span), span.row) for span in spans]),
+        columns=np.concatenate([np.arange(span.start, span.stop) for span in spans]),
         frames=tuple(shown),
     )
 
 
-def _frames_in(symbols: Integers, frames: Frames, part: Part) -> Frames:
-    """Return the frames that begin in a part; none is cut by its end."""
+def _frames_in(symbols: Integers, frames: Frames, span: PackedSpan) -> Frames:
+    """Return the frames that begin in a span; none is cut by its end."""
     visual = symbols < 0
     begins = visual & ~np.concatenate([[False], visual[:-1]])
-    first = int(begins[: part.start].sum())
-    return frames[first : first + int(begins[part.start : part.stop].sum())]
+    first = int(begins[: span.start].sum())
+    return frames[first : first + int(begins[span.start : span.stop].sum())]

@@ -20,7 +20,7 @@ from transformers import (
 from transformers.utils import logging
 
 from policies.errors import ModelError
-from policies.sage_mm.tokens.chat_template import opening_of
+from policies.sage_mm.tokens.chat_template import template_prefill
 from policies.sage_mm.tokens.chat_tokens import ChatTokens
 from sage_env.errors import MissingExtra
 
@@ -100,7 +100,7 @@ def read_tokens(source: str, config: Any, style: Any) -> ChatTokens:
             )
     if tokenizer.chat_template is None:
         return tokens  # nothing to compare with: a base that was never taught to chat
-    return tokens.opened_by(opening_of(tokenizer, tokens, source))
+    return tokens.with_prefill(template_prefill(tokenizer, tokens, source))
 
 
 def find_device(device: str | torch.device) -> torch.device:

@@ -12,14 +12,14 @@ from peft import LoraConfig
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
-from policies.sage_mm.meter import Meter
 from policies.sage_mm.model import adapters
 from policies.sage_mm.model.activation_checkpointing import checkpoint_layers
 from policies.sage_mm.model.adapters import LANGUAGE_LINEARS, LoraSettings
 from policies.sage_mm.model.fused_lora import fuse
 from policies.sage_mm.model.packed_attention import use_packed_attention
-from policies.sage_mm.model.prefix_packing import Part
+from policies.sage_mm.model.prefix_packing import PackedSpan
 from policies.sage_mm.model.pretrained import SHIPPED, open_checkpoint
+from policies.sage_mm.stage_timer import StageTimer
 from policies.sage_mm.tokens.chat_tokens import ChatTokens
 from policies.sage_mm.tokens.mrope import mrope_positions
 from policies.sage_mm.vision.feature_cache import CacheSizes
@@ -85,7 +85,7 @@ class SageModel:
         self.config: Any = self.base.config.get_text_config()
         use_packed_attention(self.config)
         self.encoder = FrameEncoder(self.base.model.visual, cache)
-        self.meter = Meter(self.device)
+        self.timer = StageTimer(self.device)
         banned = torch.from_numpy(tokens.banned(self.base.lm_head.out_features))
         self._banned = banned.to(self.device)
         with torch.random.fork_rng(devices=[]):
@@ -165,7 +165,7 @@ class SageModel:
         frames: Sequence[bytes],
         mask: Tensor | None = None,
         cache: Any = None,
-        parts: Sequence[Part] | None = None,
+        spans: Sequence[PackedSpan] | None = None,
     ) -> Tensor:
         """Run the language model.
 
@@ -176,14 +176,14 @@ class SageModel:
             mask: bool `(B, 1, L, K)`, which of the K cached tokens each token may look at; `None`
                 for all before it.
             cache: keys and values to extend.
-            parts: where B is 1 and the row is packed: see `policies.sage_mm.model.prefix_packing`.
+            spans: where B is 1 and the row is packed: see `policies.sage_mm.model.prefix_packing`.
 
         Returns:
             hidden states `(B, L, hidden)` after the last norm.
         """
         features = self.encoder.features(frames) if frames else None
         visual = ids == self.tokens.frame_pad if frames else None
-        return language_states(self.base, ids, positions, visual, features, mask, cache, parts)
+        return language_states(self.base, ids, positions, visual, features, mask, cache, spans)
 
     def positions(self, ids: Tensor, lengths: Sequence[int], frames: Sequence[Any]) -> Tensor:
         """Return M-RoPE positions `(3, B, L)` of whole right-padded rows; 0 on padding.
@@ -226,7 +226,7 @@ def language_states(
     features: Tensor | None,
     mask: Tensor | None = None,
     cache: Any = None,
-    parts: Sequence[Part] | None = None,
+    spans: Sequence[PackedSpan] | None = None,
 ) -> Tensor:
     """Run a Qwen3-VL language model on tokens and ready-made visual features.
 
@@ -238,7 +238,7 @@ def language_states(
         features: `(1 + K, visual tokens, hidden)`: merged embedding and DeepStack maps.
         mask: see `SageModel.hidden`.
         cache: keys and values to extend.
-        parts: see `SageModel.hidden`; for a model that `use_packed_attention` has prepared.
+        spans: see `SageModel.hidden`; for a model that `use_packed_attention` has prepared.
 
     Returns:
         hidden states `(B, L, hidden)` after the last norm.
@@ -257,7 +257,7 @@ def language_states(
         use_cache=cache is not None,
         visual_pos_masks=visual,
         deepstack_visual_embeds=maps,
-        **({} if parts is None else {"parts": parts}),
+        **({} if spans is None else {"spans": spans}),
     )
     hidden: Tensor = output.last_hidden_state
     return hidden

@@ -15,7 +15,7 @@ _TURNS = ("<12.5 seconds>\nWhat is it?\nred, green", "nothing there\n\nturns lef
 _REPLY = '{"action": "skip", "to": 95.0}'
 
 
-def opening_of(tokenizer: Any, tokens: ChatTokens, source: str) -> str:
+def template_prefill(tokenizer: Any, tokens: ChatTokens, source: str) -> str:
     """Compare a conversation in our layout with the same one by the checkpoint's chat template.
 
     The conversation has a system prompt (if ours has one), two user turns and a reply. The text
@@ -43,13 +43,13 @@ def opening_of(tokenizer: Any, tokens: ChatTokens, source: str) -> str:
     )
     theirs = _written(tokenizer, messages, source)
     _require_start(tokenizer, ours, theirs, source)
-    opening = tokenizer.decode(theirs[len(ours) :], skip_special_tokens=False)
+    prefill = tokenizer.decode(theirs[len(ours) :], skip_special_tokens=False)
     if "video_pad" in tokenizer.chat_template:
-        _compare_frame(tokenizer, tokens, opening, source)
-    return str(opening)
+        _compare_frame(tokenizer, tokens, prefill, source)
+    return str(prefill)
 
 
-def _compare_frame(tokenizer: Any, tokens: ChatTokens, opening: str, source: str) -> None:
+def _compare_frame(tokenizer: Any, tokens: ChatTokens, prefill: str, source: str) -> None:
     """Compare the block of a frame: in a template, a video before it is cut into frames."""
     content = [
         {"type": "text", "text": "<0.5 seconds>"},
@@ -59,7 +59,7 @@ def _compare_frame(tokenizer: Any, tokens: ChatTokens, opening: str, source: str
     system = SYSTEM[tokens.style]
     messages: list[dict[str, Any]] = [{"role": "system", "content": system}] * bool(system)
     messages.append({"role": "user", "content": content})
-    ours = tokens.opened_by(opening).prompt(["<0.5 seconds>", 0, "\nWhat?"], 1, first=True)
+    ours = tokens.with_prefill(prefill).prompt(["<0.5 seconds>", 0, "\nWhat?"], 1, first=True)
     _require_start(tokenizer, ours, _written(tokenizer, messages, source), source)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policies.errors import ModelError
-from policies.introspection import FrameRead
+from policies.introspection import PromptFrame
 from policies.prompt import SYSTEM, Segment, Style, joined
 
 if TYPE_CHECKING:
@@ -31,18 +31,20 @@ class ChatTokens:
     Args:
         tokenizer: the backend of a Qwen tokenizer; it is copied, not changed.
         style: which wording; it decides about the system prompt.
-        opening: what each assistant's turn begins with, for checkpoints whose chat template opens
-            it for the model, as those that think first do.
+        assistant_prefill: what each assistant's turn begins with, for checkpoints whose chat
+            template opens it for the model, as those that think first do.
 
     Raises:
         ModelError: if the tokenizer lacks one of the chat or vision tokens.
     """
 
-    def __init__(self, tokenizer: Tokenizer, style: Style = "full", opening: str = "") -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, style: Style = "full", assistant_prefill: str = ""
+    ) -> None:
         """Look up the special tokens."""
         if style not in SYSTEM:
             raise ValueError(f"the prompt style must be one of {sorted(SYSTEM)}, got {style!r}")
-        self.style, self.opening = style, opening
+        self.style, self.assistant_prefill = style, assistant_prefill
         self._tokenizer = type(tokenizer).from_str(tokenizer.to_str())
         self._tokenizer.encode_special_tokens = True
         self.im_start, self.im_end = self._special("<|im_start|>"), self._special("<|im_end|>")
@@ -51,17 +53,17 @@ class ChatTokens:
         self.frame_pad = self._special("<|video_pad|>")
         self._encode = lru_cache(maxsize=1 << 16)(self._encode_text)
         # a model that thinks first has tokens of its own for that; text from outside never opens
-        self._opening = self._plain(opening) if opening else []
+        self._prefill = self._plain(assistant_prefill) if assistant_prefill else []
 
     def __reduce__(self) -> tuple[type[ChatTokens], tuple[Tokenizer, Style, str]]:
         """Pickle without the memory of encoded texts, which cannot be pickled."""
-        return ChatTokens, (self._tokenizer, self.style, self.opening)
+        return ChatTokens, (self._tokenizer, self.style, self.assistant_prefill)
 
-    def opened_by(self, opening: str) -> ChatTokens:
-        """Return the same layout with another opening of the assistant's turns."""
-        if opening == self.opening:
+    def with_prefill(self, assistant_prefill: str) -> ChatTokens:
+        """Return the same layout with another prefill of the assistant's turns."""
+        if assistant_prefill == self.assistant_prefill:
             return self
-        return ChatTokens(self._tokenizer, self.style, opening)
+        return ChatTokens(self._tokenizer, self.style, assistant_prefill)
 
     def _special(self, token: str) -> int:
         index = self._tokenizer.token_to_id(token)
@@ -137,7 +139,7 @@ class ChatTokens:
             else:
                 ids += [self.vision_start, *[self.frame_pad] * tokens_per_frame, self.vision_end]
         ids += [self.im_end, *self._encode("\n"), self.im_start, *self._encode("assistant\n")]
-        ids += self._opening
+        ids += self._prefill
         return np.array(ids, dtype=np.int64)
 
     def completion(self, text: str) -> NDArray[np.int64]:
@@ -149,7 +151,7 @@ class ChatTokens:
         kept = ids[:-1] if len(ids) and ids[-1] == self.stop else ids
         return self._tokenizer.decode(kept.tolist(), skip_special_tokens=False)
 
-    def frames(self, ids: NDArray[np.int64]) -> list[FrameRead]:
+    def frames(self, ids: NDArray[np.int64]) -> list[PromptFrame]:
         """Return what tokens int64 `(L,)` say of each frame: runs of visual tokens, in order."""
         visual = np.concatenate([[False], ids == self.frame_pad, [False]])
         found, after = [], 0
@@ -158,6 +160,6 @@ class ChatTokens:
             lead = lead[:-1] if len(lead) and lead[-1] == self.vision_start else lead
             times = list(TIME.finditer(text := self.text(lead)))
             stands_last = bool(times) and times[-1].end() == len(text)
-            found.append(FrameRead(float(times[-1][1]) if stands_last else None, end - begin))
+            found.append(PromptFrame(float(times[-1][1]) if stands_last else None, end - begin))
             after = end
         return found

@@ -70,23 +70,23 @@ class BatchedTower:
         """Return the position embedding and the rotary factors of a frame; kept while frozen."""
         if grid in self._places:
             return self._places[grid]
-        places = _ask_places(self.visual, grid)
+        places = _capture_position_embeddings(self.visual, grid)
         if not places[0].requires_grad:
             self._places[grid] = places
         return places
 
 
-class _Asked(Exception):
+class _StopForward(Exception):
     """Ends a pass through the tower before its first block."""
 
 
-def _ask_places(visual: Any, grid: Grid) -> tuple[Tensor, Tensor, Tensor]:
+def _capture_position_embeddings(visual: Any, grid: Grid) -> tuple[Tensor, Tensor, Tensor]:
     """Let the tower itself say where the patches of a frame are: its patches are set to zero."""
     seen: list[Tensor] = []
 
     def stop(_: Any, args: tuple[Tensor, ...], kwargs: dict[str, Any]) -> None:
         seen.extend([args[0] if args else kwargs["hidden_states"], *kwargs["position_embeddings"]])
-        raise _Asked
+        raise _StopForward
 
     hooks = [
         visual.patch_embed.register_forward_hook(lambda *call: torch.zeros_like(call[2])),
@@ -96,7 +96,7 @@ def _ask_places(visual: Any, grid: Grid) -> tuple[Tensor, Tensor, Tensor]:
     rows = weight.new_zeros(grid[0] * grid[1], weight[0].numel())
     try:
         visual(rows, grid_thw=torch.tensor([[1, *grid]], device=weight.device))
-    except _Asked:
+    except _StopForward:
         pass
     finally:
         for hook in hooks:

@@ -48,7 +48,7 @@ class CacheSizes:
             raise ValueError(f"cache sizes must be 0 bytes or more, got {self}")
 
 
-class FeatureStore:
+class FeatureCache:
     """Frame features by key, on up to three levels. Thread-safe.
 
     What is put goes to every level, so that each alone decides what it drops; what a slower level
@@ -72,9 +72,9 @@ class FeatureStore:
         self._disk = None if sizes.folder is None else FeatureFolder(sizes.folder, sizes.disk)
         self._lock = RLock()
 
-    def __reduce__(self) -> tuple[type[FeatureStore], tuple[CacheSizes, torch.device]]:
+    def __reduce__(self) -> tuple[type[FeatureCache], tuple[CacheSizes, torch.device]]:
         """Copy and pickle as a store that is empty, but for what is in the folder."""
-        return FeatureStore, (self._sizes, self._device)
+        return FeatureCache, (self._sizes, self._device)
 
     @property
     def held_bytes(self) -> int:
@@ -185,7 +185,7 @@ class FeatureFolder:
             return
         partial = self.folder / f"{uuid.uuid4().hex}{_PARTIAL}"
         try:
-            with ledger_of(self.folder).counting() as total:
+            with ledger_of(self.folder).locked_total() as total:
                 held = total.nbytes
                 if held is None or held + len(data) > self.max_bytes:
                     held = self._drop(len(data))

@@ -14,7 +14,7 @@ from torch import Tensor
 from policies.errors import ModelError
 from policies.sage_mm.tokens.mrope import Grid
 from policies.sage_mm.vision.batched_tower import BatchedTower
-from policies.sage_mm.vision.feature_cache import CacheSizes, Entry, FeatureStore
+from policies.sage_mm.vision.feature_cache import CacheSizes, Entry, FeatureCache
 
 
 def patchify(frames: Tensor, patch: int = 16, merge: int = 2) -> Tensor:
@@ -71,7 +71,7 @@ class FrameEncoder:
             )
         self._patch, self._merge = self._tower.patch, self._tower.merge
         self._weights = _weights_hash(visual)
-        self._store = FeatureStore(cache or CacheSizes(), visual.patch_embed.proj.weight.device)
+        self._store = FeatureCache(cache or CacheSizes(), visual.patch_embed.proj.weight.device)
         self._chunk = chunk
         self._seen: set[bytes] = set()
         self.encodes = self.hits = 0

@@ -28,7 +28,7 @@ def _references(held: deque[NDArray[np.uint8]]) -> int:
 _UNUSED = _references(deque([np.empty(0, np.uint8)]))  # references to what only a deque holds
 
 
-class Recycler:
+class BufferPool:
     """Hands out arrays, and their memory again when every array and view on it is gone.
 
     Views of an array refer to the memory's owner, which is held here: an owner with no other
@@ -89,12 +89,12 @@ def _unused(held: deque[NDArray[np.uint8]]) -> NDArray[np.uint8] | None:
     return None
 
 
-pixels = Recycler()
+pixel_buffers = BufferPool()
 """Of the process, for the pictures that videos return."""
 
 
 def _forget_threads() -> None:
-    pixels._lock = Lock()
+    pixel_buffers._lock = Lock()
 
 
 if hasattr(os, "register_at_fork"):  # the child has none of the threads that may hold the lock

@@ -19,28 +19,28 @@ class CacheStats:
 
     Attributes:
         hits: pictures that were held.
-        waited: pictures that another thread was decoding, and that were waited for.
-        stored: pictures that came from the store, where another process has put them.
+        coalesced: pictures that another thread was decoding, and that were waited for.
+        store_hits: pictures that came from the store, where another process has put them.
         misses: pictures that had to be decoded by the one who asked.
         evicted: pictures dropped to make room.
         nbytes: bytes of pixels held now.
     """
 
     hits: int = 0
-    waited: int = 0
-    stored: int = 0
+    coalesced: int = 0
+    store_hits: int = 0
     misses: int = 0
     evicted: int = 0
     nbytes: int = 0
 
 
-class _Flight:
+class _InFlight:
     """A picture that someone is decoding."""
 
-    __slots__ = ("landed", "picture")
+    __slots__ = ("done", "picture")
 
     def __init__(self) -> None:
-        self.landed = Event()
+        self.done = Event()
         self.picture: Picture | None = None  # stays so if the decoding failed
 
 
@@ -68,11 +68,11 @@ class FrameCache:
         self.nbytes = 0
         self.hits = 0
         self.misses = 0
-        self._waited = 0
-        self._stored = 0
+        self._coalesced = 0
+        self._store_hits = 0
         self._evicted = 0
         self._pictures: OrderedDict[FrameKey, Picture] = OrderedDict()
-        self._flights: dict[FrameKey, _Flight] = {}
+        self._in_flight: dict[FrameKey, _InFlight] = {}
         self._lock = Lock()
         _caches.add(self)
 
@@ -88,7 +88,7 @@ class FrameCache:
     def stats(self) -> CacheStats:
         """Return what the cache has done so far."""
         with self._lock:
-            counts = self.hits, self._waited, self._stored, self.misses
+            counts = self.hits, self._coalesced, self._store_hits, self.misses
             return CacheStats(*counts, self._evicted, self.nbytes)
 
     def get(self, key: FrameKey) -> Picture | None:
@@ -98,10 +98,10 @@ class FrameCache:
             self.misses += picture is None
             return picture
 
-    def lacking(self, keys: Sequence[FrameKey]) -> list[FrameKey]:
+    def absent(self, keys: Sequence[FrameKey]) -> list[FrameKey]:
         """Return those of the keys whose pictures are not held, nor being decoded by anyone."""
         with self._lock:
-            return [k for k in keys if k not in self._pictures and k not in self._flights]
+            return [k for k in keys if k not in self._pictures and k not in self._in_flight]
 
     def put(self, key: FrameKey, picture: Picture) -> None:
         """Keep a picture, which becomes read-only; drop the least recently used to make room.
@@ -148,28 +148,28 @@ class FrameCache:
             pictures |= arrived
             absent = [key for key in theirs if key not in arrived]
             with self._lock:
-                self._waited += len(arrived)
+                self._coalesced += len(arrived)
         return pictures
 
     def _claim(
         self, keys: Iterable[FrameKey], pictures: dict[FrameKey, Picture]
-    ) -> tuple[dict[FrameKey, _Flight], dict[FrameKey, _Flight]]:
+    ) -> tuple[dict[FrameKey, _InFlight], dict[FrameKey, _InFlight]]:
         """Add what is held to `pictures`; return what is now ours to decode, and what others do."""
-        mine: dict[FrameKey, _Flight] = {}
-        theirs: dict[FrameKey, _Flight] = {}
+        mine: dict[FrameKey, _InFlight] = {}
+        theirs: dict[FrameKey, _InFlight] = {}
         with self._lock:
             for key in keys:
                 if (picture := self._held(key)) is not None:
                     pictures[key] = picture
-                elif key in self._flights:
-                    theirs[key] = self._flights[key]
+                elif key in self._in_flight:
+                    theirs[key] = self._in_flight[key]
                 else:
-                    mine[key] = self._flights[key] = _Flight()
+                    mine[key] = self._in_flight[key] = _InFlight()
         return mine, theirs
 
     def _decode(
         self,
-        mine: dict[FrameKey, _Flight],
+        mine: dict[FrameKey, _InFlight],
         decode: Decode,
         pictures: dict[FrameKey, Picture],
         deadline: float | None,
@@ -191,16 +191,16 @@ class FrameCache:
                 flight = mine.get(key)
                 if flight is not None:
                     pictures[key] = flight.picture = frozen
-                self._keep(key, frozen, stored=flight is not None and key not in missed)
+                self._keep(key, frozen, from_store=flight is not None and key not in missed)
                 if flight is not None:
-                    flight.landed.set()
+                    flight.done.set()
         finally:  # whatever happened, nobody waits for what does not come
             with self._lock:
                 for key, flight in mine.items():
-                    if self._flights.get(key) is flight:
-                        del self._flights[key]
+                    if self._in_flight.get(key) is flight:
+                        del self._in_flight[key]
             for flight in mine.values():
-                flight.landed.set()
+                flight.done.set()
 
     def _held(self, key: FrameKey) -> Picture | None:
         """Return a picture and count that it was there. The lock is held."""
@@ -210,13 +210,13 @@ class FrameCache:
             self._pictures.move_to_end(key)
         return picture
 
-    def _keep(self, key: FrameKey, picture: Picture, stored: bool = False) -> None:
+    def _keep(self, key: FrameKey, picture: Picture, from_store: bool = False) -> None:
         """Keep a picture and end its decoding in one, so that it is always in one of both."""
         with self._lock:
-            self._stored += stored
-            flight = self._flights.get(key)
+            self._store_hits += from_store
+            flight = self._in_flight.get(key)
             if flight is not None and flight.picture is picture:
-                del self._flights[key]
+                del self._in_flight[key]
             replaced = self._pictures.pop(key, None)
             if replaced is not None:
                 self.nbytes -= replaced.nbytes
@@ -232,7 +232,7 @@ class FrameCache:
     def _forget_threads(self) -> None:
         """Go on in a forked process, which has none of the threads that held locks or decoded."""
         self._lock = Lock()
-        self._flights = {}
+        self._in_flight = {}
 
 
 def _frozen(picture: Picture) -> Picture:
@@ -243,7 +243,9 @@ def _frozen(picture: Picture) -> Picture:
     return picture
 
 
-def _arrivals(flights: dict[FrameKey, _Flight], deadline: float | None) -> dict[FrameKey, Picture]:
+def _arrivals(
+    flights: dict[FrameKey, _InFlight], deadline: float | None
+) -> dict[FrameKey, Picture]:
     """Wait for pictures that others decode; return those that came.
 
     Raises:
@@ -252,7 +254,7 @@ def _arrivals(flights: dict[FrameKey, _Flight], deadline: float | None) -> dict[
     arrived = {}
     for key, flight in flights.items():
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
-        if not flight.landed.wait(left):
+        if not flight.done.wait(left):
             raise TimeoutError(
                 f"frame {key.frame} of {key.content} was being decoded by another thread and did "
                 "not come in time: allow more time, or see whether the file is on a slow disk"

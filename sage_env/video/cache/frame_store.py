@@ -21,7 +21,7 @@ from sage_env.video.cache.frame_key import Decode, FrameKey, Picture
 
 STORE_BYTES = 2 * 2**30
 
-_RECIPE = 2
+_PIXEL_VERSION = 2
 """Raise it when the same `FrameKey` comes to mean other pixels: folders outlive the program."""
 _HEADER = struct.Struct("<8sII")  # what the file is, H, W; the pixels follow
 _MAGIC = b"sagepic1"
@@ -55,7 +55,7 @@ class FrameStore:
             raise ValueError(f"max_bytes must be 0 or more, got {max_bytes}")
         self.folder = Path(folder).absolute()
         self.max_bytes = max_bytes
-        self._recipe = f"{_RECIPE} av-{version('av')}"
+        self._pixel_version = f"{_PIXEL_VERSION} av-{version('av')}"
         self._warned = False
         self.folder.mkdir(parents=True, exist_ok=True)
         ledger_of(self.folder)
@@ -96,7 +96,7 @@ class FrameStore:
             return
         partial = self.folder / f"{uuid.uuid4().hex}{_PARTIAL}"
         try:
-            with ledger_of(self.folder).counting() as total:
+            with ledger_of(self.folder).locked_total() as total:
                 held = total.nbytes
                 if held is None or held + nbytes > self.max_bytes:
                     held = self._drop(nbytes)
@@ -109,7 +109,9 @@ class FrameStore:
             with file:
                 file.write(_HEADER.pack(_MAGIC, *picture.shape[:2]))
                 file.write(np.ascontiguousarray(picture).data)
-            with ledger_of(self.folder).counting():  # a scan would miss what is renamed under it
+            with ledger_of(
+                self.folder
+            ).locked_total():  # a scan would miss what is renamed under it
                 os.replace(partial, path)
         except OSError as error:
             self._warn(error)
@@ -195,7 +197,7 @@ class FrameStore:
 
     def _name(self, key: FrameKey) -> str:
         """Return what a key is called, in every process: 32 hex digits."""
-        text = repr((self._recipe, *key))
+        text = repr((self._pixel_version, *key))
         return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
     def _path(self, key: FrameKey) -> Path:

@@ -1,4 +1,4 @@
-"""Small JPEG pictures of a video, harvested while decoding: cheap frames where exact ones need not.
+"""Small JPEG pictures of a video, recorded while decoding: cheap frames where exact ones need not.
 
 A file per video to which records are appended: a head, then a JPEG. There is no other index: it is
 read from the heads, so that nothing has to be repaired after a crash but the end of the file.
@@ -45,8 +45,8 @@ class _Place(NamedTuple):
     nbytes: int  # of the JPEG
 
 
-def grid_frames(seconds: NDArray[np.float64], step: float = 1.0) -> NDArray[np.bool_]:
-    """Return which frames to harvest, bool `(N,)`: the first in each part of `step` seconds.
+def one_per_step(seconds: NDArray[np.float64], step: float = 1.0) -> NDArray[np.bool_]:
+    """Return which frames to record, bool `(N,)`: the first in each part of `step` seconds.
 
     Args:
         seconds: when each frame of the video is shown, float64 `(N,)`, increasing from 0.
@@ -122,7 +122,7 @@ class FrameProxy:
         with self._lock:
             return np.array(sorted(self._places), dtype=np.int64)
 
-    def wants(self, frame: int) -> bool:
+    def lacks(self, frame: int) -> bool:
         """Return whether `add` would keep this frame, as far as is known without a look."""
         return not self._full and frame not in self._places
 
@@ -136,7 +136,7 @@ class FrameProxy:
             picture: the whole picture, upright, uint8 `(H, W, 3)`.
             native: `(H, W)` of the video's own pictures, where `picture` has been shrunk.
         """
-        if not self.wants(frame):
+        if not self.lacks(frame):
             return
         height, width = picture.shape[:2]
         record = _record(frame, native or (height, width), small_jpeg(picture, self._short_side))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sage_env.picture_geometry import fitted, letterbox
-from sage_env.video.cache import buffer_pool as recycled
+from sage_env.video.cache.buffer_pool import pixel_buffers
 
 QUALITY = 75
 
@@ -75,6 +75,6 @@ class JpegReader:
         """Return the pixels of an RGB frame in memory that is used again when they are let go."""
         plane = rgb.planes[0]
         lines = np.frombuffer(memoryview(plane), dtype=np.uint8).reshape(-1, plane.line_size)
-        picture = recycled.pixels.empty((rgb.height, rgb.width, 3))
+        picture = pixel_buffers.empty((rgb.height, rgb.width, 3))
         picture.reshape(rgb.height, -1)[:] = lines[: rgb.height, : 3 * rgb.width]
         return picture

@@ -8,18 +8,18 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from sage_env.video.cache.proxy_file import SHORT_SIDE, FrameProxy, grid_frames
+from sage_env.video.cache.proxy_file import SHORT_SIDE, FrameProxy, one_per_step
 from sage_env.video.decoding.frame_converter import FrameConverter
 from sage_env.video.index.video_index import VideoIndex
 
 
-class Harvest:
+class ProxyRecorder:
     """The proxy of one video, filled by its decoders. Thread-safe."""
 
     def __init__(self, index: VideoIndex, proxy: FrameProxy) -> None:
         """Keep the first frame of each second of the video in `proxy`."""
         self._index, self._proxy = index, proxy
-        frames = np.flatnonzero(grid_frames(index.seconds(np.arange(len(index.pts)))))
+        frames = np.flatnonzero(one_per_step(index.seconds(np.arange(len(index.pts)))))
         self._grid = dict(zip(index.pts[frames].tolist(), frames.tolist(), strict=True))
         height, width = index.size
         scale = min(1.0, SHORT_SIDE / min(height, width))
@@ -27,10 +27,10 @@ class Harvest:
         self._pictures = FrameConverter(index.height, index.width, index.quarter_turns)
         self._lock = Lock()  # the picture maker serves one thread at a time
 
-    def passing(self, pts: int, frame: av.VideoFrame) -> None:
+    def on_frame(self, pts: int, frame: av.VideoFrame) -> None:
         """Keep a decoded frame if it is one of the grid and not there yet."""
         number = self._grid.get(pts)
-        if number is not None and self._proxy.wants(number):
+        if number is not None and self._proxy.lacks(number):
             with self._lock:
                 picture = self._pictures.convert(frame, self._size, None)
             self._proxy.add(number, picture, self._index.size)

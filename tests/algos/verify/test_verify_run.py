@@ -25,7 +25,7 @@ from algos.runs.metrics import read_metrics  # noqa: E402
 from algos.runs.run_folder import RunFolder, RunFolderError  # noqa: E402
 from algos.verify.verify_run import load_sample, verify  # noqa: E402
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
-from policies.sage_mm.vision.feature_cache import CacheSizes, FeatureStore  # noqa: E402
+from policies.sage_mm.vision.feature_cache import CacheSizes, FeatureCache  # noqa: E402
 from sage_env import QAItem  # noqa: E402
 from sage_env.env import VideoQAEnv  # noqa: E402
 from sage_env.testing import open_memory  # noqa: E402
@@ -81,7 +81,7 @@ def run(finished: Path, tmp_path: Path) -> Path:
 
 def findings(run: Path, policy: SageMM) -> dict[str, Finding]:
     """Verify with a fresh memory of frames, as another process would."""
-    policy.model.encoder._store = FeatureStore(CacheSizes(), torch.device("cpu"))
+    policy.model.encoder._store = FeatureCache(CacheSizes(), torch.device("cpu"))
     return {f"{what}: {f.name}": f for what, f in verify(RunFolder(run), policy, make_env())}
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from algos.rollout.playing import Job, collect, play
-from policies.base import InformedPolicy
+from policies.base import PrivilegedPolicy
 from policies.baselines.oracle import Oracle, merged
 from policies.baselines.random_policy import RandomPolicy
 from policies.check.policy_check import check_policy
@@ -35,7 +35,7 @@ def make(items=ITEMS, **options):
 
 def test_it_sees_all_evidence_and_is_right() -> None:
     oracle = load_policy("oracle")
-    assert isinstance(oracle, InformedPolicy)
+    assert isinstance(oracle, PrivilegedPolicy)
     jobs = [Job(item.id, 0) for item in ITEMS]
     for trajectory, spans in zip(
         collect([make(), make()], oracle, jobs, seed=0), SPANS, strict=True

@@ -82,7 +82,7 @@ def test_rollouts_of_a_question_read_its_opening_once(model, counted, max_batch,
 
 
 def test_openings_that_do_not_fit_are_shared_within_a_call_only(model, counted):
-    policy = SageMM(model, max_new_tokens=4, opening_bytes=0, draft_tokens=0)
+    policy = SageMM(model, max_new_tokens=4, prefix_cache_bytes=0, draft_tokens=0)
     look = episode(3, 1)[0]
     for _ in range(2):
         counted.clear()
@@ -117,7 +117,7 @@ def test_tokens_that_change_are_refused(policy):
     policy.reset(seed=1)
     look = episode(1, 2)
     play(policy, look[:1], "x")
-    policy._contexts["x"]._parts[0].prompt[3] += 1
+    policy._contexts["x"]._turns[0].prompt[3] += 1
     with pytest.raises(ModelError, match="token 3 of .* must not be written anew"):
         play(policy, look[1:], "x")
 

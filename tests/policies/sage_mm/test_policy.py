@@ -337,10 +337,10 @@ def test_adapter_files_are_those_that_vllm_loads(policy, tmp_path):
 def test_rows_leave_the_cache_in_place(policy):
     cache = KeyValueCache(policy.model, [None] * 5, 4)
     cache.data[:] = torch.arange(5.0).view(5, 1, 1, 1)
-    order = cache.keep(torch.tensor([1, 3, 4]))
+    order = cache.compact(torch.tensor([1, 3, 4]))
     assert sorted(order.tolist()) == [1, 3, 4] and order[1] == 1
     assert cache.data[0, 0, :, 0, 0, 0].tolist() == order.float().tolist()
-    assert cache.keep(torch.tensor([], dtype=torch.long)).tolist() == []
+    assert cache.compact(torch.tensor([], dtype=torch.long)).tolist() == []
 
 
 def test_bad_input_is_named(policy, tiny_folder, tmp_path, monkeypatch):

@@ -15,10 +15,10 @@ from policies.base import TrainablePolicy  # noqa: E402
 from policies.check.policy_check import check_policy  # noqa: E402
 from policies.errors import PolicyError  # noqa: E402
 from policies.registry import load_policy  # noqa: E402
-from policies.sage_mm.generation.sampler import Completion, Reading  # noqa: E402
+from policies.sage_mm.generation.sampler import Completion, PrefillState  # noqa: E402
 from policies.sage_mm.model.sage_model import load  # noqa: E402
 from policies.sage_released import SageReleased  # noqa: E402
-from policies.sage_released.protocol import Call, Reply, write_reply  # noqa: E402
+from policies.sage_released.protocol import Call, StageReply, write_reply  # noqa: E402
 from sage_env import Answer, Invalid, QAItem, UseTool, VideoQAEnv, Zoom  # noqa: E402
 from tests.helpers.clips import write_clip  # noqa: E402
 from tests.helpers.released import RECORDED, Hear, Look, Weather  # noqa: E402
@@ -42,7 +42,7 @@ class Recorded(SageReleased):
         hidden = self.model.hidden(whole, positions, row.frames)
         scores = self.model.log_probs(hidden[0, len(row.ids) - 1 : -1], self.temperature)
         chosen = scores.gather(1, torch.from_numpy(ids)[:, None])[:, 0]
-        return Completion(ids, chosen.numpy(), Reading(row.ids, hidden, 0))
+        return Completion(ids, chosen.numpy(), PrefillState(row.ids, hidden, 0))
 
 
 @pytest.fixture(scope="module")
@@ -143,9 +143,9 @@ def test_the_oldest_results_go_where_the_prompt_is_too_long(model, items, monkey
         parameters = {"type": "object", "properties": {"day": {"type": "integer"}}}
 
     policy = Recorded(model, tools=[Talks()], max_new_tokens=500)
-    looks = [Reply(call=Call("weather", {"day": day}), context="wet") for day in range(4)]
+    looks = [StageReply(call=Call("weather", {"day": day}), context="wet") for day in range(4)]
     policy.script = [write_reply(look, "reasoner" if k else "context") for k, look in
-                     enumerate(looks)] + [write_reply(Reply("amber"), "reasoner")]  # fmt: skip
+                     enumerate(looks)] + [write_reply(StageReply("amber"), "reasoner")]  # fmt: skip
     options = {**policy.env_options, "frame_size": SIZE, "overview_frames": 1}
     env = VideoQAEnv(dataset=items[:1], tools=[Talks()], **options)
     monkeypatch.setattr(model.config, "max_position_embeddings", 6500)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.sage_released.prompts import SYSTEM, context_turn, reasoner_turn, system_prompt
-from policies.sage_released.protocol import STAGE_KEYS, Call, Reply, read_reply, write_reply
+from policies.sage_released.protocol import STAGE_KEYS, Call, StageReply, read_reply, write_reply
 from policies.sage_released.tools import (
     EXTRACT,
     RELEASED_TOOLS,
@@ -67,7 +67,7 @@ def reason_reply(verdict=True, answer="two", tools=None):
 )
 def test_a_reply_is_found_whatever_stands_around_it(wrap: str) -> None:
     text = wrap.replace("{{", "{").replace("}}", "}").replace("{}", json.dumps(context_reply()))
-    assert read_reply(text, "context") == Reply("two", None, "a lake")
+    assert read_reply(text, "context") == StageReply("two", None, "a lake")
 
 
 def test_the_context_stage_prefers_a_tool_and_the_reasoner_a_verdict() -> None:
@@ -75,7 +75,7 @@ def test_the_context_stage_prefers_a_tool_and_the_reasoner_a_verdict() -> None:
     assert read_reply(both, "context").call == Call(EXTRACT, SPAN, "look")
     assert read_reply(both, "context").answer is None
     both = json.dumps(reason_reply(tools=calls()))
-    assert read_reply(both, "reasoner") == Reply("two")
+    assert read_reply(both, "reasoner") == StageReply("two")
     unsure = json.dumps(reason_reply(verdict=False, tools=calls()))
     assert read_reply(unsure, "reasoner").call == Call(EXTRACT, SPAN, "look")
 
@@ -143,11 +143,11 @@ whole = st.integers(0, 4 * 3600)
 
 @given(answer=words, context=st.text(max_size=30), reasoning=words)
 def test_a_written_answer_is_read_back(answer: str, context: str, reasoning: str) -> None:
-    text = write_reply(Reply(answer, None, context), "context", reasoning)
-    assert read_reply(text, "context") == Reply(answer, None, context)
+    text = write_reply(StageReply(answer, None, context), "context", reasoning)
+    assert read_reply(text, "context") == StageReply(answer, None, context)
     assert tuple(json.loads(text[6:-7])) == STAGE_KEYS["context"]
-    text = write_reply(Reply(answer), "reasoner", reasoning)
-    assert read_reply(text, "reasoner") == Reply(answer)
+    text = write_reply(StageReply(answer), "reasoner", reasoning)
+    assert read_reply(text, "reasoner") == StageReply(answer)
     assert tuple(json.loads(text[6:-7])) == STAGE_KEYS["reasoner"]
 
 
@@ -155,7 +155,7 @@ def test_a_written_answer_is_read_back(answer: str, context: str, reasoning: str
 def test_a_look_survives_the_way_there_and_back(start: int, length: int) -> None:
     look = Zoom(float(start), float(start + length), 10)
     for stage in STAGE_KEYS:
-        text = write_reply(Reply(call=call_of(look)), stage)
+        text = write_reply(StageReply(call=call_of(look)), stage)
         call = read_reply(text, stage).call
         assert call is not None and Toolbox().action(call) == look
 

@@ -13,7 +13,7 @@ from algos.rollout.playing import play
 from policies.check.policy_check import check_policy
 from policies.errors import ReplyBlocked, ReplyUnusable, ServiceRefused
 from policies.registry import load_policy
-from policies.served import GeminiPolicy, Patience, Prices
+from policies.served import GeminiPolicy, Prices, RetrySettings
 from sage_env import Answer, Invalid, QAItem, Sample, Skip, UseTool, VideoQAEnv, function_schemas
 from tests.helpers.clips import write_clip
 from tests.helpers.loopback import KEY, PROXIES, Loopback, Says, shown
@@ -51,7 +51,7 @@ def serve():
     def make(*script, about=ABOUT, **settings):
         script = script[0] if callable(script[0]) else list(script)
         servers.append(Loopback(script, about).__enter__())
-        settings = {"patience": Patience(timeout=5, attempts=1), "check": False} | settings
+        settings = {"retries": RetrySettings(timeout=5, attempts=1), "check": False} | settings
         return servers[-1], GeminiPolicy("gemini-x", base_url=servers[-1].url, **settings)
 
     yield make

@@ -14,7 +14,7 @@ from algos.rollout.playing import play
 from policies.check.policy_check import check_policy
 from policies.errors import MissingKey, ReplyBlocked, ReplyUnusable, ServiceError, ServiceRefused
 from policies.registry import UnknownPolicy, load_policy
-from policies.served import OpenAIPolicy, Patience, Prices
+from policies.served import OpenAIPolicy, Prices, RetrySettings
 from sage_env import Answer, Invalid, QAItem, Sample, Skip, UseTool, VideoQAEnv, function_schemas
 from tests.helpers.clips import write_clip
 from tests.helpers.loopback import KEY, PROXIES, Loopback, Says, shown
@@ -55,7 +55,7 @@ def serve():
     def make(*script, about=ABOUT, **settings):
         script = script[0] if callable(script[0]) else list(script)
         servers.append(Loopback(script, about).__enter__())
-        settings = {"patience": Patience(timeout=5, attempts=1), "check": False} | settings
+        settings = {"retries": RetrySettings(timeout=5, attempts=1), "check": False} | settings
         return servers[-1], OpenAIPolicy("m", base_url=f"{servers[-1].url}/v1", **settings)
 
     yield make

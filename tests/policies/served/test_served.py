@@ -1,4 +1,4 @@
-"""Laws of every served policy: patience, keys, failures that stay with their episode."""
+"""Laws of every served policy: retries, keys, failures that stay with their episode."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from policies.errors import (
     ServiceRefused,
 )
 from policies.registry import load_policy
-from policies.served import GeminiPolicy, OpenAIPolicy, Patience, Prices
+from policies.served import GeminiPolicy, OpenAIPolicy, Prices, RetrySettings
 from policies.served.retries import RateLimit, retry_after
-from policies.served.usage import Meter, TokenCounts
+from policies.served.usage import TokenCounts, UsageCounter
 from sage_env import Answer, QAItem, VideoQAEnv
 from tests.helpers.clips import write_clip
 from tests.helpers.loopback import KEY, PROXIES, Loopback, Says, shown
 
-HASTY = Patience(timeout=5, attempts=3, first_wait=0.01, longest_wait=1)
+HASTY = RetrySettings(timeout=5, attempts=3, first_wait=0.01, longest_wait=1)
 CALL = {"name": "answer", "arguments": '{"text": "red"}'}
 
 
@@ -90,7 +90,7 @@ def serve(api):
 
     def make(script, about=None, **settings):
         servers.append(Loopback(script, about or api.about).__enter__())
-        settings = {"patience": HASTY, "check": False} | settings
+        settings = {"retries": HASTY, "check": False} | settings
         return servers[-1], api.make("m", base_url=servers[-1].url + api.path, **settings)
 
     yield make
@@ -156,15 +156,15 @@ def test_a_bad_request_is_not_sent_again(api, serve, status) -> None:
 
 def test_a_slow_server_times_out_and_a_dead_one_cannot_be_reached(api, serve) -> None:
     late = Says(api.answer.body, wait=30)
-    hasty = Patience(timeout=0.2, attempts=2, first_wait=0)
-    server, policy = serve([late, late], patience=hasty)
+    probe = RetrySettings(timeout=0.2, attempts=2, first_wait=0)
+    server, policy = serve([late, late], retries=probe)
     with pytest.raises(ServiceError, match="did not reply in time.*sent 2 times"):
         policy.act(shown())
     assert len(server.asked) == 2
     with Loopback([], api.about) as gone:
         pass
     with pytest.raises(ServiceError, match="cannot be reached.*is it up"):
-        api.make("m", base_url=gone.url + api.path, patience=HASTY)
+        api.make("m", base_url=gone.url + api.path, retries=HASTY)
 
 
 @pytest.mark.parametrize("body", [b"{bad", b"<html>", b"[1]", b"{}", b'{"choices": 3}'])
@@ -268,13 +268,13 @@ def test_requests_are_spaced_over_all_threads(api, serve) -> None:
 
 
 def test_waits_double_up_to_the_longest_with_jitter() -> None:
-    patience = Patience(first_wait=1, longest_wait=10)
+    retries = RetrySettings(first_wait=1, longest_wait=10)
     for attempt, longest in enumerate([1, 2, 4, 8, 10, 10], start=1):
-        waits = [patience.wait(attempt) for _ in range(200)]
+        waits = [retries.wait(attempt) for _ in range(200)]
         assert longest / 2 <= min(waits) < max(waits) <= longest
         assert max(waits) - min(waits) > longest / 4
     with pytest.raises(ValueError, match="attempts >= 1"):
-        Patience(attempts=0)
+        RetrySettings(attempts=0)
 
 
 def test_retry_after_reads_numbers_and_dates() -> None:
@@ -285,7 +285,7 @@ def test_retry_after_reads_numbers_and_dates() -> None:
 
 
 def test_a_cost_is_never_guessed() -> None:
-    unknown, known = Meter(None), Meter(Prices(1.0, 2.0))
+    unknown, known = UsageCounter(None), UsageCounter(Prices(1.0, 2.0))
     for meter in (unknown, known):
         meter.add(TokenCounts(1_000_000, 500_000, cached=200_000))
     assert unknown.usage.cost is None and known.usage.cost == 2.0

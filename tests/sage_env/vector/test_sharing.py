@@ -80,7 +80,7 @@ def test_many_environments_share_through_the_folder_too(clip_question, tmp_path)
     envs.reset(seed=0)
     envs.close()
     stats = shared_cache(str(tmp_path)).stats
-    assert (stats.misses, stats.hits + stats.waited) == (8, 16)
+    assert (stats.misses, stats.hits + stats.coalesced) == (8, 16)
     assert len(list(tmp_path.glob("*.rgb"))) == 8
 
 

@@ -69,7 +69,7 @@ def test_a_file_cut_in_its_frames_serves_those_it_holds_and_says_so(tmp_path, na
     path = tmp_path / f"whole.{name[-3:].strip('.')}"
     write_clip(path, range(60), options=SHORT_GOPS, container_options=options)
     with uncached(path) as whole:
-        assert whole.missing_frames == 0
+        assert whole.absent == 0
         expected = whole.frames_at((np.arange(60) / 25).tolist())
     with av.open(str(path)) as file:
         packets = [p for p in file.demux(video=0) if p.size]
@@ -77,7 +77,7 @@ def test_a_file_cut_in_its_frames_serves_those_it_holds_and_says_so(tmp_path, na
     cut = tmp_path / name
     cut.write_bytes(path.read_bytes()[:cut_at])
     with uncached(cut) as video:
-        assert video.missing_frames > 0 or name == "cut.ts"  # which announces nothing
+        assert video.absent > 0 or name == "cut.ts"  # which announces nothing
         held = round(video.duration * 25)
         assert 36 <= held <= 42
         batch = video.frames_at((np.arange(60) / 25).tolist())
@@ -85,7 +85,7 @@ def test_a_file_cut_in_its_frames_serves_those_it_holds_and_says_so(tmp_path, na
         same = expected.pixels[batch.index.clip(max=38)]
         before = batch.seconds < 1.5
         np.testing.assert_array_equal(batch.pixels[before], same[before])
-        assert f"cut short by {video.missing_frames}" in repr(video) or not video.missing_frames
+        assert f"cut short by {video.absent}" in repr(video) or not video.absent
 
 
 def test_a_file_cut_between_two_packets_says_how_many_are_not_there(tmp_path):
@@ -93,7 +93,7 @@ def test_a_file_cut_between_two_packets_says_how_many_are_not_there(tmp_path):
     with av.open(str(path)) as file:
         ends = [p.pos + p.size for p in file.demux(video=0) if p.size]
     path.write_bytes(path.read_bytes()[: ends[29]])
-    assert uncached(path).missing_frames == 30
+    assert uncached(path).absent == 30
 
 
 def test_frames_lost_after_opening_name_file_and_time(tmp_path):

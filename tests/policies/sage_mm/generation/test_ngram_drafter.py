@@ -11,8 +11,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
-from policies.sage_mm.generation.ngram_drafter import LONGEST, Drafts, written_actions  # noqa: E402
-from policies.sage_mm.generation.sampler import _Reply  # noqa: E402
+from policies.sage_mm.generation.ngram_drafter import LONGEST, NGramDrafter, written_actions  # noqa: E402
+from policies.sage_mm.generation.sampler import _SampledRow  # noqa: E402
 from sage_env.actions.action import Invalid  # noqa: E402
 from sage_env.actions.action_text import parse_action  # noqa: E402
 from tests.helpers.episodes import episode, stir  # noqa: E402
@@ -68,7 +68,7 @@ def test_guesses_change_passes_and_nothing_else(model, temperature, known):
         if known == "stop":
             ids = [x for token in ids for x in (token, policy.stop_token)]
         for _ in range(3):
-            policy._drafts.learn(ids)
+            policy._drafter.observe(ids)
     found, passes = replies(policy, range(5), looks)
 
     for (name, tokens), (other, wanted) in zip(found, expected, strict=True):
@@ -84,7 +84,7 @@ def test_guesses_change_passes_and_nothing_else(model, temperature, known):
 
 def test_a_policy_learns_from_its_own_replies_and_forgets_them(model):
     look = episode(3, 1)
-    policy = SageMM(model, temperature=0.0, max_new_tokens=12, opening_bytes=0)
+    policy = SageMM(model, temperature=0.0, max_new_tokens=12, prefix_cache_bytes=0)
     counts = []
     for _ in range(2):
         policy.reset(seed=1)
@@ -102,7 +102,7 @@ def test_what_is_taken_is_what_would_have_been_sampled_one_by_one(sampled, data)
     """Places after a wrong guess are sampled from what never came: they must not be taken."""
     limit = len(sampled)
     one_by_one = sampled[: sampled.index(STOP) + 1] if STOP in sampled else sampled
-    reply = _Reply(np.zeros(limit), None)
+    reply = _SampledRow(np.zeros(limit), None)
     while not reply.over:
         at = len(reply.ids)
         guess = data.draw(st.lists(st.integers(0, 9), max_size=limit - at - 1)) if at else []
@@ -111,43 +111,43 @@ def test_what_is_taken_is_what_would_have_been_sampled_one_by_one(sampled, data)
             right += 1
         drawn = sampled[at : at + right + 1]
         rest = [data.draw(st.integers(0, 9)) for _ in range(len(guess) - right)]
-        reply.guess = guess
+        reply.draft = guess
         before = len(reply.ids)
-        count = reply.take(drawn + rest, [0.0] * (len(guess) + 1), STOP)
+        count = reply.accept(drawn + rest, [0.0] * (len(guess) + 1), STOP)
         assert count == len(reply.ids) - before >= 1
     assert reply.ids == one_by_one
     assert len(reply.logprobs) == len(reply.ids)
 
 
 def test_a_guess_is_what_has_followed_most_often():
-    drafts = Drafts(tokens=64)
-    drafts.learn([1, 2, 3, 4])
-    assert drafts.guess([1], 1, 9) == [2, 3, 4]
-    assert drafts.guess([9, 2], 1, 9) == [3, 4], "the longest known end counts"
-    assert drafts.guess([], 1, 1) == [1], "a reply's start is known too"
+    drafter = NGramDrafter(tokens=64)
+    drafter.observe([1, 2, 3, 4])
+    assert drafter.propose([1], 1, 9) == [2, 3, 4]
+    assert drafter.propose([9, 2], 1, 9) == [3, 4], "the longest known end counts"
+    assert drafter.propose([], 1, 1) == [1], "a reply's start is known too"
     for _ in range(3):
-        drafts.learn([1, 2, 5, 6])
-    assert drafts.guess([1], 1, 9) == [2, 5, 6]
-    assert drafts.guess([8], 1, 9) == []
-    drafts.forget()
-    assert drafts.guess([1], 1, 9) == []
+        drafter.observe([1, 2, 5, 6])
+    assert drafter.propose([1], 1, 9) == [2, 5, 6]
+    assert drafter.propose([8], 1, 9) == []
+    drafter.forget()
+    assert drafter.propose([1], 1, 9) == []
 
 
 def test_what_is_unclear_is_not_guessed():
-    drafts = Drafts(tokens=64)
+    drafter = NGramDrafter(tokens=64)
     for last in (5, 6, 7):
-        drafts.learn([1, 2, last])
-    assert drafts.guess([1], 1, 9) == [2]
+        drafter.observe([1, 2, last])
+    assert drafter.propose([1], 1, 9) == [2]
 
 
 def test_guesses_fit_the_pass():
-    drafts = Drafts(tokens=16)
-    drafts.learn(range(20))
-    assert len(drafts.guess([0], 1, 99)) == LONGEST
-    assert len(drafts.guess([0], 1, 3)) == 3
-    assert len(drafts.guess([0], 4, 99)) == 3
-    assert drafts.guess([0], 16, 99) == drafts.guess([0], 99, 99) == []
-    assert Drafts(tokens=0, examples=[[1, 2]]).guess([1], 1, 9) == []
+    drafter = NGramDrafter(tokens=16)
+    drafter.observe(range(20))
+    assert len(drafter.propose([0], 1, 99)) == LONGEST
+    assert len(drafter.propose([0], 1, 3)) == 3
+    assert len(drafter.propose([0], 4, 99)) == 3
+    assert drafter.propose([0], 16, 99) == drafter.propose([0], 99, 99) == []
+    assert NGramDrafter(tokens=0, examples=[[1, 2]]).propose([1], 1, 9) == []
 
 
 def test_examples_are_known_from_the_start(model):
@@ -155,8 +155,8 @@ def test_examples_are_known_from_the_start(model):
     examples = written_actions(tokens)
     for ids in examples:
         assert not isinstance(parse_action(tokens.text(np.array(ids))), Invalid)
-    drafts = Drafts(64, examples)
-    drafts.learn([1, 2])
-    drafts.forget()
-    assert drafts.guess([1], 1, 1) == []
-    assert drafts.guess(examples[0][:1], 1, 1) == examples[0][1:2]
+    drafter = NGramDrafter(64, examples)
+    drafter.observe([1, 2])
+    drafter.forget()
+    assert drafter.propose([1], 1, 1) == []
+    assert drafter.propose(examples[0][:1], 1, 1) == examples[0][1:2]

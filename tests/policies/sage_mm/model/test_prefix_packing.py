@@ -10,10 +10,13 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
-from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
-from policies.sage_mm import scoring as learner  # noqa: E402
+from policies.sage_mm import (  # noqa: E402
+    LoraSettings,
+    SageMM,
+    scoring,  # noqa: E402
+)
 from policies.sage_mm.model.packed_attention import attend  # noqa: E402
-from policies.sage_mm.model.prefix_packing import Packing, Part, pack  # noqa: E402
+from policies.sage_mm.model.prefix_packing import PackedSpan, Packing, pack  # noqa: E402
 from tests.helpers.episodes import as_batch, episode, play, stir  # noqa: E402
 from tests.helpers.tiny_model import write_tiny_model  # noqa: E402
 
@@ -35,7 +38,7 @@ def laid_out(texts: list[str]) -> tuple[np.ndarray, list[int], list[tuple[bytes,
 
 def tokens_of(packing: Packing, row: int, length: int) -> list[tuple[int, int]]:
     """What stands where an episode's tokens are said to be: (an episode, its token)."""
-    places = packing.place[row, :length]
+    places = packing.slot_of[row, :length]
     return list(zip(packing.rows[places].tolist(), packing.columns[places].tolist(), strict=True))
 
 
@@ -46,19 +49,19 @@ def test_every_episode_reads_as_it_was(pieces: list[list[str]], share: int | Non
     ids, lengths, frames = laid_out(texts)
     packing = pack(ids, lengths, frames, PAD, share=share)
     seen: list[tuple[int, ...]] = []
-    begins = np.cumsum([0, *(len(part) for part in packing.parts)])
-    for number, part in enumerate(packing.parts):
-        assert all(n < number for n in part.before), "what a part looks at stands before it"
+    begins = np.cumsum([0, *(len(span) for span in packing.spans)])
+    for number, span in enumerate(packing.spans):
+        assert all(n < number for n in span.before), "what a span looks at stands before it"
         before = [
-            k for n in part.before for k in range(packing.parts[n].start, packing.parts[n].stop)
+            k for n in span.before for k in range(packing.spans[n].start, packing.spans[n].stop)
         ]
-        assert before == list(range(part.start)), "a part sees all before it, in order"
-        seen.append((*part.before, number))
+        assert before == list(range(span.start)), "a span sees all before it, in order"
+        seen.append((*span.before, number))
     shown = iter(packing.frames)
-    for part in packing.parts:
-        visual = ids[part.row] == PAD
-        first, after = (int(visual[:end].sum()) // 2 for end in (part.start, part.stop))
-        for frame in frames[part.row][first:after]:
+    for span in packing.spans:
+        visual = ids[span.row] == PAD
+        first, after = (int(visual[:end].sum()) // 2 for end in (span.start, span.stop))
+        for frame in frames[span.row][first:after]:
             assert next(shown) == frame
     assert next(shown, None) is None
     for row, length in enumerate(lengths):
@@ -68,11 +71,11 @@ def test_every_episode_reads_as_it_was(pieces: list[list[str]], share: int | Non
         for r, _ in others:  # the same frames, not only as many
             count = sum(int(ids[r, c] == PAD) for q, c in others if q == r) // 2
             assert frames[r][:count] == frames[row][:count]
-        # Its tokens are one chain of parts, so that it looks at nothing else.
-        numbers = np.searchsorted(begins, packing.place[row, :length], side="right") - 1
+        # Its tokens are one chain of spans, so that it looks at nothing else.
+        numbers = np.searchsorted(begins, packing.slot_of[row, :length], side="right") - 1
         assert tuple(dict.fromkeys(numbers.tolist())) in seen
     if share is None:
-        assert len(packing.rows) == sum(lengths) and len(packing.parts) == len(texts)
+        assert len(packing.rows) == sum(lengths) and len(packing.spans) == len(texts)
     if share == 1:
         assert len(packing.rows) == distinct_beginnings(texts)
 
@@ -87,30 +90,30 @@ def test_frames_are_compared_not_only_their_tokens() -> None:
     ids, lengths, frames = laid_out(["1a2", "1b2"])
     assert ids[0].tolist() == ids[1].tolist()
     packing = pack(ids, lengths, frames, PAD, share=1)
-    assert [len(part) for part in packing.parts] == [1, 4, 4]
+    assert [len(span) for span in packing.spans] == [1, 4, 4]
     assert sorted(packing.frames) == [b"a", b"b"]
 
 
 def test_a_part_looks_at_all_the_parts_before_it_and_at_no_other() -> None:
-    """A tree three parts deep, against one dense mask written token by token."""
-    parts = [
-        Part(0, 0, 3, ()),
-        Part(0, 3, 6, (0,)),
-        Part(0, 6, 8, (0, 1)),
-        Part(1, 6, 7, (0, 1)),
-        Part(2, 3, 5, (0,)),
+    """A tree three spans deep, against one dense mask written token by token."""
+    spans = [
+        PackedSpan(0, 0, 3, ()),
+        PackedSpan(0, 3, 6, (0,)),
+        PackedSpan(0, 6, 8, (0, 1)),
+        PackedSpan(1, 6, 7, (0, 1)),
+        PackedSpan(2, 3, 5, (0,)),
     ]
-    owner = [number for number, part in enumerate(parts) for _ in range(len(part))]
+    owner = [number for number, span in enumerate(spans) for _ in range(len(span))]
     seen = torch.tensor(
         [
-            [key in parts[query].before or (key == query and k <= q) for k, key in enumerate(owner)]
+            [key in spans[query].before or (key == query and k <= q) for k, key in enumerate(owner)]
             for q, query in enumerate(owner)
         ]
     )
     torch.manual_seed(0)
     query = torch.randn(1, 4, len(owner), 8)
     key, value = torch.randn(2, 1, 2, len(owner), 8)
-    found, _ = attend(torch.nn.Identity(), query, key, value, None, scaling=0.3, parts=parts)
+    found, _ = attend(torch.nn.Identity(), query, key, value, None, scaling=0.3, spans=spans)
     wide_key, wide_value = (x.repeat_interleave(2, 1) for x in (key, value))
     expected = torch.nn.functional.scaled_dot_product_attention(
         query, wide_key, wide_value, attn_mask=seen, scale=0.3
@@ -150,7 +153,7 @@ def padded_states(model, batch):
 def test_packed_and_padded_rows_give_the_same_states_and_gradients(policy, batch) -> None:
     parameters = policy.actor_parameters()
     weights = torch.randn(int(batch.sampled.sum()), policy.model.config.hidden_size)
-    packed = learner.before_sampled(policy.model, batch)
+    packed = scoring.states_before_sampled(policy.model, batch)
     padded = padded_states(policy.model, batch)
     torch.testing.assert_close(packed, padded, atol=1e-5, rtol=0)
     found, expected = (
@@ -170,16 +173,16 @@ def test_what_episodes_begin_with_is_computed_once(policy, batch, monkeypatch) -
         "hidden",
         lambda ids, *a, **k: lengths.append(ids.shape[1]) or hidden(ids, *a, **k),
     )
-    learner.before_sampled(policy.model, batch)
+    scoring.states_before_sampled(policy.model, batch)
     first = batch.sampled.int().argmax(1).tolist()
     total = int(batch.attention.sum())
     again = 3 * first[0] + first[4] + int(batch.attention[-1].sum())  # the last row is the first
     assert len(lengths) == 1 and lengths[0] <= total - again
 
 
-@pytest.mark.parametrize("common, parts", [(2, 2), (3, 3)])
-def test_short_beginnings_are_not_worth_a_part(common: int, parts: int) -> None:
+@pytest.mark.parametrize("common, spans", [(2, 2), (3, 3)])
+def test_short_beginnings_are_not_worth_a_part(common: int, spans: int) -> None:
     texts = ["0" * common + "11", "0" * common + "22"]
     packing = pack(*laid_out(texts), PAD, share=3)
-    assert len(packing.parts) == parts
-    assert len(packing.rows) == sum(map(len, texts)) - (common if parts == 3 else 0)
+    assert len(packing.spans) == spans
+    assert len(packing.rows) == sum(map(len, texts)) - (common if spans == 3 else 0)

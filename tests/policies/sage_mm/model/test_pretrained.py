@@ -179,14 +179,14 @@ def test_a_base_in_four_bits(tiny_folder):
 def test_the_chat_template_of_qwen_is_ours(folder, style):
     (folder / "chat_template.jinja").write_text(QWEN_LAYOUT)
     rewrite(folder / "sage_mm.json", prompt=style)
-    assert SageMM.load(folder).model.tokens.opening == ""
+    assert SageMM.load(folder).model.tokens.assistant_prefill == ""
 
 
 def test_a_model_that_thinks_first_is_opened_as_its_template_does(folder):
     (folder / "chat_template.jinja").write_text(THINKING)
     policy = SageMM.load(folder, max_new_tokens=4)
     chat = policy.model.tokens
-    assert chat.opening == "<think>\n"
+    assert chat.assistant_prefill == "<think>\n"
     (turn,) = play(policy, episode(1, 1), "x")
     assert chat.text(turn.prompt).endswith("<|im_start|>assistant\n<think>\n")
 

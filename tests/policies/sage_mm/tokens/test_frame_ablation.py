@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from algos.recipe.step_credit import with_credit
 from algos.rollout.trajectory import Trajectory, Turn
-from policies.base import Decision, DropsFrames
+from policies.base import AblatesFrames, Decision
 from policies.prompt import render_user
 from policies.sage_mm.tokens.chat_tokens import ChatTokens
 from policies.sage_mm.tokens.frame_ablation import without_frames
@@ -51,7 +51,7 @@ def test_credit_of_a_real_network_is_the_difference_of_two_scores(tiny_folder) -
 
     policy = SageMM.load(tiny_folder, max_new_tokens=6)
     stir(policy)
-    assert isinstance(policy, DropsFrames)
+    assert isinstance(policy, AblatesFrames)
     policy.reset(seed=7)
     spoken = play(policy, episode(5, 3), "a")
     assert [len(t.frames) for t in spoken] == [3, 2, 3]

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
 from policies.sage_mm import SageMM  # noqa: E402
-from policies.sage_mm.vision.feature_cache import CacheSizes, FeatureFolder, FeatureStore  # noqa: E402
+from policies.sage_mm.vision.feature_cache import CacheSizes, FeatureCache, FeatureFolder  # noqa: E402
 from policies.sage_mm.vision.frame_encoder import FrameEncoder  # noqa: E402
 from tests.helpers.episodes import as_batch, episode, observe, play  # noqa: E402
 
@@ -94,7 +94,7 @@ def test_a_full_disk_is_a_warning(tmp_path, monkeypatch):
 
 
 def test_a_store_is_sent_to_another_process_empty(tmp_path):
-    store = FeatureStore(CacheSizes(folder=tmp_path), torch.device("cpu"))
+    store = FeatureCache(CacheSizes(folder=tmp_path), torch.device("cpu"))
     store.put(b"k" * 16, ((1, 1), torch.ones(1, 1, 4)))
     copy = pickle.loads(pickle.dumps(store))
     assert copy.held_bytes == 0 and copy.get(b"k" * 16)[0] == (1, 1)

@@ -87,7 +87,7 @@ def test_decode_is_asked_for_exactly_what_is_not_held(max_bytes, requests):
         assert asked == [f for f in dict.fromkeys(frames) if f not in held]
         asked_before += len(set(frames))
         stats = cache.stats
-        assert stats.hits + stats.misses + stats.waited == asked_before
+        assert stats.hits + stats.misses + stats.coalesced == asked_before
         assert stats.nbytes == cache.nbytes == 3 * len(cache) <= max_bytes
         assert stats.misses - stats.evicted == len(cache) or max_bytes < 3
 
@@ -107,7 +107,7 @@ def test_a_picture_in_the_making_is_waited_for(pool):
     assert shown(first.result(SOON)) == {0: 0, 1: 1}
     assert shown(second.result(SOON)) == {1: 1, 2: 2}
     assert asked == [2]
-    assert (cache.stats.misses, cache.stats.waited, cache.stats.hits) == (3, 1, 0)
+    assert (cache.stats.misses, cache.stats.coalesced, cache.stats.hits) == (3, 1, 0)
 
 
 def test_a_picture_is_there_before_the_rest_of_its_request(pool):
@@ -151,7 +151,7 @@ def test_a_waiter_takes_over_what_another_did_not_bring(pool, breaks, max_bytes)
     for other in others:
         assert shown(other.result(SOON)) == {1: 1}
     assert (asked == [1]) if max_bytes else (set(asked) == {1})
-    assert not cache._flights
+    assert not cache._in_flight
 
 
 def test_after_a_failure_the_key_is_free_again():
@@ -183,7 +183,7 @@ def test_overlapping_sets_in_opposite_orders_do_not_lock_each_other_out(pool):
     futures: list[Future[dict[int, int]]] = [pool.submit(read, n) for n in range(120)]
     for number, future in enumerate(futures):
         assert future.result(SOON) == {f: f for f in sets[number % 4]}
-    assert cache.nbytes <= 30 and not cache._flights
+    assert cache.nbytes <= 30 and not cache._in_flight
 
 
 def test_no_two_decode_a_key_at_once(pool):

@@ -122,7 +122,7 @@ def _read_all(folder: Path, log: Path, seed: int) -> None:
         got = cache.fetch([key(f) for f in some], slow, timeout=SOON)
         assert {k.frame: int(p[0, 0, 0]) for k, p in got.items()} == {f: f for f in some}
     stats = cache.stats
-    assert stats.hits + stats.stored + stats.misses == 15 + 15 + 20
+    assert stats.hits + stats.store_hits + stats.misses == 15 + 15 + 20
 
 
 def test_processes_decode_each_picture_once(tmp_path):

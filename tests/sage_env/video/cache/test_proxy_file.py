@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sage_env.video.cache.proxy_file import FrameProxy, grid_frames
+from sage_env.video.cache.proxy_file import FrameProxy, one_per_step
 from tests.helpers.clips import number_in, numbered
 
 SIZE = (64, 64)
@@ -60,7 +60,7 @@ def test_small_videos_are_enlarged_as_their_frames_would_be(tmp_path):
 def test_every_view_of_the_file_sees_what_any_of_them_adds(tmp_path):
     first, second = FrameProxy(tmp_path, "v"), FrameProxy(tmp_path, "v")
     first.add(3, drawn(3))
-    assert first.wants(3) is False and shown(second, 3) == 3
+    assert first.lacks(3) is False and shown(second, 3) == 3
     second.add(1, drawn(1))
     second.add(3, drawn(9))  # it is there already
     third = pickle.loads(pickle.dumps(first))
@@ -112,9 +112,9 @@ def test_bytes_are_bounded(tmp_path):
     for frame in range(40):
         proxy.add(frame, drawn(frame))
         assert proxy.path.stat().st_size <= 5000
-    assert 1 < len(proxy) < 40 and not proxy.wants(99)
+    assert 1 < len(proxy) < 40 and not proxy.lacks(99)
     assert [shown(proxy, int(f)) for f in proxy.frames] == proxy.frames.tolist()
-    assert not FrameProxy(tmp_path, "w", max_bytes=0).wants(0)
+    assert not FrameProxy(tmp_path, "w", max_bytes=0).lacks(0)
 
 
 def _add(folder: Path, frames: list[int]) -> None:
@@ -160,7 +160,7 @@ def test_a_folder_that_cannot_be_written_costs_a_warning(tmp_path):
     proxy = FrameProxy(tmp_path / "file", "v")
     with pytest.warns(RuntimeWarning, match="no longer be kept"):
         proxy.add(0, drawn(0))
-    assert proxy.get(0, SIZE) is None and not proxy.wants(1)
+    assert proxy.get(0, SIZE) is None and not proxy.lacks(1)
 
 
 @pytest.mark.parametrize("content_id", ["", "../x", "a/b", "a.b", "x" * 129])
@@ -172,5 +172,5 @@ def test_names_that_are_none_are_refused(tmp_path, content_id):
 @given(st.lists(st.floats(0.001, 5), min_size=1, max_size=50), st.sampled_from([0.5, 1.0, 2.0]))
 def test_one_frame_in_each_part_of_the_grid_that_has_any(gaps, step):
     seconds = np.concatenate([[0.0], np.cumsum(gaps)])
-    chosen = seconds[grid_frames(seconds, step)] // step
+    chosen = seconds[one_per_step(seconds, step)] // step
     assert chosen.tolist() == sorted(set((seconds // step).tolist()))

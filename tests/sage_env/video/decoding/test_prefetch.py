@@ -76,7 +76,7 @@ def test_another_process_finds_what_was_passed_here(clip, tmp_path):
     here.frames_at([0, 2, 4], size=(32, 48))
     batch = there.frames_at([1, 3], size=(32, 48))
     assert [number_in(picture) for picture in batch.pixels] == [25, 75]
-    assert there.stats.decoded == 0 and caches[1].stats.stored == 2
+    assert there.stats.decoded == 0 and caches[1].stats.store_hits == 2
 
 
 def test_without_being_asked_or_without_room_nothing_is_kept_on_the_way(clip):

@@ -14,7 +14,7 @@ ENCODE, PREFILL, GENERATE = "encode", "prefill", "generate"
 STEPS = "steps"  # of sampling, counted for every row of a pass
 
 
-class Meter:
+class StageTimer:
     """Sums of seconds and counts by name. Thread-safe; threads side by side add up.
 
     Attributes:
