@@ -19,9 +19,10 @@ from sage_env.errors import CorruptFrame, DecodeTimeout
 from sage_env.frames import Box
 from sage_env.video.deadline import Deadline
 from sage_env.video.decoding.decode_plan import DecodeJob, plan_jobs
-from sage_env.video.decoding.demux_decoder import DemuxDecoder
+from sage_env.video.decoding.demuxed_packets import DemuxedPackets
 from sage_env.video.decoding.frame_converter import FrameConverter
-from sage_env.video.decoding.gop_decoder import GopDecoder, OnFrame
+from sage_env.video.decoding.packet_decoder import OnFrame, PacketDecoder
+from sage_env.video.decoding.sliced_packets import SlicedPackets
 from sage_env.video.index.video_index import VideoIndex
 
 _PATIENCE = 5.0  # seconds after the deadline for threads that look at it themselves
@@ -49,7 +50,7 @@ if hasattr(os, "register_at_fork"):
 class _DecoderSlot:
     """A decoder and what makes pictures of its frames: used by one thread at a time."""
 
-    decoder: GopDecoder | DemuxDecoder
+    decoder: PacketDecoder
     pictures: FrameConverter
 
 
@@ -139,7 +140,8 @@ class DecodePool:
 
     def _new_slot(self) -> _DecoderSlot:
         index = self._index
-        decoder = (GopDecoder if index.sliceable else DemuxDecoder)(index, self._on_frame)
+        source = (SlicedPackets if index.sliceable else DemuxedPackets)(index)
+        decoder = PacketDecoder(index, source, self._on_frame)
         return _DecoderSlot(decoder, FrameConverter(index.height, index.width, index.quarter_turns))
 
 

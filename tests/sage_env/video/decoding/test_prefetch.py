@@ -18,8 +18,9 @@ from sage_env.video.cache.process_cache import shared_cache
 from sage_env.video.deadline import Deadline
 from sage_env.video.decoding.decode_plan import plan_jobs
 from sage_env.video.decoding.disposable_packets import disposable_test
-from sage_env.video.decoding.gop_decoder import GopDecoder
+from sage_env.video.decoding.packet_decoder import PacketDecoder
 from sage_env.video.decoding.prefetch import add_prefetch, prefetch_step
+from sage_env.video.decoding.sliced_packets import SlicedPackets
 from sage_env.video.index.video_index import read_index
 from sage_env.video.video_file import open_video
 from tests.helpers.clips import CLIPS, copy_clip, number_in, uncached
@@ -123,7 +124,7 @@ def test_a_damaged_picture_that_nobody_asked_for_spoils_nothing(clip, tmp_path):
         jobs = plan_jobs(index, np.array(later))
         (job,) = add_prefetch(index, jobs, 0.04, lambda frames: frames)
         assert frame in job.prefetch
-        decoder = GopDecoder(read_index(bad))
+        decoder = PacketDecoder(index, SlicedPackets(read_index(bad)))
         came = {f: number_in(p.to_ndarray(format="rgb24")) for f, p in decoder.read(job, FOREVER)}
         decoder.close()
         assert came == {f: f for f in (*job.prefetch, *later) if f != frame}
