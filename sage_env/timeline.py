@@ -43,6 +43,21 @@ def snapped(start: float, end: float, num_frames: int) -> NDArray[np.float64]:
     return points if (np.diff(points) > 0).all() else middles
 
 
+def nearest_places(places: NDArray[np.float64], times: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the number of the nearest place for each time, int64 `(T,)`.
+
+    Of two places equally near, the earlier counts: places 0, 2, 5 and times 1, 4, 9 give 0, 2, 2.
+
+    Args:
+        places: float64 `(P,)`, seconds, in order; at least one.
+        times: float64 `(T,)`, seconds, in any order.
+    """
+    after = np.minimum(np.searchsorted(places, times), len(places) - 1)
+    before = np.maximum(after - 1, 0)
+    earlier = times - places[before] <= places[after] - times
+    return np.where(earlier, before, after).astype(np.int64)
+
+
 def clamp(span: Span, duration: float) -> Span:
     """Return the part of `span` inside `[0, duration)`; empty (start == end) if there is none."""
     start, end = span

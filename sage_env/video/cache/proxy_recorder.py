@@ -8,6 +8,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from sage_env.timeline import nearest_places
 from sage_env.video.cache.proxy_file import SHORT_SIDE, FrameProxy, one_per_step
 from sage_env.video.decoding.frame_converter import FrameConverter
 from sage_env.video.index.video_index import VideoIndex
@@ -53,9 +54,7 @@ class ProxyRecorder:
         if not len(kept):
             return found
         shown = self._index.seconds(kept)
-        after = np.minimum(np.searchsorted(shown, seconds), len(kept) - 1)
-        before = np.maximum(after - 1, 0)
-        nearest = np.where(seconds - shown[before] <= shown[after] - seconds, before, after)
+        nearest = nearest_places(shown, seconds)
         close = np.abs(shown[nearest] - seconds) <= tolerance
         for place in np.flatnonzero(close).tolist():
             frame = int(kept[nearest[place]])
