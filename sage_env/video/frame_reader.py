@@ -137,8 +137,8 @@ class FrameReader:
         if view.prefetch_step is None or _ROOM_FOR_PREFETCH * nbytes > self._cache.max_bytes:
             return jobs
 
-        def not_cached(passed: list[int]) -> list[int]:
-            absent = self._cache.absent([self._key(frame, view) for frame in passed])
+        def not_cached(frames: list[int]) -> list[int]:
+            absent = self._cache.absent([self._key(frame, view) for frame in frames])
             return [key.frame for key in absent]
 
         return add_prefetch(self._index, jobs, view.prefetch_step, not_cached)

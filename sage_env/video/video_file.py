@@ -46,7 +46,7 @@ class ReadStats:
     """What a video has cost since it was opened.
 
     Attributes:
-        decoded: frames that came out of the decoder, those on the way to a wanted one included.
+        decoded: frames that came out of the decoder, those on the way to a requested one included.
         hits: frames that came from the cache.
         seconds: wall time spent on frames that did not.
     """
@@ -59,7 +59,7 @@ class ReadStats:
 class PyAVVideo:
     """A video file. Time 0 is the first frame's. One thread at a time; objects may share a file.
 
-    The file is not held open until a frame is wanted that the cache does not have.
+    The file is opened with the first frame that the cache does not have.
 
     Attributes:
         duration: seconds from the start of the first frame to the end of the last.
@@ -79,9 +79,16 @@ class PyAVVideo:
         proxy: FrameProxy | None = None,
         prefetch: bool = False,
     ) -> None:
-        """Read the frames that `index` lists; see `open_video`.
+        """Read the frames of an index; see `open_video`.
 
-        What is passed on the way is kept in `proxy`, and served where a tolerance allows it.
+        Args:
+            index: the frames of the video.
+            cache: keeps decoded pictures.
+            threads: most threads that decode one request; `None` for 2, or 1 on a single core.
+            timeout: seconds that one request may take; `None` for no limit.
+            proxy: keeps small pictures of the frames that come out of decoders, and serves them
+                where a tolerance allows it; `None` for none.
+            prefetch: whether to cache frames for closer looks on the way.
         """
         self.duration = index.duration
         self.fps = len(index.pts) / index.duration
@@ -175,6 +182,10 @@ class PyAVVideo:
     def plan(self, seconds: Sequence[float], *, tolerance: Tolerance = 0.0) -> DecodePlan:
         """Return which frames `frames_at` would give, and what decoding them takes uncached.
 
+        Args:
+            seconds: as in `frames_at`.
+            tolerance: as in `frames_at`.
+
         Raises:
             ValueError: if a time is not finite, or the tolerance is not as in `frames_at`.
         """
@@ -221,7 +232,11 @@ class PyAVVideo:
         shown: Sequence[Picture],
         shape: tuple[int, int],
     ) -> FrameBatch:
-        """Return frames in order of time, copied into one array of the caller's own."""
+        """Return frames in order of time, copied into one array of the caller's own.
+
+        Substitutes and frames of a proxy may come out of order. Pictures in the cache are shared
+        and read-only, hence the copy.
+        """
         if (frames[1:] < frames[:-1]).any():
             order = np.argsort(frames, kind="stable")
             frames, exact = frames[order], exact[order]
@@ -279,10 +294,10 @@ def open_video(
         cache: keeps decoded pictures; `None` for the one that all videos of the process share.
         threads: most threads that decode one request; `None` for 2, or 1 on a single core.
         timeout: seconds that one request may take; `None` for no limit.
-        proxy_folder: keeps small pictures, one a second, of what decoding passes, and serves them
+        proxy_folder: keeps small pictures, one a second, of what is decoded anyway, and serves them
             where a tolerance allows it, so that a video becomes cheaper where it is looked at.
             What comes back then depends on what was looked at before. `None` for none.
-        prefetch: keeps in the cache, of what decoding passes, the frames that a look half as
+        prefetch: caches, of the frames that decoding passes on its way, those that a look half as
             long would show, at least half a second apart: for looks on a grid that others share
             (`timeline.snapped`). What comes back is the same.
 

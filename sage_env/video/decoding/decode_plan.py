@@ -1,7 +1,7 @@
 """From times to decoding jobs: which frames will do, and which packets have to be decoded for them.
 
 A frame that references others cannot be decoded alone: decoding starts at a keyframe and goes
-through every packet that something wanted depends on. A job is one such run.
+through every packet that a requested frame depends on. A job is one such run.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ from sage_env.video.index.video_index import VideoIndex
 
 _BEFORE_ALL = -(2**63)
 _HELD_BACK = 32
-"""Packets fed beyond the last wanted one to bring it out without the end-of-stream mark.
+"""Packets fed beyond the last requested one to bring it out without the end-of-stream mark.
 
 A decoder holds back at most 16 frames to put them in order (H.264, A.3.1: `MaxDpbFrames`; H.265,
 A.4.2). Twice that leaves room for packets that bring out none; then the mark is sent after all.
@@ -48,7 +48,7 @@ class _Targets:
     """What one job still waits for.
 
     Attributes:
-        missing: the wanted frames that have not come out, by PTS.
+        missing: the requested frames that have not come out, by PTS.
         prefetch: frames to take along if they come out on the way, by PTS.
         start_pts: PTS of the keyframe that decoding started from.
         keyframe_out: whether that keyframe has come out; nothing before it can be trusted.
@@ -60,7 +60,7 @@ class _Targets:
     keyframe_out: bool = False
 
     def take(self, pts: int) -> int | None:
-        """Return the number of the frame with this PTS and strike it off; `None` if unwanted."""
+        """Return the number of the frame with this PTS and strike it off; `None` if not waited for."""
         number = self.missing.pop(pts, None)
         return self.prefetch.pop(pts, None) if number is None else number
 
@@ -80,7 +80,7 @@ class PacketDecoder:
         Args:
             index: the frames of the video.
             source: its packets; closed with this decoder.
-            on_frame: is shown every frame that comes out, wanted or not.
+            on_frame: is shown every frame that comes out, requested or not.
         """
         self.decoded = 0
         self._index = index
@@ -115,10 +115,11 @@ class PacketDecoder:
     def read(self, job: DecodeJob, deadline: Deadline) -> Iterator[tuple[int, av.VideoFrame]]:
         """Yield the frames of a job with their numbers, in presentation order.
 
-        Those of `job.prefetch` are among them, as far as they come out before the last wanted one.
+        Those of `job.prefetch` are among them, as far as they come out before the last of
+        `job.frames`.
 
-        1. If the wanted frames lie ahead of where the decoder is, feed on; else start at the job's
-           keyframe.
+        1. If the requested frames lie ahead of where the decoder is, feed on; else start at the
+           job's keyframe.
         2. If that keyframe itself does not come out, start at the keyframe before; then at the
            start of the file. Intra-refresh streams need it: they mark recovery points (SEI message
            "recovery point", H.264, Annex D) as keyframes, which do not come out by themselves.
@@ -130,7 +131,7 @@ class PacketDecoder:
             deadline: when to give up.
 
         Raises:
-            CorruptFrame: if a wanted frame does not come out of the decoder.
+            CorruptFrame: if a requested frame does not come out of the decoder.
             DecodeTimeout: if it takes too long.
             VideoError: if the file can no longer be read, or times in it do not increase.
         """
@@ -198,8 +199,8 @@ class PacketDecoder:
         """Yield what comes out of the codec: packet by packet, in the end what it held back.
 
         Args:
-            stop: the packet after that of the last wanted frame.
-            targets: what is wanted.
+            stop: the packet after that of the last requested frame.
+            targets: what is waited for.
             deadline: looked at before each packet is taken: one that was taken has to be fed.
         """
         end = stop + (_HELD_BACK if self._skip_flush else 0)
@@ -229,18 +230,18 @@ class PacketDecoder:
             self._fault = DecodeFault(number, damage)
             return []
         self._next = number + 1
-        wanted = key or pts in targets.missing
-        spare = False  # whether the packet is disposable and not wanted, only prefetched
+        needed = key or pts in targets.missing
+        disposable = False  # and not requested: fed for prefetch alone
         if self._is_disposable is None:  # headers of this codec do not say: left to FFmpeg
-            self._context.skip_frame = "DEFAULT" if wanted else "NONREF"
-        elif not wanted and self._is_disposable(data):
+            self._context.skip_frame = "DEFAULT" if needed else "NONREF"
+        elif not needed and self._is_disposable(data):
             if pts not in targets.prefetch:
                 return []
-            spare = True
+            disposable = True
         try:
             return self._context.decode(_decodable(packet))
         except av.FFmpegError as error:
-            if pts >= targets.start_pts and not spare:
+            if pts >= targets.start_pts and not disposable:
                 reason = f"gives: {error.strerror or type(error).__name__}"
                 self._fault = DecodeFault(number, reason)
             return []

@@ -36,7 +36,7 @@ class PacketSource(Protocol):
     Attributes:
         context: the decoder of the stream, set up and not open yet. The source only makes it.
         restarts_cheaply: whether to begin anew at a keyframe costs next to nothing, so that a
-            decoder may be drained as soon as it was fed what was wanted.
+            decoder may be drained as soon as it was fed what was requested.
     """
 
     context: VideoCodecContext

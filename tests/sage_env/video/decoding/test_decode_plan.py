@@ -1,4 +1,4 @@
-"""A plan decodes what is needed, once, and a tolerance moves frames only as far as it says."""
+"""Laws of `decode_plan` and `nearest_frame`: each packet once, a tolerance is kept."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_leading_picture_starts_at_the_keyframe_before(clip):
     (job,) = plan_frames(index, index.seconds(np.array([leading]))).jobs
     assert job.start == index.key_packets[0] and job.stop > second
     both = plan_frames(index, index.seconds(np.array([leading, leading + 6]))).jobs
-    assert len(both) == 1  # the second keyframe is passed on the way
+    assert len(both) == 1  # the second keyframe lies on the way
 
 
 @settings(max_examples=200)

@@ -1,4 +1,4 @@
-"""What decoding passes is kept for closer looks, and changes nothing that is returned."""
+"""Laws of `sage_env.video.decoding.prefetch`: cached for closer looks; results stay the same."""
 
 from __future__ import annotations
 

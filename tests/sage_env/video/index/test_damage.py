@@ -44,7 +44,7 @@ def damaged(tmp_path, packet: int) -> tuple[Path, Path]:
 
 
 @pytest.mark.parametrize("packet", [12, 17])
-def test_a_damaged_packet_is_named_and_spares_what_does_not_lean_on_it(tmp_path, packet):
+def test_a_damaged_packet_is_named_and_spares_what_does_not_depend_on_it(tmp_path, packet):
     whole, path = damaged(tmp_path, packet)
     good = [frame for frame in range(60) if not packet <= frame < 24]
     with uncached(path) as video, uncached(whole) as intact:
@@ -249,7 +249,7 @@ def test_a_mutilated_file_gives_frames_or_a_typed_error_in_time(tmp_path, count)
     assert time.monotonic() - began < 120
 
 
-def test_frames_passed_on_the_way_are_harvested_and_serve_tolerant_requests(clip, tmp_path):
+def test_frames_on_the_way_are_recorded_and_serve_tolerant_requests(clip, tmp_path):
     name = "two-a-second"
     with open_video(clip(name), cache=FrameCache(0), proxy_folder=tmp_path) as video:
         exact = video.frames_at([20.0], size=(32, 48))
