@@ -15,6 +15,11 @@ def crop_bounds(box: Box, height: int, width: int) -> tuple[int, int, int, int]:
 
     Edges are rounded to the nearest pixel edge.
 
+    Args:
+        box: `(x0, y0, x1, y1)` in fractions of the picture, from the top left.
+        height: of the picture, pixels.
+        width: of the picture, pixels.
+
     Raises:
         ValueError: unless `0 <= x0 < x1 <= 1` and `0 <= y0 < y1 <= 1`.
     """
@@ -33,13 +38,23 @@ def _edges(low: float, high: float, length: int) -> tuple[int, int]:
 
 
 def fitted(height: int, width: int, size: tuple[int, int]) -> tuple[int, int]:
-    """Return the largest `(H, W)` of the picture's aspect inside `size`, at least one pixel."""
+    """Return the largest `(H, W)` of the picture's aspect inside `size`, at least one pixel.
+
+    Args:
+        height: of the picture, pixels.
+        width: of the picture, pixels.
+        size: `(H, W)` to stay inside of.
+    """
     scale = min(size[0] / height, size[1] / width)
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def letterbox(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Centre a picture `(h, w, 3)` on black `(H, W, 3)`; an odd row or column goes below, right."""
+    """Centre a picture, uint8 `(h, w, 3)`, on black, uint8 `(H, W, 3)`.
+
+    A bar that is an odd pixel wider lies below or on the right. A picture of that size is returned
+    as it is, not copied.
+    """
     height, width = picture.shape[:2]
     if (height, width) == size:
         return picture

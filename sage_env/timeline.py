@@ -19,7 +19,13 @@ _CLOCK = re.compile(r"(?:([0-9]+):(?=[0-5][0-9]:))?([0-9]+):([0-5][0-9](?:\.[0-9
 
 
 def midpoints(start: float, end: float, num_frames: int) -> NDArray[np.float64]:
-    """Return the middles of `num_frames` equal parts of `[start, end)`: float64 `(num_frames,)`."""
+    """Return the middles of equal parts of `[start, end)`: float64 `(num_frames,)`, seconds.
+
+    Args:
+        start: seconds, part of the span.
+        end: seconds, not part of it.
+        num_frames: how many parts.
+    """
     fractions = (np.arange(num_frames) + 0.5) / num_frames
     # A span of a few ulps may round up to its open end.
     return np.clip(start + fractions * (end - start), start, np.nextafter(end, start))

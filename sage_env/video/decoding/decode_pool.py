@@ -188,6 +188,16 @@ class _Request:
         box: Box | None,
         deadline: Deadline,
     ) -> None:
+        """Begin nothing yet.
+
+        Args:
+            path: the file, for messages.
+            jobs: in the order in which to begin them.
+            slots: the decoders, at least as many as threads that take part.
+            size: `(H, W)` of the pictures, `None` for native pixels.
+            box: the region to show, `None` for the whole picture.
+            deadline: when to give up.
+        """
         self._path = path
         self._idle = list(slots)
         self._jobs, self._size, self._box, self._deadline = jobs, size, box, deadline

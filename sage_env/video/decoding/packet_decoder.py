@@ -60,7 +60,7 @@ class _Targets:
     keyframe_out: bool = False
 
     def take(self, pts: int) -> int | None:
-        """Return the number of the frame with this PTS and strike it off; `None` if not waited for."""
+        """Strike a frame off by its PTS and return its number; `None` if nobody waits for it."""
         number = self.missing.pop(pts, None)
         return self.prefetch.pop(pts, None) if number is None else number
 
