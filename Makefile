@@ -4,6 +4,7 @@
 #   make test     the default test suite (offline, CPU)
 #   make lint     ruff and mypy
 #   make check    lint, then test
+#   make docs     build the documentation as a site in site/
 #   make tiny     train the small model that is shipped in policies/sage_mm_tiny from scratch
 #
 # TORCH=... chooses another build of torch, e.g. make train TORCH=torch==2.13.0
@@ -13,11 +14,12 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 TORCH ?=
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+DOCS_INSTALLED := .venv/.docs-installed
 ifeq ($(TORCH),)
 GPU := $(shell command -v nvidia-smi)
 endif
 
-.PHONY: train test lint check tiny install clean
+.PHONY: train test lint check tiny docs install clean
 .DEFAULT_GOAL := check
 
 train: install
@@ -36,6 +38,10 @@ lint: install
 	$(BIN)/mypy
 
 check: lint test
+
+# The variable silences a banner of mkdocs-material about its successors; warnings still fail the build.
+docs: $(DOCS_INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 install: $(INSTALLED)
 
@@ -60,4 +66,9 @@ else
 endif
 	@grep -v '^torch==' constraints.txt > .venv/constraints.txt
 	$(BIN)/python -m pip install -c .venv/constraints.txt -e '.[sage,dev]'
+	@touch $@
+
+# Apart from the rest, so that tests and training need none of it.
+$(DOCS_INSTALLED): $(INSTALLED)
+	$(BIN)/python -m pip install -c .venv/constraints.txt -e '.[docs]'
 	@touch $@

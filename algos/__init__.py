@@ -7,3 +7,10 @@ methods as settings). Rooms, in the order of imports: `rollout/`, `batching/`, `
 `exactness/`, `evaluation/`, `runs/`, `recipe/`, `ppo/`, `verify/`, `report/`, `experiment/`,
 `cli/`, and `tiny/`, how the shipped model was made.
 """
+
+from sage_env.release import __version__
+from sage_env.shadowing import require_ours
+
+__all__ = ["__version__"]
+
+require_ours("policies")  # before its modules are missed one by one

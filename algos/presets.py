@@ -31,6 +31,9 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from algos.ppo.config import PPOConfig
+from sage_env.shadowing import require_ours
+
+require_ours("algos")
 
 PresetName = Literal[
     "ppo", "turn-ppo", "bi-level", "vapo", "grpo", "rloo", "dr-grpo", "dapo", "gspo"

@@ -33,12 +33,12 @@ class Example:
     """
 
     ids: NDArray[np.int64]
-    taught: NDArray[np.bool_]
+    loss_mask: NDArray[np.bool_]
     frames: tuple[bytes, ...]
 
     @classmethod
     def of(cls, trajectory: Trajectory) -> Example:
-        """Take a whole episode whose policy wrote down its tokens, see `Dictation`.
+        """Take a whole episode whose policy wrote down its tokens, see `TeacherTokens`.
 
         Raises:
             ValueError: if its turns were not read in one growing context.
@@ -48,7 +48,7 @@ class Example:
         return cls(trajectory.token_ids, trajectory.sampled, trajectory.frames)
 
 
-class Dictation:
+class TeacherTokens:
     """A policy that plays like another and writes down the tokens SAGE-MM would have had to write.
 
     Args:
@@ -106,22 +106,22 @@ def add_supervised_gradients(
     *,
     micro_batch: int = 8,
     workers: int = 1,
-    aside: Callable[[Sequence[Example]], Tensor] | None = None,
+    auxiliary_loss: Callable[[Sequence[Example]], Tensor] | None = None,
 ) -> float:
     """Add the gradient of the mean cross-entropy of a batch's taught tokens; return the loss.
 
-    `aside` is a further loss, of examples that the model has just seen in this thread. Its mean
-    over the examples is added to what is differentiated, not to what is returned.
+    `auxiliary_loss` is a further loss, of examples that the model has just seen in this thread. Its
+    mean over the examples is added to what is differentiated, not to what is returned.
     """
     ordered = sorted(examples, key=lambda example: len(example.ids))
     pieces = [ordered[at : at + micro_batch] for at in range(0, len(ordered), micro_batch)]
-    taught = sum(int(example.taught.sum()) for example in examples)
+    count = sum(int(example.loss_mask.sum()) for example in examples)
 
     def loss(piece: Sequence[Example]) -> tuple[Tensor, float]:
-        total = _cross_entropy(base, encoder, frame_pad, piece) / taught
+        total = _cross_entropy(base, encoder, frame_pad, piece) / count
         shown = float(total.detach())
-        if aside is not None:
-            total = total + aside(piece) * (len(piece) / len(examples))
+        if auxiliary_loss is not None:
+            total = total + auxiliary_loss(piece) * (len(piece) / len(examples))
         return total, shown
 
     return sum(add_gradients(pieces, loss, parameters, workers=workers))
@@ -131,9 +131,9 @@ def _cross_entropy(
     base: Any, encoder: FrameEncoder, frame_pad: int, examples: Sequence[Example]
 ) -> Tensor:
     """Return the cross-entropy of the taught tokens, summed."""
-    ids, taught, hidden = _hidden(base, encoder, frame_pad, examples)
-    scores = base.lm_head(hidden[:, :-1][taught[:, 1:]])
-    return F.cross_entropy(scores, ids[:, 1:][taught[:, 1:]], reduction="sum")
+    ids, loss_mask, hidden = _hidden(base, encoder, frame_pad, examples)
+    scores = base.lm_head(hidden[:, :-1][loss_mask[:, 1:]])
+    return F.cross_entropy(scores, ids[:, 1:][loss_mask[:, 1:]], reduction="sum")
 
 
 @torch.no_grad()
@@ -151,17 +151,17 @@ def _hidden(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return ids and taught `(N, longest)`, padded on the right, and the last hidden states."""
     shape = (len(examples), max(len(example.ids) for example in examples))
-    ids, taught = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.bool)
+    ids, loss_mask = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.bool)
     positions = torch.zeros((3, *shape), dtype=torch.long)
     for i, example in enumerate(examples):
         size = len(example.ids)
         ids[i, :size] = torch.from_numpy(example.ids)
-        taught[i, :size] = torch.from_numpy(example.taught)
+        loss_mask[i, :size] = torch.from_numpy(example.loss_mask)
         row, _ = mrope_positions(example.ids, frame_pad, encoder.grids(example.frames))
         positions[:, i, :size] = torch.from_numpy(row)
     keys = [key for example in examples for key in example.frames]
     features = encoder.features(keys) if keys else None
-    return ids, taught, language_states(base, ids, positions, ids == frame_pad, features)
+    return ids, loss_mask, language_states(base, ids, positions, ids == frame_pad, features)
 
 
 def batches(

@@ -6,3 +6,7 @@ In the order of imports: `errors`, `prompt` (what every model is told), `base` (
 `introspection` (policies whose tokens can be read from outside); the rooms `sage_mm/`,
 `sage_released/`, `baselines/`, `served/`, `sb3/`, `check/`; `registry` (policies by name).
 """
+
+from sage_env.release import __version__
+
+__all__ = ["__version__"]

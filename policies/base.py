@@ -19,12 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sage_env.actions.action import Action, Invalid
+from sage_env.shadowing import require_ours
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Parameter
 
     from sage_env.datasets.item import QAItem
+
+require_ours("policies")  # nearly every module of ours imports this one
 
 Observation = Mapping[str, Any]
 

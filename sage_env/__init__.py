@@ -3,9 +3,11 @@
 Importing it loads no decoder, no picture library and no model. May not: know a policy, a reward
 from outside, or torch.
 
-In the order of imports: `errors`, `frames` (pictures with their times), `timeline` (spans of
-seconds), `argument_checks`, `picture_geometry`; `storage/`, `actions/`, `datasets/`, `video/`;
-`history` (the record of an episode), `openers` (who opens a video), `tools/`; `spaces` and
+In the order of imports: `errors`, `release` (the version), `shadowing` (folders of the user's that
+hide ours), `frames` (pictures with their times), `timeline` (spans of seconds), `argument_checks`,
+`object_reference` (objects by `package.module:name`), `lazy_exports` (names imported when asked
+for), `picture_geometry`; `storage/`, `actions/`, `datasets/`, `video/`; `history` (the record of an
+episode), `openers` (who opens a video), `tools/`; `unicode_text` (the space of texts), `spaces` and
 `observation`; `rendering/`, `synth/` (the embedded dataset); `rewards`, `viewer` (an episode's
 looks and what they cost), `episode` (one episode's state), `reset_options`, `env` (the
 environment; its docstring is the manual); `vector/` (many at once), `wrappers/`, `testing/`.
@@ -39,6 +41,7 @@ from sage_env.errors import (
 )
 from sage_env.frames import FrameBatch
 from sage_env.history import History, Look, Spent
+from sage_env.release import __version__
 from sage_env.rewards import Reward, efficient, sage
 from sage_env.spaces import ActionSpace, UnicodeText
 from sage_env.tools.reply_schema import action_schema, function_schemas
@@ -76,6 +79,7 @@ __all__ = [
     "VideoQAEnv",
     "VideoQAVectorEnv",
     "Zoom",
+    "__version__",
     "action_schema",
     "efficient",
     "format_action",

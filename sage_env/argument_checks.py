@@ -1,22 +1,48 @@
-"""Checks of the numbers that an environment is made with."""
+"""What counts as a number, and checks of those that an environment is made with.
+
+`bool` is a kind of int in Python and never a number here. NumPy's scalars are numbers.
+"""
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
+import math
+from numbers import Integral, Real
+from typing import Any, TypeGuard
 
 from sage_env.frames import Tolerance
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Return whether a value is a real number; infinities and NaN are."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def is_whole(value: object) -> TypeGuard[int]:
+    """Return whether a value is of a whole type; `2.0` is not."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def is_finite(value: object) -> TypeGuard[float]:
+    """Return whether a value is a number that a float can hold."""
+    try:
+        return is_number(value) and math.isfinite(value)
+    except OverflowError:  # a whole number beyond the floats
+        return False
 
 
 def whole_number(name: str, value: Any, least: int, most: int | None = None) -> int:
     """Return `value` if it is a whole number in `[least, most]`.
 
+    Args:
+        name: of the argument, for the message.
+        value: what was given.
+        least: the smallest that is allowed.
+        most: the largest; `None` for no limit.
+
     Raises:
         ValueError: if it is not.
     """
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or value < least or (most is not None and value > most):
+    if not is_whole(value) or value < least or (most is not None and value > most):
         limits = f">= {least}" if most is None else f"from {least} to {most}"
         raise ValueError(f"{name} must be a whole number {limits}, got {value!r}")
     return int(value)
@@ -39,7 +65,6 @@ def tolerance_seconds(name: str, value: Any) -> Tolerance:
     Raises:
         ValueError: if it is not.
     """
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if value != "auto" and not (number and 0 <= value < np.inf):
+    if value != "auto" and not (is_finite(value) and value >= 0):
         raise ValueError(f'{name} must be seconds, 0 or more, or "auto", got {value!r}')
     return "auto" if value == "auto" else float(value)

@@ -72,7 +72,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     | `num_frames` | Discrete | how many there are |
     | `cursor`, `duration` | float32 () | seconds |
     | `turns_left`, `frames_left` | Discrete | what remains of the budget |
-    | `question` | text | |
+    | `question` | text | as `UnicodeText`: every script, blanks and accents |
     | `choices` | text | one per line; empty when open-ended |
     | `message` | text | why the last request failed or was cut; else empty |
     | `text` | text | a tool's reply, at most `MAX_TOOL_TEXT` characters; else empty |
@@ -191,18 +191,18 @@ Starting State |
         self._reward = find_reward(reward)
         self._judge = judge
         self._tools = find_tools(tools)
-        self._items = load_dataset(dataset, root=root, split=split)
+        self._items = items = load_dataset(dataset, root=root, split=split)
         self._index = {item.id: index for index, item in enumerate(self._items)}
         size = picture_size(frame_size or getattr(self._items, "frame_size", None) or (224, 224))
         self._viewer = Viewer(size, find_opener(opener, frame_store, snap=snap), snap=snap)
         self._tolerance = tolerance_seconds("overview_tolerance", overview_tolerance)
-        self._shape = max(frames_per_turn, overview_frames), *size, 3
+        self._shape = shape = max(frames_per_turn, overview_frames), *size, 3
         self._episode: Episode | None = None
         self._running = False
         longest = max((item.duration for item in self._items if item.duration), default=600.0)
         schemas = {name: tool.parameters for name, tool in self._tools.items()}
         self.action_space = ActionSpace(longest, frames_per_turn, tools=schemas)
-        self.observation_space = observation_space(self._shape[0], size, max_turns, max_frames)
+        self.observation_space = observation_space(shape[0], size, max_turns, max_frames, items)
 
     @property
     def tools(self) -> Mapping[str, Tool]:

@@ -88,6 +88,10 @@ class MissingExtra(SageEnvError, ImportError):
     """An optional package is not installed; the message names the command that installs it."""
 
 
+class PackageShadowed(SageEnvError, ImportError):
+    """A folder of the user's hides one of our packages; the message names both."""
+
+
 @contextmanager
 def boundary(
     error: type[SageEnvError], what: str, *, passes: tuple[type[Exception], ...] = (SageEnvError,)

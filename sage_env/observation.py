@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import gymnasium as gym
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 
 from sage_env.datasets.item import QAItem
 from sage_env.frames import FrameBatch
-from sage_env.spaces import UnicodeText
+from sage_env.tools.tool import MAX_TOOL_TEXT
+from sage_env.unicode_text import MAX_TEXT, UnicodeText
 
 Observation: TypeAlias = dict[str, Any]
 
@@ -18,9 +20,23 @@ _LONGEST = float(np.finfo(np.float32).max)  # a Box without a limit is warned ab
 
 
 def observation_space(
-    num_frames: int, size: tuple[int, int], max_turns: int, max_frames: int
+    num_frames: int,
+    size: tuple[int, int],
+    max_turns: int,
+    max_frames: int,
+    items: Sequence[QAItem] = (),
 ) -> gym.spaces.Dict:
-    """Return the space whose keys `VideoQAEnv` describes; `num_frames` is its F."""
+    """Return the space whose keys `VideoQAEnv` describes.
+
+    Args:
+        num_frames: its F.
+        size: its (H, W), in pixels.
+        max_turns: budget of actions.
+        max_frames: budget of frames.
+        items: the questions that are asked, all of which fit in.
+    """
+    question = max((len(item.question) for item in items), default=0)
+    choices = max((len(_lines(item)) for item in items), default=0)
     seconds = gym.spaces.Box(0.0, _LONGEST, (), np.float32)
     return gym.spaces.Dict(
         {
@@ -31,10 +47,10 @@ def observation_space(
             "duration": seconds,
             "turns_left": gym.spaces.Discrete(max_turns + 1),
             "frames_left": gym.spaces.Discrete(max_frames + 1),
-            "question": UnicodeText(),
-            "choices": UnicodeText(),
+            "question": UnicodeText(max(MAX_TEXT, question)),
+            "choices": UnicodeText(max(MAX_TEXT, choices)),
             "message": UnicodeText(),
-            "text": UnicodeText(),
+            "text": UnicodeText(MAX_TOOL_TEXT),
         }
     )
 
@@ -76,10 +92,14 @@ def observe(
         "turns_left": turns_left,
         "frames_left": frames_left,
         "question": item.question,
-        "choices": "\n".join(item.choices),
+        "choices": _lines(item),
         "message": message,
         "text": text,
     }
+
+
+def _lines(item: QAItem) -> str:
+    return "\n".join(item.choices)
 
 
 def _is_own(pixels: NDArray[np.uint8]) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
-from numbers import Real
 from typing import Protocol, TypeAlias
 
 from sage_env.actions.action import Action, Answer, Invalid
+from sage_env.argument_checks import is_finite
 from sage_env.datasets.item import QAItem
 from sage_env.errors import JudgeError, RewardError, boundary
 from sage_env.history import History
@@ -199,7 +199,7 @@ def checked_terms(terms: object) -> dict[str, float]:
     if not isinstance(terms, Mapping) or not terms:
         raise RewardError(f"{law}, got {terms!r}: return for instance {{'answer': 0.0}}")
     for name, value in terms.items():
-        if not isinstance(name, str) or not is_finite(value):
+        if not isinstance(name, str) or not is_term(value):
             raise RewardError(f"{law}, got {name!r}: {value!r}")
     floats = {name: float(value) for name, value in terms.items()}
     if not math.isfinite(sum(floats.values())):
@@ -207,9 +207,6 @@ def checked_terms(terms: object) -> dict[str, float]:
     return floats
 
 
-def is_finite(value: object) -> bool:
-    """Return whether `value` is a number that a float can hold."""
-    try:
-        return isinstance(value, Real) and math.isfinite(value)
-    except OverflowError:  # a whole number beyond the floats
-        return False
+def is_term(value: object) -> bool:
+    """Return whether a value can be a term: a finite number, or a verdict, which counts 1 or 0."""
+    return isinstance(value, bool) or is_finite(value)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.vector.utils import batch_differing_spaces
+from gymnasium.wrappers.utils import create_zero_array
 
-from sage_env.actions.action import Action, Answer, Sample, Skip, UseTool, Zoom, is_unicode
+from sage_env.actions.action import Action, Answer, Sample, Skip, UseTool, Zoom
 from sage_env.tools.json_schema import Schema, check_parameters, sample_arguments
+from sage_env.unicode_text import UnicodeText as UnicodeText
 
 _LETTERS = "ABCD"
-_ALPHABET = "abc xyz ÄÖÜ éñ 汉字 0123456789.?\n"
 
 
 class ActionSpace(gym.spaces.Space[Action]):
@@ -101,39 +104,20 @@ class ActionSpace(gym.spaces.Space[Action]):
         return f"ActionSpace(duration={self.duration}, max_frames={self.max_frames}{tools})"
 
 
-class UnicodeText(gym.spaces.Space[str]):
-    """Any string that can be written as UTF-8 (`spaces.Text` refuses blanks and accents)."""
-
-    def __init__(self, *, seed: int | np.random.Generator | None = None) -> None:
-        """Make the space."""
-        super().__init__(None, None, seed)
-
-    @property
-    def is_np_flattenable(self) -> bool:
-        """Return False: strings do not flatten into an array."""
-        return False
-
-    def sample(self, mask: Any | None = None, probability: Any | None = None) -> str:
-        """Draw a string of up to 32 characters; takes neither mask nor probability."""
-        _refuse(mask, probability)
-        letters: Sequence[int] = self.np_random.integers(
-            len(_ALPHABET), size=self.np_random.integers(33)
-        ).tolist()
-        return "".join(_ALPHABET[i] for i in letters)
-
-    def contains(self, x: Any) -> bool:
-        """Return whether `x` is a string without lone surrogates."""
-        return isinstance(x, str) and is_unicode(x)
-
-    def __eq__(self, other: object) -> bool:
-        """Return whether `other` is such a space."""
-        return isinstance(other, UnicodeText)
-
-    def __repr__(self) -> str:
-        """Show the name."""
-        return "UnicodeText()"
-
-
 def _refuse(mask: object, probability: object) -> None:
     if mask is not None or probability is not None:
         raise ValueError("this space samples without a mask or probability: pass neither")
+
+
+@batch_differing_spaces.register(ActionSpace)
+def _batch_differing(spaces: Sequence[ActionSpace]) -> gym.spaces.Tuple[Any]:  # type: ignore[misc]
+    """Return the space of a tuple of actions, one for each environment (`observation_mode`)."""
+    return gym.spaces.Tuple(
+        [deepcopy(space) for space in spaces], seed=deepcopy(spaces[0].np_random)
+    )
+
+
+@create_zero_array.register(ActionSpace)
+def _zero(space: ActionSpace) -> Action:  # type: ignore[misc]
+    """Return the action that does least."""
+    return Skip(0.0)

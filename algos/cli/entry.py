@@ -12,10 +12,14 @@ import tyro
 
 from algos.cli.commands import Ask, BuildData, CheckData, Eval, Play, Report
 from algos.cli.verify_command import Verify
-from algos.runs.stopping import Stopped, terminable
+from algos.runs.stopping import Stopped, stop_on_sigterm
 from sage_env.errors import SageEnvError
+from sage_env.release import __version__
 
-ABOUT = "Long-video question answering: ask, play, train, evaluate, report, verify."
+ABOUT = (
+    "Long-video question answering: ask, play, train, evaluate, report, verify. "
+    "`sage-vqa --version` says which release this is."
+)
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> None:
     """Run the command that the arguments describe; tyro exits with 2 where they describe none."""
+    if arguments == ["--version"]:
+        print(f"sage-vqa {__version__}")
+        return
     if arguments[:1] == ["data"]:
         about = "Make the videos of the embedded dataset, or check the videos of a folder."
         data = {"build": BuildData, "check": CheckData}
@@ -92,7 +99,7 @@ def _train(arguments: list[str]) -> None:
     except ArgumentError:  # tyro says what is wrong
         name = None
     default = with_preset(name) if name in PRESETS else FirstLight()
-    with terminable():
+    with stop_on_sigterm():
         run(tyro.cli(FirstLight, prog="sage-vqa train", args=arguments, default=default))
 
 

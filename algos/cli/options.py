@@ -6,15 +6,19 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import tyro
 
 from policies.base import BatchPolicy, Policy
-from policies.registry import load_policy
+from policies.registry import NAMES, load_policy
 from sage_env.datasets.item import QAItem
 from sage_env.env import VideoQAEnv
 from sage_env.errors import SageEnvError
 
 AnyPolicy = Policy | BatchPolicy
+POLICY_HELP = "Who plays:\n" + "\n".join(f"{usage}: {about}." for usage, about in NAMES.items())
+"""Help of `--policy`, from the table of the policies itself."""
 
 
 class CommandError(SageEnvError):
@@ -25,9 +29,7 @@ class CommandError(SageEnvError):
 class Playing:
     """What all commands that play have in common."""
 
-    policy: str = "sage-mm-tiny"
-    """random, uniform[:FRAMES[:POLICY]], scripted, oracle[:POLICY], human[:FOLDER], sage-mm-tiny,
-    sage-mm:FOLDER, sage-released:FOLDER, sb3:FILE, package.module:Class."""
+    policy: Annotated[str, tyro.conf.arg(help=POLICY_HELP)] = "sage-mm-tiny"
     adapter: Path | None = None
     """Folder of a trained LoRA adapter, for the sage-mm policies."""
     temperature: float = 0.0

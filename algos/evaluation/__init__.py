@@ -5,3 +5,30 @@ May not: draw or write HTML; `report/` does.
 Read in this order: `measures` (an episode's result, accuracy by group), `bootstrap` (intervals
 clustered by video), `decomposition` (routing and skill), `tables` (plain text).
 """
+
+from algos.evaluation.bootstrap import cluster_bootstrap_interval
+from algos.evaluation.decomposition import Decomposition, decompose
+from algos.evaluation.measures import (
+    Difference,
+    EpisodeResult,
+    EvalResult,
+    MeasureRow,
+    Measures,
+    difference,
+    evaluate,
+    measure,
+)
+
+__all__ = [
+    "Decomposition",
+    "Difference",
+    "EpisodeResult",
+    "EvalResult",
+    "MeasureRow",
+    "Measures",
+    "cluster_bootstrap_interval",
+    "decompose",
+    "difference",
+    "evaluate",
+    "measure",
+]

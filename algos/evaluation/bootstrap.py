@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 RESAMPLES = 2_000
 
 
-def clustered_interval(
+def cluster_bootstrap_interval(
     values: Sequence[float], clusters: Sequence[Hashable], *, seed: int = 0
 ) -> tuple[float, float] | None:
     """Return the 95 % bootstrap interval of the mean of `values`, resampling whole clusters.
 
     `None` with fewer than two clusters: one video says nothing about other videos.
     """
-    drawn = resampled(clusters, seed=seed)
+    drawn = cluster_resamples(clusters, seed=seed)
     if drawn is None:
         return None
     which, draws = drawn
@@ -26,7 +26,7 @@ def clustered_interval(
     return float(low), float(high)
 
 
-def resampled(
+def cluster_resamples(
     clusters: Sequence[Hashable], *, seed: int = 0
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]] | None:
     """Return the number of each episode's cluster, and how often every draw takes each cluster.

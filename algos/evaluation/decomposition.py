@@ -21,8 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from algos.evaluation.bootstrap import resampled
-from algos.evaluation.measures import Episode, paired
+from algos.evaluation.bootstrap import cluster_resamples
+from algos.evaluation.measures import EpisodeResult, paired
 
 ROUTES = ("one turn", "more turns")
 Interval = tuple[float, float] | None
@@ -30,7 +30,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Part:
+class GainPart:
     """A part of the gain in accuracy with its 95 % interval; `None` with fewer than two videos."""
 
     name: str
@@ -70,11 +70,13 @@ class Decomposition:
     """
 
     questions: int
-    parts: tuple[Part, Part, Part]
+    parts: tuple[GainPart, GainPart, GainPart]
     moves: tuple[Move, ...]
 
 
-def decompose(after: Sequence[Episode], before: Sequence[Episode]) -> Decomposition | None:
+def decompose(
+    after: Sequence[EpisodeResult], before: Sequence[EpisodeResult]
+) -> Decomposition | None:
     """Take the gain in accuracy apart; `None` when the runs share no judged question.
 
     A route that one run never took has the accuracy that the other had on it: all of its part of
@@ -89,7 +91,7 @@ def decompose(after: Sequence[Episode], before: Sequence[Episode]) -> Decomposit
     cells = _cells(pairs)
     means = _parts(cells.sum(0, keepdims=True))[:, 0]
     intervals: list[Interval] = [None] * 3
-    drawn = resampled([now.video for _, now in pairs])
+    drawn = cluster_resamples([now.video for _, now in pairs])
     if drawn is not None:
         which, draws = drawn
         of_video = np.zeros((draws.shape[1], cells.shape[1]))
@@ -98,17 +100,17 @@ def decompose(after: Sequence[Episode], before: Sequence[Episode]) -> Decomposit
         intervals = [(float(low), float(high)) for low, high in ends.T]
     names = ("gain", "routing", "skill")
     gain, routing, skill = (
-        Part(name, float(mean), interval)
+        GainPart(name, float(mean), interval)
         for name, mean, interval in zip(names, means, intervals, strict=True)
     )
     return Decomposition(len(pairs), (gain, routing, skill), _moves(pairs))
 
 
-def _route(episode: Episode) -> int:
+def _route(episode: EpisodeResult) -> int:
     return 0 if episode.turns <= 1 else 1
 
 
-def _cells(pairs: Sequence[tuple[Episode, Episode]]) -> Floats:
+def _cells(pairs: Sequence[tuple[EpisodeResult, EpisodeResult]]) -> Floats:
     """Return `(questions, 8)`: (before, after) x route x (taken, taken and right)."""
     cells = np.zeros((len(pairs), 2, 2, 2))
     for k, pair in enumerate(pairs):
@@ -130,7 +132,7 @@ def _parts(sums: Floats) -> Floats:
     return np.stack([routing + skill, routing, skill])
 
 
-def _moves(pairs: Sequence[tuple[Episode, Episode]]) -> tuple[Move, ...]:
+def _moves(pairs: Sequence[tuple[EpisodeResult, EpisodeResult]]) -> tuple[Move, ...]:
     moves = []
     for first, name in enumerate(ROUTES):
         for second, name_after in enumerate(ROUTES):

@@ -13,8 +13,8 @@ from typing import Any
 
 from gymnasium import Env
 
-from algos.evaluation.bootstrap import clustered_interval
-from algos.rollout.playing import Job, collect
+from algos.evaluation.bootstrap import cluster_bootstrap_interval
+from algos.rollout.playing import EpisodeSpec, collect
 from algos.rollout.trajectory import Trajectory
 from algos.seeds import subseed
 from policies.base import BatchPolicy, Policy
@@ -25,7 +25,7 @@ SHORT, LONG = "<=600 s", ">600 s"
 
 
 @dataclass(frozen=True)
-class Episode:
+class EpisodeResult:
     """What one trajectory says about its question.
 
     Attributes:
@@ -77,7 +77,7 @@ class Measures:
 
 
 @dataclass(frozen=True)
-class Row:
+class MeasureRow:
     """One line of a table: `section` is `all`, `length`, `bucket`, `family` or `tier`."""
 
     section: str
@@ -130,10 +130,10 @@ class EvalResult:
         kept = [(item, played) for item, played in pairs if item.group.get(key) == value]
         return replace(self, items=[i for i, _ in kept], trajectories=[t for _, t in kept])
 
-    def episodes(self) -> list[Episode]:
+    def episodes(self) -> list[EpisodeResult]:
         """Return one row per item."""
         return [
-            episode(item, trajectory)
+            episode_result(item, trajectory)
             for item, trajectory in zip(self.items, self.trajectories, strict=True)
         ]
 
@@ -159,12 +159,12 @@ def evaluate(
         decoding: label of how the policy chooses.
         progress: called with each trajectory that ended.
     """
-    jobs = [Job(item.id, subseed(seed, "evaluate", k)) for k, item in enumerate(items)]
-    trajectories = collect(envs, policy, jobs, seed=seed, progress=progress)
+    specs = [EpisodeSpec(item.id, subseed(seed, "evaluate", k)) for k, item in enumerate(items)]
+    trajectories = collect(envs, policy, specs, seed=seed, progress=progress)
     return EvalResult(name, items, trajectories, decoding)
 
 
-def episode(item: QAItem, trajectory: Trajectory) -> Episode:
+def episode_result(item: QAItem, trajectory: Trajectory) -> EpisodeResult:
     """Return what a trajectory says about its question."""
     infos = [trajectory.start_info, *(turn.info for turn in trajectory.turns)]
     seconds = [second for info in infos for second in info.get("frame_seconds") or ()]
@@ -173,7 +173,7 @@ def episode(item: QAItem, trajectory: Trajectory) -> Episode:
     if not trajectory.error and last.get("stop_reason") == "out_of_turns":
         correct = False  # no answer is a wrong answer; `None` would be "not judged"
     seen = any(start <= t < end for t in seconds for start, end in item.evidence)
-    return Episode(
+    return EpisodeResult(
         item_id=item.id,
         video=str(item.video),
         duration=_duration(item, trajectory),
@@ -204,19 +204,19 @@ def length_of(duration: float | None) -> str:
     return SHORT if duration <= 600 else LONG
 
 
-def of_length(episodes: Sequence[Episode], length: str | None) -> list[Episode]:
+def of_length(episodes: Sequence[EpisodeResult], length: str | None) -> list[EpisodeResult]:
     """Return the episodes on videos of a length, `SHORT` or `LONG`; `None`: all."""
     return [e for e in episodes if length in (None, length_of(e.duration))]
 
 
-def measure(items: Sequence[QAItem], trajectories: Sequence[Trajectory]) -> list[Row]:
+def measure(items: Sequence[QAItem], trajectories: Sequence[Trajectory]) -> list[MeasureRow]:
     """Return the rows of the report: all, by length, by bucket, by family and by tier."""
     return measure_episodes(EvalResult("", items, trajectories).episodes())
 
 
-def measure_episodes(episodes: Sequence[Episode]) -> list[Row]:
+def measure_episodes(episodes: Sequence[EpisodeResult]) -> list[MeasureRow]:
     """Return the rows of the report for given episodes."""
-    rows = [Row("all", "all", measures_of(episodes))]
+    rows = [MeasureRow("all", "all", measures_of(episodes))]
     rows += _rows("length", [(length_of(e.duration), e) for e in episodes], (SHORT, LONG))
     rows += _rows("bucket", [(bucket_of(e.duration), e) for e in episodes], BUCKETS)
     for key in ("family", "tier"):
@@ -225,7 +225,7 @@ def measure_episodes(episodes: Sequence[Episode]) -> list[Row]:
     return rows
 
 
-def measures_of(episodes: Sequence[Episode]) -> Measures:
+def measures_of(episodes: Sequence[EpisodeResult]) -> Measures:
     """Return the measures of some episodes taken together."""
     played = [e for e in episodes if e.error is None]
     judged = [e for e in played if e.correct is not None]
@@ -235,14 +235,14 @@ def measures_of(episodes: Sequence[Episode]) -> Measures:
         failed=len(episodes) - len(played),
         unjudged=len(played) - len(judged),
         accuracy=_mean(right),
-        interval=clustered_interval(right, [e.video for e in judged]),
+        interval=cluster_bootstrap_interval(right, [e.video for e in judged]),
         frames=_mean(e.frames for e in played),
         turns=_mean(e.turns for e in played),
         evidence_hits=_mean(e.evidence_seen for e in played if e.evidence_seen is not None),
     )
 
 
-def difference(ours: Sequence[Episode], theirs: Sequence[Episode]) -> Difference:
+def difference(ours: Sequence[EpisodeResult], theirs: Sequence[EpisodeResult]) -> Difference:
     """Return by how much `ours` is more accurate, paired by question.
 
     Raises:
@@ -250,10 +250,14 @@ def difference(ours: Sequence[Episode], theirs: Sequence[Episode]) -> Difference
     """
     both = paired(ours, theirs)
     gaps = [float(bool(a.correct)) - float(bool(b.correct)) for a, b in both]
-    return Difference(len(gaps), _mean(gaps), clustered_interval(gaps, [a.video for a, _ in both]))
+    return Difference(
+        len(gaps), _mean(gaps), cluster_bootstrap_interval(gaps, [a.video for a, _ in both])
+    )
 
 
-def paired(ours: Sequence[Episode], theirs: Sequence[Episode]) -> list[tuple[Episode, Episode]]:
+def paired(
+    ours: Sequence[EpisodeResult], theirs: Sequence[EpisodeResult]
+) -> list[tuple[EpisodeResult, EpisodeResult]]:
     """Return the two episodes of every question that both were judged on, in the order of `ours`.
 
     Raises:
@@ -263,19 +267,23 @@ def paired(ours: Sequence[Episode], theirs: Sequence[Episode]) -> list[tuple[Epi
     return [(first[name], second[name]) for name in first if name in second]
 
 
-def _judged(episodes: Sequence[Episode]) -> dict[str, Episode]:
+def _judged(episodes: Sequence[EpisodeResult]) -> dict[str, EpisodeResult]:
     """Return the judged episodes by question."""
     if len({e.item_id for e in episodes}) < len(episodes):
         raise ValueError("a paired difference needs each question once in each run")
     return {e.item_id: e for e in episodes if e.correct is not None}
 
 
-def _rows(section: str, named: Iterable[tuple[str, Episode]], order: Sequence[str]) -> list[Row]:
+def _rows(
+    section: str, named: Iterable[tuple[str, EpisodeResult]], order: Sequence[str]
+) -> list[MeasureRow]:
     """Return one row per name that occurs, in the given order, `unknown` at the end."""
-    groups: dict[str, list[Episode]] = {name: [] for name in order}
+    groups: dict[str, list[EpisodeResult]] = {name: [] for name in order}
     for name, e in named:
         groups.setdefault(name, []).append(e)
-    return [Row(section, name, measures_of(group)) for name, group in groups.items() if group]
+    return [
+        MeasureRow(section, name, measures_of(group)) for name, group in groups.items() if group
+    ]
 
 
 def _mean(values: Iterable[float]) -> float | None:

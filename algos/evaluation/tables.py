@@ -12,8 +12,8 @@ from algos.evaluation.measures import (
     SHORT,
     Difference,
     EvalResult,
+    MeasureRow,
     Measures,
-    Row,
     measure_episodes,
 )
 
@@ -73,7 +73,7 @@ def summary_cells(results: Sequence[EvalResult]) -> list[Cells]:
     return lines
 
 
-def breakdown_cells(rows: Sequence[Row]) -> list[Cells]:
+def breakdown_cells(rows: Sequence[MeasureRow]) -> list[Cells]:
     """Return one line per row, under `BREAKDOWN_HEADER`."""
     lines: list[Cells] = []
     for row in rows:

@@ -13,20 +13,20 @@ class ExactnessError(SageEnvError):
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """The result of one check.
 
     Attributes:
         name: what was checked, in a few words.
         measured: what was measured, for a table; "" when there was nothing to check.
         problem: the first offence with its context, a sentence; "" if there is none.
-        row: the numbers by metric name; None where not measured.
+        metrics: the numbers by metric name; None where not measured.
     """
 
     name: str
     measured: str = ""
     problem: str = ""
-    row: Mapping[str, float | None] = field(default_factory=dict)
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def verdict(self) -> str:
@@ -36,15 +36,15 @@ class Finding:
         return "ok" if self.measured else "not measured"
 
 
-def require(findings: Iterable[Finding]) -> dict[str, float | None]:
+def require_all(results: Iterable[CheckResult]) -> dict[str, float | None]:
     """Return the numbers of all findings.
 
     Raises:
         ExactnessError: with the problem of the first that failed.
     """
     row: dict[str, float | None] = {}
-    for finding in findings:
-        if finding.problem:
-            raise ExactnessError(finding.problem)
-        row |= finding.row
+    for result in results:
+        if result.problem:
+            raise ExactnessError(result.problem)
+        row |= result.metrics
     return row

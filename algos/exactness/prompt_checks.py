@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from algos.exactness.check_result import Finding
+from algos.exactness.check_result import CheckResult
 from algos.rollout.trajectory import Trajectory, Turn
 from policies.base import TurnTokens, context_digest
 from policies.introspection import DetokenizingPolicy
@@ -16,9 +16,9 @@ ROUNDING = 0.0502  # times are written with one decimal; the rest is float32 at 
 SHOWN = 24  # ids of a prompt that a problem quotes
 
 
-def prefix_identity(
+def check_prefixes(
     trajectories: Sequence[Trajectory], rows: Sequence[NDArray[np.int64]] | None = None
-) -> Finding:
+) -> CheckResult:
     """Check that every turn's context is the last turn's, extended, token for token.
 
     The sampler leaves a digest of the tokens that it held when it began each turn. They must be the
@@ -39,9 +39,9 @@ def prefix_identity(
             if tokens.context:
                 turns += 1
                 if not problem and context_digest(ids[:length]) != tokens.context:
-                    problem = _broken_prefix(trajectory, k, ids, recorded, begin, length)
+                    problem = _prefix_problem(trajectory, k, ids, recorded, begin, length)
             length += len(tokens.completion)
-    return Finding(
+    return CheckResult(
         "prefix identity",
         f"{turns} turns" if turns else "",
         problem,
@@ -49,7 +49,7 @@ def prefix_identity(
     )
 
 
-def _broken_prefix(
+def _prefix_problem(
     trajectory: Trajectory,
     turn: int,
     ids: NDArray[np.int64],
@@ -73,7 +73,9 @@ def _broken_prefix(
     )
 
 
-def frame_findings(policy: DetokenizingPolicy, trajectories: Sequence[Trajectory]) -> list[Finding]:
+def check_frames(
+    policy: DetokenizingPolicy, trajectories: Sequence[Trajectory]
+) -> list[CheckResult]:
     """Check the frames in the prompts: their number, their visual tokens, and their times."""
     frames = tokens = 0
     worst = 0.0
@@ -101,13 +103,13 @@ def frame_findings(policy: DetokenizingPolicy, trajectories: Sequence[Trajectory
                         f"before it says {frame.seconds}, in {policy.read_text(spoken.prompt)!r}"
                     )
     return [
-        Finding(
+        CheckResult(
             "image tokens",
             f"{tokens} tokens of {frames} frames" if frames else "",
             wrong_count,
             {"proof/frames": frames, "proof/image_tokens": tokens},
         ),
-        Finding(
+        CheckResult(
             "times of frames",
             f"off by at most {worst:.3f} s" if frames else "",
             wrong_time,

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from algos.batching.token_batches import by_micro_batch
-from algos.exactness.check_result import ExactnessError, Finding
+from algos.exactness.check_result import CheckResult, ExactnessError
 from algos.rollout.trajectory import Trajectory
 from policies.base import TokenBatch, TrainablePolicy
 from policies.introspection import DetokenizingPolicy
@@ -32,7 +32,7 @@ def rescore(
     micro_batch: int,
     tolerance: float,
     clip: tuple[float, float] = (0.2, 0.28),
-) -> Finding:
+) -> CheckResult:
     """Score episodes again, with the weights that sampled them.
 
     Args:
@@ -79,7 +79,7 @@ def rescore(
             f"{tolerance:g}; the first: {name}. Sampling and learning do not see the same thing: "
             "compare their inputs and weights at that token"
         )
-    return Finding("log-probs scored again", measured, problem, row)
+    return CheckResult("log-probs scored again", measured, problem, row)
 
 
 def _describe(

@@ -1,6 +1,6 @@
 """`sage-vqa train`: from nothing to a trained any-horizon agent and a report.
 
-Stations: video files, the evaluations before, PPO, the evaluations after, the report. Each leaves
+Stages: video files, the evaluations before, PPO, the evaluations after, the report. Each leaves
 its result in the run's folder; running the command again goes on after the last one that is there.
 """
 
@@ -23,6 +23,7 @@ from algos.experiment.results import ORDER, print_tables, report_data
 from algos.ppo.config import PPOConfig
 from algos.presets import PresetName, preset
 from algos.report.report import save_report
+from algos.runs.dataclass_json import dataclass_from_json
 from algos.runs.run_folder import RunFolder, RunFolderError, read_json
 from algos.runs.tracking import TrackerName, require_tracker, tracking
 from policies.base import BatchPolicy, TrainablePolicy
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
 
 Env: TypeAlias = gym.Env[Any, Any]
 # Settings that may change when an unfinished run is continued: they change no result.
-FREE = {"run", "root", "slots", "workers", "checkpointing", "track"}
-FREE |= {"ppo.workers", "ppo.micro_batch"}
+MAY_DIFFER = {"run", "root", "slots", "workers", "checkpointing", "track"}
+MAY_DIFFER |= {"ppo.workers", "ppo.micro_batch"}
 DECODINGS = {0.0: "greedy", 1.0: "T = 1"}
 # What the small model is trained with, whatever the method. The critic's rate is, of 1e-3 and 3e-3,
 # the one whose critic explained more of the variance in four updates of seed 0.
@@ -110,19 +111,19 @@ def run(config: FirstLight) -> dict[str, EvalResult]:
         require_tracker(config.track)  # before hours of work, not after
     folder = RunFolder(config.run)
     with folder.alone():
-        begin(folder, config)
+        save_settings(folder, config)
         build(config.root)
         policy = load_policy(config)
-        stations = Stations(config, folder, policy)
-        stations.measure("demonstrator", Scripted.load(DEMONSTRATOR, config.checkpoint))
-        stations.measure_both("SFT base", policy)
-        stations.learn()
-        stations.measure_both("after PPO", policy)
-        frames = stations.mean_frames("after-ppo-greedy")
-        stations.measure_both("DIRECT, same frames", UniformPolicy(policy, frames))
-        stations.measure_both("DIRECT, double frames", UniformPolicy(policy, 2 * frames))
-        stations.report()
-    return stations.results
+        stages = Stages(config, folder, policy)
+        stages.measure("demonstrator", Scripted.load(DEMONSTRATOR, config.checkpoint))
+        stages.measure_both("SFT base", policy)
+        stages.learn()
+        stages.measure_both("after PPO", policy)
+        frames = stages.mean_frames("after-ppo-greedy")
+        stages.measure_both("DIRECT, same frames", UniformPolicy(policy, frames))
+        stages.measure_both("DIRECT, double frames", UniformPolicy(policy, 2 * frames))
+        stages.report()
+    return stages.results
 
 
 def with_preset(name: PresetName) -> FirstLight:
@@ -131,22 +132,25 @@ def with_preset(name: PresetName) -> FirstLight:
 
 
 def load_config(folder: RunFolder, *, root: Path | None = None) -> FirstLight:
-    """Return the settings of a run; `root` replaces its folder of video files.
+    """Return the settings of a run as they were saved; `root` replaces its folder of video files.
+
+    A setting that an older version did not save has its default.
 
     Raises:
-        RunFolderError: if the folder has no settings, or those of another command.
+        RunFolderError: if the folder has no settings, or those of another command or version; the
+            message names the setting.
     """
     data = read_json(folder.config)
     try:
-        ppo = PPOConfig(**data.pop("ppo"))
-        paths = {name: data[name] and Path(data[name]) for name in ("root", "checkpoint")}
-        paths["root"] = root or paths["root"]
-        return FirstLight(**{**data, **paths, "run": folder.path, "ppo": ppo})
-    except (KeyError, TypeError, ValueError) as error:
+        if not isinstance(data, dict) or "ppo" not in data:  # the others have defaults: {} would do
+            raise ValueError("ppo is missing")
+        config = dataclass_from_json(FirstLight, data)
+    except (TypeError, ValueError) as error:
         raise RunFolderError(
-            f"{folder.config} does not hold the settings of a training ({error!r}): give the "
+            f"{folder.config} does not hold the settings of a training ({error}): give the "
             "folder of a run that this version of `sage-vqa train` wrote"
         ) from error
+    return replace(config, run=folder.path, root=root or config.root)
 
 
 def load_policy(config: FirstLight) -> SageMM:
@@ -187,22 +191,22 @@ def _envs(items: SageSynth, options: Mapping[str, Any], count: int) -> Iterator[
             env.close()
 
 
-def begin(folder: RunFolder, config: FirstLight) -> None:
+def save_settings(folder: RunFolder, config: FirstLight) -> None:
     """Write the settings; refuse a folder whose results were made with others."""
     from algos.runs.checkpoint import require_same
 
     now = json.loads(json.dumps(asdict(config), default=str))
     if folder.config.exists():
-        require_same(read_json(folder.config), now, free=FREE)
+        require_same(read_json(folder.config), now, may_differ=MAY_DIFFER)
     folder.save_config(config)
 
 
-class Stations:
+class Stages:
     """The parts of a run; they share the items, the environments and the results so far.
 
     Args:
         config: the settings.
-        folder: of the run, which `begin` has prepared.
+        folder: of the run, which `save_settings` has prepared.
         policy: that is measured and trained, in place.
     """
 

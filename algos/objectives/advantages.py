@@ -126,7 +126,7 @@ def group_deviation(returns: Tensor, groups: Sequence[Hashable]) -> Tensor:
     return torch.where(known, deviation, returns)
 
 
-def informative(returns: Tensor, groups: Sequence[Hashable]) -> Tensor:
+def has_signal(returns: Tensor, groups: Sequence[Hashable]) -> Tensor:
     """Return which episodes belong to a group whose returns differ, bool `(B,)`.
 
     Where all are equal, right or wrong, there is nothing to prefer. Episodes that failed are not

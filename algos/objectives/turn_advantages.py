@@ -16,7 +16,7 @@ from algos.objectives.advantages import compress, gae, require_on_sampled
 
 
 @dataclass(frozen=True, eq=False)
-class _Turns:
+class _TurnTable:
     """The sampled tokens of each row, close together, and the turn that each belongs to.
 
     Attributes:
@@ -124,7 +124,7 @@ def first_of_turn(sampled: Tensor, turn: Tensor) -> Tensor:
     return torch.zeros_like(sampled).scatter(1, turns.front, turns.starts)
 
 
-def _turns(sampled: Tensor, turn: Tensor) -> _Turns:
+def _turns(sampled: Tensor, turn: Tensor) -> _TurnTable:
     """Find the turns among the sampled tokens."""
     front, chosen = compress(sampled)
     index = turn.gather(1, front).masked_fill(~chosen, -1)
@@ -135,11 +135,11 @@ def _turns(sampled: Tensor, turn: Tensor) -> _Turns:
     number = (starts.cumsum(1) - 1).clamp(min=0)
     count = starts.sum(1, keepdim=True)
     exists = torch.arange(int(count.max()), device=count.device) < count
-    return _Turns(front, chosen, starts, ends, number, exists)
+    return _TurnTable(front, chosen, starts, ends, number, exists)
 
 
 def _per_turn(
-    turns: _Turns, rewards: Tensor, values: Tensor, sampled: Tensor
+    turns: _TurnTable, rewards: Tensor, values: Tensor, sampled: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Return each turn's reward and the value before it, `(B, K)`."""
     require_on_sampled(rewards, sampled)
@@ -152,6 +152,6 @@ def _per_turn(
     )
 
 
-def _spread(turns: _Turns, compressed: Tensor, like: Tensor) -> Tensor:
+def _spread(turns: _TurnTable, compressed: Tensor, like: Tensor) -> Tensor:
     """Put `(B, S)` back where the sampled tokens are, 0 elsewhere."""
     return torch.zeros_like(like).scatter(1, turns.front, compressed)

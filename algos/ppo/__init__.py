@@ -7,3 +7,17 @@ optimiser steps), `advantage_estimate` (which estimator the settings ask for), `
 is saved), `exactness_guard` (stops a run whose sampler and learner part). Importing this loads no
 torch; `training` and `update` do. One process: no several GPUs, no asynchronous rollout.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from algos.ppo.config import PPOConfig
+from sage_env.lazy_exports import lazy_exports
+
+if TYPE_CHECKING:
+    from algos.ppo.training import train
+
+__all__ = ["PPOConfig", "train"]
+
+__getattr__ = lazy_exports(__name__, {"train": "algos.ppo.training"}, extra="sage")

@@ -24,7 +24,7 @@ def shaped_rewards(
     config: PPOConfig,
     batch: TokenBatch,
     groups: Sequence[Hashable],
-    telling: Tensor,
+    has_signal: Tensor,
     reference: Tensor | None,
 ) -> Tensor:
     """Return what advantages are made of: rewards, less the KL and the group's baseline.
@@ -33,7 +33,7 @@ def shaped_rewards(
         config: the settings.
         batch: whole episodes, none of them failed.
         groups: the question of each episode.
-        telling: bool `(B,)`, whether the returns of an episode's group differ.
+        has_signal: bool `(B,)`, whether the returns of an episode's group differ.
         reference: log-probs of the reference, `(B, L)`, where the settings ask for a KL.
 
     Returns:
@@ -51,7 +51,9 @@ def shaped_rewards(
     rewards = subtract_at_end(rewards, batch.sampled, baseline)
     if config.divide_by_std:
         # Where all agree, the deviation is rounding error.
-        deviation = torch.where(telling, group_deviation(scores, groups), torch.ones_like(scores))
+        deviation = torch.where(
+            has_signal, group_deviation(scores, groups), torch.ones_like(scores)
+        )
         rewards = rewards / deviation[:, None]
     return rewards
 

@@ -14,8 +14,8 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from algos.exactness.check_result import Finding, require
-from algos.exactness.prompt_checks import frame_findings, prefix_identity
+from algos.exactness.check_result import CheckResult, require_all
+from algos.exactness.prompt_checks import check_frames, check_prefixes
 from algos.exactness.rescoring import rescore
 from algos.ppo.config import PPOConfig
 from algos.rollout.trajectory import Trajectory
@@ -29,7 +29,7 @@ from policies.introspection import (
 )
 
 
-class Prover:
+class ExactnessGuard:
     """Checks every update of a run.
 
     Args:
@@ -44,7 +44,7 @@ class Prover:
         self.folder, self.checkpoints = run_folder / "proof", run_folder / "checkpoints"
         self._weights, self._encodes = "", 0
 
-    def begin(self) -> None:
+    def record_sampler(self) -> None:
         """Take down, before a rollout, which weights it samples with and what was encoded."""
         if self.config.rescore_sample == 0:
             return
@@ -76,7 +76,7 @@ class Prover:
         """
         chosen = [episodes[row] for row in rows]
         self._store(update, chosen)  # first: an offending episode is worth a second look
-        row = require(self._findings(batch.select(rows), chosen))
+        row = require_all(self._checks(batch.select(rows), chosen))
         return row | {"proof/encodes_per_frame": self._encodes_per_frame(played)}
 
     def prune(self) -> None:
@@ -85,14 +85,14 @@ class Prover:
             if not checkpoint.exists(self.checkpoints, int(path.stem.removeprefix("update-")) - 1):
                 path.unlink()
 
-    def _findings(self, part: TokenBatch, chosen: Sequence[Trajectory]) -> Iterator[Finding]:
+    def _checks(self, part: TokenBatch, chosen: Sequence[Trajectory]) -> Iterator[CheckResult]:
         """Check one thing after the other: what a later check relies on comes before it."""
         lengths = part.attention.sum(1).tolist()
         ids = [row[:n].cpu().numpy() for row, n in zip(part.ids, lengths, strict=True)]
-        yield self._weights_finding()
-        yield prefix_identity(chosen, ids)
+        yield self._check_weights()
+        yield check_prefixes(chosen, ids)
         if isinstance(self.policy, DetokenizingPolicy):
-            yield from frame_findings(self.policy, chosen)
+            yield from check_frames(self.policy, chosen)
         config = self.config
         yield rescore(
             self.policy,
@@ -103,7 +103,7 @@ class Prover:
             clip=(config.clip_low, config.clip_high),
         )
 
-    def _weights_finding(self) -> Finding:
+    def _check_weights(self) -> CheckResult:
         """Compare who sampled with who learns; nothing may have moved since the rollout began."""
         learner = fingerprint(self.policy.actor_parameters())
         sampler = self._weights
@@ -116,10 +116,10 @@ class Prover:
                 f"{learner}, and had {self._weights} when the rollout began: the sampler was not "
                 "given the learner's weights, or they moved during the rollout"
             )
-        return Finding("weights of sampler and learner", learner, problem)
+        return CheckResult("weights of sampler and learner", learner, problem)
 
     def _encodes_per_frame(self, played: Sequence[Trajectory]) -> float | None:
-        """Return passes of the vision tower per distinct frame since `begin`; 1 at most, if new."""
+        """Return passes of the vision tower per distinct frame since `record_sampler`."""
         now = _encodes(self.policy)
         frames = {key for t in played for key in t.frames}
         failed = [t.failed.tokens for t in played if t.failed is not None]

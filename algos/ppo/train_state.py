@@ -11,7 +11,7 @@ from algos.runs import checkpoint
 from policies.base import TrainablePolicy
 
 
-class Learner:
+class TrainState:
     """The policy with its two optimisers and the price of frames: all that an update changes."""
 
     def __init__(self, config: PPOConfig, policy: TrainablePolicy) -> None:

@@ -24,29 +24,29 @@ from tqdm import tqdm
 from algos.batching.token_batches import collate
 from algos.objectives.advantages import explained_variance
 from algos.ppo.config import PPOConfig
-from algos.ppo.exactness_guard import Prover
-from algos.ppo.train_state import Learner
+from algos.ppo.exactness_guard import ExactnessGuard
+from algos.ppo.train_state import TrainState
 from algos.ppo.update import Targets, actor_loss, critic_loss, fit, make_targets
-from algos.recipe.jobs import draw_questions
+from algos.recipe.questions import draw_questions
 from algos.recipe.rewards import group_of, recipe_row, with_recipe
-from algos.rollout.playing import Job, collect
+from algos.rollout.playing import EpisodeSpec, collect
 from algos.rollout.trajectory import Trajectory
 from algos.runs import checkpoint
 from algos.runs.checkpoint import Best, Checkpoint
-from algos.runs.metrics import Metrics, Row, rollout_row
-from algos.runs.stopping import Stopped, StopRequest, deferred
+from algos.runs.metrics import Metrics, MetricsRow, rollout_row
+from algos.runs.stopping import Stopped, StopRequest, defer_signals
 from algos.runs.tracking import Tracker
 from algos.seeds import subseed
 from policies.base import TokenBatch, TrainablePolicy
 from sage_env.errors import SageEnvError
 
-__all__ = ["PPOConfig", "draw_jobs", "train"]
+__all__ = ["PPOConfig", "draw_specs", "train"]
 
 _log = logging.getLogger(__name__)
 Validate = Callable[[TrainablePolicy], float]
 # Settings that may change between the parts of one run, because they change no number in it beyond
 # rounding.
-_FREE = {"updates", "micro_batch", "workers", "checkpoint_every", "keep_last"}
+_MAY_DIFFER = {"updates", "micro_batch", "workers", "checkpoint_every", "keep_last"}
 
 _STOPPED = "stopped after update {}, which is saved; run the same command again to go on from there"
 
@@ -89,13 +89,13 @@ def train(
         Stopped: after a signal, when everything is saved.
         SageEnvError: if every episode of an update failed.
     """
-    run = _Run(config, Learner(config, policy), items, run_folder, tracker)
+    run = _Run(config, TrainState(config, policy), items, run_folder, tracker)
     bar = tqdm(total=config.updates, initial=max(run.saved, 0), disable=not progress)
-    with deferred() as stop, bar:
+    with defer_signals() as stop, bar:
         for update in range(run.saved + 1, config.updates + 1):
             # Update 0 is the state before learning: the first candidate for the best.
-            jobs = draw_jobs(config, items, update, durations) if update > 0 else []
-            run.advance(update, envs, jobs, validate, bar, stop)
+            specs = draw_specs(config, items, update, durations) if update > 0 else []
+            run.advance(update, envs, specs, validate, bar, stop)
     return run.best
 
 
@@ -110,33 +110,33 @@ class _Run:
     def __init__(
         self,
         config: PPOConfig,
-        learner: Learner,
+        state: TrainState,
         items: Sequence[str],
         folder: Path,
         tracker: Tracker | None,
     ) -> None:
         self.saved = -1
         self.best: Best | None = None
-        self._config, self._learner = config, learner
+        self._config, self._state = config, state
         self._checkpoints = folder / "checkpoints"
         # As they come back from JSON: lists for tuples.
         self._settings = json.loads(json.dumps({**asdict(config), "items": _digest(items)}))
         latest = checkpoint.load_latest(self._checkpoints)
         if latest is not None:
-            free = _FREE - {"updates"} if config.lr_decay else _FREE
-            checkpoint.require_same(latest.config, self._settings, free=free)
-            learner.load_tensors(latest.tensors)
+            may_differ = _MAY_DIFFER - {"updates"} if config.lr_decay else _MAY_DIFFER
+            checkpoint.require_same(latest.config, self._settings, may_differ=may_differ)
+            state.load_tensors(latest.tensors)
             self.saved, self.best = latest.update, latest.best
             if changed := checkpoint.changed_versions(latest.versions):
                 _log.warning("going on with other packages, so not bit for bit: %s", changed)
         self._metrics = Metrics(folder / "metrics.jsonl", keep_through=self.saved, tracker=tracker)
-        self._prover = Prover(config, learner.policy, folder)
+        self._guard = ExactnessGuard(config, state.policy, folder)
 
     def advance(
         self,
         update: int,
         envs: Sequence[Env[Any, Any]],
-        jobs: Sequence[Job],
+        specs: Sequence[EpisodeSpec],
         validate: Validate | None,
         bar: tqdm[Any],
         stop: StopRequest,
@@ -146,16 +146,16 @@ class _Run:
         Raises:
             Stopped: if a signal asked for it; everything is saved then.
         """
-        config, learner = self._config, self._learner
+        config, state = self._config, self._state
         try:
-            row = _update(config, learner, envs, jobs, update, bar, self._prover, stop)
+            row = _update(config, state, envs, specs, update, bar, self._guard, stop)
         except Stopped:
             if self.saved < update - 1:
                 self._save(update - 1)
             raise Stopped(_STOPPED.format(update - 1)) from None
         last, is_best = update == config.updates, False
         if validate is not None and (update % config.eval_every == 0 or last):
-            row["eval/score"] = score = validate(learner.policy)
+            row["eval/score"] = score = validate(state.policy)
             is_best = self.best is None or score > self.best.score
             self.best = Best(update, score) if is_best else self.best
         self._metrics.write(update, row)
@@ -167,22 +167,22 @@ class _Run:
             raise Stopped(_STOPPED.format(update))
 
     def _save(self, update: int) -> None:
-        state = Checkpoint(update, self._learner.tensors(), self._settings, self.best)
-        checkpoint.save(self._checkpoints, state, keep_last=self._config.keep_last)
-        self._prover.prune()
+        saved = Checkpoint(update, self._state.tensors(), self._settings, self.best)
+        checkpoint.save(self._checkpoints, saved, keep_last=self._config.keep_last)
+        self._guard.prune()
         self.saved = update
 
 
 def _update(
     config: PPOConfig,
-    learner: Learner,
+    state: TrainState,
     envs: Sequence[Env[Any, Any]],
-    jobs: Sequence[Job],
+    specs: Sequence[EpisodeSpec],
     update: int,
     bar: tqdm[Any],
-    prover: Prover,
+    guard: ExactnessGuard,
     stop: StopRequest,
-) -> Row:
+) -> MetricsRow:
     """Play, learn, and return the numbers of it; update 0 does nothing.
 
     Raises:
@@ -190,15 +190,15 @@ def _update(
     """
     if update == 0:
         return {}
-    policy, began, cpu = learner.policy, time.perf_counter(), time.process_time()
+    policy, began, cpu = state.policy, time.perf_counter(), time.process_time()
     rng = np.random.default_rng(subseed(config.seed, "update", update))
     torch.manual_seed(subseed(config.seed, "torch", update))
 
     # Rollout. Failed episodes are counted, and left out of everything that follows.
-    prover.begin()
-    played = _roll_out(config, policy, envs, jobs, update, bar, stop)
+    guard.record_sampler()
+    played = _roll_out(config, policy, envs, specs, update, bar, stop)
     episodes = [t for t in played if t.error is None]
-    groups = [group_of(job) for job, t in zip(jobs, played, strict=True) if t.error is None]
+    groups = [group_of(spec) for spec, t in zip(specs, played, strict=True) if t.error is None]
     if not episodes:
         error = played[0].error
         raise SageEnvError(f"all {len(played)} episodes of update {update} failed; first: {error}")
@@ -209,7 +209,7 @@ def _update(
         config.recipe,
         policy,
         episodes,
-        learner.frame_price.per_frame,
+        state.frame_price.per_frame,
         micro_batch=config.micro_batch,
         temperature=config.temperature,
     )
@@ -219,16 +219,16 @@ def _update(
     # Proof. Before any weight moves, the learner must agree with the sampler.
     if config.rescore_sample > 0:
         rows = rng.permutation(len(episodes))[: config.rescore_sample].tolist()
-        row |= prover.check(update, played, batch, episodes, rows)
+        row |= guard.check(update, played, batch, episodes, rows)
     stop.check()
 
     # Learning.
     targets = make_targets(config, policy, batch, groups)
-    if targets.kept is not None:
-        row["rollout/tied"] = len(episodes) - int(targets.kept.sum())
-    row |= _learn(config, learner, batch, targets, update, rng)
-    row |= recipe_row(config.recipe, jobs, episodes, learner.frame_price.multiplier)
-    learner.frame_price.update(row["rollout/frames"])
+    if targets.in_loss is not None:
+        row["rollout/tied"] = len(episodes) - int(targets.in_loss.sum())
+    row |= _learn(config, state, batch, targets, update, rng)
+    row |= recipe_row(config.recipe, specs, episodes, state.frame_price.multiplier)
+    state.frame_price.update(row["rollout/frames"])
     ended = time.perf_counter()
     row["time/rollout"], row["time/learn"] = rolled_out - began, ended - rolled_out
     row["time/cpu"] = time.process_time() - cpu  # of all threads: other work beside is not in it
@@ -241,7 +241,7 @@ def _roll_out(
     config: PPOConfig,
     policy: TrainablePolicy,
     envs: Sequence[Env[Any, Any]],
-    jobs: Sequence[Job],
+    specs: Sequence[EpisodeSpec],
     update: int,
     bar: tqdm[Any],
     stop: StopRequest,
@@ -253,8 +253,8 @@ def _roll_out(
         nonlocal ended
         stop.check()
         ended += 1
-        if ended == len(jobs) or ended % max(1, len(jobs) // 10) == 0:
-            bar.set_description(f"update {update}: {ended}/{len(jobs)} episodes")
+        if ended == len(specs) or ended % max(1, len(specs) // 10) == 0:
+            bar.set_description(f"update {update}: {ended}/{len(specs)} episodes")
 
     policy.temperature = config.temperature
     if getattr(policy, "top_k", 0) > 0 or getattr(policy, "top_p", 1.0) < 1:
@@ -262,15 +262,15 @@ def _roll_out(
             "samples that top_k or top_p cut cannot be re-scored: set them to 0 and 1 to train"
         )
     seed = subseed(config.seed, "policy", update)
-    return collect(envs, policy, jobs, seed=seed, progress=progress)
+    return collect(envs, policy, specs, seed=seed, progress=progress)
 
 
-def draw_jobs(
+def draw_specs(
     config: PPOConfig,
     items: Sequence[str],
     update: int,
     durations: Mapping[str, float | None] | None = None,
-) -> list[Job]:
+) -> list[EpisodeSpec]:
     """Return the episodes of one update (1, 2, ...), by question.
 
     A question's episodes share the environment's seed and budget, so that they start from the same
@@ -280,41 +280,41 @@ def draw_jobs(
         raise ValueError("training needs at least one item, got none")
     count, known = config.questions_per_update, durations or {}
     questions = draw_questions(config.recipe, items, known, count, seed=config.seed, update=update)
-    return [job for job in questions for _ in range(config.episodes_per_question)]
+    return [spec for spec in questions for _ in range(config.episodes_per_question)]
 
 
 def _learn(
     config: PPOConfig,
-    learner: Learner,
+    state: TrainState,
     batch: TokenBatch,
     targets: Targets,
     update: int,
     rng: np.random.Generator,
-) -> Row:
+) -> MetricsRow:
     """Fit the critic and the actor to one batch, and return the numbers of it."""
     share = 1 - (update - 1) / config.updates if config.lr_decay else 1.0
-    row: Row = {"charts/learning_rate": config.actor_lr * share}
+    row: MetricsRow = {"charts/learning_rate": config.actor_lr * share}
     epochs, critic_epochs = config.epochs, config.critic_epochs
-    warming_up = learner.critic is not None and update == 1 and config.critic_warmup > 0
+    warming_up = state.critic is not None and update == 1 and config.critic_warmup > 0
     if warming_up:
         epochs, critic_epochs = 0, config.critic_warmup
-    if learner.critic is not None:
+    if state.critic is not None:
         judged = batch.sampled if targets.value_mask is None else targets.value_mask
         row["losses/explained_variance"] = explained_variance(
             targets.old_values, targets.returns, judged
         )
-        learner.critic.param_groups[0]["lr"] = config.critic_lr * share
-        loss = critic_loss(config, learner.policy, warming_up=warming_up)
+        state.critic.param_groups[0]["lr"] = config.critic_lr * share
+        loss = critic_loss(config, state.policy, warming_up=warming_up)
         row |= fit(
-            config, "critic", learner.critic, batch, targets, loss, epochs=critic_epochs, rng=rng
+            config, "critic", state.critic, batch, targets, loss, epochs=critic_epochs, rng=rng
         )
-    learner.actor.param_groups[0]["lr"] = config.actor_lr * share
-    loss = actor_loss(config, learner.policy)
-    row |= fit(config, "actor", learner.actor, batch, targets, loss, epochs=epochs, rng=rng)
+    state.actor.param_groups[0]["lr"] = config.actor_lr * share
+    loss = actor_loss(config, state.policy)
+    row |= fit(config, "actor", state.actor, batch, targets, loss, epochs=epochs, rng=rng)
     return row
 
 
-def _postfix(row: Row) -> dict[str, str]:
+def _postfix(row: MetricsRow) -> dict[str, str]:
     """Return what the progress bar shows of an update; "-" where nothing was measured."""
     shown = {
         "reward": ("rollout/return", ".3f"),

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 
 from algos.batching.gradients import add_gradients
 from algos.batching.token_batches import by_micro_batch, micro_batches, minibatches
-from algos.objectives.advantages import informative, whiten
+from algos.objectives.advantages import has_signal, whiten
 from algos.objectives.aggregation import mask_weights, row_weights
 from algos.objectives.losses import Stats, entropy_loss, kl_loss, policy_loss, value_loss
 from algos.objectives.turn_advantages import first_of_turn
@@ -45,7 +45,7 @@ class Targets:
     old_values: Tensor
     reference: Tensor | None = None
     value_mask: Tensor | None = None
-    kept: Tensor | None = None
+    in_loss: Tensor | None = None
     weights: Tensor | None = None
     value_weights: Tensor | None = None
 
@@ -79,21 +79,23 @@ def make_targets(
         values = by_micro_batch(policy.values, batch, config.micro_batch)
     if config.kl_coef > 0:
         reference = by_micro_batch(policy.reference_logprobs, batch, config.micro_batch)
-    telling = informative(scores, groups)
-    rewards = shaped_rewards(config, batch, groups, telling, reference)
+    differing = has_signal(scores, groups)
+    rewards = shaped_rewards(config, batch, groups, differing, reference)
     advantages, returns = estimate(config, rewards, values, batch)
-    kept = telling if config.drop_ties else None
-    learned = sampled if kept is None else sampled & kept[:, None]
+    in_loss = differing if config.drop_ties else None
+    learned = sampled if in_loss is None else sampled & in_loss[:, None]
     # Equal returns carry no signal: unit variance would only make noise of the critic loud.
     if config.whiten and float(scores.std(correction=0)) > 1e-6:
         # A baseline per question has centred already; a second shift would push the episodes of
         # questions on which all agree.
         advantages = whiten(advantages, learned, center=config.advantage == "critic")
     value_mask = first_of_turn(sampled, batch.turn) if config.clock == "turn" else None
-    return Targets(advantages, returns, values, reference, value_mask, kept)
+    return Targets(advantages, returns, values, reference, value_mask, in_loss)
 
 
-def weigh(config: PPOConfig, batch: TokenBatch, targets: Targets, rows: Sequence[int]) -> Targets:
+def with_loss_weights(
+    config: PPOConfig, batch: TokenBatch, targets: Targets, rows: Sequence[int]
+) -> Targets:
     """Set the weights of the tokens for one minibatch: the given rows of the batch, whole."""
     index = list(rows)
     sampled = batch.sampled[index]
@@ -191,16 +193,16 @@ def fit(
     parameters = optimizer.param_groups[0]["params"]
     sums: dict[str, float] = defaultdict(float)
     steps = 0
-    kept = np.arange(len(batch))
-    if name == "actor" and targets.kept is not None:
-        kept = kept[targets.kept.cpu().numpy()]
+    chosen = np.arange(len(batch))
+    if name == "actor" and targets.in_loss is not None:
+        chosen = chosen[targets.in_loss.cpu().numpy()]
     for _ in range(epochs):
-        for rows in minibatches(batch, kept.tolist(), config.minibatches, rng):
+        for rows in minibatches(batch, chosen.tolist(), config.minibatches, rng):
             optimizer.zero_grad(set_to_none=True)
             actor = name == "actor"
             workers = config.workers if actor else 1
-            weighed = weigh(config, batch, targets, rows)
-            scored = teaching(config, batch, targets, rows) if actor else None
+            weighed = with_loss_weights(config, batch, targets, rows)
+            scored = rows_with_gradient(config, batch, targets, rows) if actor else None
             stats = backward(
                 batch, weighed, rows, loss, parameters, config.micro_batch, workers, scored
             )
@@ -213,7 +215,7 @@ def fit(
     return {f"losses/{key}": value / steps for key, value in sums.items()}
 
 
-def teaching(
+def rows_with_gradient(
     config: PPOConfig, batch: TokenBatch, targets: Targets, rows: Sequence[int]
 ) -> list[int]:
     """Return the episodes of a minibatch that move the actor; at least one of them.

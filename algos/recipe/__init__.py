@@ -14,6 +14,6 @@ and is in every checkpoint.
 
 May not: touch a loss; it changes what is asked, what it may cost, and what is paid.
 
-Read in this order: `settings`, `jobs` (which episodes an update plays), the five ideas, `rewards`
-(where they meet an update).
+Read in this order: `settings`, `questions` (which episodes an update plays), the five ideas,
+`rewards` (where they meet an update).
 """

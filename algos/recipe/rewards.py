@@ -7,9 +7,9 @@ from collections.abc import Hashable, Sequence
 from algos.recipe.frame_target import charged
 from algos.recipe.settings import Recipe
 from algos.recipe.step_credit import mean_credit, paid, with_credit
-from algos.rollout.playing import Job
+from algos.rollout.playing import EpisodeSpec
 from algos.rollout.trajectory import Trajectory
-from algos.runs.metrics import Row
+from algos.runs.metrics import MetricsRow
 from policies.base import TrainablePolicy
 
 
@@ -39,20 +39,20 @@ def with_recipe(
     return found
 
 
-def group_of(job: Job) -> Hashable:
+def group_of(spec: EpisodeSpec) -> Hashable:
     """Return what episodes must share to be compared: the question, and its budget."""
-    return job.item_id, job.max_turns, job.max_frames
+    return spec.item_id, spec.max_turns, spec.max_frames
 
 
 def recipe_row(
-    recipe: Recipe, jobs: Sequence[Job], episodes: Sequence[Trajectory], multiplier: float
-) -> Row:
+    recipe: Recipe, specs: Sequence[EpisodeSpec], episodes: Sequence[Trajectory], multiplier: float
+) -> MetricsRow:
     """Return the numbers of what is switched on; `multiplier` is the one that was charged."""
-    row: Row = {}
+    row: MetricsRow = {}
     if recipe.first_turns is not None:
-        row["recipe/turn_cap"] = jobs[0].max_turns
+        row["recipe/turn_cap"] = specs[0].max_turns
     if recipe.frame_budget is not None:
-        row["recipe/frame_budget"] = sum(job.max_frames or 0 for job in jobs) / len(jobs)
+        row["recipe/frame_budget"] = sum(spec.max_frames or 0 for spec in specs) / len(specs)
     if recipe.target_frames is not None:
         row["recipe/multiplier"] = multiplier
     if recipe.step_credit > 0:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from algos.evaluation.measures import episode
+from algos.evaluation.measures import episode_result
 from algos.report.timeline_view import duration_of, in_evidence, lanes, timeline
 from algos.rollout.trajectory import Trajectory, Turn
 from sage_env.actions.action import ACTION_NAMES, Answer, Invalid
@@ -26,7 +26,7 @@ from sage_env.video.video_file import PyAVVideo, open_video
 
 
 @dataclass(frozen=True, eq=False)
-class Example:
+class ShownQuestion:
     """A question and the episodes that are shown of it.
 
     Attributes:
@@ -40,7 +40,7 @@ class Example:
     episodes: Sequence[tuple[str, Trajectory]]
 
 
-def example_html(example: Example, number: int, frame_size: tuple[int, int]) -> str:
+def example_html(example: ShownQuestion, number: int, frame_size: tuple[int, int]) -> str:
     """Return an example as an `<article>`. Frames are decoded anew at `frame_size` `(H, W)`."""
     item = example.item
     played = "".join(
@@ -58,7 +58,7 @@ def verdict(item: QAItem, trajectory: Trajectory) -> tuple[str, str]:
     """Return how an episode ended: a CSS class (`right`, `wrong` or `none`) and words."""
     if trajectory.error is not None:
         return "none", f"failed on our side: {trajectory.error}"
-    result = episode(item, trajectory)
+    result = episode_result(item, trajectory)
     if trajectory.turns and trajectory.turns[-1].info.get("stop_reason") == "out_of_turns":
         return "wrong", "✗ out of turns without an answer"
     words = {True: ("right", "✓ right"), False: ("wrong", "✗ wrong"), None: ("none", "not judged")}
@@ -91,7 +91,7 @@ def _episode_html(
     item: QAItem, who: str, trajectory: Trajectory, frame_size: tuple[int, int], *, is_open: bool
 ) -> str:
     kind, words = verdict(item, trajectory)
-    result = episode(item, trajectory)
+    result = episode_result(item, trajectory)
     turns = "turn" if result.turns == 1 else "turns"
     frames = _Frames(item, frame_size)
     try:

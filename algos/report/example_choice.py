@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from algos.evaluation.measures import Episode, EvalResult
-from algos.report.episode_view import Example
+from algos.evaluation.measures import EpisodeResult, EvalResult
+from algos.report.episode_view import ShownQuestion
 
-_Pick = tuple[str, Callable[[Episode, Episode | None], bool]]
+_Pick = tuple[str, Callable[[EpisodeResult, EpisodeResult | None], bool]]
 
 
 def choose_examples(
     result: EvalResult, before: EvalResult | None = None, limit: int = 12
-) -> list[Example]:
+) -> list[ShownQuestion]:
     """Return up to `limit` examples, a turn for each kind, families varied within a kind.
 
     Args:
@@ -37,11 +37,11 @@ def choose_examples(
     return [_example(item_id, chosen[item_id], result, before) for item_id in ranked]
 
 
-def _long(e: Episode) -> bool:
+def _long(e: EpisodeResult) -> bool:
     return e.duration is not None and e.duration > 600
 
 
-def _short(e: Episode) -> bool:
+def _short(e: EpisodeResult) -> bool:
     return e.duration is not None and e.duration <= 180
 
 
@@ -66,7 +66,7 @@ _KINDS: tuple[_Pick, ...] = (
 )
 
 
-def _varied(episodes: Sequence[Episode]) -> list[Episode]:
+def _varied(episodes: Sequence[EpisodeResult]) -> list[EpisodeResult]:
     """Return the episodes so that families take turns, most looked-at first within a family."""
     seen: dict[str, int] = {}
     ranked = []
@@ -77,11 +77,13 @@ def _varied(episodes: Sequence[Episode]) -> list[Episode]:
     return [e for _, _, e in sorted(ranked, key=lambda entry: entry[:2])]
 
 
-def _example(item_id: str, heading: str, result: EvalResult, before: EvalResult | None) -> Example:
+def _example(
+    item_id: str, heading: str, result: EvalResult, before: EvalResult | None
+) -> ShownQuestion:
     played = {t.item_id: t for t in result.trajectories}
     item = next(item for item in result.items if item.id == item_id)
     episodes = [(result.title, played[item_id])]
     if before is not None and "before" in heading:
         earlier = next(t for t in before.trajectories if t.item_id == item_id)
         episodes.insert(0, (before.title, earlier))
-    return Example(heading, item, episodes)
+    return ShownQuestion(heading, item, episodes)

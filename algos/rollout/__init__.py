@@ -6,12 +6,12 @@ Read in this order: `trajectory` (the record), `playing` (`play`, and `collect` 
 the only loop, for training and evaluation), `transcript` (an episode as text).
 """
 
-from algos.rollout.playing import Job, collect, play
+from algos.rollout.playing import EpisodeSpec, collect, play
 from algos.rollout.trajectory import Trajectory, Turn, load_trajectories, save_trajectories
 from algos.seeds import subseed
 
 __all__ = [
-    "Job",
+    "EpisodeSpec",
     "Trajectory",
     "Turn",
     "collect",

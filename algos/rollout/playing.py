@@ -21,7 +21,7 @@ Progress = Callable[[Trajectory], None]
 
 
 @dataclass(frozen=True)
-class Job:
+class EpisodeSpec:
     """One episode to play: which question (`None`: the seed picks) and the environment's seed.
 
     `max_turns` and `max_frames` lower the budget of this episode; `None` leaves it whole.
@@ -50,36 +50,36 @@ def play(
     seed: int | None = None,
     item_id: str | None = None,
 ) -> Trajectory:
-    """Play one episode; see `collect`, of which this is the case of one job."""
-    return collect([env], policy, [Job(item_id, seed)], seed=seed)[0]
+    """Play one episode; see `collect`, of which this is the case of one episode."""
+    return collect([env], policy, [EpisodeSpec(item_id, seed)], seed=seed)[0]
 
 
 def collect(
     envs: Sequence[Env[Any, Any]],
     policy: Policy | BatchPolicy,
-    jobs: Sequence[Job],
+    specs: Sequence[EpisodeSpec],
     *,
     seed: int | None = None,
     progress: Progress | None = None,
 ) -> list[Trajectory]:
-    """Play every job, as many at a time as there are environments.
+    """Play every episode of `specs`, as many at a time as there are environments.
 
     All running episodes act together; environments reset and step in threads, because decoding
-    video releases the interpreter. An environment whose episode ended takes the next job at once.
+    video releases the interpreter. An environment whose episode ended takes the next one at once.
     The result does not depend on the number of environments. A policy without `act_batch` is
-    played one episode at a time; an `PrivilegedPolicy` is told the item of each.
+    played one episode at a time; a `PrivilegedPolicy` is told the item of each.
 
     Args:
         envs: alike, and not used by anyone else meanwhile.
         policy: who acts. It is reset once with `seed` (one that has no `act_batch`: at every
-            episode, with a seed made of `seed` and the job's number). Episodes are named by the
-            number of their job.
-        jobs: the episodes to play.
+            episode, with a seed made of `seed` and the episode's number). Episodes are named by
+            their number in `specs`.
+        specs: the episodes to play.
         seed: of the policy.
         progress: called, in the calling thread, with each trajectory that ended.
 
     Returns:
-        One trajectory per job, in the order of the jobs. A `SageEnvError` is recorded in the
+        One trajectory per episode, in the order of `specs`. A `SageEnvError` is recorded in the
         trajectory's `error`, and so are those in an `EpisodesFailed` that the policy raises; any
         other exception propagates.
     """
@@ -87,9 +87,9 @@ def collect(
         raise ValueError("collect needs at least one environment, got none")
     if not isinstance(policy, BatchPolicy):
         policy, envs = _OneByOne(policy), envs[:1]
-    waiting, ended = deque(enumerate(jobs)), deque[tuple[int, Trajectory]]()
+    waiting, ended = deque(enumerate(specs)), deque[tuple[int, Trajectory]]()
     inform = policy.inform if isinstance(policy, PrivilegedPolicy) else None
-    slots = [_Slot(env, waiting, ended, inform) for env in envs[: len(jobs)]]
+    slots = [_Slot(env, waiting, ended, inform) for env in envs[: len(specs)]]
     results: dict[int, Trajectory] = {}
     policy.reset(seed=seed)
     with ThreadPoolExecutor() as pool:
@@ -102,7 +102,7 @@ def collect(
                     progress(trajectory)
             live = [slot for slot in slots if slot.live]
             if not live:
-                return [results[number] for number in range(len(jobs))]
+                return [results[number] for number in range(len(specs))]
             episodes = [slot.number for slot in live]
             decisions = _decide(policy, [slot.observation for slot in live], episodes)
             if len(decisions) != len(live):
@@ -133,7 +133,7 @@ class _Slot:
     def __init__(
         self,
         env: Env[Any, Any],
-        waiting: deque[tuple[int, Job]],
+        waiting: deque[tuple[int, EpisodeSpec]],
         ended: deque[tuple[int, Trajectory]],
         inform: Callable[[Hashable, QAItem], None] | None,
     ) -> None:
@@ -144,18 +144,18 @@ class _Slot:
         self.observation: Observation = {}
 
     def start(self) -> None:
-        """Reset into the next job, passing over jobs whose reset fails."""
+        """Reset into the next episode; one whose reset fails is finished at once."""
         self.live = False
         while not self.live:
             try:
-                self.number, job = self.waiting.popleft()
-            except IndexError:  # other slots took the last jobs
+                self.number, spec = self.waiting.popleft()
+            except IndexError:  # other slots took the last ones
                 return
-            self.trajectory = Trajectory(job.item_id, job.seed)
+            self.trajectory = Trajectory(spec.item_id, spec.seed)
             try:
-                self.observation, info = self.env.reset(seed=job.seed, options=job.options)
+                self.observation, info = self.env.reset(seed=spec.seed, options=spec.options)
                 self.trajectory.start_info = info
-                self.trajectory.item_id = info.get("item_id", job.item_id)
+                self.trajectory.item_id = info.get("item_id", spec.item_id)
                 if self.inform is not None:
                     env: Any = self.env.unwrapped
                     self.inform(self.number, env.history.item)

@@ -16,6 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from policies.base import Decision, TurnTokens
 from sage_env import Invalid, format_action, parse_action
+from sage_env.shadowing import require_ours
+
+require_ours("algos")  # most modules of ours import this one
 
 Info = dict[str, Any]
 
@@ -188,6 +191,8 @@ def _decision_json(decision: Decision) -> Info:
 
 def _decision(row: Info) -> Decision:
     action = Invalid(**row["invalid"]) if "invalid" in row else parse_action(row["action"])
+    if isinstance(action, Invalid) and "invalid" not in row:  # damaged: the agent did choose one
+        raise ValueError(f"the action {row['action']!r} cannot be read: {action.reason}")
     if "tokens" not in row:
         return Decision(action, row["text"])
     tokens = TurnTokens(

@@ -11,7 +11,7 @@ What is not in it, because the number of finished updates says it:
 
 * generators: every random number comes from a generator seeded with (run's seed, purpose, update);
 * the place in the data: questions come from a walk whose order is shuffled by (seed, lap), see
-  `algos.ppo.draw_jobs`;
+  `algos.ppo.training.draw_specs`;
 * learning-rate schedules: the rates are set anew in every update, from its number;
 * caches of frames and features: they are addressed by content, and change speed and nothing else.
 """
@@ -36,6 +36,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
+from algos.runs.dataclass_json import dataclass_from_json
 from sage_env.errors import SageEnvError
 
 _TENSORS, _STATE = "tensors.safetensors", "state.json"
@@ -126,10 +127,12 @@ def load(folder: Path, update: int) -> Checkpoint:
     """
     path = folder / f"update-{update:06d}"
     state = json.loads((path / _STATE).read_text(encoding="utf-8"))
+    if not isinstance(state, dict):
+        raise ValueError(f"{_STATE} does not hold a JSON object")
     found = _digest(path / _TENSORS)
     if found != state["sha256"]:
         raise ValueError(f"{_TENSORS} has the digest {found}, and was written as {state['sha256']}")
-    best = None if state["best"] is None else Best(**state["best"])
+    best = None if state["best"] is None else dataclass_from_json(Best, state["best"], "best")
     tensors = load_file(path / _TENSORS)
     return Checkpoint(state["update"], tensors, state["config"], best, state["versions"])
 
@@ -179,9 +182,9 @@ def load_best(folder: Path) -> Checkpoint | None:
 
 
 def require_same(
-    saved: Mapping[str, Any], now: Mapping[str, Any], *, free: Collection[str] = ()
+    saved: Mapping[str, Any], now: Mapping[str, Any], *, may_differ: Collection[str] = ()
 ) -> None:
-    """Refuse to resume with another configuration; the names in `free` may differ.
+    """Refuse to resume with another configuration; the names in `may_differ` may differ.
 
     A setting inside another is named with a dot, as in `recipe.first_turns`.
 
@@ -192,7 +195,7 @@ def require_same(
     changed = [
         f"{name}: was {saved.get(name)!r}, is {now.get(name)!r}"
         for name in sorted(saved.keys() | now.keys())
-        if name not in free and saved.get(name) != now.get(name)
+        if name not in may_differ and saved.get(name) != now.get(name)
     ]
     if changed:
         raise ConfigChanged(

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from algos.evaluation.measures import overview_end
-from algos.runs.tracking import Tracker
 from algos.rollout.trajectory import Trajectory
+from algos.runs.tracking import Tracker
 from sage_env.datasets.duration_buckets import BUCKETS, bucket_of
 
-Row = dict[str, float | None]
+MetricsRow = dict[str, float | None]
 TURNS = "rollout/turns/"
 """Before a bucket's name: mean turns on videos of that many seconds."""
 
@@ -58,7 +58,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines[:-1]]
 
 
-def rollout_row(trajectories: Sequence[Trajectory]) -> Row:
+def rollout_row(trajectories: Sequence[Trajectory]) -> MetricsRow:
     """Return the means of some episodes; failed ones are counted and in no mean."""
     whole = [t for t in trajectories if t.error is None]
     verdicts = [t.turns[-1].info.get("correct") for t in whole if t.turns]
@@ -84,7 +84,7 @@ def rollout_row(trajectories: Sequence[Trajectory]) -> Row:
     }
 
 
-def _turns_by_bucket(trajectories: Sequence[Trajectory]) -> Row:
+def _turns_by_bucket(trajectories: Sequence[Trajectory]) -> MetricsRow:
     """Return mean turns per bucket of the video's length, for the buckets that were played."""
     turns: dict[str, list[int]] = {bucket: [] for bucket in BUCKETS}
     for trajectory in trajectories:

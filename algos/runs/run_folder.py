@@ -28,6 +28,7 @@ from filelock import FileLock, Timeout
 
 from algos.evaluation.measures import EvalResult, measure
 from algos.rollout.trajectory import Trajectory, Turn, load_trajectories, save_trajectories
+from algos.runs.dataclass_json import dataclass_from_json
 from sage_env.datasets.item import QAItem
 from sage_env.errors import SageEnvError
 
@@ -186,16 +187,12 @@ def item_to_json(item: QAItem) -> dict[str, Any]:
 
 
 def item_from_json(row: Mapping[str, Any]) -> QAItem:
-    """Read what `item_to_json` returned."""
-    return QAItem(
-        **{
-            **row,
-            "video": Path(row["video"]),
-            "choices": tuple(row["choices"]),
-            "evidence": tuple((float(start), float(end)) for start, end in row["evidence"]),
-            "aliases": tuple(row["aliases"]),
-        }
-    )
+    """Read what `item_to_json` returned.
+
+    Raises:
+        ValueError: if a value is missing, not known, or of another type; the message names it.
+    """
+    return dataclass_from_json(QAItem, row)
 
 
 def _without_tokens(trajectory: Trajectory) -> Trajectory:

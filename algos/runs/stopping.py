@@ -1,8 +1,8 @@
 """Stopping a training by a signal: at the next safe point, with everything saved.
 
-A scheduler sends SIGTERM some seconds before it kills; a person presses Ctrl-C. While `deferred` is
-entered, either only asks to stop. `requested` says so, and `check` raises at places where nothing
-would be lost. A second Ctrl-C stops at once, as everywhere.
+A scheduler sends SIGTERM some seconds before it kills; a person presses Ctrl-C. While
+`defer_signals` is entered, either only asks to stop. `requested` says so, and `check` raises at
+places where nothing would be lost. A second Ctrl-C stops at once, as everywhere.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class StopRequest:
 
 
 @contextmanager
-def deferred() -> Iterator[StopRequest]:
+def defer_signals() -> Iterator[StopRequest]:
     """Let SIGTERM and SIGINT ask to stop, inside the block, instead of stopping.
 
     Outside of the main thread, where Python sets no handlers, signals do what they did.
@@ -56,7 +56,7 @@ def deferred() -> Iterator[StopRequest]:
 
 
 @contextmanager
-def terminable() -> Iterator[None]:
+def stop_on_sigterm() -> Iterator[None]:
     """Let SIGTERM raise `Stopped` inside the block: for work that goes on from its own files."""
 
     def stop(number: int, frame: FrameType | None) -> None:

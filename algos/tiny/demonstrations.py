@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from algos.rollout.playing import Job, collect
+from algos.rollout.playing import EpisodeSpec, collect
 from algos.seeds import subseed
-from algos.sft import Dictation, Example
+from algos.sft import Example, TeacherTokens
 from algos.tiny.pictures import SIZE
 from policies.baselines.reading_head import ReadingHead
 from policies.baselines.scripted import DEMONSTRATOR, Habits, Scripted
@@ -38,12 +38,12 @@ BUDGET: dict[str, Any] = {
 }
 DIRECT_FRAMES = (12, 16, 20, 24, 32, 40, 48)
 DIRECT_SHARE = 8  # one question in so many is also played as DIRECT
-VIDEOS_PER_JOB = 14
+VIDEOS_PER_TASK = 14
 WORKER_CACHE = 1 << 28
 
 
 @dataclass(frozen=True)
-class Classroom:
+class WorkerSetup:
     """All that a process needs to play and write down episodes."""
 
     encoder: FrameEncoder
@@ -86,16 +86,16 @@ def demonstrate(
         by_video.setdefault(str(item.video), []).append(item)
     groups = list(by_video.values())
     parts = [
-        [item for group in groups[at : at + VIDEOS_PER_JOB] for item in group]
-        for at in range(0, len(groups), VIDEOS_PER_JOB)
+        [item for group in groups[at : at + VIDEOS_PER_TASK] for item in group]
+        for at in range(0, len(groups), VIDEOS_PER_TASK)
     ]
-    room = Classroom(
+    setup = WorkerSetup(
         FrameEncoder(encoder.visual, CacheSizes(cpu=WORKER_CACHE)), head, tokens, habits, seed
     )
     episodes: list[Example] = []
     with (
         ProcessPoolExecutor(
-            os.cpu_count(), get_context("spawn"), initializer=_enter, initargs=(room,)
+            os.cpu_count(), get_context("spawn"), initializer=_enter, initargs=(setup,)
         ) as pool,
         tqdm(total=len(items), desc="demonstrations") as bar,
     ):
@@ -106,12 +106,12 @@ def demonstrate(
     return episodes
 
 
-_rooms: list[Classroom] = []  # of this process
+_setups: list[WorkerSetup] = []  # of this process
 
 
-def _enter(room: Classroom) -> None:
+def _enter(setup: WorkerSetup) -> None:
     torch.set_num_threads(1)
-    _rooms.append(room)
+    _setups.append(setup)
 
 
 def _play(items: Sequence[QAItem]) -> tuple[list[Example], bytes]:
@@ -119,15 +119,17 @@ def _play(items: Sequence[QAItem]) -> tuple[list[Example], bytes]:
 
     The features are pickled here: the pool would pass every tensor as an open file, and run out.
     """
-    (room,) = _rooms
-    jobs = [Job(item.id, room.seed) for item in items]
-    part = subseed(room.seed, items[0].id)
+    (setup,) = _setups
+    specs = [EpisodeSpec(item.id, setup.seed) for item in items]
+    part = subseed(setup.seed, items[0].id)
     rng = np.random.default_rng(part)
-    teacher = Dictation(Scripted(room.encoder, room.head, room.habits), room.tokens, room.encoder)
-    played = collect([make_env(items, **BUDGET) for _ in jobs], teacher, jobs, seed=part)
-    for number in rng.permutation(len(jobs))[: max(1, len(jobs) // DIRECT_SHARE)]:
+    teacher = TeacherTokens(
+        Scripted(setup.encoder, setup.head, setup.habits), setup.tokens, setup.encoder
+    )
+    played = collect([make_env(items, **BUDGET) for _ in specs], teacher, specs, seed=part)
+    for number in rng.permutation(len(specs))[: max(1, len(specs) // DIRECT_SHARE)]:
         settings = direct_env_options(int(rng.choice(DIRECT_FRAMES)))
-        played += collect([make_env(items, **settings)], teacher, [jobs[number]], seed=part)
+        played += collect([make_env(items, **settings)], teacher, [specs[number]], seed=part)
     episodes = [Example.of(trajectory) for trajectory in played]
     keys = {key for episode in episodes for key in episode.frames}
-    return episodes, pickle.dumps(room.encoder.entries(keys))
+    return episodes, pickle.dumps(setup.encoder.entries(keys))

@@ -117,13 +117,13 @@ class Labeller:
         looks: list[tuple[int, int]],
     ) -> list[tuple[int, int, tuple[int, int]]]:
         """Return `(place, frame, asked)` of every taught token that a frame tells."""
-        ids, taught = example.ids.tolist(), example.taught
+        ids, loss_mask = example.ids.tolist(), example.loss_mask
         points: list[tuple[int, int, tuple[int, int]]] = []
         colour = sight = word = NONE
-        at = int(np.argmax(taught)) if taught.any() else len(ids)
+        at = int(np.argmax(loss_mask)) if loss_mask.any() else len(ids)
         while at < len(ids):
             token = ids[at]
-            if not taught[at]:
+            if not loss_mask[at]:
                 colour = sight = word = NONE
             elif token in self._numbers:
                 number = ids[at : at + self._run(ids, at)]
@@ -141,7 +141,7 @@ class Labeller:
                 look = colour, self._sights[token]
                 found = [f for f in range(bisect(ends, at)) if looks[f] == look]
                 points += [(at - 1, frame, (colour, word)) for frame in found[:1]]
-            if taught[at] and token in self._words:
+            if loss_mask[at] and token in self._words:
                 word = token
                 colour, sight = self._colours.get(token, colour), self._sights.get(token, sight)
             at += 1

@@ -125,9 +125,9 @@ class Lessons:
         segments = render_user(observation, first=True, style=self._tokens.style)
         prompt = self._tokens.prompt(segments, self._per_frame, first=True)
         completion = self._tokens.completion(reply)
-        taught = np.arange(len(prompt) + len(completion)) >= len(prompt)
+        loss_mask = np.arange(len(prompt) + len(completion)) >= len(prompt)
         keys = tuple(frame.key for frame in shown)
-        return Example(np.concatenate([prompt, completion]), taught, keys)
+        return Example(np.concatenate([prompt, completion]), loss_mask, keys)
 
 
 def caption(looks: Sequence[Look]) -> str:

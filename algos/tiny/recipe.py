@@ -78,7 +78,14 @@ class TinyConfig:
     """Torch threads of (a); batches side by side in (b) and (c)."""
 
 
-FREE = {"out", "work", "demonstration_videos", "cloning_steps", "lessons_in_cloning", "threads"}
+MAY_DIFFER = {
+    "out",
+    "work",
+    "demonstration_videos",
+    "cloning_steps",
+    "lessons_in_cloning",
+    "threads",
+}
 TEXT_NORM = 1.13  # of a fresh embedding: 128 numbers of deviation 0.1
 FIRST_FRAMES = 6.0  # most frames of the first lessons
 EXAM_FRAMES, EXAM_EVERY = 12, 200
@@ -87,12 +94,12 @@ READ_WELL = 0.35  # loss at which lessons get longer
 
 def run(config: TinyConfig) -> None:
     """Make the checkpoint."""
-    _begin(config)
+    _save_settings(config)
     tokenizer = train_tokenizer(_texts())
     model = build_model(make_config(tokenizer), config.seed)
     pictures = draw_pictures(config.picture_videos)
     torch.set_num_threads(config.threads)
-    head = see(model, pictures, config)
+    head = train_vision(model, pictures, config)
     torch.set_num_threads(1)
     tokens = ChatTokens(tokenizer.backend_tokenizer, "brief")
     encoder = FrameEncoder(model.model.visual, CacheSizes(cpu=6 << 30))
@@ -100,24 +107,24 @@ def run(config: TinyConfig) -> None:
     lessons = Lessons(pictures, encoder, tokens, rng)
     names = [str(tokenizer.decode([i])) for i in range(len(tokenizer))]
     hints = Hints(model, Labeller(tokens, names, encoder, head))
-    teach(model, encoder, tokens, lessons, hints, config)
+    train_lessons(model, encoder, tokens, lessons, hints, config)
     episodes = demonstrate(
         encoder, head, tokens, videos=config.demonstration_videos, seed=config.seed
     )
-    clone(model, encoder, tokens, lessons, episodes, hints, config)
+    clone_demonstrator(model, encoder, tokens, lessons, episodes, hints, config)
     save(model, tokenizer, head, config.out)
 
 
-def _begin(config: TinyConfig) -> None:
-    """Write the settings; refuse a folder whose stations were made with others."""
+def _save_settings(config: TinyConfig) -> None:
+    """Write the settings; refuse a folder whose stages were made with others."""
     now = json.loads(json.dumps(asdict(config), default=str))
     path = config.work / "config.json"
     if path.exists():
-        require_same(read_json(path), now, free=FREE)
+        require_same(read_json(path), now, may_differ=MAY_DIFFER)
     write_json(path, now)
 
 
-def see(model: Any, pictures: Pictures, config: TinyConfig) -> ReadingHead:
+def train_vision(model: Any, pictures: Pictures, config: TinyConfig) -> ReadingHead:
     """(a) Train the vision tower, freeze it, and return what reads its features."""
     visual, path = model.model.visual, config.work / "tower.safetensors"
     if not path.exists():
@@ -137,7 +144,7 @@ def see(model: Any, pictures: Pictures, config: TinyConfig) -> ReadingHead:
     return ReadingHead(weight, bias)
 
 
-def teach(
+def train_lessons(
     model: Any,
     encoder: FrameEncoder,
     tokens: ChatTokens,
@@ -154,7 +161,7 @@ def teach(
         frames, recent = FIRST_FRAMES, math.inf
         for _ in bar:
             examples = lessons.draw(config.batch, (int(frames) // 2, int(frames)))
-            loss = learn(model, encoder, tokens, schedule, examples, config, hints)
+            loss = take_step(model, encoder, tokens, schedule, examples, config, hints)
             recent = loss if recent == math.inf else 0.9 * recent + 0.1 * loss
             if recent < READ_WELL and frames < config.lesson_frames:
                 frames, recent = frames + 0.5, recent + 0.05
@@ -167,7 +174,7 @@ def teach(
     language.load_state_dict(load_file(path))
 
 
-def clone(
+def clone_demonstrator(
     model: Any,
     encoder: FrameEncoder,
     tokens: ChatTokens,
@@ -186,7 +193,7 @@ def clone(
         repeats = rng.random() < config.lessons_in_cloning
         longest = config.lesson_frames
         examples = lessons.draw(config.batch, (6, longest)) if repeats else next(stream)
-        loss = learn(model, encoder, tokens, schedule, examples, config, hints)
+        loss = take_step(model, encoder, tokens, schedule, examples, config, hints)
         if not repeats:
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
 
@@ -211,13 +218,13 @@ def scale_outputs(visual: Any, pictures: Pictures) -> float:
 
 
 def _keep(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Write a station's tensors, whole or not at all."""
+    """Write a stage's tensors, whole or not at all."""
     part = path.with_suffix(".part")
     save_tensors({name: tensor.contiguous() for name, tensor in tensors.items()}, part)
     part.replace(path)
 
 
-def learn(
+def take_step(
     model: Any,
     encoder: FrameEncoder,
     tokens: ChatTokens,
@@ -234,7 +241,7 @@ def learn(
         examples,
         schedule.parameters,
         workers=config.threads,
-        aside=None if hints is None else hints.loss,
+        auxiliary_loss=None if hints is None else hints.loss,
     )
     schedule.step()
     return loss

@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import Env
 from numpy.typing import NDArray
 
-from algos.exactness.check_result import Finding
+from algos.exactness.check_result import CheckResult
 from algos.exactness.prompt_checks import frame_seconds
 from algos.rollout.trajectory import Trajectory, Turn
 from policies.base import Observation, TurnTokens
@@ -22,7 +22,7 @@ SHOWN = 12  # tokens that a problem quotes before and after the one that differs
 
 def replay(
     env: Env[Any, Any], policy: DetokenizingPolicy, trajectories: Sequence[Trajectory]
-) -> Finding:
+) -> CheckResult:
     """Play stored actions again, and make the prompts again from what is observed.
 
     The environment decodes the frames anew, the policy renders, tokenises and encodes anew.
@@ -44,7 +44,7 @@ def replay(
         if found and not problem:
             problem = f"item {trajectory.item_id!r}, {found}"
     measured = f"{turns} turns of {len(trajectories)} episodes" if trajectories else ""
-    return Finding("played again", measured, problem)
+    return CheckResult("played again", measured, problem)
 
 
 def _replay(env: Env[Any, Any], policy: DetokenizingPolicy, trajectory: Trajectory) -> str:

@@ -11,8 +11,8 @@ from typing import Any
 from gymnasium import Env
 
 from algos.batching.token_batches import collate
-from algos.exactness.check_result import Finding
-from algos.exactness.prompt_checks import frame_findings, prefix_identity
+from algos.exactness.check_result import CheckResult
+from algos.exactness.prompt_checks import check_frames, check_prefixes
 from algos.exactness.rescoring import rescore
 from algos.rollout.trajectory import Trajectory
 from algos.runs import checkpoint
@@ -26,7 +26,7 @@ MICRO_BATCH = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class StoredEpisodes:
     """A file of `proof/`: some episodes of one update, and what its header says."""
 
     path: Path
@@ -39,7 +39,7 @@ class Sample:
 
 def verify(
     folder: RunFolder, policy: TrainablePolicy, env: Env[Any, Any] | None
-) -> Iterator[tuple[str, Finding]]:
+) -> Iterator[tuple[str, CheckResult]]:
     """Check everything that a run left behind.
 
     Args:
@@ -59,20 +59,23 @@ def verify(
             f"{folder.path / 'proof'} holds no episodes to check: give the folder of a run that "
             "`sage-vqa train` wrote, with rescore_sample above 0"
         )
-    samples = []
+    stored = []
     for path in paths:
         try:
-            samples.append(load_sample(path))
+            stored.append(load_stored_episodes(path))
         except RunFolderError as error:
-            yield path.stem, Finding("readable", problem=str(error))
-    if samples:
-        yield "all updates", _log_finding(folder, max(sample.tolerance for sample in samples))
-    for sample in samples:
-        for finding in _sample_findings(folder, policy, env, sample):
-            yield sample.path.stem, finding
+            yield path.stem, CheckResult("readable", problem=str(error))
+    if stored:
+        yield (
+            "all updates",
+            _check_log(folder, max(stored_file.tolerance for stored_file in stored)),
+        )
+    for stored_file in stored:
+        for result in _check_episodes(folder, policy, env, stored_file):
+            yield stored_file.path.stem, result
 
 
-def load_sample(path: Path) -> Sample:
+def load_stored_episodes(path: Path) -> StoredEpisodes:
     """Read a file of `proof/`.
 
     Raises:
@@ -82,12 +85,14 @@ def load_sample(path: Path) -> Sample:
         header, *rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
         names = ("checkpoint", "weights", "temperature", "tolerance")
         values = {name: header[name] for name in names}
-        return Sample(path=path, trajectories=[Trajectory.from_json(r) for r in rows], **values)
+        return StoredEpisodes(
+            path=path, trajectories=[Trajectory.from_json(r) for r in rows], **values
+        )
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise RunFolderError(f"{path} is not a stored sample of episodes: {error!r}") from error
 
 
-def _log_finding(folder: RunFolder, tolerance: float) -> Finding:
+def _check_log(folder: RunFolder, tolerance: float) -> CheckResult:
     """Check what was logged when the run ran."""
     rows = [row for row in read_metrics(folder.metrics) if row["update"] > 0]
     gaps = [(row["update"], row.get("proof/max_dlogp")) for row in rows]
@@ -101,52 +106,59 @@ def _log_finding(folder: RunFolder, tolerance: float) -> Finding:
             problem = f"update {update} logged max |dlogp| {gap:g}, more than {tolerance:g}"
     worst = max((gap for _, gap in measured), default=0.0)
     text = f"{len(measured)} of {len(rows)} updates re-scored, max |dlogp| {worst:.1e}"
-    return Finding("log", text if measured else "", problem)
+    return CheckResult("log", text if measured else "", problem)
 
 
-def _sample_findings(
-    folder: RunFolder, policy: TrainablePolicy, env: Env[Any, Any] | None, sample: Sample
-) -> Iterator[Finding]:
-    played = sample.trajectories
-    name = f"checkpoint {sample.checkpoint}"
+def _check_episodes(
+    folder: RunFolder,
+    policy: TrainablePolicy,
+    env: Env[Any, Any] | None,
+    stored_file: StoredEpisodes,
+) -> Iterator[CheckResult]:
+    played = stored_file.trajectories
+    name = f"checkpoint {stored_file.checkpoint}"
     try:
-        state = checkpoint.load(folder.checkpoints, sample.checkpoint)
+        state = checkpoint.load(folder.checkpoints, stored_file.checkpoint)
         policy.load_state(state.policy)
     except checkpoint.DAMAGE as error:
-        yield Finding(name, problem=f"{name}, which sampled these episodes: {error}")
+        yield CheckResult(name, problem=f"{name}, which sampled these episodes: {error}")
         return
-    yield _weights_finding(name, policy, sample)
-    yield prefix_identity(played)
+    yield _check_weights(name, policy, stored_file)
+    yield check_prefixes(played)
     known = played
     if isinstance(policy, DetokenizingPolicy):
         if env is not None:
             yield replay(env, policy, played)
         known = [trajectory for trajectory in played if _has_features(policy, trajectory)]
-        yield from frame_findings(policy, known)
-    yield _scores_finding(policy, sample, known)
+        yield from check_frames(policy, known)
+    yield _check_logprobs(policy, stored_file, known)
 
 
-def _scores_finding(
-    policy: TrainablePolicy, sample: Sample, known: Sequence[Trajectory]
-) -> Finding:
+def _check_logprobs(
+    policy: TrainablePolicy, stored_file: StoredEpisodes, known: Sequence[Trajectory]
+) -> CheckResult:
     device = policy.actor_parameters()[0].device
     try:
-        batch = collate(known, sample.temperature, device)
-        return rescore(policy, batch, known, micro_batch=MICRO_BATCH, tolerance=sample.tolerance)
+        batch = collate(known, stored_file.temperature, device)
+        return rescore(
+            policy, batch, known, micro_batch=MICRO_BATCH, tolerance=stored_file.tolerance
+        )
     except (ValueError, IndexError) as error:  # tokens that the model cannot read
-        return Finding("log-probs scored again", problem=f"the tokens cannot be scored: {error}")
+        return CheckResult(
+            "log-probs scored again", problem=f"the tokens cannot be scored: {error}"
+        )
 
 
-def _weights_finding(name: str, policy: TrainablePolicy, sample: Sample) -> Finding:
+def _check_weights(name: str, policy: TrainablePolicy, stored_file: StoredEpisodes) -> CheckResult:
     found = fingerprint(policy.actor_parameters())
     acting = policy.fingerprint() if isinstance(policy, FingerprintedPolicy) else found
     problem = ""
-    if not found == acting == sample.weights:
+    if not found == acting == stored_file.weights:
         problem = (
             f"{name} has the fingerprint {found} (the acting side {acting}), but these episodes "
-            f"were sampled with {sample.weights}: its weights were changed since"
+            f"were sampled with {stored_file.weights}: its weights were changed since"
         )
-    return Finding(f"weights of {name}", found, problem)
+    return CheckResult(f"weights of {name}", found, problem)
 
 
 def _has_features(policy: DetokenizingPolicy, trajectory: Trajectory) -> bool:

@@ -29,9 +29,16 @@ from typing import Any
 import torch
 import tyro
 
-from algos.evaluation.measures import LONG, Episode, EvalResult, difference, measures_of, of_length
+from algos.evaluation.measures import (
+    LONG,
+    EpisodeResult,
+    EvalResult,
+    difference,
+    measures_of,
+    of_length,
+)
 from algos.evaluation.tables import difference_cell, format_table, spread
-from algos.experiment.stages import BUDGET, FirstLight, Stations, begin, load_policy
+from algos.experiment.stages import BUDGET, FirstLight, Stages, load_policy, save_settings
 from algos.runs import checkpoint
 from algos.runs.metrics import read_metrics
 from algos.runs.run_folder import RunFolder
@@ -73,7 +80,7 @@ class Outcome:
 
     update: int
     cpu: float
-    episodes: Sequence[Episode]
+    episodes: Sequence[EpisodeResult]
 
 
 def main(settings: Benchmark) -> None:
@@ -115,27 +122,27 @@ def outcomes(config: FirstLight, seconds: float | None) -> dict[str, Outcome]:
 
 
 def _outcomes(folder: RunFolder, config: FirstLight, seconds: float | None) -> dict[str, Outcome]:
-    begin(folder, config)
+    save_settings(folder, config)
     policy = load_policy(config)
-    stations = Stations(config, folder, policy)
+    stages = Stages(config, folder, policy)
     if seconds is None:
         policy.temperature = 0.0
-        stations.measure(BASE, policy, "greedy")
-    stations.learn()
+        stages.measure(BASE, policy, "greedy")
+    stages.learn()
     policy.temperature = 0.0
-    stations.measure("after PPO", policy, "greedy")
+    stages.measure("after PPO", policy, "greedy")
     rows = read_metrics(folder.metrics)
     best, spent = chosen(rows)
-    ended = stations.results["after-ppo-greedy"]
+    ended = stages.results["after-ppo-greedy"]
     found = {EPISODES: Outcome(best, spent, _core(ended))}
     if seconds is None:
-        found[BASE] = Outcome(0, 0.0, _core(stations.results["sft-base-greedy"]))
+        found[BASE] = Outcome(0, 0.0, _core(stages.results["sft-base-greedy"]))
         return found
     early, spent = chosen(rows, seconds)
     if early != best:
         policy.load_state(checkpoint.load(folder.checkpoints, early).policy)
-        stations.measure("equal time", policy, "greedy")
-        ended = stations.results["equal-time-greedy"]
+        stages.measure("equal time", policy, "greedy")
+        ended = stages.results["equal-time-greedy"]
     return found | {TIME: Outcome(early, spent, _core(ended))}
 
 
@@ -157,7 +164,7 @@ def chosen(rows: Sequence[Mapping[str, Any]], seconds: float | None = None) -> t
     return max(scores, key=lambda update: (scores[update], -update)), spent
 
 
-def _core(result: EvalResult) -> list[Episode]:
+def _core(result: EvalResult) -> list[EpisodeResult]:
     return result.only("tier", "core").episodes()
 
 

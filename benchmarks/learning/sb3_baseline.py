@@ -36,7 +36,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from algos.evaluation.measures import Episode, evaluate, measures_of
+from algos.evaluation.measures import EpisodeResult, evaluate, measures_of
 from algos.evaluation.tables import format_table
 from benchmarks.provenance import commit
 from policies.baselines.random_policy import RandomPolicy
@@ -99,8 +99,8 @@ class Outcome:
     """What one seed came to; `curve` is the mean reward of the latest episodes by step."""
 
     seed: int
-    trained: Sequence[Episode]
-    chosen_at_random: Sequence[Episode]
+    trained: Sequence[EpisodeResult]
+    chosen_at_random: Sequence[EpisodeResult]
     curve: Sequence[tuple[int, float]]
     seconds: float
 
@@ -227,7 +227,7 @@ def report(settings: Benchmark, lesson: Lesson, outcomes: Sequence[Outcome], sec
     return "\n".join(lines) + "\n"
 
 
-def _row(name: str, episodes: Sequence[Episode]) -> tuple[str, ...]:
+def _row(name: str, episodes: Sequence[EpisodeResult]) -> tuple[str, ...]:
     found = measures_of(episodes)
     low, high = found.interval or (float("nan"), float("nan"))
     accuracy = f"{100 * (found.accuracy or 0.0):.1f} [{100 * low:.1f}, {100 * high:.1f}]"

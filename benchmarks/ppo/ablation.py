@@ -31,12 +31,12 @@ from unittest.mock import patch
 import torch
 import tyro
 
-from algos import presets as methods
+from algos import presets
 from algos.evaluation.tables import format_table, spread
-from algos.ppo import training as ppo
+from algos.ppo import training
 from algos.ppo.config import PPOConfig
 from algos.ppo.training import train
-from algos.rollout.playing import Job, collect
+from algos.rollout.playing import EpisodeSpec, collect
 from algos.rollout.trajectory import Trajectory
 from algos.runs.metrics import read_metrics
 from benchmarks.ppo.ablation_task import STOP, cloned_policy, make_envs, questions
@@ -116,7 +116,7 @@ def cases() -> list[Case]:
     return [
         Case("default"),
         *found,
-        *(Case(f"GAE of the preset {name}", dict(methods.PRESETS[name])) for name in CLOCKS),
+        *(Case(f"GAE of the preset {name}", dict(presets.PRESETS[name])) for name in CLOCKS),
         Case("no critic warm-up", {"critic_warmup": 0}),
         Case("advantage=group, one group for the batch", group, around=whole_batch_group),
         Case("stop token not learned from", around=stop_token_left_out),
@@ -126,22 +126,22 @@ def cases() -> list[Case]:
 
 def whole_batch_group() -> AbstractContextManager[Any]:
     """Let the trainer take all episodes of an update for episodes of one question."""
-    make_targets = ppo.make_targets
+    make_targets = training.make_targets
 
     def ungrouped(config: Any, policy: Any, batch: Any, groups: Sequence[Any], *rest: Any) -> Any:
         return make_targets(config, policy, batch, ["all"] * len(groups), *rest)
 
-    return patch.object(ppo, "make_targets", ungrouped)
+    return patch.object(training, "make_targets", ungrouped)
 
 
 def stop_token_left_out() -> AbstractContextManager[Any]:
     """Let the trainer take the stop token for one that the policy did not choose."""
-    collate = ppo.collate
+    collate = training.collate
 
     def without(*arguments: Any, **options: Any) -> TokenBatch:
         return _without_stop(collate(*arguments, **options))
 
-    return patch.object(ppo, "collate", without)
+    return patch.object(training, "collate", without)
 
 
 def _without_stop(batch: TokenBatch) -> TokenBatch:
@@ -164,7 +164,9 @@ def run(case: Case, config: PPOConfig, folder: Path) -> Outcome:
     with case.around():
         train(replace(config, **case.changes), policy, envs, items, folder, progress=False)
     policy.temperature = 1.0
-    played = collect(envs, policy, [Job(item, 0) for item in items] * ROUNDS, seed=config.seed)
+    played = collect(
+        envs, policy, [EpisodeSpec(item, 0) for item in items] * ROUNDS, seed=config.seed
+    )
     for env in envs:
         env.close()
     rows = read_metrics(folder / "metrics.jsonl")

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 import sage_env  # noqa: F401  # registers the environment
 from algos.batching.token_batches import collate
-from algos.rollout.playing import Job, collect
+from algos.rollout.playing import EpisodeSpec, collect
 from algos.seeds import subseed
 from policies.base import Decision, Evaluation, Observation, TokenBatch, TurnTokens
 from sage_env import Answer, FrameBatch, Invalid, QAItem, Zoom
@@ -228,8 +228,8 @@ class Cloned:
 def cloned_policy(seed: int) -> SmallPolicy:
     """Return a policy that has the format and no skill."""
     policy = SmallPolicy(seed)
-    jobs = [Job(item.id) for item in questions()] * 16
-    batch = collate(collect(make_envs(1, "answer"), Cloned(), jobs, seed=seed), 1.0)
+    specs = [EpisodeSpec(item.id) for item in questions()] * 16
+    batch = collate(collect(make_envs(1, "answer"), Cloned(), specs, seed=seed), 1.0)
     optimizer = torch.optim.Adam(policy.actor_parameters(), lr=1e-2)
     for _ in range(60):
         optimizer.zero_grad()

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from algos.batching.token_batches import by_micro_batch, collate
 from algos.ppo.update import Targets
-from algos.rollout.playing import Job, collect
+from algos.rollout.playing import EpisodeSpec, collect
 from algos.rollout.trajectory import Trajectory
-from algos.sft import Dictation
+from algos.sft import TeacherTokens
 from policies.base import Decision, Observation, TokenBatch
 from policies.sage_mm import SageMM
 from sage_env import Answer, Zoom, format_action
@@ -103,12 +103,12 @@ def record(policy: SageMM, questions: int, episodes: int, root: Path | None = No
         "max_turns": TURNS,
         "max_frames": OVERVIEW + (TURNS - 1) * ZOOM_FRAMES,
     }
-    jobs = [Job(asked[i].id, i) for i in range(questions) for _ in range(episodes)]
+    specs = [EpisodeSpec(asked[i].id, i) for i in range(questions) for _ in range(episodes)]
     explorer = Explorer()
-    scribe = Dictation(explorer, policy.model.tokens, policy.model.encoder)
+    scribe = TeacherTokens(explorer, policy.model.tokens, policy.model.encoder)
     envs = [gym.make("SageVideoQA-v0", dataset=dataset, **options) for _ in range(4)]
     try:
-        played = collect(envs, scribe, jobs, seed=0)
+        played = collect(envs, scribe, specs, seed=0)
     finally:
         for env in envs:
             env.close()

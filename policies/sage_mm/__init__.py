@@ -8,10 +8,9 @@ outside), `stage_timer` (where its time goes).
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sage_env.errors import MissingExtra
+from sage_env.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
     from policies.sage_mm.model.adapters import LoraSettings
@@ -19,18 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LoraSettings", "SageMM"]
 
-_HOME = {"SageMM": "policies.sage_mm.policy", "LoraSettings": "policies.sage_mm.model.adapters"}
-
-
-def __getattr__(name: str) -> Any:
-    """Import torch, transformers and peft only when the policy itself is asked for."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        return getattr(import_module(_HOME[name]), name)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in ("policies", "sage_env"):
-            raise
-        raise MissingExtra(
-            f"{name} needs the package {error.name!r}: pip install 'sage-video-qa[sage]'"
-        ) from error
+__getattr__ = lazy_exports(
+    __name__,
+    {"LoraSettings": "policies.sage_mm.model.adapters", "SageMM": "policies.sage_mm.policy"},
+    extra="sage",
+)

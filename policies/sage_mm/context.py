@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -181,21 +180,3 @@ def require_room(
             f"model's context has {limit}: make the environment with fewer turns, fewer or smaller "
             "frames, or load the policy with when_full='drop', which forgets the oldest turns"
         )
-
-
-def in_context(
-    turns: Sequence[TurnTokens], stop: int
-) -> tuple[NDArray[np.int64], tuple[bytes, ...]]:
-    """Return the tokens and frame keys that the model saw when it sampled the last of these turns.
-
-    They are all of them, but for those that `TurnTokens.dropped` counts; the last completion is
-    included. Re-scoring them gives the log-probs of the last turn.
-    """
-    kept = [turns[0], *turns[1 + turns[-1].dropped :]] if len(turns) > 1 else list(turns)
-    ids: list[NDArray[np.int64]] = []
-    for before, turn in zip([None, *kept], kept, strict=False):
-        prompt = turn.prompt
-        if before is not None:
-            prompt = fix_seam(prompt, stop, stopped=bool(before.completion[-1] == stop))
-        ids += [prompt, turn.completion]
-    return np.concatenate(ids), tuple(key for turn in kept for key in turn.frames)

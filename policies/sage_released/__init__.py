@@ -11,26 +11,15 @@ checkpoint reads) — the format itself, without torch — then `policy`.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sage_env.errors import MissingExtra
+from sage_env.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
     from policies.sage_released.policy import SageReleased
 
 __all__ = ["SageReleased"]
 
-
-def __getattr__(name: str) -> Any:
-    """Import torch, transformers and peft only when the policy itself is asked for."""
-    if name != "SageReleased":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        return import_module("policies.sage_released.policy").SageReleased
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in ("policies", "sage_env"):
-            raise
-        raise MissingExtra(
-            f"{name} needs the package {error.name!r}: pip install 'sage-video-qa[sage]'"
-        ) from error
+__getattr__ = lazy_exports(
+    __name__, {"SageReleased": "policies.sage_released.policy"}, extra="sage"
+)

@@ -1,4 +1,4 @@
-"""One reply of a released checkpoint: read from whatever stands around its JSON, and written.
+"""One reply of a released checkpoint, read from whatever stands around its JSON.
 
 The context stage replies with `video_context`, `query_intent`, `final_answer` and
 `recommended_tools`, every later turn with `answerable`, `final_answer` and `recommended_tools`,
@@ -79,27 +79,6 @@ def read_reply(text: str, stage: Stage) -> StageReply:
             problem = problem or str(error)
     keys = ", ".join(STAGE_KEYS[stage])
     return StageReply(problem=problem or f"no JSON object was found with the keys {keys}")
-
-
-def write_reply(reply: StageReply, stage: Stage, reasoning: str = "") -> str:
-    """Write a reply with exactly the keys of its stage; `read_reply` reads it back.
-
-    Args:
-        reply: with an answer or a call.
-        stage: whose keys to write.
-        reasoning: goes into `query_intent`, or into `answerable`.
-    """
-    calls = []
-    if reply.call is not None:
-        arguments = dict(reply.call.arguments)
-        calls = [{"rationale": reply.call.rationale, "name": reply.call.name}]
-        calls[0]["arguments"] = arguments  # type: ignore[assignment]
-    tools = {"needed": bool(calls), "why_no_tool": None if calls else "", "tool_calls": calls}
-    said: dict[str, Any] = {"answerable": {"verdict": not calls, "reasoning": reasoning}}
-    if stage == "context":
-        said = {"video_context": reply.context, "query_intent": reasoning}
-    said |= {"final_answer": reply.answer, "recommended_tools": tools}
-    return f"<json>\n{json.dumps(said, ensure_ascii=False)}\n</json>"
 
 
 def _usable(one: JsonObject) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The tools of the released checkpoints: their calls as actions of ours, and back.
+"""The tools of the released checkpoints: their calls as actions of ours.
 
 | theirs | in the paper | ours |
 |---|---|---|
@@ -15,14 +15,13 @@ checkpoints never see them, but hand the names on to `perform_reasoning`.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from policies.sage_released.protocol import Call
-from sage_env.actions.action import Action, Answer, Sample, UseTool, Zoom
+from sage_env.actions.action import Action, UseTool, Zoom
 from sage_env.timeline import parse_seconds
 from sage_env.tools.tool import Tool
 
@@ -230,35 +229,6 @@ class Toolbox:
         if text and released is not None and released.result and not text.startswith("{"):
             text = str({released.result: text})
         return " ".join(filter(None, [text, message])) or "The tool said nothing."
-
-
-def call_of(action: Action) -> Call:
-    """Return the call that asks for an action; frames by `extract_parts_from_timestamp`.
-
-    Their times are whole seconds: a stretch is widened to them, and its frames become ten.
-
-    Raises:
-        ValueError: for an action that the checkpoints have no call for.
-    """
-    match action:
-        case UseTool(name, arguments):
-            theirs = next((tool.name for tool in RELEASED_TOOLS if name in tool.names), name)
-            return Call(theirs, arguments)
-        case Zoom(start, end, _, None) | Sample(start, end, _):
-            begin, finish = timestamp(math.floor(start)), timestamp(math.ceil(end))
-            return Call(
-                EXTRACT,
-                {
-                    "video_path": VIDEO,
-                    "timestamp_start": begin,
-                    "timestamp_end": finish,
-                    "extract_type": "frames",
-                },
-            )
-        case Answer():
-            raise ValueError("an answer is no tool call: write it as the reply's final_answer")
-        case _:
-            raise ValueError(f"the released checkpoints have no call for {action}")
 
 
 def _declared(name: str, description: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

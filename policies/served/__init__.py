@@ -15,4 +15,4 @@ from policies.served.openai_compatible import OpenAIPolicy
 from policies.served.retries import RetrySettings
 from policies.served.usage import Prices, Usage
 
-__all__ = ["GeminiPolicy", "OpenAIPolicy", "RetrySettings", "Prices", "Usage"]
+__all__ = ["GeminiPolicy", "OpenAIPolicy", "Prices", "RetrySettings", "Usage"]

@@ -7,10 +7,10 @@ import math
 import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from numbers import Integral, Real
 from typing import Any, TypeAlias
 
 from sage_env.actions.json_objects import MAX_DEPTH, is_deeper
+from sage_env.argument_checks import is_number, is_whole
 from sage_env.frames import Box
 from sage_env.timeline import Span
 
@@ -147,7 +147,7 @@ def _set(action: object, **fields: object) -> None:
 
 
 def _real(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real):
+    if not is_number(value):
         raise TypeError(f"{name} must be a number, got {reprlib.repr(value)}")
     try:
         number = float(value)
@@ -173,7 +173,7 @@ def _span(start_name: str, start: object, end_name: str, end: object) -> Span:
 
 
 def _count(name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, Integral):
+    if not is_whole(value):
         raise TypeError(f"{name} must be a whole number, got {reprlib.repr(value)}")
     count = int(value)
     if not 1 <= count <= MAX_REQUEST:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import difflib
 import inspect
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -16,12 +14,11 @@ from sage_env.datasets.item import KINDS as KINDS
 from sage_env.datasets.item import QAItem as QAItem
 from sage_env.datasets.validation import validate as validate
 from sage_env.errors import DatasetError, boundary
+from sage_env.object_reference import is_reference, load_object
 from sage_env.timeline import Span as Span
 
 DatasetSource: TypeAlias = str | Path | Sequence[QAItem] | Callable[..., Sequence[QAItem]]
 """What `load_dataset` takes."""
-
-_IMPORTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 def load_dataset(
@@ -55,29 +52,17 @@ def load_dataset(
     if Path(dataset).suffix == ".jsonl":
         return read_jsonl(Path(dataset), folder)
     if name in DATASETS:
-        return cast(Sequence[QAItem], _imported(DATASETS[name])(root=folder, split=split))
-    if _IMPORTED.fullmatch(name):
-        return _called(_imported(name), name, folder, split)
+        return cast(Sequence[QAItem], _named(DATASETS[name])(root=folder, split=split))
+    if is_reference(name):
+        return _called(_named(name), name, folder, split)
     raise DatasetError(
         f"dataset must be one of {', '.join(DATASETS)}, the path of a .jsonl file, "
         f"'package.module:function', a function, or a sequence of QAItem, got {name!r}"
     )
 
 
-def _imported(name: str) -> Any:
-    """Return what `package.module:function` names."""
-    module_name, _, attribute = name.partition(":")
-    try:
-        return getattr(import_module(module_name), attribute)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise  # the module is there, and misses a package of its own
-        raise DatasetError(
-            f"the dataset {name!r} needs a module {module_name} that is not there: install it, or "
-            "run where it can be imported"
-        ) from error
-    except AttributeError as error:
-        raise DatasetError(f"the module {module_name} has no {attribute!r}") from error
+def _named(reference: str) -> Any:
+    return load_object(reference, "the dataset", DatasetError)
 
 
 def _called(

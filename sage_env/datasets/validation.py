@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from numbers import Real
 from pathlib import Path
 
 from sage_env.actions.action import is_unicode
+from sage_env.argument_checks import is_finite
 from sage_env.datasets.item import KINDS, QAItem
 from sage_env.datasets.matching import match_answer
 from sage_env.errors import DatasetError
@@ -54,9 +54,9 @@ def _problems(item: QAItem) -> Iterator[str]:
     if item.kind not in KINDS:
         yield f"kind must be one of {', '.join(KINDS)}, got {item.kind!r}"
     yield from _choice_problems(item)
-    if item.duration is not None and not (_is_number(item.duration) and item.duration > 0):
+    if item.duration is not None and not (is_finite(item.duration) and item.duration > 0):
         yield f"duration must be seconds > 0, or left out, got {item.duration!r}"
-    if item.tolerance is not None and not (_is_number(item.tolerance) and item.tolerance >= 0):
+    if item.tolerance is not None and not (is_finite(item.tolerance) and item.tolerance >= 0):
         yield f"tolerance must be a number >= 0, or left out, got {item.tolerance!r}"
     yield from _evidence_problems(item)
 
@@ -83,7 +83,7 @@ def _evidence_problems(item: QAItem) -> Iterator[str]:
         yield f"evidence must be a tuple (in JSON a list) of spans, got {item.evidence!r}"
     limit = math.inf if item.duration is None else item.duration + _ROUNDING
     for span in item.evidence:
-        pair = isinstance(span, tuple) and len(span) == 2 and all(_is_number(x) for x in span)
+        pair = isinstance(span, tuple) and len(span) == 2 and all(is_finite(x) for x in span)
         if not pair or not 0 <= span[0] < span[1]:
             yield f"an evidence span must be (start, end) with 0 <= start < end, got {span!r}"
         elif span[1] > limit:
@@ -92,12 +92,3 @@ def _evidence_problems(item: QAItem) -> Iterator[str]:
 
 def _is_text(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip()) and is_unicode(value)
-
-
-def _is_number(value: object) -> bool:
-    if not isinstance(value, Real) or isinstance(value, bool):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # a whole number beyond the floats
-        return False

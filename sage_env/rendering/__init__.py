@@ -4,7 +4,7 @@ May not: change an episode, or open a video: it draws what was shown.
 
 Read in this order: `colours`, `lettering` (text), `axis` (the video's time axis), `thumbnails`,
 `panel` (the newest turn), `contact_sheet` (all of it), `renderer` (kept up to date by the
-environment), `window` (on a screen).
+environment), `window` (on a screen), `film` (in a file).
 """
 
 from sage_env.rendering.contact_sheet import HEIGHT, WIDTH

@@ -8,7 +8,16 @@ can be asked of it), `render` (its frames), `encode` (its file), `dataset` (all 
 of questions), `build` (all files at once), `rendered` (a video without a file).
 """
 
+from typing import TYPE_CHECKING
+
+from sage_env.lazy_exports import lazy_exports
 from sage_env.synth.dataset import DEFAULT_COUNTS, SageSynth, sage_synth
 from sage_env.synth.questions import CORE, FAMILIES
 
-__all__ = ["CORE", "DEFAULT_COUNTS", "FAMILIES", "SageSynth", "sage_synth"]
+if TYPE_CHECKING:
+    from sage_env.synth.rendered import open_rendered
+
+__all__ = ["CORE", "DEFAULT_COUNTS", "FAMILIES", "SageSynth", "open_rendered", "sage_synth"]
+
+# Drawing frames needs PyAV, which naming the dataset does not.
+__getattr__ = lazy_exports(__name__, {"open_rendered": "sage_env.synth.rendered"})

@@ -12,7 +12,7 @@ import gymnasium as gym
 from sage_env.actions.action import Action, Invalid
 from sage_env.env import VideoQAEnv
 from sage_env.history import History
-from sage_env.rewards import Reward, is_finite
+from sage_env.rewards import Reward, is_term
 from sage_env.testing.episodes import ITEMS, ways
 from sage_env.testing.laws import lawful, require
 from sage_env.testing.memory_video import open_memory
@@ -71,7 +71,7 @@ def _terms(
     require(len(terms) > 0, f"{_LAW}, with one term at least: got none {where}")
     for name, value in terms.items():
         require(isinstance(name, str), f"{_LAW}: got the name {name!r} {where}")
-        require(is_finite(value), f"{_LAW}: got {value!r} for {name!r} {where}")
+        require(is_term(value), f"{_LAW}: got {value!r} for {name!r} {where}")
     values = {str(name): float(value) for name, value in terms.items()}
     require(math.isfinite(sum(values.values())), f"{_LAW}, with a finite sum: got {terms} {where}")
     return values

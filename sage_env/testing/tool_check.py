@@ -18,7 +18,8 @@ from sage_env.testing.memory_video import open_memory
 from sage_env.tools.json_schema import sample_arguments
 from sage_env.tools.tool import Tool, find_tools
 
-_CALLS = 8
+_CALLS = 8  # of each question
+_TRIES = 64  # while none is accepted: a start that must be before an end is so half of the time
 _LAW = "a tool must return a string, or raise ToolInputError for arguments that do not suit it"
 
 
@@ -50,12 +51,10 @@ def check_tool(
     opener = open_memory if opener is None and items is ITEMS else opener
     env = VideoQAEnv(dataset=items, opener=opener, frame_size=(8, 8), tools=[tool], max_turns=3)
     for index in range(min(len(items), 4)):
+        longest = float(env.reset(options={"index": index})[0]["duration"]) * 1.5
         random, messages, accepted = np.random.default_rng(index), [], 0
-        drawn = arguments or [
-            sample_arguments(tool.parameters, random, float(items[index].duration or 60.0) * 1.5)
-            for _ in range(_CALLS)
-        ]
-        for given in drawn:
+        drawn = (sample_arguments(tool.parameters, random, longest) for _ in range(_TRIES))
+        for given in arguments or drawn:
             text, message, refused = _call(env, index, tool, given, deterministic)
             require(
                 not (refused and arguments),
@@ -63,6 +62,8 @@ def check_tool(
             )
             accepted += not refused
             messages.append(message)
+            if accepted and not arguments and len(messages) >= _CALLS:
+                break
         require(
             accepted > 0,
             "a tool must accept some of the arguments that fit its parameters: of all that were "

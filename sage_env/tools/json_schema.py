@@ -23,6 +23,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from sage_env.argument_checks import is_number
 from sage_env.errors import ToolInputError
 
 Schema: TypeAlias = Mapping[str, Any]
@@ -106,7 +107,7 @@ def _check(schema: object, where: str) -> None:
 
 def _check_limits(schema: Schema, where: str) -> None:
     limits = [schema[key] for key in ("minimum", "maximum") if key in schema]
-    if not all(_is_number(limit) and abs(limit) <= _LARGEST for limit in limits):
+    if not all(is_number(limit) and abs(limit) <= _LARGEST for limit in limits):
         raise ValueError(f"the limits of {where} must be numbers up to 2**53, got {limits}")
     low, high = schema.get("minimum", -_LARGEST), schema.get("maximum", _LARGEST)
     if low > high or ("integer" in _types(schema) and math.ceil(low) > math.floor(high)):
@@ -121,7 +122,7 @@ def _fit(value: Any, schema: Schema, where: str) -> Any:
         raise ToolInputError(f"{where} must be of type {expected}, got {reprlib.repr(value)}")
     if "enum" in schema and not any(_same(value, one) for one in schema["enum"]):
         raise ToolInputError(f"{where} must be one of {schema['enum']}, got {reprlib.repr(value)}")
-    if _is_number(value):
+    if is_number(value):
         low, high = schema.get("minimum", -math.inf), schema.get("maximum", math.inf)
         if not low <= value <= high:
             raise ToolInputError(f"{where} must be from {low} to {high}, got {reprlib.repr(value)}")
@@ -191,10 +192,6 @@ def _is_a(value: object, name: str) -> bool:
     if isinstance(value, bool):  # a kind of int in Python, and none in JSON
         return name == "boolean"
     return isinstance(value, _TYPES[name]) and (name != "integer" or _is_whole(value))
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_whole(value: object) -> bool:

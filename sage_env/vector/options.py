@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sage_env.actions.action import ACTION_NAMES
+from sage_env.argument_checks import whole_number
 from sage_env.datasets.loading import find_item
 from sage_env.reset_options import Limits, read_limit
 
@@ -110,9 +111,4 @@ def _question(name: str, value: Any, ids: Mapping[str, int]) -> int:
     """Return the index of a question that an option names."""
     if name == "item_id":
         return find_item(ids, value)
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or not 0 <= value < len(ids):
-        raise ValueError(
-            f"options['index'] must be whole numbers from 0 to {len(ids) - 1}, got {value!r}"
-        )
-    return int(value)
+    return whole_number("options['index']", value, 0, len(ids) - 1)

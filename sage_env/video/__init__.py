@@ -12,10 +12,10 @@ PyAV is loaded when a file is opened, not when this package is imported.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sage_env.frames import Box, FrameBatch, Tolerance, Video
+from sage_env.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
     from sage_env.video.health import VIDEO_SUFFIXES, VideoHealth, check_health
@@ -34,18 +34,14 @@ __all__ = [
     "open_video",
 ]
 
-_HOME = {
-    "PyAVVideo": "sage_env.video.video_file",
-    "ReadStats": "sage_env.video.video_file",
-    "open_video": "sage_env.video.video_file",
-    "VIDEO_SUFFIXES": "sage_env.video.health",
-    "VideoHealth": "sage_env.video.health",
-    "check_health": "sage_env.video.health",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import PyAV only when a reader is asked for (PEP 562)."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "PyAVVideo": "sage_env.video.video_file",
+        "ReadStats": "sage_env.video.video_file",
+        "open_video": "sage_env.video.video_file",
+        "VIDEO_SUFFIXES": "sage_env.video.health",
+        "VideoHealth": "sage_env.video.health",
+        "check_health": "sage_env.video.health",
+    },
+)

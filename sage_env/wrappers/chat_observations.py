@@ -10,6 +10,7 @@ import gymnasium as gym
 
 from sage_env.actions.action import Action, Invalid
 from sage_env.actions.action_text import format_action
+from sage_env.tools.tool import Tool
 from sage_env.wrappers.chat_space import (
     Block,
     ChatSpace,
@@ -22,6 +23,7 @@ from sage_env.wrappers.chat_space import (
     text_block,
 )
 from sage_env.wrappers.raw_space import raw_space
+from sage_env.wrappers.tool_prompt import describe_tools
 
 SYSTEM = """\
 You answer a question about a video of which you see single frames. Every reply costs a turn; \
@@ -46,7 +48,8 @@ class ChatObservations(
     It only ever grows: each observation is the one before, the reply, and one more user message.
     The first user message shows the overview, the question and the budget, every other one what
     the reply brought. Each frame is preceded by its own true time, `<12.3 seconds>`. See
-    `ChatSpace` for the shape of messages in either format.
+    `ChatSpace` for the shape of messages in either format. The system message ends with the tools
+    of the environment, if it has any, as `describe_tools` writes them.
 
     A reply stands as the agent wrote it where this wraps `TextActions`, or where it is an
     `Invalid`, and else as `format_action` writes the action:
@@ -67,6 +70,7 @@ class ChatObservations(
         system: str | None = SYSTEM,
         newest_only: bool = False,
         encoding: Encoding = "png",
+        tell_tools: bool = True,
     ) -> None:
         """Wrap an environment with the observations of `VideoQAEnv`.
 
@@ -77,12 +81,18 @@ class ChatObservations(
             newest_only: show only the newest user message (the first one after the system
                 message), for agents that keep the conversation themselves.
             encoding: of the pictures in data URLs, `"png"` (exact) or `"jpeg"` (smaller).
+            tell_tools: whether the system message, if there is one, describes the tools.
 
         Raises:
             ValueError: if an option is not known, or the observations are others.
         """
         gym.utils.RecordConstructorArgs.__init__(
-            self, format=format, system=system, newest_only=newest_only, encoding=encoding
+            self,
+            format=format,
+            system=system,
+            newest_only=newest_only,
+            encoding=encoding,
+            tell_tools=tell_tools,
         )
         gym.Wrapper.__init__(self, env)
         if encoding not in ("png", "jpeg"):
@@ -92,6 +102,9 @@ class ChatObservations(
         self.observation_space = ChatSpace((height, width), checked_dialect(format))
         self._format, self._encoding = format, encoding
         self._system, self._newest_only = system, newest_only
+        tools: Mapping[str, Tool] = getattr(env.unwrapped, "tools", {})
+        if system is not None and tools and tell_tools:
+            self._system = f"{system}\n{describe_tools(tools.values())}"
         self._messages: list[Message] = []
 
     def reset(

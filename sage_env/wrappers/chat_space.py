@@ -5,10 +5,14 @@ from __future__ import annotations
 import base64
 import io
 import re
+from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any, Literal, TypeAlias
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.vector.utils import batch_differing_spaces
+from gymnasium.wrappers.utils import create_zero_array
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -20,7 +24,7 @@ Dialect = Literal["transformers", "openai"]
 Encoding = Literal["png", "jpeg"]
 
 _URL = re.compile(r"data:image/(png|jpeg);base64,[A-Za-z0-9+/]+={0,2}")
-_TEXT = UnicodeText()
+_TEXT = UnicodeText(1 << 30)  # a conversation may grow: no length is refused
 _JPEG_QUALITY = 90
 
 
@@ -114,6 +118,20 @@ list of one text block |
             pixels = self.np_random.integers(0, 256, (*self.frame_size, 3), np.uint8)
             blocks += [text_block(_TEXT.sample()), picture_block(pixels, self.dialect)]
         return {"role": "user", "content": [*blocks, text_block(_TEXT.sample())]}
+
+
+@batch_differing_spaces.register(ChatSpace)
+def _batch_differing(spaces: Sequence[ChatSpace]) -> gym.spaces.Tuple[Any]:  # type: ignore[misc]
+    """Return the space of a tuple of conversations, one for each environment."""
+    return gym.spaces.Tuple(
+        [deepcopy(space) for space in spaces], seed=deepcopy(spaces[0].np_random)
+    )
+
+
+@create_zero_array.register(ChatSpace)
+def _zero(space: ChatSpace) -> list[Message]:  # type: ignore[misc]
+    """Return the shortest conversation."""
+    return [{"role": "user", "content": []}]
 
 
 def checked_dialect(dialect: Dialect) -> Dialect:

@@ -9,7 +9,10 @@ import gymnasium as gym
 
 from sage_env.actions.action import Action, Invalid
 from sage_env.actions.action_text import read_action
-from sage_env.spaces import UnicodeText
+from sage_env.unicode_text import UnicodeText
+
+MAX_REPLY = 1 << 20
+"""Characters of the longest text in the action space; longer ones are read as well."""
 
 
 class TextActions(
@@ -33,7 +36,7 @@ class TextActions(
         """Wrap an environment whose actions are the dataclasses of `sage_env.actions`."""
         gym.utils.RecordConstructorArgs.__init__(self)
         gym.ActionWrapper.__init__(self, env)
-        self.action_space = UnicodeText()
+        self.action_space = UnicodeText(MAX_REPLY)
 
     def action(self, action: str) -> Action | Invalid:
         """Read an action; a text that is none becomes `Invalid`.

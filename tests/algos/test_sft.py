@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from algos.sft import Dictation, Example, add_supervised_gradients, batches
+from algos.sft import Example, TeacherTokens, add_supervised_gradients, batches
 from algos.tiny.architecture import build_model, make_config, train_tokenizer
 from algos.tiny.recipe import _texts
 from policies.base import Decision
@@ -64,23 +64,23 @@ def examples(student):
     rng = np.random.default_rng(0)
     found = []
     for episode in range(7):
-        teacher = Dictation(Teacher(), tokens, encoder)
+        teacher = TeacherTokens(Teacher(), tokens, encoder)
         teacher.reset(seed=0)
         turns = [
             teacher.act_batch([observe(rng, 1 + (episode + k) % 3, 2 - k)], [0])[0].tokens
             for k in range(2)
         ]
         ids = [part for turn in turns for part in (turn.prompt, turn.completion)]
-        taught = [np.full(len(part), k % 2 == 1) for k, part in enumerate(ids)]
+        loss_mask = [np.full(len(part), k % 2 == 1) for k, part in enumerate(ids)]
         frames = tuple(key for turn in turns for key in turn.frames)
-        found.append(Example(np.concatenate(ids), np.concatenate(taught), frames))
+        found.append(Example(np.concatenate(ids), np.concatenate(loss_mask), frames))
     return found
 
 
 def test_the_dictation_spells_the_teachers_actions(student, examples) -> None:
     _, tokens, _ = student
     for example in examples:
-        text = tokens.text(example.ids[example.taught]).split("<|im_end|>")
+        text = tokens.text(example.ids[example.loss_mask]).split("<|im_end|>")
         assert parse_action(text[0]) == Zoom(1.0, 2.0, 2)
         assert parse_action(text[1]) == Answer("star")
         assert (example.ids == tokens.frame_pad).sum() == len(example.frames)

@@ -19,7 +19,7 @@ import torch._dynamo  # the first optimiser imports it: here once for all proces
 
 import algos.cli.entry
 from algos.cli.entry import main
-from algos.ppo import training as ppo
+from algos.ppo import training
 from algos.ppo.training import PPOConfig, train
 from algos.runs import checkpoint
 from tests.helpers.toy import ITEMS, ToyPolicy, envs
@@ -60,19 +60,19 @@ def kill_at(moment: str, call: int) -> None:
         return dying
 
     if moment == "rolled-out":
-        ppo.make_targets = die_before(ppo.make_targets)
+        training.make_targets = die_before(training.make_targets)
     elif moment == "learned":
-        ppo.Metrics.write = die_before(ppo.Metrics.write)  # type: ignore[method-assign]
+        training.Metrics.write = die_before(training.Metrics.write)  # type: ignore[method-assign]
     elif moment == "half-written":
         checkpoint.save_file = die_before(checkpoint.save_file)
     elif moment == "slowly":
-        straight = ppo.make_targets
+        straight = training.make_targets
 
         def slow(*args: Any, **kwargs: Any) -> Any:
             time.sleep(0.2)
             return straight(*args, **kwargs)
 
-        ppo.make_targets = slow
+        training.make_targets = slow
 
 
 def process(folder: Path, updates: int, moment: str = "none", call: int = 1) -> None:

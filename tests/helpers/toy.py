@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from algos.batching.token_batches import collate
-from algos.rollout.playing import Job, collect
+from algos.rollout.playing import EpisodeSpec, collect
 from algos.seeds import subseed
 from policies.base import Decision, Evaluation, Observation, TokenBatch, TurnTokens
 from sage_env import Answer, Invalid, Sample
@@ -226,7 +226,9 @@ def cloned_policy(seed: int) -> ToyPolicy:
 @cache
 def _cloned(seed: int) -> dict[str, Tensor]:
     policy = ToyPolicy(seed)
-    episodes = collect([ToyEnv()], Demonstrator(), [Job(item) for item in ITEMS] * 16, seed=seed)
+    episodes = collect(
+        [ToyEnv()], Demonstrator(), [EpisodeSpec(item) for item in ITEMS] * 16, seed=seed
+    )
     batch = collate(episodes, temperature=1.0)
     optimizer = torch.optim.Adam(policy.actor_parameters(), lr=1e-2)
     for _ in range(60):
@@ -247,6 +249,6 @@ def _network(hidden: int, outputs: int) -> dict[str, nn.Module]:
 
 def toy_batch(seed: int = 0) -> tuple[ToyPolicy, TokenBatch, list[str]]:
     policy = cloned_policy(seed)
-    jobs = [Job(item) for item in ITEMS for _ in range(4)]
-    played = collect(envs(), policy, jobs, seed=seed)
+    specs = [EpisodeSpec(item) for item in ITEMS for _ in range(4)]
+    played = collect(envs(), policy, specs, seed=seed)
     return policy, collate(played, 1.0), [str(t.item_id) for t in played]

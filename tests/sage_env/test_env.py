@@ -409,7 +409,7 @@ def test_whatever_a_video_raises_names_the_file():
     env, _ = make(opener=Broken)
     returned = []
     for broken, words in [
-        (lambda batch: 1 / 0, "its frames cannot be read .ZeroDivisionError"),
+        (lambda batch: 1 / 0, "its frames cannot be read: ZeroDivisionError"),
         (lambda batch: batch.pixels, "must return a FrameBatch, got ndarray"),
         (lambda batch: FrameBatch(batch.pixels, batch.seconds - 80), r"frames of \[0, "),
         (lambda batch: FrameBatch(batch.pixels, batch.seconds + 600), r"frames of \[0, "),

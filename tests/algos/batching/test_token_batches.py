@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from algos.batching.token_batches import by_micro_batch, collate, micro_batches, minibatches
-from algos.rollout.playing import Job, collect
+from algos.rollout.playing import EpisodeSpec, collect
 from algos.rollout.trajectory import Trajectory
 from policies.base import Decision, TokenBatch
 from sage_env import Answer
@@ -22,7 +22,7 @@ torch.set_num_threads(1)
 
 
 def episodes(count: int = 12) -> list[Trajectory]:
-    return collect(envs(8), ToyPolicy(), [Job(ITEMS[i % 8]) for i in range(count)], seed=3)
+    return collect(envs(8), ToyPolicy(), [EpisodeSpec(ITEMS[i % 8]) for i in range(count)], seed=3)
 
 
 def test_rows_are_the_trajectories_and_the_rest_is_padding() -> None:
@@ -139,5 +139,5 @@ def test_what_a_policy_caches_comes_back_with_every_row(size: int) -> None:
 
 
 def test_a_plain_demonstrator_with_tokens_can_be_collated() -> None:
-    played = collect([ToyEnv()], Demonstrator(), [Job(item) for item in ITEMS], seed=0)
+    played = collect([ToyEnv()], Demonstrator(), [EpisodeSpec(item) for item in ITEMS], seed=0)
     assert collate(played, 1.0).sampled.sum() == 2 * sum(t.num_turns for t in played)

@@ -168,10 +168,10 @@ def test_every_option_is_explained(command, capsys) -> None:
 
 
 def test_a_preset_moves_the_defaults_and_flags_come_before_it(monkeypatch) -> None:
-    from algos.experiment import stages as first_light
+    from algos.experiment import stages
 
     configs = []
-    monkeypatch.setattr(first_light, "run", configs.append)
+    monkeypatch.setattr(stages, "run", configs.append)
     for given in ([], ["--preset", "grpo"], ["--preset=grpo", "--ppo.kl-coef", "0.5"]):
         assert main(["train", *given, "--ppo.updates", "3"]) == 0
     plain, grpo, changed = (config.ppo for config in configs)

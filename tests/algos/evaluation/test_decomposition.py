@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from algos.evaluation.decomposition import decompose
-from algos.evaluation.measures import Episode, difference
+from algos.evaluation.measures import EpisodeResult, difference
 
 
-def episode(name: str, turns: int, correct: bool | None, video: str = "a") -> Episode:
-    return Episode(name, video, 60.0, {}, correct, 8, turns, None, None)
+def episode(name: str, turns: int, correct: bool | None, video: str = "a") -> EpisodeResult:
+    return EpisodeResult(name, video, 60.0, {}, correct, 8, turns, None, None)
 
 
-def run(*rows: tuple[int, bool | None]) -> list[Episode]:
+def run(*rows: tuple[int, bool | None]) -> list[EpisodeResult]:
     return [episode(str(k), turns, right, f"video {k}") for k, (turns, right) in enumerate(rows)]
 
 

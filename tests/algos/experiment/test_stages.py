@@ -1,4 +1,4 @@
-"""The main job on a handful of real, tiny files: every station, and going on after a stop."""
+"""The main job on a handful of real, tiny files: every stage, and going on after a stop."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_it_runs_from_files_to_report_and_goes_on_where_it_was(config, capsys, m
     assert "FAILED" not in table and "not measured" not in table
 
     def no_play(*_: object, **__: object) -> None:
-        raise AssertionError("a finished station was played again")
+        raise AssertionError("a finished stage was played again")
 
     monkeypatch.setattr("algos.experiment.stages.evaluate", no_play)
     with folder.alone(), pytest.raises(RunFolderError, match="another process"):

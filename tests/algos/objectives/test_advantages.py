@@ -12,7 +12,7 @@ from algos.objectives.advantages import (
     gae,
     group_baseline,
     group_deviation,
-    informative,
+    has_signal,
     subtract_at_end,
     whiten,
 )
@@ -152,7 +152,7 @@ def test_group_deviation_by_hand() -> None:
     three = 3**0.5
     expected = torch.tensor([three, 0.0, three, three, 0.0])
     torch.testing.assert_close(group_deviation(returns, groups), expected)
-    assert informative(returns, groups).tolist() == [True, False, True, True, False]
+    assert has_signal(returns, groups).tolist() == [True, False, True, True, False]
 
 
 scores = st.one_of(st.just(NAN), st.sampled_from([-1.0, -0.1, 0.0, 0.1, 1.0, 1.25]))
@@ -167,7 +167,7 @@ def test_groups_agree_with_the_loop_and_failed_members_are_in_no_mean(pairs) -> 
         group_baseline(returns, groups, leave_one_out=False),
         group_baseline(returns, groups),
         group_deviation(returns, groups),
-        informative(returns, groups).double(),
+        has_signal(returns, groups).double(),
     )
     expected = torch.tensor(groups_of(returns.tolist(), groups), dtype=torch.float64)
     for found, want in zip(got, expected.T, strict=True):
@@ -176,7 +176,7 @@ def test_groups_agree_with_the_loop_and_failed_members_are_in_no_mean(pairs) -> 
 
 def test_equal_returns_stay_ties_in_any_rounding() -> None:
     returns = torch.tensor([0.1, 0.1, 0.1, 0.7, 0.7, 0.7])
-    assert not informative(returns, list("xxxyyy")).any()
+    assert not has_signal(returns, list("xxxyyy")).any()
 
 
 def test_subtracting_at_the_end_moves_every_return_by_the_baseline() -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from algos.objectives.aggregation import mask_weights, row_weights
 from algos.objectives.losses import entropy_loss
 from algos.ppo.config import PPOConfig
-from algos.ppo.update import actor_loss, backward, critic_loss, make_targets, weigh
+from algos.ppo.update import actor_loss, backward, critic_loss, make_targets, with_loss_weights
 from algos.presets import PRESETS, preset
 from policies.base import TokenBatch
 from tests.helpers.slow_maths import averaged
@@ -72,7 +72,7 @@ def gradients(
     parameters = policy.actor_parameters() + policy.critic_parameters()
     for parameter in parameters:
         parameter.grad = None
-    targets = weigh(config, batch, make_targets(config, policy, batch, groups), rows)
+    targets = with_loss_weights(config, batch, make_targets(config, policy, batch, groups), rows)
     size = config.micro_batch
     backward(batch, targets, rows, actor_loss(config, policy), policy.actor_parameters(), size)
     if config.uses_critic:

@@ -32,11 +32,11 @@ def test_divided_by_the_deviation_as_grpo_does() -> None:
     targets = make_targets(config, policy, batch, groups)
     scores = batch.rewards.sum(1).tolist()
     found = groups_of(scores, groups)
-    assert 0 < sum(telling for *_, telling in found) < len(batch), "the case must hold both"
-    for row, score, (mean, _, deviation, telling) in zip(
+    assert 0 < sum(differs for *_, differs in found) < len(batch), "the case must hold both"
+    for row, score, (mean, _, deviation, differs) in zip(
         per_row(batch, targets.advantages), scores, found, strict=True
     ):
-        expected = (score - mean) / deviation if telling else 0.0
+        expected = (score - mean) / deviation if differs else 0.0
         assert row == pytest.approx([expected] * len(row), abs=1e-6)
 
 
@@ -44,8 +44,8 @@ def test_ties_leave_the_loss_and_its_denominator() -> None:
     policy, batch, groups = toy_batch()
     config = replace(GROUP, drop_ties=True, minibatches=1, epochs=1)
     targets = make_targets(config, policy, batch, groups)
-    assert targets.kept is not None
-    alone = [i for i, kept in enumerate(targets.kept.tolist()) if kept]
+    assert targets.in_loss is not None
+    alone = [i for i, in_loss in enumerate(targets.in_loss.tolist()) if in_loss]
     assert 0 < len(alone) < len(batch)
 
     def step(config: PPOConfig, batch, groups) -> dict[str, float | None]:

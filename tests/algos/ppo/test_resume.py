@@ -18,16 +18,16 @@ from safetensors.torch import load_file  # noqa: E402
 from algos.ppo.training import train  # noqa: E402
 from algos.runs.checkpoint import load_latest  # noqa: E402
 from algos.runs.metrics import read_metrics  # noqa: E402
-from algos.runs.stopping import Stopped, deferred, terminable  # noqa: E402
+from algos.runs.stopping import Stopped, defer_signals, stop_on_sigterm  # noqa: E402
 from tests.helpers.resumed import CONFIG, process, run  # noqa: E402
 from tests.helpers.toy import ITEMS, ToyEnv, ToyPolicy, envs  # noqa: E402
 
 
-def start(folder: Path, *job: int | str) -> BaseProcess:
+def start(folder: Path, *spec: int | str) -> BaseProcess:
     """Run the job in a process that is forked from one which has only imported torch."""
     context = get_context("forkserver")
     context.set_forkserver_preload(["tests.helpers.resumed"])
-    child = context.Process(target=process, args=(folder, *job))
+    child = context.Process(target=process, args=(folder, *spec))
     child.start()
     return child
 
@@ -130,12 +130,12 @@ def test_a_signal_in_a_rollout_saves_what_no_checkpoint_holds_yet(whole, tmp_pat
 
 def test_a_second_interrupt_stops_at_once_and_handlers_come_back() -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KeyboardInterrupt), deferred() as stop:
+    with pytest.raises(KeyboardInterrupt), defer_signals() as stop:
         signal.raise_signal(signal.SIGINT)
         assert stop.requested
         with pytest.raises(Stopped):
             stop.check()
         signal.raise_signal(signal.SIGINT)
-    with pytest.raises(Stopped), terminable():
+    with pytest.raises(Stopped), stop_on_sigterm():
         signal.raise_signal(signal.SIGTERM)
     assert before == (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))

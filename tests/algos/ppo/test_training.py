@@ -11,10 +11,9 @@ import pytest
 import torch
 
 from algos.exactness.rescoring import ExactnessError
-from algos.ppo import training as ppo
-from algos.ppo import update as learner
-from algos.ppo.training import PPOConfig, draw_jobs, train
-from algos.rollout.playing import Job, collect
+from algos.ppo import training, update
+from algos.ppo.training import PPOConfig, draw_specs, train
+from algos.rollout.playing import EpisodeSpec, collect
 from algos.runs.checkpoint import Best, ConfigChanged, load_best, load_latest
 from algos.runs.metrics import read_metrics
 from policies.base import Evaluation, TokenBatch, TrainablePolicy
@@ -58,12 +57,12 @@ METRICS = "metrics.jsonl"
 
 
 def flip_the_sign(monkeypatch: pytest.MonkeyPatch) -> None:
-    straight = learner.policy_loss
+    straight = update.policy_loss
 
     def flipped(new, old, advantages, *rest, **kwargs):
         return straight(new, old, -advantages, *rest, **kwargs)
 
-    monkeypatch.setattr(learner, "policy_loss", flipped)
+    monkeypatch.setattr(update, "policy_loss", flipped)
 
 
 def test_the_toy_policy_keeps_the_contract() -> None:
@@ -106,7 +105,7 @@ def score(policy: TrainablePolicy) -> float:
     policy.temperature = 0.0
     torch.rand(3)
     np.random.rand(3)
-    played = collect(envs(), policy, [Job(item) for item in ITEMS], seed=9)
+    played = collect(envs(), policy, [EpisodeSpec(item) for item in ITEMS], seed=9)
     return float(np.mean([t.ret for t in played]))
 
 
@@ -130,7 +129,7 @@ def test_an_interrupt_in_the_middle_of_an_update_loses_nothing(
     tmp_path: Path, monkeypatch, moment: str
 ) -> None:
     whole = run(SMALL, tmp_path / "whole")
-    owner = ppo.checkpoint if moment == "save" else ppo
+    owner = training.checkpoint if moment == "save" else training
     original, calls = getattr(owner, moment), 0
 
     def interrupted(*args, **kwargs):
@@ -241,16 +240,16 @@ def test_the_proof_is_logged_and_holds_at_any_temperature(tmp_path: Path, temper
 
 def test_every_question_is_drawn_once_per_lap_with_one_start() -> None:
     config = replace(SMALL, questions_per_update=3, episodes_per_question=2)
-    jobs = [job for update in range(1, 9) for job in draw_jobs(config, ITEMS, update)]
-    assert Counter(job.item_id for job in jobs) == {item: 6 for item in ITEMS}
+    specs = [spec for update in range(1, 9) for spec in draw_specs(config, ITEMS, update)]
+    assert Counter(spec.item_id for spec in specs) == {item: 6 for item in ITEMS}
     for lap in range(3):
-        assert {job.item_id for job in jobs[16 * lap : 16 * (lap + 1)]} == set(ITEMS)
-    assert [job.item_id for job in jobs[:16]] != [job.item_id for job in jobs[16:32]]
-    assert all(jobs[i] == jobs[i + 1] for i in range(0, len(jobs), 2))
-    assert len({job.seed for job in jobs}) == len(jobs) / 2
-    assert draw_jobs(config, ITEMS, 5) == jobs[24:30]
+        assert {spec.item_id for spec in specs[16 * lap : 16 * (lap + 1)]} == set(ITEMS)
+    assert [spec.item_id for spec in specs[:16]] != [spec.item_id for spec in specs[16:32]]
+    assert all(specs[i] == specs[i + 1] for i in range(0, len(specs), 2))
+    assert len({spec.seed for spec in specs}) == len(specs) / 2
+    assert draw_specs(config, ITEMS, 5) == specs[24:30]
     with pytest.raises(ValueError, match="at least one item"):
-        draw_jobs(config, [], 1)
+        draw_specs(config, [], 1)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,14 @@ import pytest
 import torch
 
 from algos.ppo.config import PPOConfig
-from algos.ppo.update import actor_loss, backward, critic_loss, fit, make_targets, teaching
+from algos.ppo.update import (
+    actor_loss,
+    backward,
+    critic_loss,
+    fit,
+    make_targets,
+    rows_with_gradient,
+)
 from tests.helpers.toy import toy_batch
 
 torch.set_num_threads(1)
@@ -130,7 +137,7 @@ def stepped(everyone: bool, monkeypatch: pytest.MonkeyPatch):
     busy = (targets.advantages != 0).any(1)
     assert 0 < busy.sum() < len(batch), "the case must hold questions on which all agree"
     if everyone:
-        monkeypatch.setattr("algos.ppo.update.teaching", lambda *_: None)
+        monkeypatch.setattr("algos.ppo.update.rows_with_gradient", lambda *_: None)
     counted, evaluate = [], policy.evaluate
     policy.evaluate = lambda part: counted.append(len(part)) or evaluate(part)
     optimizer = torch.optim.SGD(policy.actor_parameters(), lr=0.1, momentum=0.9)
@@ -154,11 +161,13 @@ def test_who_teaches() -> None:
     targets = make_targets(config, policy, batch, groups)
     rows = list(range(3, 20))
     busy = [row for row in rows if targets.advantages[row].any()]
-    assert 0 < len(busy) < len(rows) and teaching(config, batch, targets, rows) == busy
+    assert 0 < len(busy) < len(rows) and rows_with_gradient(config, batch, targets, rows) == busy
     for asked in ({"kl_coef": 0.1}, {"entropy_coef": 0.1}):
-        assert teaching(replace(config, **asked), batch, targets, rows) == rows
+        assert rows_with_gradient(replace(config, **asked), batch, targets, rows) == rows
     targets.advantages.zero_()
-    assert teaching(config, batch, targets, rows) == rows[:1], "Adam must see a gradient of 0"
+    assert rows_with_gradient(config, batch, targets, rows) == rows[:1], (
+        "Adam must see a gradient of 0"
+    )
 
 
 def test_statistics_are_means_over_the_tokens_that_were_scored() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from algos.report.episode_view import Example, example_html
+from algos.report.episode_view import ShownQuestion, example_html
 from algos.report.timeline_view import lanes, timeline
 from algos.rollout.trajectory import Turn
 from algos.runs.run_folder import RunFolder
@@ -26,7 +26,7 @@ def test_lanes_and_turns_show_the_credit() -> None:
     assert picture.count('class="credit"') == 2
     assert ">+1.23</text>" in picture and ">-0.50</text>" in picture
     assert "turn 1 sample 0:12.0 to 0:16.0, 2 frames, credit +1.23 nats" in picture
-    html = example_html(Example("why", item("q"), [("me", played)]), 1, (8, 8))
+    html = example_html(ShownQuestion("why", item("q"), [("me", played)]), 1, (8, 8))
     assert "Overview, credit -0.50 nats</h5>" in html
     assert "Turn 1: sample 0:12.0 to 0:16.0, credit +1.23 nats</h5>" in html
     assert html.count(" nats</h5>") == 2
@@ -34,7 +34,7 @@ def test_lanes_and_turns_show_the_credit() -> None:
 
 def test_nothing_is_said_where_nothing_was_measured() -> None:
     played = trajectory("q", True, looks=((12.0,),))
-    html = example_html(Example("why", item("q"), [("me", played)]), 1, (8, 8))
+    html = example_html(ShownQuestion("why", item("q"), [("me", played)]), 1, (8, 8))
     assert "credit" not in html and "nats" not in html
 
 

@@ -12,7 +12,7 @@ import torch
 from algos.ppo.training import PPOConfig, train
 from algos.recipe.frame_target import FramePrice, budgeted, charged, next_multiplier
 from algos.recipe.settings import Recipe
-from algos.rollout.playing import Job, collect
+from algos.rollout.playing import EpisodeSpec, collect
 from algos.runs.metrics import read_metrics
 from tests.helpers.handmade import trajectory
 from tests.helpers.toy import ITEMS, cloned_policy, envs
@@ -41,7 +41,7 @@ def test_without_a_price_nothing_changes() -> None:
 
 
 def test_the_charge_is_on_the_last_sampled_token_of_its_turn() -> None:
-    played = collect(envs(), cloned_policy(0), [Job(name) for name in ITEMS] * 4, seed=1)
+    played = collect(envs(), cloned_policy(0), [EpisodeSpec(name) for name in ITEMS] * 4, seed=1)
     looked = [t for t in played if t.turns[0].info["frame_seconds"]]
     assert looked
     for before, after in zip(looked, charged(looked, 0.25), strict=True):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from algos.ppo import training as ppo
+from algos.ppo import training
 from algos.ppo.training import PPOConfig, train
 from algos.recipe.settings import Recipe
 from algos.runs.checkpoint import ConfigChanged, load_latest
@@ -104,7 +104,7 @@ def test_two_and_two_updates_are_four(whole: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("moment", ["with_recipe", "recipe_row", "save"])
 def test_an_interrupt_loses_nothing(whole: Path, tmp_path: Path, monkeypatch, moment: str) -> None:
-    owner = ppo.checkpoint if moment == "save" else ppo
+    owner = training.checkpoint if moment == "save" else training
     original, calls = getattr(owner, moment), 0
 
     def interrupted(*args, **kwargs):

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from algos.evaluation.measures import evaluate
-from algos.ppo.training import PPOConfig, draw_jobs, train
+from algos.ppo.training import PPOConfig, draw_specs, train
 from algos.recipe.curriculum import item_weights
 from algos.recipe.rewards import group_of
 from algos.recipe.settings import Recipe
-from algos.rollout.playing import Job
+from algos.rollout.playing import EpisodeSpec
 from sage_env.datasets.duration_buckets import bucket_of
 from tests.helpers.handmade import item
 from tests.helpers.toy import ITEMS, ToyEnv, cloned_policy
@@ -24,40 +24,45 @@ NAMES = [f"q{k}" for k in range(len(SECONDS))]
 DURATIONS = dict(zip(NAMES, SECONDS, strict=True))
 
 
-def jobs(update: int, count: int = 3, seed: int = 0, **recipe) -> list[Job]:
+def specs(update: int, count: int = 3, seed: int = 0, **recipe) -> list[EpisodeSpec]:
     config = replace(CONFIG, seed=seed, questions_per_update=count, recipe=Recipe(**recipe))
-    return draw_jobs(config, NAMES, update, DURATIONS)
+    return draw_specs(config, NAMES, update, DURATIONS)
 
 
 def test_nothing_is_asked_of_the_environment_by_default() -> None:
-    assert all(job.options == {"item_id": job.item_id} for job in jobs(1))
-    assert Job().options is None
+    assert all(spec.options == {"item_id": spec.item_id} for spec in specs(1))
+    assert EpisodeSpec().options is None
 
 
 def test_turns_are_few_in_the_first_updates_and_then_all() -> None:
     caps = [
-        {job.max_turns for job in jobs(k, first_turns=6, first_turns_updates=2)} for k in (1, 2, 3)
+        {spec.max_turns for spec in specs(k, first_turns=6, first_turns_updates=2)}
+        for k in (1, 2, 3)
     ]
     assert caps == [{6}, {6}, {None}]
-    assert jobs(1, first_turns=6)[0].options == {"item_id": jobs(1)[0].item_id, "max_turns": 6}
+    assert specs(1, first_turns=6)[0].options == {"item_id": specs(1)[0].item_id, "max_turns": 6}
 
 
 def test_a_question_has_one_budget_and_questions_have_many() -> None:
-    drawn = [job for update in range(1, 41) for job in jobs(update, frame_budget=(4, 9))]
+    drawn = [spec for update in range(1, 41) for spec in specs(update, frame_budget=(4, 9))]
     assert all(drawn[i] == drawn[i + 1] for i in range(0, len(drawn), 2))
-    count = Counter(job.max_frames for job in drawn[::2])
+    count = Counter(spec.max_frames for spec in drawn[::2])
     assert set(count) == set(range(4, 10)) and max(count.values()) < 0.35 * sum(count.values())
-    assert drawn[:6] == jobs(1, frame_budget=(4, 9))
-    assert drawn[:6] != jobs(1, seed=1, frame_budget=(4, 9))
-    same = [replace(job, max_frames=None) for job in drawn]
-    assert same == [job for update in range(1, 41) for job in jobs(update)]
+    assert drawn[:6] == specs(1, frame_budget=(4, 9))
+    assert drawn[:6] != specs(1, seed=1, frame_budget=(4, 9))
+    same = [replace(spec, max_frames=None) for spec in drawn]
+    assert same == [spec for update in range(1, 41) for spec in specs(update)]
 
 
 def test_only_episodes_of_one_question_and_budget_are_compared() -> None:
-    job = Job("q", 1, 6, 30)
-    assert group_of(job) == group_of(replace(job, seed=2))
-    others = [replace(job, item_id="r"), replace(job, max_turns=None), replace(job, max_frames=31)]
-    assert all(group_of(job) != group_of(other) for other in others)
+    spec = EpisodeSpec("q", 1, 6, 30)
+    assert group_of(spec) == group_of(replace(spec, seed=2))
+    others = [
+        replace(spec, item_id="r"),
+        replace(spec, max_turns=None),
+        replace(spec, max_frames=31),
+    ]
+    assert all(group_of(spec) != group_of(other) for other in others)
 
 
 def test_weights_by_hand() -> None:
@@ -70,7 +75,7 @@ def test_weights_by_hand() -> None:
 
 
 def asked(update: int, count: int = 3, **recipe) -> list[str | None]:
-    return [job.item_id for job in jobs(update, count, **recipe)[::2]]
+    return [spec.item_id for spec in specs(update, count, **recipe)[::2]]
 
 
 def test_the_curriculum_moves_from_short_to_all_and_ends() -> None:
@@ -86,7 +91,7 @@ def test_the_curriculum_moves_from_short_to_all_and_ends() -> None:
     share = Counter(late)["q5"] / 200  # weight 0.85 beside five of weight 1
     assert abs(share - 0.85 / 5.85) < 0.08
     for update in (21, 22, 50):
-        assert jobs(update, curriculum_updates=20) == jobs(update)
+        assert specs(update, curriculum_updates=20) == specs(update)
 
 
 def test_no_question_comes_twice_before_all_open_ones_came_once() -> None:
@@ -101,9 +106,9 @@ def test_no_question_comes_twice_before_all_open_ones_came_once() -> None:
 def test_a_curriculum_needs_durations() -> None:
     config = replace(CONFIG, recipe=Recipe(curriculum_updates=5))
     with pytest.raises(ValueError, match="that of 'q5' and 0 more questions is not known"):
-        draw_jobs(config, NAMES, 1, {**DURATIONS, "q5": None})
+        draw_specs(config, NAMES, 1, {**DURATIONS, "q5": None})
     with pytest.raises(ValueError, match="that of 'q0' and 5 more"):
-        draw_jobs(config, NAMES, 1)
+        draw_specs(config, NAMES, 1)
 
 
 class Recorded(ToyEnv):

@@ -11,7 +11,7 @@ import torch
 from algos.batching.token_batches import collate
 from algos.recipe.settings import Recipe
 from algos.recipe.step_credit import mean_credit, paid, with_credit
-from algos.rollout.playing import Job, collect
+from algos.rollout.playing import EpisodeSpec, collect
 from algos.rollout.trajectory import Trajectory
 from sage_env import Answer
 from tests.helpers.toy import BLIND, FIRST_SEEN, ITEMS, TURN, ToyPolicy, cloned_policy, envs
@@ -21,7 +21,7 @@ torch.set_num_threads(1)
 
 def played(policy: ToyPolicy, count: int = 4) -> list[Trajectory]:
     """Episodes of which some look and answer, some answer at once, some do not answer."""
-    return collect(envs(), policy, [Job(name) for name in ITEMS] * count, seed=3)
+    return collect(envs(), policy, [EpisodeSpec(name) for name in ITEMS] * count, seed=3)
 
 
 def credited(policy: ToyPolicy, episodes: list[Trajectory], **settings) -> list[Trajectory]:
@@ -91,7 +91,7 @@ def asked(trajectory: Trajectory) -> bool:
 def test_only_looks_of_answered_episodes_have_one() -> None:
     policy = cloned_policy(0)
     names = ["q1"] * 20 + ["unreadable", "breaks"] * 8
-    episodes = collect(envs(), policy, [Job(name) for name in names], seed=3)
+    episodes = collect(envs(), policy, [EpisodeSpec(name) for name in names], seed=3)
     after = credited(policy, episodes)
     assert any(t.error for t in after)
     for before, now in zip(episodes, after, strict=True):

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algos.rollout.playing import Job, collect, play
+from algos.rollout.playing import EpisodeSpec, collect, play
 from algos.rollout.trajectory import Trajectory, Turn, load_trajectories, save_trajectories
 from algos.seeds import subseed
 from policies.base import Decision, TurnTokens
@@ -18,7 +18,7 @@ from sage_env import Answer, Invalid, Sample
 from tests.helpers.toy import FIRST_ANSWER, ITEMS, STOP, WORDS, ToyEnv, ToyPolicy, envs
 
 torch.set_num_threads(1)
-JOBS = [Job(item, seed) for seed, item in enumerate(ITEMS * 3)]
+JOBS = [EpisodeSpec(item, seed) for seed, item in enumerate(ITEMS * 3)]
 
 
 def tokens(trajectory: Trajectory) -> list[int]:
@@ -58,9 +58,9 @@ def test_some_sampled_turns_end_with_a_stop_token() -> None:
 def test_the_result_does_not_depend_on_the_number_of_environments(slots: int) -> None:
     alone = collect([ToyEnv()], ToyPolicy(), JOBS, seed=5)
     together = collect([ToyEnv(jitter=1e-3) for _ in range(slots)], ToyPolicy(), JOBS, seed=5)
-    for one, other, job in zip(alone, together, JOBS, strict=True):
-        assert one.item_id == other.item_id == job.item_id
-        assert one.seed == other.seed == job.seed
+    for one, other, spec in zip(alone, together, JOBS, strict=True):
+        assert one.item_id == other.item_id == spec.item_id
+        assert one.seed == other.seed == spec.seed
         assert tokens(one) == tokens(other)
         assert [t.info for t in one.turns] == [t.info for t in other.turns]
         np.testing.assert_allclose(one.logprobs, other.logprobs, atol=1e-6)
@@ -72,7 +72,7 @@ def test_another_seed_samples_something_else() -> None:
 
 
 def test_episodes_of_the_same_job_differ() -> None:
-    played = collect(envs(8), ToyPolicy(), [Job("q0", 3)] * 16, seed=1)
+    played = collect(envs(8), ToyPolicy(), [EpisodeSpec("q0", 3)] * 16, seed=1)
     assert len({tuple(tokens(t)) for t in played}) > 1
 
 
@@ -90,7 +90,7 @@ def test_a_plain_policy_is_played_one_episode_at_a_time_and_reset_for_each() -> 
 
 def test_play_is_collect_of_one_job() -> None:
     one = play(ToyEnv(), ToyPolicy(), seed=4, item_id="q2")
-    other = collect([ToyEnv()], ToyPolicy(), [Job("q2", 4)], seed=4)[0]
+    other = collect([ToyEnv()], ToyPolicy(), [EpisodeSpec("q2", 4)], seed=4)[0]
     assert tokens(one) == tokens(other)
     assert one.start_info["item_id"] == one.item_id == "q2"
     assert one.terminated and not one.truncated
@@ -98,7 +98,7 @@ def test_play_is_collect_of_one_job() -> None:
 
 def test_failures_of_the_environment_are_recorded_and_the_others_play_on() -> None:
     items = ["q0", "unreadable", "breaks", "unjudged", "q1"]
-    played = collect(envs(2), Looker(), [Job(i, 0) for i in items], seed=0)
+    played = collect(envs(2), Looker(), [EpisodeSpec(i, 0) for i in items], seed=0)
     assert [t.error for t in played] == [
         None,
         "VideoError: no such file",
@@ -111,22 +111,22 @@ def test_failures_of_the_environment_are_recorded_and_the_others_play_on() -> No
 
 
 def test_an_answer_that_could_not_be_judged_is_kept() -> None:
-    trajectory = collect([ToyEnv()], Looker(), [Job("unjudged", 0)], seed=0)[0]
+    trajectory = collect([ToyEnv()], Looker(), [EpisodeSpec("unjudged", 0)], seed=0)[0]
     assert trajectory.failed is not None and isinstance(trajectory.failed.action, Answer)
 
 
 def test_a_bug_is_not_an_episode() -> None:
     for item in ("bug", "bug at reset"):
         with pytest.raises(ZeroDivisionError):
-            collect(envs(2), ToyPolicy(), [Job("q0"), Job(item)], seed=0)
+            collect(envs(2), ToyPolicy(), [EpisodeSpec("q0"), EpisodeSpec(item)], seed=0)
 
 
 def test_every_trajectory_is_announced_once_and_every_episode_ended() -> None:
     seen: list[Trajectory] = []
     policy = ToyPolicy()
-    jobs = [*JOBS, Job("unreadable"), Job("unjudged")]
-    played = collect(envs(5), policy, jobs, seed=0, progress=seen.append)
-    assert {id(t) for t in seen} == {id(t) for t in played} and len(seen) == len(jobs)
+    specs = [*JOBS, EpisodeSpec("unreadable"), EpisodeSpec("unjudged")]
+    played = collect(envs(5), policy, specs, seed=0, progress=seen.append)
+    assert {id(t) for t in seen} == {id(t) for t in played} and len(seen) == len(specs)
     assert policy.ids == {}
 
 

@@ -122,7 +122,7 @@ def test_hints_spell_the_time_of_the_frame_that_tells_a_token(classroom) -> None
         ):
             row = list(labels.ends).index(end)
             told = labels.before[row] if names[word].strip() == "after" else labels.own[row]
-            assert example.taught[at + 1] and ids[at + 1] in told
+            assert example.loss_mask[at + 1] and ids[at + 1] in told
             if "List" not in tokens.text(ids):
                 assert subject in labels.own[row] or names[word].strip() in ("after", "before")
 
@@ -150,7 +150,12 @@ def test_hints_teach_where_to_look(classroom, tokenizer) -> None:
     losses = []
     for _ in range(30):
         add_supervised_gradients(
-            model, encoder, tokens.frame_pad, examples, schedule.parameters, aside=hints.loss
+            model,
+            encoder,
+            tokens.frame_pad,
+            examples,
+            schedule.parameters,
+            auxiliary_loss=hints.loss,
         )
         losses.append(float(hints.loss(examples).detach()))
         schedule.step()
@@ -181,9 +186,9 @@ def test_a_lesson_teaches_its_reply_and_nothing_else(tokenizer, model) -> None:
     tokens = ChatTokens(tokenizer.backend_tokenizer, "brief")
     lessons = Lessons(pictures, FrameEncoder(model.model.visual), tokens, rng)
     for example in lessons.draw(20):
-        reply = tokens.text(example.ids[example.taught])
-        prompt = tokens.text(example.ids[~example.taught])
-        assert example.ids[example.taught][-1] == tokens.stop
+        reply = tokens.text(example.ids[example.loss_mask])
+        prompt = tokens.text(example.ids[~example.loss_mask])
+        assert example.ids[example.loss_mask][-1] == tokens.stop
         assert prompt.count("seconds>") == len(example.frames)
         assert (example.ids == tokens.frame_pad).sum() == len(example.frames)
         if "List" in prompt:

@@ -16,14 +16,14 @@ pytest.importorskip("transformers")
 pytest.importorskip("peft")
 from safetensors.torch import load_file, save_file  # noqa: E402
 
-from algos.exactness.check_result import Finding  # noqa: E402
+from algos.exactness.check_result import CheckResult  # noqa: E402
 from algos.exactness.rescoring import ExactnessError  # noqa: E402
 from algos.ppo.config import PPOConfig  # noqa: E402
 from algos.ppo.training import train  # noqa: E402
 from algos.runs import checkpoint  # noqa: E402
 from algos.runs.metrics import read_metrics  # noqa: E402
 from algos.runs.run_folder import RunFolder, RunFolderError  # noqa: E402
-from algos.verify.verify_run import load_sample, verify  # noqa: E402
+from algos.verify.verify_run import load_stored_episodes, verify  # noqa: E402
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
 from policies.sage_mm.vision.feature_cache import CacheSizes, FeatureCache  # noqa: E402
 from sage_env import QAItem  # noqa: E402
@@ -79,7 +79,7 @@ def run(finished: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished, tmp_path / "run"))
 
 
-def findings(run: Path, policy: SageMM) -> dict[str, Finding]:
+def findings(run: Path, policy: SageMM) -> dict[str, CheckResult]:
     """Verify with a fresh memory of frames, as another process would."""
     policy.model.encoder._store = FeatureCache(CacheSizes(), torch.device("cpu"))
     return {f"{what}: {f.name}": f for what, f in verify(RunFolder(run), policy, make_env())}
@@ -119,7 +119,7 @@ def test_a_sound_run_is_verified_from_its_files(finished: Path, policy: SageMM) 
 def test_samples_live_as_long_as_their_checkpoints(finished: Path) -> None:
     names = sorted(path.name for path in (finished / "proof").iterdir())
     assert names == ["update-000002.jsonl"]
-    sample = load_sample(finished / "proof" / names[-1])
+    sample = load_stored_episodes(finished / "proof" / names[-1])
     assert len(sample.trajectories) == CONFIG.rescore_sample
     assert checkpoint.exists(finished / "checkpoints", sample.checkpoint)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 torch = pytest.importorskip("torch")
-from algos.evaluation.measures import Episode  # noqa: E402
+from algos.evaluation.measures import EpisodeResult  # noqa: E402
 from benchmarks.learning.critic_or_group import (  # noqa: E402
     BASE,
     EPISODES,
@@ -40,9 +40,9 @@ def test_the_best_of_what_had_ended_by_then_is_compared(seconds, expected) -> No
     assert chosen(ROWS, seconds) == expected
 
 
-def played(right: list[bool]) -> list[Episode]:
+def played(right: list[bool]) -> list[EpisodeResult]:
     return [
-        Episode(str(n), f"video {n}", 60.0 + 1000 * (n % 2), {}, correct, 16, 1, None, None)
+        EpisodeResult(str(n), f"video {n}", 60.0 + 1000 * (n % 2), {}, correct, 16, 1, None, None)
         for n, correct in enumerate(right)
     ]
 

@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 from algos.ppo import training as ppo  # noqa: E402
 from algos.ppo.config import PPOConfig  # noqa: E402
-from algos.rollout.playing import Job, collect  # noqa: E402
+from algos.rollout.playing import EpisodeSpec, collect  # noqa: E402
 from benchmarks.ppo import ablation as ppo_ablation  # noqa: E402
 from benchmarks.ppo.ablation import QUICK, Settings, cases, main, stop_token_left_out  # noqa: E402
 from benchmarks.ppo.ablation_task import (  # noqa: E402
@@ -31,8 +31,8 @@ torch.set_num_threads(1)
 @pytest.fixture(scope="module")
 def played() -> tuple[SmallPolicy, list[Any]]:
     policy = cloned_policy(0)
-    jobs = [Job(item.id, 0) for item in questions() for _ in range(6)]
-    return policy, collect(make_envs(8, "answer"), policy, jobs, seed=0)
+    specs = [EpisodeSpec(item.id, 0) for item in questions() for _ in range(6)]
+    return policy, collect(make_envs(8, "answer"), policy, specs, seed=0)
 
 
 def test_hard_questions_need_a_look_and_easy_ones_do_not() -> None:

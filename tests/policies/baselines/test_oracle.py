@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from algos.rollout.playing import Job, collect, play
+from algos.rollout.playing import EpisodeSpec, collect, play
 from policies.base import PrivilegedPolicy
 from policies.baselines.oracle import Oracle, merged
 from policies.baselines.random_policy import RandomPolicy
@@ -36,9 +36,9 @@ def make(items=ITEMS, **options):
 def test_it_sees_all_evidence_and_is_right() -> None:
     oracle = load_policy("oracle")
     assert isinstance(oracle, PrivilegedPolicy)
-    jobs = [Job(item.id, 0) for item in ITEMS]
+    specs = [EpisodeSpec(item.id, 0) for item in ITEMS]
     for trajectory, spans in zip(
-        collect([make(), make()], oracle, jobs, seed=0), SPANS, strict=True
+        collect([make(), make()], oracle, specs, seed=0), SPANS, strict=True
     ):
         assert trajectory.ret == 1.0 and trajectory.error is None
         assert trajectory.turns[-1].info["evidence_recall"] == 1.0

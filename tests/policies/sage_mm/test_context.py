@@ -13,8 +13,9 @@ from algos.rollout.trajectory import Trajectory, Turn  # noqa: E402
 from policies.base import Decision  # noqa: E402
 from policies.errors import ContextFull, ModelError  # noqa: E402
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
-from policies.sage_mm.context import in_context, require_prefix  # noqa: E402
+from policies.sage_mm.context import require_prefix  # noqa: E402
 from sage_env.actions.action import Skip  # noqa: E402
+from tests.helpers.dropped_turns import in_context  # noqa: E402
 from tests.helpers.episodes import episode, observe, play, stir  # noqa: E402
 
 

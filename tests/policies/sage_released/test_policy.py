@@ -18,10 +18,11 @@ from policies.registry import load_policy  # noqa: E402
 from policies.sage_mm.generation.sampler import Completion, PrefillState  # noqa: E402
 from policies.sage_mm.model.sage_model import load  # noqa: E402
 from policies.sage_released import SageReleased  # noqa: E402
-from policies.sage_released.protocol import Call, StageReply, write_reply  # noqa: E402
+from policies.sage_released.protocol import Call, StageReply  # noqa: E402
 from sage_env import Answer, Invalid, QAItem, UseTool, VideoQAEnv, Zoom  # noqa: E402
 from tests.helpers.clips import write_clip  # noqa: E402
 from tests.helpers.released import RECORDED, Hear, Look, Weather  # noqa: E402
+from tests.helpers.released_writing import write_reply  # noqa: E402
 
 SIZE = (64, 96)
 

@@ -10,18 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.sage_released.prompts import SYSTEM, context_turn, reasoner_turn, system_prompt
-from policies.sage_released.protocol import STAGE_KEYS, Call, StageReply, read_reply, write_reply
+from policies.sage_released.protocol import STAGE_KEYS, Call, StageReply, read_reply
 from policies.sage_released.tools import (
     EXTRACT,
     RELEASED_TOOLS,
     Toolbox,
-    call_of,
     frame_name,
     frame_second,
     timestamp,
 )
 from sage_env import Answer, Sample, Skip, UseTool, Zoom
 from tests.helpers.released import RECORDED, Hear, Look, Weather
+from tests.helpers.released_writing import call_of, write_reply
 
 SPAN = {"video_path": "v.mp4", "timestamp_start": "00:00:10", "timestamp_end": "00:01:30"}
 LOOK = Call(EXTRACT, SPAN)

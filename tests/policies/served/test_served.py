@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from algos.rollout.playing import Job, collect
+from algos.rollout.playing import EpisodeSpec, collect
 from policies.errors import (
     EpisodesFailed,
     MissingKey,
@@ -246,8 +246,8 @@ def test_a_withheld_reply_ends_its_own_episode_only(api, serve, tmp_path) -> Non
     clip = write_clip(tmp_path / "a.mp4", [25 * i for i in range(8)])
     items = [QAItem(f"q{k}", clip, f"which {k}?", ("red", "b"), "red", "mcq") for k in range(3)]
     envs = [VideoQAEnv(dataset=items, frame_size=(64, 96), overview_frames=1) for _ in range(2)]
-    jobs = [Job(f"q{k}", k) for k in range(3)]
-    first, second, third = collect(envs, policy, jobs, seed=0)
+    specs = [EpisodeSpec(f"q{k}", k) for k in range(3)]
+    first, second, third = collect(envs, policy, specs, seed=0)
     assert second.error.startswith("ReplyBlocked") and not second.turns
     assert first.error is None and third.error is None and third.turns[0].reward == 1
 

@@ -333,6 +333,30 @@ def test_a_tool_must_accept_something():
     check_tool(unsteady, deterministic=False)
 
 
+class Stretch(Blueness):
+    """Needs a start before an end, both inside the video: what a schema cannot say."""
+
+    name = "stretch"
+    parameters = {
+        "type": "object",
+        "properties": {"start": {"type": "number"}, "end": {"type": "number"}},
+        "required": ["start", "end"],
+    }
+
+    def __call__(self, arguments, context):
+        from sage_env.errors import ToolInputError
+
+        if not 0 <= arguments["start"] < arguments["end"] <= context.duration:
+            raise ToolInputError("start must be before end, and both inside the video")
+        return "seen"
+
+
+def test_a_tool_of_stretches_is_checked_without_hints():
+    check_tool(Stretch())
+    items = [QAItem(f"{k}", Path("4.memory"), "Who?", (), "one") for k in range(4)]
+    check_tool(Stretch(), items=items, opener=open_memory)  # nobody said how long the video is
+
+
 def test_the_default_questions_are_sound():
     assert all(isinstance(item, QAItem) for item in ITEMS)
     assert {item.kind for item in ITEMS} == {"mcq", "open", "ground"}

@@ -452,7 +452,7 @@ def test_a_missing_package_is_raised(clips):
     """Each environment lacks it, and the caller can install it."""
 
     def reward(item, action, history):
-        raise MissingExtra("pip install 'sage-video-qa[asr]'")
+        raise MissingExtra("pip install 'sage-video-qa[render]'")
 
     envs = make(clips, 2, reward=reward)
     envs.reset(seed=0)

@@ -16,9 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from sage_env import Answer, Invalid, Sample, Skip, UseTool, Zoom, format_action
-from sage_env.wrappers import ChatObservations, ChatSpace, TextActions
+from sage_env import Answer, Invalid, Sample, Skip, UseTool, Zoom, format_action, parse_action
+from sage_env.wrappers import ChatObservations, ChatSpace, TextActions, describe_tools
+from sage_env.wrappers.chat_observations import SYSTEM
 from tests.helpers.painted import SIZE, make
+from tests.helpers.tools_to_try import Blueness, Echo
 
 ACTIONS = [
     Skip(300.0),
@@ -203,6 +205,37 @@ def test_a_chat_template_takes_the_messages() -> None:
     messages, _ = ChatObservations(make(), system="Hi.").reset(options={"index": 1})
     text = template.render(messages=messages)
     assert text.startswith("<|system|>Hi.<|user|><1.0 seconds>[8]<3.5 seconds>[8]")
+
+
+@FORMATS
+def test_the_system_message_tells_of_every_tool_and_how_to_call_it(format) -> None:
+    tools = [Echo(), Blueness()]
+    env = ChatObservations(TextActions(make(tools=tools)), format=format)
+    messages, _ = env.reset(options={"index": 0})
+    told = words(messages[0])
+    assert told == f"{SYSTEM}\n{describe_tools(tools)}"
+    assert len(describe_tools(tools).splitlines()) == 2
+    for tool, line in zip(tools, told.splitlines()[-2:], strict=True):
+        assert tool.description in line and line.endswith(json.dumps(tool.parameters))
+        call = line[: line.index("} calls") + 1].replace("{…}", '{"text": "hm", "at": 1.0}')
+        assert parse_action(call) == UseTool(tool.name, {"text": "hm", "at": 1.0})
+    messages, *_ = env.step('{"action": "use_tool", "name": "echo", "arguments": {"text": "月"}}')
+    assert words(messages[-1]).startswith("月\n") and words(messages[0]) == told
+    again = gym.make(env.spec)
+    assert words(again.reset(options={"index": 0})[0][0]) == told
+
+
+def test_tools_are_told_only_where_there_are_tools_and_a_system_message() -> None:
+    assert words(ChatObservations(make()).reset()[0][0]) == SYSTEM
+    for options, expected in (
+        ({"tell_tools": False}, SYSTEM),
+        ({"system": "Hi.", "tell_tools": False}, "Hi."),
+        ({"system": "Hi."}, f"Hi.\n{describe_tools([Echo()])}"),
+    ):
+        env = ChatObservations(make(tools=[Echo()]), **options)
+        assert words(env.reset()[0][0]) == expected
+    messages, _ = ChatObservations(make(tools=[Echo()]), system=None).reset()
+    assert [message["role"] for message in messages] == ["user"]
 
 
 def test_wrong_options_and_environments_are_named() -> None:

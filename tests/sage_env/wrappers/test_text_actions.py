@@ -64,7 +64,7 @@ def test_what_is_no_text_is_refused_and_costs_nothing() -> None:
 
 def test_it_is_a_gymnasium_environment_that_can_be_copied_and_remade() -> None:
     env = TextActions(make(disable_env_checker=True))
-    assert env.action_space == UnicodeText()
+    assert env.action_space == UnicodeText(1 << 20)
     with pytest.warns(UserWarning, match="different from the unwrapped"):
         check_env(env, skip_render_check=True)
     env.close()

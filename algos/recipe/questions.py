@@ -10,7 +10,7 @@ from algos.recipe.curriculum import draw_items, is_over
 from algos.recipe.frame_budget import frame_budget
 from algos.recipe.settings import Recipe
 from algos.recipe.turn_cap import turn_cap
-from algos.rollout.playing import Job
+from algos.rollout.playing import EpisodeSpec
 from algos.seeds import subseed
 
 
@@ -22,8 +22,8 @@ def draw_questions(
     *,
     seed: int,
     update: int,
-) -> list[Job]:
-    """Return one job for each question of an update (1, 2, ...).
+) -> list[EpisodeSpec]:
+    """Return one episode spec for each question of an update (1, 2, ...).
 
     Questions come from a walk through all items in an order that is shuffled anew on every lap;
     while a curriculum runs, from its draw instead.
@@ -42,7 +42,7 @@ def draw_questions(
     else:
         asked = draw_items(recipe, items, durations, count, seed=seed, update=update)
     return [
-        Job(
+        EpisodeSpec(
             item,
             subseed(seed, "environment", place),
             turn_cap(recipe, update),

@@ -1,0 +1,8 @@
+"""The files of a run, and how it stops.
+
+May not: know what is trained; a checkpoint holds tensors and JSON.
+
+Read in this order: `dataclass_json` (settings as they were saved), `run_folder` (what lies where,
+one writer), `metrics` (numbers of an update), `checkpoint` (saved and resumed bit for bit),
+`tracking` (TensorBoard, W&B, Trackio), `stopping` (signals at safe points).
+"""
