@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sage_env.errors import CorruptFrame, DecodeTimeout, VideoError
 from sage_env.video.deadline import Deadline
 from sage_env.video.decoding.decode_plan import DecodeJob, plan_jobs
-from tests.helpers.scripted_codec import KINDS, PTS, scripted_decoder, scripted_index
+from tests.helpers.video.scripted_codec import KINDS, PTS, scripted_decoder, scripted_index
 
 FOREVER = Deadline.after(None)
 FRAMES = st.integers(0, len(PTS) - 1)

@@ -13,7 +13,7 @@ from sage_env.video.decoding.demuxed_packets import DemuxedPackets
 from sage_env.video.decoding.sliced_packets import SlicedPackets
 from sage_env.video.index.video_index import read_index
 from tests.helpers.clips import copy_clip
-from tests.helpers.scripted_codec import PTS, scripted_index
+from tests.helpers.video.scripted_codec import PTS, scripted_index
 
 SOURCES = [
     (SlicedPackets, "open-gops"),
