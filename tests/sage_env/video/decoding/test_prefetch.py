@@ -69,6 +69,16 @@ def test_a_closer_look_decodes_nothing(clip):
     assert (video.stats.decoded, video.stats.hits) == (before, 3)
 
 
+def test_what_is_cached_is_not_converted_again(clip):
+    video, cache = keeping(clip("one-gop"))
+    video.frames_at([0, 2], size=(32, 48))
+    held = {key.frame: picture for key, picture in cache._pictures.items()}
+    assert sorted(held) == [0, 25, 50]
+    video.frames_at([3, 4.6], size=(32, 48))  # passes them all again
+    now = {key.frame: picture for key, picture in cache._pictures.items()}
+    assert set(now) > {*held, 12, 62} and all(now[frame] is held[frame] for frame in held)
+
+
 def test_another_process_finds_what_was_passed_here(clip, tmp_path):
     caches = [FrameCache(ROOM, FrameStore(tmp_path)) for _ in range(2)]
     here, there = [

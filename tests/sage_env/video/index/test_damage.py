@@ -258,6 +258,8 @@ def test_frames_on_the_way_are_recorded_and_serve_tolerant_requests(clip, tmp_pa
         batch = video.frames_at([5.2, 40.0], size=(32, 48), tolerance=0.6)
         assert [number_in(picture) for picture in batch.pixels] == batch.index.tolist()
         assert batch.index.tolist()[0] == 10 and not batch.exact[0]
+        nearer = video.frames_at([5.7], size=(32, 48), tolerance=0.9)  # decoding would take 10
+        assert [number_in(picture) for picture in nearer.pixels] == nearer.index.tolist() == [12]
         decoded = video.stats.decoded
         again = video.frames_at([5.2, 12.3], size=(32, 48), tolerance=0.6)
         assert video.stats.decoded == decoded and not again.exact.any()
