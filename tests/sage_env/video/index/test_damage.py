@@ -63,6 +63,30 @@ def test_a_damaged_packet_is_named_and_spares_what_does_not_depend_on_it(tmp_pat
         assert (str(again), again.packet) == (str(raised.value), packet)
 
 
+@pytest.mark.parametrize("share", [0.3, 0.5])
+def test_damage_in_a_transport_stream_names_a_packet_and_spares_other_gops(tmp_path, share):
+    whole, path = tmp_path / "whole.ts", tmp_path / "damaged.ts"
+    options = {"x264-params": "keyint=12:min-keyint=12:scenecut=0:bframes=0"}
+    write_clip(whole, range(60), draw=noise, options=options)
+    content = bytearray(whole.read_bytes())
+    at = int(len(content) * share)
+    content[at : at + 100] = b"\xff" * 100
+    path.write_bytes(content)
+    lost = []
+    with uncached(path) as video, uncached(whole) as intact:
+        for frame in range(60):
+            try:
+                batch = video.frames_at([frame / 25])
+            except CorruptFrame as error:
+                assert error.frames == (frame,) and f"packet {error.packet}, for" in str(error)
+                assert error.packet <= frame < (error.packet // 12 + 1) * 12
+                lost.append(frame)
+            else:
+                expected = intact.frames_at([frame / 25])
+                np.testing.assert_array_equal(batch.pixels, expected.pixels)
+    assert lost and lost == list(range(lost[0], lost[-1] + 1)) and len(lost) <= 12
+
+
 def test_the_nearest_good_frame_stands_in_when_allowed(tmp_path):
     whole, path = damaged(tmp_path, 17)
     times = [frame / 25 for frame in range(60)]
