@@ -15,12 +15,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import cast
 
 import av
 import numpy as np
-from av.packet import Packet
-from av.video.stream import VideoStream
 
 from sage_env.errors import VideoError
 from sage_env.video.deadline import Deadline
@@ -164,7 +161,8 @@ class PacketDecoder:
         """Make a keyframe's packet the next one, with nothing in the codec."""
         if not self._untouched:
             self._context.flush_buffers()
-            # Flushing makes FFmpeg guess the depth anew, from what it happens to see next.
+            # FFmpeg raises the depth where frames come out of order. Each run begins with that of
+            # the index, so that what comes out does not depend on what was decoded before.
             self._context.reorder_depth = self._index.config.reorder_depth
         self._untouched = False
         self._warm = False  # until the source is there
@@ -189,7 +187,7 @@ class PacketDecoder:
                     del frame
                 if not targets.missing:
                     return
-        except Exception:  # a source or a codec that failed is not gone on with
+        except Exception:  # where a source or a codec failed, the next job starts anew
             self._warm = False
             raise
 
@@ -239,7 +237,7 @@ class PacketDecoder:
                 return []
             disposable = True
         try:
-            return self._context.decode(_decodable(packet))
+            return self._context.decode(packet.decodable())
         except av.FFmpegError as error:
             if pts >= targets.start_pts and not disposable:
                 reason = f"gives: {error.strerror or type(error).__name__}"
@@ -295,13 +293,3 @@ class PacketDecoder:
                     yield from self.read(later, deadline)
         if lost:
             raise corrupt_frame(self._index, lost, fault)
-
-
-def _decodable(packet: SourcePacket) -> Packet[VideoStream]:
-    """Return what PyAV decodes: the demuxer's packet, or one made of the bytes."""
-    if packet.packet is not None:
-        return packet.packet
-    # PyAV copies the bytes and puts FFmpeg's padding behind; it takes any buffer, its stubs bytes.
-    made = cast("Packet[VideoStream]", Packet(cast(bytes, packet.data)))
-    made.pts, made.is_keyframe = packet.pts, packet.key
-    return made

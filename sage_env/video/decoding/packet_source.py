@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
@@ -28,6 +28,15 @@ class SourcePacket(NamedTuple):
     data: memoryview
     packet: Packet[VideoStream] | None = None
     fault: str = ""
+
+    def decodable(self) -> Packet[VideoStream]:
+        """Return what PyAV decodes: the demuxer's packet, or one made of the bytes."""
+        if self.packet is not None:
+            return self.packet
+        # PyAV copies the bytes, with FFmpeg's padding behind; it takes any buffer, its stubs bytes.
+        made = cast("Packet[VideoStream]", Packet(cast(bytes, self.data)))
+        made.pts, made.is_keyframe = self.pts, self.key
+        return made
 
 
 class PacketSource(Protocol):

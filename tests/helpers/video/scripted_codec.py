@@ -66,8 +66,8 @@ class ScriptedCodec:
         self._drained = False
 
     def flush_buffers(self) -> None:
-        """Forget everything, the depth as well, as FFmpeg does."""
-        self.fed, self._held, self._drained, self.reorder_depth = [], [], False, -1
+        """Forget everything, and raise the depth, as a decoder may have done meanwhile."""
+        self.fed, self._held, self._drained, self.reorder_depth = [], [], False, 9
 
     def decode(self, packet: Any) -> list[SimpleNamespace]:
         """Return what comes out in PTS order; `None` is the end-of-stream mark."""
