@@ -2,7 +2,7 @@
 #
 #   make train    build the videos, train the small model, measure it, write runs/first-light/report.html
 #   make test     the default test suite (offline, CPU)
-#   make lint     ruff and mypy
+#   make lint     ruff, its formatter and mypy
 #   make check    lint, then test
 #   make docs     build the documentation as a site in site/
 #   make tiny     train the small model that is shipped in policies/sage_mm_tiny from scratch
@@ -35,7 +35,9 @@ test: install
 
 lint: install
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy examples
 
 check: lint test
 

@@ -12,6 +12,19 @@
 | dapo     | as grpo, ties left out                   | token, 0.2 / 0.28      | tokens           |
 | gspo     | as grpo                                  | episode, 3e-4 / 4e-4   | per episode      |
 
+| preset   | paper                                                                            |
+|----------|----------------------------------------------------------------------------------|
+| ppo      | Schulman et al. 2017, https://arxiv.org/abs/1707.06347; GAE,                     |
+|          | https://arxiv.org/abs/1506.02438; dual clip, https://arxiv.org/abs/1912.09729    |
+| turn-ppo | Li et al. 2025, https://arxiv.org/abs/2512.17008                                 |
+| bi-level | VAGEN, Wang et al. 2025, https://arxiv.org/abs/2510.16907                        |
+| vapo     | Yue et al. 2025, https://arxiv.org/abs/2504.05118                                |
+| grpo     | DeepSeekMath, Shao et al. 2024, https://arxiv.org/abs/2402.03300                 |
+| rloo     | Ahmadian et al. 2024, https://arxiv.org/abs/2402.14740                           |
+| dr-grpo  | Liu et al. 2025, https://arxiv.org/abs/2503.20783                                |
+| dapo     | Yu et al. 2025, https://arxiv.org/abs/2503.14476                                 |
+| gspo     | Zheng et al. 2025, https://arxiv.org/abs/2507.18071                              |
+
 Only what defines a method is set: learning rates, batch sizes and rewards stay those of the run.
 Where this trainer departs from the papers on purpose:
 

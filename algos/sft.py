@@ -1,4 +1,8 @@
-"""Supervised training on episodes: the tokens that a policy would have written, and their loss."""
+"""Supervised fine-tuning on episodes: the tokens that a policy would have written, and their loss.
+
+The loss is the cross-entropy of the next token, on the tokens of the loss mask only: what the
+assistant writes, never what it reads.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ from algos.batching.gradients import add_gradients
 from algos.rollout.trajectory import Trajectory
 from policies.base import BatchPolicy, Decision, Observation, TurnTokens
 from policies.prompt import render_user
-from policies.sage_mm.model.sage_model import language_states
+from policies.sage_mm.model.language_model import language_states
 from policies.sage_mm.tokens.chat_tokens import ChatTokens
 from policies.sage_mm.tokens.mrope import mrope_positions
 from policies.sage_mm.vision.frame_encoder import FrameEncoder
@@ -27,9 +31,9 @@ class Example:
     """One conversation to learn from.
 
     Attributes:
-        ids: int64 `(L,)`.
-        taught: bool `(L,)`, True on the tokens that the assistant writes, stop token included.
-        frames: keys of its frames, in order.
+        ids: int64 `(L,)`, all tokens of the conversation.
+        loss_mask: bool `(L,)`, True on the tokens that the assistant writes, stop token included.
+        frames: content keys of its frames, in order.
     """
 
     ids: NDArray[np.int64]
@@ -44,12 +48,15 @@ class Example:
             ValueError: if its turns were not read in one growing context.
         """
         if not trajectory.append_only:
-            raise ValueError("an episode whose turns have contexts of their own is no one example")
+            raise ValueError(
+                f"item {trajectory.item_id!r}: expected one growing context, got turns with "
+                "contexts of their own: make an example of each turn instead"
+            )
         return cls(trajectory.token_ids, trajectory.sampled, trajectory.frames)
 
 
 class TeacherTokens:
-    """A policy that plays like another and writes down the tokens SAGE-MM would have had to write.
+    """A policy that plays like its teacher and adds the tokens that SAGE-MM would have to write.
 
     Args:
         teacher: its decisions must carry their text.
@@ -108,10 +115,24 @@ def add_supervised_gradients(
     workers: int = 1,
     auxiliary_loss: Callable[[Sequence[Example]], Tensor] | None = None,
 ) -> float:
-    """Add the gradient of the mean cross-entropy of a batch's taught tokens; return the loss.
+    """Add the gradient of a batch's mean cross-entropy over the loss mask.
 
-    `auxiliary_loss` is a further loss, of examples that the model has just seen in this thread. Its
-    mean over the examples is added to what is differentiated, not to what is returned.
+    Every piece is divided by the masked tokens of the whole batch, so that the gradient does not
+    depend on how the batch is cut.
+
+    Args:
+        base: the Qwen3-VL model.
+        encoder: has the features of the examples' frames.
+        frame_pad: id of the visual token.
+        examples: the batch.
+        parameters: what to differentiate by; gradients are added to their `.grad`.
+        micro_batch: examples per forward pass.
+        workers: forward passes that run side by side, each on one core.
+        auxiliary_loss: a further loss, float `()`, of examples whose forward pass has just run in
+            the same thread. Its mean over the examples is differentiated too, and not returned.
+
+    Returns:
+        The cross-entropy, in nats per token.
     """
     ordered = sorted(examples, key=lambda example: len(example.ids))
     pieces = [ordered[at : at + micro_batch] for at in range(0, len(ordered), micro_batch)]
@@ -130,8 +151,10 @@ def add_supervised_gradients(
 def _cross_entropy(
     base: Any, encoder: FrameEncoder, frame_pad: int, examples: Sequence[Example]
 ) -> Tensor:
-    """Return the cross-entropy of the taught tokens, summed."""
+    """Return the cross-entropy of the masked tokens, summed: float `()`, in nats."""
     ids, loss_mask, hidden = _hidden(base, encoder, frame_pad, examples)
+    # The state before a token predicts it. Only masked places go through the head: logits of all
+    # places would be the largest tensor of the pass.
     scores = base.lm_head(hidden[:, :-1][loss_mask[:, 1:]])
     return F.cross_entropy(scores, ids[:, 1:][loss_mask[:, 1:]], reduction="sum")
 
@@ -140,7 +163,17 @@ def _cross_entropy(
 def next_tokens(
     base: Any, encoder: FrameEncoder, frame_pad: int, examples: Sequence[Example]
 ) -> NDArray[np.int64]:
-    """Return the likeliest token after every token of the examples, int64 `(N, longest)`."""
+    """Return the likeliest token after every token of the examples.
+
+    Args:
+        base: the Qwen3-VL model.
+        encoder: has the features of the examples' frames.
+        frame_pad: id of the visual token.
+        examples: N conversations, the longest of L tokens.
+
+    Returns:
+        Token ids, int64 `(N, L)`; meaningless behind the end of a shorter conversation.
+    """
     _, _, hidden = _hidden(base, encoder, frame_pad, examples)
     likeliest: NDArray[np.int64] = base.lm_head(hidden).argmax(-1).cpu().numpy()
     return likeliest
@@ -149,7 +182,7 @@ def next_tokens(
 def _hidden(
     base: Any, encoder: FrameEncoder, frame_pad: int, examples: Sequence[Example]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return ids and taught `(N, longest)`, padded on the right, and the last hidden states."""
+    """Return ids and loss mask `(N, L)`, padded on the right, and the last hidden states."""
     shape = (len(examples), max(len(example.ids) for example in examples))
     ids, loss_mask = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.bool)
     positions = torch.zeros((3, *shape), dtype=torch.long)
@@ -167,7 +200,11 @@ def _hidden(
 def batches(
     examples: Sequence[Example], size: int, rng: np.random.Generator
 ) -> Iterator[list[Example]]:
-    """Go through the examples in random order for ever, those of similar length together."""
+    """Yield batches for ever, in random order, of examples of similar length (length bucketing).
+
+    Each pass shuffles the examples, sorts pools of 16 batches by length, cuts them into batches,
+    and yields those in random order. Larger pools pad less and mix less.
+    """
     while True:
         order = rng.permutation(len(examples))
         for at in range(0, len(order), 16 * size):
@@ -178,10 +215,12 @@ def batches(
 
 
 class Schedule:
-    """AdamW with a linear warm-up, then level, then a linear fall to a tenth in the last 40 %.
+    """AdamW with a warm-up-stable-decay schedule of the learning rate.
 
-    Gains (vectors, such as the weights of norms) move five times as fast and do not decay: what a
-    head of attention singles out is limited by them, and they have far to go.
+    It rises linearly over 100 steps, is level, and falls linearly to a tenth of its peak in the
+    last 40 % of the steps. Gains (vectors, such as the weights of norms) move five times as fast
+    and do not decay: how sharply an attention head can single out a token is limited by the gains
+    of its normalised queries and keys, and they start far below what is needed.
 
     Args:
         parameters: to train.

@@ -5,7 +5,8 @@ Letters: B batch, L sequence length, P and C prompt and completion tokens of one
 One alignment, everywhere: position t is token t; `logprobs[t]` is of token t given the tokens
 before it; `values[t]` is the value of the state *before* token t (read at position t-1);
 `sampled[t]` says whether the policy chose token t, stop token included. The shift by one between
-logits and tokens happens inside the policy's scoring function and nowhere else.
+logits and tokens happens inside the policy's scoring function and nowhere else. Log-probs and
+entropies are in nats.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from policies.errors import EpisodesFailed
 from sage_env.actions.action import Action, Invalid
 from sage_env.shadowing import require_ours
 
@@ -30,11 +32,12 @@ if TYPE_CHECKING:
 require_ours("policies")  # nearly every module of ours imports this one
 
 Observation = Mapping[str, Any]
+_State = TypeVar("_State")
 
 
 @dataclass(frozen=True, eq=False)
 class TurnTokens:
-    """What one turn adds to the token sequence of its episode. Nothing is ever re-tokenised.
+    """What one turn adds to the token sequence of its episode. Nothing is ever tokenised again.
 
     Attributes:
         prompt: int64 `(P,)`, new context (observation, chat markers); never trained on.
@@ -42,16 +45,19 @@ class TurnTokens:
         logprobs: float32 `(C,)`, of each sampled token at the sampling temperature (at T = 1 for
             greedy decoding), given everything before it.
         frames: one content key per frame that this turn's prompt introduced, in order. The policy
-            that made the turn can turn a key into the frame's visual features; pixels never
-            travel with a trajectory.
+            that made the turn can look up the frame's visual features by it; pixels never travel
+            with a trajectory.
         context: `context_digest` of all tokens of the episode up to the end of `prompt`, as the
             sampler held them when it began to sample; empty where it was not recorded.
         dropped: how many turns after the first one the policy had forgotten, oldest first, when it
-            sampled this one; 0 in an append-only context. Where it is more, one pass over the
-            episode does not re-score it.
-        fresh: whether this turn was read in a context of its own, with none of the episode's
-            earlier tokens before it. The context of an episode is append-only where no turn but
-            the first is fresh; others cannot be joined into one sequence, so not trained on.
+            sampled this one; 0 in an append-only context. Above 0, one pass over the episode does
+            not re-score the turn.
+        fresh: whether this turn was prefilled in a context of its own, without the episode's
+            earlier tokens. The context of an episode is append-only where no turn but the first is
+            fresh; other episodes are no one sequence, and cannot be trained on.
+
+    Raises:
+        ValueError: if the log-probs do not match the tokens.
     """
 
     prompt: NDArray[np.int64]
@@ -72,7 +78,7 @@ class TurnTokens:
 
 
 def context_digest(ids: NDArray[np.int64]) -> bytes:
-    """Return eight bytes that stand for a token sequence int64 `(L,)`."""
+    """Return eight bytes that stand for a token sequence int64 `(L,)`: BLAKE2b of its ids."""
     return hashlib.blake2b(np.ascontiguousarray(ids, "<i8").data, digest_size=8).digest()
 
 
@@ -121,7 +127,7 @@ class BatchPolicy(Protocol):
 
 @runtime_checkable
 class PrivilegedPolicy(BatchPolicy, Protocol):
-    """A policy that is told what no agent may know: for upper bounds only.
+    """A policy with privileged information, which no agent may have: for upper bounds only.
 
     Whoever plays it calls `inform` after every `reset` of the environment, before the episode's
     first turn; `algos.rollout.collect` does.
@@ -131,8 +137,56 @@ class PrivilegedPolicy(BatchPolicy, Protocol):
         """Take the item of the episode that begins, its gold answer and evidence included.
 
         Raises:
-            DatasetError: if the item lacks what the policy rests on.
+            DatasetError: if the item lacks what the policy needs, such as evidence.
         """
+
+
+class EpisodeStates(Generic[_State]):
+    """Mixin of a `BatchPolicy` that holds one state per running episode: `act` and `end`.
+
+    `reset` is left to the policy, which sets `_episodes` there and seeds what is random.
+    """
+
+    ONLY: ClassVar[Hashable] = "the only episode"
+    """The name under which `act` plays; it counts for seeds made of names."""
+
+    _episodes: dict[Hashable, _State]
+
+    def act(self, observation: Observation) -> Decision:
+        """Play the one episode that runs since `reset`.
+
+        Raises:
+            SageEnvError: what `act_batch` says of the episode, if it failed.
+        """
+        try:
+            return self.act_batch([observation], [self.ONLY])[0]
+        except EpisodesFailed as failed:
+            error = failed.errors[self.ONLY]
+        raise error  # out of the handler: the error of all episodes is not its context
+
+    def act_batch(
+        self, observations: Sequence[Observation], episodes: Sequence[Hashable]
+    ) -> list[Decision]:
+        """Choose one action per observation; see `BatchPolicy`."""
+        raise NotImplementedError
+
+    def end(self, episodes: Iterable[Hashable]) -> None:
+        """Free what is held for these episodes; names that are not running are ignored."""
+        for name in episodes:
+            self._episodes.pop(name, None)
+
+
+def require_distinct(observations: Sequence[Observation], episodes: Sequence[Hashable]) -> None:
+    """Refuse arguments of `act_batch` that do not pair up.
+
+    Raises:
+        ValueError: if there is not one observation per episode, or an episode is named twice.
+    """
+    if len(observations) != len(episodes) or len(set(episodes)) != len(episodes):
+        raise ValueError(
+            "expected one observation per episode and no episode twice, got "
+            f"{len(observations)} observations for the episodes {list(episodes)}"
+        )
 
 
 @dataclass(eq=False)
@@ -168,7 +222,7 @@ class TokenBatch:
         return len(self.frames)
 
     def select(self, rows: Sequence[int]) -> TokenBatch:
-        """Return the given rows, cut to the longest of them."""
+        """Return the given rows, cut to the longest of them; tensors are copies."""
         index = list(rows)
         length = int(self.attention[index].sum(1).max()) if index else 0
 
@@ -188,9 +242,9 @@ class TokenBatch:
         )
 
     def group_by_prefix(self, rows: Iterable[int]) -> list[list[int]]:
-        """Group rows that begin alike: the same tokens up to the first sampled one.
+        """Group rows by shared prefix: the tokens before the first sampled one, the first frame.
 
-        Those are, as a rule, the episodes of one question. Groups and their rows keep the order in
+        A group is, as a rule, the episodes of one question. Groups and their rows keep the order in
         which they come.
         """
         groups: dict[tuple[bytes, ...], list[int]] = {}
@@ -201,7 +255,10 @@ class TokenBatch:
         return list(groups.values())
 
     def order_by_prefix(self, rows: Iterable[int]) -> list[int]:
-        """Return the rows, those that begin alike side by side, else by length."""
+        """Return the rows so that those with a shared prefix are neighbours, else by length.
+
+        A chunk of the order then shares as much as chunks can, and pads little.
+        """
         lengths: list[int] = self.attention.sum(1).tolist()
         groups = [
             sorted(group, key=lambda row: (lengths[row], row))
@@ -213,7 +270,12 @@ class TokenBatch:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What a trainable policy says of a batch: each float32 `(B, L)`, 0 where not sampled."""
+    """Scores of a batch under the actor: each float32 `(B, L)`, 0 where nothing was sampled.
+
+    Attributes:
+        logprobs: of each sampled token at the batch's temperature, in nats.
+        entropy: of the distribution that it was sampled from, in nats.
+    """
 
     logprobs: Tensor
     entropy: Tensor
@@ -229,7 +291,7 @@ class TrainablePolicy(BatchPolicy, Protocol):
         """Score the sampled tokens with the actor, differentiably."""
 
     def reference_logprobs(self, batch: TokenBatch) -> Tensor:
-        """Score them with the reference (adapters off): float32 `(B, L)`, without gradient."""
+        """Score them with the reference policy: float32 `(B, L)` in nats, without gradient."""
 
     def values(self, batch: TokenBatch) -> Tensor:
         """Return the critic's `values[t]` at sampled tokens, differentiably: float32 `(B, L)`."""
@@ -249,7 +311,7 @@ class TrainablePolicy(BatchPolicy, Protocol):
 
 @runtime_checkable
 class AblatesFrames(Protocol):
-    """A policy that can say what it would have read had a turn shown no frames."""
+    """A policy that can ablate frames: it makes the prompt of a turn again without them."""
 
     def without_frames(self, turn: TurnTokens) -> TurnTokens:
         """Return the turn with a prompt that lacks its frames and their times, and nothing else.

@@ -35,7 +35,7 @@ class ReplyBlocked(ServiceError):
 
 
 class ReplyUnusable(ServiceError):
-    """What came back is no reply of a model: empty, or not in the form that the service speaks."""
+    """A response holds no reply of a model: it is empty, or in another form than the service's."""
 
 
 class EpisodesFailed(SageEnvError):

@@ -1,6 +1,6 @@
-"""What a policy of tokens can say about its own inputs, so that a run can check them.
+"""Introspection: what a policy of tokens says of its own inputs, so that a run can check them.
 
-All of it is optional: a policy without these methods trains, and what cannot be checked is
+Every protocol is optional. A policy without these methods trains, and what cannot be checked is
 reported as not measured.
 """
 
@@ -25,8 +25,9 @@ class PromptFrame:
     """How one frame stands in a prompt.
 
     Attributes:
-        seconds: the time that is written right before it; `None` if there is none.
-        tokens: its visual tokens.
+        seconds: the time that is written right before it, from the start of the video; `None` if
+            there is none.
+        tokens: number of its visual tokens.
     """
 
     seconds: float | None
@@ -35,7 +36,7 @@ class PromptFrame:
 
 @runtime_checkable
 class DetokenizingPolicy(Protocol):
-    """A policy whose token ids can be read back, and whose prompts can be made again."""
+    """A policy whose token ids can be detokenised, and whose prompts can be made again."""
 
     def prompt(
         self, observation: Observation, said: NDArray[np.int64]
@@ -43,15 +44,15 @@ class DetokenizingPolicy(Protocol):
         """Return what an observation adds to an episode of the tokens `said` int64 `(L,)`.
 
         Returns:
-            ids int64 `(P,)`, and one content key per frame; the frames' features can be had by
-            these keys from now on.
+            ids int64 `(P,)`, and one content key per frame, by which features are found from now
+            on.
         """
 
     def read_text(self, ids: NDArray[np.int64]) -> str:
-        """Return what token ids `(L,)` spell, without a stop token at the end."""
+        """Return what token ids int64 `(L,)` spell, without a stop token at the end."""
 
     def read_frames(self, ids: NDArray[np.int64]) -> list[PromptFrame]:
-        """Return what token ids `(L,)` say of each frame in them, in order."""
+        """Return what token ids int64 `(L,)` say of each frame in them, in order."""
 
     def visual_tokens(self, keys: Sequence[bytes]) -> list[int]:
         """Return how many visual tokens the features of each frame fill."""
@@ -64,21 +65,22 @@ class FingerprintedPolicy(Protocol):
     def fingerprint(self) -> str:
         """Return `fingerprint` of the weights that the acting side holds.
 
-        They are those of `actor_parameters`, in that order; who acts elsewhere is asked there.
+        They are those of `actor_parameters`, in that order. A policy that samples in another
+        process asks that process.
         """
 
 
 @runtime_checkable
 class CountsVisionPasses(Protocol):
-    """A policy that counts what its vision costs."""
+    """A policy that counts the frames that its vision tower encodes."""
 
     @property
     def encodes(self) -> int:
-        """How many frames have passed the vision tower so far."""
+        """Number of frames that the vision tower has encoded so far."""
 
 
 def fingerprint(tensors: Iterable[Tensor]) -> str:
-    """Return 16 hexadecimal digits that stand for tensors: their order, shapes, types and bits."""
+    """Return 16 hexadecimal digits for tensors: BLAKE2b of their order, shapes, types and bits."""
     import torch
 
     digest = hashlib.blake2b(digest_size=8)

@@ -1,51 +1,36 @@
-"""What every model is told: the task, the action grammar, an observation as text and frames."""
+"""Prompts: the system message of each style, and an observation as text and frames.
+
+The wording of the task and of the actions is in `sage_env.actions.grammar_text`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from sage_env.actions.grammar_text import JSON_INSTRUCTIONS
+
 Style = Literal["full", "brief"]
-
-
+"""Whole sentences for general models, or few words for the shipped one, which has learned them."""
 Segment = str | int
 """A piece of a user turn: text, or the index of one of the observation's frames."""
 
 
-TASK = """\
-You answer a question about a video that you can only see in part. You work in turns. Each turn \
-shows you frames with their times in seconds, and what is left of your budget: turns (every reply \
-costs one) and frames. Look only as much as the question needs; when the turns are used up \
-without an answer, the question counts as failed."""
-"""What every model is told first, whatever form its replies have."""
-
-
-SYSTEM: dict[Style, str] = {
-    "brief": "",
-    "full": TASK
-    + """
-
-Reply with exactly one JSON object and nothing else. Times are seconds from the start of the \
-video, and `thought` says in a few words what you look for and why:
-{"thought": "...", "action": "skip", "to": 95.0}
-    moves the cursor ahead without looking
-{"thought": "...", "action": "sample", "start": 0.0, "end": 60.0, "num_frames": 8}
-    shows evenly spaced frames of a stretch
-{"thought": "...", "action": "zoom", "start": 31.0, "end": 34.0, "num_frames": 4, \
-"box": [0.5, 0.0, 1.0, 0.5]}
-    shows frames of a short window; the optional box [x0, y0, x1, y1], in fractions of the \
-picture, enlarges a region
-{"thought": "...", "action": "answer", "text": "..."}
-    ends the task; with choices, give the chosen one""",
-}
+SYSTEM: dict[Style, str] = {"brief": "", "full": JSON_INSTRUCTIONS}
+"""The system message of each style; checkpoints were trained on it, letter for letter."""
 
 
 def render_user(
     observation: Mapping[str, Any], *, first: bool, style: Style = "full"
 ) -> list[Segment]:
-    """Write the user turn that shows an observation; `first` is the episode's opening turn.
+    """Return the user turn that shows an observation: each frame after its true time.
 
-    Each frame is preceded by its own true time: `<12.3 seconds>`.
+        ["<1.9 seconds>", 0, "<5.6 seconds>", 1, "(line break) Video: 7.5 seconds. …"]
+
+    Args:
+        observation: what is shown, of `VideoQAEnv`.
+        first: whether it is the first turn of the episode, which asks the question.
+        style: how much is said.
     """
     frames: list[Segment] = []
     for index in range(int(observation["num_frames"])):
@@ -78,7 +63,7 @@ def _budget(observation: Mapping[str, Any], style: Style) -> str:
 
 
 def joined(segments: Sequence[Segment]) -> list[Segment]:
-    """Join neighbouring texts: a tokenizer may merge across their border."""
+    """Return the segments with neighbouring texts joined: a tokenizer may merge across a border."""
     joined: list[Segment] = []
     for segment in segments:
         if isinstance(segment, str) and joined and isinstance(joined[-1], str):

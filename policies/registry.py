@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from policies.base import BatchPolicy, Policy
 from policies.baselines.uniform import UniformPolicy
 from sage_env.errors import SageEnvError
-from sage_env.shadowing import shadowed_place
+from sage_env.object_reference import load_object
 
 AnyPolicy: TypeAlias = Policy | BatchPolicy
 UNIFORM_FRAMES = 16
@@ -35,9 +34,9 @@ def load_policy(
         temperature: of sampling, for policies that have one; 0 is greedy.
 
     Raises:
-        UnknownPolicy: if there is no such policy, or it has no use for an adapter.
+        UnknownPolicy: if the name stands for no policy, or the policy takes no adapter.
         MissingExtra: if it needs a package that is not installed.
-        MissingKey, ServiceError: if it is served, and there is no key, no server or no such model.
+        MissingKey, ServiceError: if it is served, and the key, the server or the model is missing.
     """
     policy = _load(name, adapter)
     if temperature is not None and hasattr(policy, "temperature"):
@@ -157,20 +156,7 @@ def _sb3(path: str, adapter: Path | None) -> Policy:
 def _own(name: str, adapter: Path | None) -> AnyPolicy:
     """Import `package.module:Class` and make one."""
     _refuse_adapter(name, adapter)
-    module_name, _, class_name = name.partition(":")
-    try:
-        module: Any = import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise  # the module is there, and misses a package of its own
-        raise UnknownPolicy(
-            f"the policy {name!r} needs a module that is not there{shadowed_place(module_name)}"
-        ) from error
-    except (ValueError, TypeError) as error:  # names such as "" or ".x"
-        raise UnknownPolicy(f"{module_name!r} is not the name of a module") from error
-    made = getattr(module, class_name, None)
-    if made is None:
-        raise UnknownPolicy(f"the module {module_name} has no {class_name!r}")
+    made = load_object(name, "the policy", UnknownPolicy)
     try:
         policy: AnyPolicy = made() if callable(made) else made
     except TypeError as error:

@@ -1,4 +1,4 @@
-"""What counts as a number, and checks of those that an environment is made with.
+"""Numbers: what counts as one, and checks of those that an environment is made with.
 
 `bool` is a kind of int in Python and never a number here. NumPy's scalars are numbers.
 """

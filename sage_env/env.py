@@ -54,9 +54,10 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
 
     A stretch of n frames shows what is on screen in the middle of each of its n equal parts; a
     picture that is on screen at several of these times is shown and paid for once. With `snap`
-    the times move, by at most half a part, to a grid that all stretches share, and what decoding
-    passes on a finer grid is kept for closer looks (not by an `opener` of yours). A request beyond
-    the video (by over 0.1 s) or the budget is served as far as it goes, and `message` says so.
+    the times move, by at most half a part, to a grid that all stretches share, and frames that are
+    decoded on the way are prefetched for closer looks (not by an `opener` of yours). A request
+    beyond the video (by over 0.1 s) or the budget is served as far as it goes, and `message` says
+    so.
     `sage_env.Invalid`, which `parse_action` makes of a text that is no action, costs a turn too, as
     do a tool that there is not and arguments that do not suit it; `message` says why. The space
     samples `UseTool` where there are tools. `env.unwrapped.tools` maps their names to the tools,
@@ -113,27 +114,26 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     `env.unwrapped.history` is the whole record.
 
     ## Arguments
-    | argument | default | is |
-    |---|---|---|
-    | `dataset` | `"sage-synth"` | a name, a `.jsonl` file, a sequence of `QAItem`, or a function \
-that returns one, also as `"package.module:function"`; see `load_dataset` |
-    | `root` | `None` | folder of the videos; each dataset has its own default |
-    | `split` | `"train"` | `train`, `validation` or `test` |
-    | `max_turns` | 10 | budget of actions, the answer included |
-    | `max_frames` | 128 | budget of frames, the overview included |
-    | `frames_per_turn` | 16 | most frames that one action is shown |
-    | `overview_frames` | 16 | frames shown by `reset` |
-    | `frame_size` | `None` | (H, W); else what the dataset suggests, else (224, 224) |
-    | `reward` | `"answer"` | name of a preset, or a function; see `sage_env.rewards.Reward` |
-    | `judge` | `None` | function `(item, text) -> bool` for open answers |
-    | `tools` | `()` | tools that the agent may use; see `sage_env.tools.Tool` |
-    | `opener` | `None` | function `path -> Video`; else `sage_env.video.open_video` |
-    | `frame_store` | `None` | folder to share decoded pictures with other processes, `/dev/shm/…` |
-    | `snap` | `False` | show times of a grid that episodes share; see `timeline.snapped` |
-    | `overview_tolerance` | 0.0 | seconds by which the overview may be off, or `"auto"`; see \
-Starting State |
-    | `render_mode` | `None` | `"rgb_array"` or `"human"`; see Rendering |
-    | `render_gold` | `False` | also draw the evidence and, at the end, the gold answer |
+    Args:
+        dataset: a name, a `.jsonl` file, a sequence of `QAItem`, or a function that returns one,
+            also as `"package.module:function"`; see `load_dataset`.
+        root: folder of the videos; by default the dataset's own.
+        split: `train`, `validation` or `test`.
+        max_turns: budget of actions, the answer included.
+        max_frames: budget of frames, the overview included.
+        frames_per_turn: most frames that one action is shown.
+        overview_frames: frames shown by `reset`.
+        frame_size: (H, W); by default what the dataset suggests, else (224, 224).
+        reward: name of a preset, or a function; see `sage_env.rewards.Reward`.
+        judge: function `(item, text) -> bool` for open answers.
+        tools: tools that the agent may use; see `sage_env.tools.Tool`.
+        opener: function `path -> Video`; by default `sage_env.video.open_video`.
+        frame_store: folder to share decoded pictures with other processes, `/dev/shm/…`.
+        snap: show times of a grid that episodes share; see `timeline.snapped`.
+        overview_tolerance: seconds by which the overview may be off, or `"auto"`; see Starting
+            State.
+        render_mode: `"rgb_array"` or `"human"`; see Rendering.
+        render_gold: also draw the evidence and, at the end, the gold answer.
 
     ## Rendering
     `render()` returns a picture, uint8 (720, 960, 3), of the episode: the question, the frames of
@@ -179,7 +179,7 @@ Starting State |
         render_mode: str | None = None,
         render_gold: bool = False,
     ) -> None:
-        """Load the dataset; no video is opened yet. The arguments are described above."""
+        """Load the dataset; no video is opened yet."""
         self.render_mode = render_mode
         self._renderer = self._make_renderer(render_gold)
         self._budget = Budget(
@@ -294,7 +294,9 @@ Starting State |
         return observation, sum(terms.values()), history.ended, False, info
 
     def render(self) -> NDArray[np.uint8] | None:
-        """Return a new picture of the episode; `None` where a window shows it, or without a mode.
+        """Return a new picture of the episode, uint8 `(720, 960, 3)`, or `None`.
+
+        There is none where a window shows it, and without a `render_mode`.
 
         Raises:
             ResetNeeded: if there has been no episode yet.

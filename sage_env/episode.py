@@ -15,12 +15,14 @@ from sage_env.timeline import Span, clamp, covered
 from sage_env.tools.tool import Tool, agent_message, call_tool
 from sage_env.viewer import Viewer
 
-_UNSAID = 0.1  # seconds of a cut that go unsaid: agents read the duration rounded to a tenth
+# Seconds by which a request may go beyond the video without being told: prompts write the duration
+# with one decimal, so an agent that asks for all of it may be off by up to half of this.
+_UNSAID = 0.1
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What an episode may use.
+    """The budget of an episode.
 
     Attributes:
         turns: actions, the answer included.
@@ -34,7 +36,7 @@ class Budget:
 
 
 class TurnResult(NamedTuple):
-    """What one turn brought.
+    """The outcome of one turn: what is recorded, shown and told.
 
     Attributes:
         look: for the record.

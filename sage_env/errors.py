@@ -52,7 +52,14 @@ class CorruptFrame(VideoError):
         packet: int | None = None,
         frames: tuple[int, ...] = (),
     ) -> None:
-        """Say what is damaged and where."""
+        """Say what is damaged and where.
+
+        Args:
+            message: what is damaged, and in which file.
+            seconds: when the first such frame is shown.
+            packet: number of the damaged packet.
+            frames: numbers of the frames that are lost.
+        """
         super().__init__(message)
         self.seconds, self.packet, self.frames = seconds, packet, frames
 

@@ -1,19 +1,27 @@
-"""Frames and the seconds at which each of them is shown."""
+"""Frames with the seconds at which each is shown, and the protocol of what they are read from.
+
+`Video` says what any video must do; `checked_duration` and `check_batch` enforce what the
+environment relies on of it, every time. `sage_env.testing.check_video` tries the rest.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sage_env.errors import VideoError, boundary
+
 Box = tuple[float, float, float, float]
 Tolerance = float | Literal["auto"]
 """Seconds by which frames may be off; "auto": half the smallest step between them, at most 5."""
-
+MAX_DURATION = 1e6
+"""Longest video in seconds, over eleven days; float32 tells moments 1/16 s apart up to there."""
 
 _UINT8, _FLOAT64 = np.dtype(np.uint8), np.dtype(np.float64)
 _NO_INDEX = np.array([-1], dtype=np.int64)
@@ -85,7 +93,7 @@ def _finite_and_sorted(values: NDArray[np.float64]) -> bool:
 
 
 class Video(Protocol):
-    """What the environment needs of a video; any object with these four is one.
+    """The protocol of a video; any object with these four is one.
 
     `sage_env.testing.check_video` checks it. A video that also has `stats.decoded`, a running count
     of decoded pictures, has it reported in `Spent.frames_decoded`.
@@ -124,3 +132,51 @@ class Video(Protocol):
 
     def close(self) -> None:
         """Let go of files and decoders; once more does nothing."""
+
+
+def checked_duration(video: Video, path: Path) -> float:
+    """Return the seconds of a video that was opened.
+
+    Args:
+        video: what an opener gave.
+        path: where from, for the message.
+
+    Raises:
+        VideoError: if it has no duration above 0 and up to `MAX_DURATION`.
+    """
+    with boundary(VideoError, f"{path}: its duration cannot be read"):
+        duration = float(video.duration)
+    if not 0 < duration <= MAX_DURATION:
+        raise VideoError(
+            f"{path}: a video must have a duration > 0 and at most {MAX_DURATION:.0f} seconds, "
+            f"got {duration}: cut it, or write it anew"
+        )
+    return duration
+
+
+def check_batch(
+    batch: object, law: str, *, count: int, size: tuple[int, int] | None, duration: float
+) -> None:
+    """Check what `Video.frames_at` returned, so that no wrong observation comes of it.
+
+    Args:
+        batch: what it returned: a `FrameBatch` with pixels uint8 `(count, H, W, 3)`.
+        law: beginning of the message.
+        count: how many times were asked for.
+        size: `(H, W)` that was asked for; `None` for native pixels.
+        duration: seconds of the video.
+
+    Raises:
+        VideoError: if it is another type, number or size, or a time lies outside the video.
+    """
+    if not isinstance(batch, FrameBatch):
+        raise VideoError(f"{law} a FrameBatch, got {type(batch).__name__}")
+    got = batch.pixels.shape
+    expected = (count, *(size or got[1:3]), 3)
+    if got != expected:
+        raise VideoError(
+            f"{law} one frame per time, of the size asked for: expected {expected}, got {got}"
+        )
+    if count and not 0 <= batch.seconds[0] <= batch.seconds[-1] < duration:
+        shown = f"from {batch.seconds[0]} to {batch.seconds[-1]} s"
+        raise VideoError(f"{law} frames of [0, {duration}) s, got them {shown}")

@@ -14,7 +14,7 @@ from sage_env.timeline import Span
 
 @dataclass(frozen=True)
 class Spent(Mapping[str, float | None]):
-    """What an episode has cost so far; also a mapping, so `spent["turns"]` is `spent.turns`.
+    """The cost of an episode so far; also a mapping, so `spent["turns"]` is `spent.turns`.
 
     What the machine spent depends on caches and clocks, so it does not count in comparisons: equal
     seeds and actions give equal records.
@@ -57,7 +57,7 @@ class Spent(Mapping[str, float | None]):
 
 @dataclass(frozen=True)
 class Look:
-    """What one turn brought.
+    """The record of one turn's frames and text.
 
     Attributes:
         span: the stretch that was served (after clamping) or skipped; `None` when there was none.

@@ -29,9 +29,9 @@ def load_object(reference: str, what: str, error: type[Exception]) -> Any:
         error: raised where it names nothing.
 
     Raises:
-        Exception: an `error` if the text is no such name, the module is not there, or has no such
-            name. What the module itself raises while it is imported passes as it is, a package that
-            it misses included: that is another fault than a wrong name.
+        Exception: an `error` if the text has another form, the module is not there, or lacks the
+            name. An exception that the module raises while it is imported propagates unchanged,
+            also for a package that it misses: that is another fault than a wrong name.
     """
     if not is_reference(reference):
         raise error(f"{what} must be named 'package.module:name', got {reference!r}")

@@ -1,4 +1,4 @@
-"""What the agent is shown: the observation space, and one observation of it."""
+"""The observation space, and one observation of it: all that the agent is shown."""
 
 from __future__ import annotations
 
@@ -67,10 +67,21 @@ def observe(
     message: str,
     text: str = "",
 ) -> Observation:
-    """Return one observation, of which nothing is shared with any other.
+    """Return one observation, as `VideoQAEnv` describes it; it shares nothing with any other.
 
-    `shape` is that of `frames`; a `batch` of `None` shows nothing. The pixels of a batch are ours
-    to keep, as `Video` says, and are not copied where they are as many as there can be.
+    The pixels of a batch are ours to keep, as `Video` says, and are not copied where the batch has
+    F frames.
+
+    Args:
+        item: the question.
+        batch: the frames to show, uint8 `(n, H, W, 3)` with n <= F; `None` for none.
+        shape: of `frames`: (F, H, W, 3).
+        cursor: seconds.
+        duration: seconds of the video.
+        turns_left: what remains of the budget of turns.
+        frames_left: what remains of the budget of frames.
+        message: why the last request failed or was cut; else empty.
+        text: a tool's reply; else empty.
     """
     seconds = np.full(shape[0], -1.0, np.float32)
     shown = 0 if batch is None else len(batch)

@@ -1,4 +1,4 @@
-"""Who opens a video for an episode: files by default, or what the user plugged in."""
+"""Openers, the functions `path -> Video` of an episode: of files by default, or the user's own."""
 
 from __future__ import annotations
 
@@ -11,6 +11,17 @@ if TYPE_CHECKING:
     from sage_env.frames import Video
 
 Opener = Callable[[Path], "Video"]
+
+
+def open_file(path: str | Path) -> Video:
+    """Open a video as `sage_env.video.open_video` does, which is imported when the first is opened.
+
+    Raises:
+        VideoError: if it cannot be opened.
+    """
+    from sage_env.video.video_file import open_video
+
+    return open_video(path)
 
 
 @dataclass(frozen=True)
@@ -26,7 +37,7 @@ class FileOpener:
     folder: str | None = None
     prefetch: bool = False
 
-    def __call__(self, path: Path) -> Video:
+    def __call__(self, path: str | Path) -> Video:
         """Open the video at `path`.
 
         Raises:

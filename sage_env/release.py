@@ -1,4 +1,4 @@
-"""Which release of the project this is."""
+"""The version of the project, as pip installed it."""
 
 from __future__ import annotations
 

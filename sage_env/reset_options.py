@@ -1,8 +1,8 @@
-"""What `reset` is told: which question to ask, and how much of the budget the episode may use."""
+"""The options of `reset`: which question to ask, and how much of the budget the episode may use."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -37,17 +37,8 @@ def read_reset(
         ValueError: if an option is not known, or its value is out of range.
         DatasetError: if there is no question with that id.
     """
-    names = set(options) - set(limits)
-    if names - {"item_id", "index"} or len(names) > 1:
-        raise ValueError(
-            "options must be {'item_id': …} or {'index': …}, with or without 'max_turns' and "
-            f"'max_frames', got {options!r}"
-        )
-    index = None
-    if "item_id" in options:
-        index = find_item(ids, options["item_id"])
-    elif "index" in options:
-        index = whole_number("options['index']", options["index"], 0, len(ids) - 1)
+    name = chosen_by(options, limits)
+    index = None if name is None else question_index(name, options[name], ids)
     lowered = {name: read_limit(name, options[name], limits) for name in limits if name in options}
     turns, frames = lowered.get("max_turns"), lowered.get("max_frames")
     return index, replace(
@@ -55,6 +46,44 @@ def read_reset(
         turns=budget.turns if turns is None else turns,
         frames=budget.frames if frames is None else frames,
     )
+
+
+def chosen_by(options: Mapping[str, Any], limits: Limits, also: Sequence[str] = ()) -> str | None:
+    """Return the option that chooses the question, `item_id` or `index`; `None` without one.
+
+    Args:
+        options: what `reset` was given.
+        limits: of the options that lower the budget.
+        also: further options that there are.
+
+    Raises:
+        ValueError: if both are given, or an option is not known.
+    """
+    further = (*also, *limits)
+    names = set(options) - set(further)
+    if names - {"item_id", "index"} or len(names) > 1:
+        raise ValueError(
+            "options must be {'item_id': …} or {'index': …}, with or without "
+            f"{', '.join(map(repr, further[:-1]))} and {further[-1]!r}, got {options!r}"
+        )
+    return next(iter(names), None)
+
+
+def question_index(name: str, value: Any, ids: Mapping[str, int]) -> int:
+    """Return the index of the question that an option names.
+
+    Args:
+        name: `item_id` or `index`.
+        value: of the option.
+        ids: the index of every question by its id.
+
+    Raises:
+        ValueError: if it is no index of a question.
+        DatasetError: if there is no question with that id.
+    """
+    if name == "item_id":
+        return find_item(ids, value)
+    return whole_number("options['index']", value, 0, len(ids) - 1)
 
 
 def read_limit(name: str, value: Any, limits: Limits) -> int:

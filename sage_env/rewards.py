@@ -39,9 +39,14 @@ def answer(item: QAItem, action: Action | Invalid, history: History) -> Mapping[
 def efficient(frames_weight: float = 0.2, turns_weight: float = 0.1) -> Reward:
     """Return the reward `answer`, less a `cost` of looking, charged only when the answer is right.
 
-    The cost is `frames_weight` for the environment's whole budget of frames plus `turns_weight`
-    for its whole budget of turns, in proportion. Wrong answers cost nothing more, so there is no
-    gain in giving up early; with weights that sum to less than 1, right always beats wrong.
+    The cost is `frames_weight` times the share used of the environment's whole budget of frames,
+    plus `turns_weight` times that of turns. Wrong answers cost nothing, so giving up early gains
+    nothing; with weights that sum to less than 1, right always beats wrong. By default a right
+    answer that used half of both budgets is worth 1 - 0.2 / 2 - 0.1 / 2 = 0.85.
+
+    Args:
+        frames_weight: cost of the whole budget of frames.
+        turns_weight: cost of the whole budget of turns.
     """
     return partial(_efficient, frames_weight=frames_weight, turns_weight=turns_weight)
 
@@ -107,7 +112,7 @@ def sage(*, early: float = 0.0, reasonable: StepJudge | None = None) -> Reward:
     Raises:
         ValueError: if `early` is negative or not finite.
     """
-    if not (math.isfinite(early) and early >= 0):
+    if not (is_finite(early) and early >= 0):
         raise ValueError(f"early must be a number >= 0, got {early}")
     return partial(_sage, early=early, reasonable=reasonable)
 
@@ -180,6 +185,12 @@ def reward_terms(
     reward: Reward, item: QAItem, action: Action | Invalid, history: History
 ) -> dict[str, float]:
     """Return the terms of one step, as floats.
+
+    Args:
+        reward: the function.
+        item: the question.
+        action: the newest action.
+        history: the episode so far, which ends with `action`.
 
     Raises:
         RewardError: if the function fails, or returns something else than terms.

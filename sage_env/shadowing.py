@@ -7,7 +7,7 @@ script's own folder. What a folder `policies` there does depends on how ours is 
 |---|---|---|
 | has `__init__.py` | `policies` is the user's, ours is gone: `No module named 'policies.check'` | \
 `policies` is the user's, and `policies.check` still ours: a mixture |
-| has none | `policies` is ours, the folder is passed over | a mixture |
+| has none | `policies` is ours, the folder is ignored | a mixture |
 
 A mixture is found by `require_ours`, which modules of ours call when they are imported.
 """
@@ -21,9 +21,8 @@ from pathlib import Path
 from sage_env.errors import PackageShadowed
 
 PACKAGES = ("sage_env", "policies", "algos")
-_HOME = (
-    Path(__file__).resolve().parent.parent
-)  # in every kind of installation they are side by side
+# The packages lie side by side in every kind of installation.
+_HOME = Path(__file__).resolve().parent.parent
 
 
 def require_ours(package: str) -> None:

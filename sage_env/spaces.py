@@ -12,6 +12,7 @@ from gymnasium.vector.utils import batch_differing_spaces
 from gymnasium.wrappers.utils import create_zero_array
 
 from sage_env.actions.action import Action, Answer, Sample, Skip, UseTool, Zoom
+from sage_env.argument_checks import is_finite, is_whole
 from sage_env.tools.json_schema import Schema, check_parameters, sample_arguments
 from sage_env.unicode_text import UnicodeText as UnicodeText
 
@@ -42,11 +43,18 @@ class ActionSpace(gym.spaces.Space[Action]):
     ) -> None:
         """Make the space.
 
+        Args:
+            duration: seconds, the latest time that is sampled.
+            max_frames: most frames that a sample asks for.
+            tools: the schema of each tool's arguments, by the tool's name.
+            seed: of the samples.
+
         Raises:
             ValueError: if `duration` is not finite and positive, `max_frames` is less than 1, or a
                 schema is not one.
         """
-        if not (np.isfinite(duration) and duration > 0) or max_frames < 1:
+        good = is_finite(duration) and duration > 0 and is_whole(max_frames) and max_frames >= 1
+        if not good:
             raise ValueError(
                 "an action space needs a finite duration > 0 and max_frames >= 1, got "
                 f"{duration} and {max_frames}"

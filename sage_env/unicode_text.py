@@ -26,6 +26,7 @@ from gymnasium.vector.utils import (
 from numpy.typing import NDArray
 
 from sage_env.actions.action import is_unicode
+from sage_env.argument_checks import is_whole
 
 MAX_TEXT = 65_536
 """Characters of the longest text of a space that is not told another length."""
@@ -66,7 +67,7 @@ class UnicodeText(gym.spaces.Text):
         Raises:
             ValueError: if `max_length` is not a whole number above 0.
         """
-        if not isinstance(max_length, int | np.integer) or max_length < 1:
+        if not is_whole(max_length) or max_length < 1:
             raise ValueError(f"max_length must be a whole number above 0, got {max_length!r}")
         self.min_length, self.max_length = 0, int(max_length)
         gym.Space.__init__(self, None, str, seed)  # Text's own would list every character

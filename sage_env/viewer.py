@@ -1,25 +1,60 @@
-"""The video of the running episode: opened once, looked at through `frames_at`, with its cost."""
+"""The video of the running episode: opened once, looked at through `frames_at`, with its cost.
+
+What a video returns is checked by `sage_env.frames`, beside the protocol that asks for it.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sage_env.errors import VideoError, boundary
-from sage_env.frames import Box, FrameBatch, Tolerance
-from sage_env.openers import Opener
+from sage_env.frames import Box, FrameBatch, Tolerance, check_batch, checked_duration
+from sage_env.openers import Opener, open_file
 from sage_env.timeline import Span, midpoints, snapped
 
 if TYPE_CHECKING:
     from sage_env.frames import Video
 
 
-MAX_DURATION = 1e6
-"""Longest video in seconds, over eleven days; float32 tells moments 1/16 s apart up to there."""
+@dataclass(frozen=True)
+class _Count:
+    """A running count of a video, such as `stats.decoded`, over all the times it was opened.
+
+    | the video | then |
+    |---|---|
+    | is opened for a new episode | `_Count(name).opened(video)`: counts from 0 |
+    | is closed, or left behind by a copy | `count.closed(video)`: keeps its total |
+    | is opened again for the same episode | `count.opened(video)`: goes on from the total |
+
+    Attributes:
+        name: of the count in the video's `stats`.
+        base: what is added to what the open video counts; `None` where a video did not count.
+    """
+
+    name: str
+    base: int | None = 0
+
+    def total(self, video: Video | None) -> int | None:
+        """Return the count so far; `None` where a video did not count."""
+        return self.base if video is None else self._plus(video, 1)
+
+    def opened(self, video: Video) -> _Count:
+        """Leave out what the video has counted by now, for others or for an earlier episode."""
+        return replace(self, base=self._plus(video, -1))
+
+    def closed(self, video: Video | None) -> _Count:
+        """Keep the total, without the video."""
+        return replace(self, base=self.total(video))
+
+    def _plus(self, video: Video, sign: int) -> int | None:
+        count: int | None = getattr(getattr(video, "stats", None), self.name, None)
+        return None if count is None or self.base is None else self.base + sign * count
 
 
 class Viewer:
@@ -36,26 +71,27 @@ class Viewer:
     def __init__(
         self, size: tuple[int, int], opener: Opener | None = None, *, snap: bool = False
     ) -> None:
-        """Show frames of `size`, at midpoints, or with `snap` at times of a shared grid.
+        """Open nothing yet.
 
-        `opener` is by default `sage_env.video.open_video`.
+        Args:
+            size: `(H, W)` of the frames shown.
+            opener: of videos; by default `sage_env.video.open_video`.
+            snap: whether looks are at times of a grid that all share, instead of midpoints.
         """
         self.size = size
         self.duration = 0.0
         self.decode_seconds = 0.0
-        self._opener = opener
+        self._opener = opener or open_file
         self._times = snapped if snap else midpoints
         self._video: Video | None = None
         self._path: Path | None = None
-        # To be added to what the open video has counted.
-        self._decoded_before: int | None = 0
-        self._cached_before: int | None = 0
-        self._period = 0  # grows when a video is opened or closed
+        self._decoded, self._cached = _Count("decoded"), _Count("hits")
+        self._period = 0  # grows when a video is opened or closed: a `VideoView` is for one
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy needs, which the open video is not: it can open it again."""
-        before = {"_decoded_before": self.frames_decoded, "_cached_before": self.frames_cached}
-        return {**vars(self), "_video": None, **before}
+        counts = {name: getattr(self, name).closed(self._video) for name in ("_decoded", "_cached")}
+        return {**vars(self), "_video": None, **counts}
 
     def open(self, path: Path) -> None:
         """Open the video at `path` and start counting its cost anew.
@@ -67,25 +103,25 @@ class Viewer:
             self.close()
         self._path, self._period = path, self._period + 1
         video = self._opened()
-        with boundary(VideoError, f"{path}: its duration cannot be read"):
-            duration = float(video.duration)
-        if not 0 < duration <= MAX_DURATION:
+        try:
+            self.duration = checked_duration(video, path)
+        except VideoError:
             self.close()
-            raise VideoError(
-                f"{path}: a video must have a duration > 0 and at most {MAX_DURATION:.0f} seconds, "
-                f"got {duration}: cut it, or write it anew"
-            )
-        self.duration = duration
+            raise
         self.decode_seconds = 0.0
-        self._decoded_before = _difference(0, _count(video, "decoded"))
-        self._cached_before = _difference(0, _count(video, "hits"))
+        self._decoded = _Count("decoded").opened(video)
+        self._cached = _Count("hits").opened(video)
 
     def look(
         self, span: Span, num_frames: int, box: Box | None = None, tolerance: Tolerance = 0.0
     ) -> FrameBatch:
-        """Return the distinct ones among `num_frames` evenly spaced frames of `span`.
+        """Return the distinct ones among evenly spaced frames of a stretch.
 
-        With a tolerance, which not all videos take, they may be others near by.
+        Args:
+            span: the stretch, in seconds.
+            num_frames: how many times are looked at; a picture on screen at several is there once.
+            box: the region to show; `None` for the whole picture.
+            tolerance: seconds by which frames may be off, for videos whose `frames_at` takes it.
 
         Raises:
             VideoError: as `read`.
@@ -107,7 +143,11 @@ class Viewer:
     ) -> FrameBatch:
         """Return the frames on screen at the given times, as `Video.frames_at` does.
 
-        `more` is what the video takes beside the protocol.
+        Args:
+            seconds: the times.
+            size: `(H, W)` of the pictures; `None` for native pixels.
+            box: the region to show; `None` for the whole picture.
+            **more: what the video takes beside the protocol.
 
         Raises:
             VideoError: if they cannot be had, or are not what was asked for; the video is closed
@@ -117,14 +157,14 @@ class Viewer:
         try:
             video = self._opened()
             with boundary(VideoError, f"{self._path}: its frames cannot be read"):
-                batch: Any = video.frames_at(seconds, size=size, box=box, **more)
-            self._check(batch, len(seconds), size)
+                batch = video.frames_at(seconds, size=size, box=box, **more)
+            law = f"{self._path}: frames_at must return"
+            check_batch(batch, law, count=len(seconds), size=size, duration=self.duration)
         except Exception:
             self.close()
             raise
         self.decode_seconds += time.perf_counter() - began
-        read: FrameBatch = batch
-        return read
+        return batch
 
     def view(self) -> VideoView:
         """Return the open video for others to read, until the next `open` or `close`."""
@@ -133,12 +173,12 @@ class Viewer:
     @property
     def frames_decoded(self) -> int | None:
         """Return the pictures decoded since `open`; `None` where the video does not count them."""
-        return self._counted("decoded", self._decoded_before)
+        return self._decoded.total(self._video)
 
     @property
     def frames_cached(self) -> int | None:
         """Return the pictures that a cache gave since `open`; `None` where nobody counts them."""
-        return self._counted("hits", self._cached_before)
+        return self._cached.total(self._video)
 
     @property
     def native_size(self) -> tuple[int, int] | None:
@@ -150,8 +190,8 @@ class Viewer:
         """Close the video, if one is open."""
         self._period += 1
         if self._video is not None:
-            self._decoded_before, self._cached_before = self.frames_decoded, self.frames_cached
             video, self._video = self._video, None
+            self._decoded, self._cached = self._decoded.closed(video), self._cached.closed(video)
             with boundary(VideoError, f"{self._path}: it cannot be closed"):
                 video.close()
 
@@ -160,37 +200,11 @@ class Viewer:
         if self._video is None:
             if self._path is None:
                 raise RuntimeError("look before open")
-            if self._opener is None:
-                from sage_env.video.video_file import open_video
-
-                self._opener = open_video
             with boundary(VideoError, f"{self._path}: it cannot be opened"):
                 self._video = self._opener(self._path)
             video = self._video
-            self._decoded_before = _difference(self._decoded_before, _count(video, "decoded"))
-            self._cached_before = _difference(self._cached_before, _count(video, "hits"))
+            self._decoded, self._cached = self._decoded.opened(video), self._cached.opened(video)
         return self._video
-
-    def _counted(self, name: str, before: int | None) -> int | None:
-        """Return a count since `open`: what the open video counts, on top of `before`."""
-        if self._video is None or before is None:
-            return before
-        return _difference(_count(self._video, name), -before)
-
-    def _check(self, batch: Any, count: int, size: tuple[int, int] | None) -> None:
-        """Check what a video returned, so that no wrong observation comes of it."""
-        law = f"{self._path}: frames_at must return"
-        if not isinstance(batch, FrameBatch):
-            raise VideoError(f"{law} a FrameBatch, got {type(batch).__name__}")
-        got = batch.pixels.shape
-        expected = (count, *(size or got[1:3]), 3)
-        if got != expected:
-            raise VideoError(
-                f"{law} one frame per time, of the size asked for: expected {expected}, got {got}"
-            )
-        if count and not 0 <= batch.seconds[0] <= batch.seconds[-1] < self.duration:
-            shown = f"from {batch.seconds[0]} to {batch.seconds[-1]} s"
-            raise VideoError(f"{law} frames of [0, {self.duration}) s, got them {shown}")
 
 
 class VideoView:
@@ -227,13 +241,3 @@ class VideoView:
 
     def close(self) -> None:
         """Do nothing: the environment closes the video."""
-
-
-def _count(video: Video, name: str) -> int | None:
-    """Return a video's own running count, such as `video.stats.decoded`, if it has one."""
-    count: int | None = getattr(getattr(video, "stats", None), name, None)
-    return count
-
-
-def _difference(count: int | None, other: int | None) -> int | None:
-    return None if count is None or other is None else count - other

@@ -87,7 +87,7 @@ LAYERS = {
         "experiment/",
         "cli/",
     ],
-    "benchmarks": ["provenance", "frame_access/", "rollout/", "ppo/", "learning/"],
+    "benchmarks": ["provenance timing", "frame_access/", "rollout/", "ppo/", "learning/"],
 }
 FORBIDDEN = {"utils", "util", "common", "core", "manager", "helpers", "misc"}
 

@@ -1,4 +1,4 @@
-"""What is installed says which release it is, and that it is typed."""
+"""Laws of `sage_env.release`: what is installed says its version, and that it is typed."""
 
 from __future__ import annotations
 

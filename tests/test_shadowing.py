@@ -1,4 +1,4 @@
-"""Folders of the user's named like our packages: what Python does with them is said, not mixed."""
+"""Laws of `sage_env.shadowing`: folders named like our packages are told of, and not mixed in."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The gradient of a batch, piece by piece, on several cores.
 
 Small models gain little from threads inside an operation; whole pieces in parallel use every core.
-Gradients of the pieces are added in the order of the pieces, whatever the number of workers.
+Gradients of the pieces are added in the order of the pieces, whatever the number of workers:
+float addition is not associative, and a run must be the same to the bit with one worker or two.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ def add_gradients(
     workers: int = 1,
 ) -> list[Stats]:
     """Add the gradient of the sum of the pieces' losses to `parameter.grad`.
+
+    Gradients are returned by `torch.autograd.grad` instead of being written by `backward`, because
+    threads that write to the same `.grad` would add them in the order in which they end.
 
     Args:
         pieces: of one batch.

@@ -88,9 +88,18 @@ def minibatches(
 ) -> list[list[int]]:
     """Cut rows into `count` minibatches of equal size, in random order.
 
-    Episodes that begin alike stay together, as far as the sizes allow: whoever scores them can then
-    share the work, and the episodes of a question are compared in one gradient. Fewer rows than
-    `count` are one minibatch each.
+    Episodes with a shared prefix stay together, as far as the sizes allow: whoever scores them can
+    then compute the prefix once, and the episodes of a question are compared in one gradient. With
+    fewer rows than `count`, each row is a minibatch.
+
+    Args:
+        batch: all episodes.
+        rows: those to cut.
+        count: how many minibatches.
+        rng: the order of the groups, and of the episodes in each.
+
+    Returns:
+        Row numbers of each minibatch; together, every row once.
     """
     groups = batch.group_by_prefix(rows)
     order = [
@@ -100,9 +109,17 @@ def minibatches(
 
 
 def micro_batches(batch: TokenBatch, rows: Sequence[int], size: int) -> list[list[int]]:
-    """Cut rows into pieces of at most `size`, in `TokenBatch.order_by_prefix`'s order.
+    """Cut rows into pieces of at most `size`, ordered by shared prefix and length.
 
-    A policy can then compute once what several rows begin with, and there is little padding.
+    A policy can then compute a shared prefix once, and there is little padding.
+
+    Args:
+        batch: all episodes.
+        rows: those to cut.
+        size: most rows of a piece.
+
+    Returns:
+        Row numbers of each piece; together, every row once.
     """
     ordered = batch.order_by_prefix(int(row) for row in rows)
     return [ordered[i : i + size] for i in range(0, len(ordered), size)]
@@ -111,10 +128,18 @@ def micro_batches(batch: TokenBatch, rows: Sequence[int], size: int) -> list[lis
 def by_micro_batch(
     function: Callable[[TokenBatch], Tensor], batch: TokenBatch, size: int
 ) -> Tensor:
-    """Compute `(B, L)` piece by piece, without gradient.
+    """Compute a float `(B, L)` tensor piece by piece, without gradient.
 
     What the function puts in the pieces' `cache` is joined into the batch's, so that later calls
     on any of its rows find it.
+
+    Args:
+        function: returns float `(b, l)` for a piece of b rows and l tokens.
+        batch: all B episodes, of at most L tokens.
+        size: most rows of a piece.
+
+    Returns:
+        Float `(B, L)`, in the batch's order, 0 behind the end of a piece's rows.
     """
     pieces = micro_batches(batch, range(len(batch)), size)
     parts = [batch.select(rows) for rows in pieces]

@@ -1,5 +1,7 @@
 """The `sage-vqa` command; each subcommand is one dataclass, which is its whole configuration.
 
+May not: hold logic that a Python user would want too; a command only reads, calls and prints.
+
 Read in this order: `options` (what several commands share), `commands`, `verify_command`, `entry`.
 """
 

@@ -30,7 +30,8 @@ from algos.evaluation.tables import (
     format_table,
     summary_cells,
 )
-from algos.report.report import ReportData, load_report, save_report, write_report
+from algos.report.report import load_report, save_report, write_report
+from algos.report.report_data import ReportData
 from algos.rollout.playing import play
 from algos.rollout.trajectory import Trajectory, save_trajectories
 from algos.rollout.transcript import spent_in_words, transcript, unjudged
@@ -246,7 +247,8 @@ class CheckData:
             health = check_health(path, quick=self.quick, timeout=self.timeout)
             broken, seconds = broken + (not health.sound), seconds + health.duration
             tqdm.write(str(health), file=sys.stdout)
-        print(f"{len(paths)} videos, {seconds / 3600:.2f} hours, {broken} broken")
+        videos = "1 video" if len(paths) == 1 else f"{len(paths)} videos"
+        print(f"{videos}, {seconds / 3600:.2f} hours, {broken} broken")
         if broken:
             raise CommandError(f"{broken} of {len(paths)} videos are broken: see above")
 

@@ -85,11 +85,9 @@ def _run(arguments: list[str]) -> None:
 
 def _train(arguments: list[str]) -> None:
     """Run the training; a preset moves the defaults, so that what is given by hand still holds."""
-    from algos.experiment.stages import (  # the other commands need no torch
-        FirstLight,
-        run,
-        with_preset,
-    )
+    # Here, not above: the other commands should not wait for these imports.
+    from algos.experiment.settings import FirstLight, with_preset
+    from algos.experiment.stages import run
     from algos.presets import PRESETS
 
     scout = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)

@@ -30,7 +30,8 @@ class Verify:
         Raises:
             CommandError: if a check failed.
         """
-        from algos.experiment.stages import load_config, load_policy, training_env
+        from algos.experiment.building import load_policy, training_env
+        from algos.experiment.settings import load_config
         from algos.verify.verify_run import verify
 
         folder = RunFolder(self.run_folder)

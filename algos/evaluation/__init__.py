@@ -1,9 +1,9 @@
-"""From trajectories to numbers: measures, intervals, where a gain comes from. No torch.
+"""From trajectories to numbers: measures, bootstrap intervals, where a gain comes from. No torch.
 
 May not: draw or write HTML; `report/` does.
 
-Read in this order: `measures` (an episode's result, accuracy by group), `bootstrap` (intervals
-clustered by video), `decomposition` (routing and skill), `tables` (plain text).
+Read in this order: `measures` (an episode's result, accuracy by group), `bootstrap` (cluster
+bootstrap by video), `decomposition` (routing and skill), `tables` (plain text).
 """
 
 from algos.evaluation.bootstrap import cluster_bootstrap_interval

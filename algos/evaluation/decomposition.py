@@ -1,4 +1,4 @@
-"""What an any-horizon agent gained by routing, and what by skill.
+"""Decomposition of a gain in accuracy: what came from routing, and what from skill.
 
 An agent can become better because it answers other questions at once than before (routing), or
 because it answers better what it treats as before (skill). With the share p of the questions that
@@ -7,8 +7,15 @@ the routes, and
 
     gain = sum (p' - p) (a + a') / 2  +  sum (p + p') / 2 (a' - a) = routing + skill
 
-holds exactly. (The analysis of the SAGE paper's released runs changes one factor at a time, which
-leaves a rest.) What it cannot separate is selection: a route looks more accurate when its hard
+holds exactly: the symmetric decomposition of a difference of rates (Kitagawa, "Components of a
+Difference Between Two Rates", J. Am. Stat. Assoc. 50, 1955; also Oaxaca-Blinder). (The analysis of
+the SAGE paper's released runs changes one factor at a time, which leaves a rest.)
+
+Worked example: one turn is taken by 20 % of the questions before and 60 % after, with accuracies .5
+and .6 on it, and .8 and .8 on more turns. Accuracy goes from .74 to .68, a gain of -.06. Routing is
+.4 * .55 - .4 * .8 = -.10, skill is .4 * .1 + .6 * 0 = .04.
+
+What it cannot separate is selection: a route looks more accurate when its hard
 questions leave it. The table of moves is free of that: it follows each question from its route
 before to its route after, and what the moves contribute adds up to the gain as well.
 """
@@ -27,6 +34,7 @@ from algos.evaluation.measures import EpisodeResult, paired
 ROUTES = ("one turn", "more turns")
 Interval = tuple[float, float] | None
 Floats = NDArray[np.float64]
+"""Float64 arrays."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +119,7 @@ def _route(episode: EpisodeResult) -> int:
 
 
 def _cells(pairs: Sequence[tuple[EpisodeResult, EpisodeResult]]) -> Floats:
-    """Return `(questions, 8)`: (before, after) x route x (taken, taken and right)."""
+    """Return float64 `(questions, 8)`: (before, after) x route x (taken, taken and right)."""
     cells = np.zeros((len(pairs), 2, 2, 2))
     for k, pair in enumerate(pairs):
         for side, episode in enumerate(pair):
@@ -120,12 +128,15 @@ def _cells(pairs: Sequence[tuple[EpisodeResult, EpisodeResult]]) -> Floats:
 
 
 def _parts(sums: Floats) -> Floats:
-    """Return gain, routing and skill `(3, N)` of N sums of cells `(N, 8)`."""
+    """Return gain, routing and skill, float64 `(3, N)`, of N sums of cells `(N, 8)`.
+
+    A route that one side never took gets the accuracy of the other side on it.
+    """
     taken, right = np.moveaxis(sums.reshape(-1, 2, 2, 2), -1, 0)  # (N, side, route) each
     share = taken / taken.sum(-1, keepdims=True)
     accuracy = np.divide(right, taken, out=np.full_like(right, np.nan), where=taken > 0)
     accuracy = np.where(np.isnan(accuracy), accuracy[:, ::-1], accuracy)
-    accuracy = np.nan_to_num(accuracy)  # a route that nobody took has no share either
+    accuracy = np.nan_to_num(accuracy)  # a route taken on neither side has no share either
     (p, p_after), (a, a_after) = (np.moveaxis(x, 1, 0) for x in (share, accuracy))
     routing = ((p_after - p) * (a + a_after) / 2).sum(-1)
     skill = ((p + p_after) / 2 * (a_after - a)).sum(-1)

@@ -1,15 +1,15 @@
 """Measures of played questions: accuracy with intervals, cost, and paired differences.
 
-Episodes about one video are not independent, so every interval resamples *videos* with
-replacement. An episode that our side failed is counted and is in no measure; one whose answer was
-not judged is counted and is not in the accuracy.
+Episodes about one video are not independent, so every interval is a cluster bootstrap over *videos*
+(`algos.evaluation.bootstrap`). An episode that failed on our side is counted and is in no measure;
+one whose answer was not judged is counted and is not in the accuracy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from gymnasium import Env
 
@@ -22,6 +22,10 @@ from sage_env.datasets.duration_buckets import BUCKETS, bucket_of
 from sage_env.datasets.item import QAItem
 
 SHORT, LONG = "<=600 s", ">600 s"
+"""Sides of ten minutes, by which the SAGE paper (arXiv 2512.13874) reports long videos apart."""
+Section = Literal["all", "length", "bucket", "family", "tier"]
+"""By what a line of a table groups episodes."""
+_GROUP_KEYS: tuple[Section, ...] = ("family", "tier")
 
 
 @dataclass(frozen=True)
@@ -78,9 +82,9 @@ class Measures:
 
 @dataclass(frozen=True)
 class MeasureRow:
-    """One line of a table: `section` is `all`, `length`, `bucket`, `family` or `tier`."""
+    """One line of a table: the measures of a group of episodes."""
 
-    section: str
+    section: Section
     name: str
     measures: Measures
 
@@ -131,7 +135,7 @@ class EvalResult:
         return replace(self, items=[i for i, _ in kept], trajectories=[t for _, t in kept])
 
     def episodes(self) -> list[EpisodeResult]:
-        """Return one row per item."""
+        """Return one episode result per item."""
         return [
             episode_result(item, trajectory)
             for item, trajectory in zip(self.items, self.trajectories, strict=True)
@@ -219,7 +223,7 @@ def measure_episodes(episodes: Sequence[EpisodeResult]) -> list[MeasureRow]:
     rows = [MeasureRow("all", "all", measures_of(episodes))]
     rows += _rows("length", [(length_of(e.duration), e) for e in episodes], (SHORT, LONG))
     rows += _rows("bucket", [(bucket_of(e.duration), e) for e in episodes], BUCKETS)
-    for key in ("family", "tier"):
+    for key in _GROUP_KEYS:
         grouped = [(e.group[key], e) for e in episodes if key in e.group]
         rows += _rows(key, grouped, sorted({name for name, _ in grouped}))
     return rows
@@ -275,7 +279,7 @@ def _judged(episodes: Sequence[EpisodeResult]) -> dict[str, EpisodeResult]:
 
 
 def _rows(
-    section: str, named: Iterable[tuple[str, EpisodeResult]], order: Sequence[str]
+    section: Section, named: Iterable[tuple[str, EpisodeResult]], order: Sequence[str]
 ) -> list[MeasureRow]:
     """Return one row per name that occurs, in the given order, `unknown` at the end."""
     groups: dict[str, list[EpisodeResult]] = {name: [] for name in order}

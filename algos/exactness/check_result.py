@@ -1,11 +1,14 @@
-"""What one check of a run's exactness found: numbers for the log, a verdict, the first offence."""
+"""The result of one exactness check: metrics for the log, a verdict, the first offence."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from sage_env.errors import SageEnvError
+
+Verdict = Literal["ok", "FAILED", "not measured"]
 
 
 class ExactnessError(SageEnvError):
@@ -29,22 +32,22 @@ class CheckResult:
     metrics: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
-    def verdict(self) -> str:
-        """Return `ok`, `FAILED`, or `not measured`."""
+    def verdict(self) -> Verdict:
+        """Return `FAILED` if there is a problem, else `ok`, or `not measured` without a measure."""
         if self.problem:
             return "FAILED"
         return "ok" if self.measured else "not measured"
 
 
 def require_all(results: Iterable[CheckResult]) -> dict[str, float | None]:
-    """Return the numbers of all findings.
+    """Return the metrics of all results, which are computed one by one.
 
     Raises:
-        ExactnessError: with the problem of the first that failed.
+        ExactnessError: with the problem of the first that failed; later checks do not run.
     """
-    row: dict[str, float | None] = {}
+    metrics: dict[str, float | None] = {}
     for result in results:
         if result.problem:
             raise ExactnessError(result.problem)
-        row |= result.metrics
-    return row
+        metrics |= result.metrics
+    return metrics

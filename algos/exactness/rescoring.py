@@ -1,8 +1,8 @@
-"""Sampled tokens are scored again with the learner, and the two log-probs are compared.
+"""Re-scoring: the train/inference mismatch check. Sampled tokens are scored again by the learner.
 
 Sampling (token by token, cached keys and features) and learning (one forward pass over the whole
 episode) must see the same inputs and the same weights. If they do not, training still runs and
-curves still look normal; so this is done in every update, before any weight moves.
+curves still look normal; so some episodes are re-scored in every update, before any weight moves.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from policies.introspection import DetokenizingPolicy
 __all__ = ["ExactnessError", "rescore"]
 
 CONTEXT = 12
+"""Tokens before the first offending one that a problem quotes: about one action in JSON."""
 
 
 def rescore(
@@ -34,6 +35,9 @@ def rescore(
     clip: tuple[float, float] = (0.2, 0.28),
 ) -> CheckResult:
     """Score episodes again, with the weights that sampled them.
+
+    The ratio of a token is `exp(logprob now - logprob when sampled)`, 1 if sampling and learning
+    agree. PPO would clip a ratio outside the clip range before any weight moved.
 
     Args:
         policy: who sampled.
@@ -68,7 +72,7 @@ def rescore(
         f"{high:.5f}, {outside:.1%} outside the clip range, {len(checked)} tokens"
     )
     problem = ""
-    # "not <=" rather than ">": a nan offends too.
+    # "not <=" rather than ">": a nan is an offence too.
     offending = (batch.sampled & ~(gaps <= tolerance)).nonzero()
     if len(offending):
         row_number, place = offending[0].tolist()

@@ -17,7 +17,7 @@ from algos.evaluation.tables import (
     part_cells,
     summary_cells,
 )
-from algos.report.report import ReportData
+from algos.report.report_data import ReportData
 from algos.runs.metrics import read_metrics
 from algos.runs.run_folder import RunFolder
 

@@ -1,97 +1,35 @@
 """`sage-vqa train`: from nothing to a trained any-horizon agent and a report.
 
-Stages: video files, the evaluations before, PPO, the evaluations after, the report. Each leaves
-its result in the run's folder; running the command again goes on after the last one that is there.
+Stages: 1 video files, 2 the evaluations before, 3 PPO, 4 the evaluations after, 5 the report. Each
+leaves its result in the run's folder; running the command again goes on after the last one that is
+there.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
 
-import gymnasium as gym
 from tqdm import tqdm
 
 from algos.evaluation.measures import EvalResult, evaluate, measures_of
+from algos.experiment.building import load_policy, open_envs, training_options
 from algos.experiment.results import ORDER, print_tables, report_data
-from algos.ppo.config import PPOConfig
-from algos.presets import PresetName, preset
+from algos.experiment.settings import FirstLight, save_settings
 from algos.report.report import save_report
-from algos.runs.dataclass_json import dataclass_from_json
-from algos.runs.run_folder import RunFolder, RunFolderError, read_json
-from algos.runs.tracking import TrackerName, require_tracker, tracking
+from algos.runs.run_folder import RunFolder
+from algos.runs.tracking import require_tracker, tracking
 from policies.base import BatchPolicy, TrainablePolicy
 from policies.baselines.uniform import UniformPolicy
-from sage_env.rewards import Reward, efficient
-from sage_env.synth import SageSynth, sage_synth
+from sage_env.synth import sage_synth
 
 if TYPE_CHECKING:
     from policies.sage_mm import SageMM
 
-Env: TypeAlias = gym.Env[Any, Any]
-# Settings that may change when an unfinished run is continued: they change no result.
-MAY_DIFFER = {"run", "root", "slots", "workers", "checkpointing", "track"}
-MAY_DIFFER |= {"ppo.workers", "ppo.micro_batch"}
-DECODINGS = {0.0: "greedy", 1.0: "T = 1"}
-# What the small model is trained with, whatever the method. The critic's rate is, of 1e-3 and 3e-3,
-# the one whose critic explained more of the variance in four updates of seed 0.
-BUDGET: Mapping[str, Any] = {
-    "updates": 20,
-    "questions_per_update": 32,
-    "episodes_per_question": 8,
-    "actor_lr": 1e-3,
-    "critic_lr": 3e-3,
-    "micro_batch": 8,
-    "workers": 2,
-    "eval_every": 4,
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class FirstLight:
-    """Train the tiny model with PPO on SageSynth and measure what it learned."""
-
-    run: Path = Path("runs/first-light")
-    """Folder of the run; an unfinished run in it is continued."""
-    root: Path | None = None
-    """Folder of the video files; by default $SAGE_ENV_CACHE or ~/.cache/sage_env."""
-    checkpoint: Path | None = None
-    """Model to start from; by default the shipped one."""
-    device: str = "auto"
-    """Where the model runs: `cpu`, `cuda`, …; `auto` is the GPU if there is one."""
-    dtype: str = "auto"
-    """Of the frozen base; `auto` is the checkpoint's own on a GPU and float32 on a CPU."""
-    slots: int = 256
-    """Environments that play side by side."""
-    workers: int = 2
-    """Batches that the policy samples side by side, each on one core; `--ppo.workers` is the
-    learner's."""
-    reward: Literal["answer", "efficient", "sage"] = "efficient"
-    """Reward of training: `answer` (1 for a right one), `efficient` (a right answer pays for its
-    looks), or `sage` (the step rewards of the paper). `--ppo.recipe` adds to it."""
-    frames_weight: float = 0.8
-    """Price of the whole budget of frames with `efficient`; lower prices buy more looks."""
-    turns_weight: float = 0.15
-    """Price of the whole budget of turns with `efficient`."""
-    lora_rank: int = 16
-    """Rank of the LoRA adapters."""
-    checkpointing: bool = False
-    """Compute layers again in the backward pass instead of keeping them: for larger models."""
-    track: TrackerName | None = None
-    """Dashboard that gets the numbers of every update, besides `metrics.jsonl`."""
-    preset: PresetName | None = None
-    """Published method that `--ppo` starts from, see `algos.presets`; by default with "group"."""
-    ppo: PPOConfig = field(default_factory=lambda: PPOConfig(advantage="group", **BUDGET))
-    """Settings of PPO."""
-    show_credit: bool = False
-    """Measure what each look did for the answer, before and after PPO, and show it in the report;
-    a forward pass for each look."""
+DECODINGS: Mapping[float, str] = {0.0: "greedy", 1.0: "T = 1"}
+"""Temperatures at which policies that sample are measured, with their names."""
 
 
 def run(config: FirstLight) -> dict[str, EvalResult]:
@@ -126,83 +64,8 @@ def run(config: FirstLight) -> dict[str, EvalResult]:
     return stages.results
 
 
-def with_preset(name: PresetName) -> FirstLight:
-    """Return the settings of a training with a published method."""
-    return FirstLight(preset=name, ppo=preset(name, **BUDGET))
-
-
-def load_config(folder: RunFolder, *, root: Path | None = None) -> FirstLight:
-    """Return the settings of a run as they were saved; `root` replaces its folder of video files.
-
-    A setting that an older version did not save has its default.
-
-    Raises:
-        RunFolderError: if the folder has no settings, or those of another command or version; the
-            message names the setting.
-    """
-    data = read_json(folder.config)
-    try:
-        if not isinstance(data, dict) or "ppo" not in data:  # the others have defaults: {} would do
-            raise ValueError("ppo is missing")
-        config = dataclass_from_json(FirstLight, data)
-    except (TypeError, ValueError) as error:
-        raise RunFolderError(
-            f"{folder.config} does not hold the settings of a training ({error}): give the "
-            "folder of a run that this version of `sage-vqa train` wrote"
-        ) from error
-    return replace(config, run=folder.path, root=root or config.root)
-
-
-def load_policy(config: FirstLight) -> SageMM:
-    """Return the policy as it is before any training."""
-    from policies.sage_mm import SageMM
-    from policies.sage_mm.model.sage_model import LoraSettings
-
-    lora = LoraSettings(r=config.lora_rank, alpha=2 * config.lora_rank, seed=config.ppo.seed)
-    settings: dict[str, Any] = {"workers": config.workers, "checkpointing": config.checkpointing}
-    settings |= {"device": config.device, "dtype": config.dtype}
-    return SageMM.load(config.checkpoint, lora=lora, **settings)
-
-
-def training_options(config: FirstLight, policy: SageMM) -> dict[str, Any]:
-    """Return what the environment of the training is made with."""
-    reward: str | Reward = config.reward
-    if reward == "efficient":
-        reward = efficient(config.frames_weight, config.turns_weight)
-    return {**policy.env_options, "reward": reward}
-
-
-@contextmanager
-def training_env(config: FirstLight, policy: SageMM) -> Iterator[Env]:
-    """Make one environment as the training uses it."""
-    with _envs(sage_synth(config.root, "train"), training_options(config, policy), 1) as envs:
-        yield envs[0]
-
-
-@contextmanager
-def _envs(items: SageSynth, options: Mapping[str, Any], count: int) -> Iterator[list[Env]]:
-    # The checker that gym.make adds fails for good after an exception in an env's first step.
-    make = partial(gym.make, "sage_env:SageVideoQA-v0", disable_env_checker=True)
-    envs = [make(dataset=items, **options) for _ in range(count)]
-    try:
-        yield envs
-    finally:
-        for env in envs:
-            env.close()
-
-
-def save_settings(folder: RunFolder, config: FirstLight) -> None:
-    """Write the settings; refuse a folder whose results were made with others."""
-    from algos.runs.checkpoint import require_same
-
-    now = json.loads(json.dumps(asdict(config), default=str))
-    if folder.config.exists():
-        require_same(read_json(folder.config), now, may_differ=MAY_DIFFER)
-    folder.save_config(config)
-
-
 class Stages:
-    """The parts of a run; they share the items, the environments and the results so far.
+    """The stages of a run; they share the items and the results so far.
 
     Args:
         config: the settings.
@@ -228,11 +91,11 @@ class Stages:
         if key in self.folder.result_names():
             self.results[key] = self.folder.load_result(key)
             return
-        # Whoever wants less of the environment plays in the model's otherwise.
+        # The model's environment, with the policy's own options where it has some (DIRECT does).
         options = {**self.policy.env_options, **getattr(policy, "env_options", {})}
         with (
             tqdm(total=len(self.test), desc=f"{name} {decoding}".strip()) as bar,
-            _envs(self.test, options, self.config.slots) as envs,
+            open_envs(self.test, options, self.config.slots) as envs,
         ):
             result = evaluate(
                 envs,
@@ -268,8 +131,8 @@ class Stages:
         asked = [item for item in validation if item.group["tier"] == "core"]
 
         with (
-            _envs(training, options, config.slots) as envs,
-            _envs(validation, options, config.slots) as others,
+            open_envs(training, options, config.slots) as envs,
+            open_envs(validation, options, config.slots) as others,
             tracking(config.track, self.folder.path, asdict(config)) as tracker,
         ):
 

@@ -1,11 +1,20 @@
 """The losses of token-level PPO: pure functions on tensors.
 
-All arguments are float `(B, L)` except `mask`, bool `(B, L)`, True on sampled tokens. Every loss
-is a sum over the mask divided by `denominator`, the number of sampled tokens of the *whole*
-optimiser batch: losses (and statistics) of its pieces add up, and their gradient does not depend
-on how it was cut. `weights`, float `(B, 1)` or `(B, L)`, say what each token counts for in that sum
-(`algos.objectives.aggregation`); without them all count alike, and statistics always do. What
-stands outside the mask, even nan, has no influence.
+Letters: B episodes, L tokens. Every loss is a sum over `mask` divided by `denominator`, the number
+of sampled tokens of the *whole* optimiser batch: losses (and statistics) of its pieces add up, and
+their gradient does not depend on how it was cut. What stands outside the mask, even nan, has no
+influence. Statistics count all tokens alike, whatever the `weights`.
+
+| function | what it is called | source |
+|---|---|---|
+| `policy_loss` | clipped surrogate | PPO, arXiv 1707.06347, eq. 7 |
+| - `clip_high` | clip-higher | DAPO, arXiv 2503.14476, section 3.1 |
+| - `dual_clip` | dual clip | arXiv 1912.09729 |
+| - `ratio_level="sequence"` | GSPO-token | GSPO, arXiv 2507.18071, section 4.3 |
+| `value_loss` | clipped value loss | code of PPO, described in arXiv 2005.12729, section 3 |
+| `kl_estimate` | k1, k2, k3 | Schulman 2020, joschu.net/blog/kl-approx.html |
+| `kl_loss` | KL with its own gradient | arXiv 2506.09477 |
+| `entropy_loss` | entropy bonus | PPO, arXiv 1707.06347, eq. 9 |
 """
 
 from __future__ import annotations
@@ -16,9 +25,15 @@ import torch
 from torch import Tensor
 
 Stats = dict[str, Tensor]
+"""Statistics by name, float `()` each."""
 RatioLevel = Literal["token", "sequence"]
+"""A probability ratio for every token (PPO), or one for each episode (GSPO, arXiv 2507.18071)."""
 KLEstimator = Literal["k1", "k2", "k3"]
+"""Schulman 2020, joschu.net/blog/kl-approx.html."""
 LOG_RATIO_LIMIT = 20.0
+"""Log-ratios are clamped to ±20 nats before `exp`. Far beyond any clip range (e^20 is 5e8), so it
+moves no gradient of a token inside it; it keeps a broken token from overflowing float32, whose
+limit is e^88, and the squares in statistics. Revisit if losses are computed in float16."""
 
 
 def policy_loss(
@@ -34,25 +49,49 @@ def policy_loss(
     ratio_level: RatioLevel = "token",
     weights: Tensor | None = None,
 ) -> tuple[Tensor, Stats]:
-    """Return PPO's clipped surrogate, to be minimised.
+    """Return PPO's clipped surrogate loss.
 
     With the ratio r of new to old probability and the advantage A, a token's objective is
     `min(r A, clip(r, 1 - clip_low, 1 + clip_high) A)`, and at least `dual_clip A` where A < 0, so
     that one token that became very likely cannot dominate the step (None: no such bound).
 
-    With `ratio_level="sequence"` (GSPO, in its token form) every token of a row has the ratio of
-    the row: the geometric mean of its tokens' ratios. Its gradient reaches each token through that
-    token's own log-prob, times that token's own advantage.
+    With `clip_low = 0.2`, `clip_high = 0.28` and `dual_clip = 3` one token's objective, and whether
+    its gradient is on, are:
+
+        ratio       0.5          1.0        2.0          5.0
+        A = +1      0.5  on      1  on      1.28 off     1.28 off
+        A = -1     -0.8  off    -1  on     -2    on     -3    off (dual clip)
+
+    With `ratio_level="sequence"` (GSPO-token) every token of a row has the ratio of the row: the
+    geometric mean of its tokens' ratios. Its gradient reaches each token through that token's own
+    log-prob, times that token's own advantage.
+
+    Source: PPO, arXiv 1707.06347, eq. 7; two clip ends, DAPO, arXiv 2503.14476, section 3.1; dual
+    clip, arXiv 1912.09729; sequence ratio, GSPO, arXiv 2507.18071, sections 4.1 and 4.3.
+
+    Args:
+        logprobs: float `(B, L)`, log-probs now, in nats; the only argument with a gradient.
+        old_logprobs: float `(B, L)`, log-probs when sampled, in nats.
+        advantages: float `(B, L)`.
+        mask: bool `(B, L)`, True on sampled tokens.
+        denominator: sampled tokens of the whole optimiser batch.
+        clip_low: the ratio is clipped below `1 - clip_low`.
+        clip_high: the ratio is clipped above `1 + clip_high`.
+        dual_clip: bound of the ratio where the advantage is negative, > 1; None: no bound.
+        ratio_level: a ratio for every token, or one for each row.
+        weights: float `(B, 1)` or `(B, L)`, what each token counts for
+            (`algos.objectives.aggregation`); None: all alike.
 
     Returns:
-        The loss and `policy_loss`, `approx_kl` (k3 of new from old), `clipfrac`.
+        The loss, float `()`, to be minimised; and the statistics `policy_loss`, `approx_kl` (k3 of
+        new from old, in nats) and `clipfrac` (share of tokens that a clip holds), float `()` each.
     """
     log_ratio = _masked(logprobs - old_logprobs, mask).clamp(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT)
     token_ratio = ratio = log_ratio.exp()
     if ratio_level == "sequence":
         count = mask.sum(1, keepdim=True).clamp(min=1)
         mean = log_ratio.detach().sum(1, keepdim=True) / count
-        # exp(0) = 1 with the gradient of the token's own log-prob.
+        # The second factor is exp(0) = 1, with the gradient of the token's own log-prob.
         ratio = _masked(mean.exp() * (log_ratio - log_ratio.detach()).exp(), mask)
     advantages = _masked(advantages, mask)
     plain = ratio * advantages
@@ -82,7 +121,27 @@ def value_loss(
     clip: float = 0.5,
     weights: Tensor | None = None,
 ) -> tuple[Tensor, Stats]:
-    """Return half the squared error, the larger of plain and clipped to `old_values` ± `clip`."""
+    """Return the clipped value loss.
+
+    It is half the squared error, the larger of that of `values` and that of `values` held within
+    `old_values` ± `clip`: the critic gets no gradient for moving further than `clip` in one batch
+    towards its target.
+
+    Source: value function clipping, in the code of PPO and not in its paper; described in arXiv
+    2005.12729, section 3.
+
+    Args:
+        values: float `(B, L)`, values now; the only argument with a gradient.
+        old_values: float `(B, L)`, values before this batch was learned from.
+        returns: float `(B, L)`, the targets.
+        mask: bool `(B, L)`, True on sampled tokens.
+        denominator: sampled tokens of the whole optimiser batch.
+        clip: how far a value may move, in units of reward; inf: no clipping.
+        weights: float `(B, 1)` or `(B, L)`, what each token counts for; None: all alike.
+
+    Returns:
+        The loss, float `()`; and the statistics `value_loss` and `value_clipfrac`, float `()` each.
+    """
     values, old_values, returns = (_masked(x, mask) for x in (values, old_values, returns))
     near = old_values + (values - old_values).clamp(-clip, clip)
     plain, clipped = (values - returns) ** 2, (near - returns) ** 2
@@ -99,10 +158,26 @@ def value_loss(
 def kl_estimate(
     logprobs: Tensor, reference: Tensor, mask: Tensor, estimator: KLEstimator
 ) -> Tensor:
-    """Estimate the KL of the policy from the reference at every sampled token, `(B, L)`.
+    """Return an estimate of the KL divergence of the policy from the reference at every token.
 
-    With `d = reference - logprobs`: k1 is `-d` (unbiased, noisy, of either sign), k2 `d**2 / 2`
-    (biased, small noise, never negative), k3 `exp(d) - 1 - d` (unbiased, never negative).
+    With `d = reference - logprobs`, on samples of the policy:
+
+    | name | value | bias | noise | sign |
+    |---|---|---|---|---|
+    | k1 | `-d` | none | large | either |
+    | k2 | `d**2 / 2` | some | small | never negative |
+    | k3 | `exp(d) - 1 - d` | none | small | never negative |
+
+    Source: Schulman, "Approximating KL Divergence", 2020, joschu.net/blog/kl-approx.html.
+
+    Args:
+        logprobs: float `(B, L)`, of the sampled tokens under the policy, in nats.
+        reference: float `(B, L)`, of the same tokens under the reference, in nats.
+        mask: bool `(B, L)`, True on sampled tokens.
+        estimator: which.
+
+    Returns:
+        Float `(B, L)`, in nats, 0 outside the mask.
     """
     gap = _masked(reference - logprobs, mask).clamp(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT)
     if estimator == "k1":
@@ -124,6 +199,20 @@ def kl_loss(
     On samples of the policy itself the expected gradient of k1 is 0, and that of k3 belongs to
     another divergence; that of k2 is the gradient of the KL. So the estimator chooses what is
     reported, never where the policy is pulled.
+
+    Source: Tang and Munos, arXiv 2506.09477 (a KL estimate's gradient is not an estimate of the
+    KL's gradient); the estimators, Schulman 2020, joschu.net/blog/kl-approx.html.
+
+    Args:
+        logprobs: float `(B, L)`, under the policy, in nats; the only argument with a gradient.
+        reference: float `(B, L)`, under the reference, in nats.
+        mask: bool `(B, L)`, True on sampled tokens.
+        denominator: sampled tokens of the whole optimiser batch.
+        estimator: which estimate the value is.
+        weights: float `(B, 1)` or `(B, L)`, what each token counts for; None: all alike.
+
+    Returns:
+        The loss, float `()`; and the statistic `reference_kl`, in nats per token, float `()`.
     """
     value = kl_estimate(logprobs, reference, mask, estimator).detach()
     k2 = kl_estimate(logprobs, reference, mask, "k2")
@@ -135,7 +224,19 @@ def kl_loss(
 def entropy_loss(
     entropy: Tensor, mask: Tensor, denominator: float, *, weights: Tensor | None = None
 ) -> tuple[Tensor, Stats]:
-    """Return minus the mean entropy of the next-token distribution, in nats."""
+    """Return minus the mean entropy of the next-token distribution.
+
+    Source: the entropy bonus of PPO, arXiv 1707.06347, eq. 9.
+
+    Args:
+        entropy: float `(B, L)`, in nats.
+        mask: bool `(B, L)`, True on sampled tokens.
+        denominator: sampled tokens of the whole optimiser batch.
+        weights: float `(B, 1)` or `(B, L)`, what each token counts for; None: all alike.
+
+    Returns:
+        The loss, float `()`; and the statistic `entropy`, float `()`.
+    """
     entropy = _masked(entropy, mask)
     loss = -(_weighted_sum(entropy, weights) / denominator)
     return loss, {"entropy": entropy.detach().sum() / denominator}

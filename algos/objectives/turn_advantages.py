@@ -1,8 +1,11 @@
-"""Advantages on the clock of turns: a turn is one step, however many tokens spell it.
+"""Turn-level and bi-level advantages: a turn is one step, however many tokens spell it.
 
 Turns are read from the turn index of the sampled tokens, never from where rewards are: an episode
 without any reward has turns too. Letters: B episodes, L tokens, S sampled tokens and K turns of the
 row that has most.
+
+Sources: Turn-PPO, arXiv 2512.17008 (one step per turn); VAGEN, arXiv 2510.16907, section 4.2 and
+algorithm 2 (bi-level GAE). Both are GAE, arXiv 1506.02438, with another clock.
 """
 
 from __future__ import annotations
@@ -39,11 +42,21 @@ class _TurnTable:
 def turn_gae(
     rewards: Tensor, values: Tensor, sampled: Tensor, turn: Tensor, *, gamma: float, lam: float
 ) -> tuple[Tensor, Tensor]:
-    """Generalised advantage estimation with one step per turn, as in Turn-PPO.
+    """Return generalised advantage estimates with one step per turn, as in Turn-PPO.
 
-    A turn's reward is all that its tokens earned, its value that of the state before its first
-    sampled token. All its tokens share its advantage: a turn's log-prob is the sum of theirs, so
-    that is the turn-level policy gradient.
+    A turn's reward is the sum of its tokens' rewards; its value is that of the state before its
+    first sampled token. All tokens of a turn share its advantage: a turn's log-prob is the sum of
+    its tokens', so sharing is the turn-level policy gradient.
+
+    Worked example, one row, `gamma = lam = 1`, a turn of two tokens and a turn of one:
+
+        turn         0    0    1
+        rewards      0    0    1
+        values      .4   .9   .7     (.9 is not read: it is inside a turn)
+        advantages  .6   .6   .3     .6 = (0 + .7 - .4) + .3
+        returns      1    0    1     on the first token of each turn only
+
+    Source: Turn-PPO, arXiv 2512.17008; the paper's gamma is 0.99 and its lambda 0.9.
 
     Args:
         rewards: float `(B, L)`, non-zero on sampled tokens only.
@@ -54,8 +67,9 @@ def turn_gae(
         lam: GAE's lambda per turn.
 
     Returns:
-        Advantages, `(B, L)`, 0 where not sampled; and returns, `(B, L)`, on the first sampled token
-        of each turn (`first_of_turn`) and 0 elsewhere: the critic is asked nowhere else.
+        Advantages, float `(B, L)`, 0 where not sampled; and returns, float `(B, L)`, on the first
+        sampled token of each turn (`first_of_turn`) and 0 elsewhere: the critic is asked nowhere
+        else.
     """
     turns = _turns(sampled, turn)
     reward, value = _per_turn(turns, rewards, values, sampled)
@@ -76,7 +90,7 @@ def bi_level_gae(
     turn_lam: float,
     lam: float | Tensor,
 ) -> tuple[Tensor, Tensor]:
-    """Estimate advantages between turns on the clock of turns, and of tokens inside each turn.
+    """Return bi-level GAE: advantages between turns, then of tokens inside each turn.
 
     First `turn_gae` says what follows turn k: `C_k = turn_gamma (V_{k+1} + turn_lam A_{k+1})`, with
     the value and the advantage of the next turn; 0 after the last. Then, inside the turn,
@@ -85,6 +99,11 @@ def bi_level_gae(
     Tokens do not discount, and what lies beyond the turn's end enters whole: how many words a turn
     takes changes nothing for the turns before it. With `lam=1` the first token of a turn has the
     turn's own advantage; with `turn_gamma = turn_lam = lam = 1` all this is plain Monte Carlo.
+
+    Source: VAGEN, arXiv 2510.16907, section 4.2. Ours departs in three ways: turns come from the
+    turn index, not from where rewards are, so that an episode without reward has turns too; a turn
+    bootstraps from the state before the next turn, not from its own last token; and the result is
+    not mixed with token GAE.
 
     Args:
         rewards: float `(B, L)`, non-zero on sampled tokens only.
@@ -96,7 +115,7 @@ def bi_level_gae(
         lam: GAE's lambda from token to token; one, or one per row `(B,)`.
 
     Returns:
-        Advantages and returns (`advantages + values`), `(B, L)` each, 0 where not sampled.
+        Advantages and returns (`advantages + values`), float `(B, L)` each, 0 where not sampled.
     """
     turns = _turns(sampled, turn)
     turn_reward, turn_value = _per_turn(turns, rewards, values, sampled)
@@ -104,6 +123,8 @@ def bi_level_gae(
     beyond = torch.zeros_like(outer)
     beyond[:, :-1] = turn_gamma * (turn_value + turn_lam * outer)[:, 1:]
     reward = rewards.gather(1, turns.front) * turns.chosen
+    # What follows the turn enters as a reward of its last token, so the inner recursion can stop
+    # at the turn's end: no lambda and no value of another turn's inside reaches over it.
     reward = reward + beyond.gather(1, turns.number) * turns.ends
     value = values.gather(1, turns.front).masked_fill(~turns.chosen, 0.0)
     inner = torch.zeros_like(value)
@@ -119,7 +140,15 @@ def bi_level_gae(
 
 
 def first_of_turn(sampled: Tensor, turn: Tensor) -> Tensor:
-    """Return which sampled tokens begin a turn: bool `(B, L)`."""
+    """Return which sampled tokens begin a turn.
+
+    Args:
+        sampled: bool `(B, L)`.
+        turn: int64 `(B, L)`, the turn of each token.
+
+    Returns:
+        Bool `(B, L)`.
+    """
     turns = _turns(sampled, turn)
     return torch.zeros_like(sampled).scatter(1, turns.front, turns.starts)
 

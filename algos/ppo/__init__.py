@@ -2,10 +2,11 @@
 
 May not: know a dataset or a policy class; it takes environments and a `TrainablePolicy`.
 
-Read in this order: `config` (every setting), `training` (the loop), `update` (losses, gradients,
-optimiser steps), `advantage_estimate` (which estimator the settings ask for), `train_state` (what
-is saved), `exactness_guard` (stops a run whose sampler and learner part). Importing this loads no
-torch; `training` and `update` do. One process: no several GPUs, no asynchronous rollout.
+Read in this order: `config` (every setting), `training` (the loop), `targets` (advantages, returns
+and weights of a batch), `advantage_estimate` (which estimator the settings ask for), `update`
+(losses, gradients, optimiser steps), `train_state` (what is saved), `exactness_guard` (stops a run
+whose sampler and learner disagree). Importing this loads no torch; all but `config` do. One
+process: no several GPUs, no asynchronous rollout.
 """
 
 from __future__ import annotations

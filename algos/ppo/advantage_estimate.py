@@ -33,15 +33,17 @@ def shaped_rewards(
         config: the settings.
         batch: whole episodes, none of them failed.
         groups: the question of each episode.
-        has_signal: bool `(B,)`, whether the returns of an episode's group differ.
-        reference: log-probs of the reference, `(B, L)`, where the settings ask for a KL.
+        has_signal: bool `(B,)`, whether the returns of an episode's group differ
+            (`algos.objectives.advantages.has_signal`).
+        reference: float `(B, L)`, log-probs of the reference in nats, where the settings ask for a
+            KL.
 
     Returns:
         Float `(B, L)`, non-zero on sampled tokens only.
     """
     rewards = batch.rewards
     if reference is not None and config.kl_in == "reward":
-        # k1 of the policy that played: its expected effect is the gradient of the episode's KL.
+        # k1, not k2 or k3: as a reward, its policy gradient is the gradient of the episode's KL.
         penalty = kl_estimate(batch.old_logprobs, reference, batch.sampled, "k1")
         rewards = rewards - config.kl_coef * penalty
     if config.advantage == "critic":
@@ -61,9 +63,25 @@ def shaped_rewards(
 def estimate(
     config: PPOConfig, rewards: Tensor, values: Tensor, batch: TokenBatch
 ) -> tuple[Tensor, Tensor]:
-    """Return advantages and the critic's targets, `(B, L)` each, on the clock of the settings.
+    """Return advantages and the critic's targets, on the clock of the settings.
 
-    Without a critic nothing can be bootstrapped, and every lambda is 1.
+    | clock | estimator | lambda of the advantages |
+    |---|---|---|
+    | token | `gae` | `lam`, or by length with `lam_alpha` |
+    | turn | `turn_gae` | `turn_lam` |
+    | bi-level | `bi_level_gae` | `turn_lam` outside, `lam` inside |
+
+    Without a critic nothing can be bootstrapped, and every lambda is 1. With `critic_lam` the
+    targets are estimated a second time with that lambda (VAPO's decoupled GAE, arXiv 2504.05118).
+
+    Args:
+        config: the settings.
+        rewards: float `(B, L)`, non-zero on sampled tokens only.
+        values: float `(B, L)`, of the state before each token; 0 without a critic.
+        batch: which tokens are sampled, in which turn.
+
+    Returns:
+        Advantages and returns, float `(B, L)` each, 0 where not sampled.
     """
     lam: float | Tensor = config.lam if config.uses_critic else 1.0
     turn_lam = config.turn_lam if config.uses_critic else 1.0

@@ -1,4 +1,8 @@
-"""The proof of one update: gathered around its rollout, checked before any weight moves, stored.
+"""Guards a run against a mismatch of sampler and learner: checks every update, stores a sample.
+
+Training and inference compute the same log-probs in two ways. If they disagree, training still runs
+and curves look normal. So the guard fingerprints the sampler's weights before a rollout, checks
+some episodes after it and before any weight moves, and stops the run at the first offence.
 
     proof/update-000008.jsonl    a few episodes of update 8 with their tokens, under a header line
                                  that says which checkpoint sampled them, and its fingerprint
@@ -30,7 +34,7 @@ from policies.introspection import (
 
 
 class ExactnessGuard:
-    """Checks every update of a run.
+    """Checks every update of a run for exactness.
 
     Args:
         config: how many episodes, and what tolerance.
@@ -45,7 +49,7 @@ class ExactnessGuard:
         self._weights, self._encodes = "", 0
 
     def record_sampler(self) -> None:
-        """Take down, before a rollout, which weights it samples with and what was encoded."""
+        """Record the sampler's weight fingerprint and vision passes; call it before a rollout."""
         if self.config.rescore_sample == 0:
             return
         self._weights = fingerprint(self.policy.actor_parameters())
@@ -75,7 +79,7 @@ class ExactnessGuard:
             ExactnessError: shows the first offence.
         """
         chosen = [episodes[row] for row in rows]
-        self._store(update, chosen)  # first: an offending episode is worth a second look
+        self._store(update, chosen)  # before the checks: an offending episode must be kept
         row = require_all(self._checks(batch.select(rows), chosen))
         return row | {"proof/encodes_per_frame": self._encodes_per_frame(played)}
 
@@ -86,7 +90,13 @@ class ExactnessGuard:
                 path.unlink()
 
     def _checks(self, part: TokenBatch, chosen: Sequence[Trajectory]) -> Iterator[CheckResult]:
-        """Check one thing after the other: what a later check relies on comes before it."""
+        """Check lazily, in order: a later check takes for granted what an earlier one checked.
+
+        1. weights, so that a difference of log-probs cannot come from other weights;
+        2. prefixes, so that the learner's token ids are the sampler's;
+        3. frames and their times, so that the ids stand for what was shown;
+        4. log-probs, which depend on all of it.
+        """
         lengths = part.attention.sum(1).tolist()
         ids = [row[:n].cpu().numpy() for row, n in zip(part.ids, lengths, strict=True)]
         yield self._check_weights()
@@ -119,7 +129,7 @@ class ExactnessGuard:
         return CheckResult("weights of sampler and learner", learner, problem)
 
     def _encodes_per_frame(self, played: Sequence[Trajectory]) -> float | None:
-        """Return passes of the vision tower per distinct frame since `record_sampler`."""
+        """Return vision passes per distinct frame since `record_sampler`; at most 1 if cached."""
         now = _encodes(self.policy)
         frames = {key for t in played for key in t.frames}
         failed = [t.failed.tokens for t in played if t.failed is not None]

@@ -32,7 +32,7 @@ class TrainState:
             )
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return everything that a checkpoint needs, by name."""
+        """Return everything that a checkpoint needs, by name: float or int tensors, any `(...)`."""
         tensors = {f"policy/{name}": tensor for name, tensor in self.policy.state().items()}
         tensors |= checkpoint.optimizer_tensors(self.actor, "actor/")
         if self.critic is not None:
@@ -40,7 +40,7 @@ class TrainState:
         return tensors | self.frame_price.tensors()
 
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
-        """Take back what `tensors` returned."""
+        """Take back what `tensors` returned: same names, shapes `(...)`, float or int types."""
         self.policy.load_state(checkpoint.with_prefix(tensors, "policy/"))
         checkpoint.load_optimizer(self.actor, tensors, "actor/")
         if self.critic is not None:

@@ -1,8 +1,16 @@
 """Token-level PPO over whole episodes: the run, read from top to bottom.
 
-`train` is the run, `_update` one update: rollout, proof, targets, critic, actor. Failures of the
-environment are counted and never learned from. Everything random is seeded from (seed, purpose,
-update), so that a resumed run goes on as if it had never stopped: bit for bit on a CPU.
+`train` is the run, `_update` one update:
+
+1. rollout: play the episodes of the update's questions;
+2. exactness: score some episodes again with the learner, before any weight moves;
+3. targets: values, advantages, returns;
+4. critic, then actor: gradient steps.
+
+Failures of the environment are counted and never learned from. Everything random is seeded from
+(seed, purpose, update), so that a resumed run goes on as if it had never stopped: bit for bit on a
+CPU. Source of the algorithm: Schulman et al., arXiv 1707.06347, algorithm 1; the estimators and
+losses name theirs in `algos.objectives`.
 """
 
 from __future__ import annotations
@@ -25,8 +33,9 @@ from algos.batching.token_batches import collate
 from algos.objectives.advantages import explained_variance
 from algos.ppo.config import PPOConfig
 from algos.ppo.exactness_guard import ExactnessGuard
+from algos.ppo.targets import Targets, make_targets
 from algos.ppo.train_state import TrainState
-from algos.ppo.update import Targets, actor_loss, critic_loss, fit, make_targets
+from algos.ppo.update import actor_objective, critic_objective, fit
 from algos.recipe.questions import draw_questions
 from algos.recipe.rewards import group_of, recipe_row, with_recipe
 from algos.rollout.playing import EpisodeSpec, collect
@@ -141,7 +150,7 @@ class _Run:
         bar: tqdm[Any],
         stop: StopRequest,
     ) -> None:
-        """Do one update, and write down what has to be kept of it.
+        """Do one update; write its metrics and, where due, its checkpoint.
 
         Raises:
             Stopped: if a signal asked for it; everything is saved then.
@@ -194,7 +203,7 @@ def _update(
     rng = np.random.default_rng(subseed(config.seed, "update", update))
     torch.manual_seed(subseed(config.seed, "torch", update))
 
-    # Rollout. Failed episodes are counted, and left out of everything that follows.
+    # 1. Rollout. Failed episodes are counted, and left out of everything that follows.
     guard.record_sampler()
     played = _roll_out(config, policy, envs, specs, update, bar, stop)
     episodes = [t for t in played if t.error is None]
@@ -216,13 +225,13 @@ def _update(
     batch = collate(episodes, config.temperature, policy.actor_parameters()[0].device)
     rolled_out = time.perf_counter()
 
-    # Proof. Before any weight moves, the learner must agree with the sampler.
+    # 2. Exactness. Before any weight moves, the learner must agree with the sampler.
     if config.rescore_sample > 0:
         rows = rng.permutation(len(episodes))[: config.rescore_sample].tolist()
         row |= guard.check(update, played, batch, episodes, rows)
     stop.check()
 
-    # Learning.
+    # 3. and 4. Targets, critic, actor.
     targets = make_targets(config, policy, batch, groups)
     if targets.in_loss is not None:
         row["rollout/tied"] = len(episodes) - int(targets.in_loss.sum())
@@ -231,7 +240,7 @@ def _update(
     state.frame_price.update(row["rollout/frames"])
     ended = time.perf_counter()
     row["time/rollout"], row["time/learn"] = rolled_out - began, ended - rolled_out
-    row["time/cpu"] = time.process_time() - cpu  # of all threads: other work beside is not in it
+    row["time/cpu"] = time.process_time() - cpu  # all our threads; other processes do not count
     row["time/tokens_per_second"] = float(batch.sampled.sum()) / (ended - began)
     bar.set_postfix(_postfix(row))
     return row
@@ -275,6 +284,15 @@ def draw_specs(
 
     A question's episodes share the environment's seed and budget, so that they start from the same
     state.
+
+    Args:
+        config: the settings.
+        items: ids of all questions.
+        update: 1, 2, ...
+        durations: seconds of each item's video; read by a curriculum only.
+
+    Raises:
+        ValueError: if there are no items.
     """
     if not items:
         raise ValueError("training needs at least one item, got none")
@@ -304,13 +322,11 @@ def _learn(
             targets.old_values, targets.returns, judged
         )
         state.critic.param_groups[0]["lr"] = config.critic_lr * share
-        loss = critic_loss(config, state.policy, warming_up=warming_up)
-        row |= fit(
-            config, "critic", state.critic, batch, targets, loss, epochs=critic_epochs, rng=rng
-        )
+        critic = critic_objective(config, state.policy, batch, targets, warming_up=warming_up)
+        row |= fit(config, critic, state.critic, epochs=critic_epochs, rng=rng)
     state.actor.param_groups[0]["lr"] = config.actor_lr * share
-    loss = actor_loss(config, state.policy)
-    row |= fit(config, "actor", state.actor, batch, targets, loss, epochs=epochs, rng=rng)
+    actor = actor_objective(config, state.policy, batch, targets)
+    row |= fit(config, actor, state.actor, epochs=epochs, rng=rng)
     return row
 
 

@@ -1,8 +1,10 @@
-"""Short videos first, then all: duration buckets open one after the other.
+"""Curriculum: short videos first, then all. Duration buckets open one after the other.
 
 With K buckets that have questions and the progress p running from 0 to 1, bucket k has the weight
 `clip(1 + p (K - 1) - k, 0, 1)`: at the start the shortest alone, at the end all alike. A weight is
 that of each question of the bucket, so that at the end every question is as likely as any other.
+With three buckets the weights are `1 0 0` at p = 0, `1 .5 0` at p = .25, `1 1 0` at p = .5 and
+`1 1 1` at p = 1.
 
 The draw is a function of the seed and the update's number; there is nothing to be saved.
 """
@@ -35,7 +37,7 @@ def draw_items(
 ) -> list[str]:
     """Return the questions of one update while the curriculum runs.
 
-    No question is drawn twice before all that are open are drawn once.
+    No question is drawn twice before all questions of positive weight are drawn once.
 
     Args:
         recipe: for how long the curriculum runs.
@@ -61,10 +63,12 @@ def draw_items(
     random = np.random.default_rng(subseed(seed, "curriculum", update))
     drawn: list[str] = []
     while len(drawn) < count:
-        # Largest u^(1/w) first is a draw without replacement in proportion to w.
+        # Sorting by u^(1/w), largest first, draws without replacement in proportion to w
+        # (Efraimidis and Spirakis, Inf. Process. Lett. 97, 2006). In logarithms, so that the power
+        # of a small weight does not underflow; 1e-300 only keeps a weight of 0 from dividing.
         keys = np.log(random.random(len(items))) / np.maximum(weights, 1e-300)
-        opened = [int(k) for k in np.argsort(-keys, kind="stable") if weights[k] > 0]
-        drawn += [items[k] for k in opened[: count - len(drawn)]]
+        order = [int(k) for k in np.argsort(-keys, kind="stable") if weights[k] > 0]
+        drawn += [items[k] for k in order[: count - len(drawn)]]
     return drawn
 
 

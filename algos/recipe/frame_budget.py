@@ -1,4 +1,4 @@
-"""A budget of frames drawn for every question, against skipping tools.
+"""A random budget of frames for every question, so that the policy has to read its budget.
 
 Under one fixed budget a policy can learn one number of looks by heart, most easily none. Where the
 budget differs from question to question, what is left has to be read and looks have to be weighed.

@@ -1,9 +1,10 @@
-"""Accuracy at an average budget of frames: a price of frames that finds itself.
+"""Accuracy at an average budget of frames: a price of frames, set by dual ascent.
 
 The problem is to be right as often as possible with a mean of at most `target_frames` frames. Its
 Lagrangian is `correct - m (frames / target - 1)`; the multiplier m is the price of as many frames
 as the target, in units of reward. The policy climbs it, and after every update m goes up where the
-episodes took more frames than the target, and down, not below 0, where they took fewer.
+episodes took more frames than the target, and down, not below 0, where they took fewer. This is
+dual ascent, as in "Reward Constrained Policy Optimization", Tessler et al., arXiv 1805.11074.
 
 Frames are charged in *every* episode, right or wrong. What the constraint counts are the frames of
 all episodes, so that is what has to be priced: charged only when right, frames on hopeless
@@ -14,7 +15,7 @@ that giving up pays no longer than the target asks for. Most of what the paper's
 routing: not to look where looking does not help.
 
 Each turn is charged for the frames that it brought, on its last sampled token. The overview counts
-towards the mean and is not charged: nobody chose it, and a constant teaches nothing.
+towards the mean and is not charged: it is not chosen, and a constant charge prefers no action.
 """
 
 from __future__ import annotations
@@ -77,22 +78,22 @@ class FramePrice:
             self.multiplier = next_multiplier(self.recipe, self.multiplier, frames)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return what a checkpoint needs; nothing where there is no target."""
+        """Return what a checkpoint needs, float64 `()`; nothing where there is no target."""
         if self.recipe.target_frames is None:
             return {}
         return {"recipe/multiplier": torch.tensor(self.multiplier, dtype=torch.float64)}
 
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
-        """Take back what `tensors` returned."""
+        """Take back what `tensors` returned, float64 `()`."""
         if self.recipe.target_frames is not None:
             self.multiplier = float(tensors["recipe/multiplier"])
 
 
 def budgeted(score: float, frames: float, recipe: Recipe) -> float:
-    """Return a validation score under the target, less what it takes too many frames by.
+    """Return a validation score, less a penalty for frames beyond the target.
 
-    Without a target it is the score. Beyond the target each share of it costs as much as the same
-    share of right answers, so that the best update is not the one that looked most.
+    The penalty is `frames / target - 1`: 10 % more frames than the target cost 10 points, so that
+    the best update is not the one that looked most. Without a target there is no penalty.
     """
     if recipe.target_frames is None:
         return score

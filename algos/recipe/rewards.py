@@ -1,4 +1,4 @@
-"""Where the recipe meets an update: the rewards that it adds, and the numbers that it leaves."""
+"""Where the recipe meets an update: the rewards that it adds, and the metrics that it logs."""
 
 from __future__ import annotations
 
@@ -47,7 +47,14 @@ def group_of(spec: EpisodeSpec) -> Hashable:
 def recipe_row(
     recipe: Recipe, specs: Sequence[EpisodeSpec], episodes: Sequence[Trajectory], multiplier: float
 ) -> MetricsRow:
-    """Return the numbers of what is switched on; `multiplier` is the one that was charged."""
+    """Return the metrics of what is switched on.
+
+    Args:
+        recipe: the settings.
+        specs: the episodes of the update, as they were asked for.
+        episodes: those that did not fail, with the recipe's rewards.
+        multiplier: that the episodes were charged with.
+    """
     row: MetricsRow = {}
     if recipe.first_turns is not None:
         row["recipe/turn_cap"] = specs[0].max_turns

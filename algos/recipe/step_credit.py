@@ -1,4 +1,4 @@
-"""What a look was worth: the answer's log-probability with its frames, less that without them.
+"""Step credit: what a look was worth, by a counterfactual without its frames.
 
 The counterfactual episode is the same in every token but for the frames of one turn and their
 times, which are left out of the prompt. The sampled answer is scored again after it:
@@ -8,9 +8,9 @@ times, which are left out of the prompt. The sampled answer is scored again afte
 in nats, over all sampled tokens of the answer's turn. It is 0 where the answer does not depend on
 the frames, also where another look shows the same, and negative where they spoke against it.
 
-As a reward it is paid on the look's last sampled token, if the answer is right. What made a wrong
-answer likelier deserves nothing, and charging for it would charge for looking. The weights that
-sampled the episode score it, and no gradient passes through the score.
+As a reward the credit is paid on the look's last sampled token, if the answer is right. A look
+that made a wrong answer likelier is neither paid nor charged: a charge would be one for looking.
+The weights that sampled the episode score it, and no gradient passes through the score.
 """
 
 from __future__ import annotations

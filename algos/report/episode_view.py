@@ -1,4 +1,4 @@
-"""One example of the report: the question, and for each policy what it looked at and decided."""
+"""One example of the report: a question, and for each policy what it looked at and decided."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from io import BytesIO
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ from sage_env.datasets.item import QAItem
 from sage_env.errors import VideoError
 from sage_env.timeline import clock
 from sage_env.video.video_file import PyAVVideo, open_video
+
+VerdictClass = Literal["right", "wrong", "none"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,14 +56,18 @@ def example_html(example: ShownQuestion, number: int, frame_size: tuple[int, int
     )
 
 
-def verdict(item: QAItem, trajectory: Trajectory) -> tuple[str, str]:
-    """Return how an episode ended: a CSS class (`right`, `wrong` or `none`) and words."""
+def verdict(item: QAItem, trajectory: Trajectory) -> tuple[VerdictClass, str]:
+    """Return how an episode ended: a CSS class, and words."""
     if trajectory.error is not None:
         return "none", f"failed on our side: {trajectory.error}"
     result = episode_result(item, trajectory)
     if trajectory.turns and trajectory.turns[-1].info.get("stop_reason") == "out_of_turns":
         return "wrong", "✗ out of turns without an answer"
-    words = {True: ("right", "✓ right"), False: ("wrong", "✗ wrong"), None: ("none", "not judged")}
+    words: dict[bool | None, tuple[VerdictClass, str]] = {
+        True: ("right", "✓ right"),
+        False: ("wrong", "✗ wrong"),
+        None: ("none", "not judged"),
+    }
     return words[result.correct]
 
 
@@ -130,7 +136,7 @@ def _turn_html(number: int, turn: Turn, frames: _Frames) -> str:
 
 
 def _credit(info: dict[str, Any]) -> str:
-    """Return how much the answer leans on the frames of a turn, "" where not measured."""
+    """Return the step credit of a turn's frames as text, "" where it was not measured."""
     credit = info.get("credit")
     return "" if credit is None else f", credit {credit:+.2f} nats"
 

@@ -110,7 +110,14 @@ def facts(pairs: Mapping[str, str]) -> str:
 
 
 def table(caption: str, header: Cells, lines: Sequence[Cells], strong: Sequence[bool] = ()) -> str:
-    """Return a table whose first column names the row; `strong` marks rows to be seen first."""
+    """Return an HTML table whose first column names the row.
+
+    Args:
+        caption: for screen readers.
+        header: of each column.
+        lines: one row each, a cell for every column.
+        strong: whether each row is set in bold; missing ones are not.
+    """
     head = "".join(
         f'<th scope="col"{_left(k)}>{escape(text)}</th>' for k, text in enumerate(header)
     )

@@ -50,7 +50,17 @@ def play(
     seed: int | None = None,
     item_id: str | None = None,
 ) -> Trajectory:
-    """Play one episode; see `collect`, of which this is the case of one episode."""
+    """Play one episode; `collect` plays many.
+
+    Args:
+        env: not used by anyone else meanwhile.
+        policy: who acts.
+        seed: of the environment and of the policy.
+        item_id: the question; by default the environment's seed picks one.
+
+    Returns:
+        The episode. A `SageEnvError` is recorded in its `error`; any other exception propagates.
+    """
     return collect([env], policy, [EpisodeSpec(item_id, seed)], seed=seed)[0]
 
 
@@ -64,10 +74,11 @@ def collect(
 ) -> list[Trajectory]:
     """Play every episode of `specs`, as many at a time as there are environments.
 
-    All running episodes act together; environments reset and step in threads, because decoding
-    video releases the interpreter. An environment whose episode ended takes the next one at once.
-    The result does not depend on the number of environments. A policy without `act_batch` is
-    played one episode at a time; a `PrivilegedPolicy` is told the item of each.
+    All running episodes act together, in one call of `act_batch`. Environments reset and step in
+    threads, because decoding video releases the interpreter lock. An environment whose episode
+    ended takes the next one at once. The result does not depend on the number of environments. A
+    policy without `act_batch` is played one episode at a time; a `PrivilegedPolicy` is told the
+    item of each.
 
     Args:
         envs: alike, and not used by anyone else meanwhile.

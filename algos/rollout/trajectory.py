@@ -36,6 +36,15 @@ class Turn:
 class Trajectory:
     """One episode. Letters: L tokens of the whole episode, prompts included.
 
+    One alignment holds for all arrays: position t is token t, and `logprobs[t]` is that of token t
+    given the tokens before it. Worked example, two turns with prompts `p p` and `p` and sampled
+    tokens `a s` and `b` (`s` is the stop token), rewards 0.5 and 1:
+
+        token_ids  p    p    a    s    p    b
+        turn       0    0    0    0    1    1
+        sampled    0    0    1    1    0    1
+        rewards    0    0    0    .5   0    1
+
     Attributes:
         item_id: the question that was played.
         seed: the environment's seed.
@@ -107,7 +116,7 @@ class Trajectory:
         return tuple(key for _, tokens in self._spoken() for key in tokens.frames)
 
     def _spoken(self) -> list[tuple[int, TurnTokens]]:
-        """Return the turns that have tokens, by number."""
+        """Return the turns that have tokens, with their numbers."""
         turns = [(k, turn.decision.tokens) for k, turn in enumerate(self.turns)]
         return [(k, tokens) for k, tokens in turns if tokens is not None]
 

@@ -79,12 +79,23 @@ class Checkpoint:
 
     @property
     def policy(self) -> dict[str, Tensor]:
-        """Return what `TrainablePolicy.load_state` takes."""
+        """Return what `TrainablePolicy.load_state` takes: float tensors `(...)` by name."""
         return with_prefix(self.tensors, "policy/")
 
 
 def save(folder: Path, checkpoint: Checkpoint, *, keep_last: int) -> Path:
     """Write a checkpoint below `folder`, then delete all but the newest `keep_last` and the best.
+
+    1. Write all files into `.partial-update-NNNNNN` and flush them to disk.
+    2. Rename the folder, which is atomic, and flush the parent: the checkpoint is there, or not.
+    3. Delete older checkpoints.
+
+    Killed before 2, the previous checkpoint is the newest; killed after it, this one is.
+
+    Args:
+        folder: of all checkpoints of the run.
+        checkpoint: the state.
+        keep_last: newest checkpoints to keep, this one included.
 
     Returns:
         The checkpoint's own folder.
@@ -162,13 +173,13 @@ def changed_versions(then: Mapping[str, str]) -> str:
 
 
 def load_latest(folder: Path) -> Checkpoint | None:
-    """Read the newest whole checkpoint; damaged ones are passed over with a warning."""
+    """Read the newest whole checkpoint; damaged ones are skipped with a warning."""
     for update in sorted(_updates(folder), reverse=True):
         try:
             return load(folder, update)
         except DAMAGE as error:
             _log.warning(
-                "checkpoint %s/update-%06d is damaged, passed over: %s", folder, update, error
+                "checkpoint %s/update-%06d is damaged and was skipped: %s", folder, update, error
             )
     return None
 
@@ -214,7 +225,11 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def optimizer_tensors(optimizer: Optimizer, prefix: str) -> dict[str, Tensor]:
-    """Return copies of an optimiser's state, named `prefix` + parameter number + `/` + name."""
+    """Return copies of an optimiser's state, named `prefix` + parameter number + `/` + name.
+
+    For Adam these are `step`, float32 `()`, and `exp_avg` and `exp_avg_sq`, shaped like the
+    parameter.
+    """
     state = optimizer.state_dict()["state"]
     return {
         f"{prefix}{number}/{name}": tensor.clone()
@@ -224,7 +239,13 @@ def optimizer_tensors(optimizer: Optimizer, prefix: str) -> dict[str, Tensor]:
 
 
 def load_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor], prefix: str) -> None:
-    """Give an optimiser back the state that `optimizer_tensors` returned."""
+    """Give an optimiser back the state that `optimizer_tensors` returned.
+
+    Args:
+        optimizer: of parameters in the same order and of the same shapes `(...)`.
+        tensors: float or int, by name; others than the optimiser's are ignored.
+        prefix: of the optimiser's names.
+    """
     state: dict[int, dict[str, Tensor]] = {}
     for path, tensor in with_prefix(tensors, prefix).items():
         number, name = path.split("/")
@@ -233,7 +254,7 @@ def load_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor], prefix: 
 
 
 def with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Return the tensors whose name starts with `prefix`, without it."""
+    """Return the tensors `(...)`, float or int, whose name starts with `prefix`, without it."""
     return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
 
 

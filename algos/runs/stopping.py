@@ -1,8 +1,8 @@
 """Stopping a training by a signal: at the next safe point, with everything saved.
 
 A scheduler sends SIGTERM some seconds before it kills; a person presses Ctrl-C. While
-`defer_signals` is entered, either only asks to stop. `requested` says so, and `check` raises at
-places where nothing would be lost. A second Ctrl-C stops at once, as everywhere.
+`defer_signals` is entered, either signal only sets a request. `requested` is then True, and `check`
+raises at places where nothing would be lost. A second Ctrl-C stops at once, as everywhere.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ class Stopped(Exception):
 
 
 class StopRequest:
-    """Whether a signal has asked to stop."""
+    """Whether a signal has asked to stop, since `defer_signals` was entered."""
 
     def __init__(self) -> None:
-        """Nobody has asked."""
+        """Start without a request."""
         self.requested = False
 
     def check(self) -> None:
@@ -35,8 +35,8 @@ class StopRequest:
         if self.requested:
             raise Stopped("stopped by a signal")
 
-    def ask(self, number: int, frame: FrameType | None) -> None:
-        """Take a signal; from the second SIGINT on, stop at once."""
+    def on_signal(self, number: int, frame: FrameType | None) -> None:
+        """Remember a signal; from the second SIGINT on, stop at once."""
         if self.requested and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.requested = True
@@ -46,18 +46,18 @@ class StopRequest:
 
 @contextmanager
 def defer_signals() -> Iterator[StopRequest]:
-    """Let SIGTERM and SIGINT ask to stop, inside the block, instead of stopping.
+    """Inside the block, let SIGTERM and SIGINT set a stop request instead of stopping.
 
     Outside of the main thread, where Python sets no handlers, signals do what they did.
     """
     request = StopRequest()
-    with _handlers(request.ask, signal.SIGTERM, signal.SIGINT):
+    with _handlers(request.on_signal, signal.SIGTERM, signal.SIGINT):
         yield request
 
 
 @contextmanager
 def stop_on_sigterm() -> Iterator[None]:
-    """Let SIGTERM raise `Stopped` inside the block: for work that goes on from its own files."""
+    """Inside the block, let SIGTERM raise `Stopped`: for work that resumes from its own files."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise Stopped("stopped by a signal; run the same command again to go on from here")

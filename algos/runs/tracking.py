@@ -23,7 +23,7 @@ CLEANRL = {
     "rollout/turns": "charts/episodic_length",
     "time/tokens_per_second": "charts/SPS",
 }
-"""CleanRL's names of quantities that we name by what they count; its steps are our tokens."""
+"""Our names to CleanRL's, where a quantity is the same; CleanRL's step is a token here."""
 
 
 class Tracker(Protocol):

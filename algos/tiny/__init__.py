@@ -1,7 +1,8 @@
 """How `sage-mm-tiny` is made from nothing: tokenizer, vision tower, lessons, cloning.
 
-May not: be imported by anything but its own commands and tests.
+May not: be imported by anything but its own command and tests; users get the checkpoint.
 
-Read in this order: `architecture` (shape and tokenizer), `pictures` and `tower` (step a), `lessons`
-(step b) with `hints` and `hint_labels`, `demonstrations` (step c), `recipe` (all steps, resumable).
+Read in this order: `recipe` (the three steps), `architecture` (shape and tokenizer), `pictures` and
+`tower` (step a), `lessons` (step b), `hints` and `hint_labels` (the auxiliary losses of b and c),
+`demonstrations` (step c).
 """

@@ -24,10 +24,11 @@ SPECIAL = (
 )
 VOCABULARY = 640
 ROPE_THETA = 10000.0
-# Normalised queries and keys of 32 dimensions reach a score of 5.7 at most: not enough to single
-# out one token of hundreds. Their gains start higher.
+# Normalised queries and keys of 32 dimensions reach a score of sqrt(32) = 5.7 at most: not enough
+# to single out one token of hundreds. Their gains start higher: 1.7 on both sides allows 16.
 ATTENTION_GAIN = 1.7
-# What layers add starts small beside the embeddings, so that a token can be copied at all.
+# What layers add starts small beside the embeddings, so that a token's identity survives to the
+# output and can be copied. Revisit with another depth: the sum over layers is what must stay small.
 OUTPUT_SCALE = 0.05
 # Words with their leading space, a decimal with its point, single digits, the rest in runs: the
 # punctuation between the keys of an action is one token, and times are spelled digit by digit.
@@ -156,7 +157,14 @@ def save_checkpoint(
 ) -> None:
     """Write a folder that `SageMM.load` and transformers' Auto classes read, in bfloat16.
 
-    Round the tower's weights before anything is trained on what it sees.
+    The tower's weights must be rounded to bfloat16 before the language model is trained on their
+    features, or the shipped model would see other features than the trained one.
+
+    Args:
+        model: the model.
+        tokenizer: its tokenizer.
+        folder: made when missing.
+        env_options: what environments are made with for this model.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor.bfloat16() for name, tensor in model.state_dict().items()}

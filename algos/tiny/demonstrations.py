@@ -39,12 +39,15 @@ BUDGET: dict[str, Any] = {
 DIRECT_FRAMES = (12, 16, 20, 24, 32, 40, 48)
 DIRECT_SHARE = 8  # one question in so many is also played as DIRECT
 VIDEOS_PER_TASK = 14
+"""Videos that one call of a worker plays. More make larger batches and a coarser progress bar; the
+features of all of a task's frames are held and sent at once."""
 WORKER_CACHE = 1 << 28
+"""Bytes of features that a worker keeps, 256 MiB: more than one task needs at 64x64 pixels."""
 
 
 @dataclass(frozen=True)
 class WorkerSetup:
-    """All that a process needs to play and write down episodes."""
+    """What a worker process needs to play episodes and write down their tokens."""
 
     encoder: FrameEncoder
     head: ReadingHead
@@ -54,7 +57,7 @@ class WorkerSetup:
 
 
 def make_env(items: Any, **settings: Any) -> gym.Env[Any, Any]:
-    """Make an environment on rendered, not decoded, videos."""
+    """Make an environment on rendered, not decoded, videos: no files are written or read."""
     settings.setdefault("frame_size", SIZE)
     return gym.make(
         "sage_env:SageVideoQA-v0",
@@ -78,7 +81,18 @@ def demonstrate(
 
     DIRECT episodes show more frames at once and leave one turn, in which to answer: without them
     the baseline would fail because it was never seen, not because it sees too little. Videos are
-    played in parallel; `encoder` gets the features of all frames.
+    played in parallel processes.
+
+    Args:
+        encoder: the trained tower; it gets the features of all frames.
+        head: reads the features, for the scripted policy.
+        tokens: the student's chat layout.
+        videos: how many.
+        seed: of environments and of the demonstrator's choices.
+        habits: of the demonstrator.
+
+    Returns:
+        One example for each episode, in the order of the questions, DIRECT ones after their task's.
     """
     items = sage_synth(None, "train", seed=DEMONSTRATION_SEED, count=videos)
     by_video: dict[str, list[QAItem]] = {}

@@ -1,10 +1,23 @@
-"""What is to be known where in a conversation, from its tokens and what its frames show."""
+"""Labels of the auxiliary losses: what is to be known where in a conversation.
+
+They are computed from the conversation's tokens and from what its frames show. A *point* is a place
+whose next token one frame determines. Worked example, frames `5.0 grey star`, `25.0 blue star` and
+a reply:
+
+    blue at 25.0; blue after 5.0; blue what star
+            ^^^^             ^^^            ^^^^
+    the tokens of 25.0 point to the frame at 25.0: its time
+    the tokens of 5.0 point to the frame at 25.0 as well: it is the first blue one, and the time of
+    the frame before it is asked for
+    star points to the frame at 25.0: the first blue frame with a star
+"""
 
 from __future__ import annotations
 
 import re
 from bisect import bisect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,22 +27,22 @@ from policies.baselines.reading_head import BACKDROPS, SIGHTS, ReadingHead
 from policies.sage_mm.tokens.chat_tokens import ChatTokens
 from policies.sage_mm.vision.frame_encoder import FrameEncoder
 
-NONE = -100  # nothing to be known
+NONE = -100  # nothing to be known: the index that cross-entropy ignores
 DIGITS = 4  # most digits before the point of a time
 SLOTS = DIGITS + 3  # them, the decimal, backdrop and sight
-_EARLIER = {"after", "start"}  # words that ask for the time of the frame before the one looked for
+_EARLIER = {"after", "start"}  # words that ask for the time before the frame looked for
 
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """Places and tokens, all int64.
+    """Places and tokens, all int64. Letters: F frames, P points.
 
     Attributes:
         ends: `(F,)`, the `<|vision_end|>` of each frame.
         own: `(F, SLOTS)`, tokens of its time (left-aligned digits, then the stop token; its
             decimal last) and of what it shows.
         before: `(F, SLOTS)`, the same of the frame before it; stop tokens if there is none.
-        points: `(P,)`, places whose next token is told by a frame.
+        points: `(P,)`, places whose next token is determined by a frame.
         frames: `(P,)`, the `<|vision_end|>` of that frame.
         asked: `(P, 2)`, the colour or symbol and the word that the token is asked for with.
     """
@@ -40,6 +53,42 @@ class Labels:
     points: NDArray[np.int64]
     frames: NDArray[np.int64]
     asked: NDArray[np.int64]
+
+
+class _Point(NamedTuple):
+    """A place, the number of the frame that determines the next token, and what asks for it."""
+
+    place: int
+    frame: int
+    asked: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """What a reply named last: the tokens of a colour, a symbol and a word, `NONE` for none."""
+
+    colour: int = NONE
+    sight: int = NONE
+    word: int = NONE
+
+
+@dataclass(frozen=True)
+class _Frames:
+    """The frames of a conversation, in order.
+
+    Attributes:
+        ends: place of the `<|vision_end|>` of each.
+        times: number tokens of its time.
+        looks: tokens of its backdrop and sight.
+    """
+
+    ends: list[int]
+    times: list[list[int]]
+    looks: list[tuple[int, int]]
+
+    def before(self, at: int) -> int:
+        """Return how many frames stand before a place."""
+        return bisect(self.ends, at)
 
 
 class Labeller:
@@ -63,7 +112,7 @@ class Labeller:
         self._shown = {word: names.index(f" {word}") for word in (*BACKDROPS, *SIGHTS)}
         self._colours = {i: self._shown[w] for i, w in self._words.items() if w in BACKDROPS}
         self._sights = {i: self._shown[w] for i, w in self._words.items() if w in SIGHTS}
-        # Without a space a symbol is asked about, not told: `star at 12.5`.
+        # Without a space a symbol is the subject of a look-up, not its answer: `star at 12.5`.
         self._subjects = {i for i in self._sights if not names[i].startswith(" ")}
 
     def __call__(self, example: Example) -> Labels:
@@ -82,15 +131,14 @@ class Labeller:
             own[row, DIGITS:] = time[-1], *look
             if row and self._tokens.stop not in ids[ends[row - 1] : ends[row]]:
                 before[row] = own[row - 1]
-        points = self._points(example, ends, times, looks)
-        at, frames = [p[0] for p in points], [p[1] for p in points]
+        points = self._points(example, _Frames(ends, times, looks))
         return Labels(
             np.array(ends, dtype=np.int64),
             own,
             before,
-            np.array(at, dtype=np.int64),
-            np.array([ends[f] for f in frames], dtype=np.int64),
-            np.array([p[2] for p in points], dtype=np.int64).reshape(-1, 2),
+            np.array([p.place for p in points], dtype=np.int64),
+            np.array([ends[p.frame] for p in points], dtype=np.int64),
+            np.array([p.asked for p in points], dtype=np.int64).reshape(-1, 2),
         )
 
     def _read(self, example: Example) -> list[tuple[int, int]]:
@@ -109,46 +157,68 @@ class Labeller:
             at -= 1
         return time
 
-    def _points(
-        self,
-        example: Example,
-        ends: list[int],
-        times: list[list[int]],
-        looks: list[tuple[int, int]],
-    ) -> list[tuple[int, int, tuple[int, int]]]:
-        """Return `(place, frame, asked)` of every taught token that a frame tells."""
+    def _points(self, example: Example, frames: _Frames) -> list[_Point]:
+        """Find every token of the replies that one frame determines.
+
+        A reply is read from left to right. The subject is what it named last: a colour, a symbol,
+        a word. Each token is one of:
+
+        1. outside the loss mask: a prompt, where the subject is forgotten;
+        2. the start of a number: each of its tokens is determined by the frame of that time;
+        3. a symbol that begins a look-up (`star at 12.5`): the subject is no colour from here on;
+        4. another symbol, with a colour as subject: determined by the first frame of both;
+        5. any other word: only the subject may change.
+        """
         ids, loss_mask = example.ids.tolist(), example.loss_mask
-        points: list[tuple[int, int, tuple[int, int]]] = []
-        colour = sight = word = NONE
+        points: list[_Point] = []
+        subject = _Subject()
         at = int(np.argmax(loss_mask)) if loss_mask.any() else len(ids)
         while at < len(ids):
-            token = ids[at]
+            token, length = ids[at], 1
             if not loss_mask[at]:
-                colour = sight = word = NONE
+                subject = _Subject()
             elif token in self._numbers:
-                number = ids[at : at + self._run(ids, at)]
-                known = bisect(ends, at)
-                frame = next((f for f in reversed(range(known)) if times[f] == number), None)
-                asked = sight if colour == NONE else colour
-                if frame is not None:
-                    if self._words.get(word) in _EARLIER and looks[frame][0] != colour:
-                        frame = min(frame + 1, known - 1)
-                    points += [(at + k - 1, frame, (asked, word)) for k in range(len(number))]
-                at += len(number) - 1
+                length = self._number_length(ids, at)
+                points += self._points_of_number(ids[at : at + length], at, subject, frames)
             elif token in self._subjects:
-                colour = NONE
-            elif token in self._sights and colour != NONE:
-                look = colour, self._sights[token]
-                found = [f for f in range(bisect(ends, at)) if looks[f] == look]
-                points += [(at - 1, frame, (colour, word)) for frame in found[:1]]
+                subject = replace(subject, colour=NONE)
+            elif token in self._sights and subject.colour != NONE:
+                points += self._point_of_symbol(token, at, subject, frames)
             if loss_mask[at] and token in self._words:
-                word = token
-                colour, sight = self._colours.get(token, colour), self._sights.get(token, sight)
-            at += 1
+                colour = self._colours.get(token, subject.colour)
+                subject = _Subject(colour, self._sights.get(token, subject.sight), token)
+            at += length
         return points
 
-    def _run(self, ids: list[int], at: int) -> int:
+    def _number_length(self, ids: list[int], at: int) -> int:
+        """Return how many number tokens stand in a row from `at` on."""
         length = 1
         while at + length < len(ids) and ids[at + length] in self._numbers:
             length += 1
         return length
+
+    def _points_of_number(
+        self, number: list[int], at: int, subject: _Subject, frames: _Frames
+    ) -> list[_Point]:
+        """Let the last frame before `at` whose time is the number determine its tokens.
+
+        `red after 12.5` names the time of the frame before the red one. What has to be found is the
+        red frame, so the point goes to the frame after the one of that time.
+        """
+        known = frames.before(at)
+        frame = next((f for f in reversed(range(known)) if frames.times[f] == number), None)
+        if frame is None:
+            return []
+        asked = subject.sight if subject.colour == NONE else subject.colour
+        earlier = self._words.get(subject.word) in _EARLIER
+        if earlier and frames.looks[frame][0] != subject.colour:
+            frame = min(frame + 1, known - 1)
+        return [_Point(at + k - 1, frame, (asked, subject.word)) for k in range(len(number))]
+
+    def _point_of_symbol(
+        self, token: int, at: int, subject: _Subject, frames: _Frames
+    ) -> list[_Point]:
+        """Let the first frame before `at` with the subject's colour and the symbol determine it."""
+        look = subject.colour, self._sights[token]
+        found = [f for f in range(frames.before(at)) if frames.looks[f] == look]
+        return [_Point(at - 1, frame, (subject.colour, subject.word)) for frame in found[:1]]

@@ -1,16 +1,19 @@
-"""Throw-away supervision of what a small model does not find by itself: which frame, which time.
+"""Auxiliary losses for what a small model does not learn from the reply alone: which frame, when.
 
 A frame's time is written before the frame. To copy the time of the red frame, a model has to
 gather a frame's digits where its content is known (on the `<|vision_end|>` behind it), gather what
-is asked for where an answer begins, and look from the one to the other. The loss of the reply alone
-leaves that at chance: once a first digit is given, the others can be told from it, and only that
-first one needs the frame. So each of the three steps gets a loss of its own:
+is asked for where an answer begins, and attend from the one to the other. The loss of the reply
+alone leaves that at chance: given its first digit, the rest of a time can be guessed from the times
+in the prompt, so only that first digit needs the frame. So each of the three steps gets a loss of
+its own:
 
 * heads on `<|vision_end|>` read the frame's time and content, and those of the frame before it;
 * heads on a reply's tokens read the colour and the word that a time is asked for with;
-* the attention of one layer is pulled to the frame that tells the next token.
+* the attention of one layer is pulled to the frame that determines the next token.
 
-The labels follow from a conversation's tokens and the reading head. The heads are thrown away.
+The labels follow from a conversation's tokens and the reading head. The heads are not part of the
+checkpoint. Attention supervision is due to Liu et al., "Neural Machine Translation with Supervised
+Attention", arXiv 1609.04186.
 """
 
 from __future__ import annotations
@@ -29,17 +32,19 @@ from algos.sft import Example, next_tokens
 from algos.tiny.hint_labels import NONE, SLOTS, Labeller, Labels
 from policies.sage_mm.vision.frame_encoder import FrameEncoder
 
+# Of five layers: two gather what stands near a token, the third reaches the frame before it, the
+# fourth (number 3, from 0) points, and one is left to copy. Revisit with another depth.
 GATHERED = 2  # layers after which a frame's own time and what is asked for are to be known
 NEIGHBOUR = 3  # layers after which those of the frame before it are
 POINTING = 3  # number of the layer, from 0, whose attention goes to the frame
 
 
 class Hints(nn.Module):
-    """The heads, and the loss of all three steps.
+    """The auxiliary heads, and the loss of all three steps.
 
     Args:
         base: the model; its layers are watched.
-        labeller: tells what is to be known where.
+        labeller: says what is to be known where.
     """
 
     def __init__(self, base: Any, labeller: Labeller) -> None:
@@ -59,9 +64,14 @@ class Hints(nn.Module):
         self._pointing[0].register_forward_pre_hook(self._keep_input, with_kwargs=True)
 
     def exam(self, encoder: FrameEncoder, frame_pad: int, examples: Sequence[Example]) -> float:
-        """Return the share of right first tokens among those that a frame tells.
+        """Return the share of right first tokens among those that a frame determines.
 
-        Of a time that is its first digit, which cannot be told from the digits before it.
+        Of a time that is the first digit, which cannot be guessed from the digits before it.
+
+        Args:
+            encoder: has the features of the examples' frames.
+            frame_pad: id of the visual token.
+            examples: conversations that were not trained on.
         """
         likeliest = next_tokens(self._base[0], encoder, frame_pad, examples)
         right = []
@@ -82,7 +92,10 @@ class Hints(nn.Module):
         self._seen.rotations = kwargs["position_embeddings"]
 
     def loss(self, examples: Sequence[Example]) -> Tensor:
-        """Return the mean loss of the conversations whose forward pass has just been run here."""
+        """Return the mean loss of conversations whose forward pass has just run in this thread.
+
+        A float `()`, in nats: the sum of up to four cross-entropies.
+        """
         labels = [self._labeller(example) for example in examples]
         total = self._read("gathered", self.own, labels, "ends", "own")
         total = total + self._read("neighbour", self.before, labels, "ends", "before")
@@ -106,7 +119,7 @@ class Hints(nn.Module):
         return F.cross_entropy(scores.flatten(0, 1), wanted, ignore_index=NONE)
 
     def _point(self, labels: Sequence[Labels]) -> Tensor:
-        """Return how little the layer's attention goes to the frames that tell the next tokens."""
+        """Return how little the layer attends to the frames that determine the next tokens."""
         layer, attention = self._pointing[0], self._pointing[0].self_attn
         hidden = layer.input_layernorm(self._seen.input)
         shape = (*hidden.shape[:2], -1, attention.head_dim)

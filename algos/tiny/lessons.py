@@ -1,10 +1,10 @@
-"""Step (b): captions and look-ups, which teach reading, time alignment and retrieval.
+"""Step (b): lessons, captions and look-ups that train reading, time alignment and retrieval.
 
 A lesson shows labelled frames of a made-up video (a few coloured stretches on grey, like SageSynth)
 and asks for a caption of each frame, `12.5 blue star; 37.5 grey empty; …`, or for look-ups,
 `red at 37.5; star at 37.5; red after 12.5; …`: which symbol was on a colour (`what`), when (`at`),
 from where to where the colour lies, after which frame it begins and before which it ends. They
-come in random order: a fixed one lets each time be told from the one written before it.
+come in random order: in a fixed order each time could be guessed from the one before it.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from policies.prompt import render_user
 from policies.sage_mm.tokens.chat_tokens import ChatTokens
 from policies.sage_mm.vision.frame_encoder import FrameEncoder
 
-CAPTIONS = 0.05  # share of lessons
-LOOK_UPS = 12  # most of one lesson
+CAPTIONS = 0.05  # share of lessons: captions need no retrieval, and each takes a look-up's place
+LOOK_UPS = 12  # most of one lesson: it bounds the length of a reply, and so of a batch
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Lessons:
             self._stock.setdefault((BACKDROPS[backdrop], SIGHTS[sight]), []).append(key)
 
     def draw(self, count: int, frames: tuple[int, int] = (6, 12)) -> list[Example]:
-        """Return `count` new lessons with at least and at most so many `frames` each."""
+        """Return `count` new lessons; `frames` are the least and the most frames of each."""
         return [self._lesson(frames) for _ in range(count)]
 
     def _lesson(self, frames: tuple[int, int]) -> Example:
@@ -94,7 +94,7 @@ class Lessons:
         ]
 
     def _run(self, colour: str) -> list[tuple[str, str]]:
-        """A stretch of one colour: a symbol on all of its frames, on some or on none."""
+        """Make up a stretch of one colour: a symbol on all of its frames, on some or on none."""
         length = int(self._rng.choice([1, 1, 2, 2, 3, 5]))
         kind = self._rng.random()
         symbol = str(self._rng.choice(SIGHTS[1:]))

@@ -1,4 +1,4 @@
-"""Labelled frames: what the vision tower is taught to see."""
+"""Labelled frames, which the vision tower is trained on."""
 
 from __future__ import annotations
 

@@ -1,9 +1,12 @@
 """`make tiny`: train `sage-mm-tiny` from nothing and write the checkpoint that the project ships.
 
-(a) the vision tower alone on frame labels, then frozen; (b) captions and look-ups, with hints; (c)
-behaviour cloning of a demonstrator with habits that sometimes pay and sometimes fail, mixed with
-(b). What comes out is the supervised base that reinforcement learning starts from: it must leave
-room.
+1. (a) `train_vision`: the vision tower alone, on frame labels; then it is frozen.
+2. (b) `train_lessons`: the language model on captions and look-ups, with auxiliary losses.
+3. (c) `clone_demonstrator`: behaviour cloning of a demonstrator, mixed with (b). Its habits
+   sometimes pay and sometimes fail.
+
+The result is the supervised base that reinforcement learning starts from. It must not be as good as
+it could be: what PPO is to find has to be left for it.
 """
 
 from __future__ import annotations
@@ -86,10 +89,12 @@ MAY_DIFFER = {
     "lessons_in_cloning",
     "threads",
 }
-TEXT_NORM = 1.13  # of a fresh embedding: 128 numbers of deviation 0.1
-FIRST_FRAMES = 6.0  # most frames of the first lessons
+TEXT_NORM = 1.13  # of a fresh embedding: 128 numbers of deviation 0.1, so 0.1 * sqrt(128)
+FIRST_FRAMES = 6.0  # most frames of the first lessons: few, so that a guess is often right
 EXAM_FRAMES, EXAM_EVERY = 12, 200
-READ_WELL = 0.35  # loss at which lessons get longer
+# Running loss, in nats per token, at which lessons get half a frame longer: lower waits longer at
+# every length, higher goes on before a length is learned.
+READ_WELL = 0.35
 
 
 def run(config: TinyConfig) -> None:
@@ -125,7 +130,7 @@ def _save_settings(config: TinyConfig) -> None:
 
 
 def train_vision(model: Any, pictures: Pictures, config: TinyConfig) -> ReadingHead:
-    """(a) Train the vision tower, freeze it, and return what reads its features."""
+    """Do (a): train the vision tower, freeze it, and return the head that reads its features."""
     visual, path = model.model.visual, config.work / "tower.safetensors"
     if not path.exists():
         head, right = train_tower(
@@ -138,7 +143,8 @@ def train_vision(model: Any, pictures: Pictures, config: TinyConfig) -> ReadingH
     weight, bias = tensors.pop("weight").numpy(), tensors.pop("bias").numpy()
     visual.load_state_dict({name.removeprefix("visual."): t for name, t in tensors.items()})
     weight /= scale_outputs(visual, pictures)
-    # Rounded as it will be shipped, so that everything after sees with the very same weights.
+    # Rounded as it will be shipped, so that all later training uses the features of the very same
+    # weights.
     visual.load_state_dict({name: t.bfloat16().float() for name, t in visual.state_dict().items()})
     visual.requires_grad_(False)
     return ReadingHead(weight, bias)
@@ -152,7 +158,16 @@ def train_lessons(
     hints: Hints,
     config: TinyConfig,
 ) -> None:
-    """(b) Captions and look-ups, of more frames the better they are read."""
+    """Do (b): captions and look-ups, of more frames as soon as those of fewer are answered.
+
+    Args:
+        model: whose language model is trained, in place.
+        encoder: the frozen tower.
+        tokens: the chat layout.
+        lessons: draws examples without end.
+        hints: the auxiliary losses.
+        config: of the recipe; an existing `lessons.safetensors` in its work folder is used instead.
+    """
     language, path = model.model.language_model, config.work / "lessons.safetensors"
     if not path.exists():
         trained = _language(model) + list(hints.parameters())
@@ -183,7 +198,17 @@ def clone_demonstrator(
     hints: Hints,
     config: TinyConfig,
 ) -> None:
-    """(c) Behaviour cloning, mixed with (b)."""
+    """Do (c): behaviour cloning, mixed with (b).
+
+    Args:
+        model: whose language model is trained, in place.
+        encoder: the frozen tower.
+        tokens: the chat layout.
+        lessons: draws examples of (b).
+        episodes: of the demonstrator.
+        hints: the auxiliary losses.
+        config: of the recipe.
+    """
     rng = np.random.default_rng([config.seed, 1])
     stream = batches(episodes, config.batch, rng)
     trained = _language(model) + list(hints.parameters())
@@ -199,9 +224,10 @@ def clone_demonstrator(
 
 
 def scale_outputs(visual: Any, pictures: Pictures) -> float:
-    """Give the tower's outputs the norm of a text embedding; return the first one's factor.
+    """Give the tower's outputs the norm of a text embedding; return the first output's factor.
 
-    They come out many times larger, and what attention adds to a visual token would be lost.
+    They come out many times larger. What attention adds to a visual token would then be negligible,
+    and with it the time that is written before the frame.
     """
     tower = BatchedTower(visual)
     rows = len(pictures.pixels) // 512 + 1
@@ -233,7 +259,20 @@ def take_step(
     config: TinyConfig,
     hints: Hints | None = None,
 ) -> float:
-    """Take one step on a batch of conversations; return its loss."""
+    """Take one optimiser step on a batch of conversations.
+
+    Args:
+        model: the model.
+        encoder: the frozen tower.
+        tokens: the chat layout.
+        schedule: the optimiser and its learning rate.
+        examples: the batch.
+        config: its `threads` forward passes run side by side.
+        hints: the auxiliary losses; None for none.
+
+    Returns:
+        The cross-entropy of the batch, in nats per token.
+    """
     loss = add_supervised_gradients(
         model,
         encoder,
@@ -248,7 +287,14 @@ def take_step(
 
 
 def save(model: Any, tokenizer: Any, head: ReadingHead, folder: Path) -> None:
-    """Write checkpoint and reading head."""
+    """Write the checkpoint and, beside it, the reading head.
+
+    Args:
+        model: the model.
+        tokenizer: its tokenizer.
+        head: reads the tower's features.
+        folder: made when missing.
+    """
     save_checkpoint(model, tokenizer, folder, BUDGET | {"frame_size": SIZE})
     tensors = {"weight": head.weight, "bias": head.bias}
     save_file(tensors, folder / "reading_head.safetensors")

@@ -22,7 +22,15 @@ from policies.sage_mm.vision.frame_encoder import patchify
 def train_tower(
     visual: Any, pictures: Pictures, *, steps: int, batch: int, lr: float, seed: int
 ) -> tuple[nn.Linear, float]:
-    """Teach the tower to see.
+    """Train the vision tower on frame labels, through linear heads on its merged features.
+
+    Args:
+        visual: the tower, trained in place.
+        pictures: labelled frames; 2,000 of them are held out.
+        steps: of AdamW.
+        batch: frames per step.
+        lr: peak learning rate: 50 steps of warm-up, then a linear fall to a fiftieth.
+        seed: of the split, the batches and the shifts.
 
     Returns:
         The head on the merged embedding, mean over a frame's tokens, to backdrop and symbol; and

@@ -1,4 +1,6 @@
 """Plays and scores the stored episodes of a run again.
 
+May not: train, or write into the run.
+
 Read in this order: `replay` (one episode, action by action), `verify_run` (a sample of a run).
 """

@@ -1,4 +1,4 @@
-"""Stored episodes, played again: the same actions must bring the same frames, texts and rewards."""
+"""Replay: the actions of stored episodes must bring the same frames, prompts and rewards again."""
 
 from __future__ import annotations
 

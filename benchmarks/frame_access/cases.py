@@ -1,4 +1,4 @@
-"""What the benchmark asks for: which frames of which clip, of whom, and what is right."""
+"""Cases of the frame-access benchmark: times asked of a clip, who is asked, and what is right."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from benchmarks.frame_access.ours import (
     TWO_THREADS,
 )
 from benchmarks.frame_access.peers import FLOOR, KEYS_FLOOR, PEERS, Size
-from benchmarks.frame_access.worker import Job, Measured
+from benchmarks.frame_access.worker import Measured, ReadJob
 from sage_env.video.decoding.decode_plan import AUTO_TOLERANCE
 
 SHORT_SIDE = 224
@@ -30,16 +30,16 @@ _SEED = 20
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
-    """Requests about one clip.
+class ClipCase:
+    """Calls to a reader about one clip, and how their results are checked.
 
     Attributes:
         name: in tables, the same for all clips.
-        clip: what is read.
-        calls: the times of each call, increasing, halfway through the frames.
+        clip: the file that is read.
+        calls: times of each call in seconds, increasing, each halfway through a frame.
         size: `(H, W)` of the pictures, `None` for native ones.
-        cold: the file is opened while the clock runs.
-        contestants: who takes part.
+        cold: opening the file is measured too.
+        contestants: names of those who take part.
     """
 
     name: str
@@ -59,16 +59,22 @@ class Case:
         """Return the number of frames asked for."""
         return sum(map(len, self.calls))
 
-    def job(self, contestant: str) -> Job:
-        """Return what a contestant has to do."""
+    def job(self, contestant: str) -> ReadJob:
+        """Return the calls as a job for a contestant's process."""
         again = contestant in REPEATED
-        return Job(self.clip.path, self.calls, self.size, self.cold and not again, again)
+        return ReadJob(self.clip.path, self.calls, self.size, self.cold and not again, again)
 
     def wrong(self, contestant: str, measured: Measured) -> int:
         """Return how many frames are not those that were asked for.
 
-        With tolerance a frame may be another one, no farther off than allowed; its picture has to
-        be that of the time it comes with.
+        A frame is right if the number drawn in it, and the time that the reader gives for it, are
+        those of the frame on screen at the time asked for. A tolerant contestant may return another
+        frame within its tolerance; number and time have to be those of that frame. Where the number
+        of frames differs from that of the times, all are wrong.
+
+        Args:
+            contestant: who read.
+            measured: one number per time, and seconds where the reader gives them.
         """
         times = np.array([t for call in self.calls for t in call])
         asked = self.clip.on_screen(times)
@@ -85,48 +91,55 @@ class Case:
         return int((~right.astype(bool)).sum())
 
     def _limits(self, contestant: str, call: Sequence[float]) -> NDArray[np.float64]:
+        """Return the tolerance for each time of a call, in seconds."""
         step = np.diff(call).min() / 2 if len(call) > 1 else 0.0
         return np.full(len(call), min(step, AUTO_TOLERANCE) if contestant == AUTO else step)
 
 
-def long_cases(clip: Clip, uniform: Sequence[int], num_windows: int) -> list[Case]:
-    """Return the cases that are timed: overviews, a zoom, windows on an open reader.
+def long_cases(clip: Clip, uniform: Sequence[int], num_windows: int) -> list[ClipCase]:
+    """Return the timed cases: overviews, a zoom, and windows on an open reader.
 
     Args:
-        clip: an hour long.
-        uniform: numbers of frames of the overviews.
-        num_windows: how many.
+        clip: longer than 30 s.
+        uniform: number of frames of each overview.
+        num_windows: number of windows.
     """
     rng = np.random.default_rng(_SEED)
     height, width = clip.recipe.height, clip.recipe.width
     small = SHORT_SIDE, round(SHORT_SIDE * width / height)
     peers = tuple(name for name in PEERS if name != KEYS_FLOOR)
     cases = [
-        Case(f"{n} uniform, {SHORT_SIDE}", clip, (_even(clip, 0.0, clip.duration, n),), small, True,
-             (EXACT, AUTO, HALF_STEP, *PEERS))
+        ClipCase(
+            name=f"{n} uniform, {SHORT_SIDE}",
+            clip=clip,
+            calls=(_even(clip, 0.0, clip.duration, n),),
+            size=small,
+            cold=True,
+            contestants=(EXACT, AUTO, HALF_STEP, *PEERS),
+        )
         for n in uniform
-    ]  # fmt: skip
+    ]
     start = float(rng.uniform(0, clip.duration - ZOOM_SECONDS))
     zoom = _even(clip, start, start + ZOOM_SECONDS, 16)
-    cases.append(Case("zoom: 16 in 30 s, native", clip, (zoom,), None, True, (EXACT, *peers)))
+    cases.append(ClipCase("zoom: 16 in 30 s, native", clip, (zoom,), None, True, (EXACT, *peers)))
     starts = rng.uniform(0, clip.duration - WINDOW_SECONDS, num_windows).tolist()
     windows = tuple(_even(clip, s, s + WINDOW_SECONDS, 8) for s in starts)
     ours = (EXACT, TWO_THREADS, CACHED, COPY, PROXY)
     name = f"windows: 8 in 10 s, open, {SHORT_SIDE}"
-    cases.append(Case(name, clip, windows, small, False, (*ours, *peers)))
+    cases.append(ClipCase(name, clip, windows, small, False, (*ours, *peers)))
     return cases
 
 
-def exactness_case(clip: Clip, num_frames: int = 16) -> Case:
-    """Return the case that is not timed: native frames at random times."""
+def exactness_case(clip: Clip, num_frames: int = 16) -> ClipCase:
+    """Return the case that is only checked: `num_frames` native frames at random times."""
     rng = np.random.default_rng(_SEED)
     frames = np.sort(rng.choice(len(clip.seconds), num_frames, replace=False))
     calls = (tuple(clip.middles(frames).tolist()),)
     peers = tuple(name for name in PEERS if name not in (FLOOR, KEYS_FLOOR))
-    return Case("exactness", clip, calls, None, True, (EXACT, TWO_THREADS, *peers))
+    return ClipCase("exactness", clip, calls, None, True, (EXACT, TWO_THREADS, *peers))
 
 
 def _even(clip: Clip, start: float, end: float, count: int) -> tuple[float, ...]:
-    """Return times in the middles of `count` equal parts, moved to the middle of their frames."""
+    """Return `count` evenly spaced times in seconds, each moved to the middle of its frame."""
     parts = start + (np.arange(count) + 0.5) * (end - start) / count
     return tuple(clip.middles(clip.on_screen(parts)).tolist())

@@ -1,8 +1,9 @@
-"""The floor of frame access: what the decoder alone costs for the packets that nobody can avoid.
+"""The floor of frame access: decoding alone of the packets that no exact reader can leave out.
 
-For each wanted frame that is its keyframe, every reference picture from there on, and the frame
-itself: all already in memory, fed to a bare decoder in one thread, each packet once. Nothing is
-opened, planned, converted or copied while the clock runs.
+For each wanted frame these are its keyframe (a sync sample: ISO/IEC 14496-12, 8.6.2), every
+reference picture after it in decode order (`nal_ref_idc` not 0: ITU-T H.264, 7.4.1), and the frame
+itself. All are in memory already and go through a bare decoder in one thread, each packet once.
+Opening, planning, colour conversion and copies are outside of the measured time.
 """
 
 from __future__ import annotations
@@ -24,7 +25,17 @@ from benchmarks.frame_access.h264_headers import slices
 
 @dataclass(frozen=True, eq=False)
 class H264File:
-    """All packets of an H.264 MP4 file, in the order of decoding."""
+    """All packets of an H.264 track in MP4, in decode order. Edit lists are not applied.
+
+    Attributes:
+        payloads: N samples, NAL units with four bytes of length before each.
+        pts: int64 `(N,)`, presentation times in ticks (decoding time plus composition offset:
+            ISO/IEC 14496-12, 8.6.1.2 and 8.6.1.3).
+        key: bool `(N,)`, sync samples.
+        reference: bool `(N,)`, pictures that others may refer to.
+        ticks_per_second: the time scale of the track.
+        decoder: one thread, ready for the first packet.
+    """
 
     payloads: list[bytes]
     pts: NDArray[np.int64]
@@ -35,22 +46,22 @@ class H264File:
 
 
 @dataclass(frozen=True, eq=False)
-class _Job:
-    """The packets of one group of pictures, and the PTS of the frames that are wanted of it."""
+class _GroupPackets:
+    """The packets to decode in one group of pictures, and the PTS of its wanted frames."""
 
     packets: list[Packet[Stream]]
     wanted: frozenset[int]
 
 
-class Floor:
-    """Decodes what must be decoded. Times that were asked for before are not planned again."""
+class BareDecoder:
+    """Decodes exactly the needed packets; the plan of a call is made once and remembered."""
 
     def __init__(self, path: Path) -> None:
-        """Read the file into memory, unless it is the one that was read last."""
+        """Read a file into memory; the last one read is still there."""
         self._file = read_h264(path)
 
     def read(self, times: Sequence[float]) -> list[av.VideoFrame]:
-        """Return the frames on screen at the given times, one per time."""
+        """Return the frame on screen at each time (seconds after the first frame), in order."""
         found: dict[int, av.VideoFrame] = {}
         decoder = self._file.decoder
         jobs, targets = _plan(self._file, tuple(times))
@@ -66,7 +77,7 @@ class Floor:
         return [found[pts] for pts in targets]
 
     def nearest_keys(self, times: Sequence[float]) -> list[float]:
-        """Return the times of the keyframes nearest to the given ones, in seconds."""
+        """Return for each time (seconds) that of the nearest keyframe, in seconds."""
         keys = np.sort(self._file.pts[self._file.key]) - self._file.pts.min()
         seconds = keys / self._file.ticks_per_second
         distances = np.abs(seconds[:, None] - np.array(times))
@@ -76,11 +87,16 @@ class Floor:
 
 @lru_cache(maxsize=1)
 def read_h264(path: Path) -> H264File:
-    """Read all packets and make a decoder for them."""
+    """Read all packets of a file and make a decoder for them.
+
+    Raises:
+        ValueError: if the video is not H.264.
+    """
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         if stream.codec_context.name != "h264" or stream.time_base is None:
-            raise ValueError(f"{path}: the floor needs H.264 in MP4")
+            codec = stream.codec_context.name
+            raise ValueError(f"{path}: the floor is defined for H.264 in MP4, got {codec}")
         packets = [packet for packet in container.demux(stream) if packet.size]
         payloads = [bytes(packet) for packet in packets]
         decoder = av.CodecContext.create("h264", "r")
@@ -91,20 +107,25 @@ def read_h264(path: Path) -> H264File:
             payloads=payloads,
             pts=np.array([packet.pts for packet in packets], dtype=np.int64),
             key=np.array([packet.is_keyframe for packet in packets]),
-            reference=np.array([_is_reference(payload) for payload in payloads]),
+            reference=np.array([_holds_reference(payload) for payload in payloads]),
             ticks_per_second=float(1 / stream.time_base),
             decoder=decoder,
         )
 
 
-def _is_reference(payload: bytes) -> bool:
-    """Return whether other pictures may lean on that of an MP4 sample (`nal_ref_idc`)."""
+def _holds_reference(payload: bytes) -> bool:
+    """Return whether `nal_ref_idc` of a sample's first slice is not 0; `True` without a slice."""
     return next((unit[0] & 0x60 != 0 for unit in slices(payload)), True)
 
 
-def targets_of(file: H264File, times: Sequence[float]) -> list[int]:
-    """Return the packet, numbered in order of decoding, of the frame on screen at each time."""
-    order = np.argsort(file.pts)  # of presentation; its values are places in the file
+def requested_packets(file: H264File, times: Sequence[float]) -> list[int]:
+    """Return the packet of the frame on screen at each time, as its place in decode order.
+
+    Args:
+        file: the packets.
+        times: seconds after the first frame on screen, in any order.
+    """
+    order = np.argsort(file.pts)  # presentation order; values are places in decode order
     shown = file.pts[order]
     ticks = np.floor((np.array(times) + 1e-6) * file.ticks_per_second).astype(np.int64)
     places = np.maximum(np.searchsorted(shown, ticks + shown[0], side="right") - 1, 0)
@@ -115,22 +136,35 @@ def targets_of(file: H264File, times: Sequence[float]) -> list[int]:
 def needed_of(
     file: H264File, targets: Sequence[int]
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Yield, for each group of pictures, the targets in it and the packets that they need."""
+    """Yield the needed packets, one group of pictures after the other.
+
+    The targets of a group need its keyframe and the reference pictures up to the last target. With
+    packets I0 P1 b2 b3 P4 b5 b6 P7 (b: nobody refers to it) and target b3 these are 0, 1, 3.
+
+    Args:
+        file: the packets.
+        targets: places of packets in decode order, one or more.
+
+    Yields:
+        Sorted places of the group's targets, int64 `(T,)`, and of the needed packets, int64 `(M,)`.
+    """
     places = np.array(targets)
     keys = np.flatnonzero(file.key)
+    # By presentation time: leading pictures of an open GOP are shown before the keyframe that they
+    # follow in decode order, and need the one before it.
     starts = keys[np.searchsorted(file.pts[keys], file.pts[places], side="right") - 1]
     for start in np.unique(starts):
         wanted = np.unique(places[starts == start])
-        passed = np.arange(start, wanted.max() + 1)
-        yield wanted, passed[file.reference[passed] | np.isin(passed, wanted)]
+        span = np.arange(start, wanted.max() + 1)
+        yield wanted, span[file.reference[span] | np.isin(span, wanted)]
 
 
 @lru_cache(maxsize=64)
-def _plan(file: H264File, times: tuple[float, ...]) -> tuple[list[_Job], list[int]]:
-    """Return the packets needed, group of pictures by group, and the PTS of each time's frame."""
-    targets = targets_of(file, times)
+def _plan(file: H264File, times: tuple[float, ...]) -> tuple[list[_GroupPackets], list[int]]:
+    """Return the packets to decode by group of pictures, and the PTS of the frame of each time."""
+    targets = requested_packets(file, times)
     jobs = [
-        _Job([_packet(file, place) for place in needed], _pts_of(file, wanted))
+        _GroupPackets([_packet(file, place) for place in needed], _pts_of(file, wanted))
         for wanted, needed in needed_of(file, targets)
     ]
     return jobs, file.pts[targets].tolist()

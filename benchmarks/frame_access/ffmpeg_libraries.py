@@ -1,7 +1,7 @@
-"""The FFmpeg libraries inside PyAV's wheel, under the names by which other programs look for them.
+"""The FFmpeg libraries of PyAV's wheel, under the file names that other programs look for.
 
-torchcodec brings no FFmpeg of its own. With these it runs on the very build that we run on, so that
-what is compared is readers and not releases of FFmpeg.
+torchcodec's wheel has no FFmpeg inside. With these links it runs on the build that we run on, so
+that readers are compared and not releases of FFmpeg.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from pathlib import Path
 
 import av
 
+# auditwheel renames what it bundles: libavcodec-1a2b3c4d.so.62.11.100 was libavcodec.so.62.
 _BUNDLED = re.compile(r"lib(av|sw)[a-z]+-[0-9a-f]{8}\.so\.\d+\.\d+\.\d+")
 
 
 @contextmanager
 def library_path() -> Iterator[None]:
-    """Let processes that are started inside the block find PyAV's FFmpeg; Linux wheels only."""
+    """Let processes that start inside the block load PyAV's FFmpeg (its Linux wheels alone)."""
     bundled = Path(av.__file__).parent.parent / "av.libs"
     links = Path(tempfile.mkdtemp(prefix="ffmpeg-"))
     for library in bundled.glob("*.so.*"):

@@ -1,9 +1,9 @@
-"""A number drawn into every frame of a clip, and read back from any picture of that frame.
+"""The frame code: a number drawn into every frame of a clip, and read back from its picture.
 
-The lowest eighth of the picture is two rows of twelve blocks, black 0 and white 1: twenty bits of
-the number in Gray code, so that few blocks change from frame to frame, then four bits that are the
-exclusive or of its five groups of four. Blocks are so large that they outlast compression, colour
-conversion and shrinking.
+The lowest eighth of the picture holds two rows of twelve blocks, black for 0 and white for 1.
+Twenty bits are the number in Gray code, so that few blocks change from frame to frame; four check
+bits are the exclusive or of its five groups of four. Blocks are large enough to survive
+compression, colour conversion and shrinking.
 """
 
 from __future__ import annotations
@@ -13,13 +13,21 @@ from numpy.typing import NDArray
 
 ROWS, COLUMNS = 2, 12
 BITS = 20
-SHARE = 8  # the blocks take one part in so many of the height
-BLACK, WHITE = 16, 235  # luma
-_DOUBT = (90, 165)  # a block between these is neither black nor white
+SHARE = 8  # the blocks take one eighth of the height
+BLACK, WHITE = 16, 235  # luma, limited range
+_DOUBT = (90, 165)  # RGB levels between these are neither black nor white: the frame was damaged
 
 
 def draw_code(luma: NDArray[np.uint8], number: int) -> None:
-    """Draw a number in `[0, 2**20)` into the luma plane `(H, W)` of a frame."""
+    """Draw a number into a frame, in place.
+
+    Args:
+        luma: uint8 `(H, W)`, the luma plane.
+        number: in `[0, 2**20)`.
+
+    Raises:
+        ValueError: if the number does not fit.
+    """
     if not 0 <= number < 2**BITS:
         raise ValueError(f"number must be in [0, {2**BITS}), got {number}")
     height, width = luma.shape
@@ -34,9 +42,12 @@ def draw_code(luma: NDArray[np.uint8], number: int) -> None:
 
 
 def read_code(picture: NDArray[np.uint8]) -> int | None:
-    """Return the number in an RGB picture `(H, W, 3)` of any size; `None` if it cannot be trusted.
+    """Return the number drawn in a picture; `None` if it cannot be trusted.
 
-    That is where a block is grey or the check bits do not fit: the frame was damaged, or is blank.
+    It cannot if a block is grey or the check bits do not fit: the frame was damaged, or is blank.
+
+    Args:
+        picture: RGB uint8 `(H, W, 3)`, of any size.
     """
     height, width = picture.shape[:2]
     tall = height / SHARE
@@ -59,7 +70,7 @@ def read_code(picture: NDArray[np.uint8]) -> int | None:
 
 
 def _check(bits: int) -> int:
-    """Return the four check bits: any one block that is misread shows in them."""
+    """Return four check bits; misreading any single block changes them."""
     check = 0
     while bits:
         check ^= bits & 15

@@ -1,4 +1,4 @@
-"""Our reader, in the ways in which it can be asked, for `frame_access.py`."""
+"""Our reader in its modes of use: exact, tolerant, two threads, from the cache, from a proxy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.frame_access.peers import Frames, Opener, Size
+from benchmarks.frame_access.peers import Frames, ReaderFactory, Size
 from sage_env.video.cache.frame_cache import FrameCache
 from sage_env.video.cache.proxy_file import FrameProxy
 from sage_env.video.video_file import open_video
@@ -19,12 +19,12 @@ from sage_env.video.video_file import open_video
 EXACT, AUTO, HALF_STEP = "ours", "ours, tolerance auto", "ours, tolerance half a step"
 TWO_THREADS = "ours, 2 threads"
 CACHED, PROXY = "ours, from the cache", "ours, from the proxy"
-COPY = "copying pixels alone"  # what nobody can avoid who hands out arrays to keep
+COPY = "copying pixels alone"  # the floor of a cache that hands out arrays to keep
 TOLERANT, REPEATED = (AUTO, HALF_STEP), (CACHED, COPY, PROXY)
 
 
 class Ours:
-    """A video of this project."""
+    """A video that `sage_env.video.open_video` opened."""
 
     def __init__(
         self,
@@ -40,16 +40,17 @@ class Ours:
         Args:
             path: the file.
             size: `(H, W)` of the pictures.
-            threads: that decode.
-            cache_bytes: pixels kept for the next call.
-            tolerance: how far frames may be from their times.
+            threads: number of decoding threads.
+            cache_bytes: size of the frame cache; 0 for none.
+            tolerance: how far frames may be from their times: not at all, as `"auto"` allows, or
+                half the smallest step between the times of a call.
         """
         self._video = open_video(path, cache=FrameCache(cache_bytes), threads=threads)
         self._size = size
         self._tolerance = tolerance
 
     def read(self, times: Sequence[float]) -> Frames:
-        """Return the frames on screen at the times, or near them where that is allowed."""
+        """Return the frame on screen at each time, or one within the tolerance."""
         within: float | Literal["auto"] = 0.0
         if self._tolerance == "auto":
             within = "auto"
@@ -64,12 +65,16 @@ class Ours:
 
 
 class FromProxy:
-    """The small JPEG pictures of a video: what was read once comes from them the next time."""
+    """A proxy of a video (small JPEG pictures): frames read once come from it the next time."""
 
     def __init__(self, path: Path, size: Size) -> None:
-        """Open a file and an empty proxy of it."""
+        """Open a file and make an empty proxy of it.
+
+        Raises:
+            ValueError: if pictures of the native size are asked for.
+        """
         if size is None:
-            raise ValueError("a proxy has no native pictures")
+            raise ValueError("a proxy holds small pictures alone: expected a size, got None")
         self._size = size
         self._video = open_video(path, cache=FrameCache(0), threads=1)
         self._folder = TemporaryDirectory(prefix="frame-access-")
@@ -77,10 +82,10 @@ class FromProxy:
         self._known: dict[float, tuple[int, float]] = {}  # number and seconds of the frame by time
 
     def read(self, times: Sequence[float]) -> Frames:
-        """Return the frames from the proxy, or decode them for it if there is one it does not hold.
+        """Return the frames from the proxy; decode and add all of a call if one is not in it yet.
 
         Raises:
-            LookupError: if the proxy does not hold a frame that it was given.
+            LookupError: if the proxy has lost a frame that was added.
         """
         if any(t not in self._known for t in times):
             batch = self._video.frames_at(times, size=self._size)
@@ -105,7 +110,7 @@ class FromProxy:
 
 
 class _Kept(NamedTuple):
-    """Pictures, memory to copy them into, and when each is shown."""
+    """The frames of one call, with memory to copy them into."""
 
     pictures: list[NDArray[np.uint8]]
     copies: NDArray[np.uint8]
@@ -113,7 +118,7 @@ class _Kept(NamedTuple):
 
 
 class BareCopy:
-    """Copies what it read before, into memory that has been written before: nothing else."""
+    """Copies pictures that it read before into memory that it wrote before: the cache's floor."""
 
     def __init__(self, path: Path, size: Size) -> None:
         """Open a file."""
@@ -122,7 +127,7 @@ class BareCopy:
         self._known: dict[Sequence[float], _Kept] = {}
 
     def read(self, times: Sequence[float]) -> Frames:
-        """Return the frames, decoded the first time, copied one by one later."""
+        """Return the frames: decoded on the first call of these times, copied on later ones."""
         if times not in self._known:
             batch = self._video.frames_at(times, size=self._size)
             pictures = [picture.copy() for picture in batch.pixels]
@@ -142,7 +147,7 @@ def half_step(times: Sequence[float]) -> float:
     return min((b - a for a, b in zip(times, times[1:], strict=False)), default=0.0) / 2
 
 
-OURS: dict[str, Opener] = {
+OURS: dict[str, ReaderFactory] = {
     EXACT: Ours,
     AUTO: partial(Ours, tolerance="auto"),
     HALF_STEP: partial(Ours, tolerance="half a step"),

@@ -1,7 +1,7 @@
-"""Ways to get frames out of a video file, all behind one call, for `frame_access.py`.
+"""Peers: torchcodec, decord, OpenCV, PyAV and the decode floor, behind one `Reader` protocol.
 
-A reader returns one RGB picture per time, in the order of the times, which increase. Packages are
-imported when a reader is first made: one that is not installed is no reason to stop.
+A reader returns one RGB picture per time, in the order of the times, which increase. A package is
+imported when its reader is first made: a peer that is not installed is reported as absent.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ Size = tuple[int, int] | None
 
 @dataclass(frozen=True, eq=False)
 class Frames:
-    """What a reader returns.
+    """Frames that a reader returns.
 
     Attributes:
-        pictures: RGB `(H, W, 3)`, one per time; gone through after the clock has stopped.
-        seconds: when each is shown, where the reader says so.
+        pictures: RGB uint8 `(H, W, 3)`, one per time; iterated after the clocks have stopped.
+        seconds: when each is shown; `None` if the reader does not tell.
     """
 
     pictures: Iterable[Picture]
@@ -39,47 +39,48 @@ class Reader(Protocol):
     """An open video file."""
 
     def read(self, times: Sequence[float]) -> Frames:
-        """Return the frames on screen at the given times."""
+        """Return the frames on screen at increasing times, in seconds."""
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
 
 
-Opener = Callable[[Path, Size], Reader]
+ReaderFactory = Callable[[Path, Size], Reader]
+"""Opens a file; the size `(H, W)` is that of the pictures, `None` for native ones."""
 
 
 class FloorReader:
-    """The bare decoder; see `access_floor`. Frames are converted after the clock has stopped."""
+    """The decode floor (`decode_floor`); frames become RGB after the clocks have stopped."""
 
     def __init__(self, path: Path, size: Size, *, keyframes: bool = False) -> None:
-        """Take the file; pictures are native whatever the size.
+        """Read the packets into memory.
 
         Args:
             path: the file.
-            size: not used.
-            keyframes: decode the nearest keyframes instead: the floor of any tolerance.
+            size: not used: pictures are native.
+            keyframes: decode the nearest keyframes instead: the floor of tolerant readers.
         """
-        from benchmarks.frame_access.decode_floor import Floor
+        from benchmarks.frame_access.decode_floor import BareDecoder
 
-        self._floor = Floor(path)
+        self._floor = BareDecoder(path)
         self._keyframes = keyframes
 
     def read(self, times: Sequence[float]) -> Frames:
-        """Decode."""
+        """Return the frames, still to be converted."""
         seconds = self._floor.nearest_keys(times) if self._keyframes else None
         frames = self._floor.read(times if seconds is None else seconds)
         pictures = (frame.to_ndarray(format="rgb24").astype(np.uint8) for frame in frames)
         return Frames(pictures, seconds)
 
     def close(self) -> None:
-        """Keep the file in memory for the next round."""
+        """Do nothing: the packets stay in memory for the next round."""
 
 
 class Torchcodec:
-    """torchcodec, in the thread of the caller, shrinking while it decodes."""
+    """torchcodec in one thread, with its own resizing."""
 
     def __init__(self, path: Path, size: Size, *, seek_mode: Any) -> None:
-        """Open a file in seek mode `"exact"` (the default there) or `"approximate"`."""
+        """Open a file in seek mode `"exact"` (torchcodec's default) or `"approximate"`."""
         from torchcodec.decoders import VideoDecoder
         from torchcodec.transforms import Resize
 
@@ -102,7 +103,7 @@ class Torchcodec:
 
 
 class Decord:
-    """decord with its own number of threads; knows frames by index only."""
+    """decord with its default threads; it is asked by frame index."""
 
     def __init__(self, path: Path, size: Size) -> None:
         """Open a file."""
@@ -113,7 +114,7 @@ class Decord:
         self._fps = float(self._video.get_avg_fps())
 
     def read(self, times: Sequence[float]) -> Frames:
-        """Return the frames with the indices that the times have at the average rate."""
+        """Return the frames with index `time * average rate`."""
         last = len(self._video) - 1
         indices = [min(int(t * self._fps), last) for t in times]
         return Frames(self._video.get_batch(indices).asnumpy())
@@ -124,7 +125,7 @@ class Decord:
 
 
 class OpenCV:
-    """OpenCV's VideoCapture with its own number of threads; knows frames by index only."""
+    """OpenCV's VideoCapture with its default threads; it is asked by frame index."""
 
     def __init__(self, path: Path, size: Size) -> None:
         """Open a file."""
@@ -134,11 +135,15 @@ class OpenCV:
         self._size = size
         self._video = cv2.VideoCapture(str(path))
         if not self._video.isOpened():
-            raise ValueError("cannot open the file")
+            raise ValueError(f"OpenCV cannot open {path}")
         self._fps = float(self._video.get(cv2.CAP_PROP_FPS))
 
     def read(self, times: Sequence[float]) -> Frames:
-        """Set the position and read, time by time."""
+        """Return the frames with index `time * average rate`: set the position, then read.
+
+        Raises:
+            ValueError: if there is no frame at a time.
+        """
         pictures = []
         for t in times:
             self._video.set(self._cv2.CAP_PROP_POS_FRAMES, int(t * self._fps))
@@ -158,7 +163,7 @@ class OpenCV:
 
 
 class PyAV:
-    """PyAV as in most scripts: seek to before the time, decode until it is reached."""
+    """PyAV as in most scripts: seek to the keyframe before the time, decode until it is reached."""
 
     def __init__(self, path: Path, size: Size, *, naive: bool) -> None:
         """Open a file.
@@ -166,8 +171,8 @@ class PyAV:
         Args:
             path: the file.
             size: `(H, W)` of the pictures.
-            naive: seek anew for every time and shrink the full RGB picture; otherwise decode on
-                where the next time is in the same group of pictures, and shrink in one step.
+            naive: seek for every time, convert to RGB, then shrink. Otherwise decode on if the next
+                time is in the same group of pictures, and convert and shrink in one step.
         """
         import av
 
@@ -180,7 +185,7 @@ class PyAV:
         self._naive = naive
 
     def read(self, times: Sequence[float]) -> Frames:
-        """Return the last frames shown at or before the times."""
+        """Return for each time the last frame that is shown at or before it."""
         pictures, seconds = [], []
         frames: Iterator[Any] = iter(())
         before: Any = None
@@ -200,10 +205,10 @@ class PyAV:
         return Frames(pictures, seconds)
 
     def _key_between(self, before: Any, goal: float) -> bool:
-        """Return whether the container's index has a keyframe after a frame, up to a time.
+        """Return whether the container's index has a keyframe after a frame and up to a time.
 
-        Its times are those of decoding: a keyframe may count a few frames early, which costs a seek
-        or a few frames more and never a wrong frame.
+        The index has decoding times. They are earlier than presentation times by a few frames: that
+        may cost a seek or a few frames more, and never gives a wrong frame.
         """
         entry = self._stream.index_entries.search_timestamp(int(goal / self._base))
         key = self._stream.index_entries[entry].timestamp if entry >= 0 else None
@@ -230,22 +235,22 @@ class Peer:
     """A contestant that is not ours.
 
     Attributes:
-        opener: makes a reader.
-        package: what has to be installed, and is named with its version.
-        module: what is imported.
-        needs_ffmpeg: its wheel has no FFmpeg inside, and takes ours.
+        opener: opens a file.
+        package: distribution that has to be installed, named with its version in reports.
+        module: module that is imported.
+        needs_ffmpeg: its wheel has no FFmpeg inside and takes PyAV's (`ffmpeg_libraries`).
     """
 
-    opener: Opener
+    opener: ReaderFactory
     package: str
     module: str
     needs_ffmpeg: bool = False
 
     def load(self) -> str:
-        """Import the module and return package and version.
+        """Import the module and return "package version".
 
         Raises:
-            ImportError: if it is not installed; whatever else importing it raises.
+            ImportError: if it is not installed; or any error that importing it raises.
         """
         import_module(self.module)
         return f"{self.package} {version(self.package)}"

@@ -1,44 +1,44 @@
-"""Frames of hour-long videos: ours, the floor, and other readers, interleaved in one run.
+"""Cost of exact frames of hour-long videos: our reader, the decode floor and peers, interleaved.
 
     python -m benchmarks.frame_access [--quick] [--rounds 5] [--out benchmarks/reports]
 
-Peers come with `pip install -e '.[bench]'` (see pyproject.toml); one that is not there is named as
-absent. Clips are made on the first run (three minutes of processor time, 700 MB) and kept in the
-cache folder; three rounds of the whole take 50 minutes of processor time, of which --only and
---match take a part. Each contestant has a process of its own and takes its turn in every round;
-figures are medians, after a round that does not count. Ratios are of processor time, which a busy
-machine disturbs less than time that passes, and of turns side by side. The drawn numbers of all
-pictures are read back; the pictures of short clips of other kinds as well.
+Peers come with `pip install -e '.[bench]'`; one that is not installed is reported as absent. Clips
+are encoded on the first run (three minutes of processor time, 700 MB) and kept in the cache folder.
+Three rounds of everything take 50 minutes of processor time; --only and --match choose a part.
+
+Each contestant has a process of its own and takes its turn in every round. Figures are medians over
+the rounds after one warm-up round. Ratios are of processor time, which other work on the machine
+disturbs less than wall-clock time, and of turns side by side. The numbers drawn in all pictures are
+read back and checked; so are those of short clips of other kinds, which are not timed.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import platform
-import shlex
 import statistics
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import av
 import numpy as np
 
 from algos.evaluation.tables import format_table
-from benchmarks.frame_access.cases import Case, exactness_case, long_cases
+from benchmarks.frame_access.bars import VERDICT_HEADER, CaseRounds, verdicts
+from benchmarks.frame_access.cases import ClipCase, exactness_case, long_cases
 from benchmarks.frame_access.clips import LONG, LONG_QUICK, SHORT, make_clip, plan_clip
 from benchmarks.frame_access.ours import AUTO, CACHED, COPY, EXACT, HALF_STEP, OURS, PROXY
 from benchmarks.frame_access.peers import FLOOR, PEERS, TORCHCODEC_EXACT
-from benchmarks.frame_access.targets import VERDICT_HEADER, Outcome, verdicts
 from benchmarks.frame_access.worker import Contestant, Failed, Measured
-from benchmarks.provenance import commit
+from benchmarks.provenance import header, versions, write
 
 CLOSE = (EXACT, AUTO, HALF_STEP, FLOOR, TORCHCODEC_EXACT, CACHED, COPY, PROXY)
-CLOSE_TURNS = 3  # a round
+"""Contestants whose ratios are judged against narrow bars."""
+CLOSE_TURNS = 3
+"""Turns that each of `CLOSE` takes in a round: one that was disturbed is outvoted by two others. It
+trades time for steadier ratios."""
 CASE_HEADER = ("contestant", "CPU ms", "wall ms", "CPU / floor", "wrong frames")
 
 
@@ -47,11 +47,11 @@ class Settings:
     """Settings of the benchmark."""
 
     quick: bool = False
-    """One clip of 60 minutes made of a short unit, fewer cases and rounds: under two minutes."""
+    """One clip of 60 minutes made of a short unit, fewer cases, one round: about two minutes."""
     rounds: int | None = None
-    """Rounds that count; 5, or 1 with --quick."""
+    """Rounds after the warm-up round; 5, or 1 with --quick."""
     timeout: float = 120.0
-    """Seconds after which a contestant that is not done is out."""
+    """Seconds a contestant may take for a turn; after that it takes no part any more."""
     only: tuple[str, ...] = ()
     """Contestants that take part; all by default."""
     match: str = ""
@@ -69,7 +69,7 @@ def main(settings: Settings) -> None:
     contestants = {name: Contestant(name) for name in names}
     rounds = settings.rounds or (1 if settings.quick else 5)
     try:
-        outcomes: list[Outcome] = []
+        outcomes: list[CaseRounds] = []
         gains: list[float] = []
         for case in cases:
             outcomes.append(_measure(case, contestants, rounds, settings, gains))
@@ -78,16 +78,14 @@ def main(settings: Settings) -> None:
     finally:
         for contestant in contestants.values():
             contestant.close()
+    tables = "\n".join(_table(outcome) for outcome in outcomes)
     print(text)
-    if settings.out is not None:
-        settings.out.mkdir(parents=True, exist_ok=True)
-        tables = "\n".join(_table(outcome) for outcome in outcomes)
-        (settings.out / "frame_access.md").write_text(f"{text}\n{tables}\n", encoding="utf-8")
+    write(f"{text}\n{tables}\n", settings.out, "frame_access.md")
 
 
-def _cases(settings: Settings) -> list[Case]:
+def _cases(settings: Settings) -> list[ClipCase]:
     """Return all cases, the timed ones first; makes the clips."""
-    cases: list[Case] = []
+    cases: list[ClipCase] = []
     for recipe in LONG_QUICK if settings.quick else LONG:
         clip = plan_clip(recipe, settings.folder)
         cases += long_cases(clip, (16,) if settings.quick else (16, 64), 2 if settings.quick else 8)
@@ -99,13 +97,21 @@ def _cases(settings: Settings) -> list[Case]:
 
 
 def _measure(
-    case: Case,
+    case: ClipCase,
     contestants: Mapping[str, Contestant],
     rounds: int,
     settings: Settings,
     gains: list[float],
-) -> Outcome:
-    """Let everybody take a turn in each round; what is only checked is done once."""
+) -> CaseRounds:
+    """Let every contestant take its turns in each round; the exactness case is run once.
+
+    Args:
+        case: what is read.
+        contestants: the processes, by name.
+        rounds: number of rounds after the warm-up round.
+        settings: of the benchmark.
+        gains: gets how much faster two independent threads were than one, once a round.
+    """
     timed = case.name != "exactness"
     turns = rounds + 1 if timed else 1
     names = [name for name in case.contestants if name in contestants]
@@ -113,17 +119,17 @@ def _measure(
     for turn in range(turns):
         for name in _order(names, turn, settings.quick) if timed else names:
             if case.cold:
-                os.utime(case.clip.path)  # another version of the file: nobody knows its index
+                os.utime(case.clip.path)  # a new version of the file: our cached index is stale
             result = contestants[name].run(case.job(name), settings.timeout)
             if turn or not timed or isinstance(result, Failed):
                 results[name].append(result)
         if timed:
             gains.append(_gain_of_two_threads())
-    return Outcome(case, results)
+    return CaseRounds(case, results)
 
 
 def _order(names: Sequence[str], turn: int, quick: bool) -> list[str]:
-    """Return the order of a round: those that most is said about take several turns in it."""
+    """Return the names in a round's random order; those of `CLOSE` stand `CLOSE_TURNS` times."""
     close = [] if quick else [name for name in names if name in CLOSE]
     others = [name for name in names if name not in close]
     rng = np.random.default_rng(turn)
@@ -132,7 +138,7 @@ def _order(names: Sequence[str], turn: int, quick: bool) -> list[str]:
 
 
 def _gain_of_two_threads() -> float:
-    """Return how much faster two threads that share nothing are than one: 2 on two idle cores."""
+    """Return how much faster two independent threads are than one: 2 on two idle cores."""
     data = bytes(2**23)
 
     def work(_: int) -> None:
@@ -149,8 +155,8 @@ def _gain_of_two_threads() -> float:
         return alone / (time.perf_counter() - began)
 
 
-def _table(outcome: Outcome) -> str:
-    """Return the table of a case."""
+def _table(outcome: CaseRounds) -> str:
+    """Return the table of a case, as Markdown."""
     rows = []
     for name in outcome.rounds:
         cpu, wall = outcome.cpu_ms(name), outcome.wall_ms(name)
@@ -164,21 +170,23 @@ def _table(outcome: Outcome) -> str:
 
 
 def report(
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[CaseRounds],
     contestants: Mapping[str, Contestant],
     free_cores: float,
 ) -> str:
-    """Return the verdicts and how they came about, as Markdown."""
+    """Return the head and the verdicts, as Markdown.
+
+    Args:
+        outcomes: measurements of all cases.
+        contestants: the processes, by name: who was there, and in which version.
+        free_cores: median of how much faster two independent threads were than one; 0 if nothing
+            was timed.
+    """
     absent = [f"{c.name} ({c.absent})" for c in contestants.values() if c.absent is not None]
-    present = sorted({f"av {av.__version__}", *(c.about for c in contestants.values() if c.about)})
+    present = sorted({*versions("av"), *(c.about for c in contestants.values() if c.about)})
     cores = f"{free_cores:.2f} x over one" if free_cores else "nothing that was measured"
     lines = [
-        "# Frame access",
-        "",
-        f"- command: `python -m benchmarks.frame_access {shlex.join(sys.argv[1:])}`",
-        f"- commit: {commit()}",
-        f"- machine: {os.cpu_count()} cores ({platform.machine()}), Python "
-        f"{platform.python_version()}, {', '.join(present)}",
+        *header("Frame access", "benchmarks.frame_access", libraries=present),
         f"- load average {os.getloadavg()[0]:.1f}; two threads that share nothing gained {cores}",
         f"- absent: {'; '.join(absent) or 'nobody'}",
         "- decord and OpenCV are asked by index (time x average rate), as they have to be: wrong "

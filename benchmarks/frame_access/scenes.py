@@ -1,8 +1,8 @@
-"""The pictures of the benchmark's clips: scenes with cuts, pans, zooms and moving things.
+"""Synthetic pictures of the benchmark's clips: scenes with cuts, pans, zooms, moving rectangles.
 
-Half of the scenes have a still background, as filmed talk and surveillance do, and all have a
-camera's noise: without it the pictures between keyframes weigh next to nothing, and readers would
-be compared by their keyframes alone. Every frame carries its number (`frame_code`). The same seed
+Half of the scenes have a still background, as filmed talk and surveillance do. All have camera
+noise: without it the pictures between keyframes would have next to no bytes, and readers would be
+compared by their keyframes alone. Every frame carries its number (`frame_code`). The same seed
 gives the same pictures.
 """
 
@@ -21,19 +21,20 @@ Plane = NDArray[np.uint8]
 
 SHORTEST, LONGEST = 1.5, 40.0  # seconds of a scene
 GRAIN = 4.0
-"""Grey levels (standard deviation) of the noise.
+"""Standard deviation of the noise, in grey levels.
 
-Chosen so that what lies between keyframes weighs what it does in filmed clips: with the encoder of
-`access_clips`, .046 (360p) and .033 (720p) bits a pixel, keyframes 23 and 21 times as much. Medians
-of seven filmed clips of 320x180 to 1280x720: .044, and 22.
+Chosen so that pictures between keyframes have as many bytes as in filmed clips. Measured with the
+encoder of `clips`: .046 (360p) and .033 (720p) bits a pixel between keyframes, keyframes 23 and 21
+times as much; medians of seven filmed clips of 320x180 to 1280x720: .044, and 22 times. To be
+measured anew with another encoder or other options.
 """
-_SHIFT = 64  # pixels by which the noise moves at most, each way
-_MARGIN = 1.5  # a scene is so much wider and taller than what is seen of it
+_SHIFT = 64  # pixels: one noise picture is shifted by up to that, anew in each frame
+_MARGIN = 1.5  # height and width of a scene, in those of the picture: room for a pan
 
 
 @dataclass(frozen=True)
 class _Sprite:
-    """A textured rectangle that moves on a line and is reflected at the edges."""
+    """A textured rectangle that moves on a line and bounces off the edges."""
 
     luma: Plane
     start: NDArray[np.float64]
@@ -55,7 +56,7 @@ def frames(height: int, width: int, count: int, fps: float, seed: int) -> Iterat
         width: of the picture, even.
         count: how many.
         fps: frames per second, which scales how long scenes are and how fast things move.
-        seed: names the film.
+        seed: of all pictures.
     """
     rng = np.random.default_rng(seed)
     grain = np.rint(GRAIN * rng.standard_normal((height + _SHIFT, width + _SHIFT))).astype(np.int16)
@@ -76,7 +77,7 @@ def frames(height: int, width: int, count: int, fps: float, seed: int) -> Iterat
 def _scene(
     height: int, width: int, length: int, fps: float, rng: np.random.Generator
 ) -> Iterator[Plane]:
-    """Yield the frames of one scene, without numbers."""
+    """Yield the frames of one scene, without noise and numbers."""
     tall, wide = (2 * round(side * _MARGIN / 2) for side in (height, width))
     luma = _texture(tall, wide, rng, low=40, high=215)
     chroma = [_texture(tall // 2, wide // 2, rng, low=96, high=160, octaves=2) for _ in range(2)]
@@ -99,7 +100,15 @@ def _scene(
 def _view(
     source: Plane, place: NDArray[np.float64], height: int, width: int, share: float
 ) -> Plane:
-    """Return the window of a scene at `place`, or the middle `share` of it, enlarged."""
+    """Return what is seen of a scene: uint8 `(height, width)`.
+
+    Args:
+        source: the whole plane of the scene.
+        place: top left corner of the window, `(y, x)` in pixels.
+        height: of the window.
+        width: of the window.
+        share: part of the window, in its middle, that is enlarged to all of it; 1 for no zoom.
+    """
     top, left = (int(x) for x in place)
     if share == 1.0:
         return source[top : top + height, left : left + width]
@@ -113,7 +122,7 @@ def _view(
 def _texture(
     height: int, width: int, rng: np.random.Generator, *, low: int, high: int, octaves: int = 4
 ) -> Plane:
-    """Return a plane of smooth blobs and finer ones on them, with values in `[low, high]`."""
+    """Return a plane of smooth noise in octaves, each three times finer: values `[low, high]`."""
     total = np.zeros((height, width), dtype=np.float32)
     for octave in range(octaves):
         cells = 4 * 3**octave
@@ -126,7 +135,7 @@ def _texture(
 
 
 def _sprite(height: int, width: int, fps: float, rng: np.random.Generator) -> _Sprite:
-    """Return a thing of an eighth to a quarter of the picture's height."""
+    """Return a moving rectangle, an eighth to a quarter of the picture's height tall."""
     side = int(height * rng.uniform(0.125, 0.25))
     luma = _texture(side, int(side * rng.uniform(0.6, 1.6)), rng, low=20, high=230, octaves=3)
     speed = rng.uniform(-0.3, 0.3, 2) * height / fps

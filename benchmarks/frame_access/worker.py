@@ -1,8 +1,8 @@
-"""One process per contestant, which reads what it is told to and says what that cost.
+"""One process per contestant: it reads what a job asks for and measures the cost.
 
-A contestant that hangs or crashes takes its own process down and no other; its threads and its
-memory weigh on nobody else. The clock runs while it opens (if the job says so) and reads, never
-while pictures are checked.
+A contestant that hangs or crashes ends its own process alone, and its threads and memory do not
+burden the others. The clocks run while it opens the file (if the job is cold) and reads, and stand
+still while pictures are checked.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import gc
 import os
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -21,19 +20,20 @@ from pathlib import Path
 from benchmarks.frame_access.ffmpeg_libraries import library_path
 from benchmarks.frame_access.frame_code import read_code
 from benchmarks.frame_access.ours import OURS
-from benchmarks.frame_access.peers import PEERS, Frames, Opener, Reader, Size
+from benchmarks.frame_access.peers import PEERS, Frames, Reader, ReaderFactory, Size
+from benchmarks.timing import clocks, since
 
 
 @dataclass(frozen=True)
-class Job:
-    """What to read.
+class ReadJob:
+    """What a contestant has to read.
 
     Attributes:
         path: the video file.
-        calls: the times of each call, increasing.
+        calls: times of each call in seconds, increasing.
         size: `(H, W)` of the pictures, `None` for native ones.
-        cold: opening the file is measured as well.
-        again: everything has been read once before, by the same reader.
+        cold: opening the file is measured too.
+        again: the same reader has read everything once before the clocks start.
     """
 
     path: Path
@@ -45,13 +45,13 @@ class Job:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a job cost, and what came back.
+    """What a job cost, and which frames came back.
 
     Attributes:
-        cpu_ms: processor time of all threads.
-        wall_ms: time that passed.
-        numbers: drawn in the pictures, `None` where there is none to be read.
-        seconds: when each frame is shown, where the reader says so.
+        cpu_ms: processor time of all threads of the process.
+        wall_ms: wall-clock time.
+        numbers: number drawn in each picture, `None` where it cannot be read.
+        seconds: when each frame is shown; `None` if the reader does not tell.
     """
 
     cpu_ms: float
@@ -62,17 +62,17 @@ class Measured:
 
 @dataclass(frozen=True)
 class Failed:
-    """Why there is nothing to measure."""
+    """The reason why a job was not measured."""
 
     reason: str
 
 
 class Contestant:
-    """A contestant's process.
+    """A contestant's process, seen from the benchmark.
 
     Attributes:
         name: of the contestant.
-        about: the package and its version, as far as there is one.
+        about: "package version"; "" for our own reader.
         absent: why it takes no part (any more); `None` as long as it does.
     """
 
@@ -94,8 +94,12 @@ class Contestant:
         else:
             self.about = str(reply)
 
-    def run(self, job: Job, timeout: float) -> Measured | Failed:
-        """Do a job; a contestant that crashes, or is not done after `timeout` s, is out."""
+    def run(self, job: ReadJob, timeout: float) -> Measured | Failed:
+        """Run a job; a contestant that crashes or takes over `timeout` seconds is out afterwards.
+
+        Raises:
+            TypeError: if the process sends something else than a result.
+        """
         if self.absent is not None:
             return Failed(self.absent)
         self._here.send(job)
@@ -123,7 +127,7 @@ class Contestant:
 
 
 def _serve(name: str, pipe: Connection) -> None:
-    """Take jobs from the pipe until it is closed."""
+    """Run the jobs that come through the pipe until it is closed."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # decoders warn a lot
     try:
         opener, about = _find(name)
@@ -142,8 +146,8 @@ def _serve(name: str, pipe: Connection) -> None:
             pipe.send(Failed(_first_line(error)))
 
 
-def _find(name: str) -> tuple[Opener, str]:
-    """Return what opens files, after importing it, and package and version."""
+def _find(name: str) -> tuple[ReaderFactory, str]:
+    """Import a contestant; return what makes its readers, and "package version"."""
     if name in OURS:
         return OURS[name], ""
     peer = PEERS[name]
@@ -155,21 +159,21 @@ def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {lines[0].strip()[:100]}" if lines else type(error).__name__
 
 
-def measure(opener: Opener, job: Job) -> Measured:
-    """Open and read, and take the time."""
+def measure(opener: ReaderFactory, job: ReadJob) -> Measured:
+    """Run a job in this process and measure it; the numbers are read after the clocks stopped."""
     reader = None if job.cold else opener(job.path, job.size)
     if job.again and reader is not None:
         _read_all(reader, job.calls)
     gc.collect()
-    cpu, wall = time.process_time(), time.perf_counter()
+    began = clocks()
     reader = opener(job.path, job.size) if reader is None else reader
     batches = _read_all(reader, job.calls)
-    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    spent = since(began)
     numbers = tuple(read_code(picture) for batch in batches for picture in batch.pictures)
     told = [batch.seconds for batch in batches]
     seconds = tuple(s for part in told if part is not None for s in part)
     reader.close()
-    return Measured(1e3 * cpu, 1e3 * wall, numbers, None if None in told else seconds)
+    return Measured(1e3 * spent.cpu, 1e3 * spent.wall, numbers, None if None in told else seconds)
 
 
 def _read_all(reader: Reader, calls: Sequence[Sequence[float]]) -> list[Frames]:

@@ -1,5 +1,5 @@
-"""What is learned: gains over seeds on held-out videos, and baselines with the same information.
+"""What training gains: accuracy on held-out videos over seeds, and baselines.
 
-Read in this order: `three_seeds`, `fresh_videos`, `critic_or_group`, `sb3_baseline`; each is a
-benchmark.
+Read in this order: `three_seeds`, `fresh_videos`, `critic_or_group`, `sb3_baseline` (with
+`remembered_video`, its videos); each is a benchmark but the last.
 """

@@ -3,23 +3,19 @@
     python -m benchmarks.learning.critic_or_group [--seeds 0 1 2] [--out benchmarks/reports]
 
 Both start from the shipped base and get the same questions in the same order, as many episodes and
-updates, and the same rewards. What differs is what an episode's return is compared with: the mean
-of the question's other episodes ("group"), GAE with a critic ("critic"), or GAE with a critic of
-what that mean leaves over ("both"). They are compared
+updates, and the same rewards. They differ in the baseline of an episode's return: the mean of the
+question's other episodes ("group"), GAE with a critic ("critic"), or GAE with a critic of the
+return minus that mean ("both"). They are compared
 
 - at equal episodes: each run's best validated update;
 - at equal time: the best validated of the updates that had ended when the CPU seconds of all
   updates of "group" were spent.
 
-"group" is the run of `benchmarks/learning/three_seeds.py`; what is there already is not run again.
+"group" is the run of `benchmarks.learning.three_seeds`; what is there already is not run again.
 """
 
 from __future__ import annotations
 
-import os
-import platform
-import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,11 +34,13 @@ from algos.evaluation.measures import (
     of_length,
 )
 from algos.evaluation.tables import difference_cell, format_table, spread
-from algos.experiment.stages import BUDGET, FirstLight, Stages, load_policy, save_settings
+from algos.experiment.building import load_policy
+from algos.experiment.settings import BUDGET, FirstLight, save_settings
+from algos.experiment.stages import Stages
 from algos.runs import checkpoint
 from algos.runs.metrics import read_metrics
 from algos.runs.run_folder import RunFolder
-from benchmarks.provenance import commit
+from benchmarks.provenance import header, publish, versions
 from sage_env.synth.build import build
 
 BASE, EPISODES, TIME = "SFT base", "equal episodes", "equal time"
@@ -51,13 +49,13 @@ GAINS = ("seed", "minus group", "at", "all", LONG)
 
 
 @dataclass(frozen=True)
-class Benchmark:
+class Settings:
     """Settings of the benchmark."""
 
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds of PPO."""
     critics: tuple[str, ...] = ("critic",)
-    """What is compared with "group": "critic", "both"."""
+    """Estimators that are compared with "group": "critic", "both"."""
     groups: Path = Path("runs/first-light-seeds")
     """Folder of the runs with "group"."""
     runs: Path = Path("runs/critic-or-group")
@@ -69,13 +67,13 @@ class Benchmark:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What one run came to at one point of it.
+class RunPoint:
+    """Results of one run at one point of it: after all episodes, or after some CPU time.
 
     Attributes:
-        update: the one that was measured.
+        update: the update whose adapter was evaluated.
         cpu: CPU seconds of all updates up to the point, rollouts and learning.
-        episodes: on the test videos, core tier, greedy.
+        episodes: greedy ones on the test videos, core tier.
     """
 
     update: int
@@ -83,11 +81,11 @@ class Outcome:
     episodes: Sequence[EpisodeResult]
 
 
-def main(settings: Benchmark) -> None:
+def main(settings: Settings) -> None:
     """Run what is missing, print the table, and write the report if a folder is given."""
     torch.set_num_threads(1)
     build(settings.root)
-    found: dict[tuple[str, str], list[Outcome]] = {}
+    found: dict[tuple[str, str], list[RunPoint]] = {}
     for seed in settings.seeds:
         group = outcomes(configured(settings, "group", seed), None)
         spent = group[EPISODES].cpu
@@ -97,15 +95,11 @@ def main(settings: Benchmark) -> None:
                 played = outcomes(configured(settings, advantage, seed), spent)
             for point, outcome in played.items():
                 found.setdefault((advantage, point), []).append(outcome)
-    text = report(settings, found)
-    print(text)
-    if settings.out is not None:
-        settings.out.mkdir(parents=True, exist_ok=True)
-        (settings.out / "critic_or_group.md").write_text(text, encoding="utf-8")
+    publish(report(settings, found), settings.out, "critic_or_group.md")
 
 
-def configured(settings: Benchmark, advantage: str, seed: int) -> FirstLight:
-    """Return the settings of one run; "group" has those of `benchmarks/learning/three_seeds.py`."""
+def configured(settings: Settings, advantage: str, seed: int) -> FirstLight:
+    """Return the settings of one run; "group" has those of `benchmarks.learning.three_seeds`."""
     config = FirstLight(run=settings.groups / f"seed-{seed}", root=settings.root)
     own: dict[str, Any] = {"seed": seed}
     if advantage != "group":
@@ -114,14 +108,19 @@ def configured(settings: Benchmark, advantage: str, seed: int) -> FirstLight:
     return replace(config, ppo=replace(config.ppo, **own))
 
 
-def outcomes(config: FirstLight, seconds: float | None) -> dict[str, Outcome]:
-    """Train, and measure where it ends and, if given, where so many CPU seconds were spent."""
+def outcomes(config: FirstLight, seconds: float | None) -> dict[str, RunPoint]:
+    """Train, and evaluate the best update of the run.
+
+    Args:
+        config: of the run.
+        seconds: also evaluate the best update within so many CPU seconds; `None`: the base instead.
+    """
     folder = RunFolder(config.run)
     with folder.alone():
         return _outcomes(folder, config, seconds)
 
 
-def _outcomes(folder: RunFolder, config: FirstLight, seconds: float | None) -> dict[str, Outcome]:
+def _outcomes(folder: RunFolder, config: FirstLight, seconds: float | None) -> dict[str, RunPoint]:
     save_settings(folder, config)
     policy = load_policy(config)
     stages = Stages(config, folder, policy)
@@ -134,16 +133,16 @@ def _outcomes(folder: RunFolder, config: FirstLight, seconds: float | None) -> d
     rows = read_metrics(folder.metrics)
     best, spent = chosen(rows)
     ended = stages.results["after-ppo-greedy"]
-    found = {EPISODES: Outcome(best, spent, _core(ended))}
+    found = {EPISODES: RunPoint(best, spent, _core(ended))}
     if seconds is None:
-        found[BASE] = Outcome(0, 0.0, _core(stages.results["sft-base-greedy"]))
+        found[BASE] = RunPoint(0, 0.0, _core(stages.results["sft-base-greedy"]))
         return found
     early, spent = chosen(rows, seconds)
     if early != best:
         policy.load_state(checkpoint.load(folder.checkpoints, early).policy)
         stages.measure("equal time", policy, "greedy")
         ended = stages.results["equal-time-greedy"]
-    return found | {TIME: Outcome(early, spent, _core(ended))}
+    return found | {TIME: RunPoint(early, spent, _core(ended))}
 
 
 def chosen(rows: Sequence[Mapping[str, Any]], seconds: float | None = None) -> tuple[int, float]:
@@ -168,7 +167,7 @@ def _core(result: EvalResult) -> list[EpisodeResult]:
     return result.only("tier", "core").episodes()
 
 
-def report(settings: Benchmark, found: Mapping[tuple[str, str], Sequence[Outcome]]) -> str:
+def report(settings: Settings, found: Mapping[tuple[str, str], Sequence[RunPoint]]) -> str:
     """Return the report as Markdown."""
     seeds = " ".join(map(str, settings.seeds))
     lines = [_line(*key, outcomes) for key, outcomes in found.items()]
@@ -182,13 +181,11 @@ def report(settings: Benchmark, found: Mapping[tuple[str, str], Sequence[Outcome
     ]
     return "\n".join(
         [
-            "# A critic or a mean per question",
-            "",
-            "- command: `python -m benchmarks.learning.critic_or_group "
-            f"{shlex.join(sys.argv[1:])}`",
-            f"- commit: {commit()}",
-            f"- machine: {os.cpu_count()} cores ({platform.machine()}), Python "
-            f"{platform.python_version()}, torch {torch.__version__}",
+            *header(
+                "A critic or a mean per question",
+                "benchmarks.learning.critic_or_group",
+                libraries=versions("torch"),
+            ),
             f"- seeds {seeds}; held-out videos, core tier, greedy; mean over seeds and, in "
             "brackets, lowest and highest seed",
             f"- critic: learning rate {BUDGET['critic_lr']:g}, a head on the frozen base's states",
@@ -208,7 +205,7 @@ def report(settings: Benchmark, found: Mapping[tuple[str, str], Sequence[Outcome
     )
 
 
-def _line(advantage: str, point: str, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+def _line(advantage: str, point: str, outcomes: Sequence[RunPoint]) -> tuple[str, ...]:
     every = [measures_of(outcome.episodes) for outcome in outcomes]
     long = [measures_of(of_length(outcome.episodes, LONG)) for outcome in outcomes]
     name = "-" if point == BASE else advantage
@@ -224,7 +221,7 @@ def _line(advantage: str, point: str, outcomes: Sequence[Outcome]) -> tuple[str,
     )
 
 
-def _gain(seed: int, name: str, point: str, ours: Outcome, group: Outcome) -> tuple[str, ...]:
+def _gain(seed: int, name: str, point: str, ours: RunPoint, group: RunPoint) -> tuple[str, ...]:
     gaps = [
         difference(of_length(ours.episodes, length), of_length(group.episodes, length))
         for length in (None, LONG)
@@ -233,4 +230,4 @@ def _gain(seed: int, name: str, point: str, ours: Outcome, group: Outcome) -> tu
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Benchmark))
+    main(tyro.cli(Settings))

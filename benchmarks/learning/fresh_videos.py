@@ -1,12 +1,12 @@
-"""What the runs of `first_light.py` learned, on videos of a seed of their own.
+"""Accuracy of the runs of `three_seeds` on fresh videos, whose seed no dataset split uses.
 
     python -m benchmarks.learning.fresh_videos [--runs runs/first-light-seeds] [--videos 56]
         [--seed 11]
 
-The videos are of another seed than every dataset split. Their frames are rendered, not decoded from
-files. Greedy decoding, core tier; intervals resample videos, gains are paired by question. Videos
-are fresh once: a seed whose figures decided anything is not. 11 did; 12 and 13 have been
-published.
+Frames are rendered, not decoded from files. Greedy decoding, core tier; intervals come from a
+bootstrap over videos, gains are paired by question. A seed is fresh until its figures decide
+something: 11 has decided, 12 and 13 have been published. It prints a table;
+`reports/first_light.md` quotes it.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from policies.sage_mm import SageMM
 from sage_env.synth import sage_synth
 
 HEADER = ("policy", "questions", "all", LONG, "frames", "turns", "gain, all", f"gain, {LONG}")
-SLOTS = 96
+SLOTS = 96  # episodes that are played side by side; it trades memory for larger batches
 
 
 @dataclass(frozen=True)
-class Fresh:
+class Settings:
     """Measure the adapters of finished runs on fresh videos."""
 
     runs: Path = Path("runs/first-light-seeds")
@@ -43,10 +43,10 @@ class Fresh:
     videos: int = 56
     """Videos to render."""
     seed: int = 11
-    """Of the videos; 0 is that of the dataset."""
+    """Seed of the videos; 0 is that of the dataset."""
 
 
-def main(settings: Fresh) -> None:
+def main(settings: Settings) -> None:
     """Print a line for the base and one for each run."""
     torch.set_num_threads(1)
     found = sorted(settings.runs.glob("*/adapter"))
@@ -58,7 +58,7 @@ def main(settings: Fresh) -> None:
     print(format_table(HEADER, lines))
 
 
-def _play(settings: Fresh, adapter: Path | None) -> EvalResult:
+def _play(settings: Settings, adapter: Path | None) -> EvalResult:
     items = sage_synth(None, "test", seed=settings.seed, count=settings.videos)
     asked = [item for item in items if item.group["tier"] == "core"]
     policy = SageMM.load(None, adapter=adapter, workers=2)
@@ -86,4 +86,4 @@ def _gain(result: EvalResult, base: EvalResult | None, length: str | None) -> st
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Fresh))
+    main(tyro.cli(Settings))

@@ -1,28 +1,29 @@
-"""PPO of Stable-Baselines3 on easy questions, against chance and the random policy.
+"""PPO of Stable-Baselines3 through the flat wrappers, against chance and the random policy.
 
     python -m benchmarks.learning.sb3_baseline [--seeds 0 1 2] [--workers 2] [--quick]
 
 The questions are SageSynth's `glance` with four choices, about videos of up to three minutes: which
-symbol stays on the backdrop of a colour? The overview always shows it, so that the agent has to see
-and to bind (colour to frame, symbol to word), but not to search. It learns from nothing but whether
-its answers were right.
+symbol stays on the backdrop of a colour? The overview always shows it, so the agent has to see and
+to bind (colour to frame, symbol to word), and need not search. The reward is whether the answer was
+right, and nothing else.
 
-What is made easy, and what is not: each training video is asked about with many draws of choices
-and wordings; actions are the four letters, a jump to the start and a second look at the whole; the
-network (`MatchNet`) compares every frame with the colour word and every choice with every frame,
-instead of learning from data that choices are alike; it reads the symbols in 16 x 16 pixels. All of
-its weights begin at random. Frames are drawn, not decoded (they differ from those of the files by
-the traces of compression only). Held-out videos are those of the test split.
+Made easy: each training video is asked about with many draws of choices and wordings. Actions are
+the four letters, a jump to the start and a second look at the whole. The network (`MatchNet`)
+compares every frame with the colour word and every choice with every frame, instead of learning
+from data that choices are exchangeable. Not made easy: all of its weights begin at random, and it
+sees the symbols in 16 x 16 pixels.
+
+Frames are drawn and not decoded; those of the files differ by traces of compression alone. Held-out
+videos are those of the test split.
 """
 
 from __future__ import annotations
 
-import os
-import platform
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -38,30 +39,32 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from algos.evaluation.measures import EpisodeResult, evaluate, measures_of
 from algos.evaluation.tables import format_table
-from benchmarks.provenance import commit
+from benchmarks.learning.remembered_video import (
+    FRAMES,
+    SIZE,
+    Overview,
+    RememberedVideo,
+    draw_overview,
+    remember,
+)
+from benchmarks.provenance import header, publish, versions
 from policies.baselines.random_policy import RandomPolicy
 from policies.sb3.network import MatchNet, answer_with_scores
 from policies.sb3.sb3_policy import SB3Policy, save_sb3
 from sage_env.datasets.item import QAItem
-from sage_env.frames import Box, FrameBatch
 from sage_env.synth import sage_synth
 from sage_env.synth.plan import BUCKETS, plan_video
 from sage_env.synth.questions import ask
-from sage_env.synth.rendered import RenderedVideo, open_rendered
-from sage_env.timeline import midpoints
 from sage_env.wrappers import DiscreteActions, NumericObservations
 
 TRAIN_SEED = 3000  # videos that no dataset split uses
 SHORT = 2  # the first duration buckets: up to three minutes
-FRAMES = 12
-SIZE = (16, 16)
-ENVS = 8
+ENVS = 8  # environments of one process; PPO collects 512 steps from all of them
 HEADER = ("policy", "questions", "videos", "accuracy", "turns", "frames")
-Picture = tuple[Path, float, FrameBatch]
 
 
 @dataclass(frozen=True)
-class Benchmark:
+class Settings:
     """Settings of the benchmark."""
 
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -77,7 +80,7 @@ class Benchmark:
     workers: int = 2
     """Processes; each takes one core and one seed at a time."""
     quick: bool = False
-    """A smoke test of some seconds: it learns nothing, and writes no report."""
+    """A smoke test of some seconds: it learns nothing and writes no report."""
     runs: Path = Path("runs/sb3-baseline")
     """Folder of the trained models, for `--policy sb3:PATH`."""
     out: Path = Path("benchmarks/reports")
@@ -85,18 +88,26 @@ class Benchmark:
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
-    """All that a process needs to train and measure one seed."""
+class SeedTask:
+    """What a process needs to train and evaluate one seed; the same for all seeds."""
 
-    settings: Benchmark
+    settings: Settings
     train: Sequence[QAItem]
     held_out: Sequence[QAItem]
-    pictures: Sequence[Picture]
+    overviews: Sequence[Overview]
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What one seed came to; `curve` is the mean reward of the latest episodes by step."""
+class SeedResult:
+    """Results of one seed.
+
+    Attributes:
+        seed: of PPO.
+        trained: held-out episodes of the trained policy.
+        chosen_at_random: held-out episodes of the random policy.
+        curve: steps, and the mean reward of the latest 1,000 training episodes then.
+        seconds: processor time of training.
+    """
 
     seed: int
     trained: Sequence[EpisodeResult]
@@ -105,43 +116,11 @@ class Outcome:
     seconds: float
 
 
-class RememberedVideo:
-    """A rendered video that draws no look twice."""
-
-    fps = 1.0  # nobody asks
-
-    def __init__(self, path: Path) -> None:
-        """Take the looks that this process remembers."""
-        self.path = path
-        self.duration, self._looks = _remembered[path]
-        self._video: RenderedVideo | None = None
-
-    def frames_at(
-        self,
-        seconds: Sequence[float],
-        *,
-        size: tuple[int, int] | None = None,
-        box: Box | None = None,
-    ) -> FrameBatch:
-        """Return the frames on screen at the given times."""
-        key = (tuple(seconds), size, box)
-        if key not in self._looks:
-            self._video = self._video or open_rendered(self.path)
-            self._looks[key] = self._video.frames_at(seconds, size=size, box=box)
-        return self._looks[key]
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-
-_remembered: dict[Path, tuple[float, dict[Any, FrameBatch]]] = {}  # of this process
-
-
-class Curve(BaseCallback):
-    """Writes down, and prints, the mean reward of the latest 1,000 episodes."""
+class RewardCurve(BaseCallback):
+    """Records and prints the mean reward of the latest 1,000 episodes."""
 
     def __init__(self, seed: int, every: int) -> None:
-        """Write down a point every so many steps."""
+        """Record a point whenever the number of steps is a multiple of `every`."""
         super().__init__()
         self.seed, self.every = seed, every
         self.points: list[tuple[int, float]] = []
@@ -156,34 +135,39 @@ class Curve(BaseCallback):
             print(f"seed {self.seed}: {self.num_timesteps} steps, reward {self.points[-1][1]:.3f}")
 
 
-def main(settings: Benchmark) -> None:
+def main(settings: Settings) -> None:
     """Train and measure all seeds, and write the report."""
     if settings.quick:
-        settings = replace(settings, seeds=settings.seeds[:1], steps=1_024)
-        small = {"videos": 16, "variants": 2, "held_out": 8}
-        settings = replace(settings, **small, runs=settings.runs / "quick")
+        settings = replace(settings, seeds=settings.seeds[:1], steps=1_024, videos=16, variants=2)
+        settings = replace(settings, held_out=8, runs=settings.runs / "quick")
     began = time.perf_counter()
     train = _questions("train", TRAIN_SEED, settings.videos, settings.variants)
     held_out = _questions("test", 0, settings.held_out, 1)
     paths = list(dict.fromkeys(item.video for item in (*train, *held_out)))
     spawn = get_context("spawn")  # torch's threads do not survive a fork
     with ProcessPoolExecutor(settings.workers, spawn) as pool:
-        pictures = list(pool.map(_drawn, paths, chunksize=16))
+        overviews = list(pool.map(draw_overview, paths, chunksize=16))
         print(f"{len(train)} questions for training, {len(held_out)} held out, {len(paths)} videos")
-        lesson = Lesson(settings, train, held_out, pictures)
-        jobs = [pool.submit(_learn, lesson, seed) for seed in settings.seeds]
+        task = SeedTask(settings, train, held_out, overviews)
+        jobs = [pool.submit(_learn, task, seed) for seed in settings.seeds]
         outcomes = [job.result() for job in jobs]
-    text = report(settings, lesson, outcomes, time.perf_counter() - began)
-    print(text)
-    if not settings.quick:
-        settings.out.mkdir(parents=True, exist_ok=True)
-        (settings.out / "sb3_baseline.md").write_text(text, encoding="utf-8")
+    text = report(settings, task, outcomes, time.perf_counter() - began)
+    publish(text, None if settings.quick else settings.out, "sb3_baseline.md")
 
 
-def report(settings: Benchmark, lesson: Lesson, outcomes: Sequence[Outcome], seconds: float) -> str:
-    """Return the report as Markdown."""
+def report(
+    settings: Settings, task: SeedTask, outcomes: Sequence[SeedResult], seconds: float
+) -> str:
+    """Return the report as Markdown.
+
+    Args:
+        settings: of the benchmark.
+        task: questions for training and held-out ones.
+        outcomes: of each seed.
+        seconds: wall-clock time of everything.
+    """
     seeds = " ".join(map(str, settings.seeds))
-    chance = float(np.mean([1 / len(item.choices) for item in lesson.held_out]))
+    chance = float(np.mean([1 / len(item.choices) for item in task.held_out]))
     trained = [episode for outcome in outcomes for episode in outcome.trained]
     at_random = [episode for outcome in outcomes for episode in outcome.chosen_at_random]
     rows = [_row(f"PPO, seed {outcome.seed}", outcome.trained) for outcome in outcomes]
@@ -192,25 +176,25 @@ def report(settings: Benchmark, lesson: Lesson, outcomes: Sequence[Outcome], sec
     worst = min((measures_of(o.trained).interval or (0.0, 0.0))[0] for o in outcomes)
     best = (measures_of(at_random).interval or (0.0, 1.0))[1]
     beats = worst > max(chance, best)
-    videos = len({item.video for item in lesson.train})
+    videos = len({item.video for item in task.train})
     curves = [
         f"- seed {outcome.seed}: " + ", ".join(f"{100 * r:.0f} at {n}" for n, r in outcome.curve)
         for outcome in outcomes
     ]
     minutes = [f"{outcome.seconds / 60:.1f}" for outcome in outcomes]
     lines = [
-        "# Stable-Baselines3 baseline",
-        "",
-        f"- command: `python -m benchmarks.learning.sb3_baseline --seeds {seeds}`",
-        f"- commit: {commit()}",
-        f"- machine: {platform.machine()}, {platform.system()}, Python "
-        f"{platform.python_version()}, {os.cpu_count()} cores, {settings.workers} processes",
+        *header(
+            "Stable-Baselines3 baseline",
+            "benchmarks.learning.sb3_baseline",
+            libraries=versions("stable-baselines3", "torch"),
+            remark=f"{settings.workers} processes",
+        ),
         f"- seeds: {seeds}; {settings.steps} steps each",
         f"- time: {seconds / 60:.1f} minutes in all; each seed {', '.join(minutes)} minutes of "
         "processor time",
-        f"- training: {len(lesson.train)} `glance` questions about {videos} videos of up to "
-        f"{BUCKETS[SHORT - 1][1]} s; held out: {len(lesson.held_out)} about "
-        f"{len({item.video for item in lesson.held_out})} videos of the test split",
+        f"- training: {len(task.train)} `glance` questions about {videos} videos of up to "
+        f"{BUCKETS[SHORT - 1][1]} s; held out: {len(task.held_out)} about "
+        f"{len({item.video for item in task.held_out})} videos of the test split",
         "- accuracy in percent, greedy, with 95 % intervals that resample videos",
         "",
         "```",
@@ -251,32 +235,23 @@ def _questions(split: str, seed: int, videos: int, variants: int) -> list[QAItem
     return list(found.values())
 
 
-def _drawn(path: Path) -> Picture:
-    """Draw the overview of a video."""
-    video = open_rendered(path)
-    times = midpoints(0.0, video.duration, FRAMES).tolist()
-    return path, video.duration, video.frames_at(times, size=SIZE)
-
-
-def _learn(lesson: Lesson, seed: int) -> Outcome:
-    """Train one seed, save its model, and measure it and the random policy."""
+def _learn(task: SeedTask, seed: int) -> SeedResult:
+    """Train one seed, save its model, and evaluate it and the random policy."""
     torch.set_num_threads(1)
     began = time.process_time()
-    for path, duration, batch in lesson.pictures:
-        times = tuple(midpoints(0.0, duration, FRAMES).tolist())
-        _remembered[path] = duration, {(times, SIZE, None): batch}
-    model, curve = _train(lesson, seed)
-    file = save_sb3(model, lesson.settings.runs / f"seed-{seed}")
+    remember(task.overviews)
+    model, curve = _train(task, seed)
+    file = save_sb3(model, task.settings.runs / f"seed-{seed}")
     seconds = time.process_time() - began
-    envs = [_make(lesson.held_out)]
-    trained = evaluate(envs, SB3Policy.load(file), lesson.held_out, seed=seed)
-    at_random = evaluate(envs, RandomPolicy(), lesson.held_out, seed=seed)
-    return Outcome(seed, trained.episodes(), at_random.episodes(), curve, seconds)
+    envs = [_make(task.held_out)]
+    trained = evaluate(envs, SB3Policy.load(file), task.held_out, seed=seed)
+    at_random = evaluate(envs, RandomPolicy(), task.held_out, seed=seed)
+    return SeedResult(seed, trained.episodes(), at_random.episodes(), curve, seconds)
 
 
-def _train(lesson: Lesson, seed: int) -> tuple[PPO, Sequence[tuple[int, float]]]:
-    shares = [list(lesson.train[k::ENVS]) for k in range(ENVS)]  # of the questions, one per env
-    env = DummyVecEnv([lambda share=share: Monitor(_wrapped(share)) for share in shares])
+def _train(task: SeedTask, seed: int) -> tuple[PPO, Sequence[tuple[int, float]]]:
+    shares = [list(task.train[k::ENVS]) for k in range(ENVS)]  # of the questions, one per env
+    env = DummyVecEnv([partial(_monitored, share) for share in shares])
     model = PPO(
         "MultiInputPolicy",
         env,
@@ -296,8 +271,8 @@ def _train(lesson: Lesson, seed: int) -> tuple[PPO, Sequence[tuple[int, float]]]
         device="cpu",
     )
     answer_with_scores(model)
-    callback = Curve(seed, every=max(512, lesson.settings.steps // 8 // 512 * 512))
-    model.learn(lesson.settings.steps, callback=callback)
+    callback = RewardCurve(seed, every=max(512, task.settings.steps // 8 // 512 * 512))
+    model.learn(task.settings.steps, callback=callback)
     return model, callback.points
 
 
@@ -315,10 +290,11 @@ def _make(items: Sequence[QAItem]) -> gym.Env[Any, Any]:
     )
 
 
-def _wrapped(items: Sequence[QAItem]) -> gym.Env[Any, Any]:
+def _monitored(items: Sequence[QAItem]) -> Monitor:
+    """Return an environment with flat spaces that records rewards for Stable-Baselines3."""
     env = DiscreteActions(_make(items), num_frames=FRAMES, skips=(), samples=(1.0,), zooms=())
-    return NumericObservations(env, tile=SIZE)
+    return Monitor(NumericObservations(env, tile=SIZE))
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Benchmark))
+    main(tyro.cli(Settings))

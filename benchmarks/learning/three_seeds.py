@@ -1,16 +1,15 @@
-"""`make train` over three seeds: the table with intervals, written to `benchmarks/reports/`.
+"""`make train` over three seeds: accuracy on held-out videos before and after PPO.
 
     python -m benchmarks.learning.three_seeds [--seeds 0 1 2] [--out benchmarks/reports]
 
 Every seed is a run of its own below `runs/first-light-seeds/`; an interrupted benchmark goes on
-where it was. The videos and the shipped base are the same for all seeds; what differs is the order
-of questions, the sampling, and the initial adapters. Intervals of a seed resample videos; the
-spread over seeds stands beside them.
+where it was. Videos and the shipped base are the same for all seeds; the order of questions, the
+sampling and the initial adapters differ. Intervals of one seed come from a bootstrap over videos;
+cells of the table are the mean over seeds with the lowest and the highest.
 """
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,14 +19,15 @@ import tyro
 from algos.evaluation.measures import LONG, SHORT, EvalResult, difference, measures_of, of_length
 from algos.evaluation.tables import difference_cell, format_table, spread
 from algos.experiment.results import ORDER
-from algos.experiment.stages import FirstLight, run
-from benchmarks.provenance import commit
+from algos.experiment.settings import FirstLight
+from algos.experiment.stages import run
+from benchmarks.provenance import header, publish, versions
 
 HEADER = ("policy", "decoding", "all", SHORT, LONG, "frames", "turns")
 
 
 @dataclass(frozen=True)
-class Benchmark:
+class Settings:
     """Settings of the benchmark."""
 
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -40,27 +40,20 @@ class Benchmark:
     """Folder of the videos."""
 
 
-def main(settings: Benchmark) -> None:
+def main(settings: Settings) -> None:
     """Run all seeds and write the table."""
     results: list[Mapping[str, EvalResult]] = []
     for seed in settings.seeds:
         base = FirstLight(run=settings.runs / f"seed-{seed}", root=settings.root)
         results.append(run(replace(base, ppo=replace(base.ppo, seed=seed))))
-    text = report(settings, results)
-    settings.out.mkdir(parents=True, exist_ok=True)
-    (settings.out / "first_light.md").write_text(text, encoding="utf-8")
-    print(text)
+    publish(report(settings, results), settings.out, "first_light.md")
 
 
-def report(settings: Benchmark, results: Sequence[Mapping[str, EvalResult]]) -> str:
+def report(settings: Settings, results: Sequence[Mapping[str, EvalResult]]) -> str:
     """Return the report as Markdown."""
     seeds = " ".join(map(str, settings.seeds))
     lines = [
-        "# First light",
-        "",
-        f"- command: `python -m benchmarks.learning.three_seeds --seeds {seeds}`",
-        f"- commit: {commit()}",
-        f"- machine: {platform.machine()}, {platform.system()}, Python {platform.python_version()}",
+        *header("First light", "benchmarks.learning.three_seeds", libraries=versions("torch")),
         f"- seeds: {seeds}; accuracy in percent on the held-out core tier, mean over seeds and, in",
         "  brackets, lowest and highest seed",
         "",
@@ -78,7 +71,7 @@ def report(settings: Benchmark, results: Sequence[Mapping[str, EvalResult]]) -> 
 
 
 def _gap(result: Mapping[str, EvalResult], length: str | None) -> str:
-    """Return by how much PPO raised accuracy on videos of a length (`None`: all), as text."""
+    """Return the gain in accuracy by PPO on videos of a length (`None`: all), as text."""
     after, before = (
         of_length(result[key].only("tier", "core").episodes(), length)
         for key in ("after-ppo-greedy", "sft-base-greedy")
@@ -100,4 +93,4 @@ def _line(runs: Sequence[EvalResult]) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Benchmark))
+    main(tyro.cli(Settings))

@@ -1,4 +1,4 @@
-"""What an update costs, whether its numbers are those of TRL and verl, what its parts are for.
+"""PPO: cost of an update, agreement with TRL and verl, and an ablation of each choice.
 
 Three benchmarks, each to be read in this order: `step_cost` (`step_episodes`, `step_contestants`,
 `step_trl`, `step_memory`); `parity` (`parity_case`, `parity_trl`, `parity_verl`); `ablation`

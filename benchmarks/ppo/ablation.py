@@ -1,24 +1,20 @@
-"""What each choice of the trainer is worth, on a task of which a run takes seconds.
+"""Ablation of the trainer: what each choice is worth, on a task that it learns in seconds.
 
     python -m benchmarks.ppo.ablation [--quick] [--seeds 0 1 2] [--out benchmarks/reports]
 
-The task is that of `ablation_task.py`: the real environment and rewards, the real trainer, and a
-policy of a few thousand weights. Every line changes one thing of the first line. Estimators are all
-that `PPOConfig` knows, GAE over turns and on two levels with the lambdas of their presets. Two
-lines are defects that are found in the wild and are no settings of the trainer; they are made
-here, around it: one baseline for the whole batch instead of one per question (SAGE's released
-code), and a stop token that is not learned from.
+The task is that of `ablation_task`: the real environment and rewards, the real trainer, and a
+policy of a few thousand weights. Every line changes one thing of the first. All estimators of
+`PPOConfig` have a line; GAE over turns and bi-level GAE take the lambdas of their presets. Two
+lines are defects found in released code. They are no settings of the trainer, so they are patched
+in here: one baseline for the whole batch instead of one per question (SAGE's released code), and a
+stop token without a gradient.
 
-What holds for small policies need not hold for large ones; no figure here is about video.
+What holds for a small policy need not hold for a large one; no figure here is about video.
 """
 
 from __future__ import annotations
 
-import os
-import platform
-import shlex
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -32,20 +28,24 @@ import torch
 import tyro
 
 from algos import presets
+from algos.batching.token_batches import collate
 from algos.evaluation.tables import format_table, spread
 from algos.ppo import training
 from algos.ppo.config import PPOConfig
-from algos.ppo.training import train
+from algos.ppo.targets import make_targets
 from algos.rollout.playing import EpisodeSpec, collect
 from algos.rollout.trajectory import Trajectory
 from algos.runs.metrics import read_metrics
 from benchmarks.ppo.ablation_task import STOP, cloned_policy, make_envs, questions
-from benchmarks.provenance import commit
+from benchmarks.provenance import header, publish, versions
 from policies.base import TokenBatch
-from sage_env.rewards import PRESETS
+from sage_env import rewards
 
-ENVS, ROUNDS, LEARNED = 64, 8, 0.8
-CLOCKS = ("turn-ppo", "bi-level")  # presets that differ in what a step of GAE is
+ENVS = 64  # episodes played side by side
+ROUNDS = 8  # evaluation episodes of each question
+LEARNED = 0.8  # share of right answers from which an update counts as having learned
+# Presets that differ in the step of GAE: a turn, or a turn with tokens inside it.
+CLOCKS: tuple[presets.PresetName, ...] = ("turn-ppo", "bi-level")
 BASE = PPOConfig(
     updates=24,
     questions_per_update=8,
@@ -65,7 +65,7 @@ class Settings:
     """Settings of the benchmark."""
 
     quick: bool = False
-    """Two updates of one seed: does it run."""
+    """Two updates of one seed: does it run?"""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds of policy and trainer."""
     out: Path | None = None
@@ -73,14 +73,14 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Case:
-    """One line of the table.
+class Ablation:
+    """One line of the table: the default trainer with one change.
 
     Attributes:
-        name: what is changed.
-        changes: of the settings.
-        reward: preset.
-        around: what is done to the trainer while it runs.
+        name: of the change.
+        changes: fields of `PPOConfig`.
+        reward: reward preset of the environment.
+        around: context in which the trainer runs; it patches a defect in.
     """
 
     name: str
@@ -90,15 +90,15 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a run came to, at T = 1.
+class AblationResult:
+    """Results of one run, sampled at T = 1.
 
     Attributes:
-        accuracy: at the end.
-        curve: mean of the updates' accuracies: who learns sooner has more.
-        turns_easy: at the end, on questions that need no look.
-        turns_hard: on those that need one.
-        learned: the first update with 80 % right; `None` if there was none.
+        accuracy: share of right answers at the end, in `[0, 1]`.
+        curve: mean accuracy over all updates; faster learning gives more.
+        turns_easy: turns per episode at the end, on questions that need no look.
+        turns_hard: on questions that need one.
+        learned: first update with 80 % right answers; `None` if there is none.
     """
 
     accuracy: float
@@ -108,25 +108,24 @@ class Outcome:
     learned: int | None
 
 
-def cases() -> list[Case]:
-    """Return the lines, the unchanged trainer first."""
+def ablations() -> list[Ablation]:
+    """Return the lines of the table, the default trainer first."""
     values = get_args(get_type_hints(PPOConfig)["advantage"])
-    found = [Case(f"advantage={v}", {"advantage": v}) for v in values if v != BASE.advantage]
+    found = [Ablation(f"advantage={v}", {"advantage": v}) for v in values if v != BASE.advantage]
     group = {"advantage": "group"}
     return [
-        Case("default"),
+        Ablation("default"),
         *found,
-        *(Case(f"GAE of the preset {name}", dict(presets.PRESETS[name])) for name in CLOCKS),
-        Case("no critic warm-up", {"critic_warmup": 0}),
-        Case("advantage=group, one group for the batch", group, around=whole_batch_group),
-        Case("stop token not learned from", around=stop_token_left_out),
-        *(Case(f"reward {name}", reward=name) for name in PRESETS if name != "answer"),
+        *(Ablation(f"GAE of the preset {name}", dict(presets.PRESETS[name])) for name in CLOCKS),
+        Ablation("no critic warm-up", {"critic_warmup": 0}),
+        Ablation("advantage=group, one group for the batch", group, around=whole_batch_group),
+        Ablation("stop token not learned from", around=stop_token_left_out),
+        *(Ablation(f"reward {name}", reward=name) for name in rewards.PRESETS if name != "answer"),
     ]
 
 
 def whole_batch_group() -> AbstractContextManager[Any]:
-    """Let the trainer take all episodes of an update for episodes of one question."""
-    make_targets = training.make_targets
+    """Patch the trainer: all episodes of an update are one group, whatever their question."""
 
     def ungrouped(config: Any, policy: Any, batch: Any, groups: Sequence[Any], *rest: Any) -> Any:
         return make_targets(config, policy, batch, ["all"] * len(groups), *rest)
@@ -135,8 +134,7 @@ def whole_batch_group() -> AbstractContextManager[Any]:
 
 
 def stop_token_left_out() -> AbstractContextManager[Any]:
-    """Let the trainer take the stop token for one that the policy did not choose."""
-    collate = training.collate
+    """Patch the trainer: the stop token counts as not sampled, so it has no gradient."""
 
     def without(*arguments: Any, **options: Any) -> TokenBatch:
         return _without_stop(collate(*arguments, **options))
@@ -145,24 +143,31 @@ def stop_token_left_out() -> AbstractContextManager[Any]:
 
 
 def _without_stop(batch: TokenBatch) -> TokenBatch:
-    """Unmark the stop tokens; a reward that was on one goes to the sampled token before it."""
+    """Unmark stop tokens as sampled; a reward on one moves to the sampled token before it."""
     sampled = batch.sampled & (batch.ids != STOP)
-    # An episode that only ever stopped would have nothing left to carry its reward.
+    # An episode of stop tokens alone keeps them: its reward needs a sampled token.
     sampled = torch.where(sampled.any(1, keepdim=True), sampled, batch.sampled)
-    rewards = torch.zeros_like(batch.rewards)
+    moved = torch.zeros_like(batch.rewards)
     for row, place in (batch.rewards != 0).nonzero().tolist():
         before = sampled[row, : place + 1].nonzero()
         target = int(before[-1]) if len(before) else int(sampled[row].nonzero()[0])
-        rewards[row, target] += batch.rewards[row, place]
-    return replace(batch, sampled=sampled, rewards=rewards)
+        moved[row, target] += batch.rewards[row, place]
+    return replace(batch, sampled=sampled, rewards=moved)
 
 
-def run(case: Case, config: PPOConfig, folder: Path) -> Outcome:
-    """Train one policy from the cloned one, and play it."""
-    policy, envs = cloned_policy(config.seed), make_envs(ENVS, case.reward)
+def run(ablation: Ablation, config: PPOConfig, folder: Path) -> AblationResult:
+    """Train a cloned policy with a change, and evaluate it.
+
+    Args:
+        ablation: the change.
+        config: the default settings, with the seed of policy and trainer.
+        folder: of the run's files.
+    """
+    policy, envs = cloned_policy(config.seed), make_envs(ENVS, ablation.reward)
     items = [item.id for item in questions()]
-    with case.around():
-        train(replace(config, **case.changes), policy, envs, items, folder, progress=False)
+    changed = replace(config, **ablation.changes)
+    with ablation.around():
+        training.train(changed, policy, envs, items, folder, progress=False)
     policy.temperature = 1.0
     played = collect(
         envs, policy, [EpisodeSpec(item, 0) for item in items] * ROUNDS, seed=config.seed
@@ -171,9 +176,9 @@ def run(case: Case, config: PPOConfig, folder: Path) -> Outcome:
         env.close()
     rows = read_metrics(folder / "metrics.jsonl")
     shares = {int(row["update"] or 0): float(row.get("rollout/accuracy") or 0.0) for row in rows}
-    shares.pop(0, None)  # before learning: nothing was played
+    shares.pop(0, None)  # update 0 is before learning, and has no rollouts
     learned = [update for update, share in shares.items() if share >= LEARNED]
-    return Outcome(
+    return AblationResult(
         accuracy=statistics.mean(bool(t.turns[-1].info["correct"]) for t in played),
         curve=statistics.mean(shares.values()),
         turns_easy=_turns(played, "easy"),
@@ -187,44 +192,54 @@ def _turns(played: Sequence[Trajectory], kind: str) -> float:
 
 
 def main(settings: Settings) -> None:
-    """Run every case with every seed, print the table, and write it if a folder is given."""
+    """Run every ablation with every seed, print the table, and write it if a folder is given."""
     torch.set_num_threads(1)
     base, seeds = (QUICK, settings.seeds[:1]) if settings.quick else (BASE, settings.seeds)
-    outcomes: dict[str, list[Outcome]] = {}
+    outcomes: dict[str, list[AblationResult]] = {}
     began = time.process_time()
     with tempfile.TemporaryDirectory() as name:
-        for number, case in enumerate(cases()):
-            outcomes[case.name] = [
-                run(case, replace(base, seed=seed), Path(name) / f"{number}-{seed}")
+        for number, ablation in enumerate(ablations()):
+            outcomes[ablation.name] = [
+                run(ablation, replace(base, seed=seed), Path(name) / f"{number}-{seed}")
                 for seed in seeds
             ]
     text = report(base, seeds, outcomes, time.process_time() - began)
-    print(text)
-    if settings.out is not None:
-        settings.out.mkdir(parents=True, exist_ok=True)
-        (settings.out / "ppo_ablation.md").write_text(text, encoding="utf-8")
+    publish(text, settings.out, "ppo_ablation.md")
 
 
 def report(
-    base: PPOConfig, seeds: Sequence[int], outcomes: dict[str, list[Outcome]], cpu: float
+    base: PPOConfig, seeds: Sequence[int], outcomes: dict[str, list[AblationResult]], cpu: float
 ) -> str:
-    """Return the report as Markdown."""
+    """Return the report as Markdown.
+
+    Args:
+        base: the default settings.
+        seeds: of policy and trainer.
+        outcomes: of each seed, by the name of the change.
+        cpu: CPU seconds of everything.
+    """
     episodes = base.updates * base.questions_per_update * base.episodes_per_question
-    header = ("changed", "accuracy", "over the run", "turns, easy", "turns, hard")
-    header += (f"update of {LEARNED:.0%}",)
+    columns = (
+        "changed",
+        "accuracy",
+        "over the run",
+        "turns, easy",
+        "turns, hard",
+        f"update of {LEARNED:.0%}",
+    )
     lines = [
-        "# Ablations of the trainer",
-        "",
-        f"- command: `python -m benchmarks.ppo.ablation {shlex.join(sys.argv[1:])}`",
-        f"- commit: {commit()}",
-        f"- machine: {os.cpu_count()} cores ({platform.machine()}), Python "
-        f"{platform.python_version()}, torch {torch.__version__}; {cpu:.0f} CPU seconds in all",
+        *header(
+            "Ablations of the trainer",
+            "benchmarks.ppo.ablation",
+            libraries=versions("torch"),
+            remark=f"{cpu:.0f} CPU seconds in all",
+        ),
         f"- {base.updates} updates, {episodes} episodes a run; seeds {' '.join(map(str, seeds))}; "
         "sampled at T = 1; mean over seeds and, in brackets, lowest and highest seed",
         "- the best there is: accuracy 100, one turn on easy questions, two on hard ones",
         "",
         "```",
-        format_table(header, [_line(name, found) for name, found in outcomes.items()]),
+        format_table(columns, [_line(name, found) for name, found in outcomes.items()]),
         "```",
         "",
         "A toy task: what is best here need not be best for a video model.",
@@ -232,7 +247,7 @@ def report(
     return "\n".join(lines) + "\n"
 
 
-def _line(name: str, found: Sequence[Outcome]) -> tuple[str, ...]:
+def _line(name: str, found: Sequence[AblationResult]) -> tuple[str, ...]:
     learned = [outcome.learned for outcome in found]
     known = [float(update) for update in learned if update is not None]
     never = len(learned) - len(known)

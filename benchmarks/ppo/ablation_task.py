@@ -1,9 +1,9 @@
-"""A task on which a run of PPO takes seconds: the real environment, and a policy of two small GRUs.
+"""A task that PPO learns in seconds: the real environment, and a policy of two small GRUs.
 
-One of four answers is painted into a video: all over it (`easy`), so that the overview shows it, or
-into four seconds of it (`hard`), so that one has to look there first. The best policy answers easy
-questions at once and hard ones after one look. The policy speaks single words, and the words of the
-first turn are paid for only at the end of the second.
+One of four answers is painted into a video: into every frame (`easy`), so that the overview shows
+it, or into four seconds of a minute (`hard`), so that one has to zoom there first. The best policy
+answers easy questions at once and hard ones after one look. The policy says single words, and the
+reward for a look comes only with the answer, one turn later: credit has to cross turns.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ WORDS = ("<pad>", "<stop>", "look", *CHOICES, "<turn>", "<blind>", *(f"<{c}>" fo
 STOP, LOOK, FIRST_ANSWER, TURN, BLIND = 1, 2, 3, 7, 8
 SPEAKABLE = LOOK + 1 + len(CHOICES)  # ids below it, without padding, may be sampled
 MAX_NEW_TOKENS = 2
-SECONDS, SHOWN = 60.0, (40.0, 44.0)
-SHADE = 50  # per answer
+SECONDS, SHOWN = 60.0, (40.0, 44.0)  # length of a video; where a hard one shows its answer
+SHADE = 50  # grey levels between two answers
 
 
 class Painted:
-    """A video whose shade tells the answer: in all of its frames, or in `SHOWN` only."""
+    """A video whose grey level is the answer: in all of its frames, or within `SHOWN` alone."""
 
     duration, fps = SECONDS, 2.0
 
     def __init__(self, path: Path) -> None:
-        """Read from the file's name what there is to see."""
+        """Take kind and answer from the file's name, such as `hard-2.painted`."""
         kind, number = path.stem.split("-")
         self._everywhere, self._shade = kind == "easy", SHADE * (1 + int(number) % len(CHOICES))
 
     def frames_at(
         self, seconds: Sequence[float], *, size: tuple[int, int] | None = None, box: Any = None
     ) -> FrameBatch:
-        """Return plain frames; see `sage_env.video.Video`."""
+        """Return frames of one grey level each; see `sage_env.video.Video`."""
         if not np.isfinite(seconds).all():
             raise ValueError(f"seconds must be finite times, got {seconds}")
         numbers = np.floor(np.sort(np.asarray(seconds, np.float64)) * self.fps + 1e-6)
@@ -107,15 +107,18 @@ def decide(tokens: TurnTokens) -> Decision:
 
 
 class SmallPolicy:
-    """Two small GRUs, one that speaks and one that judges; a `TrainablePolicy`."""
+    """Two small GRUs, an actor and a critic: a `TrainablePolicy`.
+
+    Shapes below: B rows of T token ids, V words.
+    """
 
     def __init__(self, seed: int, hidden: int = 24) -> None:
-        """Make random networks; the critic starts at 0."""
+        """Make random networks with `hidden` units; the critic's values start at 0."""
         torch.manual_seed(seed)
         self.temperature = 1.0
-        self.actor, self.critic = _network(hidden, len(WORDS)), _network(hidden, 1)
-        nn.init.zeros_(self.critic["head"].weight)
-        nn.init.zeros_(self.critic["head"].bias)
+        self.actor, self.critic = _Recurrent(hidden, len(WORDS)), _Recurrent(hidden, 1)
+        nn.init.zeros_(self.critic.head.weight)
+        nn.init.zeros_(self.critic.head.bias)
         self.reset()
 
     def reset(self, *, seed: int | None = None) -> None:
@@ -132,7 +135,7 @@ class SmallPolicy:
         self, observations: Sequence[Observation], episodes: Sequence[Hashable]
     ) -> list[Decision]:
         """Sample one turn of each episode."""
-        turns = []
+        turns: list[tuple[list[int], list[int], list[float]]] = []  # prompt, reply, log-probs
         for observation, name in zip(observations, episodes, strict=True):
             random = np.random.default_rng(subseed(self._seed, str(name)))
             self._randoms.setdefault(name, random)
@@ -145,7 +148,7 @@ class SmallPolicy:
             for i, logp in zip(speaking, logps, strict=True):
                 _, said, scores = turns[i]
                 said.append(self._choose(logp, self._randoms[episodes[i]]))
-                scores.append(logp[said[-1]])
+                scores.append(float(logp[said[-1]]))
                 self._ids[episodes[i]].append(said[-1])
             speaking = [
                 i for i in speaking if turns[i][1][-1] != STOP and len(turns[i][1]) < MAX_NEW_TOKENS
@@ -157,7 +160,7 @@ class SmallPolicy:
 
     @torch.no_grad()
     def _next(self, rows: list[list[int]]) -> NDArray[np.float32]:
-        """Return the log-probs `(B, V)` of what follows each row."""
+        """Return the log-probs of the word after each row: float32 `(B, V)`."""
         last = torch.tensor([len(row) for row in rows]) - 1
         ids = nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True)
         logps: NDArray[np.float32] = self._logps(ids, self.temperature)[
@@ -170,13 +173,15 @@ class SmallPolicy:
         return min(int(np.searchsorted(edges, random.random() * edges[-1], "right")), SPEAKABLE - 1)
 
     def _logps(self, ids: Tensor, temperature: float) -> Tensor:
-        logits = _run(self.actor, ids) / temperature
+        """Return the log-probs of the word after each token, `(B, T, V)`; of speakable words."""
+        logits = self.actor(ids) / temperature
         silent = torch.ones(len(WORDS), dtype=torch.bool)
         silent[STOP:SPEAKABLE] = False
-        return logits.masked_fill(silent, -1e9).log_softmax(-1)
+        logps: Tensor = logits.masked_fill(silent, -1e9).log_softmax(-1)
+        return logps
 
     def evaluate(self, batch: TokenBatch) -> Evaluation:
-        """Score the sampled tokens, differentiably."""
+        """Return log-probs and entropies at sampled tokens, `(B, T)`, differentiably."""
         logps = self._logps(batch.ids, batch.temperature)[:, :-1]
         chosen = logps.gather(-1, batch.ids[:, 1:, None])[..., 0]
         entropy = -(logps.exp() * logps).sum(-1)
@@ -187,15 +192,15 @@ class SmallPolicy:
         raise NotImplementedError("the ablations use no KL, and this policy keeps no reference")
 
     def values(self, batch: TokenBatch) -> Tensor:
-        """Return the critic's values at sampled tokens, differentiably."""
-        return _shifted(_run(self.critic, batch.ids)[:, :-1, 0], batch)
+        """Return the critic's values at sampled tokens, `(B, T)`, differentiably."""
+        return _shifted(self.critic(batch.ids)[:, :-1, 0], batch)
 
     def actor_parameters(self) -> list[nn.Parameter]:
-        """Return the speaker's weights."""
+        """Return the actor's weights."""
         return list(self.actor.parameters())
 
     def critic_parameters(self) -> list[nn.Parameter]:
-        """Return the judge's weights."""
+        """Return the critic's weights."""
         return list(self.critic.parameters())
 
     def state(self) -> dict[str, Tensor]:
@@ -211,14 +216,14 @@ class SmallPolicy:
 
 
 class Cloned:
-    """Looks half of the time, then names any answer: what the policy is cloned from."""
+    """The demonstrator: looks in half of the episodes, then answers at random."""
 
     def reset(self, *, seed: int | None = None) -> None:
         """Seed the choices."""
         self._random = np.random.default_rng(seed)
 
     def act(self, observation: Observation) -> Decision:
-        """Choose without regard to what is seen."""
+        """Choose without regard to the frames."""
         looks = observation["turns_left"] == 3 and self._random.random() < 0.5
         word = LOOK if looks else FIRST_ANSWER + int(self._random.integers(len(CHOICES)))
         prompt = np.array(prompt_of(observation))
@@ -226,7 +231,7 @@ class Cloned:
 
 
 def cloned_policy(seed: int) -> SmallPolicy:
-    """Return a policy that has the format and no skill."""
+    """Return a policy that was cloned from the demonstrator: it has the format and no skill."""
     policy = SmallPolicy(seed)
     specs = [EpisodeSpec(item.id) for item in questions()] * 16
     batch = collate(collect(make_envs(1, "answer"), Cloned(), specs, seed=seed), 1.0)
@@ -234,26 +239,25 @@ def cloned_policy(seed: int) -> SmallPolicy:
     for _ in range(60):
         optimizer.zero_grad()
         loss = -policy.evaluate(batch).logprobs.sum() / batch.sampled.sum()
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
     return policy
 
 
-def _network(hidden: int, outputs: int) -> nn.ModuleDict:
-    return nn.ModuleDict(
-        {
-            "embed": nn.Embedding(len(WORDS), hidden),
-            "gru": nn.GRU(hidden, hidden, batch_first=True),
-            "head": nn.Linear(hidden, outputs),
-        }
-    )
+class _Recurrent(nn.Module):
+    """Embedding, GRU and a linear head: ids `(B, T)` to outputs `(B, T, outputs)`."""
 
+    def __init__(self, hidden: int, outputs: int) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(len(WORDS), hidden)
+        self.gru = nn.GRU(hidden, hidden, batch_first=True)
+        self.head = nn.Linear(hidden, outputs)
 
-def _run(network: nn.ModuleDict, ids: Tensor) -> Tensor:
-    states: Tensor = network["head"](network["gru"](network["embed"](ids))[0])
-    return states
+    def forward(self, ids: Tensor) -> Tensor:
+        states: Tensor = self.head(self.gru(self.embed(ids))[0])
+        return states
 
 
 def _shifted(found: Tensor, batch: TokenBatch) -> Tensor:
-    """Put what was said at position t - 1 at token t, 0 where not sampled."""
+    """Move outputs `(B, T - 1)` from the place before a token to the token, 0 if not sampled."""
     return nn.functional.pad(found, (1, 0)) * batch.sampled

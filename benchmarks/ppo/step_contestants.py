@@ -1,8 +1,8 @@
-"""Who learns from the recorded episodes of `ppo_step.py`, and what each of them computes."""
+"""Contestants of the update benchmark: who learns from the recorded episodes, and how."""
 
 from __future__ import annotations
 
-import time
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,14 +13,13 @@ from torch import Tensor
 from torch.optim import Adam
 
 from algos.ppo.config import PPOConfig
-from algos.ppo.update import Targets, actor_loss, backward, critic_loss, fit, make_targets
+from algos.ppo.targets import Targets, make_targets
+from algos.ppo.update import actor_objective, backward, critic_objective, fit
 from benchmarks.ppo import step_trl
 from benchmarks.ppo.step_episodes import as_rows, record
+from benchmarks.timing import Seconds, clocks, since
 from policies.base import TokenBatch
 from policies.sage_mm import LoraSettings, SageMM
-
-Cost = tuple[float, float]
-"""CPU and wall seconds of one update."""
 
 OURS, CRITIC, ROWS = "ours", "ours, with critic", "row per turn"
 TRL, TRL_GIVEN = step_trl.NAME, f"{step_trl.NAME}, old log-probs given"
@@ -28,20 +27,22 @@ LORA = LoraSettings()
 
 
 class Contestants:
-    """The episodes, and everyone who takes the same optimiser steps on them.
+    """The recorded episodes, and all who take the same optimiser steps on them.
 
     Args:
-        config: the settings of all.
-        questions: `config.episodes_per_question` episodes are recorded of each.
+        config: settings of all contestants.
+        questions: number of questions; `config.episodes_per_question` episodes are recorded of
+            each.
         root: folder of the videos.
 
     Attributes:
-        trained: sampled tokens of an update.
-        updates: a function for each contestant who can take part; it takes one update.
+        trained: number of sampled tokens of an update.
+        updates: for each contestant that is installed, a function that runs one update from the
+            same weights and returns its cost.
     """
 
     def __init__(self, config: PPOConfig, questions: int, root: Path | None = None) -> None:
-        """Record the episodes, and give adapters weights that make a difference."""
+        """Record the episodes, and draw adapter weights: a fresh LoRA adapter does nothing."""
         self.config, self.policy = config, SageMM.load(lora=LORA)
         generator = torch.Generator().manual_seed(0)
         state = self.policy.state()
@@ -52,12 +53,12 @@ class Contestants:
         self.policy.load_state(self.start)
         self.recorded = record(self.policy, questions, config.episodes_per_question, root)
         self.batch = self.recorded.batch
-        # Advantages as if all had earned something else: nobody gains by leaving episodes out.
+        # Random advantages: none is zero, so no contestant saves time by leaving an episode out.
         self.scores = torch.randn(len(self.batch), generator=generator)
         advantages = self.scores[:, None] * self.batch.sampled
         self.targets = Targets(advantages, advantages, torch.zeros_like(advantages))
         self.trained = int(self.batch.sampled.sum())
-        self.updates: dict[str, Callable[[], Cost]] = {
+        self.updates: dict[str, Callable[[], Seconds]] = {
             OURS: self.ours,
             CRITIC: self.with_critic,
             ROWS: self.rows,
@@ -66,40 +67,40 @@ class Contestants:
             self.updates[TRL] = lambda: self.trl(rescore=True)
             self.updates[TRL_GIVEN] = lambda: self.trl(rescore=False)
 
-    def ours(self) -> Cost:
-        """Take the actor's steps of one update."""
+    def ours(self) -> Seconds:
+        """Run the actor's optimiser steps of one update."""
         return self._timed(lambda: self._fit_actor([(self.batch, self.targets)], self.config))
 
-    def with_critic(self) -> Cost:
-        """Take a whole update of PPO: values, advantages, the critic's passes, the actor's."""
+    def with_critic(self) -> Seconds:
+        """Run a whole update of PPO: values, advantages, the critic's steps, the actor's."""
         config = replace(self.config, advantage="critic", whiten=True)
 
         def learn() -> None:
             batch = replace(self.batch, cache={})
             targets = make_targets(config, self.policy, batch, self.recorded.groups)
-            critic = Adam(self.policy.critic_parameters(), lr=config.critic_lr)
-            loss, rng = critic_loss(config, self.policy), np.random.default_rng(0)
-            epochs = config.critic_epochs
-            fit(config, "critic", critic, batch, targets, loss, epochs=epochs, rng=rng)
+            optimizer = Adam(self.policy.critic_parameters(), lr=config.critic_lr)
+            critic = critic_objective(config, self.policy, batch, targets)
+            rng = np.random.default_rng(0)
+            fit(config, critic, optimizer, epochs=config.critic_epochs, rng=rng)
             self._fit_actor([(batch, targets)], config)
 
         return self._timed(learn)
 
-    def rows(self) -> Cost:
-        """Take the actor's steps with a row for each turn: our code, as many steps."""
+    def rows(self) -> Seconds:
+        """Run the actor's steps on a row for each turn, with our code: as many steps as `ours`."""
         order = np.random.default_rng(0).permutation(len(self.batch))
         parts = np.array_split(order, self.config.minibatches)
         cut = [self._cut(part.tolist()) for part in parts]
         return self._timed(lambda: self._fit_actor(cut, replace(self.config, minibatches=1)))
 
-    def trl(self, *, rescore: bool) -> Cost:
-        """Let TRL take the same steps."""
+    def trl(self, *, rescore: bool) -> Seconds:
+        """Let TRL run the same steps."""
         given = step_trl.inputs(self.recorded, self.scores)
         learned = step_trl.update(given, LORA, self.start, self.config, rescore=rescore)
-        return learned.cpu, learned.wall
+        return learned.cost
 
     def gradients(self) -> dict[str, dict[str, Tensor]]:
-        """Return everyone's gradient of all episodes as one minibatch, by adapter weight."""
+        """Return each contestant's gradient of all episodes in one minibatch, by adapter weight."""
         found = {
             OURS: self._gradient(self.batch, self.targets),
             ROWS: self._gradient(*self._cut(list(range(len(self.batch))))),
@@ -115,15 +116,16 @@ class Contestants:
 
     def _fit_actor(self, parts: list[tuple[TokenBatch, Targets]], config: PPOConfig) -> None:
         optimizer = Adam(self.policy.actor_parameters(), lr=config.actor_lr)
-        loss, rng = actor_loss(config, self.policy), np.random.default_rng(0)
+        rng = np.random.default_rng(0)
         for batch, targets in parts:
-            fit(config, "actor", optimizer, batch, targets, loss, epochs=1, rng=rng)
+            actor = actor_objective(config, self.policy, batch, targets)
+            fit(config, actor, optimizer, epochs=1, rng=rng)
 
-    def _timed(self, learn: Callable[[], None]) -> Cost:
+    def _timed(self, learn: Callable[[], None]) -> Seconds:
         self.policy.load_state(self.start)
-        cpu, wall = time.process_time(), time.perf_counter()
+        began = clocks()
         learn()
-        return time.process_time() - cpu, time.perf_counter() - wall
+        return since(began)
 
     def _gradient(self, batch: TokenBatch, targets: Targets) -> dict[str, Tensor]:
         self.policy.load_state(self.start)
@@ -131,14 +133,20 @@ class Contestants:
         actor = {name: p for name, p in named.items() if name.startswith("actor.")}
         for parameter in actor.values():
             parameter.grad = None
-        loss, rows = actor_loss(self.config, self.policy), range(len(batch))
-        backward(batch, targets, rows, loss, list(actor.values()), self.config.micro_batch)
+        objective = actor_objective(self.config, self.policy, batch, targets)
+        every_row = replace(objective, scored=list, workers=1)
+        backward(self.config, every_row, range(len(batch)), list(actor.values()))
         return {name: p.grad.clone() for name, p in actor.items() if p.grad is not None}
 
 
 def apart(gradient: dict[str, Tensor], other: dict[str, Tensor]) -> float:
-    """Return the norm of the difference of two gradients, as a share of the first one's."""
+    """Return the norm of the difference of two gradients over the norm of the first.
+
+    Raises:
+        ValueError: if they are of different weights.
+    """
     if gradient.keys() != other.keys():
-        raise ValueError(f"gradients of different weights: {gradient.keys() ^ other.keys()}")
+        only_one = sorted(gradient.keys() ^ other.keys())
+        raise ValueError(f"expected gradients of the same weights, only one has {only_one}")
     gap = sum(float(((g - other[name]) ** 2).sum()) for name, g in gradient.items())
-    return (gap / sum(float((g**2).sum()) for g in gradient.values())) ** 0.5
+    return math.sqrt(gap / sum(float((g**2).sum()) for g in gradient.values()))

@@ -1,26 +1,24 @@
-"""What one update costs: ours, TRL's trainer, and a row per turn, on the same recorded episodes.
+"""Cost of one PPO update: ours, TRL's trainer, and a row per turn, on the same recorded episodes.
 
     python -m benchmarks.ppo.step_cost [--quick] [--rounds 5] [--out benchmarks/reports]
 
-Episodes of six turns, with frames in every turn, about SageSynth's videos; `sage-mm-tiny` with LoRA
-adapters. Everyone takes the same optimiser steps on the same tokens: clipped surrogate, token mean,
-one advantage per episode, no critic, because TRL has none for a vision-language model; our update
-with its critic stands beside them. One thread each, one after the other in every round; trained
-tokens are the sampled ones. TRL is absent where it is not installed (`pip install trl`).
+Episodes have six turns with frames in each, about SageSynth's videos; the model is `sage-mm-tiny`
+with LoRA adapters. All contestants run the same optimiser steps on the same tokens: clipped
+surrogate, token mean, one advantage per episode. None has a critic, because TRL has none for a
+vision-language model; our update with its critic stands beside them. One thread; in every round all
+run one after the other. Trained tokens are the sampled ones. TRL is reported as absent where it is
+not installed (`pip install trl`).
 
-Gradients are compared first: the time of a contestant that computes something else says nothing.
-TRL's differs a little, because it does not leave out the ids that the policy may not sample.
+Gradients are compared first, which is the warm-up too: the time of a contestant that computes
+something else says nothing. TRL's gradient differs a little, because its softmax includes the ids
+that the policy may not sample.
 
-Memory is computed at the shape of Qwen3-VL-4B, without any weights.
+Memory is computed at the shape of Qwen3-VL-4B, without weights.
 """
 
 from __future__ import annotations
 
-import os
-import platform
-import shlex
 import statistics
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,13 +29,16 @@ import tyro
 from algos.evaluation.tables import format_table
 from algos.ppo.config import PPOConfig
 from benchmarks.ppo import step_memory, step_trl
-from benchmarks.ppo.step_contestants import OURS, ROWS, TRL, TRL_GIVEN, Contestants, Cost, apart
+from benchmarks.ppo.step_contestants import OURS, ROWS, TRL, TRL_GIVEN, Contestants, apart
 from benchmarks.ppo.step_episodes import OVERVIEW, TURNS, ZOOM_FRAMES
-from benchmarks.provenance import commit
+from benchmarks.provenance import header, publish, versions
+from benchmarks.timing import Seconds, median_ratio
 
-BARS = {TRL: 2.0, TRL_GIVEN: 2.0, ROWS: 3.0}
-MEMORY_BAR = 1.15
+BARS = {TRL: 2.0, TRL_GIVEN: 2.0, ROWS: 3.0}  # times the CPU time of our update, at least
+MEMORY_BAR = 1.15  # times the memory of one model, at most
 CONFIG = PPOConfig(advantage="group", episodes_per_question=4, micro_batch=2, minibatches=2)
+# Distance of a gradient from ours, as a share of its norm: float32 rounding for a row per turn; for
+# TRL also the softmax over ids that may not be sampled. Measured: reports/ppo_step.md.
 MOST_APART = {ROWS: 1e-4, TRL: 0.05}
 
 
@@ -50,7 +51,7 @@ class Settings:
     questions: int = 4
     """Questions; four episodes are recorded of each."""
     rounds: int = 5
-    """Updates of everyone; figures are medians."""
+    """Updates of each contestant; figures are medians."""
     micro_batch: int = CONFIG.micro_batch
     """Episodes (or rows) per pass."""
     minibatches: int = CONFIG.minibatches
@@ -64,24 +65,19 @@ class Settings:
 def main(settings: Settings) -> None:
     """Compare gradients, measure, print, and write the report if a folder is given."""
     torch.set_num_threads(1)
-    changes = {"micro_batch": settings.micro_batch, "minibatches": settings.minibatches}
-    config = replace(CONFIG, **changes)
+    config = replace(CONFIG, micro_batch=settings.micro_batch, minibatches=settings.minibatches)
     questions = 1 if settings.quick else settings.questions
     contestants = Contestants(config, questions, settings.root)
     gaps = _gaps(contestants)
-    costs: dict[str, list[Cost]] = {name: [] for name in contestants.updates}
+    costs: dict[str, list[Seconds]] = {name: [] for name in contestants.updates}
     for _ in range(1 if settings.quick else settings.rounds):
         for name, update in contestants.updates.items():
             costs[name].append(update())
-    text = report(config, contestants, gaps, costs)
-    print(text)
-    if settings.out is not None:
-        settings.out.mkdir(parents=True, exist_ok=True)
-        (settings.out / "ppo_step.md").write_text(text, encoding="utf-8")
+    publish(report(config, contestants, gaps, costs), settings.out, "ppo_step.md")
 
 
 def _gaps(contestants: Contestants) -> dict[str, float]:
-    """Return how far each gradient is from ours, as a share of it.
+    """Return the distance of each gradient from ours, as a share of our gradient's norm.
 
     Raises:
         RuntimeError: if one is too far to be the same update.
@@ -102,17 +98,24 @@ def report(
     config: PPOConfig,
     contestants: Contestants,
     gaps: Mapping[str, float],
-    costs: Mapping[str, Sequence[Cost]],
+    costs: Mapping[str, Sequence[Seconds]],
 ) -> str:
-    """Return the report as Markdown."""
+    """Return the report as Markdown.
+
+    Args:
+        config: settings of all contestants.
+        contestants: with the recorded episodes.
+        gaps: distance of each gradient from ours.
+        costs: of each contestant's updates, by round.
+    """
     lengths, absent = contestants.batch.attention.sum(1).float(), step_trl.absent()
     lines = [
-        "# One update of PPO",
-        "",
-        f"- command: `python -m benchmarks.ppo.step_cost {shlex.join(sys.argv[1:])}`",
-        f"- commit: {commit()}",
-        f"- machine: {os.cpu_count()} cores ({platform.machine()}), Python "
-        f"{platform.python_version()}, torch {torch.__version__}, one thread",
+        *header(
+            "One update of PPO",
+            "benchmarks.ppo.step_cost",
+            libraries=versions("torch"),
+            remark="one thread",
+        ),
         f"- absent: TRL ({absent})" if absent else f"- TRL: {step_trl.about()}",
         f"- {len(contestants.batch)} episodes of {TURNS} turns ({OVERVIEW} frames, then "
         f"{ZOOM_FRAMES} a turn) and {lengths.mean():.0f} tokens; {contestants.trained} trained "
@@ -135,12 +138,10 @@ def report(
     return "\n".join(lines) + "\n"
 
 
-def _line(trained: int, name: str, costs: Mapping[str, Sequence[Cost]]) -> tuple[str, ...]:
+def _line(trained: int, name: str, costs: Mapping[str, Sequence[Seconds]]) -> tuple[str, ...]:
+    """Return a contestant's row: its times, tokens per second, ratio to ours, bar and verdict."""
     cpu, wall = (statistics.median(column) for column in zip(*costs[name], strict=True))
-    # By round: what else the machine does changes from round to round, and hits all of them.
-    ratio = statistics.median(
-        theirs[0] / ours[0] for theirs, ours in zip(costs[name], costs[OURS], strict=True)
-    )
+    ratio = median_ratio((c.cpu for c in costs[name]), (c.cpu for c in costs[OURS]))
     cells = (f"{cpu:.2f}", f"{wall:.2f}", f"{trained / cpu:.0f}", f"{trained / wall:.0f}")
     bar = BARS.get(name)
     verdict = ("", "") if bar is None else (f"{bar:g} x", "met" if ratio >= bar else "NOT MET")
@@ -148,7 +149,7 @@ def _line(trained: int, name: str, costs: Mapping[str, Sequence[Cost]]) -> tuple
 
 
 def _memory() -> list[str]:
-    """Return the lines about memory at the 4B shape."""
+    """Return the lines about memory at the shape of Qwen3-VL-4B."""
     rows = []
     for case in step_memory.CASES:
         sizes = step_memory.memory(case)
@@ -164,9 +165,9 @@ def _memory() -> list[str]:
         format_table(("adapters", *step_memory.PARTS, "ratio", ""), rows),
         "```",
         "",
-        "Counted: the weights of the one bf16 base, and all that is trained in float32, with its "
+        "Counted: the weights of the one bf16 base; trained weights in float32 with their "
         "gradients and Adam's two moments. Not counted: activations, which are those of one model, "
-        "since actor, critic and reference run one after the other, and frame features, which are "
+        "since actor, critic and reference run one after the other; frame features, which are "
         "kept on the CPU.",
     ]
 

@@ -1,4 +1,4 @@
-"""Recorded episodes for `ppo_step.py`: six turns, frames in every one, real videos, real tokens."""
+"""Recorded episodes for the update benchmark: six turns with frames in each, of real videos."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from algos.batching.token_batches import by_micro_batch, collate
-from algos.ppo.update import Targets
+from algos.ppo.targets import Targets
 from algos.rollout.playing import EpisodeSpec, collect
 from algos.rollout.trajectory import Trajectory
 from algos.sft import TeacherTokens
@@ -26,11 +26,11 @@ TURNS, OVERVIEW, ZOOM_FRAMES = 6, 12, 8
 
 @dataclass(frozen=True, eq=False)
 class Recorded:
-    """Whole episodes and what the vision tower would have to be shown again.
+    """Whole episodes, with the pixels of their frames for a trainer that caches no features.
 
     Attributes:
-        batch: the episodes; log-probs are those of the policy that is to be trained.
-        groups: the question of each.
+        batch: B episodes; old log-probs are those of the policy that will be trained.
+        groups: question of each episode.
         pixels: uint8 `(H, W, 3)` of every frame, by its key.
     """
 
@@ -40,10 +40,10 @@ class Recorded:
 
 
 class Explorer:
-    """Zooms anywhere until its last turn, then answers with one of the choices.
+    """A policy that zooms anywhere until its last turn, then answers with a random choice.
 
     Attributes:
-        shown: the frames of all observations.
+        shown: frames of all observations, uint8 `(H, W, 3)` each.
     """
 
     def __init__(self) -> None:
@@ -87,13 +87,16 @@ class Explorer:
 
 
 def record(policy: SageMM, questions: int, episodes: int, root: Path | None = None) -> Recorded:
-    """Play `episodes` episodes of each of `questions` questions about ten-second to long videos.
+    """Play episodes of the first questions of SageSynth's training split, core tier.
 
     Args:
-        policy: whose tokens and features they are; it does not choose.
-        questions: different ones, in the order of the data set.
-        episodes: of each.
+        policy: gives tokens, features and log-probs; the actions are an `Explorer`'s.
+        questions: number of questions.
+        episodes: number of episodes of each question.
         root: folder of the videos.
+
+    Raises:
+        RuntimeError: if an episode failed, or has a turn without frames.
     """
     dataset = sage_synth(root, "train")
     asked = [item for item in dataset if item.group["tier"] == "core" and item.choices]
@@ -121,7 +124,7 @@ def record(policy: SageMM, questions: int, episodes: int, root: Path | None = No
 
 
 def _require_six_turns(played: Sequence[Trajectory]) -> None:
-    """Refuse episodes that are not what the benchmark is about."""
+    """Raise if an episode failed, or has not six turns with frames in each."""
     for trajectory in played:
         if trajectory.error is not None:
             raise RuntimeError(f"an episode of {trajectory.item_id} failed: {trajectory.error}")
@@ -135,10 +138,13 @@ def as_rows(
 ) -> tuple[TokenBatch, Targets]:
     """Make each turn a row of its own with all that came before it, as row-per-turn trainers do.
 
+    An episode of turns 0, 1, 2 becomes rows 0, 01 and 012, in which the last turn alone is trained:
+    as many trained tokens, but earlier turns are computed again and again.
+
     Args:
         batch: whole episodes, all frames of one size.
-        targets: theirs.
-        episodes: which of them.
+        targets: of these episodes.
+        episodes: places in the batch of those that are cut.
         frame_pad: id of a visual token.
     """
     pairs = [(e, turn) for e in episodes for turn in range(int(batch.turn[e].max()) + 1)]

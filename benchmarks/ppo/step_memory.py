@@ -1,4 +1,4 @@
-"""Memory of actor, critic and reference at the shape of Qwen3-VL-4B, on the meta device."""
+"""Memory of actor, critic and reference at the shape of Qwen3-VL-4B: bytes on the meta device."""
 
 from __future__ import annotations
 
@@ -18,8 +18,14 @@ HIDDEN = 2560
 PARTS = ("one model", "actor", "critic", "gradients", "Adam")
 
 
-class Case(NamedTuple):
-    """What is trained."""
+class MemoryCase(NamedTuple):
+    """One choice of adapters.
+
+    Attributes:
+        name: in the table.
+        rank: of LoRA, for actor and critic.
+        critic: a head on the frozen base, or an adapter of its own.
+    """
 
     name: str
     rank: int
@@ -27,15 +33,15 @@ class Case(NamedTuple):
 
 
 CASES = (
-    Case("rank 16, critic a head (default)", 16, "head"),
-    Case("rank 16, critic an adapter", 16, "adapter"),
-    Case("rank 32, critic a head", 32, "head"),
-    Case("rank 32, critic an adapter", 32, "adapter"),
+    MemoryCase("rank 16, critic a head (default)", 16, "head"),
+    MemoryCase("rank 16, critic an adapter", 16, "adapter"),
+    MemoryCase("rank 32, critic a head", 32, "head"),
+    MemoryCase("rank 32, critic an adapter", 32, "adapter"),
 )
 
 
 def config_4b() -> Qwen3VLConfig:
-    """Return the sizes of Qwen3-VL-4B."""
+    """Return a configuration with the sizes of Qwen3-VL-4B."""
     text = {
         "vocab_size": 151936,
         "hidden_size": HIDDEN,
@@ -64,21 +70,22 @@ def config_4b() -> Qwen3VLConfig:
 
 
 def size(parameters: Iterable[Tensor]) -> int:
-    """Return bytes, each tensor once."""
+    """Return the bytes of tensors; one that is listed twice counts once."""
     return sum({id(p): p.nbytes for p in parameters}.values())
 
 
-def memory(case: Case) -> dict[str, int]:
-    """Return the bytes of each of `PARTS`, in bf16 with what is trained in float32.
+def memory(case: MemoryCase) -> dict[str, int]:
+    """Return the bytes of each of `PARTS`: the base in bf16, trained weights in float32.
 
-    One base serves actor, critic and reference (its adapters off).
+    One base serves the actor, the critic and, with its adapters off, the reference.
     """
     with torch.device("meta"):
-        base: Any = Qwen3VLForConditionalGeneration(config_4b()).to(torch.bfloat16)
+        base: Any = Qwen3VLForConditionalGeneration(config_4b())
+        base = base.to(torch.bfloat16)
         one = size(base.parameters())
-        # Ids do not matter to sizes: the shipped tokenizer will do.
+        # The shipped tokenizer stands in for Qwen's: token ids have no influence on sizes.
         tokens = ChatTokens(Tokenizer.from_file(str(SHIPPED / "tokenizer.json")))
-        # The encoder would hash weights, and there are none.
+        # The encoder hashes its weights for the keys of frames; on the meta device there are none.
         with patch("policies.sage_mm.vision.frame_encoder._weights_hash", lambda _: b""):
             model = SageModel(base, tokens, LoraSettings(r=case.rank), case.critic)
     actor, critic = model.actor_parameters(), model.critic_parameters()

@@ -1,18 +1,16 @@
 """TRL's `GRPOTrainer` on recorded episodes: its loss, backward pass and optimiser step.
 
-TRL would play the episodes itself; here it is handed them where it would have played, as the
-tensors that it would have made of them: the first prompt, everything after it with a mask of what
-was sampled, pixel values of every frame, advantages. It does the rest as it does for anyone.
-Choices in its favour: gradient checkpointing is off, pixels are already cut into patches, and its
-log-probs of the old policy, which it computes in a pass of its own where a batch has several
-optimiser steps, can be given to it.
+Where TRL would play, it gets recorded episodes as the tensors that it would have made of them: the
+first prompt, everything after it with a mask of sampled tokens, pixel values of every frame,
+advantages. The rest is its own code. Choices in its favour: gradient checkpointing is off, pixels
+are already cut into patches, and the old policy's log-probs can be given to it. TRL computes those
+in a pass of its own if a batch has several optimiser steps.
 """
 
 from __future__ import annotations
 
 import io
 import tempfile
-import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
@@ -27,31 +25,30 @@ from torch import Tensor, nn
 
 from algos.ppo.config import PPOConfig
 from benchmarks.ppo.step_episodes import Recorded
+from benchmarks.timing import Seconds, clocks
 from policies.sage_mm.model.sage_model import LANGUAGE_LINEARS, SHIPPED, LoraSettings
 from policies.sage_mm.vision.frame_encoder import patchify
 
 NAME = "TRL GRPOTrainer"
-BATCHES = 2  # the first one warms up and is not counted
-Cost = tuple[float, float]
+BATCHES = 2  # one warm-up batch, and the one that is measured
 
 
 @dataclass(frozen=True, eq=False)
 class Learned:
-    """CPU and wall seconds of an update, and the first gradient of the adapter (clipped)."""
+    """Cost of an update, and the first gradient of the adapter (clipped) by weight."""
 
-    cpu: float
-    wall: float
+    cost: Seconds
     gradient: dict[str, Tensor]
 
 
 def absent() -> str | None:
-    """Say why TRL cannot be measured; `None` if it can."""
+    """Return why TRL cannot be measured; `None` if it can."""
     missing = [name for name in ("trl", "datasets", "accelerate") if find_spec(name) is None]
     return f"{', '.join(missing)} not installed" if missing else None
 
 
 def about() -> str:
-    """Return what is measured."""
+    """Return the versions of TRL and of what it uses."""
     return f"trl {version('trl')}, transformers {version('transformers')}, peft {version('peft')}"
 
 
@@ -60,7 +57,11 @@ def inputs(recorded: Recorded, advantages: Tensor) -> dict[str, Any]:
 
     Args:
         recorded: B episodes.
-        advantages: float `(B,)`.
+        advantages: float32 `(B,)`.
+
+    Returns:
+        By TRL's names: prompts `(B, P)` padded on the left, completions with masks and old
+        log-probs `(B, C)` padded on the right, and the patches of all frames.
     """
     from transformers import AutoConfig
 
@@ -125,33 +126,33 @@ def update(
     *,
     rescore: bool,
 ) -> Learned:
-    """Let TRL learn from a batch once, with a model of its own.
+    """Let TRL learn from a batch once after a warm-up batch, with a model of its own.
 
     Args:
-        given: what `inputs` returned.
+        given: tensors that `inputs` returned.
         lora: of the adapter.
         start: weights of the adapter, by their names in `SageMM.state`.
-        config: micro-batch, minibatches, clipping and learning rate are TRL's too.
+        config: micro-batch, minibatches, clipping and learning rate hold for TRL too.
         rescore: let it compute the old policy's log-probs, as it does by default.
     """
     from transformers import Qwen3VLForConditionalGeneration, TrainerCallback
     from trl import GRPOTrainer
 
-    class Given(GRPOTrainer):  # type: ignore[misc]
+    class Given(GRPOTrainer):  # type: ignore[misc]  # TRL is optional: its class is Any here
         def _generate_and_score_completions(self, _: Any) -> dict[str, Any]:
             return _rescored(self, given, config.micro_batch) if rescore else dict(given)
 
     gradient: dict[str, Tensor] = {}
-    clocks: list[Cost] = []
+    readings: list[Seconds] = []
 
-    class Clock(TrainerCallback):  # type: ignore[misc]
-        def on_step_begin(self, _: Any, state: Any, *__: Any, **___: Any) -> None:
+    class Clock(TrainerCallback):
+        def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             if state.global_step % config.minibatches == 0:
-                clocks.append((time.process_time(), time.perf_counter()))
+                readings.append(clocks())
 
-        def on_pre_optimizer_step(self, *_: Any, model: Any, **__: Any) -> None:
+        def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             if not gradient:
-                named = _our_names(model).items()
+                named = _our_names(kwargs["model"]).items()
                 gradient.update({n: p.grad.clone() for n, p in named if p.grad is not None})
 
         on_step_end = on_step_begin
@@ -165,12 +166,19 @@ def update(
             for name, parameter in _our_names(trainer.model).items():
                 parameter.copy_(start[name])
         trainer.train()
-    (cpu, wall), (cpu_after, wall_after) = clocks[-2:]
-    return Learned(cpu_after - cpu, wall_after - wall, gradient)
+    begin, end = readings[-2:]
+    return Learned(Seconds(end.cpu - begin.cpu, end.wall - begin.wall), gradient)
 
 
 def _arguments(folder: str, lora: LoraSettings, config: PPOConfig, episodes: int) -> dict[str, Any]:
-    """Return what TRL's trainer is made with: our settings in its words."""
+    """Return the arguments of TRL's trainer: our settings under its names.
+
+    Args:
+        folder: for files of the trainer.
+        lora: of the adapter.
+        config: our settings.
+        episodes: number of recorded episodes.
+    """
     from datasets import Dataset
     from peft import LoraConfig
     from transformers import AutoTokenizer
@@ -222,11 +230,11 @@ def _our_names(model: Any) -> dict[str, nn.Parameter]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep TRL's and transformers' notes out of the report."""
+    """Silence the messages of TRL and transformers."""
     from transformers.utils import logging
 
     verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # transformers has no types here
     try:
         with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")

@@ -1,5 +1,5 @@
-"""What playing costs: the environment's own work, sampling, decoding that rollouts share.
+"""Cost of rollouts: the environment's own work, sampling, decoding with a shared cache.
 
-Read in this order: `env_overhead`, `rollout_speed` (with `renderer`, the peer that renders every
-turn anew), `shared_decoding`; each is a benchmark.
+Read in this order: `env_overhead`, `rollout_speed` (with `renderer`, the peer that prefills the
+conversation again at every turn), `shared_decoding`; each is a benchmark but `renderer`.
 """

@@ -1,20 +1,20 @@
-"""What `step` costs beside decoding: against a bare Gymnasium environment with the same spaces.
+"""Overhead of `step` beside decoding: our environment against a bare one with the same spaces.
 
     python -m benchmarks.rollout.env_overhead [--rounds 400] [--out benchmarks/reports]
 
-Both environments are played in turns, episode by episode, in one process. The video is one whose
-pictures are in memory, so no time goes into decoding; the bare environment makes a new observation
-of the same shapes, and copies as many pixels into it. Figures are medians over all steps.
+Both environments are played in one process, episode by episode in turns. The pictures of the video
+are in memory, so that no time goes into decoding. The bare Gymnasium environment makes a new
+observation of the same shapes and copies as many pixels into it. Figures are medians of wall-clock
+time over all calls of a kind, after warm-up episodes.
 """
 
 from __future__ import annotations
 
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ import tyro
 from numpy.typing import NDArray
 
 from algos.evaluation.tables import format_table
-from benchmarks.provenance import commit
+from benchmarks.provenance import header, publish, versions
 from sage_env.actions.action import Action, Answer, Sample, Skip, UseTool, Zoom
 from sage_env.datasets.item import QAItem
 from sage_env.env import VideoQAEnv
@@ -34,7 +34,8 @@ from sage_env.spaces import UnicodeText
 from sage_env.tools.tool import ToolContext
 
 SIZE, FRAMES, DURATION = (64, 64), 16, 3600.0
-LIMIT_MS = 0.3
+WARM_UP = 20  # episodes before the figures: caches and the processor's clock settle
+LIMIT_MS = 0.3  # bar: milliseconds that a call may cost more than the bare environment's
 STEPS: dict[str, Action] = {
     "skip": Skip(100.0),
     "sample, 16 frames": Sample(0.0, 3000.0, FRAMES),
@@ -54,13 +55,13 @@ class Settings:
     """Folder to write the report to."""
 
 
-class Pictures:
-    """A video of pictures in memory, one a second; a read copies them, and does nothing else."""
+class MemoryVideo:
+    """A video with one picture a second in memory; reading copies pictures, and that is all."""
 
     duration, fps = DURATION, 1.0
 
     def __init__(self, path: Path) -> None:
-        """Make the pictures."""
+        """Draw 64 random pictures, which repeat for an hour; the path is not used."""
         self._pictures = np.random.default_rng(0).integers(0, 256, (64, *SIZE, 3), np.uint8)
 
     def frames_at(
@@ -78,7 +79,7 @@ class Pictures:
         """Do nothing."""
 
 
-class Hello:
+class HelloTool:
     """A tool that costs nothing."""
 
     name = "hello"
@@ -94,13 +95,13 @@ class Hello:
         return f"Hello {arguments['name']}"
 
 
-class Bare(gym.Env[Observation, Action]):
-    """The least that an environment with these spaces does: it makes new observations."""
+class BareEnv(gym.Env[Observation, Action]):
+    """The least work of an environment with these spaces: it makes a new observation per call."""
 
     def __init__(self, observation_space: gym.Space[Any], action_space: gym.Space[Any]) -> None:
         """Take the spaces."""
         self.observation_space, self.action_space = observation_space, action_space
-        self._pixels = Pictures(Path()).frames_at(range(FRAMES)).pixels
+        self._pixels = MemoryVideo(Path()).frames_at(range(FRAMES)).pixels
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -135,8 +136,8 @@ class Bare(gym.Env[Observation, Action]):
 def main(settings: Settings) -> None:
     """Measure, print, and write the report if a folder is given."""
     item = QAItem("q", Path("memory"), "Which symbol?", ("moon", "star"), "star", "mcq")
-    env = VideoQAEnv(dataset=[item], opener=Pictures, frame_size=SIZE, tools=[Hello()])
-    bare = Bare(env.observation_space, env.action_space)
+    env = VideoQAEnv(dataset=[item], opener=MemoryVideo, frame_size=SIZE, tools=[HelloTool()])
+    bare = BareEnv(env.observation_space, env.action_space)
     observation, _ = bare.reset(seed=0)
     assert observation in env.observation_space
     assert isinstance(env.observation_space, gym.spaces.Dict)
@@ -144,49 +145,50 @@ def main(settings: Settings) -> None:
     names = ["reset, 16 frames", *STEPS]
     ours: dict[str, list[float]] = {name: [] for name in names}
     theirs: dict[str, list[float]] = {name: [] for name in names}
-    for played in range(settings.rounds + 20):
+    for played in range(settings.rounds + WARM_UP):
         for timed, times in ((env, ours), (bare, theirs)):
-            kept = times if played >= 20 else {name: [] for name in names}  # the rest is warm-up
-            kept["reset, 16 frames"].append(_ms(lambda timed=timed: timed.reset()))  # type: ignore[misc]
+            kept = times if played >= WARM_UP else {name: [] for name in names}
+            kept["reset, 16 frames"].append(_ms(timed.reset))
             for name, action in STEPS.items():
-                kept[name].append(_ms(lambda timed=timed, action=action: timed.step(action)))  # type: ignore[misc]
-    text = report(settings, ours, theirs)
-    print(text)
-    if settings.out is not None:
-        settings.out.mkdir(parents=True, exist_ok=True)
-        (settings.out / "env_overhead.md").write_text(text, encoding="utf-8")
+                kept[name].append(_ms(partial(timed.step, action)))
+    publish(report(settings, ours, theirs), settings.out, "env_overhead.md")
 
 
 def _ms(call: Callable[[], object]) -> float:
+    """Return the wall-clock milliseconds of a call."""
     began = time.perf_counter()
     call()
     return 1e3 * (time.perf_counter() - began)
 
 
 def report(settings: Settings, ours: dict[str, list[float]], theirs: dict[str, list[float]]) -> str:
-    """Return the report as Markdown."""
+    """Return the report as Markdown.
+
+    Args:
+        settings: of the benchmark.
+        ours: milliseconds of each call of our environment, by kind of call.
+        theirs: those of the bare one.
+    """
     rows = []
     for name, times in ours.items():
         env, bare = statistics.median(times), statistics.median(theirs[name])
         tenth = statistics.quantiles(times, n=10)
         rows.append((name, f"{env:.3f}", f"{bare:.3f}", f"{env - bare:.3f}", f"{tenth[-1]:.3f}"))
-    header = ("call", "VideoQAEnv", "bare", "difference", "VideoQAEnv, 90 %")
+    columns = ("call", "VideoQAEnv", "bare", "difference", "VideoQAEnv, 90 %")
     worst = max(float(row[3]) for row in rows)
     verdict = "kept" if worst <= LIMIT_MS else "exceeded"
     lines = [
-        "# Cost of the environment beside decoding",
-        "",
-        f"- command: `python -m benchmarks.rollout.env_overhead --rounds {settings.rounds} --out "
-        "benchmarks/reports`",
-        f"- commit: {commit()}",
-        f"- machine: {os.cpu_count()} cores ({platform.machine()}), Python "
-        f"{platform.python_version()}, numpy {np.__version__}, gymnasium {gym.__version__}",
+        *header(
+            "Cost of the environment beside decoding",
+            "benchmarks.rollout.env_overhead",
+            libraries=versions("numpy", "gymnasium"),
+        ),
         f"- {FRAMES} frames of {SIZE[0]}x{SIZE[1]} from memory; milliseconds, medians of "
         f"{settings.rounds} calls, interleaved",
         f"- limit of {LIMIT_MS} ms more than the bare environment: {verdict}, at most {worst:.3f}",
         "",
         "```",
-        format_table(header, rows),
+        format_table(columns, rows),
         "```",
         "",
     ]

@@ -1,4 +1,4 @@
-"""Rollouts as commonly made: the conversation is rendered anew, and read anew, at every turn."""
+"""The peer of rollouts: at every turn the whole conversation is rendered and prefilled again."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from policies.sage_mm.model.sage_model import SageModel
 from policies.sage_mm.vision.frame_encoder import FrameEncoder, patchify
 
 
-class Rerendered:
+class RerenderingPlayer:
     """Plays with `generate` of transformers: each turn takes the whole conversation, with pixels.
 
-    The text is written by the checkpoint's chat template, tokenised as one, and the batch padded on
-    the left; generation itself keeps keys and values, as `generate` does. Greedy.
+    The checkpoint's chat template writes the text, which is tokenised as a whole; the batch is
+    padded on the left. Within a turn `generate` keeps keys and values, between turns nothing is
+    kept. Decoding is greedy.
 
     Args:
-        model: whose weights are used; adapters included.
+        model: its weights are used, adapters included.
         tokenizer: of the checkpoint.
         max_new_tokens: most tokens of a reply.
 
     Attributes:
-        encodes: frames that passed the vision tower.
+        encodes: number of frames that the vision tower encoded.
     """
 
     def __init__(self, model: SageModel, tokenizer: Any, max_new_tokens: int) -> None:
@@ -40,7 +41,7 @@ class Rerendered:
     def act_batch(
         self, observations: Sequence[Observation], episodes: Sequence[int]
     ) -> list[list[int]]:
-        """Return the tokens of each episode's next reply."""
+        """Return the token ids of each episode's next reply, the stop token included."""
         texts = []
         for observation, name in zip(observations, episodes, strict=True):
             self._show(observation, name)
@@ -91,11 +92,11 @@ class Rerendered:
         return [row[: row.index(stop) + 1] if stop in row else row for row in replies]
 
 
-class Uncached(FrameEncoder):
-    """A vision tower that encodes every frame it is shown, whether it knows it or not."""
+class UncachedEncoder(FrameEncoder):
+    """A frame encoder without a cache: every frame of every observation is encoded."""
 
     def encode(self, batches: Sequence[NDArray[np.uint8]]) -> list[tuple[bytes, ...]]:
-        """Return one key per frame of each batch."""
+        """Encode all frames, uint8 `(F, H, W, 3)` per batch; return one key per frame of each."""
         keys = [tuple(self._key(frame) for frame in frames) for frames in batches]
         for frames, names in zip(batches, keys, strict=True):
             self._seen |= set(names)

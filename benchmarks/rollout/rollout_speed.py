@@ -1,28 +1,24 @@
-"""Rollouts with SAGE-MM, against rendering and reading the whole conversation anew at every turn.
+"""Speed of rollouts with SAGE-MM, against prefilling the whole conversation again at every turn.
 
     python -m benchmarks.rollout.rollout_speed [--rounds 5] [--questions 2] [--rollouts 8]
         [--out benchmarks/reports]
 
 Groups of rollouts of SageSynth questions are played with `sage-mm-tiny`, greedily, for six turns:
-the overview, then five looks whose windows are drawn beforehand, so that all contenders see the
-same frames at the same times; what the model replies is generated and then left aside. Contenders:
+the overview, then five zooms whose windows are drawn beforehand, so that all contestants see the
+same frames at the same times. Replies are generated and decide nothing. Contestants:
 
-- ours: append-only contexts, keys and values kept over turns, openings shared, frames cached;
+- ours: append-only contexts, keys and values kept over turns, shared prefixes, cached frames;
 - ours without the frame cache: every frame of every observation is encoded;
 - `generate` of transformers on the conversation, rendered anew each turn, with all its frames.
 
-The last one is given our patchify, and all episodes as one left-padded batch. Figures are of the
-CPU time of one process on one thread, rounds interleaved, medians. Videos are decoded anew in
-every round, outside of the contenders, since all of them need the same.
+The last one gets our patchify, and all episodes as one left-padded batch. Figures are CPU time of
+one process on one thread: medians of interleaved rounds after one warm-up round. Videos are decoded
+in every round, outside of the contestants, since all of them need the same frames.
 """
 
 from __future__ import annotations
 
-import os
-import platform
-import shlex
 import statistics
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,8 +33,9 @@ import tyro
 
 import sage_env  # noqa: F401  # registers the environment
 from algos.evaluation.tables import format_table
-from benchmarks.provenance import commit
-from benchmarks.rollout.renderer import Rerendered, Uncached
+from benchmarks.provenance import header, publish, versions
+from benchmarks.rollout.renderer import RerenderingPlayer, UncachedEncoder
+from benchmarks.timing import median_ratio
 from policies.base import Observation
 from policies.sage_mm import SageMM
 from policies.sage_mm.model.pretrained import SHIPPED
@@ -47,9 +44,10 @@ from policies.sage_mm.stage_timer import ENCODE, GENERATE, PREFILL
 from policies.sage_mm.vision.frame_encoder import FrameEncoder
 from sage_env.actions.action import Zoom
 
-TURNS, LIMIT = 6, 4.0  # turns of an episode; times more tokens per second
+TURNS = 6  # of an episode
+LIMIT = 4.0  # bar: times the tokens per second of the peer
 OURS, UNCACHED, RENDERED = "ours", "ours, no frame cache", "generate, rendered anew"
-Episode = list[Observation]
+ShownTurns = list[Observation]
 
 
 @dataclass(frozen=True)
@@ -57,13 +55,13 @@ class Settings:
     """Settings of the benchmark."""
 
     rounds: int = 5
-    """Figures are medians over so many."""
+    """Rounds after the warm-up round; figures are medians over them."""
     questions: int = 2
     """Groups that are played together."""
     rollouts: int = 8
     """Episodes of each group."""
     frames: tuple[int, ...] = (6, 12)
-    """Of each look after the overview; 12 is what the model's own environment gives at most."""
+    """Frames of each zoom; the model's own environment gives at most 12."""
     max_new_tokens: int = 64
     """Most tokens of a reply."""
     out: Path | None = None
@@ -71,8 +69,16 @@ class Settings:
 
 
 @dataclass
-class Cost:
-    """What one contender did in one round; seconds are CPU time."""
+class RolloutCost:
+    """What one contestant did in one round.
+
+    Attributes:
+        tokens: sampled tokens.
+        seconds: CPU time.
+        encodes_per_frame: passes of the vision tower per distinct frame.
+        parts: CPU seconds by stage of a turn.
+        replies: token ids of all replies.
+    """
 
     tokens: int
     seconds: float
@@ -82,17 +88,26 @@ class Cost:
 
     @property
     def speed(self) -> float:
-        """Sampled tokens per second."""
+        """Return the sampled tokens per CPU second."""
         return self.tokens / self.seconds
 
 
 def record(
     settings: Settings, frames: int, env_options: Mapping[str, Any]
-) -> tuple[list[Episode], float]:
-    """Play the episodes' looks; return what was shown, and the CPU time of the environment."""
+) -> tuple[list[ShownTurns], float]:
+    """Play the zooms of all episodes in the environment.
+
+    Args:
+        settings: of the benchmark.
+        frames: of each zoom.
+        env_options: of the model's environment.
+
+    Returns:
+        The observations of each episode, and the CPU seconds that the environment took.
+    """
     options = dict(env_options) | {"max_turns": TURNS + 1}
     options["max_frames"] = options["overview_frames"] + (TURNS - 1) * frames
-    episodes: list[Episode] = []
+    episodes: list[ShownTurns] = []
     began = time.process_time()
     for question in range(settings.questions):
         for rollout in range(settings.rollouts):
@@ -111,9 +126,16 @@ def record(
 
 
 def ours(
-    model: SageModel, settings: Settings, episodes: Sequence[Episode], encoder: FrameEncoder
-) -> Cost:
-    """Play with SAGE-MM as it is."""
+    model: SageModel, settings: Settings, episodes: Sequence[ShownTurns], encoder: FrameEncoder
+) -> RolloutCost:
+    """Play with SAGE-MM.
+
+    Args:
+        model: the network; gets the encoder.
+        settings: of the benchmark.
+        episodes: observations of each episode.
+        encoder: of frames, with no frame in its cache.
+    """
     model.encoder, model.timer.clock = encoder, time.process_time
     policy = SageMM(model, temperature=0.0, max_new_tokens=settings.max_new_tokens)
     names, replies = range(len(episodes)), []
@@ -124,14 +146,21 @@ def ours(
     seconds = time.process_time() - began
     parts = {part: model.timer.seconds(part) for part in (ENCODE, PREFILL, GENERATE)}
     measured = policy.measures()["policy/encodes_per_frame"]
-    return Cost(sum(map(len, replies)), seconds, measured, parts, replies)
+    return RolloutCost(sum(map(len, replies)), seconds, measured, parts, replies)
 
 
 def rendered(
-    model: SageModel, settings: Settings, episodes: Sequence[Episode], tokenizer: Any
-) -> Cost:
-    """Play by rendering anew."""
-    player, replies = Rerendered(model, tokenizer, settings.max_new_tokens), []
+    model: SageModel, settings: Settings, episodes: Sequence[ShownTurns], tokenizer: Any
+) -> RolloutCost:
+    """Play by rendering the conversation anew at every turn.
+
+    Args:
+        model: the network.
+        settings: of the benchmark.
+        episodes: observations of each episode.
+        tokenizer: of the checkpoint.
+    """
+    player, replies = RerenderingPlayer(model, tokenizer, settings.max_new_tokens), []
     encoder = FrameEncoder(model.encoder.visual)
     encoder.encode([o["frames"][: o["num_frames"]] for episode in episodes for o in episode])
     began = time.process_time()
@@ -140,24 +169,28 @@ def rendered(
         replies += player.act_batch(shown, range(len(episodes)))
     seconds = time.process_time() - began
     repeats = player.encodes / encoder.distinct
-    return Cost(sum(map(len, replies)), seconds, repeats, {}, replies)
+    return RolloutCost(sum(map(len, replies)), seconds, repeats, {}, replies)
 
 
-def measure(settings: Settings, frames: int) -> tuple[dict[str, list[Cost]], list[float]]:
-    """Let the contenders play, round by round; return their costs, and the decoding time."""
+def measure(settings: Settings, frames: int) -> tuple[dict[str, list[RolloutCost]], list[float]]:
+    """Let the contestants play, round by round.
+
+    Returns:
+        Costs of each contestant by round, and the CPU seconds of each round's decoding.
+    """
     model = load()
     tokenizer = transformers.AutoTokenizer.from_pretrained(SHIPPED)
     visual = model.encoder.visual
-    contenders: dict[str, Callable[[list[Episode]], Cost]] = {
+    contestants: dict[str, Callable[[list[ShownTurns]], RolloutCost]] = {
         OURS: lambda shown: ours(model, settings, shown, FrameEncoder(visual)),
-        UNCACHED: lambda shown: ours(model, settings, shown, Uncached(visual)),
+        UNCACHED: lambda shown: ours(model, settings, shown, UncachedEncoder(visual)),
         RENDERED: lambda shown: rendered(model, settings, shown, tokenizer),
     }
-    costs: dict[str, list[Cost]] = {name: [] for name in contenders}
+    costs: dict[str, list[RolloutCost]] = {name: [] for name in contestants}
     decoding = []
     for number in range(settings.rounds + 1):
         episodes, seconds = record(settings, frames, model.env_options)
-        for name, play in contenders.items():
+        for name, play in contestants.items():
             cost = play(episodes)
             if number:  # the first round is warm-up, and builds videos that are not there yet
                 costs[name].append(cost)
@@ -170,33 +203,34 @@ def main(settings: Settings) -> None:
     """Measure, print, and write the report if a folder is given."""
     torch.set_num_threads(1)
     lines = [
-        "# Rollouts against rendering anew",
-        "",
-        f"- command: `python -m benchmarks.rollout.rollout_speed {shlex.join(sys.argv[1:])}`",
-        f"- commit: {commit()}",
-        f"- machine: {os.cpu_count()} cores ({platform.machine()}), one thread, Python "
-        f"{platform.python_version()}, torch {torch.__version__}, transformers "
-        f"{transformers.__version__}",
+        *header(
+            "Rollouts against rendering anew",
+            "benchmarks.rollout.rollout_speed",
+            libraries=versions("torch", "transformers"),
+            remark="one thread",
+        ),
         f"- sage-mm-tiny, {settings.questions} questions, {settings.rollouts} rollouts each, "
         f"{TURNS} turns, greedy; CPU time, medians of {settings.rounds} rounds",
         "",
     ]
     for frames in settings.frames:
         lines += section(frames, *measure(settings, frames))
-    text = "\n".join(lines)
-    print(text)
-    if settings.out is not None:
-        settings.out.mkdir(parents=True, exist_ok=True)
-        (settings.out / "rollout.md").write_text(text, encoding="utf-8")
+    publish("\n".join(lines), settings.out, "rollout.md")
 
 
 def section(
-    frames: int, costs: Mapping[str, Sequence[Cost]], decoding: Sequence[float]
+    frames: int, costs: Mapping[str, Sequence[RolloutCost]], decoding: Sequence[float]
 ) -> list[str]:
-    """Return the lines on one number of frames, as Markdown."""
+    """Return the lines on one number of frames, as Markdown.
+
+    Args:
+        frames: of each zoom.
+        costs: of each contestant, by round.
+        decoding: CPU seconds of each round's decoding.
+    """
     best, rows = costs[OURS], []
     for name, found in costs.items():
-        ratio = statistics.median(a.speed / b.speed for a, b in zip(best, found, strict=True))
+        ratio = median_ratio((a.speed for a in best), (b.speed for b in found))
         pairs = list(zip(best[0].replies, found[0].replies, strict=True))
         numbers = (
             f"{statistics.median(cost.speed for cost in found):.0f}",
@@ -206,7 +240,7 @@ def section(
             f"{sum(a == b for a, b in pairs) / len(pairs):.0%}",
         )
         rows.append((name, *numbers))
-    header = ("contender", "tokens/s", "CPU s", "ours is faster", "encodes/frame", "same replies")
+    columns = ("contestant", "tokens/s", "CPU s", "ours is faster", "encodes/frame", "same replies")
     fast = "met" if float(rows[-1][3]) >= LIMIT else "NOT MET"
     once = "met" if all(cost.encodes_per_frame == 1 for cost in best) else "NOT MET"
     return [
@@ -217,7 +251,7 @@ def section(
         f"each frame encoded once: {once}",
         "",
         "```",
-        format_table(header, rows),
+        format_table(columns, rows),
         "```",
         "",
         "Share of the time of our rollouts, decoding of video included:",
@@ -229,8 +263,8 @@ def section(
     ]
 
 
-def shares(costs: Sequence[Cost], decoding: Sequence[float]) -> list[tuple[str, str, str]]:
-    """Return a line for each part of a rollout: its median time, and its share of all."""
+def shares(costs: Sequence[RolloutCost], decoding: Sequence[float]) -> list[tuple[str, str, str]]:
+    """Return a row for each part of a rollout: its median CPU time, and its share of all parts."""
     parts = {"decode": statistics.median(decoding)}
     for name in (ENCODE, PREFILL, GENERATE):
         parts[name] = statistics.median(cost.parts[name] for cost in costs)

@@ -18,6 +18,7 @@ from sage_env.actions.json_objects import read_object
 from sage_env.timeline import clock, parse_seconds
 
 FOLDER = Path("runs/human")
+"""Where frames are saved unless another folder is given."""
 HELP = """\
   skip TO                          move the cursor ahead; shows nothing
   sample START END [FRAMES]        even frames of a stretch
@@ -27,6 +28,7 @@ HELP = """\
   answer TEXT                      ends the question; the letter of a choice will do
 or an action as JSON. Times are seconds or MM:SS; FRAMES is 8 unless given."""
 FRAMES = 8
+"""Frames of a look that names no number."""
 
 
 class Human:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from sage_env.synth.symbols import COLOURS, SYMBOLS
 
 BACKDROPS = ("grey", *COLOURS)
-
-
+"""Backdrops in the order of the head's first 9 rows; grey is the filler between scenes."""
 SIGHTS = ("empty", *SYMBOLS)
+"""Symbols in the order of its other 13 rows."""
 
 
 class ReadingHead:
@@ -36,7 +36,11 @@ class ReadingHead:
         return cls(tensors["weight"], tensors["bias"])
 
     def __call__(self, features: NDArray[np.float32]) -> list[tuple[str, str]]:
-        """Read frames from their mean merged embeddings `(N, hidden)`."""
+        """Return backdrop and symbol of N frames.
+
+        Args:
+            features: float32 `(N, hidden)`, the mean of each frame's merged embeddings.
+        """
         scores = features @ self.weight.T + self.bias
         backdrops = scores[:, : len(BACKDROPS)].argmax(1)
         sights = scores[:, len(BACKDROPS) :].argmax(1)

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from policies.base import Decision, Observation
+from policies.base import Decision, EpisodeStates, Observation, require_distinct
 from policies.baselines.reading_head import ReadingHead
 from sage_env.actions.action import Answer, Zoom
 from sage_env.actions.action_text import format_action
@@ -27,12 +27,14 @@ if TYPE_CHECKING:
     from policies.sage_mm.vision.frame_encoder import FrameEncoder
 
 ZOOM_FRAMES = 8
+"""Frames of one zoom, where the budget allows it."""
 MARK_BOX = 0.3
+"""Side of the box that enlarges a corner, as a fraction of the picture's."""
 
 
 @dataclass(frozen=True)
 class Habits:
-    """How often the policy does what it should not; all 0 is good play.
+    """Probabilities of bad habits; all 0 is good play.
 
     Attributes:
         needless: zooms although what it has seen holds the answer.
@@ -52,7 +54,7 @@ DEMONSTRATOR = Habits(needless=0.75, gives_up=0.2, wide=0.6, quits=0.7)
 
 @dataclass(frozen=True)
 class Look:
-    """One frame as the policy read it."""
+    """One frame as the policy read it: its time in seconds, its backdrop, its symbol."""
 
     second: float
     backdrop: str
@@ -73,7 +75,7 @@ class _Episode:
         return sorted((k for batch in self.batches for k in batch), key=lambda k: k.second)
 
 
-class Scripted:
+class Scripted(EpisodeStates[_Episode]):
     """Coarse to fine: find the scene in the overview, zoom into it, zoom again, answer.
 
     Args:
@@ -84,6 +86,8 @@ class Scripted:
     Attributes:
         env_options: what the environment must be made with: frames of the size that the head reads.
     """
+
+    ONLY: ClassVar[Hashable] = 0
 
     def __init__(
         self, encoder: FrameEncoder, head: ReadingHead, habits: Habits | None = None
@@ -108,21 +112,17 @@ class Scripted:
     def reset(self, *, seed: int | None = None) -> None:
         """Forget all episodes; `seed` decides when a habit strikes, and what is guessed."""
         self._seed = int(np.random.SeedSequence(seed).generate_state(1)[0])
-        self._episodes: dict[Hashable, _Episode] = {}
-
-    def act(self, observation: Observation) -> Decision:
-        """Play the one episode that runs since `reset`."""
-        return self.act_batch([observation], [0])[0]
-
-    def end(self, episodes: Iterable[Hashable]) -> None:
-        """Forget these episodes."""
-        for name in episodes:
-            self._episodes.pop(name, None)
+        self._episodes = {}
 
     def act_batch(
         self, observations: Sequence[Observation], episodes: Sequence[Hashable]
     ) -> list[Decision]:
-        """Choose one action per observation."""
+        """Choose one action per observation.
+
+        Raises:
+            ValueError: if an episode is named twice.
+        """
+        require_distinct(observations, episodes)
         frames = [o["frames"][: int(o["num_frames"])] for o in observations]
         keys = self._encoder.encode(frames)
         decisions = []

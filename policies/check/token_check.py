@@ -1,4 +1,4 @@
-"""What `check_policy` asks of the tokens in a policy's decisions."""
+"""The laws of `check_policy` about the tokens in a policy's decisions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tokens of one running episode: they only grow, or lose whole turns."""
+"""The context of one running episode: its tokens only grow, or lose whole turns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from policies.base import Observation, TurnTokens
 from policies.errors import ContextFull, ModelError
 from policies.prompt import render_user
-from policies.sage_mm.generation.sampler import Completion, PrefillState, SequenceInput
+from policies.sage_mm.generation.sequence import Completion, PrefillState, SequenceInput
 from policies.sage_mm.tokens.chat_tokens import ChatTokens
 
 _NONE = np.zeros(0, np.int64)
@@ -18,7 +18,13 @@ _NONE = np.zeros(0, np.int64)
 
 @dataclass(eq=False)
 class _ContextTurn:
-    """One turn in the context: what was shown, the frames in it, and what was replied."""
+    """One turn in the context.
+
+    Attributes:
+        prompt: int64 `(P,)`, what was shown.
+        frames: keys of the frames in it.
+        completion: int64 `(C,)`, the reply; empty until it comes.
+    """
 
     prompt: NDArray[np.int64]
     frames: tuple[bytes, ...]
@@ -27,12 +33,12 @@ class _ContextTurn:
 
 @dataclass(eq=False)
 class Context:
-    """One running episode; `kv_state` is what the model has made of its tokens so far.
+    """One running episode: the turns that the model sees, and the KV state of their first tokens.
 
     Attributes:
-        random: whose numbers decide what the episode samples.
+        random: its numbers decide what the episode samples.
         dropped: turns that are no longer in it; see `TurnTokens.dropped`.
-        kv_state: keys and values of its first tokens, if they are still held.
+        kv_state: of its first tokens; `None` where they have to be prefilled again.
     """
 
     random: np.random.Generator
@@ -65,15 +71,45 @@ class Context:
                 f"{question!r}: end the episode, or give the new one a name of its own"
             )
 
+    def fit(
+        self, prompt: NDArray[np.int64], reply: int, limit: int, stop: int, *, drop: bool
+    ) -> NDArray[np.int64]:
+        """Make room for a prompt and its reply, by dropping the oldest turns where that is allowed.
+
+        Args:
+            prompt: int64 `(P,)`, as it follows the last turn.
+            reply: tokens that must be left for the reply.
+            limit: tokens of the model's context.
+            stop: the id that ends a reply.
+            drop: whether turns may be dropped.
+
+        Returns:
+            the prompt as it follows what is left: int64, one token longer or shorter at most.
+
+        Raises:
+            ContextFull: if it does not fit, and nothing may or can be dropped.
+        """
+        while (length := len(self.ids) + len(prompt) + reply) > limit:
+            if not drop or not self.drop_turn(stop):
+                raise ContextFull(
+                    f"an episode would need {length} tokens, but the model's context has {limit}: "
+                    "make the environment with fewer turns, fewer or smaller frames"
+                )
+            prompt = fix_seam(prompt, stop, stopped=self.last == stop)
+        return prompt
+
     def show(self, prompt: NDArray[np.int64], frames: tuple[bytes, ...]) -> None:
-        """Add what an observation says; the reply comes with `extend`."""
+        """Add a prompt int64 `(P,)` with its frames; the reply comes with `extend`."""
         self._turns.append(_ContextTurn(prompt, frames))
 
     def sequence_input(self, tokens: int) -> SequenceInput:
         """Return what the next turn brings, with random numbers for so many tokens.
 
+        All numbers of a turn are drawn at its start, however many it will use: the length of one
+        reply then moves no draw of the next.
+
         Raises:
-            ModelError: if the tokens that were read are not the first ones any more.
+            ModelError: if the tokens of the KV state are not the first ones any more.
         """
         ids = self.ids
         if self.kv_state is None:
@@ -86,7 +122,7 @@ class Context:
         )
 
     def extend(self, completion: Completion) -> None:
-        """Add what was sampled, as it was sampled."""
+        """Add the sampled tokens, as they were sampled, and take over the KV state."""
         self._turns[-1].completion = completion.ids
         self.kv_state = completion.kv_state
 
@@ -102,13 +138,20 @@ class Context:
         )
 
     def drop_kv_state(self) -> None:
-        """Drop what was read: it is read anew at the next turn."""
+        """Drop keys and values: all tokens are prefilled again at the next turn."""
         self.kv_state = None
 
     def drop_turn(self, stop: int) -> bool:
-        """Take the oldest turn after the first out, with its frames and its reply.
+        """Drop the oldest turn after the first, with its frames and its reply.
 
-        The first turn stays: it has the question. Returns whether there was one to drop.
+        The first turn stays, because it has the question. Later tokens move to other positions, so
+        that their keys and values are dropped as well.
+
+        Args:
+            stop: the id that ends a reply.
+
+        Returns:
+            whether there was a turn to drop.
         """
         if len(self._turns) < 2:
             return False
@@ -122,13 +165,36 @@ class Context:
 
 
 def fix_seam(prompt: NDArray[np.int64], stop: int, *, stopped: bool) -> NDArray[np.int64]:
-    """Return a later turn's prompt as it follows a reply that ended with the stop token, or not."""
+    """Return a later turn's prompt as it follows another reply: fix the stop token at the seam.
+
+    A reply that was cut by length has no stop token, and the prompt after it begins with one to
+    close it. Where a turn between them is dropped, the prompt gets another reply before it:
+
+    | the prompt had | the reply now before it | so that the prompt |
+    |---|---|---|
+    | no stop token | stopped | stays |
+    | no stop token | was cut | begins with a stop token |
+    | a stop token | stopped | loses it |
+    | a stop token | was cut | stays |
+
+    Args:
+        prompt: int64 `(P,)`.
+        stop: the id that ends a reply.
+        stopped: whether the reply before it ended with the stop token.
+
+    Returns:
+        int64 `(P,)`, `(P - 1,)` or `(P + 1,)`.
+    """
     closed = prompt[1:] if prompt[0] == stop else prompt
     return closed if stopped else np.concatenate([np.array([stop], np.int64), closed])
 
 
 def require_prefix(before: NDArray[np.int64], now: NDArray[np.int64]) -> None:
     """Refuse tokens that do not begin with those that came before: nothing is ever re-rendered.
+
+    Args:
+        before: int64 `(T,)`, the tokens of the KV state.
+        now: int64 `(L,)`, those of the episode.
 
     Raises:
         ModelError: names the first token that differs.
@@ -153,19 +219,22 @@ def require_room(
     reply: int,
     limit: int,
 ) -> None:
-    """Refuse an episode, at its start, whose frames cannot fit into the model's context.
+    """Refuse an episode at its start if the frames of its budget cannot fit into the context.
+
+    Needed are the first prompt, a prompt and a reply of one token for every turn in which frames
+    may still be shown, every frame with its time and vision markers, and room for a last reply. It
+    is a lower bound: an episode that passes may still outgrow the context by its replies.
 
     Args:
         tokens: the chat layout.
-        observation: the first one, which tells how many turns and frames are to come.
+        observation: the first one, which says how many turns and frames are left.
         prompt: tokens of the first turn.
         frame: visual tokens of one frame.
         reply: tokens that must be left for a reply.
         limit: tokens of the model's context.
 
     Raises:
-        ContextFull: if all frames of the budget, looked at in the turns that are left with the
-            shortest replies, need more.
+        ContextFull: if more tokens are needed than the context has.
     """
     duration, left = float(observation["duration"]), int(observation["frames_left"])
     plain = dict(observation) | {"num_frames": 0, "message": "", "text": ""}

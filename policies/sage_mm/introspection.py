@@ -1,4 +1,4 @@
-"""What others may ask of a SAGE-MM policy beside actions: to prove a run, and to give credit."""
+"""SAGE-MM seen from outside: its prompts, texts and weights, for checks and for step credit."""
 
 from __future__ import annotations
 
@@ -15,19 +15,27 @@ from policies.sage_mm.tokens import frame_ablation
 
 
 class IntrospectionMixin:
-    """The tokens and weights of a policy, read from outside; see `policies.introspection`."""
+    """The methods of `policies.introspection` and `AblatesFrames`, apart from playing.
+
+    Attributes:
+        model: the network.
+    """
 
     model: SageModel
 
     def prompt(
         self, observation: Observation, said: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], tuple[bytes, ...]]:
-        """Return what an observation adds to an episode of the tokens `said`: ids, frame keys."""
+        """Return what an observation adds to an episode of the tokens `said` int64 `(L,)`.
+
+        Returns:
+            ids int64 `(P,)`, and the keys of its frames, which are encoded if they are new.
+        """
         frames = observation["frames"][: int(observation["num_frames"])]
         return self._render(observation, said), self.model.encoder.encode([frames])[0]
 
     def _render(self, observation: Observation, said: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the ids that an observation adds to an episode of the tokens `said`."""
+        """Return the ids int64 `(P,)` that an observation adds to the tokens `said`."""
         tokens, first = self.model.tokens, not len(said)
         rows, columns = self.model.encoder.grid_of(observation["frames"])
         return tokens.prompt(
@@ -43,11 +51,11 @@ class IntrospectionMixin:
         return TurnTokens(prompt, turn.completion, turn.logprobs)
 
     def read_text(self, ids: NDArray[np.int64]) -> str:
-        """Return what token ids spell."""
+        """Return what token ids int64 `(L,)` spell, without a stop token at the end."""
         return self.model.tokens.text(ids)
 
     def read_frames(self, ids: NDArray[np.int64]) -> list[PromptFrame]:
-        """Return what token ids say of each frame in them."""
+        """Return what token ids int64 `(L,)` say of each frame in them, in order."""
         return self.model.tokens.frames(ids)
 
     def visual_tokens(self, keys: Sequence[bytes]) -> list[int]:
@@ -60,5 +68,5 @@ class IntrospectionMixin:
 
     @property
     def encodes(self) -> int:
-        """How many frames have passed the vision tower so far."""
+        """Number of frames that the vision tower has encoded so far."""
         return self.model.encoder.encodes

@@ -1,33 +1,35 @@
-"""SAGE-MM as a policy: it reads observations, samples actions and can be trained."""
+"""SAGE-MM as a policy: it plays from observations, and it can be trained."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from policies.base import (
     Decision,
+    EpisodeStates,
     Evaluation,
     Observation,
     TokenBatch,
     TurnTokens,
     context_digest,
+    require_distinct,
 )
-from policies.errors import ContextFull
 from policies.sage_mm import scoring
-from policies.sage_mm.context import Context, fix_seam, require_room
+from policies.sage_mm.context import Context, require_room
+from policies.sage_mm.generation.batches import in_batches
 from policies.sage_mm.generation.constrained import ActionGrammar
 from policies.sage_mm.generation.ngram_drafter import NGramDrafter, written_actions
 from policies.sage_mm.generation.prefix_cache import PrefixCache
-from policies.sage_mm.generation.sampler import Completion, SequenceInput, generate, prefill
-from policies.sage_mm.generation.sampling import Sampling, episode_random
+from policies.sage_mm.generation.sampler import generate, prefill
+from policies.sage_mm.generation.sampling import Sampling, episode_random, policy_seed
+from policies.sage_mm.generation.sequence import Completion
 from policies.sage_mm.introspection import IntrospectionMixin
 from policies.sage_mm.model.sage_model import SageModel, load
 from policies.sage_mm.stage_timer import ENCODE, GENERATE, PREFILL, STEPS
@@ -38,17 +40,16 @@ if TYPE_CHECKING:
     from torch.nn import Parameter
 
 WhenFull = Literal["error", "drop"]
-_Found = TypeVar("_Found")
 
 
-class SageMM(IntrospectionMixin):
+class SageMM(EpisodeStates[Context], IntrospectionMixin):
     """A Qwen3-VL-family model that plays the environment, token by token.
 
-    Each episode is one growing sequence of tokens. What was sampled stays as sampled; only new
-    observations are rendered and tokenised; every frame is encoded once and every token is read
-    once, and the opening that rollouts of a question share once for all of them. Sampling draws one
-    uniform per token from a generator that belongs to the episode, so that its choices do not
-    depend on what else is in the batch.
+    Each episode is one growing sequence of tokens. What was sampled stays as sampled, and only new
+    observations are rendered and tokenised. Every frame is encoded once and every token is
+    prefilled or decoded once; the prompt that rollouts of a question share is prefilled once for
+    all of them. Sampling draws one uniform per token from a generator that belongs to the episode,
+    so that its choices do not depend on what else is in the batch.
 
     Args:
         model: the network, see `load`.
@@ -58,19 +59,20 @@ class SageMM(IntrospectionMixin):
         top_p: sample among tokens that hold this share of the probability; 1 for all.
         max_new_tokens: at most this many tokens per turn, stop token included.
         max_batch: at most this many episodes are sampled together.
-        draft_tokens: most tokens of one pass of sampling, guesses at the next ones included, see
-            `generation.ngram_drafter`; 0 for no guesses. A GPU has room for thousands.
+        draft_tokens: most tokens of one pass of decoding, drafts included, see
+            `generation.ngram_drafter`; 0 drafts nothing. A GPU has room for thousands.
         workers: how many such batches run side by side, each on one core (for small models on a
             CPU).
         when_full: what to do when an episode outgrows the model's context: `error` refuses, before
             the first turn where all frames of the budget cannot fit; `drop` takes out the oldest
             turns after the first, whole, with their frames. Such episodes cannot be trained on.
-        prefix_cache_bytes: keys and values of openings to keep for rollouts that begin later.
+        prefix_cache_bytes: keys and values of first prompts to keep for rollouts that begin later.
         constrained: let the model write valid actions only. The log-probs, sampled and re-scored,
             are then of the distribution over what the schema allows.
         tools: of the environment, for the schema of constrained decoding.
 
     Attributes:
+        model: the network.
         temperature: may be changed between turns, as may the next five.
         top_k: see above.
         top_p: see above.
@@ -156,20 +158,10 @@ class SageMM(IntrospectionMixin):
 
     def reset(self, *, seed: int | None = None) -> None:
         """Forget all episodes; `seed` decides what is sampled from here on."""
-        sequence = np.random.SeedSequence(seed)
-        self._seed = int(sequence.generate_state(1, np.uint64)[0])
-        self._contexts: dict[Hashable, Context] = {}
+        self._seed = policy_seed(seed)
+        self._episodes = {}
         self._drafter.forget()
         self.model.timer.reset()
-
-    def act(self, observation: Observation) -> Decision:
-        """Play the one episode that runs since `reset`."""
-        return self.act_batch([observation], ["the only episode"])[0]
-
-    def end(self, episodes: Iterable[Hashable]) -> None:
-        """Free what is held for these episodes."""
-        for name in episodes:
-            self._contexts.pop(name, None)
 
     def act_batch(
         self, observations: Sequence[Observation], episodes: Sequence[Hashable]
@@ -182,11 +174,7 @@ class SageMM(IntrospectionMixin):
                 episode's question changes.
             ContextFull: if an episode needs a longer context than the model's.
         """
-        if len(observations) != len(episodes) or len(set(episodes)) != len(episodes):
-            raise ValueError(
-                "expected one observation per episode and no episode twice, got "
-                f"{len(observations)} observations for the episodes {list(episodes)}"
-            )
+        require_distinct(observations, episodes)
         self._notice_training()
         contexts = [self._context(name) for name in episodes]
         frames = [o["frames"][: int(o["num_frames"])] for o in observations]
@@ -205,7 +193,8 @@ class SageMM(IntrospectionMixin):
         """Return what was counted since `reset`, for a run's log.
 
         `encodes_per_frame` is of all frames that the model has ever seen: 1 means that none was
-        encoded twice. `tokens_per_step` is above 1 where the next tokens were guessed.
+        encoded twice. `tokens_per_step` is above 1 where drafts were accepted. Seconds of parallel
+        workers add up.
         """
         timer, encoder = self.model.timer, self.model.encoder
         return {
@@ -217,80 +206,55 @@ class SageMM(IntrospectionMixin):
         }
 
     def _context(self, name: Hashable) -> Context:
-        if name not in self._contexts:
-            self._contexts[name] = Context(episode_random(self._seed, name))
-        return self._contexts[name]
+        if name not in self._episodes:
+            self._episodes[name] = Context(episode_random(self._seed, name))
+        return self._episodes[name]
 
     def _append(self, context: Context, observation: Observation, keys: tuple[bytes, ...]) -> None:
         """Add what the observation says to the episode's tokens."""
         context.same_question(str(observation["question"]))
-        tokens, first = self.model.tokens, context.last is None
-        rows, columns = self.model.encoder.grid_of(observation["frames"])
-        prompt = self._render(observation, context.ids)
+        tokens, drop = self.model.tokens, self.when_full == "drop"
         limit = int(self.model.config.max_position_embeddings)
-        if first and self.when_full == "error":
-            require_room(
-                tokens, observation, len(prompt), rows * columns, self.max_new_tokens, limit
-            )
-        while (length := len(context.ids) + len(prompt) + self.max_new_tokens) > limit:
-            if self.when_full == "error" or not context.drop_turn(tokens.stop):
-                raise ContextFull(
-                    f"an episode would need {length} tokens, but the model's context has {limit}: "
-                    "make the environment with fewer turns, fewer or smaller frames"
-                )
-            prompt = fix_seam(prompt, tokens.stop, stopped=context.last == tokens.stop)
+        prompt = self._render(observation, context.ids)
+        if context.last is None and not drop:
+            rows, columns = self.model.encoder.grid_of(observation["frames"])
+            frame = rows * columns
+            require_room(tokens, observation, len(prompt), frame, self.max_new_tokens, limit)
+        prompt = context.fit(prompt, self.max_new_tokens, limit, tokens.stop, drop=drop)
         context.show(prompt, keys)
 
     def _complete(self, contexts: Sequence[Context]) -> list[Completion]:
-        """Sample for at most `max_batch` episodes at a time, those of similar length together."""
+        """Sample a reply for each episode, at most `max_batch` at a time."""
         sampling = Sampling(self.temperature, self.top_k, self.top_p)
-        rows = [context.sequence_input(self.max_new_tokens) for context in contexts]
-        rows = self._prefix_cache.share(
-            rows, lambda new: self._each(lambda r: prefill(self.model, r), new)
+        batches = partial(in_batches, max_batch=self.max_batch, workers=self.workers)
+        sequences = [context.sequence_input(self.max_new_tokens) for context in contexts]
+        sequences = self._prefix_cache.share(
+            sequences, lambda new: batches(partial(prefill, self.model), new)
         )
-        stop = self.model.tokens.stop
-        completions = self._each(
-            lambda part: generate(
-                self.model,
-                part,
-                sampling=sampling,
-                stop=stop,
-                grammar=self._grammar,
-                drafter=self._drafter,
-            ),
-            rows,
+        sample = partial(
+            generate,
+            self.model,
+            sampling=sampling,
+            stop=self.stop_token,
+            grammar=self._grammar,
+            drafter=self._drafter,
         )
+        completions: list[Completion] = batches(sample, sequences)
         for context, completion in zip(contexts, completions, strict=True):
             context.extend(completion)
             self._drafter.observe(completion.ids.tolist())
         return completions
 
-    def _each(
-        self, function: Callable[[list[SequenceInput]], list[_Found]], rows: Sequence[SequenceInput]
-    ) -> list[_Found]:
-        """Give the rows to a function in parts, and return what it says of each."""
-        order = sorted(range(len(rows)), key=lambda i: rows[i].cached + len(rows[i].ids))
-        chunks = [order[at : at + self.max_batch] for at in range(0, len(order), self.max_batch)]
-        parts = [[rows[i] for i in chunk] for chunk in chunks]
-        if self.workers == 1 or len(parts) == 1:
-            found = [function(part) for part in parts]
-        else:
-            with ThreadPoolExecutor(
-                self.workers, initializer=torch.set_num_threads, initargs=(1,)
-            ) as pool:
-                found = list(pool.map(function, parts))
-        by_row = dict(zip(order, (one for part in found for one in part), strict=True))
-        return [by_row[i] for i in range(len(rows))]
-
     def _versions(self) -> list[tuple[int, int]]:
+        """Return what changes when a weight of the actor is replaced or written to."""
         return [(p.data_ptr(), p._version) for p in self._trained]
 
     def _notice_training(self) -> None:
-        """Forget what was read under other weights; optimisers change them in place."""
+        """Forget KV states of other weights; optimisers change weights in place and tell nobody."""
         if (versions := self._versions()) != self._weights:
             self._weights = versions
             self._prefix_cache.forget()
-            for context in self._contexts.values():
+            for context in self._episodes.values():
                 context.drop_kv_state()
 
     def _decision(self, turn: TurnTokens) -> Decision:
@@ -319,27 +283,15 @@ class SageMM(IntrospectionMixin):
 
     def state(self) -> dict[str, Tensor]:
         """Return every trained tensor by name: detached copies on the CPU."""
-        named = self.model.named_parameters()
-        return {name: p.detach().cpu().clone() for name, p in named.items()}
+        return self.model.state()
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Take back what `state` returned. Running episodes are read anew at their next turn.
+        """Take back what `state` returned. Running episodes are prefilled anew at their next turn.
 
         Raises:
             ValueError: if the names or shapes are not those of this model.
         """
-        named = self.model.named_parameters()
-        shapes = {name: tuple(p.shape) for name, p in named.items()}
-        given = {name: tuple(tensor.shape) for name, tensor in state.items()}
-        if given != shapes:
-            odd = sorted(name for name, _ in shapes.items() ^ given.items())
-            raise ValueError(
-                f"the state is of another model: {odd[0]} and {len(odd) - 1} more tensors differ "
-                "in name or shape; load it into a policy with the same checkpoint, lora and critic"
-            )
-        with torch.no_grad():
-            for name, parameter in named.items():
-                parameter.copy_(state[name])
+        self.model.load_state(state)
 
     def save_adapter(self, folder: str | Path) -> None:
         """Write the actor's adapter as a folder that plain peft loads."""

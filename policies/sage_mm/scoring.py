@@ -1,8 +1,8 @@
-"""Re-score whole episodes: one forward pass over all of them, from cached frame features.
+"""Re-scoring: log-probs, entropies and values of whole episodes, in one forward pass over all.
 
-Later frames do not change earlier hidden states, so that one pass over an episode equals the
-passes turn by turn in which it was sampled. Episodes are packed: nothing is padded, and what
-several of them begin with is computed once.
+Later frames do not change earlier hidden states. One pass over an episode therefore equals the
+passes turn by turn in which it was sampled. Episodes are packed: nothing is padded, and a shared
+prefix is computed once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from policies.sage_mm.generation.constrained import ActionGrammar
 from policies.sage_mm.model.prefix_packing import pack
 from policies.sage_mm.model.sage_model import SageModel
 
-CHUNK = 32  # episodes per pass where no gradient is needed
+CHUNK = 32
+"""Episodes per pass where no gradient is needed. It trades the memory of a pass against prefixes
+that are computed once per pass, and has not been measured; measure it with longer episodes."""
 
 
 def evaluate(
@@ -29,6 +31,9 @@ def evaluate(
         model: the network.
         batch: whole episodes.
         grammar: that they were sampled with: the scores are then of what it allowed.
+
+    Returns:
+        log-probs and entropies float32 `(B, L)` in nats, 0 where nothing was sampled.
     """
     allowed = None if grammar is None else grammar.allowed_in(batch)
     logprobs = model.log_probs(states_before_sampled(model, batch), batch.temperature, allowed)
@@ -39,10 +44,18 @@ def evaluate(
 def reference_logprobs(
     model: SageModel, batch: TokenBatch, grammar: ActionGrammar | None = None
 ) -> Tensor:
-    """Score the sampled tokens with the adapters off, without gradient: float32 `(B, L)`.
+    """Score the sampled tokens with the adapters off, without gradient.
 
-    A critic that is a head reads the same hidden states: where its values have been asked for
-    first, there is nothing left to run but the last layer.
+    A critic that is a head needs the same hidden states: where its values have been computed first,
+    only the output layer is left to run.
+
+    Args:
+        model: the network.
+        batch: whole episodes.
+        grammar: that they were sampled with.
+
+    Returns:
+        float32 `(B, L)` in nats, 0 where nothing was sampled.
     """
     with model.using(None), torch.no_grad():
         return _in_chunks(batch, lambda part: _of_reference(model, part, grammar))
@@ -58,9 +71,9 @@ def _of_reference(model: SageModel, part: TokenBatch, grammar: ActionGrammar | N
 def values(model: SageModel, batch: TokenBatch) -> Tensor:
     """Return the critic's value before each sampled token, differentiably: float32 `(B, L)`.
 
-    With a critic that is a head, the hidden states under it do not change: they are computed once
-    and kept in `batch.cache["critic_features"]` `(B, L, hidden)`, at the sampled tokens. Ask for
-    the values of a whole batch first, and every part that is selected from it has them too.
+    The hidden states under a critic that is a head are those of the frozen base. They are computed
+    once and kept in `batch.cache["critic_features"]` `(B, L, hidden)`, at the sampled tokens:
+    compute the values of a whole batch first, and every selection from it has them too.
     """
     if model.critic == "adapter":
         with model.using("critic"):
@@ -77,9 +90,10 @@ def values(model: SageModel, batch: TokenBatch) -> Tensor:
 
 
 def states_before_sampled(model: SageModel, batch: TokenBatch) -> Tensor:
-    """Return `(N, hidden)`: what the model knew before each of the N sampled tokens.
+    """Return the hidden states before each of the N sampled tokens: `(N, hidden)`.
 
-    The one place where logits and tokens are shifted against each other.
+    This is the one place where states and tokens are shifted against each other: the distribution
+    of token t is computed from the state of token t - 1.
     """
     rows, columns = batch.sampled.cpu().numpy().nonzero()
     assert (columns > 0).all(), "an episode cannot begin with a sampled token"
@@ -97,7 +111,7 @@ def states_before_sampled(model: SageModel, batch: TokenBatch) -> Tensor:
 
 
 def _chosen(batch: TokenBatch, logprobs: Tensor) -> Tensor:
-    """Return the log-probs `(B, L)` of the tokens that were sampled, of those of all: `(N, V)`."""
+    """Pick the log-probs of the sampled tokens from those of all `(N, V)`: `(B, L)`."""
     chosen = batch.ids[batch.sampled].to(logprobs.device)
     return _at_sampled(batch, logprobs.gather(1, chosen[:, None])[:, 0])
 
@@ -110,7 +124,7 @@ def _at_sampled(batch: TokenBatch, found: Tensor) -> Tensor:
 
 
 def _features(model: SageModel, batch: TokenBatch) -> Tensor:
-    """Return what the model knew before each sampled token, 0 elsewhere: `(B, L, hidden)`."""
+    """Return the hidden state before each sampled token, 0 elsewhere: `(B, L, hidden)`."""
 
     def compute(part: TokenBatch) -> Tensor:
         states = states_before_sampled(model, part).to(part.ids.device)
@@ -122,7 +136,7 @@ def _features(model: SageModel, batch: TokenBatch) -> Tensor:
 
 
 def _in_chunks(batch: TokenBatch, compute: Callable[[TokenBatch], Tensor]) -> Tensor:
-    """Compute `(B, L, ...)` a few rows at a time, those that begin alike together."""
+    """Compute `(B, L, ...)` a few rows at a time, those with a shared prefix together."""
     order = batch.order_by_prefix(range(len(batch)))
     out: Tensor | None = None
     for at in range(0, len(order), CHUNK):

@@ -1,4 +1,4 @@
-"""What playing costs: frames encoded, tokens read and sampled, and the time of each."""
+"""Where the time of playing goes: seconds and counts of encoding, prefill and generation."""
 
 from __future__ import annotations
 
@@ -11,14 +11,20 @@ from threading import Lock
 import torch
 
 ENCODE, PREFILL, GENERATE = "encode", "prefill", "generate"
-STEPS = "steps"  # of sampling, counted for every row of a pass
+STEPS = "steps"
+"""Passes of decoding, counted for every row of a pass: sampled tokens per step are above 1 where
+drafts were accepted."""
 
 
 class StageTimer:
-    """Sums of seconds and counts by name. Thread-safe; threads side by side add up.
+    """Sums of seconds and counts by name. Thread-safe; the times of parallel threads add up.
+
+    Args:
+        device: on a GPU the timer waits for its work before it reads the clock.
+        clock: returns seconds; `time.process_time` is for one thread on a CPU.
 
     Attributes:
-        clock: returns seconds; `time.process_time` is for one thread on a CPU.
+        clock: see above.
     """
 
     def __init__(
@@ -37,7 +43,7 @@ class StageTimer:
 
     @contextmanager
     def timing(self, name: str) -> Iterator[None]:
-        """Add the time that the block takes, work on the GPU included."""
+        """Add the seconds that the block takes, work on the GPU included."""
         began = self.clock()
         try:
             yield
@@ -53,7 +59,7 @@ class StageTimer:
             self._counts[name] += count
 
     def seconds(self, name: str) -> float:
-        """Return the time of one kind of work."""
+        """Return the seconds of one kind of work."""
         return self._seconds[name]
 
     def count(self, name: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.base import Decision, Observation, TurnTokens
+from policies.base import Decision, EpisodeStates, Observation, TurnTokens, require_distinct
 from policies.errors import PolicyError
-from policies.sage_mm.generation.sampler import Completion, SequenceInput, generate
-from policies.sage_mm.generation.sampling import Sampling, episode_random
+from policies.sage_mm.generation.sampler import generate
+from policies.sage_mm.generation.sampling import Sampling, episode_random, policy_seed
+from policies.sage_mm.generation.sequence import Completion, SequenceInput
 from policies.sage_mm.model.sage_model import SageModel, load
 from policies.sage_released.prompts import (
     MAX_RESULTS,
@@ -28,14 +29,18 @@ from sage_env.actions.action import Action, Answer, Invalid
 from sage_env.tools.tool import Tool
 
 CONTEXT_FRAMES = 128
+"""Frames that the context stage sees."""
 REASONER_TURNS = 10
+"""Most turns after the context stage; both numbers are those of the released code
+(github.com/allenai/SAGE, arXiv 2512.13874)."""
 ENV_OPTIONS: Mapping[str, Any] = {
     "overview_frames": CONTEXT_FRAMES,
     "max_turns": 1 + REASONER_TURNS,
     "frames_per_turn": EXTRACTED_FRAMES,
     "max_frames": CONTEXT_FRAMES + REASONER_TURNS * EXTRACTED_FRAMES,
-    "frame_size": (288, 512),  # 144 visual tokens a frame: they ask for 128 to 192
+    "frame_size": (288, 512),  # 144 visual tokens a frame: the released code asks for 128 to 192
 }
+"""Arguments of `gym.make` under which the checkpoints were trained."""
 
 
 @dataclass(eq=False)
@@ -43,10 +48,16 @@ class _RunningEpisode:
     """What is known of one episode; all of it but the overview is text.
 
     Attributes:
-        overview: the frames and their times, until the context stage has understood them.
+        random: its numbers decide what the episode samples.
+        overview: frames uint8 `(N, H, W, 3)` and their seconds; empty once the context stage has
+            described them.
+        stage: which prompt comes next.
+        context: what the context stage said of the video.
         problem: why the reply before could not be used.
-        call: the newest call, and `key` its name with its number.
+        call: the newest call; `None` before the first one.
+        key: its name and number, `NAME_#N`.
         results: key and result of every call so far.
+        counts: calls so far by name.
     """
 
     random: np.random.Generator
@@ -79,15 +90,18 @@ class _RunningEpisode:
         self.results.append((self.key, result or toolbox.result(self.call, observation)))
 
 
-class SageReleased:
+class SageReleased(EpisodeStates[_RunningEpisode]):
     """A checkpoint like `allenai/SAGE-MM-Qwen3-VL-8B-SFT_RL`, played as it was trained.
 
-    The first turn shows the overview and asks for a description and an answer or a tool call; every
-    later one is text: the description, the question, and what the tools returned. A stage is a
-    prompt of its own, so its tokens are `fresh` and not for training. See
-    `policies.sage_released.tools` for what its calls become. Frames that it extracts are paid for
-    but not seen by it: it hands their names to `perform_reasoning`, for which the environment must
-    have a tool. Frames are encoded one by one, where the released code merges neighbours in pairs.
+    The first turn shows the overview and asks for a description and an answer or a tool call. Every
+    later turn is text: the description, the question, and what the tools returned. Each turn has a
+    context of its own, so that its tokens are `fresh` and cannot be trained on. See
+    `policies.sage_released.tools` for what its calls become.
+
+    Two things differ from the released code. The checkpoint never sees the frames that it extracts,
+    though they are paid for: it hands their names to `perform_reasoning`, for which the environment
+    must have a tool. And frames are encoded one by one; the released code merges neighbours in
+    pairs.
 
     Args:
         model: the network, see `load`.
@@ -153,17 +167,8 @@ class SageReleased:
 
     def reset(self, *, seed: int | None = None) -> None:
         """Forget all episodes; `seed` decides what is sampled from here on."""
-        self._seed = int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0])
-        self._episodes: dict[Hashable, _RunningEpisode] = {}
-
-    def act(self, observation: Observation) -> Decision:
-        """Play the one episode that runs since `reset`."""
-        return self.act_batch([observation], ["the only episode"])[0]
-
-    def end(self, episodes: Iterable[Hashable]) -> None:
-        """Forget these episodes."""
-        for name in episodes:
-            self._episodes.pop(name, None)
+        self._seed = policy_seed(seed)
+        self._episodes = {}
 
     def act_batch(
         self, observations: Sequence[Observation], episodes: Sequence[Hashable]
@@ -171,9 +176,11 @@ class SageReleased:
         """Choose one action per observation.
 
         Raises:
+            ValueError: if an episode is named twice.
             PolicyError: if a prompt is longer than the model's context, or frames have a size that
                 the model cannot cut into tokens.
         """
+        require_distinct(observations, episodes)
         running = [self._observed(o, name) for o, name in zip(observations, episodes, strict=True)]
         keys = self.model.encoder.encode([episode.overview[0] for episode in running])
         prompts = [
@@ -210,7 +217,11 @@ class SageReleased:
         return self._episodes.setdefault(name, episode)
 
     def _prompt(self, episode: _RunningEpisode, observation: Observation) -> NDArray[np.int64]:
-        """Return the prompt of the episode's stage; the oldest results go where it is too long."""
+        """Return the prompt int64 `(P,)` of the episode's stage, as many results in it as fit.
+
+        Raises:
+            PolicyError: if it is too long without any result.
+        """
         limit = self.model.config.max_position_embeddings - self.max_new_tokens
         results = episode.results[-MAX_RESULTS:]
         while True:
@@ -238,6 +249,7 @@ class SageReleased:
         return generate(self.model, rows, sampling=sampling, stop=self.stop_token)
 
     def _decide(self, episode: _RunningEpisode, tokens: TurnTokens) -> Decision:
+        """Parse a reply; one that cannot be used is `Invalid`, and the next prompt says why."""
         text = self.model.tokens.text(tokens.completion)
         reply, problem = read_reply(text, episode.stage), ""
         action: Action | Invalid

@@ -1,7 +1,8 @@
-"""What a released checkpoint reads at each stage, in the layout that it was trained on.
+"""The prompts of each stage, in the layout that the released checkpoints were trained on.
 
-The layout, the field names and the tags are theirs; the sentences of the system prompts are ours.
-To run a checkpoint on the very words of its training, hand those to `SageReleased(system=…)`.
+Layout, field names and tags are those of github.com/allenai/SAGE (arXiv 2512.13874); the sentences
+of the system prompts are ours. To run a checkpoint on the words of its training, give those to
+`SageReleased(system=…)`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""One reply of a released checkpoint, read from whatever stands around its JSON.
+"""One reply of a released checkpoint, parsed out of the text around its JSON.
 
 The context stage replies with `video_context`, `query_intent`, `final_answer` and
 `recommended_tools`, every later turn with `answerable`, `final_answer` and `recommended_tools`,
-between `<json>` and `</json>`. Nothing is repaired: a reply that cannot be read has a problem.
+between `<json>` and `</json>`. Nothing is repaired: a reply that cannot be parsed has a problem.
+The format is that of github.com/allenai/SAGE (arXiv 2512.13874).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, Literal
 
 from sage_env.actions.action_text import MAX_CHARS
 from sage_env.actions.json_objects import JsonObject, find_objects, read_object
+from sage_env.argument_checks import is_number
 
 Stage = Literal["context", "reasoner"]
 """`context`: the first turn, which sees the frames; `reasoner`: every later one, text only."""
@@ -43,7 +45,7 @@ class Call:
 
 @dataclass(frozen=True)
 class StageReply:
-    """What a reply says: an `answer`, or a `call`, or else there is a `problem`.
+    """What a reply says: an `answer`, a `call`, or a `problem` where it says neither.
 
     Attributes:
         answer: the final answer.
@@ -59,10 +61,18 @@ class StageReply:
 
 
 def read_reply(text: str, stage: Stage) -> StageReply:
-    """Read the first JSON object of `text` that is a reply of that stage; never raises.
+    """Parse the first JSON object of `text` that is a reply of that stage; never raises.
 
-    Objects after a `<json>` come first. An answer counts when the model says that it needs no tool
-    (context) or that the question is answerable (reasoner); else the first tool call does.
+    Objects after a `<json>` come first. Which of answer and call counts:
+
+    | stage | the model says | counts |
+    |---|---|---|
+    | context | a tool is needed, and there is a call | the first call |
+    | context | otherwise | the answer |
+    | reasoner | the question is answerable | the answer |
+    | reasoner | otherwise, and a tool is needed | the first call |
+
+    What counts and is missing is the reply's problem.
     """
     if len(text) > MAX_CHARS:
         return StageReply(
@@ -88,6 +98,7 @@ def _usable(one: JsonObject) -> dict[str, Any]:
 
 
 def _reply(value: Mapping[str, Any], stage: Stage) -> StageReply:
+    """Decide between answer and call, by the table of `read_reply`."""
     answer = _answer(value.get("final_answer"))
     tools = _object("recommended_tools", value.get("recommended_tools"))
     calls = _calls(tools.get("tool_calls"))
@@ -110,7 +121,7 @@ def _answer(value: object) -> str | None:
     """Return the answer as text; numbers are texts too, lists are not."""
     if value is None or isinstance(value, str):
         return value if value and value.strip() else None
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if is_number(value):
         return str(value)
     raise ValueError(f"final_answer must be a string or null, got {reprlib.repr(value)}")
 

@@ -1,4 +1,4 @@
-"""The tools of the released checkpoints: their calls as actions of ours.
+"""The tools of the released checkpoints (arXiv 2512.13874): their calls as actions of ours.
 
 | theirs | in the paper | ours |
 |---|---|---|
@@ -9,8 +9,9 @@
 | `parse_web_data` | parse-website | a tool of the environment |
 | `perform_reasoning` | analyze | a tool of the environment |
 
-Extracted frames have names that say when they are on screen, `video_frame_0_00:05:12.3.jpg`: the
-checkpoints never see them, but hand the names on to `perform_reasoning`.
+Extracted frames have names with the time at which they are on screen,
+`video_frame_0_00:05:12.3.jpg`: the checkpoints never see the frames, but hand the names on to
+`perform_reasoning`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 
 from policies.sage_released.protocol import Call
 from sage_env.actions.action import Action, UseTool, Zoom
+from sage_env.argument_checks import is_number
 from sage_env.timeline import parse_seconds
 from sage_env.tools.tool import Tool
 
@@ -29,12 +31,13 @@ VIDEO = "video.mp4"
 """What the video is called in prompts: which file it is makes no difference to the question."""
 EXTRACT = "extract_parts_from_timestamp"
 EXTRACTED_FRAMES = 10
+"""Frames of one extraction, as in the released code."""
 _FRAME_NAME = re.compile(r"_([0-9:.]+)\.jpg$")
 _TIMES = {"timestamp_start": "start", "timestamp_end": "end"}
 
 
 def timestamp(second: float, decimals: int = 0) -> str:
-    """Return `HH:MM:SS`, or `HH:MM:SS.s` with decimals."""
+    """Return seconds as `HH:MM:SS`, or `HH:MM:SS.s` with decimals; rounded, not cut."""
     unit = 10**decimals
     whole, rest = divmod(round(second * unit), unit)
     tail = f".{rest:0{decimals}d}" if decimals else ""
@@ -47,7 +50,10 @@ def frame_name(index: int, second: float) -> str:
 
 
 def frame_second(name: str) -> float | None:
-    """Return when the frame of that name is on screen; `None` if it is no such name."""
+    """Return when the frame of that name is on screen, in seconds.
+
+    `None` for a name that `frame_name` does not make.
+    """
     found = _FRAME_NAME.search(name)
     return parse_seconds(found[1]) if found else None
 
@@ -86,7 +92,7 @@ class ReleasedTool:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Return every name that it goes by."""
+        """Return every name that it has, in replies or in environments."""
         return (self.name, self.paper, self.paper.replace("-", "_"), *self.others)
 
     def schema(self) -> dict[str, Any]:
@@ -171,7 +177,7 @@ class Toolbox:
 
     Args:
         tools: of the environment. One with a name of `RELEASED_TOOLS` is offered as that tool,
-            any other one as it declares itself.
+            any other one with its own declaration.
     """
 
     def __init__(self, tools: Sequence[Tool] = ()) -> None:
@@ -184,7 +190,7 @@ class Toolbox:
                 self._ours[released.name] = mine
 
     def schemas(self) -> list[dict[str, Any]]:
-        """Return the declarations of all that can be called."""
+        """Return the declarations of all tools that can be called."""
         served = [r.schema() for r in RELEASED_TOOLS if r.name in self._ours or r.name == EXTRACT]
         own = [tool for tool in self._tools.values() if tool not in self._ours.values()]
         return served + [_declared(t.name, t.description, t.parameters) for t in own]
@@ -193,7 +199,7 @@ class Toolbox:
         """Return the action that a call asks for.
 
         Raises:
-            ValueError: if there is no such tool, or the arguments do not suit it.
+            ValueError: if there is no such tool, or its arguments are missing or wrong.
         """
         released = next((tool for tool in RELEASED_TOOLS if call.name in tool.names), None)
         if released is None:
@@ -213,9 +219,9 @@ class Toolbox:
         return UseTool(ours.name, _adapted(call.arguments, ours.parameters))
 
     def result(self, call: Call, observation: Mapping[str, Any]) -> str:
-        """Return what a call brought, as the checkpoints are shown results.
+        """Return the result of a call, in the form in which the checkpoints were shown results.
 
-        The released code prints Python dictionaries, so that is what stands here.
+        That is a printed Python dictionary, as in the released code.
         """
         shown, message = int(observation["num_frames"]), str(observation["message"])
         released = next((tool for tool in RELEASED_TOOLS if call.name in tool.names), None)
@@ -251,8 +257,8 @@ def _zoom(arguments: Mapping[str, Any]) -> Zoom:
 
 def _seconds(key: str, value: object) -> float:
     """Read a time as they write it; a number is seconds."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    seconds = parse_seconds(str(value)) if number or isinstance(value, str) else None
+    written = isinstance(value, str) or is_number(value)
+    seconds = parse_seconds(str(value)) if written else None
     if seconds is None:
         raise ValueError(f"{key} must be a time HH:MM:SS, got {value!r:.40}")
     return seconds
@@ -269,7 +275,7 @@ def _frame_seconds(names: object) -> list[float]:
 
 
 def _adapted(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Rename and convert their arguments for a tool of ours, which knows its video itself."""
+    """Rename and convert their arguments for a tool of ours, which has its video already."""
     properties: Mapping[str, Any] = schema.get("properties", {})
     adapted: dict[str, Any] = {}
     for key, value in arguments.items():

@@ -11,10 +11,10 @@ from gymnasium import spaces
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 
-_HIDDEN = 64
+_HIDDEN = 64  # units of the hidden layers; a choice, for some 20 symbols and colours
 _COARSE = 4  # pixels on a side of what colours are read from
-_NOT_SHOWN = -30.0
-_WORD_SCALE = 0.3
+_NOT_SHOWN = -30.0  # logit of a frame that is not there: e**-30 is 0 beside any other
+_WORD_SCALE = 0.3  # standard deviation of word weights: few of their inputs are 1
 
 
 class MatchNet(BaseFeaturesExtractor):
@@ -66,7 +66,12 @@ class MatchNet(BaseFeaturesExtractor):
             nn.init.normal_(words.weight, std=_WORD_SCALE)
 
     def forward(self, observations: Mapping[str, Tensor]) -> Tensor:
-        """Return the score of each choice, and the best one: float32 (B, N + 1)."""
+        """Return the score of each choice and the best of them: float32 `(B, N + 1)`.
+
+        Args:
+            observations: a batch of `NumericObservations`, `frames` as float32 `(B, 3, R h, C w)`
+                in [0, 1].
+        """
         tiles = self._tiles(2.0 * observations["frames"] - 1.0)
         batch = len(observations["frames"])
         shapes = self.shape(tiles.amax(1, keepdim=True)).view(batch, self.frames, -1)

@@ -108,7 +108,7 @@ class GeminiPolicy(ServedPolicy):
 
 
 class _Gemini:
-    """What is particular to Gemini."""
+    """Gemini as a `Service`."""
 
     def __init__(self, settings: Mapping[str, Any], timeout: float) -> None:
         self._model: str = settings["model"]
@@ -174,7 +174,7 @@ class _Gemini:
             status=int(error.code or 0),
             said=f"{error.status}: {error.message}",
             wait=_retry_delay(details) if wait is None else wait,
-            hopeless="API_KEY_INVALID" in json.dumps(details, default=str),
+            refused="API_KEY_INVALID" in json.dumps(details, default=str),
         )
 
     def counts(self, response: Any) -> TokenCounts | None:

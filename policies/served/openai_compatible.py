@@ -116,7 +116,7 @@ class OpenAIPolicy(ServedPolicy):
 
 
 class _ChatCompletions:
-    """What is particular to chat completions."""
+    """Chat completions as a `Service`."""
 
     def __init__(self, settings: Mapping[str, Any], timeout: float) -> None:
         self._settings, self._model = settings, str(settings["model"])
@@ -194,7 +194,7 @@ class _ChatCompletions:
             status=error.status_code,
             said=error.message,
             wait=retry_after(headers.get("retry-after")),
-            hopeless=code in ("insufficient_quota", "invalid_api_key", "model_not_found"),
+            refused=code in ("insufficient_quota", "invalid_api_key", "model_not_found"),
         )
 
     def counts(self, response: Any) -> TokenCounts | None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from policies.base import Decision, Observation
+from policies.base import Decision, EpisodeStates, Observation, require_distinct
 from policies.errors import EpisodesFailed, ServiceRefused
 from policies.served.retries import Failure, RateLimit, RetrySettings, request_with_retries
 from policies.served.usage import Prices, TokenCounts, Usage, UsageCounter
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Reply:
-    """What a model said.
+    """One reply of a model.
 
     Attributes:
         message: the same as a message of the chat, as it came.
@@ -49,7 +49,7 @@ class Chat:
 
 
 class Service(Protocol):
-    """What is particular to one API."""
+    """One API: what `ServedPolicy` leaves to it."""
 
     def turn(self, observation: Observation, last: Reply | None) -> list[Message]:
         """Return the messages that show an observation; `last` is `None` on the first turn."""
@@ -73,13 +73,19 @@ class Service(Protocol):
     ) -> Reply:
         """Read a response.
 
+        Args:
+            response: what `request` returned.
+            last: the reply before it; `None` on the first turn.
+            observation: what the turn showed.
+            temperature: that it was sampled at; `None` for the service's own.
+
         Raises:
             ReplyBlocked: if the provider withheld the prompt or the reply.
             ReplyUnusable: if it is empty.
         """
 
 
-class ServedPolicy:
+class ServedPolicy(EpisodeStates[Chat]):
     """Plays by asking a service. See `GeminiPolicy` and `OpenAIPolicy`.
 
     After a failure a chat is as it was before the turn: the observation can be shown again.
@@ -148,20 +154,7 @@ class ServedPolicy:
     def reset(self, *, seed: int | None = None) -> None:
         """Forget all episodes; `seed` is passed on to services that take one."""
         self._seed = seed
-        self._chats: dict[Hashable, Chat] = {}
-
-    def end(self, episodes: Iterable[Hashable]) -> None:
-        """Forget these episodes."""
-        for name in episodes:
-            self._chats.pop(name, None)
-
-    def act(self, observation: Observation) -> Decision:
-        """Play the one episode that runs since `reset`.
-
-        Raises:
-            ServiceError: if no reply came that can be used.
-        """
-        return self._decide(self._chat("the only episode"), observation)
+        self._episodes = {}
 
     def act_batch(
         self, observations: Sequence[Observation], episodes: Sequence[Hashable]
@@ -172,11 +165,7 @@ class ServedPolicy:
             ServiceRefused: if the server will not serve us at all.
             EpisodesFailed: if no usable reply came for some of the episodes.
         """
-        if len(observations) != len(episodes) or len(set(episodes)) != len(episodes):
-            raise ValueError(
-                "expected one observation per episode and no episode twice, got "
-                f"{len(observations)} observations for the episodes {list(episodes)}"
-            )
+        require_distinct(observations, episodes)
         chats = [self._chat(name) for name in episodes]
 
         def decide(chat: Chat, observation: Observation) -> Decision | SageEnvError:
@@ -185,8 +174,12 @@ class ServedPolicy:
             except SageEnvError as error:
                 return error
 
-        with ThreadPoolExecutor(self._workers) as pool:
-            found = dict(zip(episodes, pool.map(decide, chats, observations), strict=True))
+        if len(chats) == 1:  # in this thread, which an interrupt from the keyboard reaches
+            replies = [decide(chats[0], observations[0])]
+        else:
+            with ThreadPoolExecutor(self._workers) as pool:
+                replies = list(pool.map(decide, chats, observations))
+        found = dict(zip(episodes, replies, strict=True))
         errors = {name: x for name, x in found.items() if isinstance(x, SageEnvError)}
         for error in errors.values():
             if isinstance(error, ServiceRefused):
@@ -197,13 +190,13 @@ class ServedPolicy:
         return [decisions[name] for name in episodes]
 
     def _chat(self, name: Hashable) -> Chat:
-        if name not in self._chats:
+        if name not in self._episodes:
             seed = self._seed
             if seed is not None:  # 31 bits: what every service takes
                 words = [seed, zlib.crc32(repr(name).encode())]
                 seed = int(np.random.SeedSequence(words).generate_state(1)[0]) >> 1
-            self._chats[name] = Chat(seed)
-        return self._chats[name]
+            self._episodes[name] = Chat(seed)
+        return self._episodes[name]
 
     def _decide(self, chat: Chat, observation: Observation) -> Decision:
         service, temperature = self._service, self.temperature

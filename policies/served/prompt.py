@@ -1,39 +1,35 @@
-"""What a served model reads: the task, its functions or their JSON, and observations in parts."""
+"""Prompts of served models: the task, functions or their JSON, and observations in parts."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Literal
 
 from policies.base import Observation
-from policies.prompt import SYSTEM, TASK, render_user
+from policies.prompt import render_user
+from sage_env.actions.grammar_text import CALL_INSTRUCTIONS, JSON_INSTRUCTIONS
 from sage_env.tools.tool import Tool
+from sage_env.tools.tool_prompt import describe_tools
 from sage_env.wrappers.chat_space import encoded_picture
 
 Replies = Literal["calls", "json"]
-"""How a model is to reply: by calling a function, or with an action's JSON as plain text."""
+"""The form of a reply: by calling a function, or with an action's JSON as plain text."""
 Part = str | bytes
 """A piece of a user turn: text, or a frame as a JPEG file."""
 
 ONLY_THE_FIRST = "Not done: only the first call of a reply is taken."
-_CALL = """
-
-Reply with exactly one function call and nothing else. Times are seconds from the start of the \
-video, and `thought` says in a few words what you look for and why."""
 
 
 def system_prompt(replies: Replies, tools: Sequence[Tool] = ()) -> str:
-    """Return the system prompt; functions are described by their schemas, JSON by this text."""
+    """Return the system message of a served model.
+
+    Args:
+        replies: its form. Functions are told to the service by their schemas, JSON by this text.
+        tools: told for `"json"`; for `"calls"` each is a function of its own.
+    """
     if replies == "calls":
-        return TASK + _CALL
-    lines = [SYSTEM["full"]]
-    for tool in tools:
-        call = {"thought": "...", "action": "use_tool", "name": tool.name, "arguments": {}}
-        lines.append(json.dumps(call, ensure_ascii=False))
-        lines.append(f"    {tool.description} Its arguments, as JSON Schema:")
-        lines.append(f"    {json.dumps(tool.parameters, ensure_ascii=False)}")
-    return "\n".join(lines)
+        return CALL_INSTRUCTIONS
+    return "\n".join([JSON_INSTRUCTIONS, *filter(None, [describe_tools(tools)])])
 
 
 def user_parts(observation: Observation, *, first: bool, with_notes: bool = True) -> list[Part]:

@@ -18,7 +18,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class RetrySettings:
-    """How long to wait for a server.
+    """Settings of retries: how often a request is sent, and how long a server is waited for.
+
+    The defaults are choices: between six attempts lie at most 1 + 2 + 4 + 8 + 16 = 31 s.
 
     Attributes:
         timeout: seconds in which the server must take a connection, and send the next bytes.
@@ -46,7 +48,7 @@ class RetrySettings:
 
 @dataclass(frozen=True)
 class Failure:
-    """What a failed request means.
+    """The meaning of a failed request.
 
     Attributes:
         error: what to raise if it is not sent again.
@@ -127,7 +129,10 @@ def request_with_retries(
 
 
 def retry_after(value: str | None) -> float | None:
-    """Return the seconds that a Retry-After header asks for: a number, or a date; else `None`."""
+    """Return the seconds that a Retry-After header asks for, `None` without one or for nonsense.
+
+    A number of seconds or an HTTP date (RFC 9110 section 10.2.3); a date in the past is 0.
+    """
     if value is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What exceptions of HTTP clients mean for an episode, in one sentence and without the key."""
+"""Exceptions of HTTP clients, read: what each means for an episode, told without the key."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from policies.errors import ReplyUnusable, ServiceError, ServiceRefused
 from policies.served.api_key import Key
 from policies.served.retries import Failure
 
+# Statuses of RFC 9110 section 15.5, of RFC 8470 (425) and RFC 6585 (429). Unauthorised, forbidden
+# and not found stay so; a time-out, a conflict, "too early" and "too many requests" may pass.
 _REFUSED = {401, 403, 404}
 _AGAIN = {408, 409, 425, 429}
-_LONGEST = 300
+_LONGEST = 300  # characters of a server's words in a message
 
 
 def failure_of(
@@ -21,7 +23,7 @@ def failure_of(
     status: int | None = None,
     said: str = "",
     wait: float | None = None,
-    hopeless: bool = False,
+    refused: bool = False,
 ) -> Failure | None:
     """Return what a failed request means; `None` for an exception that has nothing to do with it.
 
@@ -32,11 +34,11 @@ def failure_of(
         status: of the HTTP response; `None` if none came.
         said: what the server said.
         wait: seconds that it asks to wait.
-        hopeless: whether it says, beside the status, that it will never serve us.
+        refused: whether it says, beside the status, that it will never serve us.
     """
     if status is not None:
         told = short(key.hide(f"{model}: the server said {status} {said}"))
-        if hopeless or status in _REFUSED:
+        if refused or status in _REFUSED:
             return Failure(
                 ServiceRefused(f"{told}; check the key, the model's name and the address")
             )

@@ -8,13 +8,13 @@ the turns before it, as they were sampled.
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from policies.base import Observation, TurnTokens
+from sage_env.argument_checks import is_finite
 
 Ids = tuple[int, ...]
 
@@ -39,7 +39,7 @@ def token_record(
         return None
     if not isinstance(logprobs, Sequence) or len(logprobs) != len(completion):
         return None
-    if not all(isinstance(x, float | int) and math.isfinite(x) for x in logprobs):
+    if not all(is_finite(x) for x in logprobs):
         return None
     whole = tuple(prompt)
     if whole[: len(before)] != before or len(whole) == len(before):

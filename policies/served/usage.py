@@ -1,4 +1,4 @@
-"""What a served model has used: tokens as the server counts them, and what they cost."""
+"""The usage of a served model: tokens as the server counts them, and what they cost."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class TokenCounts:
 
 @dataclass(frozen=True)
 class Usage:
-    """What was used since the policy was made; replies that were blocked are in it.
+    """Replies, tokens and dollars since the policy was made; blocked replies are in it.
 
     Attributes:
         replies: how many came.

@@ -1,4 +1,4 @@
-"""What an agent can do: five frozen dataclasses that refuse illegal values when they are made."""
+"""The actions of an agent: five frozen dataclasses that refuse illegal values when made."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from sage_env.frames import Box
 from sage_env.timeline import Span
 
 MAX_TEXT = 8_192
-"""Most characters of an answer, and of a tool's arguments written as JSON."""
+"""Most characters of an answer, and of a tool's arguments written as JSON.
+
+A choice: pages of text, and far less than a context. Raise it for tools that take longer texts.
+"""
 MAX_EVIDENCE = 64
-"""Most evidence spans of one answer."""
+"""Most evidence spans of one answer: a choice, far above the few spans that questions rest on."""
 MAX_REQUEST = 1_000_000
 """Most frames that one action may ask for; an environment's budget is far below."""
 
@@ -124,7 +127,7 @@ class UseTool:
 
 @dataclass(frozen=True)
 class Invalid:
-    """What a text that is no action becomes: a turn that is spent, with the `reason` why."""
+    """A text that is no action: a turn is spent on it, and the `reason` is told."""
 
     text: str
     reason: str

@@ -32,7 +32,7 @@ ACTION_TYPES: Mapping[str, type[Action]] = {
 
 _SHOW = reprlib.Repr()
 _SHOW.maxlevel = 2  # what is nested deeper tells a model nothing, and takes long to write
-_LONGEST_NUMBER = 64  # characters; the digits of a gigantic string are not even looked at
+_LONGEST_NUMBER = 64  # characters; longer strings are refused before their digits are converted
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,20 @@ class ActionReading:
 
 @dataclass(frozen=True)
 class _Parts:
-    """What an object says: an action's name, its values, and what stands beside them."""
+    """An object taken apart, whichever of its two forms it has.
+
+    | object | name | values | strays |
+    |---|---|---|---|
+    | `{"action": "skip", "to": 3, "x": 1}` | skip | to, x | |
+    | `{"name": "skip", "arguments": {"to": 3}, "x": 1}` | skip | to | x |
+    | `{"name": "echo", "arguments": {"text": "a"}}` | use_tool | name, arguments | |
+
+    Attributes:
+        name: the action's.
+        values: by key; some may be unknown to the action.
+        thought: what stands under that key, of any type.
+        strays: keys beside `name` and `arguments`, which mean nothing.
+    """
 
     name: Any
     values: Mapping[str, Any]

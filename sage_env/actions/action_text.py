@@ -3,8 +3,8 @@
 `{"thought": "…", "action": "zoom", "start": 312.0, "end": 340.0, "num_frames": 8}`
 
 Nothing is repaired: a value is taken as it is written, or the text is `Invalid` with a reason that
-the model can act on. What was passed over (keys that the action does not know, further objects) is
-reported by `read_action`.
+the model can act on. `read_action` reports what it ignored: keys that the action does not know, and
+further objects.
 """
 
 from __future__ import annotations
@@ -25,9 +25,12 @@ from sage_env.actions.action_json import (
 from sage_env.actions.json_objects import JsonObject, find_objects
 
 MAX_CHARS = 65_536
-"""Longer texts are refused unread."""
+"""Longer texts are refused unread.
+
+A choice, some 16,000 tokens of English: raise it for models that reason for longer.
+"""
 MAX_REASON = 300
-"""Most characters of the reason of an `Invalid`."""
+"""Most characters of the reason of an `Invalid`: a model reads it in its next prompt."""
 
 _EXAMPLE = '{"action": "sample", "start": 0.0, "end": 60.0, "num_frames": 8}'
 _THOUGHT_ENDS = "</think>"
@@ -35,7 +38,7 @@ _THOUGHT_ENDS = "</think>"
 
 @dataclass(frozen=True)
 class ActionText:
-    """What a model's text was read as.
+    """The reading of a model's text.
 
     Attributes:
         action: the first valid action, or `Invalid` with the reason why there is none.
@@ -54,7 +57,7 @@ class ActionText:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was passed over, as sentences for the model; empty if nothing was."""
+        """Return what was ignored, as sentences for the model; empty if nothing was."""
         if isinstance(self.action, Invalid):
             return ()
         notes, count = [], len(self.extra_objects)
@@ -72,7 +75,7 @@ class ActionText:
 
 
 def read_action(text: str) -> ActionText:
-    """Read the first valid action in `text`, and report what was passed over; never raises.
+    """Read the first valid action in `text`, and report what was ignored; never raises.
 
     An action is one JSON object: the action's name under `action` and its values beside it, or a
     function call, `{"name": "zoom", "arguments": {…}}`, whose name is an action's or else a tool's.
@@ -143,7 +146,11 @@ def _rank(one: JsonObject) -> int:
 
 
 def _objects_in_thought(text: str, found: list[JsonObject]) -> int:
-    """Return how many objects stand before the last `</think>` that is not inside an object."""
+    """Return how many objects stand before the last `</think>` that is not inside an object.
+
+    `{a} </think> {b} {c}` has one in its thought, `{a} {"thought": "</think>"}` none. The gaps
+    between objects are searched from the last to the first, because the last mark counts.
+    """
     end = len(text)
     for count in range(len(found), 0, -1):
         one = found[count - 1]

@@ -18,16 +18,19 @@ from typing import Any
 MAX_OBJECTS = 256
 """Most objects, and most beginnings that turn out to be none, that are read in one text."""
 MAX_DEPTH = 64
-"""Most objects and lists inside each other."""
+"""Most objects and lists inside each other: below the depth at which Python's recursion ends."""
 
 _BEGINNING = re.compile(r"\{\s*[\"'}]")  # single quotes are an error that is worth explaining
 _TOO_DEEP = f"the JSON object is nested too deeply, at most {MAX_DEPTH} levels are read"
-_MAX_READ = 131_072  # characters; else hostile texts would be read to the end from each brace
+# Characters that are read in one text, with those that are read again. From a brace whose object
+# never ends the decoder reads to the end, so n such braces cost n / 2 times the text. A choice:
+# twice the longest text that `action_text` takes.
+_MAX_READ = 131_072
 
 
 @dataclass(frozen=True)
 class JsonObject:
-    """What begins at one `{"` of a text: `text[start:end]`.
+    """An object in a text, or what begins like one: `text[start:end]`.
 
     Attributes:
         start: index of the brace.

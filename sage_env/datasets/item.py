@@ -1,4 +1,4 @@
-"""The item of a dataset: one question about one video, and what makes it one that can be asked."""
+"""The item of a dataset: one question about one video. `validation` says when it can be asked."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from sage_env.timeline import Span
 
 KINDS = ("mcq", "open", "ground")
+"""Multiple choice; a free text or number; a time or stretch of the video."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How a dataset is named, loaded and read; what an item must be is in `validation`."""
+"""Datasets by name, file, function or as they are; what an item must be is in `validation`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sage_env.object_reference import is_reference, load_object
 from sage_env.timeline import Span as Span
 
 DatasetSource: TypeAlias = str | Path | Sequence[QAItem] | Callable[..., Sequence[QAItem]]
-"""What `load_dataset` takes."""
+"""The forms of a dataset that `load_dataset` takes."""
 
 
 def load_dataset(
@@ -68,7 +68,18 @@ def _named(reference: str) -> Any:
 def _called(
     function: Callable[..., object], name: str, root: Path | None, split: str
 ) -> Sequence[QAItem]:
-    """Return the questions that a function gives."""
+    """Return the questions that a function gives.
+
+    | it has the parameter | and was given | it is called |
+    |---|---|---|
+    | `split` | | with it |
+    | `root` with a default | `None` | without it, so that its default holds |
+    | `root` with a default, or without | a folder | with it |
+    | `root` without a default | `None` | with `None` |
+    | no `root` | a folder | not at all: `DatasetError` |
+
+    `**kwargs` count as both, with a default. A name may also stand for the questions themselves.
+    """
     if not callable(function):
         return _checked(function, name)
     try:

@@ -1,4 +1,4 @@
-"""What makes an item one that can be asked: every field checked, and the gold answer matched."""
+"""The checks of a dataset: every field of an item, and that its gold answer scores 1."""
 
 from __future__ import annotations
 

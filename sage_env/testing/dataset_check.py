@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from sage_env.argument_checks import is_whole
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.loading import DatasetSource, load_dataset
-from sage_env.openers import Opener
+from sage_env.openers import Opener, open_file
 from sage_env.testing.laws import lawful, require
 
-_SLACK = 1.0  # seconds by which a duration that is written down may differ from the file's
+# Seconds by which a duration that is written down may differ from the file's: annotations round.
+_SLACK = 1.0
 
 
 def check_dataset(
@@ -53,20 +55,16 @@ def check_dataset(
     require(copied == indexed, "a dataset must be the same after pickling")
     _check_size(getattr(items, "frame_size", (1, 1)))
     for index in np.linspace(0, len(items) - 1, min(videos, len(items))).round().astype(int):
-        _check_video(items, items[int(index)], opener)
+        _check_video(items, items[int(index)], opener or open_file)
 
 
 def _check_size(size: Any) -> None:
     law = f"frame_size must be (H, W), whole numbers above 0, got {size!r}"
     require(isinstance(size, tuple) and len(size) == 2, law)
-    require(all(isinstance(length, int) and length > 0 for length in size), law)
+    require(all(is_whole(length) and length > 0 for length in size), law)
 
 
-def _check_video(items: Sequence[QAItem], item: QAItem, opener: Opener | None) -> None:
-    if opener is None:
-        from sage_env.video.video_file import open_video
-
-        opener = open_video
+def _check_video(items: Sequence[QAItem], item: QAItem, opener: Opener) -> None:
     where = f"item {item.id!r}"
     prepare = getattr(items, "prepare", None)
     if prepare is not None:

@@ -1,4 +1,4 @@
-"""How a broken law is told."""
+"""Broken laws, told as an `AssertionError` that begins with the law."""
 
 from __future__ import annotations
 

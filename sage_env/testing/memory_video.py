@@ -14,7 +14,7 @@ from sage_env.errors import VideoError
 from sage_env.frames import Box, FrameBatch
 from sage_env.picture_geometry import crop_bounds, fitted
 
-_ROUNDING = 1e-6  # seconds; a frame's own time, rounded on its way here, still means that frame
+_ROUNDING = 1e-6  # seconds; a frame's own time, off by rounding, still means that frame
 
 
 class MemoryVideo:
@@ -72,20 +72,20 @@ class MemoryVideo:
         self.closed = True
 
 
-def open_memory(path: Path) -> MemoryVideo:
+def open_memory(path: str | Path) -> MemoryVideo:
     """Open the `MemoryVideo` whose seconds are the name of `path`: `12.5.memory` has 12.5.
 
     Raises:
         VideoError: if the name is no number above 0.
     """
     try:
-        return MemoryVideo(float(path.stem))
+        return MemoryVideo(float(Path(path).stem))
     except ValueError:
         raise VideoError(f"{path}: expected SECONDS.memory, as 60.memory") from None
 
 
 class _Canvas(NamedTuple):
-    """What all frames of one request have in common."""
+    """The parts of a picture that all frames of one request have in common."""
 
     size: tuple[int, int]
     rows: slice

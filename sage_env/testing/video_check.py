@@ -9,10 +9,9 @@ from typing import cast
 
 import numpy as np
 
-from sage_env.frames import Box, FrameBatch, Video
+from sage_env.frames import MAX_DURATION, Box, FrameBatch, Video
 from sage_env.openers import Opener
 from sage_env.testing.laws import lawful, require
-from sage_env.viewer import MAX_DURATION
 
 _ROUNDING = 1e-6  # seconds
 _SIZES = ((24, 32), (32, 24), (7, 50))

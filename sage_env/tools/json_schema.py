@@ -1,5 +1,9 @@
 """The arguments of tools: the part of JSON Schema that is checked, applied, and sampled from.
 
+The keywords are those of draft 2020-12: `type`, `enum`, `minimum`, `maximum` and `required` of
+https://json-schema.org/draft/2020-12/json-schema-validation (section 6), the others of
+https://json-schema.org/draft/2020-12/json-schema-core (section 10.3).
+
 | keyword | of | means |
 |---|---|---|
 | `type` | any value | `"string"`, `"number"`, …, or a list of several |
@@ -10,7 +14,9 @@
 | `required` | an object | the keys that must be there |
 | `additionalProperties` | an object | `true` lets other keys in, a schema those that fit it |
 
-Any other keyword is for the agent to read and for the tool to enforce.
+Any other keyword is for the agent to read and for the tool to enforce. The standard lets other keys
+in where `properties` stands alone; they are refused here, because an agent that misspells a key
+should be told so.
 """
 
 from __future__ import annotations

@@ -19,14 +19,17 @@ if TYPE_CHECKING:
     from sage_env.frames import Video
 
 MAX_TOOL_TEXT = 8_192
-"""Most characters of a tool's reply; the rest is cut, and the agent told so."""
-_MAX_MESSAGE = 1_000
+"""Most characters of a tool's reply; the rest is cut, and the agent told so.
+
+A choice, some 2,000 tokens of English: raise it for models with long contexts.
+"""
+_MAX_MESSAGE = 1_000  # characters of a message, which the agent reads in its next prompt
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True)
 class ToolContext:
-    """What a tool may know of the episode: no more than the agent, but for the video itself.
+    """The episode as a tool sees it: no more than the agent knows, but for the video itself.
 
     Attributes:
         question: what is asked.
@@ -50,7 +53,7 @@ class ToolContext:
 
 
 class Tool(Protocol):
-    """What `tools=` takes: any object with these; there is no base class.
+    """The protocol of a tool; any object with these is one, there is no base class.
 
     Attributes:
         name: what the agent calls it: 1 to 64 letters, digits, `_` and `-`.
@@ -84,7 +87,7 @@ class Tool(Protocol):
 
 
 class ToolReply(NamedTuple):
-    """What came of one call.
+    """The outcome of one call, as `call_tool` tabulates it.
 
     Attributes:
         text: what the tool returned, cut to `MAX_TOOL_TEXT` characters.
@@ -152,6 +155,21 @@ def call_tool(
     cursor: float,
 ) -> ToolReply:
     """Call the tool that `action` names, if there is one and the arguments fit.
+
+    | the call | text | message | refused |
+    |---|---|---|---|
+    | names no tool, or its arguments do not fit | "" | why | yes |
+    | the tool raises `ToolInputError` | "" | what it said | yes |
+    | gives no text | "" | so | no |
+    | gives more than `MAX_TOOL_TEXT` characters | the first of them | that it was cut | no |
+    | gives text | the text | "" | no |
+
+    Args:
+        tools: those of the episode, by name.
+        action: the call.
+        history: the turns before it.
+        view: opens the video for the tool; not called where the call is refused.
+        cursor: seconds.
 
     Raises:
         ToolError: if the tool fails.

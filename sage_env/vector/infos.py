@@ -11,13 +11,19 @@ Infos = dict[str, Any]
 
 
 def add_info(infos: Infos, info: Mapping[str, Any], row: int, num_envs: int) -> Infos:
-    """Add what environment `row` gave to `infos`, and return it.
+    """Add what one environment gave to the information of all, and return that.
 
     `infos[key]` is an object array `(num_envs,)`, `infos["_" + key]` says who gave one (True).
     Mappings become such mappings again, but for an observation (`final_obs`).
 
     Gymnasium's own arrays have the type of the first value that comes: among bools a later `None`
     becomes False, among floats NaN, among ints an error.
+
+    Args:
+        infos: of all environments so far; it is changed.
+        info: of one environment.
+        row: its number, from 0.
+        num_envs: how many environments there are.
     """
     for key, value in info.items():
         if isinstance(value, dict) and key != "final_obs":

@@ -1,4 +1,4 @@
-"""What many environments are told: for each a seed and a question, then an action."""
+"""The seeds, options and actions of many environments: read, checked, one for each."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sage_env.actions.action import ACTION_NAMES
-from sage_env.argument_checks import whole_number
-from sage_env.datasets.loading import find_item
-from sage_env.reset_options import Limits, read_limit
+from sage_env.reset_options import Limits, chosen_by, question_index, read_limit
 
 Seeds = int | Sequence[int | None] | None
 ResetOptions = dict[str, Any] | None
@@ -50,13 +48,8 @@ def read_options(
         DatasetError: if there is no question with such an id.
     """
     rest = dict(options or {})
+    chosen_by(rest, limits, also=("reset_mask",))
     mask = _mask(rest.pop("reset_mask", None), num_envs)
-    names = set(rest) - set(limits)
-    if names - {"item_id", "index"} or len(names) > 1:
-        raise ValueError(
-            "options must be {'item_id': …} or {'index': …}, with or without 'reset_mask', "
-            f"'max_turns' and 'max_frames', got {options!r}"
-        )
     options_of_each: list[dict[str, Any]] = [{} for _ in range(num_envs)]
     for name, given in rest.items():
         shared = isinstance(given, str) or not isinstance(given, Sequence | np.ndarray)
@@ -69,12 +62,16 @@ def read_options(
             if name in limits:
                 own_options[name] = read_limit(name, value, limits)
             else:
-                own_options["index"] = _question(name, value, ids)
+                own_options["index"] = question_index(name, value, ids)
     return mask, [own_options or None for own_options in options_of_each]
 
 
 def check_actions(actions: Any, ignored: NDArray[np.bool_]) -> None:
-    """Check that there is one action for each environment; where `ignored`, it may be anything.
+    """Check that there is one action for each environment.
+
+    Args:
+        actions: what `step` was given.
+        ignored: bool `(num_envs,)`, whose action may be anything, because it is reset instead.
 
     Raises:
         ValueError: if it is not a sequence of that length.
@@ -105,10 +102,3 @@ def _mask(mask: Any, num_envs: int) -> NDArray[np.bool_]:
             f"got {mask!r}"
         )
     return np.array(mask, np.bool_)
-
-
-def _question(name: str, value: Any, ids: Mapping[str, int]) -> int:
-    """Return the index of a question that an option names."""
-    if name == "item_id":
-        return find_item(ids, value)
-    return whole_number("options['index']", value, 0, len(ids) - 1)

@@ -1,4 +1,4 @@
-"""What environments that run side by side share: one dataset, and one reading of each picture."""
+"""Dataset and videos of environments side by side: files made once, equal requests coalesced."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from sage_env.datasets.item import QAItem
 from sage_env.frames import Box, FrameBatch
-from sage_env.openers import Opener
+from sage_env.openers import Opener, open_file
 
 if TYPE_CHECKING:
     from sage_env.frames import Video
@@ -56,10 +56,10 @@ class _Counted:
 
 
 class SharedDataset(Sequence[QAItem]):
-    """A dataset whose files are made once, whoever else needs them meanwhile."""
+    """A dataset whose `prepare` makes each file once, also when several threads ask for it."""
 
     def __init__(self, items: Sequence[QAItem]) -> None:
-        """Stand for `items`, with all that they have."""
+        """Wrap a dataset; its further attributes are passed through."""
         self._items = items
         self._making = KeyedLock()
 
@@ -92,35 +92,32 @@ class SharedDataset(Sequence[QAItem]):
 
 
 class SharedOpener:
-    """Opens videos for many threads. What one of them is reading, others wait for.
+    """Opens videos for many threads, and coalesces their equal requests (single-flight).
 
-    A file is scanned by one at a time. Of equal requests, such as the overview of one question in
-    many environments, the first decodes, and the others then find the pictures in the frame cache.
-    Requests that differ run side by side.
+    A file is scanned by one thread at a time. Of equal requests, such as the overview of one
+    question in many environments, the first decodes, and the others then find the pictures in the
+    frame cache. Requests that differ run side by side.
     """
 
     def __init__(self, opener: Opener | None = None) -> None:
-        """Open with `opener`, by default `sage_env.video.open_video`."""
-        self._opener = opener
+        """Open nothing yet; `opener` is by default `sage_env.video.open_video`."""
+        self._opener = opener or open_file
         self._opening = KeyedLock()
         self._reading = KeyedLock()
 
-    def __call__(self, path: Path) -> Video:
+    def __call__(self, path: str | Path) -> Video:
         """Open the video at `path`.
 
         Raises:
             VideoError: if it cannot be opened.
         """
-        if self._opener is None:
-            from sage_env.video.video_file import open_video
-
-            self._opener = open_video
+        path = Path(path)
         with self._opening.holding(path):
             return SharedVideo(self._opener(path), path, self._reading)
 
 
 class SharedVideo:
-    """A video of one environment, of whose file others may read the same frames at this moment.
+    """The video of one environment; equal requests for its file wait for each other.
 
     Attributes:
         duration: seconds.
@@ -128,7 +125,13 @@ class SharedVideo:
     """
 
     def __init__(self, video: Video, path: Path, reading: KeyedLock) -> None:
-        """Stand for `video`, with all that it has."""
+        """Wrap a video; its further attributes are passed through.
+
+        Args:
+            video: the video.
+            path: of its file, by which requests are compared.
+            reading: the requests that are running, one object for all videos.
+        """
         self.duration, self.fps = video.duration, video.fps
         self._video, self._path, self._reading = video, path, reading
 

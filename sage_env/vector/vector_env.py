@@ -14,6 +14,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space, concatenate, create_empty_array
 from numpy.typing import NDArray
 
+from sage_env.argument_checks import whole_number
 from sage_env.datasets.loading import DatasetSource, load_dataset
 from sage_env.env import VideoQAEnv
 from sage_env.errors import ResetNeeded
@@ -28,7 +29,7 @@ Array: TypeAlias = NDArray[Any]
 
 
 class StepResult(NamedTuple):
-    """What one environment gave: what its `step` returns; after a reset, with the reward 0."""
+    """The five values of one environment's `step`; of a `reset`, with the reward 0."""
 
     observation: Observation
     reward: float
@@ -44,8 +45,8 @@ class VideoQAVectorEnv(VectorEnv[Observation, Sequence[AnyAction], Array]):
     `gym.make_vec("sage_env:SageVideoQA-v0", num_envs=N, **arguments)` makes it; the arguments are
     those of `VideoQAEnv`, and those below. Decoding releases the interpreter, so that it uses as
     many cores as there are. The dataset is loaded once, a video file is made and scanned once,
-    pictures are kept in the one cache of the process, and frames that several environments ask for
-    with equal requests at the same time are decoded once.
+    pictures are kept in the one cache of the process, and equal requests of several environments at
+    the same time are coalesced: the first decodes (single-flight).
 
     For the same seeds and actions it gives exactly what N environments of `gym.make` give.
 
@@ -88,16 +89,17 @@ class VideoQAVectorEnv(VectorEnv[Observation, Sequence[AnyAction], Array]):
     such mappings again. `gymnasium.wrappers.vector.DictInfoToList` gives N separate ones.
 
     ## Arguments
-    | argument | default | is |
-    |---|---|---|
-    | `num_envs` | 1 | N, and the number of threads |
-    | `autoreset_mode` | `"NextStep"` | see Episode End |
-    | `copy` | `True` | whether observations last; else each call overwrites those before it |
+    All but `render_mode="human"` of what `VideoQAEnv` takes, and the first three below. `opener`,
+    `reward`, `judge`, `tools` and the dataset's `prepare` are called from several threads at once;
+    `prepare` and `opener` for one video by one at a time. `vector_kwargs` and `wrappers` of
+    `make_vec` are for its `vectorization_mode="sync"` and `"async"`.
 
-    All but `render_mode="human"` of what `VideoQAEnv` takes. `opener`, `reward`, `judge`, `tools`
-    and the dataset's `prepare` are called from several threads at once; `prepare` and `opener` for
-    one video by one at a time. `vector_kwargs` and `wrappers` of `make_vec` are for its
-    `vectorization_mode="sync"` and `"async"`.
+    Args:
+        num_envs: N, and the number of threads.
+        autoreset_mode: see Episode End.
+        copy: whether observations last; else each call overwrites those before it.
+        dataset, root, split, opener, frame_store: as of `VideoQAEnv`.
+        **arguments: the others of `VideoQAEnv`.
 
     ## Errors
     Those of `VideoQAEnv` that are mistakes of the caller, and whatever is not a `SageEnvError`,
@@ -125,11 +127,9 @@ class VideoQAVectorEnv(VectorEnv[Observation, Sequence[AnyAction], Array]):
         frame_store: str | Path | None = None,
         **arguments: Any,
     ) -> None:
-        """Load the dataset; no video is opened yet. The arguments are described above."""
+        """Load the dataset; no video is opened yet."""
         super().__init__()
-        if num_envs < 1:
-            raise ValueError(f"num_envs must be a whole number >= 1, got {num_envs!r}")
-        self.num_envs = num_envs
+        self.num_envs = num_envs = whole_number("num_envs", num_envs, 1)
         if arguments.get("render_mode") == "human":
             raise ValueError(
                 "windows cannot be drawn from threads: make them with render_mode='rgb_array' and "

@@ -2,9 +2,10 @@
 
 May not: change what an action does, or what an episode costs.
 
-Read in this order: `raw_space` (what they wrap); `text_actions`; `tool_prompt` (tools in words),
-`chat_space` and `chat_observations`; `action_grid` and `discrete_actions`; `numeric_features` and
-`numeric_observations`; `record_rendering` (films).
+Read in this order: `raw_space` (what they wrap); `text_actions`; `chat_space` and
+`chat_observations`; `action_grid` and `discrete_actions`; `numeric_features` and
+`numeric_observations`; `record_rendering` (films). `describe_tools`, tools in words for prompts of
+one's own, is that of `sage_env.tools.tool_prompt`.
 
 Gymnasium's own wrappers, and `gym.make_vec` with `vectorization_mode="sync"` or `"async"` (with and
 without shared memory), take the environment as it is, with these exceptions:
@@ -23,6 +24,7 @@ of a generator, and take no dataclasses |
 All but those that convert arrays raise an error when they are made.
 """
 
+from sage_env.tools.tool_prompt import describe_tools
 from sage_env.wrappers.action_grid import ActionGrid
 from sage_env.wrappers.chat_observations import ChatObservations
 from sage_env.wrappers.chat_space import ChatSpace
@@ -31,7 +33,6 @@ from sage_env.wrappers.numeric_features import NumericFeatures
 from sage_env.wrappers.numeric_observations import NumericObservations
 from sage_env.wrappers.record_rendering import RecordRendering
 from sage_env.wrappers.text_actions import TextActions
-from sage_env.wrappers.tool_prompt import describe_tools
 
 __all__ = [
     "ActionGrid",

@@ -24,7 +24,7 @@ _Kind = Literal["answer", "skip", "sample", "zoom", "corner"]
 
 @dataclass(frozen=True)
 class ActionGrid:
-    """Which actions there are, and what each means in a given situation.
+    """A fixed list of actions, and what each means in a given situation.
 
     All fractions are of the whole video, in (0, 1]. In this order:
 
@@ -84,7 +84,7 @@ class ActionGrid:
         says so. A letter that the question does not have is `Invalid`.
 
         Raises:
-            IndexError: if there is no such action.
+            IndexError: if the index is out of range.
         """
         if not 0 <= index < len(self):
             raise IndexError(f"expected an action from 0 to {len(self) - 1}, got {index}")

@@ -10,7 +10,9 @@ import gymnasium as gym
 
 from sage_env.actions.action import Action, Invalid
 from sage_env.actions.action_text import format_action
+from sage_env.actions.grammar_text import JSON_INSTRUCTIONS
 from sage_env.tools.tool import Tool
+from sage_env.tools.tool_prompt import describe_tools
 from sage_env.wrappers.chat_space import (
     Block,
     ChatSpace,
@@ -23,20 +25,9 @@ from sage_env.wrappers.chat_space import (
     text_block,
 )
 from sage_env.wrappers.raw_space import raw_space
-from sage_env.wrappers.tool_prompt import describe_tools
 
-SYSTEM = """\
-You answer a question about a video of which you see single frames. Every reply costs a turn; \
-without an answer in the last turn the question is lost. Reply with one JSON object and nothing \
-else, with times in seconds from the start of the video:
-{"action": "skip", "to": 95.0} moves the cursor and shows nothing.
-{"action": "sample", "start": 0.0, "end": 60.0, "num_frames": 8} shows even frames of a stretch.
-{"action": "zoom", "start": 31.0, "end": 34.0, "num_frames": 4, "box": [0.5, 0.0, 1.0, 0.5]} shows \
-frames of a short window; the box is optional and enlarges a part of the picture, [x0, y0, x1, y1] \
-in fractions of it.
-{"action": "answer", "text": "B"} ends the task, with the letter or the text of a choice if there \
-are choices."""
-"""What the system message says unless another text is given."""
+SYSTEM = JSON_INSTRUCTIONS
+"""The system message, unless another text is given."""
 
 
 class ChatObservations(

@@ -51,7 +51,15 @@ in 1/32 of the video around the cursor |
         samples: Sequence[float] = ActionGrid.samples,
         zooms: Sequence[float] = ActionGrid.zooms,
     ) -> None:
-        """Wrap an environment with the observations of `VideoQAEnv`; for the rest see `ActionGrid`.
+        """Wrap an environment with the observations of `VideoQAEnv`.
+
+        Args:
+            env: the environment.
+            max_choices: letters that can be answered; this and the rest as in `ActionGrid`.
+            num_frames: frames that one look asks for.
+            skips: fractions of the video.
+            samples: fractions of the video.
+            zooms: fractions of the video.
 
         Raises:
             ValueError: if the observations are not those, or a value is out of range.

@@ -22,19 +22,19 @@ from PIL import Image
 from sage_env.wrappers.raw_space import raw_space
 
 SMALLEST_SHEET = 36
-"""Pixels on a side that the default network of Stable-Baselines3 needs."""
-_TILE = 32
+"""Pixels on a side that the default network of Stable-Baselines3 needs (`NatureCNN`: 36 x 36)."""
+_TILE = 32  # pixels on a side of a tile; a choice: 16 of them make a sheet of 128 x 128
 _DAY = 86_400.0  # seconds; longer videos count as this long
 _BUDGETS = ("turns_left", "frames_left")
 _WORD = re.compile(r"\w+")
-_BITS = 2  # places that one word takes: two words that share one rarely share both
+_BITS = 2  # places of one word: of two words that share one place few share both
 
 Float = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class NumericFeatures:
-    """What an observation of `VideoQAEnv` becomes, as a pure function of it.
+    """The arrays that an observation of `VideoQAEnv` becomes, as a pure function of it.
 
     | key | space | is |
     |---|---|---|
@@ -99,9 +99,13 @@ class NumericFeatures:
         max_choices: int = 4,
         hash_size: int = 128,
     ) -> NumericFeatures:
-        """Return the features of observations in `space`, that of `VideoQAEnv`.
+        """Return the features of observations in a space.
 
-        `tile` is by default (32, 32), or as much larger as the smallest sheet needs.
+        Args:
+            space: that of `VideoQAEnv`'s observations.
+            tile: (h, w); by default (32, 32), or as much larger as the smallest sheet needs.
+            max_choices: N.
+            hash_size: K.
 
         Raises:
             ValueError: if `space` is another one, or a value is out of range.
@@ -147,6 +151,8 @@ class NumericFeatures:
     def encode(self, observation: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
         """Return an observation of `VideoQAEnv` as arrays; it shares nothing with it.
 
+        The sheet is uint8 `(R h, C w, 3)`, everything else float32; the class has every shape.
+
         Raises:
             ValueError: if its frames have another number or size than these features are for.
         """
@@ -190,9 +196,10 @@ class NumericFeatures:
 
 
 def hash_words(text: str, size: int) -> Float:
-    """Return which of `size` places the words of `text` hash to: float32 `(size,)`, 0 or 1.
+    """Return the places that the words of a text hash to: float32 `(size,)`, 0 or 1.
 
-    Case, order and repetition do not matter.
+    A Bloom filter of the set of words (Bloom 1970, doi.org/10.1145/362686.362692) with 2 hashes:
+    case, order and repetition do not matter.
     """
     found: Float = np.zeros(size, np.float32)
     found[list(_places(_WORD.findall(text.casefold()), size))] = 1.0

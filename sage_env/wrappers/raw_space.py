@@ -1,4 +1,4 @@
-"""What the wrappers need: the observations of `VideoQAEnv` as they are."""
+"""The check of wrappers that what they wrap has the observations of `VideoQAEnv`."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class TextActions(
     """Takes what a language model writes, and reads it with `sage_env.read_action`.
 
     A text that holds no valid action costs a turn, and the next observation's `message` says why.
-    It also says what was passed over: keys that the action does not know, further objects.
+    It also says what was ignored: keys that the action does not know, further objects.
     Samples of the action space are random texts, and therefore mostly such turns.
 
     To have replies kept as written in a conversation, put this inside `ChatObservations`:

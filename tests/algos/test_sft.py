@@ -1,4 +1,4 @@
-"""Supervised training: what is taught, and a gradient that does not depend on how it is cut."""
+"""Laws of `algos.sft`: what is learned from, and a gradient that no cut of the batch changes."""
 
 from __future__ import annotations
 

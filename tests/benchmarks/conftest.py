@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.frame_access.clips import Clip, Recipe, make_clip
+from benchmarks.frame_access.clips import Clip, ClipRecipe, make_clip
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +17,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Recipe], Clip]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[ClipRecipe], Clip]:
     """Return the clip of a recipe; each is written once."""
     folder: Path = tmp_path_factory.mktemp("access-clips")
     return lambda recipe: make_clip(recipe, folder)

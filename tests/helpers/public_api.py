@@ -66,8 +66,12 @@ def _defined(module: Any) -> list[str]:
 
 
 def _methods(owner: type) -> Iterator[str]:
-    """Yield the public methods and properties that a class defines itself."""
-    for name, value in sorted(vars(owner).items()):
+    """Yield the public methods and properties that a class has from classes of ours."""
+    members: dict[str, Any] = {}
+    for base in reversed(owner.__mro__):
+        if base.__module__.partition(".")[0] in ("sage_env", "policies", "algos"):
+            members |= vars(base)
+    for name, value in sorted(members.items()):
         if isinstance(value, property) and not name.startswith("_"):
             yield f"{name}: property"
         elif isinstance(value, FunctionType | classmethod | staticmethod):

@@ -1,4 +1,8 @@
-"""The shapes of the published Qwen3-VL checkpoints, for tests and measurements without weights."""
+"""The shapes of the published Qwen3-VL checkpoints, for tests without their weights.
+
+They are those of the `config.json` of `Qwen/Qwen3-VL-2B-Instruct`, `-4B-`, `-8B-` and
+`-30B-A3B-Instruct` on the Hugging Face hub (arXiv 2511.21631).
+"""
 
 from __future__ import annotations
 
@@ -83,7 +87,11 @@ _TIED: frozenset[Size] = frozenset({"2B", "4B"})
 
 
 def published_config(size: Size) -> Qwen3VLConfig | Qwen3VLMoeConfig:
-    """Return the configuration of the published checkpoint of that size."""
+    """Return the configuration of the published checkpoint of that size.
+
+    Raises:
+        ValueError: if there is none.
+    """
     if size not in _TEXTS:
         raise ValueError(f"expected one of the sizes {list(_TEXTS)}, got {size!r}")
     text, tied = _TEXT | _TEXTS[size], size in _TIED
@@ -122,7 +130,17 @@ def random_model(
 
 
 def cache_bytes(config: Any, dtype: torch.dtype, *, tokens: int = 0, visual: int = 0) -> int:
-    """Return the bytes of keys and values of some tokens, and of the features of visual tokens."""
+    """Return how many bytes a sequence takes beside the weights.
+
+    A token has a key and a value per layer and key-value head; a visual token has one vector that
+    it is embedded as, and one per DeepStack map (arXiv 2406.04334).
+
+    Args:
+        config: of a Qwen3-VL checkpoint.
+        dtype: of keys, values and features.
+        tokens: whose keys and values are held.
+        visual: visual tokens whose features are held.
+    """
     text = config.get_text_config()
     per_token = text.num_hidden_layers * 2 * text.num_key_value_heads * text.head_dim
     maps = 1 + len(config.vision_config.deepstack_visual_indexes)

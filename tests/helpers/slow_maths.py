@@ -1,7 +1,7 @@
 """The estimators and losses once more: plain loops over Python floats, from the definitions.
 
-Nothing here is shared with what it checks. An episode is a list of turns, a turn a list of sampled
-tokens, a token a pair (reward, value).
+No code here is shared with what it checks. An episode is a list of turns, a turn a list of sampled
+tokens, a token a pair (reward, value). Sources are those of `algos.objectives`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 Pair = tuple[float, float]
-Episode = list[list[Pair]]
+TokenPairs = list[list[Pair]]
 
 
 def sum_of_deltas(rewards: list[float], values: list[float], gamma: float, lam: float):
@@ -20,14 +20,14 @@ def sum_of_deltas(rewards: list[float], values: list[float], gamma: float, lam: 
     return [sum((gamma * lam) ** (j - i) * delta[j] for j in range(i, n)) for i in range(n)]
 
 
-def token_clock(episode: Episode, gamma: float, lam: float) -> tuple[list[float], list[float]]:
+def token_clock(episode: TokenPairs, gamma: float, lam: float) -> tuple[list[float], list[float]]:
     tokens = [token for turn in episode for token in turn]
     values = [v for _, v in tokens]
     advantages = sum_of_deltas([r for r, _ in tokens], values, gamma, lam)
     return advantages, [a + v for a, v in zip(advantages, values, strict=True)]
 
 
-def turn_clock(episode: Episode, gamma: float, lam: float) -> tuple[list[float], list[float]]:
+def turn_clock(episode: TokenPairs, gamma: float, lam: float) -> tuple[list[float], list[float]]:
     earned = [sum(r for r, _ in turn) for turn in episode]
     before = [turn[0][1] for turn in episode]
     outer = sum_of_deltas(earned, before, gamma, lam)
@@ -38,7 +38,7 @@ def turn_clock(episode: Episode, gamma: float, lam: float) -> tuple[list[float],
     return advantages, returns
 
 
-def bi_level_clock(episode: Episode, turn_gamma: float, turn_lam: float, lam: float):
+def bi_level_clock(episode: TokenPairs, turn_gamma: float, turn_lam: float, lam: float):
     earned = [sum(r for r, _ in turn) for turn in episode]
     before = [turn[0][1] for turn in episode]
     outer = sum_of_deltas(earned, before, turn_gamma, turn_lam)

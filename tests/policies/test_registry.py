@@ -1,4 +1,4 @@
-"""Laws of the table of policies: one table is the loader, the help and the error."""
+"""Laws of `policies.registry`: one table is the loader, the help and the error."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Laws of `sage_env.env`, `episode`, `observation`, `viewer`: an episode, action by action."""
+
 import subprocess
 import sys
 from pathlib import Path

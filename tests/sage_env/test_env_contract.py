@@ -1,4 +1,4 @@
-"""What Gymnasium and others ask of the environment: its checker, determinism, copies."""
+"""Laws of `sage_env.env` as Gymnasium asks them: its checker, determinism, copies."""
 
 import pickle
 import warnings

@@ -1,4 +1,4 @@
-"""Laws that hold whatever is done: generated sequences of actions, resets and steps too many."""
+"""Laws of `sage_env.env`, `history`: whatever is done, generated actions, steps too many."""
 
 from __future__ import annotations
 

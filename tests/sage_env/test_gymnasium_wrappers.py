@@ -1,4 +1,4 @@
-"""Which wrappers and vector environments of Gymnasium take the environment: every one is tried.
+"""Laws of `sage_env.env`, `spaces` in Gymnasium's wrappers and vector environments: all are tried.
 
 Those that do not take it say so when they are made. Nearly all of them want a `Box` to observe or
 to act in; put `NumericObservations` or a `TransformObservation` that picks `frames` inside them.

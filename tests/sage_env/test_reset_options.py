@@ -1,4 +1,4 @@
-"""Laws of a budget that `reset` lowers for one episode: in one environment and in many."""
+"""Laws of `sage_env.reset_options`: a lowered budget, in one environment and in many."""
 
 from __future__ import annotations
 

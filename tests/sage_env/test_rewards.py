@@ -1,3 +1,5 @@
+"""Laws of `sage_env.rewards`, `history`: terms by hand, presets, what is no reward."""
+
 import pickle
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Laws of the space of texts: Gymnasium carries them unchanged, or refuses them."""
+"""Laws of `sage_env.unicode_text`: Gymnasium carries texts unchanged, or refuses them."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_spaces_are_equal_when_they_hold_the_same() -> None:
         SPACE.seed(3), other.seed(3)
         assert [SPACE.sample() for _ in range(9)] == [other.sample() for _ in range(9)]
     assert UnicodeText(1, seed=0).sample() in UnicodeText(1)
-    for length in (0, -1, 2.5, "9"):
+    for length in (0, -1, 2.5, "9", True):
         with pytest.raises(ValueError, match="whole number above 0"):
             UnicodeText(length)
 

@@ -1,4 +1,8 @@
-"""Constrained decoding: which tokens may come next if a reply must be one valid action."""
+"""Constrained decoding: which tokens may come next if a reply must be one valid action.
+
+The grammar is compiled by llguidance (github.com/guidance-ai/llguidance) from the JSON Schema of
+actions.
+"""
 
 from __future__ import annotations
 
@@ -18,16 +22,17 @@ from sage_env.errors import MissingExtra
 from sage_env.tools.reply_schema import action_schema
 from sage_env.tools.tool import Tool
 
-# as `format_action` writes it, and as the demonstrations that a model is taught with are written
+# The spelling of `format_action`, and so of the demonstrations that a model is taught with: other
+# spacing would be text that the model has never seen.
 _WRITTEN = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 
 
 class ActionGrammar:
-    """The actions' schema over a model's tokens.
+    """The schema of actions as a grammar over a model's tokens.
 
-    A reply is then one JSON object that the schema accepts, and the stop token. Which tokens are
-    allowed depends on the reply's own tokens before them and on nothing else, so that re-scoring
-    finds the same distribution as sampling did.
+    A reply is one JSON object that the schema accepts, and the stop token. Which tokens are allowed
+    depends on the reply's own tokens before them and on nothing else: re-scoring therefore finds
+    the distribution that sampling drew from.
 
     Args:
         tokens: the chat layout.
@@ -63,11 +68,11 @@ class ActionGrammar:
             raise ModelError(f"the action schema cannot be compiled: {self._fresh.get_error()}")
 
     def start(self) -> Any:
-        """Return what follows one reply from its beginning: give it to `allowed` and `consume`."""
+        """Return the grammar's state at the start of a reply, for `allowed` and `consume`."""
         return self._fresh.deep_copy()
 
     def allowed(self, replies: Sequence[Any]) -> NDArray[np.bool_]:
-        """Return which tokens may come next in each reply: bool `(N, vocabulary)`."""
+        """Return which tokens may come next: bool `(N, vocabulary)` for the states of N replies."""
         from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
 
         packed = allocate_token_bitmask(len(replies), self.vocabulary)
@@ -77,7 +82,7 @@ class ActionGrammar:
         return bits[:, : self.vocabulary].astype(bool)
 
     def consume(self, reply: Any, token: int) -> None:
-        """Go on by one token.
+        """Move the state of a reply on by one token, in place; the stop token moves nothing.
 
         Raises:
             ModelError: if it was not allowed, as in a batch that was sampled without the grammar.
@@ -89,7 +94,14 @@ class ActionGrammar:
             )
 
     def allowed_in(self, batch: TokenBatch) -> Tensor:
-        """Return which tokens could have come at each sampled token: bool `(N, vocabulary)`."""
+        """Return which tokens could have come at each of the N sampled tokens of a batch.
+
+        Returns:
+            bool `(N, vocabulary)`, rows in the order of `batch.ids[batch.sampled]`.
+
+        Raises:
+            ModelError: if a sampled token was not allowed.
+        """
         masks: list[NDArray[np.bool_]] = []
         for ids, sampled, turn in zip(batch.ids, batch.sampled, batch.turn, strict=True):
             for number in turn[sampled].unique().tolist():

@@ -5,52 +5,96 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from policies.sage_mm.model.sage_model import SageModel
+Integers = NDArray[np.int64]
 
 
 class KeyValueCache:
     """Keys and values of B rows of different lengths, written in place.
 
-    Token j of a row is in slot j of the row: there are no holes and no left padding, and "may look
-    at" is "slot <= own slot". The last slot of a row is spare: padding is written there. Unused
-    slots hold zeros, since masked attention still multiplies by what is there.
+    Token j of a row is in slot j of that row. Rows therefore have no holes and no left padding, and
+    a token may look at exactly the slots up to its own. The last slot of every row is spare: the
+    padding of a pass is written there. Slots not in use hold zeros, because masked attention still
+    multiplies by what they hold, and 0 times an uninitialised NaN is NaN.
 
-    Implements the one method that the attention layers of transformers call: `update`.
+    Attention layers of transformers call one method of their cache, `update`; this class has it and
+    is no subclass of theirs.
 
     Args:
-        model: whose layers they are.
-        known: what is known of each row: `(layers, 2, heads, T, dim)`, T of its own, or `None`.
-        slots: of each row.
+        config: text configuration of the model: `num_hidden_layers`, `num_key_value_heads` and
+            `head_dim` are read.
+        known: what is known of each row: `(layers, 2, heads, T, dim)` with a T of its own, or
+            `None`.
+        slots: of each row, the spare one included.
+        dtype: of keys and values.
+        device: where the model is.
+
+    Attributes:
+        data: `(layers, 2, B, heads, slots, dim)`, keys first.
     """
 
-    def __init__(self, model: SageModel, known: Sequence[Tensor | None], slots: int) -> None:
-        """Allocate, and write every slot once."""
-        config, weight = model.config, model.base.lm_head.weight
+    def __init__(
+        self,
+        config: Any,
+        known: Sequence[Tensor | None],
+        slots: int,
+        *,
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> None:
+        """Allocate the block, and write every slot once."""
         heads, dim = config.num_key_value_heads, config.head_dim
         shape = (config.num_hidden_layers, 2, len(known), heads, slots, dim)
-        self.data = torch.empty(shape, dtype=weight.dtype, device=weight.device)
+        self.data = torch.empty(shape, dtype=dtype, device=device)
+        self._filled: Integers = np.zeros(len(known), np.int64)  # slots 0 to here hold tokens
         for row, keys_values in enumerate(known):
             count = 0 if keys_values is None else keys_values.shape[3]
             if keys_values is not None:
                 self.data[:, :, row, :, :count] = keys_values
             self.data[:, :, row, :, count:] = 0
+            self._filled[row] = count
 
-    def set_write_slots(self, first: int, slots: Tensor) -> Tensor:
-        """Choose where the next pass writes: `slots` `(b, L)` of the rows from `first` on.
+    def set_write_slots(self, first: int, starts: Integers, counts: Integers) -> Tensor:
+        """Choose where the next pass writes: row `first + i` from slot `starts[i]` on.
+
+        A pass is as wide as its longest row; shorter rows are padded on the right. Starting before
+        the end of a row is allowed: that drops the rest, as the tokens of a rejected draft. With
+        six slots, a row of 3 tokens that gets one and a row of 1 token that gets two:
+
+            starts [3, 1]   counts [1, 2]
+
+            row   slots     mask, one line per token (o may look, . may not)
+            0     3 5       o o o o
+                            o o o o     padding, in the spare slot 5; nobody reads its output
+            1     1 2       o o . .
+                            o o o .
+
+        Args:
+            first: the first row of the pass; its rows are consecutive.
+            starts: int64 `(b,)`, at most the number of tokens that each row holds.
+            counts: int64 `(b,)`, tokens of each row, at least 1.
 
         Returns:
-            `(b, 1, L, K)`: 0 where a token may look at a slot, minus infinity elsewhere; ready to
-            be added to scores, or every layer would make that of booleans anew.
+            mask `(b, 1, L, K)` in the cache's dtype: 0 where a token may look at a slot, minus
+            infinity elsewhere. It is made here, ready to be added to scores, because every layer
+            would otherwise make it anew from booleans.
         """
-        count, (heads, capacity) = len(slots), self.data.shape[3:5]
+        count, (heads, capacity) = len(starts), self.data.shape[3:5]
+        ends, rows = starts + counts, slice(first, first + count)
+        assert (starts <= self._filled[rows]).all(), "a row would have a hole"
+        assert (counts > 0).all() and (ends < capacity).all(), "the last slot of a row is spare"
+        self._filled[rows] = ends
+        places = starts[:, None] + np.arange(counts.max())
+        slots = torch.from_numpy(np.where(places < ends[:, None], places, capacity - 1))
+        slots = slots.to(self.data.device)
+        # where each (row, head, token) is written, if rows, heads and slots are one dimension
         lines = torch.arange(first * heads, (first + count) * heads, device=slots.device)
-        self._rows = slice(first, first + count)
         self._index = (lines.view(count, heads, 1) * capacity + slots[:, None]).flatten()
-        inside = slots.masked_fill(slots == capacity - 1, 0)
-        self._extent = int(inside.max()) + 1
+        self._rows, self._extent = rows, int(ends.max())
         ahead = torch.arange(self._extent, device=slots.device) > slots[:, None, :, None]
         zeros = torch.zeros(ahead.shape, dtype=self.data.dtype, device=slots.device)
         return zeros.masked_fill_(ahead, -torch.inf)
@@ -58,7 +102,16 @@ class KeyValueCache:
     def update(
         self, keys: Tensor, values: Tensor, layer: int, *_: Any, **__: Any
     ) -> tuple[Tensor, Tensor]:
-        """Store new keys and values `(b, heads, L, dim)`; return all: `(b, heads, K, dim)`."""
+        """Store what a layer computed, and return all that its queries may look at.
+
+        Args:
+            keys: `(b, heads, L, dim)`, for the slots that `set_write_slots` has chosen.
+            values: as the keys.
+            layer: number of the layer.
+
+        Returns:
+            keys and values `(b, heads, K, dim)` each, views of the block.
+        """
         both = []
         for kind, new in enumerate((keys, values)):
             stored = self.data[layer, kind]
@@ -66,17 +119,21 @@ class KeyValueCache:
             both.append(stored[self._rows, :, : self._extent])
         return both[0], both[1]
 
-    def compact(self, rows: Tensor) -> Tensor:
-        """Drop all rows but these. Returns the order in which they now stand.
+    def compact(self, rows: Integers) -> Integers:
+        """Drop all rows but these, and close the gaps by moving as few rows as possible.
 
-        Only rows beyond the new end move: they fill the gaps.
+        Of five rows, 1, 3 and 4 stay. Three remain, so that rows 3 and 4 move into the gaps at 0
+        and 2, and row 1 stays where it is: the order is `[3, 1, 4]`.
+
+        Args:
+            rows: int64 `(b,)`, the rows that stay, ascending.
+
+        Returns:
+            int64 `(b,)`: which row stands at each place now.
         """
-        count = len(rows)
-        gaps = torch.ones(count, dtype=torch.bool, device=rows.device)
-        gaps[rows[rows < count]] = False
-        holes, tail = gaps.nonzero().flatten(), rows[rows >= count]
-        self.data[:, :, holes] = self.data[:, :, tail]
-        self.data = self.data[:, :, :count]
-        order = torch.arange(count, device=rows.device)
-        order[holes] = tail
+        order = np.arange(len(rows))
+        gaps, moved = np.setdiff1d(order, rows), rows[rows >= len(rows)]
+        order[gaps] = moved
+        self.data[:, :, torch.from_numpy(gaps)] = self.data[:, :, torch.from_numpy(moved)]
+        self.data, self._filled = self.data[:, :, : len(rows)], self._filled[order]
         return order

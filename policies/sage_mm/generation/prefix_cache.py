@@ -1,4 +1,9 @@
-"""Prefix cache: the question and the overview, read once for all episodes that begin so."""
+"""Prefix cache: a prompt that several episodes begin with is prefilled once.
+
+What engines call automatic prefix caching (vLLM, arXiv 2309.06180) or RadixAttention (SGLang, arXiv
+2312.07104), for the one case that rollouts have: whole first prompts, equal or not. A tree over all
+prefixes would add the system prompt, which questions share: it is short beside their frames.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +14,23 @@ from typing import TypeAlias
 
 import numpy as np
 
-from policies.sage_mm.generation.sampler import PrefillState, SequenceInput
+from policies.sage_mm.generation.sequence import PrefillState, SequenceInput
 
-Key: TypeAlias = tuple[bytes, tuple[bytes, ...]]
-_NOTHING = np.zeros(0, np.int64)
+PrefixKey: TypeAlias = tuple[bytes, tuple[bytes, ...]]
+"""The bytes of a prompt's token ids and the keys of its frames: equal keys, equal states."""
+_NO_IDS = np.zeros(0, np.int64)
 
 
 class PrefixCache:
-    """Readings of episodes' first tokens, least recently used out.
+    """Prefill states of first prompts, least recently used out.
 
     Rollouts of one question begin with the same tokens and frames, whether they start together or
-    one after the other. Readings hold under the weights that made them: `forget` them when those
+    one after the other. A state holds under the weights that made it: `forget` all when those
     change.
 
     Args:
-        max_bytes: of keys and values to keep for later calls, where the model is.
+        max_bytes: of keys and values to keep for later calls, where the model is; 0 shares within
+            a call only.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -32,41 +39,56 @@ class PrefixCache:
         self.forget()
 
     def forget(self) -> None:
-        """Drop all of them."""
-        self._kept: OrderedDict[Key, PrefillState] = OrderedDict()
+        """Drop all states."""
+        self._kept: OrderedDict[PrefixKey, PrefillState] = OrderedDict()
         self._held = 0
 
     def share(
         self,
-        rows: Sequence[SequenceInput],
+        sequences: Sequence[SequenceInput],
         prefill: Callable[[list[SequenceInput]], list[PrefillState]],
     ) -> list[SequenceInput]:
-        """Return the rows, with those that have read nothing yet brought to their last token.
+        """Return the sequences, those without KV state advanced to the end of their prompt.
 
-        `prefill` is given each distinct opening that is not known, once.
+        1. Sequences without KV state are told apart by prompt: token ids and frames.
+        2. Of each prompt that is not in the cache the first sequence is prefilled, all of them in
+           one call. It stands for the others: a prefill reads tokens and frames, and nothing else.
+        3. All sequences of a prompt get its one state, and the cache keeps it where it fits.
+
+        Args:
+            sequences: in any order; those that have a KV state come back as they are.
+            prefill: given sequences with different prompts, returns the state of each.
         """
-        keys = {
-            i: (row.ids.tobytes(), tuple(row.frames))
-            for i, row in enumerate(rows)
-            if row.kv_state is None
-        }
-        firsts = {key: rows[i] for i, key in reversed(keys.items()) if key not in self._kept}
-        fresh = dict(zip(firsts, prefill(list(firsts.values())), strict=True)) if firsts else {}
-        known = {key: fresh.get(key) or self._kept[key] for key in keys.values()}
-        for key, state in known.items():
-            self._keep(key, state)
+        prompts = [None if s.kv_state is not None else _key(s) for s in sequences]
+        new: dict[PrefixKey, SequenceInput] = {}
+        for prompt, sequence in zip(prompts, sequences, strict=True):
+            if prompt is not None and prompt not in self._kept:
+                new.setdefault(prompt, sequence)
+        states = dict(zip(new, prefill(list(new.values())), strict=True)) if new else {}
+        # looked up before anything is kept: what is kept now may push out what is needed here
+        states |= {p: self._kept[p] for p in prompts if p is not None and p not in states}
+        for prompt in dict.fromkeys(prompts):
+            if prompt is not None:
+                self._keep(prompt, states[prompt])
         return [
-            replace(row, ids=_NOTHING, frames=(), kv_state=known[keys[i]]) if i in keys else row
-            for i, row in enumerate(rows)
+            sequence
+            if prompt is None
+            else replace(sequence, ids=_NO_IDS, frames=(), kv_state=states[prompt])
+            for prompt, sequence in zip(prompts, sequences, strict=True)
         ]
 
-    def _keep(self, key: Key, state: PrefillState) -> None:
-        if key in self._kept:
-            self._kept.move_to_end(key)
+    def _keep(self, prompt: PrefixKey, state: PrefillState) -> None:
+        """Make a state the most recently used one, if it fits."""
+        if prompt in self._kept:
+            self._kept.move_to_end(prompt)
             return
         if state.nbytes > self._max_bytes:
             return
-        self._kept[key] = state
+        self._kept[prompt] = state
         self._held += state.nbytes
         while self._held > self._max_bytes:
             self._held -= self._kept.popitem(last=False)[1].nbytes
+
+
+def _key(sequence: SequenceInput) -> PrefixKey:
+    return sequence.ids.tobytes(), tuple(sequence.frames)

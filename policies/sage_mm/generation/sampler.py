@@ -1,9 +1,12 @@
-"""Read and sample one turn of many episodes at once, each continuing its own keys and values."""
+"""Prefill and decode: one turn of many sequences at once, each going on from its own KV state.
+
+It is no server: a batch starts together, sequences leave it one by one as they end, and none joins
+(no continuous batching, no paged memory).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,166 +15,128 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from policies.sage_mm.generation.constrained import ActionGrammar
+from policies.sage_mm.generation.decode_row import DecodeRow
 from policies.sage_mm.generation.kv_cache import KeyValueCache
 from policies.sage_mm.generation.ngram_drafter import NGramDrafter
 from policies.sage_mm.generation.sampling import Sampling
+from policies.sage_mm.generation.sequence import Completion, PrefillState, SequenceInput
 from policies.sage_mm.model.sage_model import SageModel
 from policies.sage_mm.stage_timer import GENERATE, PREFILL, STEPS
 from policies.sage_mm.tokens.mrope import mrope_positions
 
-PREFILL_TOKENS = 16384  # per pass, padding included: bounds the memory of long prompts
-
-
-@dataclass(frozen=True, eq=False)
-class PrefillState:
-    """What the model has made of the first T tokens of an episode.
-
-    Attributes:
-        ids: int64 `(T,)`, these tokens.
-        keys_values: keys and values of them: `(layers, 2, heads, T, dim)`.
-        position: M-RoPE position of the token after them.
-        last_hidden: hidden state `(hidden,)` of the last of them; `None` if more is to be read
-            before anything is sampled.
-    """
-
-    ids: NDArray[np.int64]
-    keys_values: Tensor
-    position: int
-    last_hidden: Tensor | None = None
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of keys and values."""
-        return self.keys_values.nbytes
-
-
-@dataclass(frozen=True, eq=False)
-class SequenceInput:
-    """What one episode brings to a turn.
-
-    Attributes:
-        ids: int64 `(P,)`, tokens that the model has not read yet; none if `kv_state` has a
-            `last_hidden`.
-        frames: keys of the frames in `ids`.
-        kv_state: of the tokens before them; `None` if there are none.
-        uniforms: float64 `(M,)` in [0, 1), one per token that may be sampled.
-    """
-
-    ids: NDArray[np.int64]
-    frames: Sequence[bytes]
-    kv_state: PrefillState | None
-    uniforms: NDArray[np.float64]
-
-    @property
-    def cached(self) -> int:
-        """Tokens that were read before."""
-        return 0 if self.kv_state is None else len(self.kv_state.ids)
-
-    @property
-    def all_ids(self) -> NDArray[np.int64]:
-        """All tokens of the episode."""
-        return self.ids if self.kv_state is None else np.concatenate([self.kv_state.ids, self.ids])
-
-
-@dataclass(frozen=True, eq=False)
-class Completion:
-    """What one episode gets back.
-
-    Attributes:
-        ids: int64 `(C,)`, sampled tokens, stop token included when it came.
-        logprobs: float32 `(C,)`, see `Sampling`.
-        kv_state: of all tokens but the last of `ids`, which is not read yet.
-    """
-
-    ids: NDArray[np.int64]
-    logprobs: NDArray[np.float32]
-    kv_state: PrefillState
+# They trade padding against the number of passes, and have not been measured one by one: do so when
+# prefill is a large share of a rollout's time (benchmarks/reports/rollout.md).
+PREFILL_TOKENS = 16384
+"""Tokens of one prefill pass, padding included; bounds its memory where prompts are long."""
+LENGTH_RATIO = 1.25
+"""Of the longest to the shortest prompt of one prefill pass, beside `LENGTH_SLACK`."""
+LENGTH_SLACK = 8
+"""Tokens by which the prompts of one pass may differ, whatever their ratio."""
 
 
 @torch.inference_mode()
 def generate(
     model: SageModel,
-    rows: Sequence[SequenceInput],
+    sequences: Sequence[SequenceInput],
     *,
     sampling: Sampling,
     stop: int,
     grammar: ActionGrammar | None = None,
     drafter: NGramDrafter | None = None,
 ) -> list[Completion]:
-    """Read each row's tokens, then sample until the stop token or the end of its uniforms.
+    """Prefill each sequence, then sample until the stop token or the end of its uniforms.
 
-    Every row has the same number of uniforms. What a row samples depends on its own tokens and
-    uniforms alone. With a grammar, only what it allows is sampled, one token a pass; without one,
-    what drafts guess right saves passes.
+    What a sequence samples depends on its own tokens and uniforms alone; on the other sequences and
+    on the drafts only in the rounding of the last bits.
+
+    Args:
+        model: the network.
+        sequences: at least one, all with the same number of uniforms.
+        sampling: how a token is drawn.
+        stop: the id that ends a reply.
+        grammar: where given, only what it allows is sampled, one token a pass.
+        drafter: where given, and there is no grammar, its drafts are read ahead: those that are
+            right save passes (speculative decoding, arXiv 2211.17192).
+
+    Returns:
+        one completion per sequence, in their order.
     """
-    order = _by_length(rows)
-    batch = _DecodeBatch(model, [rows[i] for i in order], len(rows[0].uniforms))
+    order = _by_length(sequences)
+    batch = _DecodeBatch(model, [sequences[i] for i in order], len(sequences[0].uniforms))
     with model.timer.timing(GENERATE):
         found = dict(zip(order, batch.sample(sampling, stop, grammar, drafter), strict=True))
     model.timer.add(GENERATE, sum(len(completion.ids) for completion in found.values()))
-    return [found[i] for i in range(len(rows))]
+    return [found[i] for i in range(len(sequences))]
 
 
 @torch.inference_mode()
-def prefill(model: SageModel, rows: Sequence[SequenceInput]) -> list[PrefillState]:
-    """Read each row's tokens, and sample nothing."""
-    order = _by_length(rows)
-    batch = _DecodeBatch(model, [rows[i] for i in order], 0)
+def prefill(model: SageModel, sequences: Sequence[SequenceInput]) -> list[PrefillState]:
+    """Prefill each sequence, and sample nothing; the states come in their order."""
+    order = _by_length(sequences)
+    batch = _DecodeBatch(model, [sequences[i] for i in order], 0)
     found = dict(zip(order, batch.prefill_states(), strict=True))
-    return [found[i] for i in range(len(rows))]
+    return [found[i] for i in range(len(sequences))]
 
 
-def _by_length(rows: Sequence[SequenceInput]) -> list[int]:
-    return sorted(range(len(rows)), key=lambda i: len(rows[i].ids))
+def _by_length(sequences: Sequence[SequenceInput]) -> list[int]:
+    return sorted(range(len(sequences)), key=lambda i: len(sequences[i].ids))
 
 
-@dataclass(eq=False)
-class _SampledRow:
-    """What one row has sampled so far; `draft` is what was read ahead of it in the last pass."""
+def buckets(lengths: Sequence[int], first: int = 0) -> list[tuple[int, int]]:
+    """Cut ascending prompt lengths into passes, before padding or memory would grow.
 
-    uniforms: NDArray[np.float64]
-    grammar_state: Any
-    ids: list[int] = field(default_factory=list)
-    logprobs: list[float] = field(default_factory=list)
-    draft: list[int] = field(default_factory=list)
-    over: bool = False
+    Lengths `10 12 18 200`: 18 is within `1.25 * 10 + 8` of the shortest, 200 is not: `(0, 3)` and
+    `(3, 4)`.
 
-    def accept(self, tokens: Sequence[int], logprobs: Sequence[float], stop: int) -> int:
-        """Keep what was sampled as far as the guess was right; return how many tokens that are."""
-        right = 0
-        while right < len(self.draft) and tokens[right] == self.draft[right] != stop:
-            right += 1
-        self.ids += tokens[: right + 1]
-        self.logprobs += logprobs[: right + 1]
-        self.over = self.ids[-1] == stop or len(self.ids) == len(self.uniforms)
-        return right + 1
+    Args:
+        lengths: of all sequences, in tokens.
+        first: those before it have nothing to prefill and are in no bucket.
+
+    Returns:
+        the first sequence of each pass and the one after its last.
+    """
+    found, begin = [], first
+    for end in range(first + 1, len(lengths) + 1):
+        if end < len(lengths):
+            shortest, longest = lengths[begin], lengths[end]
+            fits = longest * (end + 1 - begin) <= PREFILL_TOKENS
+            if longest <= LENGTH_RATIO * shortest + LENGTH_SLACK and fits:
+                continue
+        found.append((begin, end))
+        begin = end
+    return found
 
 
 class _DecodeBatch:
-    """The state of the rows that are still being sampled; `row_of_slot` says whose each is.
+    """Sequences that are prefilled and decoded side by side.
 
-    Rows are sorted by how much they have to read; the first ones may have nothing.
+    Sequences are sorted by how many tokens they have to prefill; the first ones may have none.
+    `live[row]` is the sequence in that row of the cache: rows are dropped and moved as sequences
+    end. Lengths and positions are kept on the host, where the drawn tokens are needed anyway, so
+    that no pass waits for a device to tell them.
     """
 
-    def __init__(self, model: SageModel, rows: Sequence[SequenceInput], limit: int) -> None:
-        self.model, self.rows, self.limit = model, rows, limit
-        device = model.device
-        lengths = [row.cached + len(row.ids) for row in rows]
-        known = [None if row.kv_state is None else row.kv_state.keys_values for row in rows]
-        self.cache = KeyValueCache(model, known, max(lengths) + max(1, limit))
-        self.row_of_slot = torch.arange(len(rows), device=device)
-        self.length = torch.tensor(lengths, device=device)
-        self.starts = [0 if row.kv_state is None else row.kv_state.position for row in rows]
-        self.position = torch.tensor(self.starts, device=device)
+    def __init__(self, model: SageModel, sequences: Sequence[SequenceInput], limit: int) -> None:
+        """Prefill; `limit` is the number of tokens that each sequence may sample."""
+        self.model, self.sequences, self.limit = model, sequences, limit
+        known = [None if s.kv_state is None else s.kv_state.keys_values for s in sequences]
+        # The last sampled token is read by no pass: with a limit of 1 or more its slot is spare.
+        slots = max(s.cached + len(s.ids) for s in sequences) + max(1, limit)
+        self.cache = KeyValueCache(
+            model.config, known, slots, dtype=model.dtype, device=model.device
+        )
+        self.positions = [s.position for s in sequences]  # of the token after the prompt
+        self.live: list[DecodeRow] = []
+        self.done: dict[int, Completion] = {}
         with model.timer.timing(PREFILL):
-            self.hidden = self._prefill_all()
-        model.timer.add(PREFILL, sum(len(row.ids) for row in rows))
+            self.hidden = self._prefill()
+        model.timer.add(PREFILL, sum(len(s.ids) for s in sequences))
 
     def prefill_states(self) -> list[PrefillState]:
-        """Return what was read of each row."""
+        """Return the state of each sequence."""
         return [
-            self._kv_state(slot, row.all_ids, self.hidden[slot].clone())
-            for slot, row in enumerate(self.rows)
+            self._kv_state(row, sequence.all_ids, self.positions[row], self.hidden[row].clone())
+            for row, sequence in enumerate(self.sequences)
         ]
 
     def sample(
@@ -181,144 +146,139 @@ class _DecodeBatch:
         grammar: ActionGrammar | None,
         drafter: NGramDrafter | None,
     ) -> list[Completion]:
-        """Sample every row to its end."""
-        replies = [_SampledRow(row.uniforms, grammar and grammar.start()) for row in self.rows]
-        done: dict[int, Completion] = {}
+        """Sample every sequence to its end, a few tokens of each per round.
+
+        1. Draw a token after every state: the next one, and one after each token of the draft.
+        2. Accept those that one-by-one decoding would have drawn; this moves lengths and positions.
+        3. Retire the sequences that are over, and compact the cache.
+        4. Draft how each of the others may go on.
+        5. Decode the newest token and the draft of each, which gives the states of the next round.
+        """
+        self.live = [
+            DecodeRow(
+                sequence.uniforms,
+                grammar and grammar.start(),
+                sequence=number,
+                prompt_length=sequence.cached + len(sequence.ids),
+                prompt_position=self.positions[number],
+            )
+            for number, sequence in enumerate(self.sequences)
+        ]
         states = self.hidden[:, None]
         while True:
-            live = [replies[row] for row in self.row_of_slot.tolist()]
-            tokens, logprobs = self._draw(states, live, sampling, grammar)
-            self.model.timer.add(STEPS, len(live))
-            taken = [
-                reply.accept(*drawn, stop)
-                for reply, *drawn in zip(live, tokens, logprobs, strict=True)
-            ]
-            ahead = torch.tensor(taken, device=self.model.device) - 1
-            self.length, self.position = self.length + ahead, self.position + ahead
-            left = [slot for slot, reply in enumerate(live) if not reply.over]
-            if len(left) < len(live):
-                for slot, reply in enumerate(live):
-                    if reply.over:
-                        done[int(self.row_of_slot[slot])] = self._completion(slot, reply)
-                if not left:
-                    return [done[i] for i in range(len(self.rows))]
-                self._compact(torch.tensor(left, device=self.model.device))
-                live = [replies[row] for row in self.row_of_slot.tolist()]
+            tokens, logprobs = self._draw(states, sampling, grammar)
+            self.model.timer.add(STEPS, len(self.live))
+            for row, drawn, scores in zip(self.live, tokens, logprobs, strict=True):
+                row.accept(drawn, scores, stop)
+            self._retire()
+            if not self.live:
+                return [self.done[number] for number in range(len(self.sequences))]
             if drafter is not None and grammar is None:
-                for reply in live:
-                    most = self.limit - len(reply.ids) - 1
-                    reply.draft = drafter.propose(reply.ids, len(live), most)
-            states = self._decode(live)
+                self._draft(drafter)
+            states = self._decode()
 
     def _draw(
-        self,
-        states: Tensor,
-        live: Sequence[_SampledRow],
-        sampling: Sampling,
-        grammar: ActionGrammar | None,
+        self, states: Tensor, sampling: Sampling, grammar: ActionGrammar | None
     ) -> tuple[list[list[int]], list[list[float]]]:
-        """Sample after every state `(b, w, hidden)`: tokens and log-probs, `(b, w)` each."""
+        """Draw after every state `(b, w, hidden)`: token ids and log-probs, `(b, w)` each.
+
+        What is drawn after padding is drawn with 0 as its random number, and never accepted.
+        """
         count, width = states.shape[:2]
         uniforms = np.zeros((count, width))
-        for row, reply in zip(uniforms, live, strict=True):
-            known = reply.uniforms[len(reply.ids) :][:width]
-            row[: len(known)] = known
+        for line, row in zip(uniforms, self.live, strict=True):
+            known = row.uniforms[len(row.ids) :][:width]
+            line[: len(known)] = known
         allowed = None
         if grammar is not None:
-            allowed = torch.from_numpy(grammar.allowed([reply.grammar_state for reply in live]))
+            allowed = torch.from_numpy(grammar.allowed([row.grammar_state for row in self.live]))
         scores = self.model.log_probs(states.flatten(0, 1), sampling.temperature, allowed)
         token, logprob = sampling.draw(scores, self._tensor(uniforms).flatten())
         tokens: list[list[int]] = token.view(count, width).tolist()
         if grammar is not None:
-            for reply, (chosen,) in zip(live, tokens, strict=True):
-                grammar.consume(reply.grammar_state, chosen)
+            for row, (chosen,) in zip(self.live, tokens, strict=True):
+                grammar.consume(row.grammar_state, chosen)
         return tokens, logprob.view(count, width).tolist()
 
-    def _completion(self, slot: int, reply: _SampledRow) -> Completion:
-        sampled = np.array(reply.ids)
-        known = np.concatenate([self.rows[int(self.row_of_slot[slot])].all_ids, sampled[:-1]])
-        logprobs = np.array(reply.logprobs, np.float32)
-        return Completion(sampled, logprobs, self._kv_state(slot, known))
+    def _retire(self) -> None:
+        """Take the sequences that are over out of the batch, with what they have sampled."""
+        left = [number for number, row in enumerate(self.live) if not row.over]
+        if len(left) == len(self.live):
+            return
+        for number, row in enumerate(self.live):
+            if row.over:
+                self.done[row.sequence] = self._completion(number, row)
+        order = self.cache.compact(np.array(left, np.int64))
+        self.live = [self.live[number] for number in order]
 
-    def _kv_state(
-        self, slot: int, ids: NDArray[np.int64], state: Tensor | None = None
-    ) -> PrefillState:
-        keys_values = self.cache.data[:, :, slot, :, : len(ids)].clone()
-        return PrefillState(ids, keys_values, int(self.position[slot]), state)
+    def _draft(self, drafter: NGramDrafter) -> None:
+        """Let the drafter say how each sequence may go on, within the tokens that it has left."""
+        for row in self.live:
+            most = self.limit - len(row.ids) - 1  # the one after the draft is sampled as well
+            row.draft = drafter.propose(row.ids, len(self.live), most)
 
-    def _compact(self, rows: Tensor) -> None:
-        """Let the other rows leave."""
-        order = self.cache.compact(rows)
-        self.row_of_slot, self.length = self.row_of_slot[order], self.length[order]
-        self.position = self.position[order]
+    def _decode(self) -> Tensor:
+        """Read the newest token of every row, and its draft: states `(b, w, hidden)` after them."""
+        read = [[row.ids[-1], *row.draft] for row in self.live]
+        counts = np.array([len(tokens) for tokens in read])
+        ids = np.zeros((len(read), counts.max()), np.int64)
+        for line, tokens in zip(ids, read, strict=True):
+            line[: len(tokens)] = tokens
+        mask = self.cache.set_write_slots(0, np.array([row.cached for row in self.live]), counts)
+        positions = np.array([row.position for row in self.live])[:, None] + np.arange(ids.shape[1])
+        axes = self._tensor(positions).expand(3, -1, -1)
+        return self.model.hidden(self._tensor(ids), axes, (), mask, self.cache)
 
-    def _prefill_all(self) -> Tensor:
-        """Read the new tokens of all rows; return the hidden state of each one's last."""
+    def _prefill(self) -> Tensor:
+        """Prefill all sequences; return the hidden state `(B, hidden)` of each one's last token."""
         states = []
-        for row in self.rows:
-            if len(row.ids):
+        for sequence in self.sequences:
+            if len(sequence.ids):
                 break
-            assert row.kv_state is not None and row.kv_state.last_hidden is not None, (
-                "nothing to go by"
-            )
-            states.append(row.kv_state.last_hidden)
-        known = [torch.stack(states)] if states else []
-        return torch.cat(
-            known + [self._prefill_bucket(*bucket) for bucket in self._buckets(len(states))]
-        )
-
-    def _buckets(self, first: int) -> list[tuple[int, int]]:
-        """Cut the rows from `first` on where padding or memory would grow."""
-        buckets, count = [], len(self.rows)
-        for last in range(first + 1, count + 1):
-            if last < count:
-                shortest, longest = len(self.rows[first].ids), len(self.rows[last].ids)
-                tokens = longest * (last + 1 - first)
-                if longest <= 1.25 * shortest + 8 and tokens <= PREFILL_TOKENS:
-                    continue
-            buckets.append((first, last))
-            first = last
-        return buckets
+            state = sequence.kv_state
+            assert state is not None and state.last_hidden is not None, "nothing to sample from"
+            states.append(state.last_hidden)
+        ready = [torch.stack(states)] if states else []
+        cuts = buckets([len(s.ids) for s in self.sequences], len(states))
+        return torch.cat(ready + [self._prefill_bucket(*cut) for cut in cuts])
 
     def _prefill_bucket(self, first: int, last: int) -> Tensor:
-        """Read the new tokens of some rows; return the hidden state of each one's last."""
-        rows, pad = self.rows[first:last], self.cache.data.shape[4] - 1
-        shape = (len(rows), max(len(row.ids) for row in rows))
-        ids, slots = np.zeros(shape, np.int64), np.full(shape, pad)
-        positions = np.zeros((3, *shape), np.int64)
-        for i, row in enumerate(rows):
-            count, grids = len(row.ids), self.model.encoder.grids(row.frames)
-            ids[i, :count] = row.ids
-            slots[i, :count] = np.arange(row.cached, row.cached + count)
-            positions[:, i, :count], after = mrope_positions(
-                row.ids, self.model.tokens.frame_pad, grids, self.starts[first + i]
+        """Prefill some of the sequences in one pass; return the states of their last tokens."""
+        bucket = self.sequences[first:last]
+        counts = np.array([len(s.ids) for s in bucket])
+        shape = (len(bucket), counts.max())
+        ids, positions = np.zeros(shape, np.int64), np.zeros((3, *shape), np.int64)
+        for i, (sequence, count) in enumerate(zip(bucket, counts, strict=True)):
+            ids[i, :count] = sequence.ids
+            positions[:, i, :count], self.positions[first + i] = mrope_positions(
+                sequence.ids,
+                self.model.tokens.frame_pad,
+                self.model.encoder.grids(sequence.frames),
+                sequence.position,
             )
-            self.position[first + i] = after
-        mask = self.cache.set_write_slots(first, self._tensor(slots))
+        mask = self.cache.set_write_slots(first, np.array([s.cached for s in bucket]), counts)
         hidden = self.model.hidden(
             self._tensor(ids),
             self._tensor(positions),
-            [key for row in rows for key in row.frames],
+            [key for sequence in bucket for key in sequence.frames],
             mask,
             self.cache,
         )
-        last_of = torch.tensor([len(row.ids) - 1 for row in rows], device=hidden.device)
-        return hidden[torch.arange(len(rows), device=hidden.device), last_of]
+        rows = torch.arange(len(bucket), device=hidden.device)
+        return hidden[rows, self._tensor(counts - 1)]
 
-    def _decode(self, live: Sequence[_SampledRow]) -> Tensor:
-        """Read the last token of every row, and its guess: states `(b, w, hidden)` after them."""
-        read = [[reply.ids[-1], *reply.draft] for reply in live]
-        width = max(map(len, read))
-        padded = np.array([tokens + [0] * (width - len(tokens)) for tokens in read])
-        counts = torch.tensor([len(tokens) for tokens in read], device=self.model.device)
-        after = torch.arange(width, device=self.model.device)
-        pad = self.cache.data.shape[4] - 1
-        slots = (self.length[:, None] + after).masked_fill(after >= counts[:, None], pad)
-        mask = self.cache.set_write_slots(0, slots)
-        positions = (self.position[:, None] + after).expand(3, -1, -1)
-        states = self.model.hidden(self._tensor(padded), positions, (), mask, self.cache)
-        self.length, self.position = self.length + 1, self.position + 1
-        return states
+    def _completion(self, number: int, row: DecodeRow) -> Completion:
+        sampled = np.array(row.ids)
+        known = np.concatenate([self.sequences[row.sequence].all_ids, sampled[:-1]])
+        logprobs = np.array(row.logprobs, np.float32)
+        return Completion(sampled, logprobs, self._kv_state(number, known, row.position))
+
+    def _kv_state(
+        self, number: int, ids: NDArray[np.int64], position: int, last: Tensor | None = None
+    ) -> PrefillState:
+        """Copy a row out of the cache."""
+        keys_values = self.cache.data[:, :, number, :, : len(ids)].clone()
+        return PrefillState(ids, keys_values, position, last)
 
     def _tensor(self, array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(array).to(self.model.device)

@@ -13,16 +13,17 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Sampling:
-    """How tokens are drawn.
+    """How tokens are drawn: temperature, top-k (arXiv 1805.04833) and top-p (arXiv 1904.09751).
 
     The returned log-probs are of the distribution that was drawn from: the softmax at the
-    temperature over the ids that may be sampled, and, where `top_k` or `top_p` cut it, of what was
-    left of it, scaled to sum to 1. Re-scoring knows the temperature alone: it equals sampling to
-    rounding while nothing is cut, and only then. Who trains on samples leaves both off. (A cut
-    cannot be repeated exactly: at its edge rounding decides which token is in.)
+    temperature over the ids that may be sampled and, where `top_k` or `top_p` cut it, the rest of
+    it scaled to sum to 1. Re-scoring knows the temperature alone, so that it equals sampling to
+    rounding only while nothing is cut: leave both off to train on what is sampled. (A cut cannot be
+    repeated exactly, because at its edge rounding decides which token is in.)
 
     Attributes:
         temperature: 0 is greedy: the likeliest token, with its log-prob at temperature 1, uncut.
+            Otherwise logits are divided by it before the softmax.
         top_k: draw among the k likeliest tokens; 0 for all.
         top_p: draw among the fewest likeliest tokens that hold this share of the probability, after
             `top_k`; 1 for all.
@@ -50,11 +51,11 @@ class Sampling:
         """Draw one token per row.
 
         Args:
-            logprobs: float32 `(N, V)`, at the temperature.
-            uniforms: float64 `(N,)` in [0, 1).
+            logprobs: float32 `(N, V)` in nats, at the temperature.
+            uniforms: float64 `(N,)` in [0, 1); not used when greedy.
 
         Returns:
-            the tokens `(N,)`, and their log-probs `(N,)`.
+            the tokens int64 `(N,)`, and their log-probs float32 `(N,)` in nats.
         """
         if self.temperature == 0:
             token = logprobs.argmax(-1)
@@ -65,17 +66,39 @@ class Sampling:
         return token, logprobs.gather(1, token[:, None])[:, 0]
 
 
+def policy_seed(seed: int | None) -> int:
+    """Return 64 bits for `episode_random` from the seed of `reset`; `None` takes fresh entropy."""
+    return int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0])
+
+
 def episode_random(seed: int, name: Hashable) -> np.random.Generator:
-    """Return the generator of one episode: the same for the same seed and name, on any machine."""
+    """Return the random generator of one episode: the same on any machine, in any batch.
+
+    Philox is counter-based and NumPy promises its stream; `repr` of the name is hashed because
+    `hash` of a string differs from process to process.
+
+    Args:
+        seed: from `policy_seed`.
+        name: of the episode; names that print alike have the same generator.
+    """
     digest = hashlib.blake2b(repr(name).encode(), digest_size=8).digest()
     sequence = np.random.SeedSequence([seed, int.from_bytes(digest, "little")])
     return np.random.Generator(np.random.Philox(sequence))
 
 
 def cut(logprobs: Tensor, top_k: int, top_p: float) -> Tensor:
-    """Return the log-probs `(N, V)` of the likeliest tokens among themselves; -inf elsewhere.
+    """Keep the likeliest tokens and scale them to sum to 1.
 
-    Of equally likely tokens those with smaller ids are kept first.
+    With p = .1 .4 .2 .3 and `top_k=2`, tokens 1 and 3 stay, with 4/7 and 3/7. With `top_p=0.5` they
+    stay as well: 0.4 alone is less than one half.
+
+    Args:
+        logprobs: float32 `(N, V)` in nats.
+        top_k: of equally likely tokens those with smaller ids are kept first; 0 keeps all.
+        top_p: share of the probability in (0, 1]; the token that reaches it is kept.
+
+    Returns:
+        float32 `(N, V)`, the log-probs of the tokens that are kept, -inf elsewhere.
     """
     ordered, index = logprobs.sort(dim=-1, descending=True, stable=True)
     keep = torch.ones_like(ordered, dtype=torch.bool)
@@ -89,8 +112,21 @@ def cut(logprobs: Tensor, top_k: int, top_p: float) -> Tensor:
 
 
 def inverse_cdf(logprobs: Tensor, uniforms: Tensor) -> Tensor:
-    """Return the first token of each row whose cumulated probability exceeds the uniform."""
+    """Draw by inversion: the first token of each row whose cumulated probability exceeds u.
+
+    One uniform per token makes a draw a function of the distribution and the number, whatever else
+    is in the batch. Sums are taken in double precision: in float32 a probability below 6e-8 that is
+    added to a sum near 1 is lost, and with it the tail of a large vocabulary.
+
+    Args:
+        logprobs: float32 `(N, V)` in nats; rows need not sum to 1 exactly.
+        uniforms: float64 `(N,)` in [0, 1).
+
+    Returns:
+        tokens int64 `(N,)`, never one of probability 0.
+    """
     cumulated = logprobs.double().exp().cumsum(-1)
     total = cumulated[:, -1]
+    # u close to 1 may round up to the total, which no cumulated probability exceeds
     target = torch.minimum(uniforms * total, total.nextafter(torch.zeros_like(total)))
     return torch.searchsorted(cumulated, target[:, None], right=True)[:, 0]

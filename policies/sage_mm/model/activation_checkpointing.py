@@ -1,4 +1,7 @@
-"""Layers that keep their input alone for the backward pass, and compute the rest again there."""
+"""Activation checkpointing: layers keep their input alone, and are recomputed in backward.
+
+Less memory for one more forward pass (arXiv 1604.06174).
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,11 @@ Adapter = Literal["actor", "critic"] | None
 
 
 class AdapterSwitch(Protocol):
-    """A model that runs with one of its adapters at a time, or with none."""
+    """A model that runs with one of its adapters at a time, or with none.
+
+    Attributes:
+        adapter: the one in use.
+    """
 
     adapter: Adapter
 
@@ -24,17 +31,25 @@ class AdapterSwitch(Protocol):
 
 
 def checkpoint_layers(layers: Iterable[nn.Module], model: AdapterSwitch) -> None:
-    """Make decoder layers so, in place: less memory, one more pass forward.
+    """Checkpoint decoder layers, in place.
 
-    transformers' own checkpointing asks for layers in training mode, and ours are in evaluation
-    mode, so that dropout in adapters does not part sampling from re-scoring.
+    transformers' own checkpointing is on in training mode only. Our layers are in evaluation mode,
+    because dropout in adapters would make re-scoring differ from sampling.
+
+    Args:
+        layers: each is called with its hidden states first and the rest by name.
+        model: says which adapter a layer ran with, and can run it with that one again.
     """
     for layer in layers:
         layer.forward = partial(_run, model, layer.forward)
 
 
 def _run(model: AdapterSwitch, forward: Any, *args: Any, **kwargs: Any) -> Any:
-    """Run a layer; where a gradient will be asked for, so that it can be run once more."""
+    """Run a layer; under autograd, recompute it in backward with the adapter it ran with.
+
+    `using` ends before the backward pass begins, which therefore finds the actor's adapter in use:
+    without the switch, the critic's layers would be recomputed with the actor's weights.
+    """
     if not torch.is_grad_enabled():
         return forward(*args, **kwargs)
     adapter = model.adapter
@@ -42,7 +57,7 @@ def _run(model: AdapterSwitch, forward: Any, *args: Any, **kwargs: Any) -> Any:
     def again(*inputs: Any) -> Any:
         if model.adapter == adapter:
             return forward(*inputs, **kwargs)
-        with model.using(adapter):  # the backward pass comes when another one is in use again
+        with model.using(adapter):
             return forward(*inputs, **kwargs)
 
     return checkpoint(again, *args, use_reentrant=False, preserve_rng_state=False)

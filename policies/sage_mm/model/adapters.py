@@ -1,4 +1,8 @@
-"""LoRA adapters: made from settings or a peft configuration, read from a folder, checked, saved."""
+"""LoRA adapters (arXiv 2106.09685): made from settings or a peft configuration, read, saved.
+
+The file format is peft's (`adapter_config.json`, `adapter_model.safetensors`): peft and vLLM load
+what is saved here.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,7 @@ LANGUAGE_LINEARS = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|
 """What new adapters change: every linear layer of the language model. In a mixture of experts these
 are the attention's (and those of dense layers): the experts are not linear layers there."""
 WEIGHTS = "adapter_model.safetensors"
-_SAMPLE = 64  # rows of the embedding that stand for all of it
+_SAMPLE = 64  # rows of the embedding in a fingerprint: 151,936 rows of 8B would be 1.2 GB to hash
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class LoraSettings:
 
     Attributes:
         r: rank.
-        alpha: the adapter's output is scaled by alpha / r.
+        alpha: the adapter's output is scaled by alpha / r (section 4.1 of the paper).
         seed: of the initial weights of adapters and value head.
     """
 
@@ -66,6 +70,11 @@ def lora_config(lora: LoraSettings | LoraConfig) -> LoraConfig:
 def new_adapter(base: Any, config: LoraConfig, name: str) -> Any:
     """Put a new adapter into a base, and return peft's model around it.
 
+    Args:
+        base: the checkpoint; its linear layers are replaced in place.
+        config: of the adapter; it is copied.
+        name: under which peft knows the adapter.
+
     Raises:
         ModelError: if the configuration does not suit the base, or reaches beyond its language
             model.
@@ -89,9 +98,14 @@ def new_adapter(base: Any, config: LoraConfig, name: str) -> Any:
 def read_adapter(base: Any, adapter: str | Path, name: str) -> Any:
     """Put the adapter of a folder or hub id into a base, and return peft's model around it.
 
+    Args:
+        base: the checkpoint; its linear layers are replaced in place.
+        adapter: folder or hub id.
+        name: under which peft knows the adapter.
+
     Raises:
-        ModelError: if it is not LoRA, or was trained on another base: the shapes of its weights
-            tell, and, if `save_adapter` wrote it, the base's own weights.
+        ModelError: if it is not LoRA, or was trained on another base. That is seen by the shapes of
+            its weights and, if `save_adapter` wrote it, by the fingerprint of its base.
     """
     source = str(adapter)
     try:
@@ -119,7 +133,13 @@ def read_adapter(base: Any, adapter: str | Path, name: str) -> Any:
 
 
 def save_adapter(model: Any, folder: str | Path, name: str) -> None:
-    """Write an adapter as a folder that plain peft loads, with a fingerprint of its base."""
+    """Write an adapter as a folder that plain peft loads, with a fingerprint of its base.
+
+    Args:
+        model: peft's, from `new_adapter` or `read_adapter`.
+        folder: made if it is missing.
+        name: of the adapter.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     state = get_peft_model_state_dict(model, adapter_name=name)
@@ -130,10 +150,11 @@ def save_adapter(model: Any, folder: str | Path, name: str) -> None:
 
 
 def fingerprint(base: Any) -> str:
-    """Return what tells one base's weights from another's, in whatever type they were loaded.
+    """Return 32 hexadecimal digits that tell one base's weights from another's.
 
-    It is of the norms and of some embeddings, which stay as they are in a 4-bit base: reading all
-    weights of a large model would take long.
+    They stand for the norms and for some embeddings, rounded to bfloat16. These stay as they are in
+    a 4-bit base, so that a base has one fingerprint in whatever type it is loaded (but float16,
+    which rounds differently), and reading all weights of a large model would take long.
     """
     digest = hashlib.blake2b(digest_size=16)
     language = base.model.language_model
@@ -151,7 +172,7 @@ def _step(embedding: torch.Tensor) -> int:
 
 
 def _require_base(base: Any, source: str) -> None:
-    """Compare fingerprints, where the adapter has one; half precision rounds, so it has none."""
+    """Compare fingerprints where the adapter has one; a float16 base has rounded its weights."""
     path = Path(source) / WEIGHTS
     if not path.is_file() or base.model.language_model.embed_tokens.weight.dtype == torch.float16:
         return
@@ -165,13 +186,13 @@ def _require_base(base: Any, source: str) -> None:
 
 
 def _require_plain(config: LoraConfig, source: str) -> LoraConfig:
-    """Refuse what would train more than low-rank matrices: they alone are saved and compared."""
+    """Refuse an adapter that trains more than low-rank matrices: only these are saved."""
     if config.modules_to_save or config.bias != "none" or config.use_dora:
         raise ModelError(
             f"{source} asks for modules_to_save, bias or DoRA beside plain LoRA: leave them out"
         )
     config.inference_mode = False
-    config.base_model_name_or_path = None  # of where it was made; peft writes that of the base
+    config.base_model_name_or_path = None  # where it was made; peft writes that of the base
     return config
 
 

@@ -1,9 +1,9 @@
-"""A linear layer with a LoRA adapter as one step of the backward pass.
+"""A linear layer with a LoRA adapter (arXiv 2106.09685, eq. 3) as one node of autograd.
 
-Written out operation by operation, the adapter's branch is as wide as the layer's output, and is
-scaled, added and differentiated in passes over memory of their own. Here its two narrow products
-are added inside the matrix multiplications, in both directions; what is kept for the backward pass
-is the input and the narrow product. The numbers are those of peft, to rounding.
+Written out operation by operation, the adapter's branch is as wide as the layer's output, and it is
+scaled, added and differentiated in passes over memory of their own. Here the two narrow products
+are accumulated by the matrix multiplications themselves (`addmm`), in both directions. Kept for the
+backward pass are the input and the narrow product. The numbers are those of peft, to rounding.
 """
 
 from __future__ import annotations
@@ -20,7 +20,15 @@ from torch.nn.functional import linear
 def _apply(
     flat: Tensor, weight: Tensor, a: Tensor, b: Tensor, scale: float
 ) -> tuple[Tensor, Tensor]:
-    """Return the output `(n, out)` for `flat` `(n, in)`, and the narrow product `(n, r)`."""
+    """Return `flat W^T + scale (flat A^T) B^T` `(n, out)`, and the narrow product `(n, r)`.
+
+    Args:
+        flat: `(n, in)`.
+        weight: W `(out, in)`.
+        a: `(r, in)`.
+        b: `(out, r)`.
+        scale: alpha / r.
+    """
     narrow = linear(flat, a)
     return linear(flat, weight).addmm_(narrow, b.T, alpha=scale), narrow
 
@@ -41,6 +49,8 @@ class _LoraLinear(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         flat, narrow, weight, a, b = ctx.saved_tensors
         grad = grad.reshape(-1, grad.shape[-1])
+        # y = x W^T + s (x A^T) B^T, with g the gradient of y and n = x A^T:
+        # dx = g W + s (g B) A    dA = s (g B)^T x    dB = s g^T n    W is frozen
         back = (grad @ b).mul_(ctx.scale)
         grad_x = None
         if ctx.needs_input_grad[0]:
@@ -49,7 +59,7 @@ class _LoraLinear(torch.autograd.Function):
 
 
 class FusedLinear(Linear):
-    """A peft layer that runs as above wherever it is the plain case; elsewhere as peft has it.
+    """A peft layer that is fused in the plain case, and runs as peft has it in all others.
 
     Plain is one LoRA adapter in use, without dropout, bias or variant, and one dtype throughout.
     """
@@ -67,7 +77,7 @@ class FusedLinear(Linear):
 
 
 def fuse(layer: Any) -> None:
-    """Make a linear layer of peft's a fused one, in place; layers of other kinds are left alone."""
+    """Turn a linear layer of peft into a fused one, in place; other kinds of layers stay."""
     if type(layer) is Linear:
         layer.__class__ = FusedLinear
 
@@ -75,8 +85,8 @@ def fuse(layer: Any) -> None:
 def _plain(layer: Linear, x: Tensor) -> tuple[Tensor, Tensor, Tensor, float] | None:
     """Return W, A, B and the scale of the plain case; `None` elsewhere.
 
-    Asked at every call, so it looks into the modules' dictionaries: attributes of modules take
-    several times as long, and there are many of them.
+    It is asked at every call of every layer. It therefore looks into the modules' dictionaries:
+    `nn.Module.__getattr__` takes several times as long as a dictionary.
     """
     names = layer.active_adapters
     if layer.disable_adapters or layer.merged_adapters or len(names) != 1:

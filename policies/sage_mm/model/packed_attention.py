@@ -1,7 +1,9 @@
 """Attention over packed episodes: each span looks at itself and at the spans before it.
 
-Registered with transformers under a name of its own, because its attention layers call whatever is
-registered under the name in their configuration. Without spans it is transformers' SDPA.
+It is registered with transformers under a name of its own, because its attention layers call what
+is registered under the name in their configuration (`AttentionInterface`). Without spans it is
+transformers' SDPA. There is one call per span and none with a mask `(T, T)`: most of it would be
+minus infinity, and CPU kernels compute what is masked (benchmarks/reports/ppo_step.md).
 """
 
 from __future__ import annotations
@@ -36,15 +38,15 @@ def attend(
     spans: Sequence[PackedSpan] | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """Return what the heads read: `(B, L, heads, dim)`.
+    """Return the heads' outputs `(B, L, heads, dim)`, in the form that transformers asks for.
 
     Args:
         module: the attention layer.
         query: `(B, heads, L, dim)`.
         key: `(B, key-value heads, K, dim)`.
         value: as the keys.
-        attention_mask: of SDPA; not looked at where there are spans.
-        scaling: of the scores.
+        attention_mask: of SDPA; ignored where there are spans, which say what is masked.
+        scaling: factor of the scores; `None` for 1 / sqrt(dim).
         spans: of the one row, B = 1 and L = K = T; `None` for plain attention.
         kwargs: what transformers passes to any attention.
     """
@@ -65,13 +67,21 @@ def attend(
 
 
 def _causal(query: Tensor, key: Tensor, value: Tensor, scaling: float | None) -> Tensor:
-    """Let the L queries, which stand at the end of the K keys, look at no later key."""
+    """Let the L queries, which stand at the end of the K keys, look at no later key.
+
+    Args:
+        query: `(1, heads, L, dim)`.
+        key: `(1, key-value heads, K, dim)`, K at least L.
+        value: as the keys.
+        scaling: factor of the scores.
+    """
     length, extent = query.shape[2], key.shape[2]
     shared = query.shape[1] != key.shape[1]
     if length == extent:
         return scaled_dot_product_attention(
             query, key, value, is_causal=length > 1, scale=scaling, enable_gqa=shared
         )
+    # is_causal aligns queries with the first keys; here they are the last ones, hence the mask
     if shared:  # kernels that take a mask take no groups of heads
         groups = query.shape[1] // key.shape[1]
         key, value = (x.repeat_interleave(groups, 1) for x in (key, value))

@@ -1,15 +1,16 @@
-"""Episodes in one row without padding, with whatever several of them begin with only once.
+"""Packing: episodes in one row without padding, shared prefixes only once. No torch.
 
 Rollouts of one question begin with the same tokens and frames, and often go on alike for a turn or
-two. What a model makes of a token depends on the tokens before it alone, so that a beginning that
-is shared is computed once, forward and backward, and its gradient is the sum of everyone's. No
-torch.
+two. What a model computes for a token depends on the tokens before it alone. A shared prefix is
+therefore computed once, forward and backward, and its gradient is the sum of everyone's: a prefix
+tree as in RadixAttention (arXiv 2312.07104), used for training.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,9 @@ Integers = NDArray[np.int64]
 Frames = tuple[bytes, ...]
 
 WORTH_SHARING = 16
-"""Tokens that a beginning must have at least to be shared: each span costs a call per layer."""
+"""Tokens that a prefix must have at least to be shared. A span costs one call of attention per
+layer, and a shared token spares its own computation: the value trades the two and has not been
+measured; measure it where prompts of different questions share a short system prompt."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,17 @@ class Packing:
     frames: Frames
 
 
+class _Branch(NamedTuple):
+    """Episodes, sorted, that agree in their first `start` tokens, which are in the spans `before`.
+
+    They may agree further; `pack` finds out how far when it takes the branch.
+    """
+
+    rows: list[int]
+    start: int
+    before: tuple[int, ...]
+
+
 def pack(
     ids: Integers,
     lengths: Sequence[int],
@@ -69,43 +83,64 @@ def pack(
     *,
     share: int | None = WORTH_SHARING,
 ) -> Packing:
-    """Lay episodes end to end, shared beginnings once.
+    """Lay episodes end to end, shared prefixes once.
+
+    Four episodes (digits are tokens), prefixes of 2 tokens and more are shared:
+
+        row 0   1 2 3 4 5            span       0      1    2    3   4   5
+        row 1   1 2 3 6 7 8          tokens     1 2 3  4 5  6 7  8   9   1 5
+        row 2   1 2 3 6 7 9          of rows    0 1 2  0    1 2  1   2   3
+        row 3   1 5                  before     -      0    0    0 2 0 2 -
+
+    11 tokens are computed instead of 19. Row 3 shares one token with the others, which is too short
+    a prefix: row 3 has its own copy of it. The tokens of span 4 look at the spans 0 and 2, and at
+    themselves.
+
+    The episodes are a stack of branches of the prefix tree, the first branch on top. A branch is
+
+    1. cut where its episodes part, which for sorted ones is where the first and the last do;
+    2. not made a span if it is too short and someone goes on: its sub-branches take it along;
+    3. made a span otherwise, which ends those episodes that have no more tokens;
+    4. replaced by its sub-branches, if there are any.
 
     Args:
-        ids: `(B, L)`, right-padded.
+        ids: int64 `(B, L)`, right-padded.
         lengths: tokens of each episode, at least 1.
         frames: keys of the frames of each, in order.
         frame_pad: the id that stands for a visual token.
-        share: least tokens of a beginning to share; `None` to share nothing.
+        share: least tokens of a prefix to share; `None` to share nothing.
+
+    Raises:
+        ValueError: if an episode has not one stretch of visual tokens for each of its frames.
     """
     symbols = _symbols(ids, lengths, frames, frame_pad)
     spans: list[PackedSpan] = []
     ends: dict[int, tuple[int, ...]] = {}  # the spans of each episode
-    groups: list[tuple[list[int], int, tuple[int, ...]]]
     if share is None:
-        groups = [([row], 0, ()) for row in reversed(range(len(ids)))]
+        stack = [_Branch([row], 0, ()) for row in reversed(range(len(ids)))]
     else:
-        groups = [(sorted(range(len(ids)), key=lambda row: symbols[row].tolist()), 0, ())]
-    while groups:
-        group, start, before = groups.pop()
-        stop = _common(symbols[group[0]], symbols[group[-1]], start)  # they are sorted: of all
-        going_on = [row for row in group if len(symbols[row]) > stop]
+        stack = [_Branch(sorted(range(len(ids)), key=lambda row: symbols[row].tolist()), 0, ())]
+    while stack:
+        rows, start, before = stack.pop()
+        stop = _common_prefix(symbols[rows[0]], symbols[rows[-1]], start)
+        going_on = [row for row in rows if len(symbols[row]) > stop]
         if going_on and share is not None and stop - start < share:
-            branches = _branches(group, symbols, stop)
-            groups += [(branch, start, before) for branch in reversed(branches)]
+            stack += [_Branch(b, start, before) for b in reversed(_split(rows, symbols, stop))]
             continue
         through = (*before, len(spans))
-        spans.append(PackedSpan(group[0], start, stop, before))
-        ends |= dict.fromkeys(set(group).difference(going_on), through)
-        branches = _branches(going_on, symbols, stop)
-        groups += [(branch, stop, through) for branch in reversed(branches)]
+        spans.append(PackedSpan(rows[0], start, stop, before))
+        ends |= dict.fromkeys(set(rows).difference(going_on), through)
+        stack += [_Branch(b, stop, through) for b in reversed(_split(going_on, symbols, stop))]
     return _placed(spans, ends, symbols, frames)
 
 
 def _symbols(
     ids: Integers, lengths: Sequence[int], frames: Sequence[Frames], frame_pad: int
 ) -> list[Integers]:
-    """Return the tokens of each episode, those of a frame as a negative number for its key."""
+    """Return the tokens of each episode, those of a frame as a negative number for its key.
+
+    Visual tokens all have one id: without this, episodes with other frames would seem the same.
+    """
     numbers: dict[bytes, int] = {}
     symbols = []
     for row, length, keys in zip(ids, lengths, frames, strict=True):
@@ -124,17 +159,17 @@ def _symbols(
     return symbols
 
 
-def _common(one: Integers, other: Integers, start: int) -> int:
-    """Return how many tokens two episodes begin with alike; from `start` on that is not known."""
+def _common_prefix(one: Integers, other: Integers, start: int) -> int:
+    """Return the length of the common prefix of two episodes that agree up to `start`."""
     length = min(len(one), len(other))
     differ = one[start:length] != other[start:length]
     return start + int(differ.argmax()) if differ.any() else length
 
 
-def _branches(group: Sequence[int], symbols: Sequence[Integers], at: int) -> list[list[int]]:
+def _split(rows: Sequence[int], symbols: Sequence[Integers], at: int) -> list[list[int]]:
     """Divide sorted episodes by their token `at`; those that have ended there come first."""
     branches: dict[int | None, list[int]] = {}
-    for row in group:
+    for row in rows:
         token = int(symbols[row][at]) if len(symbols[row]) > at else None
         branches.setdefault(token, []).append(row)
     return list(branches.values())
@@ -164,7 +199,11 @@ def _placed(
 
 
 def _frames_in(symbols: Integers, frames: Frames, span: PackedSpan) -> Frames:
-    """Return the frames that begin in a span; none is cut by its end."""
+    """Return the frames that begin in a span.
+
+    None is cut by its end: all visual tokens of a frame have one symbol, so that episodes agree in
+    all of them or in none.
+    """
     visual = symbols < 0
     begins = visual & ~np.concatenate([[False], visual[:-1]])
     first = int(begins[: span.start].sum())

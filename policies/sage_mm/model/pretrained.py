@@ -1,4 +1,4 @@
-"""Opening a checkpoint: what it must be, where it goes, and what it was trained to be asked."""
+"""Loading a Qwen3-VL checkpoint (arXiv 2511.21631): its kind, device, dtype, tokens and prompt."""
 
 from __future__ import annotations
 
@@ -25,15 +25,23 @@ from policies.sage_mm.tokens.chat_tokens import ChatTokens
 from sage_env.errors import MissingExtra
 
 SHIPPED = Path(__file__).parents[2] / "sage_mm_tiny"
+"""The tiny model that comes with the project."""
 ARCHITECTURES: dict[str, Any] = {
     "qwen3_vl": Qwen3VLForConditionalGeneration,
     "qwen3_vl_moe": Qwen3VLMoeForConditionalGeneration,
 }
+"""The classes of transformers by `model_type` in a checkpoint's `config.json`."""
 AUTO = "auto"
 
 
 class Opened(NamedTuple):
-    """A checkpoint: its network, its chat layout, and the environment that it was trained for."""
+    """A checkpoint in parts.
+
+    Attributes:
+        base: the network.
+        tokens: its chat layout.
+        env_options: arguments of `gym.make` that it was trained for.
+    """
 
     base: Any
     tokens: ChatTokens
@@ -47,7 +55,14 @@ def open_checkpoint(
     device: str | torch.device = "cpu",
     four_bit: bool = False,
 ) -> Opened:
-    """Read a checkpoint; see `sage_model.load` for the arguments and errors."""
+    """Read a checkpoint; see `sage_model.load` for the errors.
+
+    Args:
+        checkpoint: folder or hub id; `None` for the shipped tiny model.
+        dtype: of the weights, see `find_dtype`.
+        device: see `find_device`.
+        four_bit: whether linear layers of the language model are held in 4 bits.
+    """
     if checkpoint is None and not SHIPPED.is_dir():
         raise FileNotFoundError(
             f"the shipped model is missing ({SHIPPED}): make it with `make tiny`, or name another "
@@ -81,6 +96,11 @@ def open_checkpoint(
 def read_tokens(source: str, config: Any, style: Any) -> ChatTokens:
     """Read a checkpoint's tokenizer, and compare it with its configuration and chat template.
 
+    Args:
+        source: folder or hub id.
+        config: the checkpoint's.
+        style: which prompt it was trained with, a `policies.prompt.Style`.
+
     Raises:
         ModelError: if it lacks the chat or vision tokens, if the configuration means other ids by
             them, or if the chat template writes a conversation differently than we do.
@@ -99,12 +119,15 @@ def read_tokens(source: str, config: Any, style: Any) -> ChatTokens:
                 f"is {index}: use the tokenizer and the configuration of one checkpoint"
             )
     if tokenizer.chat_template is None:
-        return tokens  # nothing to compare with: a base that was never taught to chat
+        return tokens  # a base that was never taught to chat: nothing to compare with
     return tokens.with_prefill(template_prefill(tokenizer, tokens, source))
 
 
 def find_device(device: str | torch.device) -> torch.device:
-    """Return a device that is there; `auto` is the GPU if there is one, else the CPU.
+    """Return a device that exists here.
+
+    Args:
+        device: by itself or by name; `auto` is the GPU if there is one, else the CPU.
 
     Raises:
         ModelError: if there is no such device.
@@ -126,10 +149,16 @@ def find_device(device: str | torch.device) -> torch.device:
 
 
 def find_dtype(dtype: str | torch.dtype, config: Any, place: torch.device) -> torch.dtype:
-    """Return a floating-point type; `auto` is the checkpoint's own, on a CPU float32.
+    """Return the floating-point type of the weights.
+
+    Args:
+        dtype: by itself or by name; `auto` is the checkpoint's own, but float32 on a CPU, where
+            half precision is slow.
+        config: the checkpoint's.
+        place: where the weights go.
 
     Raises:
-        ModelError: if it is none that weights can have.
+        ModelError: if weights cannot have it: not floating-point, or of less than 16 bits.
     """
     if dtype == AUTO:
         own = config.dtype or getattr(config.get_text_config(), "dtype", None)
@@ -144,9 +173,13 @@ def find_dtype(dtype: str | torch.dtype, config: Any, place: torch.device) -> to
 
 
 def four_bit_settings(dtype: torch.dtype) -> BitsAndBytesConfig:
-    """Return NF4 with double quantisation for the language model's linear layers.
+    """Return NF4 with double quantisation (QLoRA, arXiv 2305.14314) for the language model.
 
-    The vision tower stays as it is: it is small, and its features are cached by its weights.
+    The vision tower stays as it is: it is small, and the keys of cached features stand for its
+    exact weights. The output layer stays as well: its dtype is that of log-probs.
+
+    Args:
+        dtype: in which the 4-bit layers compute.
     """
     return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
         load_in_4bit=True,
@@ -159,7 +192,7 @@ def four_bit_settings(dtype: torch.dtype) -> BitsAndBytesConfig:
 
 @contextmanager
 def _quiet(source: str) -> Iterator[None]:
-    """Leave out the progress bar of a local folder: it would tear through bars of our own."""
+    """Hide transformers' progress bar for a local folder: it would break bars of our own."""
     if not Path(source).is_dir() or not logging.is_progress_bar_enabled():
         yield
         return

@@ -1,4 +1,4 @@
-"""A Qwen3-VL checkpoint as actor and critic: frozen base, LoRA adapters, value head."""
+"""A Qwen3-VL checkpoint (arXiv 2511.21631) as actor and critic: frozen base, LoRA, value head."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
 from policies.sage_mm.model import adapters
-from policies.sage_mm.model.activation_checkpointing import checkpoint_layers
+from policies.sage_mm.model.activation_checkpointing import Adapter, checkpoint_layers
 from policies.sage_mm.model.adapters import LANGUAGE_LINEARS, LoraSettings
 from policies.sage_mm.model.fused_lora import fuse
+from policies.sage_mm.model.language_model import language_states
 from policies.sage_mm.model.packed_attention import use_packed_attention
 from policies.sage_mm.model.prefix_packing import PackedSpan
 from policies.sage_mm.model.pretrained import SHIPPED, open_checkpoint
@@ -31,11 +32,12 @@ __all__ = [
     "CriticKind",
     "LoraSettings",
     "SageModel",
-    "language_states",
     "load",
 ]
 
-MASKED = -1e9  # exp gives exactly 0, and, unlike -inf, 0 times it is 0 in the entropy
+MASKED = -1e9
+"""Logit of what must not be sampled: exp gives exactly 0, and 0 times it is 0 in the entropy, where
+0 times minus infinity would be NaN."""
 
 CriticKind = Literal["head", "adapter"]
 
@@ -44,19 +46,24 @@ class SageModel:
     """The network: what a sequence's hidden states, token log-probs and values are.
 
     Args:
-        base: the checkpoint; it is frozen in place.
+        base: the checkpoint, a `Qwen3VLForConditionalGeneration` or its MoE; frozen in place.
         tokens: its chat layout.
         lora: new adapters: rank and scale, or any LoRA of peft's.
-        critic: `head` reads values off the frozen base's hidden states with a small MLP;
-            `adapter` gives the critic its own LoRA adapter and a linear head.
+        critic: `head` is a small MLP over the hidden states of the frozen base; `adapter` gives
+            the critic a LoRA adapter of its own and a linear head.
         adapter: folder or hub id of an actor adapter to start from, made by `save_adapter` or by
             peft; `None` starts from the base itself.
         cache: how many bytes of frame features to keep where.
         env_options: arguments of `gym.make` that the checkpoint was trained for.
-        checkpointing: whether the backward pass computes layers again instead of keeping what they
-            computed: less memory, one more pass forward.
+        checkpointing: whether the backward pass recomputes layers instead of keeping their
+            activations: less memory, one more forward pass.
 
     Attributes:
+        base: the network with the adapters in it.
+        config: its text configuration.
+        encoder: the vision tower and the cache of its features.
+        value_head: `(..., hidden)` to `(..., 1)`, float32.
+        timer: where the time of playing goes.
         adapter: the one in use: `actor`, `critic`, or `None`.
 
     Raises:
@@ -98,7 +105,7 @@ class SageModel:
             if critic == "adapter":
                 self._peft.add_adapter("critic", config)
             self.value_head = _value_head(self.config.hidden_size, critic).to(self.device)
-        self._peft.eval()  # dropout in adapters would make sampling and re-scoring differ
+        self._peft.eval()  # dropout in adapters would make re-scoring differ from sampling
         self._layers = [m for m in self.base.modules() if isinstance(m, BaseTunerLayer)]
         for layer in self._layers:
             fuse(cast(nn.Module, layer))
@@ -111,27 +118,34 @@ class SageModel:
         """Where the language model is."""
         return torch.device(self.base.lm_head.weight.device)
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of hidden states, keys and values: that of the output layer, which is never quantised."""
+        dtype: torch.dtype = self.base.lm_head.weight.dtype
+        return dtype
+
     @contextmanager
-    def using(self, adapter: Literal["actor", "critic"] | None) -> Iterator[None]:
-        """Run the block with another adapter, or with none; the actor's is back afterwards."""
+    def using(self, adapter: Adapter) -> Iterator[None]:
+        """Run the block with another adapter, or with none; afterwards the actor's is in use."""
         self._use(adapter)
         try:
             yield
         finally:
             self._use("actor")
 
-    def _use(self, adapter: Literal["actor", "critic"] | None) -> None:
-        self.adapter: Literal["actor", "critic"] | None = adapter
+    def _use(self, adapter: Adapter) -> None:
+        """Switch the adapter in all layers; all trained tensors keep their gradients."""
+        self.adapter: Adapter = adapter
         for layer in self._layers:
             layer.enable_adapters(adapter is not None)
             if adapter is not None:
                 layer.set_adapter(adapter)
-        # peft unfreezes only the adapter in use; here all of them are trained, each in its turn
+        # peft freezes all adapters but the one in use; here each is trained in its turn
         for parameter in (*self.actor_parameters(), *self.critic_parameters()):
             parameter.requires_grad_(True)
 
     def named_parameters(self) -> dict[str, nn.Parameter]:
-        """Return every trained tensor by name, in a fixed order."""
+        """Return every trained tensor by name, in a fixed order: actor, critic, value head."""
         named: dict[str, nn.Parameter] = {}
         for name, parameter in self.base.named_parameters():
             for adapter in ("actor", "critic"):
@@ -147,6 +161,29 @@ class SageModel:
     def critic_parameters(self) -> list[nn.Parameter]:
         """Return the critic's adapter, if it has one, and the value head."""
         return [p for name, p in self.named_parameters().items() if name.startswith("critic.")]
+
+    def state(self) -> dict[str, Tensor]:
+        """Return every trained tensor by name: detached copies on the CPU."""
+        return {name: p.detach().cpu().clone() for name, p in self.named_parameters().items()}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take back what `state` returned, in place.
+
+        Raises:
+            ValueError: if the names or shapes are not those of this model.
+        """
+        named = self.named_parameters()
+        shapes = {name: tuple(p.shape) for name, p in named.items()}
+        given = {name: tuple(tensor.shape) for name, tensor in state.items()}
+        if given != shapes:
+            odd = sorted(name for name, _ in shapes.items() ^ given.items())
+            raise ValueError(
+                f"the state is of another model: {odd[0]} and {len(odd) - 1} more tensors differ "
+                "in name or shape; load it into a policy with the same checkpoint, lora and critic"
+            )
+        with torch.no_grad():
+            for name, parameter in named.items():
+                parameter.copy_(state[name])
 
     def weights_in_use(self) -> list[Tensor]:
         """Return the adapter weights that `hidden` adds to the base now, in the order of names."""
@@ -167,28 +204,37 @@ class SageModel:
         cache: Any = None,
         spans: Sequence[PackedSpan] | None = None,
     ) -> Tensor:
-        """Run the language model.
+        """Run the language model with the adapter in use.
 
         Args:
             ids: int64 `(B, L)`. Right padding needs no mask: no token looks ahead.
-            positions: int64 `(3, B, L)`.
+            positions: int64 `(3, B, L)`, M-RoPE.
             frames: keys of the frames whose visual tokens are in `ids`, row by row.
-            mask: bool `(B, 1, L, K)`, which of the K cached tokens each token may look at; `None`
-                for all before it.
-            cache: keys and values to extend.
+            mask: `(B, 1, L, K)`, added to the scores: 0 where a token may look at one of K cached
+                tokens, minus infinity elsewhere; `None` for all tokens before it.
+            cache: keys and values to extend, a `KeyValueCache`.
             spans: where B is 1 and the row is packed: see `policies.sage_mm.model.prefix_packing`.
 
         Returns:
-            hidden states `(B, L, hidden)` after the last norm.
+            hidden states `(B, L, hidden)` after the last norm, in the base's dtype.
         """
         features = self.encoder.features(frames) if frames else None
         visual = ids == self.tokens.frame_pad if frames else None
         return language_states(self.base, ids, positions, visual, features, mask, cache, spans)
 
     def positions(self, ids: Tensor, lengths: Sequence[int], frames: Sequence[Any]) -> Tensor:
-        """Return M-RoPE positions `(3, B, L)` of whole right-padded rows; 0 on padding.
+        """Return the M-RoPE positions of whole sequences.
 
-        `frames[i]` are the keys of row i's frames.
+        Args:
+            ids: int64 `(B, L)`, right-padded.
+            lengths: tokens of each row.
+            frames: keys of each row's frames, in order.
+
+        Returns:
+            int64 `(3, B, L)`, 0 on padding.
+
+        Raises:
+            ValueError: if a row's frames do not fill its visual tokens exactly.
         """
         out = torch.zeros(3, *ids.shape, dtype=torch.long)
         rows = ids.cpu().numpy()
@@ -201,11 +247,18 @@ class SageModel:
     def log_probs(
         self, hidden: Tensor, temperature: float, allowed: Tensor | None = None
     ) -> Tensor:
-        """Return the log-probs float32 `(N, V)` of the token that follows each hidden state.
+        """Return the log-probs of the token that follows each hidden state.
 
-        Sampling and re-scoring both call this. Ids that must not be sampled are masked before the
-        softmax, as are those that are not `allowed`, bool `(N, V)`; temperature 0 (greedy) counts
-        as 1.
+        Sampling and re-scoring both call this, and so cannot differ in what they mask or scale. Ids
+        that must not be sampled are masked before the softmax.
+
+        Args:
+            hidden: `(N, hidden)`, from `hidden`.
+            temperature: divides the logits; 0 (greedy) counts as 1.
+            allowed: bool `(N, V)`, what a grammar allows; the rest is masked too.
+
+        Returns:
+            float32 `(N, V)` in nats.
         """
         logits: Tensor = self.base.lm_head(hidden).float()
         if temperature > 0:
@@ -216,51 +269,6 @@ class SageModel:
     def save_adapter(self, folder: str | Path) -> None:
         """Write the actor's adapter as a folder that plain peft loads."""
         adapters.save_adapter(self._peft, folder, "actor")
-
-
-def language_states(
-    base: Any,
-    ids: Tensor,
-    positions: Tensor,
-    visual: Tensor | None,
-    features: Tensor | None,
-    mask: Tensor | None = None,
-    cache: Any = None,
-    spans: Sequence[PackedSpan] | None = None,
-) -> Tensor:
-    """Run a Qwen3-VL language model on tokens and ready-made visual features.
-
-    Args:
-        base: the model.
-        ids: int64 `(B, L)`.
-        positions: int64 `(3, B, L)`.
-        visual: bool `(B, L)`, which tokens are visual.
-        features: `(1 + K, visual tokens, hidden)`: merged embedding and DeepStack maps.
-        mask: see `SageModel.hidden`.
-        cache: keys and values to extend.
-        spans: see `SageModel.hidden`; for a model that `use_packed_attention` has prepared.
-
-    Returns:
-        hidden states `(B, L, hidden)` after the last norm.
-    """
-    inputs: Tensor = base.model.language_model.embed_tokens(ids)
-    maps = None
-    if visual is not None and features is not None:
-        features = features.to(inputs.device, inputs.dtype)
-        inputs = inputs.masked_scatter(visual.unsqueeze(-1), features[0])
-        maps = list(features[1:])
-    output = base.model.language_model(
-        inputs_embeds=inputs,
-        position_ids=positions,
-        attention_mask=mask,
-        past_key_values=cache,
-        use_cache=cache is not None,
-        visual_pos_masks=visual,
-        deepstack_visual_embeds=maps,
-        **({} if spans is None else {"spans": spans}),
-    )
-    hidden: Tensor = output.last_hidden_state
-    return hidden
 
 
 def load(
@@ -280,7 +288,7 @@ def load(
     Args:
         checkpoint: folder or hub id of a Qwen3-VL checkpoint of any size, dense or a mixture of
             experts; `None` for the shipped tiny model.
-        adapter: see `SageModel`.
+        adapter: folder or hub id of an actor adapter to start from.
         dtype: of the frozen base, by itself or by name; `auto` is the checkpoint's own on a GPU and
             float32 on a CPU. Adapters and value head are float32.
         device: where the model goes, by itself or by name; `auto` is the GPU if there is one.

@@ -1,4 +1,7 @@
-"""Whether a checkpoint's own chat template writes a conversation as we do."""
+"""Whether a checkpoint's own chat template writes a conversation as we do.
+
+The layout is Qwen's, ChatML (`chat_template` of `tokenizer_config.json`, or `chat_template.jinja`).
+"""
 
 from __future__ import annotations
 
@@ -18,15 +21,20 @@ _REPLY = '{"action": "skip", "to": 95.0}'
 def template_prefill(tokenizer: Any, tokens: ChatTokens, source: str) -> str:
     """Compare a conversation in our layout with the same one by the checkpoint's chat template.
 
-    The conversation has a system prompt (if ours has one), two user turns and a reply. The text
-    parts are compared, token by token, and where the template knows videos, the block of a frame.
+    The conversation has a system prompt (if ours has one), two user turns and a reply. Its text is
+    compared token by token, and so is the block of a frame where the template knows videos.
+
+    Args:
+        tokenizer: the checkpoint's, with its template.
+        tokens: our layout with that tokenizer and no prefill.
+        source: name of the checkpoint, for messages.
 
     Returns:
-        what the template opens an assistant's turn with, beyond what we write: empty, or, for a
-        model that thinks first, such as `<think>` and a line break.
+        the assistant's prefill: what the template writes after the point where our prompt ends. It
+        is empty, or, for a model that thinks first, `<think>` and a line break or the like.
 
     Raises:
-        ModelError: if the template is another one; shows where they part.
+        ModelError: if the template is another one; shows the first token that differs.
     """
     messages = [{"role": "system", "content": SYSTEM[tokens.style]}] * bool(SYSTEM[tokens.style])
     messages += [
@@ -50,7 +58,7 @@ def template_prefill(tokenizer: Any, tokens: ChatTokens, source: str) -> str:
 
 
 def _compare_frame(tokenizer: Any, tokens: ChatTokens, prefill: str, source: str) -> None:
-    """Compare the block of a frame: in a template, a video before it is cut into frames."""
+    """Compare the block of a frame. A template writes a video, before it is cut into frames."""
     content = [
         {"type": "text", "text": "<0.5 seconds>"},
         {"type": "video"},
@@ -66,7 +74,7 @@ def _compare_frame(tokenizer: Any, tokens: ChatTokens, prefill: str, source: str
 def _written(tokenizer: Any, messages: list[dict[str, Any]], source: str) -> NDArray[np.int64]:
     try:
         text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-    except Exception as error:  # a template is a program of the checkpoint's: it may raise anything
+    except Exception as error:  # a template is a program of the checkpoint: it may raise anything
         raise ModelError(
             f"the chat template of {source} cannot write a conversation of system, user and "
             f"assistant ({type(error).__name__}: {error}): use the template of a Qwen3-VL "
@@ -78,7 +86,7 @@ def _written(tokenizer: Any, messages: list[dict[str, Any]], source: str) -> NDA
 def _require_start(
     tokenizer: Any, ours: NDArray[np.int64], theirs: NDArray[np.int64], source: str
 ) -> None:
-    """Refuse a template that does not begin as we do."""
+    """Refuse a template whose conversation does not begin with ours."""
     if np.array_equal(theirs[: len(ours)], ours):
         return
     length = min(len(ours), len(theirs))

@@ -1,4 +1,4 @@
-"""What SAGE-MM reads: an observation as text and frames, and those as token ids. No torch."""
+"""Segments of text and frames as token ids in Qwen's chat layout (ChatML), and back. No torch."""
 
 from __future__ import annotations
 
@@ -31,8 +31,17 @@ class ChatTokens:
     Args:
         tokenizer: the backend of a Qwen tokenizer; it is copied, not changed.
         style: which wording; it decides about the system prompt.
-        assistant_prefill: what each assistant's turn begins with, for checkpoints whose chat
-            template opens it for the model, as those that think first do.
+        assistant_prefill: text that the prompt ends with and the model goes on from; it is not
+            empty for checkpoints whose chat template prefills, as those that think first do.
+
+    Attributes:
+        style: see above.
+        assistant_prefill: see above.
+        im_start: id that opens a message.
+        im_end: id that closes a message; the stop token.
+        vision_start: id before the visual tokens of a frame.
+        vision_end: id after them.
+        frame_pad: id of every visual token; features take the place of its embedding.
 
     Raises:
         ModelError: if the tokenizer lacks one of the chat or vision tokens.
@@ -52,11 +61,11 @@ class ChatTokens:
         self.vision_end = self._special("<|vision_end|>")
         self.frame_pad = self._special("<|video_pad|>")
         self._encode = lru_cache(maxsize=1 << 16)(self._encode_text)
-        # a model that thinks first has tokens of its own for that; text from outside never opens
+        # with added tokens: `<think>` is one in checkpoints that think first
         self._prefill = self._plain(assistant_prefill) if assistant_prefill else []
 
     def __reduce__(self) -> tuple[type[ChatTokens], tuple[Tokenizer, Style, str]]:
-        """Pickle without the memory of encoded texts, which cannot be pickled."""
+        """Pickle without the cache of encoded texts, which cannot be pickled."""
         return ChatTokens, (self._tokenizer, self.style, self.assistant_prefill)
 
     def with_prefill(self, assistant_prefill: str) -> ChatTokens:
@@ -66,6 +75,7 @@ class ChatTokens:
         return ChatTokens(self._tokenizer, self.style, assistant_prefill)
 
     def _special(self, token: str) -> int:
+        """Return the id of a special token; a tokenizer that spells it as text has none."""
         index = self._tokenizer.token_to_id(token)
         if index is None:
             raise ModelError(
@@ -79,7 +89,7 @@ class ChatTokens:
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
     def _plain(self, text: str) -> list[int]:
-        """Encode what a chat template writes: added tokens in it are meant."""
+        """Encode text of the chat template, in which added tokens are tokens and not text."""
         tokenizer = type(self._tokenizer).from_str(self.to_json())
         tokenizer.encode_special_tokens = False
         return list(tokenizer.encode(text, add_special_tokens=False).ids)
@@ -94,10 +104,13 @@ class ChatTokens:
         return self.im_end
 
     def banned(self, vocabulary: int) -> NDArray[np.bool_]:
-        """Return the mask `(vocabulary,)` of ids that must never be sampled.
+        """Return which ids must never be sampled: bool `(vocabulary,)`.
 
-        These are all special tokens but the stop token (vision and chat markers, padding), and
-        rows of the embedding that no token stands for.
+        These are all special tokens but the stop token (vision and chat markers, padding), and the
+        rows of the embedding that belong to no token.
+
+        Args:
+            vocabulary: rows of the output layer.
         """
         mask = np.ones(vocabulary, dtype=bool)
         mask[list(self._tokenizer.get_vocab(with_added_tokens=True).values())] = False
@@ -115,7 +128,14 @@ class ChatTokens:
         stopped: bool = True,
         system: str | None = None,
     ) -> NDArray[np.int64]:
-        """Return the ids `(P,)` that a user turn adds, up to where the assistant begins.
+        r"""Return the ids that a user turn adds, up to where the assistant begins: int64 `(P,)`.
+
+        A first turn of one frame of two visual tokens, without and with a system message:
+
+            <|im_start|>user\n<12.3 seconds><|vision_start|><|video_pad|><|video_pad|>
+            <|vision_end|>\nWhat is it?<|im_end|>\n<|im_start|>assistant\n
+
+            <|im_start|>system\n...<|im_end|>\n and the same
 
         Args:
             segments: of the user turn, from `render_user`.
@@ -143,16 +163,16 @@ class ChatTokens:
         return np.array(ids, dtype=np.int64)
 
     def completion(self, text: str) -> NDArray[np.int64]:
-        """Return the ids `(C,)` of an assistant's text, stop token included."""
+        """Return the ids of an assistant's text, stop token included: int64 `(C,)`."""
         return np.array([*self._encode(text), self.stop], dtype=np.int64)
 
     def text(self, ids: NDArray[np.int64]) -> str:
-        """Return what a completion spells, without its stop token."""
+        """Return what the ids int64 `(C,)` of a completion spell, without its stop token."""
         kept = ids[:-1] if len(ids) and ids[-1] == self.stop else ids
         return self._tokenizer.decode(kept.tolist(), skip_special_tokens=False)
 
     def frames(self, ids: NDArray[np.int64]) -> list[PromptFrame]:
-        """Return what tokens int64 `(L,)` say of each frame: runs of visual tokens, in order."""
+        """Return what tokens int64 `(L,)` say of each frame, a run of visual tokens, in order."""
         visual = np.concatenate([[False], ids == self.frame_pad, [False]])
         found, after = [], 0
         for begin, end in np.flatnonzero(visual[1:] != visual[:-1]).reshape(-1, 2).tolist():

@@ -1,4 +1,4 @@
-"""What a turn's prompt would have been, had it shown no frames. No torch."""
+"""Ablation of frames: the same prompt without them. No torch."""
 
 from __future__ import annotations
 
@@ -7,20 +7,23 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.sage_mm.tokens.chat_tokens import ChatTokens
+from policies.sage_mm.tokens.chat_tokens import TIME, ChatTokens
 
-_TIME = re.compile(r"<\d+\.\d seconds>$")
+_TIME = re.compile(TIME.pattern + "$")
 
 
 def without_frames(tokens: ChatTokens, prompt: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return a prompt without its frames and the times before them: int64 `(P',)`.
+    """Return a prompt without its frames and the times before them.
 
     It is, id for id, what `ChatTokens.prompt` makes of the same observation with no frames. The
-    text around the frames is encoded anew, because tokens may now merge across the gap.
+    text around the frames is encoded anew, because tokens may merge across the gap.
 
     Args:
         tokens: the layout that made the prompt.
-        prompt: the ids `(P,)` that one user turn added.
+        prompt: int64 `(P,)`, the ids that one user turn added.
+
+    Returns:
+        int64 `(P',)`; the prompt itself where it has no frames.
     """
     starts = np.flatnonzero(prompt == tokens.vision_start)
     if not len(starts):

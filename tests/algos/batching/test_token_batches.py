@@ -1,4 +1,4 @@
-"""Laws of collation and of cutting a batch into pieces."""
+"""Laws of `algos.batching.token_batches`: collation, and cutting a batch into pieces."""
 
 from __future__ import annotations
 

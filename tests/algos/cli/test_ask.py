@@ -1,4 +1,4 @@
-"""`sage-vqa ask` with every policy that plays offline: it answers, tells the cost, and saves."""
+"""Laws of `algos.cli.commands.Ask`: every offline policy answers, tells its cost, and is saved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands print, save and refuse, on a small data set of one clip."""
+"""Laws of `algos.cli.commands`, `entry`: what is printed, saved and refused, on one clip."""
 
 from __future__ import annotations
 
@@ -117,7 +117,10 @@ def test_options_given_by_hand_come_before_those_of_the_policy(capsys) -> None:
         (["ask", "a.mp4", "Is it?", "--choices", "yes"], "two or more different answers"),
         (["ask", "a.mp4", "Is it?", "--policy", "nobody"], "there is no policy 'nobody'"),
         (["ask", "a.mp4", "Is it?", "--policy", "careful:Nobody"], "has no 'Nobody'"),
-        (["ask", "a.mp4", "Is it?", "--policy", "nobody:Nobody"], "module that is not there"),
+        (
+            ["ask", "a.mp4", "Is it?", "--policy", "nobody:Nobody"],
+            "module nobody that is not there",
+        ),
         (["ask", "a.mp4", "Is it?", "--policy", "uniform:none"], "whole number above 0"),
         (["ask", "a.mp4", "?", "--policy", "random", "--max-turns", "0"], "max_turns"),
         (["ask", "a.mp4", "?", "--policy", "random", "--frame-size", "50", "64"], "of 32, got"),

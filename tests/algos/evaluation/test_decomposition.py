@@ -1,4 +1,4 @@
-"""Laws of routing and skill: they add up to the gain, and each is 0 where it should be."""
+"""Laws of `algos.evaluation.decomposition`: routing and skill add up, and are 0 where due."""
 
 from __future__ import annotations
 
@@ -80,3 +80,12 @@ def test_a_run_against_itself_gained_nothing(rows) -> None:
     if found is not None:
         assert [part.mean for part in found.parts] == [0.0, 0.0, 0.0]
         assert all(part.interval in (None, (0.0, 0.0)) for part in found.parts)
+
+
+def test_the_worked_example_of_the_docstring() -> None:
+    """20 % and 60 % at once; .5 and .6 of them right, .8 of the others."""
+    before = [(1, k < 50) for k in range(100)] + [(2, k < 320) for k in range(400)]
+    after = [(1, k < 180) for k in range(300)] + [(2, k < 160) for k in range(200)]
+    found = decompose(run(*after), run(*before))
+    gains = [part.mean for part in found.parts]
+    assert gains == pytest.approx([-0.06, -0.10, 0.04], abs=1e-9)

@@ -1,4 +1,4 @@
-"""Laws of the measures, their intervals, and the tables."""
+"""Laws of `algos.evaluation.measures`, `bootstrap` and `tables`: means, intervals, differences."""
 
 from __future__ import annotations
 

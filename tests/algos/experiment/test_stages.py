@@ -1,4 +1,4 @@
-"""The main job on a handful of real, tiny files: every stage, and going on after a stop."""
+"""Laws of `algos.experiment.stages`: every stage on tiny files, and going on after a stop."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from algos.cli.entry import main
+from algos.experiment.building import load_policy
 from algos.experiment.results import ORDER
-from algos.experiment.stages import FirstLight, load_policy, run
+from algos.experiment.settings import FirstLight
+from algos.experiment.stages import run
 from algos.ppo.config import PPOConfig
 from algos.runs.checkpoint import ConfigChanged
 from algos.runs.run_folder import RunFolder, RunFolderError

@@ -1,4 +1,4 @@
-"""Laws of the advantage estimators."""
+"""Laws of `algos.objectives.advantages`: GAE, group baselines, whitening."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from algos.objectives.advantages import (
     group_baseline,
     group_deviation,
     has_signal,
+    length_adaptive_lam,
     subtract_at_end,
     whiten,
 )
@@ -92,6 +93,25 @@ def test_a_case_worked_by_hand() -> None:
     advantages, returns = gae(rewards, values, sampled, gamma=0.5, lam=0.5)
     torch.testing.assert_close(advantages, torch.tensor([[0, 0.15, 0, 0.6, 0]]))
     torch.testing.assert_close(returns, torch.tensor([[0, 0.35, 0, 1.0, 0]]))
+
+
+def test_the_worked_examples_of_the_docstrings() -> None:
+    sampled = torch.tensor([[False, True, False, True, True]])
+    rewards = torch.tensor([[0.0, 0, 0, 0, 1]])
+    values = torch.tensor([[NAN, 0.5, NAN, 0.6, 0.8]])
+    advantages, returns = gae(rewards, values, sampled, gamma=1.0, lam=0.5)
+    torch.testing.assert_close(advantages, torch.tensor([[0, 0.25, 0, 0.3, 0.2]]))
+    torch.testing.assert_close(returns, torch.tensor([[0, 0.75, 0, 0.9, 1]]))
+    group, scores = ["q"] * 4, torch.tensor([1.0, 0, NAN, 0])
+    for leave_one_out, expected in (
+        (True, [0, 0.5, NAN, 0.5]),
+        (False, [1 / 3, 1 / 3, NAN, 1 / 3]),
+    ):
+        found = group_baseline(scores, group, leave_one_out=leave_one_out)
+        torch.testing.assert_close(found, torch.tensor(expected), equal_nan=True)
+    lengths = torch.arange(800) < torch.tensor([[20], [50], [800]])
+    expected = torch.tensor([0.0, 0.6, 0.975])
+    torch.testing.assert_close(length_adaptive_lam(lengths, 0.05), expected, atol=1e-6, rtol=0)
 
 
 def test_monte_carlo_is_return_minus_value() -> None:

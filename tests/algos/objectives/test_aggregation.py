@@ -1,4 +1,4 @@
-"""Laws of averaging: what the means are, and that no cut into pieces changes a gradient."""
+"""Laws of `algos.objectives.aggregation`: the means, and no cut into pieces changes a gradient."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from torch import Tensor
 from algos.objectives.aggregation import mask_weights, row_weights
 from algos.objectives.losses import entropy_loss
 from algos.ppo.config import PPOConfig
-from algos.ppo.update import actor_loss, backward, critic_loss, make_targets, with_loss_weights
+from algos.ppo.targets import make_targets
+from algos.ppo.update import actor_objective, backward, critic_objective
 from algos.presets import PRESETS, preset
 from policies.base import TokenBatch
 from tests.helpers.slow_maths import averaged
@@ -48,6 +49,14 @@ def test_the_means_agree_with_the_loop(aggregation) -> None:
         assert float(loss) == pytest.approx(-averaged(rows, aggregation, 7), abs=1e-6)
 
 
+def test_the_worked_example_of_the_docstring() -> None:
+    sampled = torch.tensor([[True, False, False], [True, True, True]])
+    for aggregation, expected in (("sequence-mean", [2, 2 / 3]), ("constant-length", [0.5, 0.5])):
+        found = row_weights(sampled, aggregation, length=4)
+        torch.testing.assert_close(found[:, 0], torch.tensor(expected))
+    assert row_weights(sampled, "token-mean", length=4) is None
+
+
 def test_a_part_of_the_tokens_has_its_own_mean() -> None:
     terms = torch.tensor([[1.0, 2.0, 3.0], [5.0, 7.0, 9.0]])
     sampled = torch.tensor([[True, True, True], [True, True, False]])
@@ -72,12 +81,12 @@ def gradients(
     parameters = policy.actor_parameters() + policy.critic_parameters()
     for parameter in parameters:
         parameter.grad = None
-    targets = with_loss_weights(config, batch, make_targets(config, policy, batch, groups), rows)
-    size = config.micro_batch
-    backward(batch, targets, rows, actor_loss(config, policy), policy.actor_parameters(), size)
+    targets = make_targets(config, policy, batch, groups)
+    actor = actor_objective(config, policy, batch, targets)
+    backward(config, replace(actor, scored=list), rows, policy.actor_parameters())
     if config.uses_critic:
-        loss = critic_loss(config, policy)
-        backward(batch, targets, rows, loss, policy.critic_parameters(), size)
+        critic = critic_objective(config, policy, batch, targets)
+        backward(config, critic, rows, policy.critic_parameters())
     return [p.grad for p in parameters if p.grad is not None]
 
 

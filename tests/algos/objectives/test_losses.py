@@ -1,4 +1,4 @@
-"""Laws of the losses: values by hand, gradients by finite differences, pieces that add up."""
+"""Laws of `algos.objectives.losses`: values by hand, gradients, pieces that add up."""
 
 from __future__ import annotations
 
@@ -34,6 +34,21 @@ def test_policy_loss_by_hand() -> None:
     assert float(stats["clipfrac"]) == pytest.approx(3 / 6)
     k3 = sum(r - 1 - math.log(r) for r in ratio[0].tolist()) / 6
     assert float(stats["approx_kl"]) == pytest.approx(k3)
+
+
+@pytest.mark.parametrize(
+    ("advantage", "objectives", "has_gradient"),
+    [(1.0, [0.5, 1, 1.28, 1.28], [1, 1, 0, 0]), (-1.0, [-0.8, -1, -2, -3], [0, 1, 1, 0])],
+)
+def test_the_table_of_the_clips(advantage, objectives, has_gradient) -> None:
+    for ratio, objective, moves in zip((0.5, 1.0, 2.0, 5.0), objectives, has_gradient, strict=True):
+        logprobs = torch.tensor([[ratio]]).log().requires_grad_()
+        mask, given = torch.ones(1, 1, dtype=torch.bool), torch.tensor([[advantage]])
+        loss, _ = policy_loss(logprobs, torch.zeros(1, 1), given, mask, 1.0)
+        loss.backward()
+        assert loss.item() == pytest.approx(-objective, abs=1e-5)
+        expected = -advantage * ratio if moves else 0.0
+        assert logprobs.grad.item() == pytest.approx(expected, abs=1e-5)
 
 
 def test_clipped_tokens_have_no_gradient_and_the_others_do() -> None:

@@ -1,4 +1,4 @@
-"""Laws of the clocks: what a turn is, and that the estimators are what their equations say."""
+"""Laws of `algos.objectives.turn_advantages`: what a turn is, and that the equations hold."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from algos.objectives.advantages import gae, length_adaptive_lam
 from algos.objectives.turn_advantages import bi_level_gae, first_of_turn, turn_gae
-from tests.helpers.slow_maths import Episode, bi_level_clock, token_clock, turn_clock
+from tests.helpers.slow_maths import TokenPairs, bi_level_clock, token_clock, turn_clock
 
 torch.set_num_threads(1)
 NAN = float("nan")
@@ -24,7 +24,7 @@ episodes = st.lists(
 few = settings(max_examples=40, deadline=None)
 
 
-def lay_out(batch: list[Episode], observed: int = 2) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def lay_out(batch: list[TokenPairs], observed: int = 2) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Rewards, values, sampled and turn, float64: each turn begins with observation tokens."""
     rows = []
     for episode in batch:
@@ -79,7 +79,7 @@ def test_bi_level_agrees_with_the_loop(batch, turn_gamma: float, turn_lam: float
 
 
 # Two turns of two tokens; rewards 0, 0.2 and 0, 1; values 0.5, 0.4 and 0.6, 0.8.
-CASE: Episode = [[(0.0, 0.5), (0.2, 0.4)], [(0.0, 0.6), (1.0, 0.8)]]
+CASE: TokenPairs = [[(0.0, 0.5), (0.2, 0.4)], [(0.0, 0.6), (1.0, 0.8)]]
 
 
 def test_the_turn_clock_by_hand() -> None:
@@ -88,6 +88,14 @@ def test_the_turn_clock_by_hand() -> None:
     advantages, returns = turn_gae(rewards, values, sampled, turn, gamma=0.9, lam=0.5)
     assert advantages[sampled].tolist() == pytest.approx([0.42, 0.42, 0.4, 0.4])
     assert returns[sampled].tolist() == pytest.approx([0.92, 0.0, 1.0, 0.0])
+
+
+def test_the_worked_example_of_the_docstring() -> None:
+    turn, sampled = torch.tensor([[0, 0, 1]]), torch.ones(1, 3, dtype=torch.bool)
+    rewards, values = torch.tensor([[0.0, 0, 1]]), torch.tensor([[0.4, 0.9, 0.7]])
+    advantages, returns = turn_gae(rewards, values, sampled, turn, gamma=1.0, lam=1.0)
+    torch.testing.assert_close(advantages, torch.tensor([[0.6, 0.6, 0.3]]))
+    torch.testing.assert_close(returns, torch.tensor([[1.0, 0, 1]]))
 
 
 def test_bi_level_by_hand() -> None:
@@ -126,7 +134,7 @@ def test_all_clocks_are_the_same_where_every_turn_is_one_token(batch) -> None:
 
 
 def test_more_words_in_a_turn_change_nothing_for_the_turns_before_it() -> None:
-    wordy: Episode = [CASE[0], [(0.0, 0.6), *[(0.0, -7.0)] * 50, (1.0, 0.8)]]
+    wordy: TokenPairs = [CASE[0], [(0.0, 0.6), *[(0.0, -7.0)] * 50, (1.0, 0.8)]]
     found = []
     for episode in (CASE, wordy):
         rewards, values, sampled, turn = lay_out([episode])
@@ -145,7 +153,7 @@ def test_more_words_in_a_turn_change_nothing_for_the_turns_before_it() -> None:
 @pytest.mark.parametrize("rewarded", [0.0, 1.0])
 def test_turns_are_found_without_any_reward(rewarded: float) -> None:
     # Also when a reward is in the middle of a turn, or a turn follows another without observation.
-    episode: Episode = [[(rewarded, 0.1), (0.0, 0.2)], [(0.0, 0.3)], [(0.0, 0.4), (0.0, 0.5)]]
+    episode: TokenPairs = [[(rewarded, 0.1), (0.0, 0.2)], [(0.0, 0.3)], [(0.0, 0.4), (0.0, 0.5)]]
     rewards, values, sampled, turn = lay_out([episode], observed=0)
     assert first_of_turn(sampled, turn)[sampled].tolist() == [True, False, True, True, False]
     got = bi_level_gae(rewards, values, sampled, turn, turn_gamma=0.9, turn_lam=0.8, lam=0.7)

@@ -1,4 +1,4 @@
-"""Laws of what the settings make of a batch: baselines, penalties, clocks and lambdas."""
+"""Laws of `algos.ppo.advantage_estimate`, `algos.ppo.targets`: baselines, penalties, clocks."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import torch
 
 from algos.ppo.advantage_estimate import estimate, shaped_rewards
 from algos.ppo.config import PPOConfig
+from algos.ppo.targets import make_targets
 from algos.ppo.training import train
-from algos.ppo.update import actor_loss, fit, make_targets
+from algos.ppo.update import actor_loss, actor_objective, fit
 from algos.presets import PRESETS, preset
 from algos.runs.metrics import read_metrics
 from tests.helpers.slow_maths import bi_level_clock, groups_of, token_clock, turn_clock
@@ -51,8 +52,8 @@ def test_ties_leave_the_loss_and_its_denominator() -> None:
     def step(config: PPOConfig, batch, groups) -> dict[str, float | None]:
         still = torch.optim.SGD(policy.actor_parameters(), lr=0.0)
         targets = make_targets(config, policy, batch, groups)
-        loss, rng = actor_loss(config, policy), np.random.default_rng(0)
-        return fit(config, "actor", still, batch, targets, loss, epochs=1, rng=rng)
+        actor = actor_objective(config, policy, batch, targets)
+        return fit(config, actor, still, epochs=1, rng=np.random.default_rng(0))
 
     dropped = step(config, batch, groups)
     only = step(replace(config, drop_ties=False), batch.select(alone), [groups[i] for i in alone])

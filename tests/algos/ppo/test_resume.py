@@ -1,4 +1,4 @@
-"""Laws of stopping and going on, with real processes and real signals."""
+"""Laws of `algos.ppo.training`, `algos.runs.stopping`: stopping and going on, with real signals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of the whole trainer, on a two-turn toy task."""
+"""Laws of `algos.ppo.training`: the whole trainer, on a two-turn toy task."""
 
 from __future__ import annotations
 

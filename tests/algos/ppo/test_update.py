@@ -1,4 +1,4 @@
-"""Laws of learning from one batch, on the toy policy."""
+"""Laws of `algos.ppo.update`, `algos.ppo.targets`: learning from one batch, on the toy policy."""
 
 from __future__ import annotations
 
@@ -9,14 +9,8 @@ import pytest
 import torch
 
 from algos.ppo.config import PPOConfig
-from algos.ppo.update import (
-    actor_loss,
-    backward,
-    critic_loss,
-    fit,
-    make_targets,
-    rows_with_gradient,
-)
+from algos.ppo.targets import make_targets, rows_with_gradient
+from algos.ppo.update import actor_objective, backward, critic_objective, fit
 from tests.helpers.toy import toy_batch
 
 torch.set_num_threads(1)
@@ -34,12 +28,13 @@ def test_the_gradient_does_not_depend_on_how_the_batch_is_cut(size: int, advanta
             parameter += 0.1 * torch.randn(parameter.shape)
 
     def gradients(size: int) -> list[torch.Tensor]:
-        targets = make_targets(replace(config, micro_batch=size), policy, batch, groups)
-        for loss, parameters, workers in (
-            (actor_loss(config, policy), policy.actor_parameters(), 2),
-            (critic_loss(config, policy), policy.critic_parameters(), 1),
+        cut = replace(config, micro_batch=size, workers=2)
+        targets = make_targets(cut, policy, batch, groups)
+        for objective, parameters in (
+            (actor_objective(cut, policy, batch, targets), policy.actor_parameters()),
+            (critic_objective(cut, policy, batch, targets), policy.critic_parameters()),
         ):
-            backward(batch, targets, range(1, 30), loss, parameters, size, workers)
+            backward(cut, objective, range(1, 30), parameters)
         found = []
         for parameter in policy.actor_parameters() + policy.critic_parameters():
             assert parameter.grad is not None and parameter.grad.abs().max() > 1e-4
@@ -97,7 +92,8 @@ def test_the_critic_moves_freely_while_warming_up() -> None:
         policy.critic["head"].bias.fill_(SMALL.value_clip + 0.1)
     count = float(batch.sampled.sum())
     for warming_up, moves in ((True, 1.0), (False, 0.0)):
-        loss = critic_loss(SMALL, policy, warming_up=warming_up)(batch, targets, count)[0]
+        critic = critic_objective(SMALL, policy, batch, targets, warming_up=warming_up)
+        loss = critic.loss(batch, targets, count)[0]
         (gradient,) = torch.autograd.grad(loss, policy.critic["head"].bias)
         right = float((targets.returns == 1).sum()) / count
         wrong = 1 - right
@@ -112,8 +108,8 @@ def test_steps_do_not_share_gradients() -> None:
     norms = []
     for epochs in (1, 3):
         config = replace(SMALL, minibatches=1)
-        loss, rng = actor_loss(config, policy), np.random.default_rng(0)
-        stats = fit(config, "actor", still, batch, targets, loss, epochs=epochs, rng=rng)
+        actor, rng = actor_objective(config, policy, batch, targets), np.random.default_rng(0)
+        stats = fit(config, actor, still, epochs=epochs, rng=rng)
         norms.append(stats["losses/actor_grad_norm"])
     assert norms[0] == pytest.approx(norms[1], rel=1e-4) and norms[0] > 0
 
@@ -123,32 +119,32 @@ def test_a_gradient_that_is_not_finite_stops_the_run() -> None:
     targets = make_targets(SMALL, policy, batch, groups)
     targets.advantages[0] = torch.nan
     optimizer = torch.optim.Adam(policy.actor_parameters())
-    loss = actor_loss(SMALL, policy)
+    actor = actor_objective(SMALL, policy, batch, targets)
     with pytest.raises(RuntimeError, match="non-finite"):
-        rng = np.random.default_rng(0)
-        fit(SMALL, "actor", optimizer, batch, targets, loss, epochs=1, rng=rng)
+        fit(SMALL, actor, optimizer, epochs=1, rng=np.random.default_rng(0))
 
 
-def stepped(everyone: bool, monkeypatch: pytest.MonkeyPatch):
+def stepped(everyone: bool, aggregation: str):
     """Weights and statistics after three passes that score everyone, or who teaches."""
     policy, batch, groups = toy_batch()
-    config = replace(SMALL, advantage="group", minibatches=2)  # none without a question that tells
+    config = replace(SMALL, advantage="group", minibatches=2, aggregation=aggregation)
     targets = make_targets(config, policy, batch, groups)
     busy = (targets.advantages != 0).any(1)
     assert 0 < busy.sum() < len(batch), "the case must hold questions on which all agree"
+    actor = actor_objective(config, policy, batch, targets)
     if everyone:
-        monkeypatch.setattr("algos.ppo.update.rows_with_gradient", lambda *_: None)
+        actor = replace(actor, scored=list)
     counted, evaluate = [], policy.evaluate
     policy.evaluate = lambda part: counted.append(len(part)) or evaluate(part)
     optimizer = torch.optim.SGD(policy.actor_parameters(), lr=0.1, momentum=0.9)
-    loss, rng = actor_loss(config, policy), np.random.default_rng(0)
-    stats = fit(config, "actor", optimizer, batch, targets, loss, epochs=3, rng=rng)
+    stats = fit(config, actor, optimizer, epochs=3, rng=np.random.default_rng(0))
     assert sum(counted) == 3 * (len(batch) if everyone else int(busy.sum()))
     return policy.state(), stats
 
 
-def test_episodes_without_advantage_are_not_scored_and_the_step_is_the_same(monkeypatch) -> None:
-    (weights, stats), (expected, full) = (stepped(x, monkeypatch) for x in (False, True))
+@pytest.mark.parametrize("aggregation", ["token-mean", "sequence-mean", "constant-length"])
+def test_episodes_without_advantage_are_not_scored_and_the_step_is_the_same(aggregation) -> None:
+    (weights, stats), (expected, full) = (stepped(x, aggregation) for x in (False, True))
     for name, tensor in weights.items():
         torch.testing.assert_close(tensor, expected[name], atol=1e-5, rtol=0)
     for name in ("losses/policy_loss", "losses/actor_grad_norm"):
@@ -174,8 +170,25 @@ def test_statistics_are_means_over_the_tokens_that_were_scored() -> None:
     policy, batch, groups = toy_batch()
     config = replace(SMALL, advantage="group")
     targets = make_targets(config, policy, batch, groups)
-    loss, parameters = actor_loss(config, policy), policy.actor_parameters()
+    config = replace(config, micro_batch=2)
     rows, some = list(range(32)), [1, 5, 6]
+    actor = replace(actor_objective(config, policy, batch, targets), scored=lambda _: some)
     entropy = policy.evaluate(batch).entropy.detach()[some][batch.sampled[some]].mean()
-    stats = backward(batch, targets, rows, loss, parameters, 2, scored=some)
+    stats = backward(config, actor, rows, policy.actor_parameters())
     assert float(stats["entropy"]) == pytest.approx(float(entropy), abs=1e-5)
+
+
+def test_the_critic_learns_from_ties_and_from_episodes_without_advantage() -> None:
+    """What the actor leaves out says as much about the value of a question as the rest."""
+    policy, batch, groups = toy_batch()
+    config = replace(SMALL, advantage="both", drop_ties=True, minibatches=1)
+    targets = make_targets(config, policy, batch, groups)
+    targets.advantages[3:7] = 0.0
+    left_out = (~targets.in_loss).nonzero()[:, 0].tolist()
+    assert left_out and set(left_out) != set(range(3, 7))
+    counted, values = [], policy.values
+    policy.values = lambda part: counted.append(len(part)) or values(part)
+    still = torch.optim.SGD(policy.critic_parameters(), lr=0.0)
+    critic = critic_objective(config, policy, batch, targets)
+    fit(config, critic, still, epochs=1, rng=np.random.default_rng(0))
+    assert sum(counted) == len(batch)

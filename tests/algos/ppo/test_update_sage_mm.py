@@ -1,6 +1,8 @@
-"""Laws of learning with the real policy: padding changes nothing, and no pass is made twice."""
+"""Laws of `algos.ppo.update` with the real policy: padding changes nothing, no pass twice."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +11,8 @@ pytest.importorskip("transformers")
 pytest.importorskip("peft")
 from algos.batching.token_batches import by_micro_batch  # noqa: E402
 from algos.ppo.config import PPOConfig  # noqa: E402
-from algos.ppo.update import Targets, actor_loss, backward, critic_loss  # noqa: E402
+from algos.ppo.targets import Targets  # noqa: E402
+from algos.ppo.update import actor_objective, backward, critic_objective  # noqa: E402
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
 from tests.helpers.episodes import as_batch, episode, play, stir  # noqa: E402
 from tests.helpers.tiny_model import write_tiny_model  # noqa: E402
@@ -43,9 +46,11 @@ def test_padded_and_unpadded_episodes_give_the_same_gradient(folder, critic) -> 
     parameters = policy.actor_parameters() + policy.critic_parameters()
 
     def gradients(size: int) -> list[torch.Tensor]:
-        actor, value = actor_loss(config, policy), critic_loss(config, policy)
-        backward(batch, targets, range(8), actor, policy.actor_parameters(), size)
-        backward(batch, targets, range(8), value, policy.critic_parameters(), size)
+        cut = replace(config, micro_batch=size)
+        actor = actor_objective(config, policy, batch, targets)
+        critic = critic_objective(config, policy, batch, targets)
+        backward(cut, actor, range(8), policy.actor_parameters())
+        backward(cut, critic, range(8), policy.critic_parameters())
         found = [p.grad for p in parameters if p.grad is not None]
         assert len(found) == len(parameters) and all(g.abs().max() > 0 for g in found)
         for parameter in parameters:

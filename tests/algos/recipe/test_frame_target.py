@@ -1,4 +1,4 @@
-"""Laws of the price of frames: what is charged, how the price moves, and where it settles."""
+"""Laws of `algos.recipe.frame_target`: what is charged, how the price moves, where it settles."""
 
 from __future__ import annotations
 

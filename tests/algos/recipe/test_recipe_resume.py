@@ -1,4 +1,4 @@
-"""With all of the recipe on, a run that was stopped anywhere ends like one that was not."""
+"""Laws of `algos.recipe`, all of it on: a run stopped anywhere ends like one that was not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of what is asked in training, and never in evaluation: turn cap, budgets, curriculum."""
+"""Laws of `algos.recipe.turn_cap`, `frame_budget`, `curriculum`, `questions`: in training only."""
 
 from __future__ import annotations
 

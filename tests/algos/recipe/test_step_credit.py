@@ -1,4 +1,4 @@
-"""Laws of the counterfactual: what a look was worth, where it is written, and when it is paid."""
+"""Laws of `algos.recipe.step_credit`: what a look was worth, where it stands, when it is paid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of the report: it is one file, it escapes what it shows, and it shows what was seen."""
+"""Laws of `algos.report.report`, `sections`, `charts`: one file, escaped, showing what was seen."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from PIL import Image
 
 from algos.report.charts import Chart, Point, Series, figure
 from algos.report.example_choice import choose_examples
-from algos.report.report import ReportData, load_report, save_report, write_report
+from algos.report.report import load_report, save_report, write_report
+from algos.report.report_data import ReportData
 from algos.report.timeline_view import lanes, timeline
 from algos.rollout.trajectory import Turn
 from algos.runs.run_folder import RunFolder, RunFolderError

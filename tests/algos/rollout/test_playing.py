@@ -1,4 +1,4 @@
-"""Laws of the rollout loop and of the record that it leaves."""
+"""Laws of `algos.rollout.playing`, `trajectory`: the rollout loop and the record that it leaves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of checkpoints and of the metrics file: whole or not there, and nothing twice."""
+"""Laws of `algos.runs.checkpoint`, `metrics`: whole or not there, and nothing twice."""
 
 from __future__ import annotations
 

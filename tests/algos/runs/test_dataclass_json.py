@@ -1,4 +1,4 @@
-"""Laws of dataclasses in JSON files: what comes back is what was saved, types included."""
+"""Laws of `algos.runs.dataclass_json`: what comes back is what was saved, types included."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from algos.experiment.stages import FirstLight, load_config, with_preset
+from algos.experiment.settings import FirstLight, load_config, with_preset
 from algos.ppo.config import PPOConfig
 from algos.presets import PRESETS
 from algos.recipe.settings import Recipe

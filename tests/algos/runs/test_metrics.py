@@ -1,4 +1,4 @@
-"""Rows of a run's log: means over whole episodes, and null for what nobody measured."""
+"""Laws of `algos.runs.metrics`: means over whole episodes, and null for what nobody measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run's folder has one writer at a time, and a dead one keeps nobody out."""
+"""Laws of `algos.runs.run_folder`: one writer at a time, and a dead one keeps nobody out."""
 
 from __future__ import annotations
 

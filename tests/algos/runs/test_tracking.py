@@ -1,4 +1,4 @@
-"""Laws of the dashboards: the numbers of the file under our names and CleanRL's, on one axis."""
+"""Laws of `algos.runs.tracking`: the file's numbers under our names and CleanRL's, on one axis."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from algos.experiment.stages import FirstLight, run
+from algos.experiment.settings import FirstLight
+from algos.experiment.stages import run
 from algos.runs.metrics import Metrics, read_metrics
 from algos.runs.tracking import measured, tracking
 from sage_env.errors import MissingExtra

@@ -1,4 +1,4 @@
-"""The recipe of the tiny model: tokenizer, tower, lessons."""
+"""Laws of `algos.tiny`: tokenizer, tower, lessons, and the labels of the auxiliary losses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from algos.sft import Schedule, add_supervised_gradients
+from algos.sft import Example, Schedule, add_supervised_gradients
 from algos.tiny.architecture import build_model, make_config, save_checkpoint, train_tokenizer
 from algos.tiny.hint_labels import NONE, Labeller
 from algos.tiny.hints import Hints
@@ -195,3 +195,21 @@ def test_a_lesson_teaches_its_reply_and_nothing_else(tokenizer, model) -> None:
             times = [part.split(" ")[0] for part in reply.split("; ")]
             assert times == sorted(times, key=float)
             assert all(f"<{second} seconds>" in prompt for second in times)
+
+
+def test_a_second_conversation_has_its_own_frames_and_its_own_subject(classroom) -> None:
+    _, tokens, lessons, names, labeller = classroom
+    shown = [_Shown(look, lessons._pick((look.backdrop, look.sight))) for look in LOOKS]
+    first, second = (
+        lessons._example(shown, "Find blue.", reply) for reply in ("blue at 25.0", "at 25.0")
+    )
+    both = Example(
+        np.concatenate([first.ids, second.ids]),
+        np.concatenate([first.loss_mask, second.loss_mask]),
+        first.frames + second.frames,
+    )
+    labels = labeller(both)
+    frames = [list(labels.ends).index(end) for end in labels.frames]
+    assert frames == [2] * 3 + [len(LOOKS) + 2] * 3, "a time is that of the last frame so far"
+    subjects = [subject for subject, _ in labels.asked]
+    assert names[subjects[0]].strip() == "blue" and subjects[3:] == [NONE] * 3

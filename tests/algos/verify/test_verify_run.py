@@ -1,4 +1,4 @@
-"""Laws of proof and of verification, on a real run of a tiny random model with videos in memory."""
+"""Laws of `algos.verify`, `algos.exactness`, on a real run of a tiny random model."""
 
 from __future__ import annotations
 

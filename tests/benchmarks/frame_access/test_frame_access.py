@@ -1,4 +1,7 @@
-"""The benchmark's clips are what it says they are, its floor is one, and it finds wrong frames."""
+"""Laws of `benchmarks.frame_access`: `clips`, `cases`, `decode_floor`, `bars`, `worker`, `run`.
+
+Clips are what their recipes say, the floor decodes no packet in vain, wrong frames are counted.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,10 @@ import av
 import numpy as np
 import pytest
 
-from benchmarks.frame_access import decode_floor as access_floor
+from benchmarks.frame_access import decode_floor
+from benchmarks.frame_access.bars import BARS, Bar, CaseRounds, verdicts
 from benchmarks.frame_access.cases import exactness_case, long_cases
-from benchmarks.frame_access.clips import LONG, SHORT, Recipe
+from benchmarks.frame_access.clips import LONG, SHORT, ClipRecipe
 from benchmarks.frame_access.ffmpeg_libraries import library_path
 from benchmarks.frame_access.frame_code import read_code
 from benchmarks.frame_access.ours import AUTO, CACHED, EXACT, HALF_STEP, OURS, PROXY
@@ -27,8 +31,7 @@ from benchmarks.frame_access.peers import (
     FloorReader,
 )
 from benchmarks.frame_access.run import Settings, main
-from benchmarks.frame_access.targets import BARS, Bar, Outcome, verdicts
-from benchmarks.frame_access.worker import Contestant, Failed, Job, Measured, measure
+from benchmarks.frame_access.worker import Contestant, Failed, Measured, ReadJob, measure
 
 TINY = [replace(recipe, height=90, width=160, frames=70) for recipe in SHORT]
 REPEATED = replace(LONG[0], name="repeated", height=90, width=160, frames=150, repeats=4)
@@ -50,12 +53,12 @@ def test_a_clip_shows_its_numbers_at_its_times(made, recipe):
 
 
 def test_hours_have_what_makes_access_hard(made):
-    file = access_floor.read_h264(made(REPEATED).path)
+    file = decode_floor.read_h264(made(REPEATED).path)
     assert REPEATED.options == LONG[0].options
     assert (file.pts[1:] < file.pts[:-1]).any()  # B-frames
     assert 0.2 < (~file.reference).mean() < 0.6
     reordered_references = file.reference[1:] & (file.pts[1:] < file.pts[:-1])
-    assert reordered_references.any()  # B-frames that others lean on: a pyramid
+    assert reordered_references.any()  # B-frames that others refer to: a pyramid
     for recipe in LONG:
         assert recipe.frames * recipe.repeats / 30 == pytest.approx(3600, rel=0.005)
         assert "keyint=250" in recipe.options["x264-params"]
@@ -63,12 +66,12 @@ def test_hours_have_what_makes_access_hard(made):
 
 def test_the_floor_decodes_right_frames_and_no_packet_that_is_not_needed(made):
     clip = made(REPEATED)
-    file = access_floor.read_h264(clip.path)
+    file = decode_floor.read_h264(clip.path)
     wanted = [3, 77, 78, 149, 150, 421]
     times = clip.middles(np.array(wanted)).tolist()
     pictures = list(FloorReader(clip.path, None).read(times).pictures)
     assert [read_code(picture) for picture in pictures] == clip.numbers[wanted].tolist()
-    jobs, _ = access_floor._plan(file, tuple(times))
+    jobs, _ = decode_floor._plan(file, tuple(times))
     for job in jobs:
         *before, last = job.packets
         assert last.pts in job.wanted  # nothing after the last one
@@ -140,7 +143,7 @@ def test_verdicts_say_what_is_met_and_what_was_not_measured(made):
         "decord": [Failed("not there")],
     }
     rows = {
-        bar: (shown, verdict) for _, bar, shown, verdict in verdicts([Outcome(case, rounds)], 2)
+        bar: (shown, verdict) for _, bar, shown, verdict in verdicts([CaseRounds(case, rounds)], 2)
     }
     assert rows[str(BARS[0])] == ("1.1", "met")
     assert rows[str(Bar("16 uniform", "torchcodec exact", EXACT, 1.7))] == (
@@ -161,7 +164,7 @@ def test_times_are_compared_within_a_round(made):
         FLOOR: [Measured(cpu, cpu, (), None) for cpu in floor],
         "decord": [Measured(cpu, cpu, (), None) for cpu in (330.0, 660.0)],
     }
-    outcome = Outcome(case, rounds)
+    outcome = CaseRounds(case, rounds)
     assert outcome.ratio(EXACT, FLOOR) == pytest.approx((1.1 + 1.1) / 2)
     assert outcome.ratio("decord", EXACT) == pytest.approx(3.0)
     assert outcome.ratio(EXACT, FLOOR, wall=True) == pytest.approx(2.2)
@@ -174,7 +177,7 @@ def test_a_contestant_in_its_own_process_measures_fails_and_hangs_alone(made, tm
     contestant = Contestant(PYAV_SORTED)
     try:
         assert contestant.absent is None and contestant.about.startswith("av ")
-        job = Job(clip.path, ((0.5,),), None, cold=True)
+        job = ReadJob(clip.path, ((0.5,),), None, cold=True)
         assert isinstance(contestant.run(job, 60.0), Measured)
         assert isinstance(contestant.run(replace(job, path=tmp_path / "no.mp4"), 60.0), Failed)
         assert isinstance(contestant.run(job, 60.0), Measured)
@@ -208,4 +211,4 @@ def test_processes_find_the_libraries_of_pyav_inside_the_block_only():
 
 def test_the_recipes_have_distinct_names():
     names = [recipe.name for recipe in (*LONG, *SHORT)]
-    assert len(set(names)) == len(names) and isinstance(SHORT[0], Recipe)
+    assert len(set(names)) == len(names) and isinstance(SHORT[0], ClipRecipe)

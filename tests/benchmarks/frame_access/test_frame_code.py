@@ -1,4 +1,7 @@
-"""The drawn number survives what readers do to pictures, and damage does not go unnoticed."""
+"""Laws of `benchmarks.frame_access.frame_code`.
+
+The drawn number survives what readers do to pictures, and damage does not go unnoticed.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Reference lists are read as encoders were told to make them, and the floor is made of them."""
+"""Laws of `benchmarks.frame_access.reference_lists`, `h264_headers` and `decode_floor`.
+
+Reference lists are read as encoders were told to make them, and the floor contains their closure.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,19 @@ import numpy as np
 import pytest
 
 from benchmarks.frame_access.decode_floor import read_h264
-from benchmarks.frame_access.h264_headers import UnusualStream, read_parameters
-from benchmarks.frame_access.reference_lists import closure, floor_of, read_lists
+from benchmarks.frame_access.h264_headers import (
+    SliceHeader,
+    StreamParameters,
+    UnsupportedStream,
+    read_parameters,
+)
+from benchmarks.frame_access.reference_lists import (
+    ReferencePicture,
+    _ReferenceBuffer,
+    closure,
+    floor_of,
+    read_lists,
+)
 from tests.helpers.clips import write_clip
 
 
@@ -61,7 +75,33 @@ def test_what_a_strict_pyramid_lets_go_of_is_not_needed_later(encoded):
     assert targets["strict"] > 5 and targets["normal"] <= 1
 
 
+def header_of(kind: str = "P", **fields) -> SliceHeader:
+    defaults = {"number": 0, "order": 0, "lengths": (3, 0), "modifications": ([], [])}
+    return SliceHeader(kind, False, True, **{**defaults, "unmarked": None, **fields})
+
+
+def test_the_order_count_goes_on_where_its_low_bits_wrap():
+    """By hand, with 4 bits: 14 and then 2 are 14 and 18; 14 after that is a picture before it."""
+    buffer = _ReferenceBuffer(StreamParameters(4, 4, 3, (3, 0), (False, False), False))
+    lows = [0, 8, 14, 2, 14, 10]
+    assert [buffer.order_of(header_of(order=low), 0) for low in lows] == [0, 8, 14, 18, 14, 10]
+
+
+def test_a_list_is_modified_by_differences_of_picture_numbers():
+    """By hand: 7, 6, 5 of a slice with number 8, modified by -3 and +1, are 5, 6, 7."""
+    buffer = _ReferenceBuffer(StreamParameters(4, 4, 3, (3, 0), (False, False), False))
+    buffer.pictures = [ReferencePicture(n, 2 * n, 100 + n) for n in (5, 6, 7)]
+    assert buffer.named(header_of(number=8), 16) == {105, 106, 107}
+    for modifications, length, packets in (
+        ([], 1, {107}),
+        ([-3], 1, {105}),
+        ([-3, 1], 2, {105, 106}),
+    ):
+        header = header_of(number=8, lengths=(length, 0), modifications=(modifications, []))
+        assert buffer.named(header, 16) == packets
+
+
 def test_streams_that_are_not_read_here_are_refused(encoded):
     extradata = bytes(encoded("keyint=20").decoder.extradata)
-    with pytest.raises(UnusualStream, match="four bytes"):
+    with pytest.raises(UnsupportedStream, match="four bytes"):
         read_parameters(extradata[:4] + b"\xfc" + extradata[5:])

@@ -1,4 +1,7 @@
-"""What is compared at equal time, and what the report says of it."""
+"""Laws of `benchmarks.learning.critic_or_group`.
+
+At equal time the best update that had ended by then is compared, and gains are paired by seed.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ from benchmarks.learning.critic_or_group import (  # noqa: E402
     BASE,
     EPISODES,
     TIME,
-    Benchmark,
-    Outcome,
+    RunPoint,
+    Settings,
     chosen,
     report,
 )
@@ -50,12 +53,12 @@ def played(right: list[bool]) -> list[EpisodeResult]:
 def test_gains_are_paired_with_the_group_of_the_same_seed() -> None:
     worse, better = played([True, False, False, False]), played([True, True, True, True])
     found = {
-        ("group", EPISODES): [Outcome(4, 40.0, worse), Outcome(4, 40.0, better)],
-        ("group", BASE): [Outcome(0, 0.0, worse)] * 2,
-        ("critic", EPISODES): [Outcome(4, 44.0, better), Outcome(4, 44.0, better)],
-        ("critic", TIME): [Outcome(2, 33.0, better), Outcome(2, 33.0, worse)],
+        ("group", EPISODES): [RunPoint(4, 40.0, worse), RunPoint(4, 40.0, better)],
+        ("group", BASE): [RunPoint(0, 0.0, worse)] * 2,
+        ("critic", EPISODES): [RunPoint(4, 44.0, better), RunPoint(4, 44.0, better)],
+        ("critic", TIME): [RunPoint(2, 33.0, better), RunPoint(2, 33.0, worse)],
     }
-    lines = report(Benchmark(seeds=(0, 1)), found).splitlines()
+    lines = report(Settings(seeds=(0, 1)), found).splitlines()
     gains = [" ".join(line.split()) for line in lines if " critic  " in line and "+" in line]
     gains += [" ".join(line.split()) for line in lines if line.startswith("1 ") and "-" in line]
     assert [g.split(" [")[0] for g in gains] == [

@@ -1,4 +1,7 @@
-"""The contestants of the update benchmark compute one and the same gradient."""
+"""Laws of `benchmarks.ppo.step_cost`, `step_contestants`, `step_episodes` and `step_memory`.
+
+The contestants of the update benchmark compute one and the same gradient.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("peft")
-from benchmarks.ppo import step_cost as ppo_step  # noqa: E402
-from benchmarks.ppo import step_memory, step_trl  # noqa: E402
+from benchmarks.ppo import (  # noqa: E402
+    step_cost,  # noqa: E402
+    step_memory,
+    step_trl,
+)
 from benchmarks.ppo.step_contestants import OURS, ROWS, TRL, TRL_GIVEN, apart  # noqa: E402
 from benchmarks.ppo.step_cost import BARS, CONFIG, MOST_APART, Contestants, Settings, main  # noqa: E402
 from benchmarks.ppo.step_episodes import TURNS  # noqa: E402
@@ -64,15 +70,15 @@ def test_another_gradient_stops_the_benchmark(contestants, monkeypatch) -> None:
     wrong = {name: -tensor for name, tensor in ours.items()}
     monkeypatch.setattr(contestants, "gradients", lambda: {OURS: ours, ROWS: wrong})
     with pytest.raises(RuntimeError, match="row per turn is 2 away"):
-        ppo_step._gaps(contestants)
+        step_cost._gaps(contestants)
 
 
 @pytest.mark.slow
 def test_the_quick_run_writes_a_report_and_names_who_is_absent(
     tmp_path: Path, contestants, monkeypatch
 ) -> None:
-    monkeypatch.setattr(ppo_step, "Contestants", lambda *_: contestants)
-    monkeypatch.setattr(ppo_step, "_gaps", lambda _: {ROWS: 1e-6})
+    monkeypatch.setattr(step_cost, "Contestants", lambda *_: contestants)
+    monkeypatch.setattr(step_cost, "_gaps", lambda _: {ROWS: 1e-6})
     slow = {name: u for name, u in contestants.updates.items() if name not in (TRL, TRL_GIVEN)}
     monkeypatch.setattr(contestants, "updates", slow)
     main(Settings(quick=True, out=tmp_path))

@@ -1,4 +1,7 @@
-"""Rollouts of one question share what they can: less is decoded, and never more than each once."""
+"""Laws of `benchmarks.rollout.shared_decoding`.
+
+Rollouts of one question share what they can, and decode no packet less than once.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.frame_access.clips import LONG, make_clip
-from benchmarks.rollout import shared_decoding as rollout_access
+from benchmarks.rollout import shared_decoding
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +21,8 @@ def film(tmp_path_factory):
 
 def test_windows_are_as_long_and_as_focused_as_said(film):
     for focus in (0.0, 0.6, 1.0):
-        rollouts = rollout_access.windows(3600.0, focus, seed=3)
-        again = rollout_access.windows(3600.0, focus, seed=3)
+        rollouts = shared_decoding.windows(3600.0, focus, seed=3)
+        again = shared_decoding.windows(3600.0, focus, seed=3)
         assert rollouts == again and [len(zooms) for zooms in rollouts] == [5] * 8
         flat = [zoom for zooms in rollouts for zoom in zooms]
         assert all(9.9 <= zoom.end - zoom.start <= 300.1 for zoom in flat)
@@ -29,8 +32,8 @@ def test_windows_are_as_long_and_as_focused_as_said(film):
 
 
 def test_snapped_rollouts_share_more_and_nobody_decodes_less_than_each_packet_once(film):
-    zooms = rollout_access.windows(film.duration, 0.9, seed=0)
-    costs = {snap: rollout_access.measure(film.path, zooms, snap) for snap in (False, True)}
+    zooms = shared_decoding.windows(film.duration, 0.9, seed=0)
+    costs = {snap: shared_decoding.measure(film.path, zooms, snap) for snap in (False, True)}
     for cost in costs.values():
         assert 0 < cost.decoded_shared < cost.decoded_cold
         assert 0 < cost.hit_rate < 1 < cost.most

@@ -1,4 +1,4 @@
-"""A person at the terminal: what is typed, what is printed, which frames are saved."""
+"""Laws of `policies.baselines.human`: what is typed, what is printed, which frames are saved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The oracle: it sees all evidence, answers with the gold answer, or lets another answer."""
+"""Laws of `policies.baselines.oracle`: it sees all evidence, and answers or has another answer."""
 
 from __future__ import annotations
 

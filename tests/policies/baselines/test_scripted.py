@@ -1,4 +1,4 @@
-"""The scripted policy, with eyes that read what the test painted."""
+"""Laws of `policies.baselines.scripted`, `reading_head`: eyes that read what the test painted."""
 
 from __future__ import annotations
 

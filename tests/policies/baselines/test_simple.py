@@ -1,4 +1,4 @@
-"""Laws of the policies that need no model, of their names, and of `check_policy`."""
+"""Laws of `policies.baselines.random_policy`, `uniform`, `policies.registry`: no model needed."""
 
 from __future__ import annotations
 
@@ -174,8 +174,8 @@ def test_policies_by_name() -> None:
         ("", "there is no policy"),
         ("nobody", "give one of random"),
         (":", "there is no policy"),
-        ("no_such_module:X", "module that is not there"),
-        (".relative:X", "not the name of a module"),
+        ("no_such_module:X", "module no_such_module that is not there"),
+        (".relative:X", "must be named 'package.module:name'"),
         ("policies.baselines.random_policy:Nobody", "has no 'Nobody'"),
         ("policies.baselines.uniform:UniformPolicy", "without arguments"),
         ("policies.registry:NAMES", "not a policy"),

@@ -1,4 +1,4 @@
-"""`check_policy`: it passes policies that keep the contract, and names the law that one breaks."""
+"""Laws of `policies.check.policy_check`, `token_check`: whoever breaks one is told which."""
 
 from __future__ import annotations
 

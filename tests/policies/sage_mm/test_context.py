@@ -1,4 +1,7 @@
-"""Laws of an episode's context: it grows, is read once, and loses whole turns or none."""
+"""Laws of `policies.sage_mm.context` and of the prefix cache in play.
+
+A context grows, is read once, and loses whole turns or none.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ from algos.rollout.trajectory import Trajectory, Turn  # noqa: E402
 from policies.base import Decision  # noqa: E402
 from policies.errors import ContextFull, ModelError  # noqa: E402
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
-from policies.sage_mm.context import require_prefix  # noqa: E402
+from policies.sage_mm.context import Context, fix_seam, require_prefix  # noqa: E402
+from policies.sage_mm.generation.sequence import Completion  # noqa: E402
 from sage_env.actions.action import Skip  # noqa: E402
 from tests.helpers.dropped_turns import in_context  # noqa: E402
 from tests.helpers.episodes import episode, observe, play, stir  # noqa: E402
@@ -118,9 +122,54 @@ def test_tokens_that_change_are_refused(policy):
     policy.reset(seed=1)
     look = episode(1, 2)
     play(policy, look[:1], "x")
-    policy._contexts["x"]._turns[0].prompt[3] += 1
+    policy._episodes["x"]._turns[0].prompt[3] += 1
     with pytest.raises(ModelError, match="token 3 of .* must not be written anew"):
         play(policy, look[1:], "x")
+
+
+@pytest.mark.parametrize(
+    "had_stop, stopped, expected",
+    [
+        (False, True, [3, 4]),
+        (False, False, [7, 3, 4]),
+        (True, True, [3, 4]),
+        (True, False, [7, 3, 4]),
+    ],
+)
+def test_there_is_one_stop_token_at_a_seam(had_stop, stopped, expected):
+    """The reply before it brings the stop token, or the prompt does; never both, never none."""
+    prompt = np.array([7] * had_stop + [3, 4])
+    assert fix_seam(prompt, 7, stopped=stopped).tolist() == expected
+
+
+def context_of(*turns):
+    """A context of turns, each a prompt and a completion."""
+    context = Context(np.random.default_rng(0))
+    for prompt, completion in turns:
+        context.show(np.array(prompt), ())
+        context.extend(Completion(np.array(completion), np.zeros(len(completion)), None))
+    return context
+
+
+def test_room_is_made_by_dropping_the_oldest_turns_after_the_first():
+    turns = ([1, 1], [5, 7]), ([2, 2], [5, 7]), ([3, 3], [5, 5])  # the last reply was cut: no 7
+    context = context_of(*turns)
+    prompt = np.array([7, 4])
+    assert context.fit(prompt, 2, limit=16, stop=7, drop=True).tolist() == [7, 4]
+    assert context.dropped == 0, "it fits: nothing is dropped"
+    assert context.fit(prompt, 2, limit=15, stop=7, drop=True).tolist() == [7, 4]
+    assert context.dropped == 1 and context.ids.tolist() == [1, 1, 5, 7, 3, 3, 5, 5]
+    assert context.fit(prompt, 2, limit=11, stop=7, drop=True).tolist() == [4]
+    assert context.dropped == 2 and context.ids.tolist() == [1, 1, 5, 7]
+    with pytest.raises(ContextFull, match="would need 8 tokens, but the model's context has 7"):
+        context.fit(prompt, 2, limit=7, stop=7, drop=True)
+
+
+def test_nothing_is_dropped_where_that_is_not_allowed():
+    context = context_of(([1, 1], [5, 7]), ([2, 2], [5, 7]))
+    with pytest.raises(ContextFull, match="would need 12 tokens, but the model's context has 11"):
+        context.fit(np.array([7, 4]), 2, limit=11, stop=7, drop=False)
+    assert context.dropped == 0 and len(context.ids) == 8
 
 
 def test_a_running_episode_keeps_its_question(policy):

@@ -1,4 +1,7 @@
-"""Laws of the record: it is all that was read, its frames are all there, its times are true."""
+"""Laws of `policies.sage_mm.policy` as a recorder: nothing is lost between sampling and scoring.
+
+The record is all that was read, its frames are all there, its times are true.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ def test_what_was_read_is_the_record_and_only_grows(policy):
     for observation in episode(1, 4):
         turn = policy.act_batch([observation], ["x"])[0].tokens
         record = np.concatenate([record, turn.prompt, turn.completion])
-        assert policy._contexts["x"].ids.tolist() == record.tolist()
+        assert policy._episodes["x"].ids.tolist() == record.tolist()
 
 
 def test_a_frame_too_few_or_too_many_is_an_error(policy):

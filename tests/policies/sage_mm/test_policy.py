@@ -1,4 +1,7 @@
-"""Laws of the policy: token-exact, independent of the batch, re-scored as sampled."""
+"""Laws of `policies.sage_mm.policy` and `scoring`.
+
+Sampling is token-exact and independent of the batch, and is re-scored as it was sampled.
+"""
 
 from __future__ import annotations
 
@@ -335,12 +338,14 @@ def test_adapter_files_are_those_that_vllm_loads(policy, tmp_path):
 
 
 def test_rows_leave_the_cache_in_place(policy):
-    cache = KeyValueCache(policy.model, [None] * 5, 4)
+    cache = KeyValueCache(
+        policy.model.config, [None] * 5, 4, dtype=torch.float32, device=torch.device("cpu")
+    )
     cache.data[:] = torch.arange(5.0).view(5, 1, 1, 1)
-    order = cache.compact(torch.tensor([1, 3, 4]))
+    order = cache.compact(np.array([1, 3, 4]))
     assert sorted(order.tolist()) == [1, 3, 4] and order[1] == 1
-    assert cache.data[0, 0, :, 0, 0, 0].tolist() == order.float().tolist()
-    assert cache.compact(torch.tensor([], dtype=torch.long)).tolist() == []
+    assert cache.data[0, 0, :, 0, 0, 0].tolist() == order.tolist()
+    assert cache.compact(np.array([], np.int64)).tolist() == []
 
 
 def test_bad_input_is_named(policy, tiny_folder, tmp_path, monkeypatch):

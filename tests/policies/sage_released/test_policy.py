@@ -1,4 +1,7 @@
-"""A released checkpoint's format played by the tiny model, through the environment, on a file."""
+"""Laws of `policies.sage_released.policy`.
+
+The tiny model plays a released checkpoint's format, through the environment, on a file.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from policies.base import TrainablePolicy  # noqa: E402
 from policies.check.policy_check import check_policy  # noqa: E402
 from policies.errors import PolicyError  # noqa: E402
 from policies.registry import load_policy  # noqa: E402
-from policies.sage_mm.generation.sampler import Completion, PrefillState  # noqa: E402
+from policies.sage_mm.generation.sequence import Completion, PrefillState  # noqa: E402
 from policies.sage_mm.model.sage_model import load  # noqa: E402
 from policies.sage_released import SageReleased  # noqa: E402
 from policies.sage_released.protocol import Call, StageReply  # noqa: E402

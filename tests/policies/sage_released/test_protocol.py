@@ -1,4 +1,4 @@
-"""The released checkpoints' format: read, written, mapped, and played on a real video."""
+"""Laws of `policies.sage_released.protocol`, `tools` and `prompts`: read, mapped and written."""
 
 from __future__ import annotations
 
@@ -111,6 +111,7 @@ def test_harmless_slips_of_type_are_read(changes, answer, call) -> None:
         ("context", context_reply(final_answer=None), "neither a final_answer nor a tool call"),
         ("context", context_reply(final_answer="  "), "neither a final_answer nor a tool call"),
         ("context", context_reply(final_answer=["a"]), "final_answer must be a string"),
+        ("context", context_reply(final_answer=True), "final_answer must be a string"),
         ("context", context_reply(recommended_tools=[]), "recommended_tools must be an object"),
         ("context", context_reply(recommended_tools=calls(needed=1)), "needed must be true or"),
         ("context", context_reply(recommended_tools=calls(tool_calls="x")), "must be a list"),

@@ -1,4 +1,4 @@
-"""Laws of the matching network for Stable-Baselines3."""
+"""Laws of `policies.sb3.network`: the matching network for Stable-Baselines3."""
 
 from __future__ import annotations
 

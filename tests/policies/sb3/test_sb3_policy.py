@@ -1,4 +1,4 @@
-"""Laws of the policy around a Stable-Baselines3 model."""
+"""Laws of `policies.sb3.sb3_policy`: what was saved plays again; what does not fit is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes over the wire to Gemini, and what its replies mean."""
+"""Laws of `policies.served.gemini`, `prompt`: what goes over the wire, and what replies mean."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes over the wire to chat-completions servers, and what their replies mean."""
+"""Laws of `policies.served.openai_compatible`, `prompt`, `token_record`: the wire, and replies."""
 
 from __future__ import annotations
 

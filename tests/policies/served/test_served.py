@@ -1,4 +1,4 @@
-"""Laws of every served policy: retries, keys, failures that stay with their episode."""
+"""Laws of `policies.served.policy`, `retries`, `server_errors`, `api_key`, `usage`: any service."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Laws of `sage_env.actions.action`, `sage_env.spaces`: illegal values are refused when made."""
+
 import math
 
 import numpy as np
@@ -76,3 +78,18 @@ def test_text_may_hold_what_people_write():
     assert "\ud800" not in space and 5 not in space
     with pytest.raises(ValueError, match="without a mask"):
         space.sample(mask=np.ones(3))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"duration": 0},
+        {"duration": math.nan},
+        {"duration": "60"},
+        {"max_frames": 0},
+        {"max_frames": 2.5},
+    ],
+)
+def test_a_space_without_times_or_frames_is_refused(arguments):
+    with pytest.raises(ValueError, match="an action space needs a finite duration > 0"):
+        ActionSpace(**arguments)

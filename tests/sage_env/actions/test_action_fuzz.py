@@ -1,4 +1,4 @@
-"""Laws of reading over many actions and texts, and over texts made to be slow to read."""
+"""Laws of `sage_env.actions.action_text`, `action_json`, `json_objects`: many and slow texts."""
 
 import random
 import time

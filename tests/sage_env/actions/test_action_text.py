@@ -1,4 +1,4 @@
-"""What is read from a text, and what is written."""
+"""Laws of `sage_env.actions.action_text`, `action_json`, `json_objects`: by example."""
 
 import json
 

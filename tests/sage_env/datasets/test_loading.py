@@ -1,3 +1,5 @@
+"""Laws of `sage_env.datasets.loading`, `item`, `validation`: names, files, functions, bad rows."""
+
 import json
 from dataclasses import replace
 from pathlib import Path

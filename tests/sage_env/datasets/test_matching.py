@@ -1,3 +1,5 @@
+"""Laws of `sage_env.datasets.matching`: letters, texts, numbers, aliases; a judge for the rest."""
+
 from pathlib import Path
 
 import pytest

@@ -1,4 +1,4 @@
-"""The checks find nothing in what keeps its contract, and name the law that something breaks."""
+"""Laws of `sage_env.testing`: nothing is found where a contract is kept; breaches are named."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from sage_env.testing import (
     open_memory,
 )
 from sage_env.testing.episodes import ITEMS
+from sage_env.vector.sharing import SharedOpener
 from sage_env.video.video_file import open_video
 from tests.helpers.tools_to_try import Blueness, Echo
 
@@ -177,6 +178,11 @@ def test_videos_keep_their_contract(clip):
         check_video(video)
 
 
+@pytest.mark.parametrize("opener", [open_memory, SharedOpener(open_memory)])
+def test_an_opener_takes_a_path_as_text_too(opener):
+    assert opener("12.5.memory").duration == opener(Path("12.5.memory")).duration == 12.5
+
+
 def test_a_memory_video_is_what_it_says():
     video = MemoryVideo(400, 2, (48, 64))
     batch = video.frames_at([399.9, 0.3, 130.0], size=(12, 32))
@@ -186,8 +192,9 @@ def test_a_memory_video_is_what_it_says():
     blue = video.frames_at([0.0]).pixels[0, :, :, 2].astype(int)
     assert blue[0, 0] == 0 and (np.diff(blue) >= 0).all() and (np.diff(blue, axis=0) >= 0).all()
     for name in ("x.memory", "-3.memory"):
-        with pytest.raises(VideoError, match="expected SECONDS.memory"):
-            open_memory(Path(name))
+        for path in (name, Path(name)):
+            with pytest.raises(VideoError, match="expected SECONDS.memory"):
+                open_memory(path)
 
 
 class Bent(MemoryVideo):

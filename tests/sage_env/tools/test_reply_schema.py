@@ -1,4 +1,4 @@
-"""The JSON Schemas agree with what is read and written."""
+"""Laws of `sage_env.tools.reply_schema`: schemas agree with what is read and written."""
 
 import json
 import random

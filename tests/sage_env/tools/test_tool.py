@@ -1,3 +1,5 @@
+"""Laws of `sage_env.tools.tool`, `json_schema`: calls, arguments, failures, what a tool knows."""
+
 import pickle
 from copy import deepcopy
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Episodes of one video share frames: their times meet on a grid, their pictures in a folder."""
+"""Laws of `sage_env.vector.sharing`, `sage_env.openers`: times on one grid, one folder."""
 
 from __future__ import annotations
 

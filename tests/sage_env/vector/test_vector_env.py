@@ -1,4 +1,4 @@
-"""Many environments give what as many single ones give, and one that fails stops no other."""
+"""Laws of `sage_env.vector`: many give what single ones give; one that fails stops no other."""
 
 from __future__ import annotations
 
@@ -250,6 +250,7 @@ def test_wrong_actions_are_refused_before_anything_happens(clips):
     ("arguments", "words"),
     [
         ({"num_envs": 0}, "num_envs must be a whole number >= 1"),
+        ({"num_envs": 2.0}, "num_envs must be a whole number >= 1"),
         ({"autoreset_mode": "next"}, r"\['NextStep', 'SameStep', 'Disabled'\], got 'next'"),
         ({"max_turns": 0}, "max_turns must be"),
         ({"render_mode": "human"}, "render_mode='rgb_array' and wrap them in .*HumanRendering"),

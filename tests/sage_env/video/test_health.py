@@ -45,7 +45,7 @@ def test_the_command_prints_a_line_for_each_and_fails_if_one_is_broken(clip, tmp
     write_clip(tmp_path / "good.mp4", range(30))
     (tmp_path / "notes.txt").write_text("not a video")
     assert main(["data", "check", str(tmp_path)]) == 0
-    assert "1 videos, 0.00 hours, 0 broken" in capsys.readouterr().out
+    assert "1 video, 0.00 hours, 0 broken" in capsys.readouterr().out
     (tmp_path / "deeper").mkdir()
     (tmp_path / "deeper" / "bad.mkv").write_bytes(b"nothing" * 100)
     assert main(["data", "check", str(tmp_path), "--quick"]) == 2

@@ -1,4 +1,4 @@
-"""Laws of `ChatObservations` and of its space."""
+"""Laws of `sage_env.wrappers.chat_observations`, `chat_space`: a conversation only grows."""
 
 from __future__ import annotations
 
@@ -214,10 +214,10 @@ def test_the_system_message_tells_of_every_tool_and_how_to_call_it(format) -> No
     messages, _ = env.reset(options={"index": 0})
     told = words(messages[0])
     assert told == f"{SYSTEM}\n{describe_tools(tools)}"
-    assert len(describe_tools(tools).splitlines()) == 2
-    for tool, line in zip(tools, told.splitlines()[-2:], strict=True):
-        assert tool.description in line and line.endswith(json.dumps(tool.parameters))
-        call = line[: line.index("} calls") + 1].replace("{…}", '{"text": "hm", "at": 1.0}')
+    lines = told.splitlines()[-6:]
+    for tool, call, does, schema in zip(tools, lines[::3], lines[1::3], lines[2::3], strict=True):
+        assert tool.description in does and schema.strip() == json.dumps(tool.parameters)
+        call = call.replace("{}", '{"text": "hm", "at": 1.0}')
         assert parse_action(call) == UseTool(tool.name, {"text": "hm", "at": 1.0})
     messages, *_ = env.step('{"action": "use_tool", "name": "echo", "arguments": {"text": "月"}}')
     assert words(messages[-1]).startswith("月\n") and words(messages[0]) == told

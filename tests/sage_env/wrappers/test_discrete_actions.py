@@ -1,4 +1,4 @@
-"""Laws of `ActionGrid` and `DiscreteActions`."""
+"""Laws of `sage_env.wrappers.action_grid`, `discrete_actions`: every index is always legal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of `NumericFeatures` and `NumericObservations`."""
+"""Laws of `sage_env.wrappers.numeric_features`, `numeric_observations`, `raw_space`: sizes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of recorded episodes: a picture per step, a film per episode, and none is lost."""
+"""Laws of `sage_env.wrappers.record_rendering`: a picture a step, a film an episode, none lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of `TextActions`."""
+"""Laws of `sage_env.wrappers.text_actions`: what is written is read as `parse_action` reads it."""
 
 from __future__ import annotations
 

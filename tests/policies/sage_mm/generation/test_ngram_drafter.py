@@ -1,4 +1,4 @@
-"""Laws of guesses at the next tokens: they save passes, and change nothing else."""
+"""Laws of `policies.sage_mm.generation.ngram_drafter`: drafts save passes and change no sample."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
-from policies.sage_mm.generation.ngram_drafter import LONGEST, NGramDrafter, written_actions  # noqa: E402
-from policies.sage_mm.generation.sampler import _SampledRow  # noqa: E402
+from policies.sage_mm.generation.decode_row import DecodeRow  # noqa: E402
+from policies.sage_mm.generation.ngram_drafter import MAX_DRAFT, NGramDrafter, written_actions  # noqa: E402
 from sage_env.actions.action import Invalid  # noqa: E402
 from sage_env.actions.action_text import parse_action  # noqa: E402
 from tests.helpers.episodes import episode, stir  # noqa: E402
@@ -102,7 +102,7 @@ def test_what_is_taken_is_what_would_have_been_sampled_one_by_one(sampled, data)
     """Places after a wrong guess are sampled from what never came: they must not be taken."""
     limit = len(sampled)
     one_by_one = sampled[: sampled.index(STOP) + 1] if STOP in sampled else sampled
-    reply = _SampledRow(np.zeros(limit), None)
+    reply = DecodeRow(np.zeros(limit))
     while not reply.over:
         at = len(reply.ids)
         guess = data.draw(st.lists(st.integers(0, 9), max_size=limit - at - 1)) if at else []
@@ -143,7 +143,7 @@ def test_what_is_unclear_is_not_guessed():
 def test_guesses_fit_the_pass():
     drafter = NGramDrafter(tokens=16)
     drafter.observe(range(20))
-    assert len(drafter.propose([0], 1, 99)) == LONGEST
+    assert len(drafter.propose([0], 1, 99)) == MAX_DRAFT
     assert len(drafter.propose([0], 1, 3)) == 3
     assert len(drafter.propose([0], 4, 99)) == 3
     assert drafter.propose([0], 16, 99) == drafter.propose([0], 99, 99) == []

@@ -1,4 +1,4 @@
-"""Laws of the draw: what top-k and top-p keep, and whose log-probs are returned."""
+"""Laws of `policies.sage_mm.generation.sampling` and `constrained`: draws and their scores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Laws of checkpointed layers: less is kept for the backward pass, and nothing else differs."""
+"""Laws of `policies.sage_mm.model.activation_checkpointing`.
+
+Less is kept for the backward pass, and nothing else differs.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Laws of packing: every token has its place, shared ones are there once, scores stay the same."""
+"""Laws of `policies.sage_mm.model.prefix_packing`, `packed_attention` and `sage_mm.scoring`.
+
+Every token has its slot, shared ones are there once, and scores stay the same.
+"""
 
 from __future__ import annotations
 
@@ -84,6 +87,27 @@ def distinct_beginnings(texts: list[str]) -> int:
     """Count the nodes of the tree of tokens, frames told apart."""
     steps = [[(c, k) for c in text for k in range(3 if c in "ab" else 1)] for text in texts]
     return len({tuple(row[: k + 1]) for row in steps for k in range(len(row))})
+
+
+def test_four_episodes_by_hand() -> None:
+    """The example of `pack`."""
+    packing = pack(*laid_out(["12345", "123678", "123679", "15"]), PAD + 1, share=2)
+    assert packing.spans == (
+        PackedSpan(0, 0, 3, ()),
+        PackedSpan(0, 3, 5, (0,)),
+        PackedSpan(1, 3, 5, (0,)),
+        PackedSpan(1, 5, 6, (0, 2)),
+        PackedSpan(2, 5, 6, (0, 2)),
+        PackedSpan(3, 0, 2, ()),
+    )
+    assert packing.slot_of.tolist() == [
+        [0, 1, 2, 3, 4, 0],
+        [0, 1, 2, 5, 6, 7],
+        [0, 1, 2, 5, 6, 8],
+        [9, 10, 0, 0, 0, 0],
+    ]
+    assert packing.rows.tolist() == [0, 0, 0, 0, 0, 1, 1, 1, 2, 3, 3]
+    assert packing.columns.tolist() == [0, 1, 2, 3, 4, 3, 4, 5, 5, 0, 1]
 
 
 def test_frames_are_compared_not_only_their_tokens() -> None:

@@ -1,4 +1,7 @@
-"""The published shapes on the meta device: all parameters, LoRA targets and cache sizes."""
+"""Laws of `policies.sage_mm.model.adapters` and of the KV cache at the published sizes.
+
+Models are on the meta device: all parameters, LoRA targets and cache sizes.
+"""
 
 from __future__ import annotations
 
@@ -128,13 +131,13 @@ def test_cache_sizes(built):
     assert cache_bytes(config, torch.bfloat16, tokens=1) == layers * 2 * kv * HEAD * 2 == 147_456
     seen = cache_bytes(config, torch.bfloat16, visual=49)  # a frame of 224x224
     assert seen == 49 * (1 + maps) * hidden * 2
-
-    class Shape:  # what the cache asks a model
-        pass
-
-    shape = Shape()
-    shape.config, shape.base = config.get_text_config(), model
-    cache = KeyValueCache(shape, [None] * 3, slots=1000)
+    cache = KeyValueCache(
+        config.get_text_config(),
+        [None] * 3,
+        slots=1000,
+        dtype=torch.bfloat16,
+        device=torch.device("meta"),
+    )
     assert cache.data.nbytes == 3 * 1000 * cache_bytes(config, torch.bfloat16, tokens=1)
 
 

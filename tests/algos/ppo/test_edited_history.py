@@ -1,4 +1,4 @@
-"""A policy whose context is not the record it hands over is stopped before it learns anything."""
+"""Laws of `algos.ppo.exactness_guard`: a policy whose context is not its record is stopped."""
 
 from __future__ import annotations
 

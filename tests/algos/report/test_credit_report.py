@@ -1,4 +1,4 @@
-"""The report shows what each look was worth, where that was measured, and says nothing else."""
+"""Laws of `algos.report.episode_view`, `timeline_view`: step credit, where measured."""
 
 from __future__ import annotations
 

@@ -1,0 +1,62 @@
+"""What a report shows: results, labels, and the lines of the learning curve."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from algos.evaluation.measures import EvalResult
+
+
+@dataclass(frozen=True, eq=False)
+class ReportData:
+    """Everything that the report shows.
+
+    Attributes:
+        title: of the page.
+        about: what was run: labels and texts.
+        results: the lines of the summary table in order, by file name.
+        before: key of the result before learning; `None` if there is none.
+        after: key of the result whose episodes are shown; `None` for the first.
+        direct: key of the baseline that answers after one even look.
+        metrics: the lines of `metrics.jsonl`.
+        frame_size: `(H, W)` at which the policy saw frames, and the report shows them.
+        examples: how many example episodes to show, at most.
+        tier: the `tier` of items that the headline is about: the first table, the differences and
+            the charts. Every other tier gets a table of its own. `None`: everything together.
+    """
+
+    title: str
+    about: Mapping[str, str]
+    results: Mapping[str, EvalResult]
+    before: str | None = None
+    after: str | None = None
+    direct: str | None = None
+    metrics: Sequence[Mapping[str, Any]] = field(default_factory=list)
+    frame_size: tuple[int, int] = (224, 224)
+    examples: int = 12
+    tier: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse names that no result has."""
+        if not self.results:
+            raise ValueError("a report needs at least one result, got none")
+        for role in ("before", "after", "direct"):
+            name = getattr(self, role)
+            if name is not None and name not in self.results:
+                raise ValueError(f"{role} must be one of {list(self.results)}, got {name!r}")
+
+    @property
+    def shown(self) -> EvalResult:
+        """Return the result whose episodes are shown."""
+        return self.results[self.after or next(iter(self.results))]
+
+    def compared(self) -> list[EvalResult]:
+        """Return the results that are compared: after, before, direct, where given."""
+        names = [self.after or next(iter(self.results)), self.before, self.direct]
+        return [self.results[name] for name in dict.fromkeys(names) if name is not None]
+
+    def headline(self, result: EvalResult) -> EvalResult:
+        """Return the part of a result that the headline is about."""
+        return result if self.tier is None else result.only("tier", self.tier)

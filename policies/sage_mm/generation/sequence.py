@@ -1,0 +1,80 @@
+"""What a sequence brings to a turn, what it gets back, and the prefill state between the two."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class PrefillState:
+    """What the model computed from the first T tokens of a sequence.
+
+    Attributes:
+        ids: int64 `(T,)`, these tokens.
+        keys_values: their keys and values: `(layers, 2, heads, T, dim)`, keys first.
+        position: M-RoPE position of the token after them.
+        last_hidden: hidden state `(hidden,)` of the last of them; `None` where more tokens have to
+            be prefilled before anything can be sampled.
+    """
+
+    ids: NDArray[np.int64]
+    keys_values: Tensor
+    position: int
+    last_hidden: Tensor | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of keys and values."""
+        return self.keys_values.nbytes
+
+
+@dataclass(frozen=True, eq=False)
+class SequenceInput:
+    """What one sequence brings to a turn.
+
+    Attributes:
+        ids: int64 `(P,)`, tokens to prefill; none if `kv_state` has a `last_hidden`.
+        frames: keys of the frames in `ids`, in order.
+        kv_state: of the tokens before `ids`; `None` if there are none.
+        uniforms: float64 `(M,)` in [0, 1), one per token that may be sampled.
+    """
+
+    ids: NDArray[np.int64]
+    frames: Sequence[bytes]
+    kv_state: PrefillState | None
+    uniforms: NDArray[np.float64]
+
+    @property
+    def cached(self) -> int:
+        """Number of tokens before `ids`: their keys and values are known."""
+        return 0 if self.kv_state is None else len(self.kv_state.ids)
+
+    @property
+    def position(self) -> int:
+        """M-RoPE position of the first token of `ids`."""
+        return 0 if self.kv_state is None else self.kv_state.position
+
+    @property
+    def all_ids(self) -> NDArray[np.int64]:
+        """All tokens of the sequence: int64 `(cached + P,)`."""
+        return self.ids if self.kv_state is None else np.concatenate([self.kv_state.ids, self.ids])
+
+
+@dataclass(frozen=True, eq=False)
+class Completion:
+    """What one sequence gets back.
+
+    Attributes:
+        ids: int64 `(C,)`, sampled tokens, stop token included when it came.
+        logprobs: float32 `(C,)` in nats, see `Sampling`.
+        kv_state: of all tokens but the last of `ids`, which no pass has read yet.
+    """
+
+    ids: NDArray[np.int64]
+    logprobs: NDArray[np.float32]
+    kv_state: PrefillState
