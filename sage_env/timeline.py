@@ -19,7 +19,13 @@ _CLOCK = re.compile(r"(?:([0-9]+):(?=[0-5][0-9]:))?([0-9]+):([0-5][0-9](?:\.[0-9
 
 
 def midpoints(start: float, end: float, num_frames: int) -> NDArray[np.float64]:
-    """Return the middles of `num_frames` equal parts of `[start, end)`: float64 `(num_frames,)`."""
+    """Return the middles of equal parts of `[start, end)`: float64 `(num_frames,)`, seconds.
+
+    Args:
+        start: seconds, part of the span.
+        end: seconds, not part of it.
+        num_frames: how many parts.
+    """
     fractions = (np.arange(num_frames) + 0.5) / num_frames
     # A span of a few ulps may round up to its open end.
     return np.clip(start + fractions * (end - start), start, np.nextafter(end, start))
@@ -41,6 +47,21 @@ def snapped(start: float, end: float, num_frames: int) -> NDArray[np.float64]:
     points = np.ceil(middles / grid - 0.5) * grid  # a half goes down: the open end is no time
     points = np.where((points >= start) & (points < end), points, middles)
     return points if (np.diff(points) > 0).all() else middles
+
+
+def nearest_places(places: NDArray[np.float64], times: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the number of the nearest place for each time, int64 `(T,)`.
+
+    Of two places equally near, the earlier counts: places 0, 2, 5 and times 1, 4, 9 give 0, 2, 2.
+
+    Args:
+        places: float64 `(P,)`, seconds, in order; at least one.
+        times: float64 `(T,)`, seconds, in any order.
+    """
+    after = np.minimum(np.searchsorted(places, times), len(places) - 1)
+    before = np.maximum(after - 1, 0)
+    earlier = times - places[before] <= places[after] - times
+    return np.where(earlier, before, after).astype(np.int64)
 
 
 def clamp(span: Span, duration: float) -> Span:

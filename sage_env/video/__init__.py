@@ -3,7 +3,7 @@
 May not: know a question, an action or an episode.
 
 Read in this order, the way of a frame: `index/` (which frames there are, where their bytes lie),
-`decoding/` (from wanted frames to pictures), `cache/` (where pictures stay), `frame_reader` (the
+`decoding/` (from requested frames to pictures), `cache/` (where pictures stay), `frame_reader` (the
 three as one request), `video_file` (times to frames; the public reader), `health` (what is wrong
 with a file), `deadline` (how long a request may take).
 

@@ -1,11 +1,11 @@
-"""From numbers of frames to their pictures: out of the cache, else decoded, or what stands in."""
+"""From numbers of frames to their pictures: from the cache, else decoded, else a substitute's."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -14,15 +14,37 @@ from sage_env.frames import Box
 from sage_env.video.cache.frame_cache import FrameCache
 from sage_env.video.cache.frame_key import FrameKey
 from sage_env.video.deadline import Deadline
-from sage_env.video.decoding.decode_plan import plan_jobs
+from sage_env.video.decoding.decode_plan import DecodeJob, plan_jobs
 from sage_env.video.decoding.decode_pool import DecodePool, Picture
 from sage_env.video.decoding.nearest_frame import frames_of_gop, nearest_good_frame
 from sage_env.video.decoding.prefetch import add_prefetch
 from sage_env.video.index.video_index import VideoIndex
 
 OnError = Literal["raise", "nearest"]
-_LONGEST_WAIT = 1e6  # seconds; what threads can be told to wait
-_SMALL_PART = 64  # pictures that fit into a cache which has room for what is passed on the way
+_LONGEST_WAIT = 1e6
+"""Seconds: no deadline, for `Event.wait`, which refuses infinity."""
+_ROOM_FOR_PREFETCH = 64
+"""Pictures of the request's size that must fit into the cache, or nothing is prefetched.
+
+Into a smaller cache prefetched pictures would push out those of the request itself. The number is
+that of a few looks of 8 frames with what they prefetch; not measured.
+"""
+
+
+class _View(NamedTuple):
+    """How one request wants its pictures.
+
+    Attributes:
+        size: `(H, W)`, `None` for native pixels.
+        box: the region to show, `None` for all.
+        deadline: when to give up.
+        prefetch_step: seconds between the frames to cache on the way, `None` for no prefetch.
+    """
+
+    size: tuple[int, int] | None
+    box: Box | None
+    deadline: Deadline
+    prefetch_step: float | None
 
 
 class FrameReader:
@@ -34,7 +56,13 @@ class FrameReader:
     """
 
     def __init__(self, index: VideoIndex, cache: FrameCache, pool: DecodePool) -> None:
-        """Read what `index` lists with the decoders of `pool`."""
+        """Read the frames of an index.
+
+        Args:
+            index: the frames of the video.
+            cache: holds pictures of this and other videos.
+            pool: the decoders of this video.
+        """
         self.hits = 0
         self.seconds = 0.0
         self._index = index
@@ -52,67 +80,71 @@ class FrameReader:
         deadline: Deadline,
         prefetch_step: float | None,
     ) -> tuple[list[int], dict[int, Picture]]:
-        """Return the frames, or what stands in for them, and the pictures by number.
+        """Return the frames, or their substitutes, and the pictures by number.
+
+        With "nearest", frames that turn out not to decode are replaced and the request is made
+        again, until none is left; what decoded meanwhile is in the cache. Substitutes are
+        remembered, so that later requests do not meet the damage again.
 
         Args:
-            frames: their numbers.
+            frames: their numbers, in any order, also several times the same.
             size: `(H, W)` of the pictures, `None` for native pixels.
             box: the region to show, `None` for all.
             on_error: "raise", or take the "nearest" good frame.
             deadline: when to give up.
-            prefetch_step: seconds between the frames to keep on the way, `None` to keep none.
+            prefetch_step: seconds between the frames to cache on the way, `None` for no prefetch.
+
+        Returns:
+            One frame per frame asked for, and for each of them its picture, uint8 `(H, W, 3)` and
+            read-only.
 
         Raises:
             VideoError: if a frame cannot be had; see `PyAVVideo.frames_at`.
         """
+        view = _View(size, box, deadline, prefetch_step)
         if on_error == "raise":
-            return frames, self._read_frames(frames, size, box, deadline, prefetch_step)
+            return frames, self._read_frames(frames, view)
         while True:
             good = [self._substitutes.get(frame, frame) for frame in frames]
             try:
-                return good, self._read_frames(good, size, box, deadline, prefetch_step)
+                return good, self._read_frames(good, view)
             except CorruptFrame as error:
                 self._find_substitutes(error, deadline)
 
-    def _read_frames(
-        self,
-        frames: list[int],
-        size: tuple[int, int] | None,
-        box: Box | None,
-        deadline: Deadline,
-        prefetch_step: float | None,
-    ) -> dict[int, Picture]:
+    def _read_frames(self, frames: list[int], view: _View) -> dict[int, Picture]:
         """Return the pictures of frames by number: from the cache, else decoded."""
-        index, content, missed = self._index, self._index.content_id, 0
-        keys = [FrameKey(content, frame, size, box) for frame in dict.fromkeys(frames)]
-
-        def lacking(passed: list[int]) -> list[int]:
-            lacked = self._cache.absent([FrameKey(content, f, size, box) for f in passed])
-            return [key.frame for key in lacked]
-
-        def decode(absent: list[FrameKey]) -> Iterable[tuple[FrameKey, Picture]]:
-            nonlocal missed
-            missed += len(absent)
-            began = time.perf_counter()
-            jobs = plan_jobs(index, np.array([key.frame for key in absent], dtype=np.int64))
-            nbytes = 3 * math.prod(size or index.size)
-            if prefetch_step is not None and _SMALL_PART * nbytes <= self._cache.max_bytes:
-                jobs = add_prefetch(index, jobs, prefetch_step, lacking)
-            for frame, picture in self._pool.read(jobs, size, box, deadline):
-                yield FrameKey(content, frame, size, box), picture
-            self.seconds += time.perf_counter() - began
-
+        keys = [self._key(frame, view) for frame in dict.fromkeys(frames)]
+        decoding = _Decoding(self, view)
         try:
-            found = self._cache.fetch(keys, decode, timeout=min(deadline.left, _LONGEST_WAIT))
+            found = self._cache.fetch(
+                keys, decoding.run, timeout=min(view.deadline.left, _LONGEST_WAIT)
+            )
         except TimeoutError:
-            deadline.check(f"{index.path}: waiting for another reader")
+            view.deadline.check(f"{self._index.path}: waiting for another reader")
             raise
         finally:
-            self.hits += len(keys) - missed
+            self.hits += len(keys) - decoding.missed
+            self.seconds += decoding.seconds
         return {key.frame: picture for key, picture in found.items()}
 
+    def _key(self, frame: int, view: _View) -> FrameKey:
+        return FrameKey(self._index.content_id, frame, view.size, view.box)
+
+    def _jobs(self, frames: list[int], view: _View) -> tuple[DecodeJob, ...]:
+        """Return the jobs that decode frames, with what to prefetch if there is room for it."""
+        jobs = plan_jobs(self._index, np.array(frames, dtype=np.int64))
+        nbytes = 3 * math.prod(view.size or self._index.size)
+        if view.prefetch_step is None or _ROOM_FOR_PREFETCH * nbytes > self._cache.max_bytes:
+            return jobs
+
+        def not_cached(frames: list[int]) -> list[int]:
+            absent = self._cache.absent([self._key(frame, view) for frame in frames])
+            return [key.frame for key in absent]
+
+        return add_prefetch(self._index, jobs, view.prefetch_step, not_cached)
+
     def _find_substitutes(self, error: CorruptFrame, deadline: Deadline) -> None:
-        """Remember the nearest good frames for those that an error names.
+        """Remember the nearest good frames in place of those that an error names.
 
         Raises:
             CorruptFrame: the error, if no frame of the video decodes.
@@ -130,3 +162,28 @@ class FrameReader:
             if nearest is None or nearest == frame:
                 raise error
             self._substitutes[frame] = nearest
+
+
+class _Decoding:
+    """The decoding that one request turns out to need: the cache says which pictures.
+
+    Attributes:
+        missed: pictures that it was asked for.
+        seconds: wall time until the last of them, that of whoever takes the pictures included.
+    """
+
+    def __init__(self, reader: FrameReader, view: _View) -> None:
+        self.missed = 0
+        self.seconds = 0.0
+        self._reader = reader
+        self._view = view
+
+    def run(self, absent: list[FrameKey]) -> Iterator[tuple[FrameKey, Picture]]:
+        """Yield the pictures of keys, and prefetched ones; what `FrameCache.fetch` calls."""
+        self.missed += len(absent)
+        began = time.perf_counter()
+        reader, view = self._reader, self._view
+        jobs = reader._jobs([key.frame for key in absent], view)
+        for frame, picture in reader._pool.read(jobs, view.size, view.box, view.deadline):
+            yield reader._key(frame, view), picture
+        self.seconds += time.perf_counter() - began

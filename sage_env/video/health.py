@@ -76,7 +76,7 @@ class VideoHealth:
 
 
 def check_health(path: Path, *, quick: bool = False, timeout: float | None = None) -> VideoHealth:
-    """Open a video file and decode it.
+    """Open a video file, decode it, and say what was found.
 
     Args:
         path: the file.

@@ -31,7 +31,14 @@ from sage_env.video.frame_reader import FrameReader, OnError
 from sage_env.video.index.video_index import VideoIndex, read_index
 
 TIMEOUT = 120.0
-"""Seconds that one request may take unless told otherwise."""
+"""Seconds that one request may take unless told otherwise.
+
+Room for requests that go through long GOPs on a busy machine; longer ones are taken to hang. Not
+measured.
+"""
+_SELECTED, _SUBSTITUTE, _PROXY = 0, 1, 2
+"""Where the picture at one place of a request comes from: the frame that was selected, a substitute
+for one that does not decode, the proxy. Only the first can be exact."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,7 @@ class ReadStats:
     """What a video has cost since it was opened.
 
     Attributes:
-        decoded: frames that came out of the decoder, those on the way to a wanted one included.
+        decoded: frames that came out of the decoder, those on the way to a requested one included.
         hits: frames that came from the cache.
         seconds: wall time spent on frames that did not.
     """
@@ -52,7 +59,7 @@ class ReadStats:
 class PyAVVideo:
     """A video file. Time 0 is the first frame's. One thread at a time; objects may share a file.
 
-    The file is not held open until a frame is wanted that the cache does not have.
+    The file is opened with the first frame that the cache does not have.
 
     Attributes:
         duration: seconds from the start of the first frame to the end of the last.
@@ -72,9 +79,16 @@ class PyAVVideo:
         proxy: FrameProxy | None = None,
         prefetch: bool = False,
     ) -> None:
-        """Read the frames that `index` lists; see `open_video`.
+        """Read the frames of an index; see `open_video`.
 
-        What is passed on the way is kept in `proxy`, and served where a tolerance allows it.
+        Args:
+            index: the frames of the video.
+            cache: keeps decoded pictures.
+            threads: most threads that decode one request; `None` for 2, or 1 on a single core.
+            timeout: seconds that one request may take; `None` for no limit.
+            proxy: keeps small pictures of the frames that come out of decoders, and serves them
+                where a tolerance allows it; `None` for none.
+            prefetch: whether to cache frames for closer looks on the way.
         """
         self.duration = index.duration
         self.fps = len(index.pts) / index.duration
@@ -148,30 +162,29 @@ class PyAVVideo:
         if on_error not in ("raise", "nearest"):
             raise ValueError(f'on_error must be "raise" or "nearest", got {on_error!r}')
         shape = self._shape(size, box)
-        choice = select_frames(self._index, seconds, tolerance)
-        kept = self._kept(choice, seconds, size, box)
-        chosen: list[int] = choice.frames.tolist()
-        absent = [f for place, f in enumerate(chosen) if place not in kept] if kept else chosen
-        good, pictures = self._reader.read(
-            absent,
+        selection = select_frames(self._index, seconds, tolerance)
+        from_proxy = self._from_proxy(selection, seconds, size, box)
+        selected: list[int] = selection.frames.tolist()
+        asked = [f for place, f in enumerate(selected) if place not in from_proxy]
+        read, pictures = self._reader.read(
+            asked,
             size,
             box,
             on_error=on_error,
             deadline=Deadline.after(self._timeout),
             prefetch_step=prefetch_step(seconds) if self._prefetch else None,
         )
-        frames, exact = choice.frames, choice.exact
-        if kept or good != chosen:
-            served = iter(good)
-            places = range(len(chosen))
-            numbers = [kept[p][0] if p in kept else next(served) for p in places]
-            frames = np.array(numbers, dtype=np.int64)
-            exact = exact & (frames == choice.frames) & [p not in kept for p in places]
-        shown = [kept[p][1] if p in kept else pictures[f] for p, f in enumerate(frames.tolist())]
-        return self._batch(frames, exact, shown, shape)
+        if read == selected:  # the usual case, kept short: a hit costs little more than its copy
+            shown = [pictures[frame] for frame in read]
+            return self._batch(selection.frames, selection.exact, shown, shape)
+        return self._mixed_batch(selection, from_proxy, read, pictures, shape)
 
     def plan(self, seconds: Sequence[float], *, tolerance: Tolerance = 0.0) -> DecodePlan:
         """Return which frames `frames_at` would give, and what decoding them takes uncached.
+
+        Args:
+            seconds: as in `frames_at`.
+            tolerance: as in `frames_at`.
 
         Raises:
             ValueError: if a time is not finite, or the tolerance is not as in `frames_at`.
@@ -182,6 +195,36 @@ class PyAVVideo:
         """Let go of the file and its decoders; a later read opens them again."""
         self._pool.close()
 
+    def _mixed_batch(
+        self,
+        selection: FrameSelection,
+        from_proxy: dict[int, tuple[int, Picture]],
+        read: list[int],
+        pictures: dict[int, Picture],
+        shape: tuple[int, int],
+    ) -> FrameBatch:
+        """Return frames of several sources: those selected, substitutes, those of the proxy.
+
+        Args:
+            selection: the frames that were selected, N of them.
+            from_proxy: number and picture of the frames from the proxy, by place in the selection.
+            read: numbers of the frames at the other places, substitutes among them.
+            pictures: the pictures of `read`, by number.
+            shape: `(H, W)` of the pictures.
+        """
+        source = np.full(len(selection.frames), _SELECTED)
+        source[list(from_proxy)] = _PROXY
+        frames = selection.frames.copy()
+        frames[source == _SELECTED] = read
+        source[frames != selection.frames] = _SUBSTITUTE
+        for place, (frame, _) in from_proxy.items():
+            frames[place] = frame
+        shown = [
+            from_proxy[place][1] if place in from_proxy else pictures[frame]
+            for place, frame in enumerate(frames.tolist())
+        ]
+        return self._batch(frames, selection.exact & (source == _SELECTED), shown, shape)
+
     def _batch(
         self,
         frames: NDArray[np.int64],
@@ -189,7 +232,11 @@ class PyAVVideo:
         shown: Sequence[Picture],
         shape: tuple[int, int],
     ) -> FrameBatch:
-        """Return frames in order of time, copied into one array of the caller's own."""
+        """Return frames in order of time, copied into one array of the caller's own.
+
+        Substitutes and frames of a proxy may come out of order. Pictures in the cache are shared
+        and read-only, hence the copy.
+        """
         if (frames[1:] < frames[:-1]).any():
             order = np.argsort(frames, kind="stable")
             frames, exact = frames[order], exact[order]
@@ -199,18 +246,22 @@ class PyAVVideo:
             row[:] = picture
         return FrameBatch(pixels, self._index.seconds(frames), frames, exact)
 
-    def _kept(
+    def _from_proxy(
         self,
-        choice: FrameSelection,
+        selection: FrameSelection,
         seconds: Sequence[float],
         size: tuple[int, int] | None,
         box: Box | None,
     ) -> dict[int, tuple[int, Picture]]:
-        """Return frames of the proxy that will do, by the number of their time."""
-        if self._recorder is None or not choice.tolerance or size is None or box is not None:
+        """Return the frames of the proxy that will do: number and picture, by place of their time.
+
+        The proxy has small pictures of whole frames, near the times: nothing for requests without
+        tolerance, of native pixels, or of a box.
+        """
+        if self._recorder is None or not selection.tolerance or size is None or box is not None:
             return {}
         times = np.clip(np.sort(np.asarray(seconds, dtype=np.float64)), 0.0, self.duration)
-        return self._recorder.near(times, choice.tolerance, size)
+        return self._recorder.near(times, selection.tolerance, size)
 
     def _shape(self, size: tuple[int, int] | None, box: Box | None) -> tuple[int, int]:
         """Return `(H, W)` of the pictures, after checking what was asked for."""
@@ -243,10 +294,10 @@ def open_video(
         cache: keeps decoded pictures; `None` for the one that all videos of the process share.
         threads: most threads that decode one request; `None` for 2, or 1 on a single core.
         timeout: seconds that one request may take; `None` for no limit.
-        proxy_folder: keeps small pictures, one a second, of what decoding passes, and serves them
+        proxy_folder: keeps small pictures, one a second, of what is decoded anyway, and serves them
             where a tolerance allows it, so that a video becomes cheaper where it is looked at.
             What comes back then depends on what was looked at before. `None` for none.
-        prefetch: keeps in the cache, of what decoding passes, the frames that a look half as
+        prefetch: caches, of the frames that decoding passes on its way, those that a look half as
             long would show, at least half a second apart: for looks on a grid that others share
             (`timeline.snapped`). What comes back is the same.
 

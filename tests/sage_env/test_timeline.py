@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sage_env.timeline import clamp, covered, midpoints, parse_seconds, snapped
+from sage_env.timeline import clamp, covered, midpoints, nearest_places, parse_seconds, snapped
 
 times = st.floats(0, 1e5)
 spans = st.tuples(times, times).filter(lambda s: s[0] != s[1]).map(lambda s: tuple(sorted(s)))
@@ -101,3 +101,16 @@ def test_any_clock_reads_as_its_sum(hours, minutes, seconds):
     total = 3600 * hours + 60 * minutes + seconds
     assert parse_seconds(f"{hours:02}:{minutes:02}:{seconds:02}") == total
     assert parse_seconds(f"{60 * hours + minutes:02}:{seconds:02}") == total
+
+
+def test_the_nearest_place_by_hand():
+    assert nearest_places(np.array([0.0, 2, 5]), np.array([1.0, 4, 9])).tolist() == [0, 2, 2]
+
+
+@given(st.lists(st.integers(-50, 50), min_size=1, unique=True), st.lists(st.integers(-60, 60)))
+def test_the_nearest_place_is_nearest_and_the_earlier_of_two(places, asked):
+    ordered = np.sort(np.array(places, dtype=float))
+    for time, place in zip(
+        asked, nearest_places(ordered, np.array(asked, dtype=float)), strict=True
+    ):
+        assert place == np.argmin(np.abs(ordered - time))  # argmin gives the first

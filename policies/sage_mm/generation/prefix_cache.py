@@ -65,8 +65,8 @@ class PrefixCache:
         states = dict(zip(new, prefill(list(new.values())), strict=True)) if new else {}
         # looked up before anything is kept: what is kept now may push out what is needed here
         for prompt in prompts:
-            if prompt is not None and (held := self._kept.get(prompt)) is not None:
-                states[prompt] = held
+            if prompt is not None and (state := self._kept.get(prompt)) is not None:
+                states[prompt] = state
         for prompt in dict.fromkeys(prompts):
             if prompt is not None:
                 self._kept.put(prompt, states[prompt], states[prompt].nbytes)

@@ -8,8 +8,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from sage_env.timeline import nearest_places
 from sage_env.video.cache.proxy_file import SHORT_SIDE, FrameProxy, one_per_step
-from sage_env.video.decoding.decode_plan import nearest_in_sorted
 from sage_env.video.decoding.frame_converter import FrameConverter
 from sage_env.video.index.video_index import VideoIndex
 
@@ -64,7 +64,7 @@ class ProxyRecorder:
         if not len(kept):
             return found
         shown = self._index.seconds(kept)
-        nearest = nearest_in_sorted(shown, seconds)
+        nearest = nearest_places(shown, seconds)
         close = np.abs(shown[nearest] - seconds) <= tolerance
         for place in np.flatnonzero(close).tolist():
             frame = int(kept[nearest[place]])

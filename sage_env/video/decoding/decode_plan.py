@@ -1,4 +1,8 @@
-"""From times to decoding jobs: which frames, and what has to be decoded for them."""
+"""From times to decoding jobs: which frames will do, and which packets have to be decoded for them.
+
+A frame that references others cannot be decoded alone: decoding starts at a keyframe and goes
+through every packet that a requested frame depends on. A job is one such run.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sage_env.frames import Tolerance
+from sage_env.timeline import nearest_places
 from sage_env.video.index.video_index import VideoIndex
 
 Integers = NDArray[np.int64]
@@ -20,8 +25,10 @@ AUTO_TOLERANCE = 5.0
 
 Encoders set a keyframe at least every 250 frames unless told otherwise: one is then within it.
 """
-# H.264 on one core of a server CPU, measured at 360p and 720p: right within a factor of two or so
-# elsewhere, and proportional to what decoding costs.
+# Estimates of `DecodePlan.seconds`: H.264 on one core of a server CPU, measured at 640x360 and
+# 1280x720 with the clips of `benchmarks.frame_access`. Within a factor of two or so elsewhere, and
+# proportional to what decoding costs; nothing but that estimate depends on them. Revisit for other
+# codecs, or where planning comes to compare decoding with something else.
 _SECONDS_PER_JOB = 5e-4
 _SECONDS_PER_PACKET = 5e-5
 _SECONDS_PER_PIXEL = 9e-10
@@ -29,14 +36,14 @@ _SECONDS_PER_PIXEL = 9e-10
 
 @dataclass(frozen=True, eq=False)
 class DecodeJob:
-    """One run of a decoder: from a keyframe to the last wanted frame that leans on it.
+    """One run of a decoder: the packets from a keyframe to the last requested frame of its GOP.
 
     Attributes:
         gop: number of the keyframe in `VideoIndex.key_pts`.
-        start: number of its packet, in order of decoding.
-        stop: the packet after that of the last wanted frame.
-        frames: the wanted frames, in order of presentation.
-        prefetch: frames that are welcome if they come out on the way; nothing is amiss if not.
+        start: number of its packet, in decode order.
+        stop: the packet after that of the last requested frame.
+        frames: the requested frames, in presentation order.
+        prefetch: frames to cache if decoding reaches them; missing ones are no error.
     """
 
     gop: int
@@ -47,20 +54,20 @@ class DecodeJob:
 
     @property
     def packets(self) -> int:
-        """Return the number of packets that lie between."""
+        """Return the number of packets from `start` to before `stop`."""
         return self.stop - self.start
 
 
 @dataclass(frozen=True, eq=False)
 class DecodePlan:
-    """What serves a request, if nothing is cached.
+    """What serves a request if nothing is cached.
 
     Attributes:
         frames: int64 `(N,)`: the frame for each time, times sorted.
         exact: bool `(N,)`: whether it is the one on screen at that time.
         tolerance: seconds that a frame may be off.
-        jobs: the longest first.
-        packets_needed: packets from keyframes to the wanted frames.
+        jobs: what is decoded, the longest job first.
+        packets_needed: packets from keyframes to the requested frames, disposable ones included.
         seconds: estimated time to decode them on one core.
     """
 
@@ -75,11 +82,11 @@ class DecodePlan:
 def plan_frames(
     index: VideoIndex, seconds: Sequence[float] | NDArray[np.float64], tolerance: Tolerance = 0.0
 ) -> DecodePlan:
-    """Plan a request; it depends on nothing but the arguments.
+    """Plan a request. The plan depends on the arguments alone, not on what was read before.
 
     Args:
         index: the frames of the video.
-        seconds: finite times in any order, also several times the same.
+        seconds: finite times `(N,)` in any order, also several times the same.
         tolerance: how far in seconds a frame may be from its time; see `select_frames`.
 
     Raises:
@@ -94,7 +101,7 @@ def plan_frames(
 
 
 class FrameSelection(NamedTuple):
-    """Which frames will do for a request.
+    """The frames that serve a request.
 
     Attributes:
         frames: int64 `(N,)`: the frame for each time, times sorted.
@@ -112,9 +119,17 @@ def select_frames(
 ) -> FrameSelection:
     """Return the frame for each time, times sorted, and whether it is the one on screen then.
 
-    Without tolerance it is. With one, a keyframe on screen is taken first, then the nearest
-    keyframe within the tolerance, then the first frame shown within it, which is the cheapest of
-    those without a keyframe among them. A choice depends on its own time and the tolerance only.
+    The first line that fits decides; a selection depends on its own time and the tolerance only.
+
+    | tolerance | on screen is | within the tolerance is | selected | exact |
+    |---|---|---|---|---|
+    | 0 | any frame | | the frame on screen | yes |
+    | above 0 | a keyframe | | that keyframe | yes |
+    | above 0 | no keyframe | a keyframe | the nearest keyframe | no |
+    | above 0 | no keyframe | no keyframe | the first frame shown within it | if on screen |
+
+    The first frame shown within the tolerance is the cheapest to decode of those between two
+    keyframes; it is never later than the frame on screen.
 
     Args:
         index: the frames of the video.
@@ -124,12 +139,7 @@ def select_frames(
     Raises:
         ValueError: if a time is not finite, or the tolerance is negative or not finite.
     """
-    times = np.array(seconds, dtype=np.float64)
-    if times.ndim != 1:
-        raise ValueError(f"seconds must be a sequence of finite times, got {seconds}")
-    times.sort()  # NaN comes last
-    if len(times) and not (math.isfinite(times[0]) and math.isfinite(times[-1])):
-        raise ValueError(f"seconds must be a sequence of finite times, got {seconds}")
+    times = _sorted_times(seconds)
     if tolerance:
         times = np.minimum(np.maximum(times, 0.0), index.duration)
     within = _auto(times) if tolerance == "auto" else float(tolerance)
@@ -138,16 +148,34 @@ def select_frames(
     on_screen = index.frames_on_screen(times)
     if within == 0 or not len(times):
         return FrameSelection(on_screen, np.ones(len(times), dtype=np.bool_), within)
-    keys = np.minimum(np.searchsorted(index.pts, index.key_pts), len(index.pts) - 1)
-    keys = keys[index.pts[keys] == index.key_pts]
-    if not len(keys):  # all of them are hidden
-        keys = on_screen[:1] * 0
+    keyframes = _shown_keyframes(index)
+    nearest = keyframes[nearest_places(index.seconds(keyframes), times)]
+    is_near = np.abs(index.seconds(nearest) - times) <= within
     first = np.minimum(index.frames_from(times - within), on_screen)
-    near = nearest_in_sorted(index.seconds(keys), times)
-    close = np.abs(index.seconds(keys)[near] - times) <= within
-    frames = np.where(close, keys[near], first)
-    frames = np.where(np.isin(on_screen, keys), on_screen, frames).astype(np.int64)
+    frames = np.select([np.isin(on_screen, keyframes), is_near], [on_screen, nearest], first)
     return FrameSelection(frames, frames == on_screen, within)
+
+
+def _sorted_times(seconds: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return finite times in order, float64 `(N,)`.
+
+    Raises:
+        ValueError: if one is not finite, or they are not a flat sequence.
+    """
+    times = np.array(seconds, dtype=np.float64)
+    if times.ndim != 1:
+        raise ValueError(f"seconds must be a sequence of finite times, got {seconds}")
+    times.sort()  # NaN comes last
+    if len(times) and not (math.isfinite(times[0]) and math.isfinite(times[-1])):
+        raise ValueError(f"seconds must be a sequence of finite times, got {seconds}")
+    return times
+
+
+def _shown_keyframes(index: VideoIndex) -> Integers:
+    """Return the frames that are keyframes; the first frame if an edit list hides all keyframes."""
+    frames = np.minimum(np.searchsorted(index.pts, index.key_pts), len(index.pts) - 1)
+    frames = frames[index.pts[frames] == index.key_pts]
+    return frames if len(frames) else np.zeros(1, dtype=np.int64)
 
 
 def _auto(times: NDArray[np.float64]) -> float:
@@ -157,45 +185,56 @@ def _auto(times: NDArray[np.float64]) -> float:
     return min(float(steps.min()) / 2, AUTO_TOLERANCE) if len(steps) else 0.0
 
 
-def nearest_in_sorted(places: NDArray[np.float64], times: NDArray[np.float64]) -> Integers:
-    """Return the index of the nearest place for each time; of two equally near, the earlier.
-
-    Args:
-        places: seconds, float64 `(M,)`, increasing, at least one.
-        times: seconds, float64 `(N,)`.
-
-    Returns:
-        int64 `(N,)`.
-    """
-    after = np.minimum(np.searchsorted(places, times), len(places) - 1)
-    before = np.maximum(after - 1, 0)
-    nearer = times - places[before] <= places[after] - times
-    return np.where(nearer, before, after).astype(np.int64)
-
-
 def plan_jobs(index: VideoIndex, frames: Integers) -> tuple[DecodeJob, ...]:
     """Return the jobs that decode these frames, the longest first; no packet is in two of them.
 
-    Jobs that would overlap are one: leading pictures of an open GOP lie behind its keyframe.
+    The longest goes first because a request ends with its last job.
+
+    Args:
+        index: the frames of the video.
+        frames: int64, any shape: numbers of the frames, in any order, also several times the same.
     """
-    wanted = np.unique(frames)
-    packets = index.packet_of_frame[wanted]
-    gops = index.gops(wanted)
-    early = index.key_packets[gops] > packets  # times that contradict the order in the file
-    if early.any():
-        by_packet = np.argsort(index.key_packets)
-        places = np.searchsorted(index.key_packets[by_packet], packets[early], side="right") - 1
-        gops[early] = by_packet[np.maximum(places, 0)]
+    requested = np.unique(frames)
+    packets = index.packet_of_frame[requested]
+    gops = _gops_in_file_order(index, index.gops(requested), packets)
     jobs: list[DecodeJob] = []
     for gop in np.unique(gops).tolist():
         mine = gops == gop
-        start, stop = int(index.key_packets[gop]), int(packets[mine].max()) + 1
-        job = DecodeJob(
-            gop, min(start, int(packets[mine].min())), stop, tuple(wanted[mine].tolist())
-        )
-        if jobs and jobs[-1].start <= job.start < jobs[-1].stop:
-            last = jobs.pop()
-            both = tuple(sorted({*last.frames, *job.frames}))
-            job = DecodeJob(last.gop, last.start, max(last.stop, job.stop), both)
-        jobs.append(job)
+        key = int(index.key_packets[gop])
+        start, stop = min(key, int(packets[mine].min())), int(packets[mine].max()) + 1
+        _append_or_merge(jobs, DecodeJob(gop, start, stop, tuple(requested[mine].tolist())))
     return tuple(sorted(jobs, key=lambda job: -job.packets))
+
+
+def _gops_in_file_order(index: VideoIndex, gops: Integers, packets: Integers) -> Integers:
+    """Return the GOPs of frames, none of which starts behind the frame's own packet.
+
+    `VideoIndex.gops` goes by time. Where times contradict the order in the file (a frame precedes
+    the packet of the keyframe shown before it), the last keyframe packet before the frame's counts.
+
+    Args:
+        index: the frames of the video.
+        gops: int64 `(F,)`, the GOPs by time.
+        packets: int64 `(F,)`, the packets of the frames.
+    """
+    contradicts = index.key_packets[gops] > packets
+    if contradicts.any():
+        by_packet = np.argsort(index.key_packets)
+        in_file = index.key_packets[by_packet]
+        places = np.searchsorted(in_file, packets[contradicts], side="right") - 1
+        gops = gops.copy()
+        gops[contradicts] = by_packet[np.maximum(places, 0)]
+    return gops
+
+
+def _append_or_merge(jobs: list[DecodeJob], job: DecodeJob) -> None:
+    """Add a job; if it starts inside the last one, make both one.
+
+    Leading pictures of an open GOP belong to the GOP before, and lie behind the next keyframe in
+    the file: the two jobs would decode that keyframe twice.
+    """
+    if jobs and jobs[-1].start <= job.start < jobs[-1].stop:
+        last = jobs.pop()
+        frames = tuple(sorted({*last.frames, *job.frames}))
+        job = DecodeJob(last.gop, last.start, max(last.stop, job.stop), frames)
+    jobs.append(job)

@@ -1,4 +1,4 @@
-"""Which frame to show in place of one that does not decode."""
+"""Which frame to show in place of one that does not decode: the nearest in time that does."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from sage_env.video.index.video_index import VideoIndex
 
 
 def frames_of_gop(index: VideoIndex, gop: int) -> range:
-    """Return the numbers of the frames that lean on a keyframe, those of GOP 0 from the first."""
+    """Return the numbers of the frames of a GOP, in presentation order.
+
+    They are shown from its keyframe up to before the next; GOP 0 also owns frames before its
+    keyframe.
+    """
     first = int(np.searchsorted(index.pts, index.key_pts[gop])) if gop else 0
     is_last = gop + 1 == len(index.key_pts)
     stop = len(index.pts) if is_last else int(np.searchsorted(index.pts, index.key_pts[gop + 1]))
@@ -22,7 +26,9 @@ def nearest_good_frame(
 ) -> int | None:
     """Return the frame nearest in time among those that decode; of two equally near, the earlier.
 
-    GOPs are looked through from the frame's own outwards, no further than needed.
+    GOPs are tried from the frame's own outwards, 1, 2, 3 away on both sides, since trying one means
+    to decode it whole. A GOP whose nearest frame is farther than the best one found is left out;
+    the search ends where that holds for all GOPs that remain.
 
     Args:
         index: the frames of the video.
@@ -34,7 +40,7 @@ def nearest_good_frame(
     """
     pts = int(index.pts[frame])
     home = int(index.gops(np.array([frame]))[0])
-    best: tuple[int, int] | None = None  # distance in ticks, number
+    best: tuple[int, int] | None = None  # distance in ticks, number: the smallest tuple wins
     for away in range(len(index.key_pts)):
         near = []
         if home - away >= 0:
@@ -56,7 +62,11 @@ def nearest_good_frame(
 
 
 def _all_farther(index: VideoIndex, home: int, away: int, pts: int, distance: int) -> bool:
-    """Return whether GOPs more than `away` from the home GOP only have frames farther off."""
+    """Return whether all frames more than `away` GOPs from the home GOP are farther off.
+
+    The nearest of them on the left is shown before the keyframe of the GOP `away` to the left, the
+    nearest on the right is the keyframe of the next GOP.
+    """
     left, right = home - away, home + away + 1
     before = left <= 0 or pts - int(index.key_pts[left]) > distance
     after = right >= len(index.key_pts) or int(index.key_pts[right]) - pts > distance

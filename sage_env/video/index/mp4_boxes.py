@@ -1,4 +1,7 @@
-"""The boxes of an MP4 or MOV file. Sizes in it are claims: none is believed without a look."""
+"""The boxes of an MP4 or MOV file (ISO/IEC 14496-12, 4.2): a size, a kind of four bytes, content.
+
+Sizes in a file are claims: each is compared with the bytes that are there before it is believed.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +11,32 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 MAX_MOOV = 2**28
-"""Most bytes of a `moov` box: the tables of a month of video."""
-_MAX_BOXES = 10_000  # at the top of a file
+"""Most bytes of a `moov` box.
+
+Tables take at most 20 bytes a frame (`stsz` 4, `ctts` 8, `co64` 8): five days at 30 a second even
+then. A limit on memory, not a measured figure.
+"""
+_MAX_BOXES = 10_000
+"""Most boxes at the top of a file: bounds the time spent on a file that is one long row of them.
+
+Fragmented files have two a fragment, and are read packet by packet anyway.
+"""
 
 Boxes = dict[bytes, list[memoryview]]
 """The contents of boxes by their kind."""
 
 
 class UnsupportedLayout(Exception):
-    """The file is not of the kind that is read here."""
+    """The file is laid out in a way that is not read here; it is then read through FFmpeg."""
 
 
 def read_moov(file: BinaryIO) -> memoryview:
-    """Return the content of the first `moov` box; boxes after a cut-off one are not looked for."""
+    """Return the content of the first `moov` box (ISO/IEC 14496-12, 8.2.1).
+
+    Raises:
+        UnsupportedLayout: if there is none, or a box before it reaches beyond the end of the file.
+        OSError: if the file cannot be read.
+    """
     end, at = os.fstat(file.fileno()).st_size, 0
     for _ in range(_MAX_BOXES):
         file.seek(at)
@@ -28,9 +44,9 @@ def read_moov(file: BinaryIO) -> memoryview:
         if len(head) < 8:
             break
         size, start = struct.unpack(">I", head[:4])[0], 8
-        if size == 1:
+        if size == 1:  # the size is too large for 32 bits and follows as 64
             size, start = struct.unpack(">Q", head[8:16])[0], 16
-        size = size or end - at
+        size = size or end - at  # 0: up to the end of the file
         if size < start or at + size > end:
             break
         if head[4:8] == b"moov":
@@ -43,7 +59,11 @@ def read_moov(file: BinaryIO) -> memoryview:
 
 
 def boxes_of(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
-    """Yield kind and content of the boxes that lie one behind the other."""
+    """Yield kind and content of boxes that lie one behind the other.
+
+    Raises:
+        UnsupportedLayout: if one of them reaches beyond `data`.
+    """
     at = 0
     while at + 8 <= len(data):
         size, start = struct.unpack_from(">I", data, at)[0], 8
@@ -65,7 +85,12 @@ def children(data: memoryview) -> Boxes:
 
 
 def single_box(boxes: Boxes, kind: bytes) -> memoryview:
-    """Return the one box of a kind that must be there once."""
+    """Return the content of the box of a kind that must be there exactly once.
+
+    Raises:
+        UnsupportedLayout: if there are several.
+        KeyError: if there is none.
+    """
     (box, *more) = boxes[kind]
     if more:
         raise UnsupportedLayout

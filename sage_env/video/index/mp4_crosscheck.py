@@ -1,4 +1,9 @@
-"""Whether FFmpeg agrees with the sample tables that were read without it."""
+"""Whether FFmpeg's demuxer agrees with the sample tables that were read without it.
+
+The comparison takes the place of trust: FFmpeg applies edit lists, QuickTime habits and repairs of
+its own, and a table that was read otherwise would name other frames. Where both agree, the tables
+serve; else the file is scanned.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +19,24 @@ from sage_env.video.index.presentation_order import PacketTable, cut_table
 from sage_env.video.index.sample_table import SampleTable, read_sample_table
 
 SLICEABLE = frozenset({"h264", "hevc", "vp8", "vp9", "libdav1d", "av1"})
-"""Decoders that take the samples of a container as they are."""
-_LOOKS = 9  # entries of FFmpeg's own index that are compared
+"""FFmpeg's decoders that take a container's samples as they lie in the file, cut out of it.
+
+Others need what a demuxer adds: a parser that joins or splits packets, or headers in front.
+"""
+_LOOKS = 9
+"""Entries of FFmpeg's index that are compared with the tables, evenly spread, both ends among them.
+
+Each is read through PyAV in microseconds, while all of an hour would take longer than the tables
+themselves. Not measured against kinds of damage: a shift of the tables shows in any of them."""
 
 
 def read_tables(container: InputContainer, stream: VideoStream, path: Path) -> PacketTable | None:
-    """Return what the tables of an MP4 or MOV file say.
+    """Return the packets that the tables of an MP4 or MOV file name, if FFmpeg agrees.
+
+    Args:
+        container: the file, opened by FFmpeg; the first packet is taken from it.
+        stream: the video stream of the container.
+        path: the file.
 
     Returns:
         `None` if the file is not of the common kind, or FFmpeg finds other samples, other times or
@@ -35,6 +52,7 @@ def read_tables(container: InputContainer, stream: VideoStream, path: Path) -> P
     if table is None or not _first_time_agrees(container, stream, table):
         return None
     end = os.stat(path).st_size
+    # A file that was cut short holds its first packets only.
     held = (table.offset >= 0) & (table.size > 0) & (table.offset + table.size <= end)
     count = len(held) if held.all() else int(np.argmin(held))
     table = cut_table(table, slice(0, count))
@@ -45,7 +63,8 @@ def read_tables(container: InputContainer, stream: VideoStream, path: Path) -> P
     if table.upright and not (table.shown & (table.pts < key_pts)).any():
         height, width = context.height, context.width
         return PacketTable(table, table.pts, True, missing, key_pts, height, width, 0, start)
-    first = first_frame(path)  # it knows how it is turned, and which frames before it do not decode
+    # Only a decoded frame tells how it is turned, and which leading pictures before it are lost.
+    first = first_frame(path)
     if first is None or first.pts is None:
         return None
     turns = round(first.rotation / 90) % 4
@@ -54,9 +73,10 @@ def read_tables(container: InputContainer, stream: VideoStream, path: Path) -> P
 
 
 def _as_indexed(table: SampleTable, stream: VideoStream) -> tuple[int, SampleTable | None]:
-    """Return the samples that FFmpeg lists, after comparing some: an edit may leave out an end.
+    """Return the number of the first sample that FFmpeg lists, and the samples that it lists.
 
-    Before them stands the number of the first; `None` if FFmpeg lists others.
+    FFmpeg leaves out samples before the keyframe that the edit list's stretch needs, and after its
+    end. `(0, None)` if it lists others than the table, by comparing `_LOOKS` of them.
     """
     entries = stream.index_entries
     count = len(entries)
@@ -75,7 +95,7 @@ def _as_indexed(table: SampleTable, stream: VideoStream) -> tuple[int, SampleTab
 
 
 def _first_time_agrees(container: InputContainer, stream: VideoStream, table: SampleTable) -> bool:
-    """Return whether the first packet is shown when the table says; hidden ones have no say."""
+    """Return whether the first packet has the PTS of the table; that of a hidden one may differ."""
     packet = next(container.demux(stream))
     if not packet.size or packet.is_corrupt:
         return False

@@ -1,4 +1,4 @@
-"""One pass over the packets of a stream: for containers whose tables are not read directly."""
+"""One pass over all packets of a stream: for containers whose tables are not read directly."""
 
 from __future__ import annotations
 
@@ -19,11 +19,20 @@ from sage_env.video.index.presentation_order import PacketTable
 from sage_env.video.index.sample_table import MAX_SAMPLES, SampleTable
 from sage_env.video.index.stream import REMEDY, open_container, prepare_decoder, video_stream
 
-_HEADER = 64  # bytes that a container may write between a packet's position and its payload
+_HEADER = 64
+"""Most bytes between a packet's position, as FFmpeg tells it, and its payload.
+
+Matroska's block header is the longest that is sliced: an element id, a size of at most 8 bytes, the
+track's number, a time and flags (RFC 9559, 10.2). Not measured; longer headers lead to the demuxer.
+"""
 
 
 def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
-    """Read the whole file and decode the first frame.
+    """Read the whole file, take down every packet, and decode the first frame.
+
+    Args:
+        path: the file.
+        deadline: when to give up.
 
     Raises:
         VideoError: if frames have no times, there are too many of them, or none decodes.
@@ -36,7 +45,7 @@ def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
         seekable = container.format.name != "mpeg"
         first: av.VideoFrame | None = None
         rows: list[tuple[int, int, int, int, int, bool, bool]] = []
-        sound = 0  # packets up to the last that is not damaged
+        intact = 0  # packets up to the last that the container does not call damaged
         sliceable = True
         for packet in _packets(container, stream, path, deadline):
             if packet.size and packet.pts is not None:
@@ -46,14 +55,14 @@ def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
                 dts = packet.pts if packet.dts is None else packet.dts
                 length, shown = packet.duration or 0, not packet.is_discard
                 rows.append((packet.pts, dts, length, at or 0, packet.size, key, shown))
-                sound = sound if packet.is_corrupt else len(rows)
+                intact = intact if packet.is_corrupt else len(rows)
             if first is None:
                 first = _decoded(packet)
-        missing = max(len(rows), len(stream.index_entries)) - sound
+        missing = max(len(rows), len(stream.index_entries)) - intact
         missing = max(missing, int(_claims_more(file)))
-    if first is None or first.pts is None or not sound:
+    if first is None or first.pts is None or not intact:
         raise VideoError(f"{path}: its video stream holds no frame that can be decoded; {REMEDY}")
-    pts, dts, length, at, size, key, shown = np.array(rows[:sound], dtype=np.int64).T
+    pts, dts, length, at, size, key, shown = np.array(rows[:intact], dtype=np.int64).T
     table = SampleTable(pts, length, at, size, key > 0, shown > 0, upright=False)
     turns = round(first.rotation / 90) % 4
     return PacketTable(table, dts, sliceable, missing, first.pts, first.height, first.width, turns)
@@ -86,7 +95,11 @@ def _packets(
 
 
 def _payload_at(file: BinaryIO, packet: Packet[VideoStream]) -> int | None:
-    """Return the byte of the file where the payload starts, `None` if it is not in one piece."""
+    """Return the byte of the file where the payload starts, `None` if it is not there in one piece.
+
+    Transport and program streams cut payloads into pieces, and some containers compress or strip
+    them; a packet that brings new decoder headers is not decoded by its payload alone either.
+    """
     if packet.pos is None or packet.has_sidedata("new_extradata"):
         return None
     file.seek(packet.pos)
@@ -95,7 +108,11 @@ def _payload_at(file: BinaryIO, packet: Packet[VideoStream]) -> int | None:
 
 
 def _claims_more(file: BinaryIO) -> bool:
-    """Return whether a Matroska, WebM or AVI file was longer when it was written."""
+    """Return whether a Matroska, WebM or AVI file names a size beyond its end: it was cut short.
+
+    AVI: the size of the RIFF chunk. Matroska (RFC 9559, 5.1): the size of the Segment element,
+    0x18538067, which follows the EBML header (RFC 8794, 11.2.1), 0x1A45DFA3.
+    """
     length = file.seek(0, os.SEEK_END)
     file.seek(0)
     head = file.read(4096)
@@ -111,16 +128,21 @@ def _claims_more(file: BinaryIO) -> bool:
 
 
 def _ebml_size(head: bytes, at: int) -> tuple[int, int]:
-    """Return where the content of an element starts, and its bytes; 0 if they are not known."""
+    """Return where the content of an EBML element starts, and its size; 0 if it is not known.
+
+    The size is a variable-size integer (RFC 8794, 4 and 6.1): one byte more than the first byte has
+    leading zeros; the bits behind the first 1 are the value, all ones for "unknown". `0x40 0x02` is
+    a size of 2 in two bytes.
+    """
     first = head[at] if at < len(head) else 0
-    width = 9 - first.bit_length()  # the leading zeros say how many bytes there are
+    width = 9 - first.bit_length()
     bits = 7 * width
     size = int.from_bytes(head[at : at + width], "big") & ((1 << bits) - 1)
     return at + width, 0 if size == (1 << bits) - 1 else size
 
 
 def _decoded(packet: Packet[VideoStream]) -> av.VideoFrame | None:
-    """Return the first frame that comes out now; damage at the start is passed over."""
+    """Return the first frame that comes out of the decoder now; damage gives `None`."""
     try:
         return next(iter(packet.decode()), None)
     except av.FFmpegError:

@@ -1,4 +1,7 @@
-"""From packets in order of decoding to frames in order of presentation."""
+"""From packets in decode order to frames in presentation order.
+
+Frames that reference a later one are decoded after it: the file's I0 P3 B1 B2 is shown as 0 1 2 3.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,14 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class PacketTable:
-    """What was found in a file, and how.
+    """The packets of a file's video stream, and what else was found on the way to them.
 
     Attributes:
-        table: its packets in the order of decoding.
-        dts: `(M,)`, where to seek in order to find each.
-        sliceable: whether every payload lies in the file in one piece, where `table` says.
+        table: the packets, in decode order.
+        dts: int64 `(M,)`, ticks: the time to seek to in order to find each.
+        sliceable: whether every payload lies in the file in one piece, at `table.offset`.
         missing_frames: frames that the file announces but does not hold.
-        first_pts: when the first frame that decodes is shown.
+        first_pts: PTS of the first frame that decodes, in ticks.
         height: of the picture as coded, before it is turned.
         width: of the picture as coded, before it is turned.
         quarter_turns: counter-clockwise turns by 90 degrees that show the picture upright.
@@ -41,13 +44,13 @@ class PacketTable:
 
 @dataclass(frozen=True, eq=False)
 class PresentationOrder:
-    """The shown frames of a table, by PTS. Packets are numbered in the order of decoding.
+    """The shown frames of a table by PTS. Packets are numbered in decode order, from 0.
 
     Attributes:
-        pts: `(N,)`, increasing.
-        packet_of_frame: `(N,)`: the number of each frame's packet.
-        key_pts: `(K,)`, increasing: PTS of the frames where decoding can start.
-        key_packets: `(K,)`: the numbers of their packets.
+        pts: int64 `(N,)`, increasing, ticks.
+        packet_of_frame: int64 `(N,)`: the number of each frame's packet.
+        key_pts: int64 `(K,)`, increasing: PTS of the frames where decoding can start, in ticks.
+        key_packets: int64 `(K,)`: the numbers of their packets.
         last: ticks for which the last frame is shown, 0 if not known.
     """
 
@@ -61,17 +64,22 @@ class PresentationOrder:
 def order_frames(table: SampleTable, first_pts: int) -> PresentationOrder:
     """Return the frames of a table from `first_pts` on; of two at one time, the first decoded.
 
-    Pictures before the first one that comes out lean on frames that the file does not hold.
+    Leading pictures of the first keyframe reference frames that were cut from the file: they do not
+    decode, and are no frames of the video.
+
+    Args:
+        table: the packets in decode order.
+        first_pts: PTS of the first frame that decodes, in ticks.
     """
     shown = table.shown & (table.pts >= first_pts)
     order = table.by_time[shown[table.by_time]]
     pts = table.pts[order]
-    first = np.append(len(pts) > 0, np.diff(pts) > 0)[: len(pts)]
-    pts, order = pts[first], order[first]
+    distinct = np.append(len(pts) > 0, np.diff(pts) > 0)[: len(pts)]
+    pts, order = pts[distinct], order[distinct]
     keys = np.flatnonzero(table.key)
     key_pts, key_places = np.unique(table.pts[keys], return_index=True)
     last = int(table.duration[order[-1]]) if len(order) else 0
-    if last <= 0 and len(pts) > 1:
+    if last <= 0 and len(pts) > 1:  # many containers name no duration: take the usual distance
         last = round(float(np.median(np.diff(pts))))
     found = PresentationOrder(pts, order, key_pts, keys[key_places], last)
     for array in (found.pts, found.packet_of_frame, found.key_pts, found.key_packets):
@@ -80,7 +88,7 @@ def order_frames(table: SampleTable, first_pts: int) -> PresentationOrder:
 
 
 def cut_table(table: SampleTable, part: slice) -> SampleTable:
-    """Return a part of the samples."""
+    """Return a part of the samples, as views of the same arrays."""
     return SampleTable(
         table.pts[part],
         table.duration[part],

@@ -1,8 +1,22 @@
 """The sample tables of an MP4 or MOV file, from its `moov` box straight into arrays.
 
+The boxes and the sections of ISO/IEC 14496-12 that define them:
+
+| box | section | what it holds |
+|---|---|---|
+| `mvhd`, `mdhd` | 8.2.2, 8.4.2 | ticks per second of the movie and of the track |
+| `tkhd` | 8.3.2 | id of the track, matrix that turns the picture |
+| `stts` | 8.6.1.2 | runs of durations: decode times |
+| `ctts` | 8.6.1.3 | runs of offsets from decode to presentation time |
+| `stss` | 8.6.2 | numbers of the sync samples (keyframes) |
+| `elst` | 8.6.6 | the edit list: a wait, and which stretch of the track is shown |
+| `stsz` | 8.7.3.2 | bytes of each sample |
+| `stsc` | 8.7.4 | runs of samples per chunk |
+| `stco`, `co64` | 8.7.5 | byte of the file where each chunk starts |
+
 Only files of the common kind are read here: one `moov`, no fragments, one sample description, at
-most one edit after at most one empty one. What is unusual gives `None`, and is then scanned packet
-by packet. Sizes and counts in the file are claims: none is believed beyond what is there.
+most one edit after at most one empty one. Other files give `None`, and are then scanned packet by
+packet. Sizes and counts in the file are claims: none is believed beyond the bytes that are there.
 """
 
 from __future__ import annotations
@@ -15,12 +29,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sage_env.video.index.edit_list import apply_edit_list
 from sage_env.video.index.mp4_boxes import Boxes, UnsupportedLayout, children, read_moov, single_box
 
 MAX_SAMPLES = 2**24
-"""Most frames of a file: six days at 30 a second."""
+"""Most frames of a file: six days at 30 a second. A limit on memory: 0.6 GB of arrays."""
+# The matrix that leaves a picture as it is: 16.16 fixed point, the last column 2.30 (6.2.2).
 _UPRIGHT = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
-_MATRIX_AT = {b"tkhd": (40, 52), b"mvhd": (36, 48)}  # in version 0, in version 1
+_MATRIX_AT = {b"tkhd": (40, 52), b"mvhd": (36, 48)}  # byte of the box in version 0, in version 1
 
 Integers = NDArray[np.int64]
 
@@ -30,12 +46,12 @@ class SampleTable:
     """The samples of one track in the order of decoding. Times are in ticks of the track.
 
     Attributes:
-        pts: int64 `(M,)`, as FFmpeg counts them: edits applied.
-        duration: int64 `(M,)`.
+        pts: int64 `(M,)`, presentation time as FFmpeg counts it: edit list applied.
+        duration: int64 `(M,)`, ticks.
         offset: int64 `(M,)`, the byte of the file where the sample starts.
         size: int64 `(M,)`, bytes.
-        key: bool `(M,)`, whether decoding can start there.
-        shown: bool `(M,)`, false for what an edit hides.
+        key: bool `(M,)`, whether decoding can start at the sample.
+        shown: bool `(M,)`, false for samples that the edit list hides.
         upright: whether the picture is shown as it is coded, not turned.
     """
 
@@ -49,18 +65,26 @@ class SampleTable:
 
     @cached_property
     def by_time(self) -> Integers:
-        """Return the samples in the order of their PTS; of two at one time, the first decoded."""
+        """Return the samples by PTS, int64 `(M,)`; equal times stay in decode order."""
         return np.argsort(self.pts, kind="stable")
 
     @cached_property
     def open_gops(self) -> bool:
-        """Return whether some samples after a keyframe are shown before it."""
+        """Return whether some samples follow a keyframe in the file and are shown before it.
+
+        Such leading pictures (H.265, clause 3) may reference frames before the keyframe: the GOP is
+        open, and its keyframe is no clean cut.
+        """
         key_before = np.maximum.accumulate(np.where(self.key, np.arange(len(self.key)), 0))
         return bool((self.pts < self.pts[key_before]).any())
 
 
 def read_sample_table(path: Path, track: int) -> SampleTable | None:
     """Return the samples of the track with this id, `None` if the file is not of the common kind.
+
+    Args:
+        path: the MP4 or MOV file.
+        track: its `track_ID`, which FFmpeg gives as the stream's id.
 
     Raises:
         OSError: if the file cannot be read.
@@ -86,11 +110,16 @@ def _find(moov: Boxes, track: int) -> Boxes:
 def table_of(moov: Boxes, trak: Boxes) -> SampleTable:
     """Return the samples of a track.
 
+    Args:
+        moov: the boxes of the movie.
+        trak: the boxes of the track.
+
     Raises:
         UnsupportedLayout: if the file is not of the common kind; so do `KeyError` and
             `struct.error`.
     """
-    if b"mvex" in moov or b"cmov" in moov:  # fragments follow; compressed
+    # `mvex` (8.8.1) announces fragments; QuickTime's `cmov` is a compressed `moov`.
+    if b"mvex" in moov or b"cmov" in moov:
         raise UnsupportedLayout
     header = single_box(trak, b"tkhd")
     movie = single_box(moov, b"mvhd")
@@ -101,9 +130,11 @@ def table_of(moov: Boxes, trak: Boxes) -> SampleTable:
     delta = _per_sample(single_box(table, b"stts"), ">u4", len(size))
     shown_at = np.cumsum(delta)
     shown_at -= delta
-    if b"ctts" in table:  # signed whatever the version says: writers do so
+    if b"ctts" in table:
+        # Version 0 holds unsigned offsets, yet writers put negative ones there; FFmpeg reads both
+        # versions as signed, and so must whoever wants its times.
         shown_at += _per_sample(single_box(table, b"ctts"), ">i4", len(size))
-    pts, shown = _apply_edit_list(
+    pts, shown = apply_edit_list(
         shown_at, edits, timescale(movie), timescale(single_box(mdia, b"mdhd"))
     )
     offset = _sample_offsets(table, size)
@@ -126,7 +157,17 @@ def _is_upright(kind: bytes, header: memoryview) -> bool:
 
 
 def _columns(box: memoryview, dtype: str, columns: int, at: int = 4) -> NDArray[np.integer]:
-    """Return the entries of a table `(rows, columns)`; the count at byte `at` is in front."""
+    """Return the entries of a table `(rows, columns)` as they lie in the file, without a copy.
+
+    Args:
+        box: the content of the box.
+        dtype: NumPy's name of the type of each value.
+        columns: values in a row.
+        at: byte of the box where the count of rows stands; the rows follow it.
+
+    Raises:
+        UnsupportedLayout: if the box is too short for that many rows.
+    """
     (count,) = struct.unpack_from(">I", box, at)
     width = np.dtype(dtype).itemsize * columns
     if count > (len(box) - at - 4) // width:
@@ -136,12 +177,12 @@ def _columns(box: memoryview, dtype: str, columns: int, at: int = 4) -> NDArray[
 
 
 def _entries(box: memoryview, dtype: str, columns: int, at: int = 4) -> Integers:
-    """Return the same as numbers of this machine, in memory of their own."""
+    """Return the entries of `_columns` as int64 of this machine, in memory of their own."""
     return _columns(box, dtype, columns, at).astype(np.int64)
 
 
 def _sizes(table: Boxes) -> Integers:
-    """Return the bytes of each sample."""
+    """Return the bytes of each sample, int64 `(M,)` (`stsz`: one size for all, or a list)."""
     box = single_box(table, b"stsz")
     fixed, count = struct.unpack_from(">II", box, 4)
     if not 0 < count <= MAX_SAMPLES:
@@ -152,35 +193,69 @@ def _sizes(table: Boxes) -> Integers:
 
 
 def _per_sample(box: memoryview, dtype: str, count: int) -> Integers:
-    """Return the value for each sample of a table of runs `(samples, value)`."""
+    """Return the value of each sample, int64 `(count,)`, from runs `(samples, value)`.
+
+    Runs `(2, 512), (1, 1024)` of three samples give `[512, 512, 1024]`.
+    """
     samples = _columns(box, ">u4", 2)[:, 0].astype(np.int64)
     if samples.sum() != count:
         raise UnsupportedLayout
     values = _columns(box, dtype, 2)[:, 1].astype(np.int64)
+    # As many runs as samples, none empty: each run is one sample, and nothing has to be repeated.
     return values if len(values) == count and samples.all() else np.repeat(values, samples)
 
 
 def _sample_offsets(table: Boxes, size: Integers) -> Integers:
-    """Return where in the file each sample starts."""
-    if b"co64" in table:
-        chunks = _entries(single_box(table, b"co64"), ">i8", 1)[:, 0]
-    else:
-        chunks = _entries(single_box(table, b"stco"), ">u4", 1)[:, 0]
-    first, count, description = _entries(single_box(table, b"stsc"), ">u4", 3).T
-    runs = np.diff(np.append(first - 1, len(chunks)))
-    if len(first) == 0 or first[0] != 1 or (runs < 1).any() or (description != 1).any():
-        raise UnsupportedLayout
-    if (count > len(size)).any() or (count * runs).sum() != len(size):
-        raise UnsupportedLayout
-    in_chunk = np.repeat(count, runs)
+    """Return the byte of the file where each sample starts, int64 `(M,)`.
+
+    The samples of a chunk lie one behind the other from the chunk's own byte on. Chunks at 100, 500
+    and 900, of which the first two hold two samples and the third one, with sizes 10 to 50:
+
+    | sample | size | bytes before | chunk | chunk's byte | bytes before the chunk | starts at |
+    |---|---|---|---|---|---|---|
+    | 0 | 10 | 0 | 0 | 100 | 0 | 100 |
+    | 1 | 20 | 10 | 0 | 100 | 0 | 110 |
+    | 2 | 30 | 30 | 1 | 500 | 30 | 500 |
+    | 3 | 40 | 60 | 1 | 500 | 30 | 530 |
+    | 4 | 50 | 100 | 2 | 900 | 100 | 900 |
+
+    A sample starts at the chunk's byte plus its bytes before, less the bytes before the chunk.
+    """
+    kind, dtype = (b"co64", ">i8") if b"co64" in table else (b"stco", ">u4")
+    chunk_offset = _entries(single_box(table, kind), dtype, 1)[:, 0]
+    in_chunk = _samples_per_chunk(table, len(chunk_offset), len(size))
     before = np.cumsum(size) - size
-    starts = before[np.minimum(np.cumsum(in_chunk) - in_chunk, len(size) - 1)]
-    offsets: Integers = np.repeat(chunks - starts, in_chunk) + before
+    first_sample = np.minimum(np.cumsum(in_chunk) - in_chunk, len(size) - 1)
+    offsets: Integers = np.repeat(chunk_offset - before[first_sample], in_chunk) + before
     return offsets
 
 
+def _samples_per_chunk(table: Boxes, chunks: int, samples: int) -> Integers:
+    """Return how many samples each chunk holds, int64 `(chunks,)` (`stsc`).
+
+    A row `(first chunk, samples, description)` holds up to the chunk before the next row's: rows
+    `(1, 2, 1), (3, 1, 1)` of three chunks give `[2, 2, 1]`. Chunks count from 1.
+
+    Raises:
+        UnsupportedLayout: if the rows do not name every chunk once, or not that many samples.
+    """
+    first, count, description = _entries(single_box(table, b"stsc"), ">u4", 3).T
+    runs = np.diff(np.append(first - 1, chunks))
+    if len(first) == 0 or first[0] != 1 or (runs < 1).any() or (description != 1).any():
+        raise UnsupportedLayout
+    # The first test keeps the product of the second from overflowing.
+    if (count > samples).any() or (count * runs).sum() != samples:
+        raise UnsupportedLayout
+    return np.repeat(count, runs)
+
+
 def _keys(table: Boxes, count: int) -> NDArray[np.bool_]:
-    """Return which samples decoding can start at."""
+    """Return whether decoding can start at each sample, bool `(count,)` (`stss`; without it, all).
+
+    Raises:
+        UnsupportedLayout: if more than `stss` says so: QuickTime's partial sync samples (`stps`),
+            or groups of random access points (`rap `, 14496-12, 10.4; `sync`, 14496-15, clause 8).
+    """
     groups = [bytes(box[4:8]) for box in table.get(b"sgpd", [])]
     (descriptions,) = struct.unpack_from(">I", single_box(table, b"stsd"), 4)
     if descriptions != 1 or b"stps" in table or b"rap " in groups or b"sync" in groups:
@@ -193,31 +268,3 @@ def _keys(table: Boxes, count: int) -> NDArray[np.bool_]:
     key = np.zeros(count, dtype=np.bool_)
     key[numbers] = True
     return key
-
-
-def _apply_edit_list(
-    shown_at: Integers, boxes: list[memoryview], movie_ticks: int, ticks: int
-) -> tuple[Integers, NDArray[np.bool_]]:
-    """Return PTS and which samples are shown after the edits: a wait, then one stretch."""
-    if not boxes:
-        return shown_at, np.ones(len(shown_at), dtype=np.bool_)
-    (box,) = boxes
-    (count,) = struct.unpack_from(">I", box, 4)
-    form, width = (">QqhH", 20) if box[0] else (">IihH", 12)
-    if not 0 < count <= 2:
-        raise UnsupportedLayout
-    edits = [struct.unpack_from(form, box, 8 + width * number) for number in range(count)]
-    length, start, rate, _ = edits[-1]
-    if count == 2 and edits[0][1] != -1 or start < 0 or rate != 1:
-        raise UnsupportedLayout
-    wait = _rescaled(edits[0][0], ticks, movie_ticks) if count == 2 else 0
-    end = start + _rescaled(length, ticks, movie_ticks)
-    shown = (shown_at >= start) & (shown_at < end)
-    if not shown.any() or max(end, wait) >= 2**62:
-        raise UnsupportedLayout
-    return shown_at - shown_at[shown].min() + wait, shown
-
-
-def _rescaled(value: int, ticks: int, per: int) -> int:
-    """Return `value * ticks / per`, rounded to the nearest, a half up."""
-    return int((2 * value * ticks + per) // (2 * per))

@@ -1,4 +1,4 @@
-"""Opening a video file with FFmpeg: which stream to play, and what may go wrong."""
+"""Opening a video file with FFmpeg: which stream to play, how its decoder is set up, what fails."""
 
 from __future__ import annotations
 
@@ -18,20 +18,24 @@ from av.video.stream import VideoStream
 from sage_env.errors import VideoError
 
 MAX_PIXELS = 2**26
-"""Most pixels of one picture (8192 x 8192); a header that claims more is not believed."""
+"""Most pixels of one picture (8192 x 8192); a header that claims more is not believed.
+
+Bounds memory: such a picture is 200 MB of RGB. Revisit when 16K video comes up.
+"""
 REMEDY = "check that the file is whole, or convert it: ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4"
-_STRICT = {"h264", "hevc"}  # these patch up damage and say nothing unless told to be strict
+# FFmpeg's decoders that conceal damage without a word unless told to report it.
+_STRICT = {"h264", "hevc"}
 
 
 class StreamConfig(NamedTuple):
-    """What a decoder has to be told about a stream, and what its packets' times mean.
+    """What a decoder has to be told about a stream, and what the times of its packets mean.
 
     Attributes:
         stream: number of the stream in the container.
         codec: name of FFmpeg's decoder.
-        extradata: what the decoder needs beside the packets.
+        extradata: the decoder's configuration record, which stands beside the packets.
         reorder_depth: how many frames the decoder holds back to put them in order.
-        colors: range and matrix of the colours by FFmpeg's numbers, as the container says.
+        colors: range and matrix of the colours, by FFmpeg's numbers, as the container says.
         time_base: seconds per tick.
     """
 
@@ -44,7 +48,7 @@ class StreamConfig(NamedTuple):
 
 
 def stream_config_of(stream: VideoStream) -> StreamConfig:
-    """Return what FFmpeg found out about a stream."""
+    """Return the configuration of a stream that FFmpeg has opened."""
     context = stream.codec_context
     return StreamConfig(
         stream.index,
@@ -58,7 +62,15 @@ def stream_config_of(stream: VideoStream) -> StreamConfig:
 
 @contextmanager
 def decoding_errors(path: str | Path, doing: str) -> Iterator[None]:
-    """Turn what FFmpeg raises inside the block into a `VideoError` that names the file."""
+    """Turn errors of FFmpeg and of the file system into a `VideoError` that names the file.
+
+    Args:
+        path: the file.
+        doing: what the block does, for the message: "opening it".
+
+    Raises:
+        VideoError: if the block raises one of them.
+    """
     try:
         yield
     except (av.FFmpegError, OSError) as error:
@@ -67,29 +79,35 @@ def decoding_errors(path: str | Path, doing: str) -> Iterator[None]:
 
 
 def open_container(path: str | Path) -> InputContainer:
-    """Open a file for reading, whatever its tags are written in."""
+    """Open a file for reading; tags in an unknown encoding are no error."""
     return av.open(os.fspath(path), metadata_errors="replace")
 
 
 def prepare_decoder(context: VideoCodecContext, *, strict: bool) -> None:
-    """Set up a decoder that is not open yet.
+    """Set up a decoder that is not open yet, for the calling thread alone.
 
-    It works in the calling thread: many readers run side by side, one thread each.
+    FFmpeg's own threads would multiply with the readers, of which many run side by side; and frame
+    threading holds back a frame per thread, all of which a seek throws away.
 
     Args:
         context: the decoder.
-        strict: whether a damaged picture is an error, where FFmpeg would make one up. Not for
-            streams with open GOPs: after a seek, healthy ones refer to what was not decoded.
+        strict: whether a damaged picture is an error, where FFmpeg would conceal the damage. False
+            for streams with open GOPs: after a seek, the leading pictures of a healthy stream
+            reference frames that were not decoded, which looks the same to FFmpeg.
     """
     context.thread_count = 1
     context.thread_type = "NONE"
-    context.options = {"max_pixels": str(MAX_PIXELS)}  # whatever a stream comes to claim
+    context.options = {"max_pixels": str(MAX_PIXELS)}  # a header inside the stream may claim more
     if strict and context.name in _STRICT:
         context.options |= {"err_detect": "explode"}
 
 
 def video_stream(container: InputContainer, path: str | Path) -> VideoStream:
-    """Return the stream to play: FFmpeg's best; cover art is not a video.
+    """Return the stream to play: FFmpeg's best (more pixels, then more frames), never cover art.
+
+    Args:
+        container: the opened file.
+        path: its path, for messages.
 
     Raises:
         VideoError: if there is none, or its pictures cannot be read or timed.

@@ -36,33 +36,46 @@ from sage_env.video.index.stream import (
     video_stream,
 )
 
-_EPSILON = 1e-6  # seconds; a frame's own time, rounded on its way here, still means that frame
+_EPSILON = 1e-6
+"""Seconds by which a time may fall short of its frame: times are rounded on their way here (JSON,
+text of an agent), and frames are thousands of times longer."""
 _INDEXES_KEPT = 256
-_SCAN_TIMEOUT = 300.0  # seconds
-_ONE_FRAME = 0.04  # seconds that a lone frame is shown if nothing says how long
-_WORTH_KEEPING = 0.1  # seconds of scanning; below that it is done anew
-_LONG = 10_000  # frames; what FFmpeg says of such a file is kept, for it takes long to open
+"""Indexes that a process remembers; an hour at 30 frames a second takes 5 MB. Not measured."""
+_SCAN_TIMEOUT = 300.0
+"""Seconds for one pass over a file: hours of video on a slow disk; then it is taken to hang."""
+_ONE_FRAME = 0.04
+"""Seconds that a lone frame counts as shown if nothing says how long: a frame of 25 a second."""
+_WORTH_KEEPING = 0.1
+"""Seconds of processor time; scans that took less are done anew, which costs about as much as
+reading what was kept. Not measured."""
+_LONG = 10_000
+"""Frames; FFmpeg's demuxer takes long to open longer files that are not plain (10 ms for an hour),
+so that what it said is kept."""
 
 Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
 class VideoIndex:
-    """The frames of one version of one file, in order of presentation. Times are in ticks.
+    """The N frames of one version of one file in presentation order, its K keyframes, M packets.
+
+    Packets are numbered in decode order and include hidden ones, so that M is N or more. Integer
+    arrays are int64; times are in ticks of `time_base` seconds.
 
     Attributes:
         path: the file, resolved.
-        content_id: hex digits that name the content: from bytes, modification time and a sample.
+        content_id: hex digits that name the content: a digest of its size, its modification time
+            and five pieces of it.
         config: what the decoder has to be told, and seconds per tick.
-        pts: `(N,)`, increasing: when each frame is shown, in ticks.
-        packet_of_frame: `(N,)`: the number of its packet, in order of decoding.
-        key_pts: `(K,)`, increasing: the PTS of the frames where decoding can start.
-        key_dts: `(K,)`: where to seek in order to find each of them.
+        pts: `(N,)`, increasing: when each frame is shown.
+        packet_of_frame: `(N,)`: the number of each frame's packet.
+        key_pts: `(K,)`, increasing: when the frames are shown where decoding can start.
+        key_dts: `(K,)`: the times to seek to in order to find them.
         key_packets: `(K,)`: the numbers of their packets.
-        packet_pts: `(M,)`: the PTS of each packet, in order of decoding, hidden ones included.
-        packet_offset: `(M,)`: the byte of the file where it starts; counts if `sliceable`.
-        packet_size: `(M,)`: its bytes.
-        packet_key: bool `(M,)`: whether it is one where decoding can start.
+        packet_pts: `(M,)`: when the frame of each packet is shown.
+        packet_offset: `(M,)`: the byte of the file where each packet starts, if `sliceable`.
+        packet_size: `(M,)`: bytes of each packet.
+        packet_key: bool `(M,)`: whether decoding can start at each packet.
         open_gops: whether some packets after a keyframe are shown before it.
         sliceable: whether packets can be cut out of the file, without a demuxer.
         duration: seconds from the first frame's start to the last frame's end.
@@ -104,33 +117,53 @@ class VideoIndex:
 
     @cached_property
     def _shown(self) -> NDArray[np.float64]:
-        """Return when each frame is shown, in seconds from the first one, float64 `(N,)`."""
+        """Return when each frame is shown, float64 `(N,)`, seconds from the first one."""
         ticks = (self.pts - self.pts[0]).astype(np.float64)
         shown: NDArray[np.float64] = ticks * self.time_base.numerator / self.time_base.denominator
         return shown
 
     def seconds(self, frames: Integers) -> NDArray[np.float64]:
-        """Return when the frames (numbers from 0) are shown, in seconds from the first one."""
+        """Return when frames are shown, float64 `(F,)`, seconds from the first frame of the video.
+
+        Args:
+            frames: int64 `(F,)`, their numbers, from 0.
+        """
         return self._shown[frames]
 
     def frames_on_screen(self, seconds: NDArray[np.float64]) -> Integers:
-        """Return the numbers of the frames on screen: the last shown at or before each time.
+        """Return the numbers of the frames on screen, int64 `(T,)`: the last shown by each time.
 
         Times before the first frame give the first, times after the last give the last. A time may
         fall short of its frame by a microsecond.
+
+        Args:
+            seconds: float64 `(T,)`, from the first frame.
         """
         return _last_at_or_before(self._shown, seconds + _EPSILON)
 
     def frames_from(self, seconds: NDArray[np.float64]) -> Integers:
-        """Return the numbers of the first frames shown after each time less a microsecond."""
+        """Return the numbers of the first frames shown at or after each time, int64 `(T,)`.
+
+        A time may be later than its frame by a microsecond; times after the last frame give it.
+
+        Args:
+            seconds: float64 `(T,)`, from the first frame.
+        """
         numbers: Integers = self._shown.searchsorted(seconds - _EPSILON)
         return np.minimum(numbers, len(self.pts) - 1)
 
     def gops(self, frames: Integers) -> Integers:
-        """Return for each frame the number of the keyframe where its decoding has to start.
+        """Return the keyframe where the decoding of each frame has to start, int64 `(F,)`.
 
-        That is the last keyframe shown at or before it: leading pictures of an open GOP follow
-        their keyframe in the file, but are shown before it and lean on the one before.
+        That is the last keyframe *shown* at or before it, not the last before it in the file: the
+        leading pictures of an open GOP follow a keyframe in the file, are shown before it, and
+        reference the GOP before.
+
+        Args:
+            frames: int64 `(F,)`, their numbers, from 0.
+
+        Returns:
+            Places in `key_pts`; frames before the first keyframe have 0.
         """
         return _last_at_or_before(self.key_pts, self.pts[frames])
 
@@ -144,9 +177,14 @@ def _last_at_or_before(starts: NDArray[Any], times: NDArray[Any]) -> Integers:
 def read_index(path: str | Path) -> VideoIndex:
     """Return the index of a file; the indexes of the last 256 files are remembered.
 
-    The tables of MP4 and MOV files are read directly, which takes milliseconds. Other files are
-    read as a whole, once. What was found is kept in the cache folder if that took long; so is what
-    FFmpeg says of long MP4 and MOV files that are not plain (see `mp4_direct`).
+    In this order:
+
+    1. what an earlier run kept of the same content (`index_cache`);
+    2. the tables of a plain MP4 or MOV file, alone (`mp4_direct`): milliseconds;
+    3. the tables of other MP4 and MOV files, compared with FFmpeg's demuxer (`mp4_crosscheck`);
+    4. one pass over all packets (`packet_scan`).
+
+    The last is kept if it took long, the third for long files.
 
     The video stream is the one that FFmpeg calls best (more pixels, then more frames), not simply
     the first; cover art is not a video.
@@ -168,7 +206,7 @@ def read_index(path: str | Path) -> VideoIndex:
 
 @lru_cache(maxsize=_INDEXES_KEPT)
 def _remembered(path: str, size: int, mtime_ns: int) -> VideoIndex:
-    """Index one version of a file: by its tables, else as kept, else by scanning it."""
+    """Index one version of a file, in the order that `read_index` tells."""
     with decoding_errors(path, "reading it as a video"):
         content_id = _content_id(path, size, mtime_ns)
         kept = load_cached(content_id)
@@ -189,7 +227,11 @@ def _remembered(path: str, size: int, mtime_ns: int) -> VideoIndex:
 
 
 def _content_id(path: str, size: int, mtime_ns: int) -> str:
-    """Return a digest of the file's measures and of five pieces of it."""
+    """Return a digest of size, modification time, and five pieces of 4096 bytes, evenly spread.
+
+    Reading a whole hour would take longer than opening it. Rewriting a file in place with the same
+    size and time, and the same five pieces, goes unnoticed.
+    """
     digest = hashlib.blake2b(f"{size} {mtime_ns}".encode(), digest_size=16)
     with open(path, "rb") as file:
         for part in range(5):
@@ -199,7 +241,7 @@ def _content_id(path: str, size: int, mtime_ns: int) -> str:
 
 
 def _index(config: StreamConfig, packets: PacketTable, path: Path, content_id: str) -> VideoIndex:
-    """Put together what was found."""
+    """Return the index of a file whose packets were found."""
     table = packets.table
     frames = order_frames(table, packets.first_pts)
     if not len(frames.pts) or not config.time_base:
@@ -236,7 +278,15 @@ def _arrays(table: SampleTable, dts: Integers, frames: PresentationOrder) -> dic
 
 
 def _packed(index: VideoIndex, packets: PacketTable, track: int) -> dict[str, Any]:
-    """Return an index as arrays and plain values, without what the tables of the file hold."""
+    """Return an index as arrays and plain values, for `index_cache`.
+
+    Arrays that follow from the tables of the file are left out: those are read again.
+
+    Args:
+        index: the index.
+        packets: what it was made of.
+        track: `track_ID` of the stream, to find its tables again.
+    """
     values = {field.name: getattr(index, field.name) for field in fields(index)}
     del values["path"], values["content_id"], values["config"]
     if packets.start >= 0:

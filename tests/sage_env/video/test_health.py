@@ -1,4 +1,4 @@
-"""The health of a file says what it is and where it is broken."""
+"""Laws of `sage_env.video.health`: what a file is, and where it is broken."""
 
 from __future__ import annotations
 

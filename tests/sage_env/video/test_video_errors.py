@@ -1,4 +1,4 @@
-"""What cannot be read ends with one sentence that names the file."""
+"""Laws of `sage_env.video`: what cannot be read ends with one sentence that names the file."""
 
 from __future__ import annotations
 

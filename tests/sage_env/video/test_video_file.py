@@ -1,4 +1,4 @@
-"""Frames are exact: the right picture, with its true time, whatever was asked before."""
+"""Laws of `sage_env.video.video_file` and `frame_reader`: the right picture, with its true time."""
 
 from __future__ import annotations
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sage_env.timeline import nearest_places
 from sage_env.video.cache.proxy_file import FrameProxy
 from sage_env.video.cache.proxy_recorder import ProxyRecorder
-from sage_env.video.decoding.decode_plan import nearest_in_sorted
 from sage_env.video.index.video_index import read_index
 from tests.helpers.clips import number_in
 
@@ -57,6 +57,6 @@ def test_a_proxy_without_pictures_has_nothing_near(clip, tmp_path):
     times=st.lists(st.integers(-5, 45), max_size=12).map(sorted),
 )
 def test_the_nearest_in_a_sorted_array_is_that_of_a_search_through_all(places, times):
-    found = nearest_in_sorted(np.array(places) / 2, np.array(times, np.float64) / 2)
+    found = nearest_places(np.array(places) / 2, np.array(times, np.float64) / 2)
     slow = [min(range(len(places)), key=lambda i: (abs(places[i] - t), i)) for t in times]
     assert found.tolist() == slow

@@ -1,4 +1,4 @@
-"""A plan decodes what is needed, once, and a tolerance moves frames only as far as it says."""
+"""Laws of `decode_plan` and `nearest_frame`: each packet once, a tolerance is kept."""
 
 from __future__ import annotations
 
@@ -49,6 +49,7 @@ def test_no_fewer_packets_would_do(clip):
     assert plan_frames(index, starts).packets_needed == len(starts)
     everything = plan_frames(index, index.seconds(np.arange(len(index.pts))))
     assert everything.packets_needed == len(index.packet_pts)
+    assert len(everything.jobs) == len(index.key_pts)  # one GOP each, for threads to share
 
 
 def test_a_leading_picture_starts_at_the_keyframe_before(clip):
@@ -60,7 +61,7 @@ def test_a_leading_picture_starts_at_the_keyframe_before(clip):
     (job,) = plan_frames(index, index.seconds(np.array([leading]))).jobs
     assert job.start == index.key_packets[0] and job.stop > second
     both = plan_frames(index, index.seconds(np.array([leading, leading + 6]))).jobs
-    assert len(both) == 1  # the second keyframe is passed on the way
+    assert len(both) == 1  # the second keyframe lies on the way
 
 
 @settings(max_examples=200)
@@ -96,6 +97,12 @@ def test_keyframes_are_taken_where_they_are_near(clip):
     assert plan_frames(short, short.seconds(keys) + 0.05, 0.1).packets_needed == len(keys)
 
 
+def test_a_keyframe_on_screen_is_taken_even_if_the_next_one_is_nearer(clip):
+    index = read_index(clip("all-keys"))  # 25 frames a second
+    assert select_frames(index, [0.03, 0.53], 0.1).frames.tolist() == [0, 13]
+    assert select_frames(index, [0.03, 0.53], 0.1).exact.all()
+
+
 @pytest.mark.parametrize("wrong", [-1.0, float("nan"), float("inf")])
 def test_a_tolerance_must_be_seconds(clip, wrong):
     with pytest.raises(ValueError, match='tolerance must be seconds, 0 or more, or "auto"'):
@@ -116,8 +123,11 @@ def test_frames_within_a_tolerance_carry_their_own_time_number_and_flag(clip):
 def test_times_that_contradict_the_order_in_the_file_still_plan(clip):
     index = read_index(clip("short-gops"))
     turned = replace(index, key_packets=index.key_packets[::-1].copy())
-    for job in plan_frames(turned, index.seconds(np.arange(len(index.pts)))).jobs:
-        assert 0 <= job.start < job.stop <= len(index.packet_pts)
+    every = index.seconds(np.arange(len(index.pts)))
+    for times in (every, *every.reshape(-1, 1)):  # together, and each alone
+        for job in plan_frames(turned, times).jobs:
+            assert 0 <= job.start < job.stop <= len(index.packet_pts)
+            assert index.packet_key[job.start]
 
 
 @settings(max_examples=100)

@@ -1,4 +1,4 @@
-"""Which samples can be left out is told from their headers: by the tables of the standards."""
+"""Laws of `sage_env.video.decoding.disposable_packets`: by the tables of the standards."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def sample(*headers: int, start_codes: bool = False) -> memoryview:
 @pytest.mark.parametrize("start_codes", [False, True])
 @pytest.mark.parametrize("referenced", [0, 1, 2, 3])
 @pytest.mark.parametrize("kind", [SLICE, 2, 3, 4, KEY_SLICE])
-def test_h264_slices_say_in_two_bits_whether_others_lean_on_them(referenced, kind, start_codes):
+def test_h264_slices_say_in_two_bits_whether_others_reference_them(referenced, kind, start_codes):
     is_disposable = disposable_test("h264", b"" if start_codes else AVCC)
     header = referenced << 5 | kind
     assert is_disposable(sample(header, start_codes=start_codes)) == (referenced == 0)
@@ -31,7 +31,7 @@ def test_h264_slices_say_in_two_bits_whether_others_lean_on_them(referenced, kin
 
 
 @pytest.mark.parametrize("kind", range(32))
-def test_hevc_pictures_of_even_kinds_below_16_are_leaned_on_by_none(kind):
+def test_hevc_pictures_of_even_kinds_below_16_are_referenced_by_none(kind):
     is_disposable = disposable_test("hevc", HVCC)
     assert is_disposable(sample(kind << 1)) == (kind in (0, 2, 4, 6, 8, 10, 12, 14))
 

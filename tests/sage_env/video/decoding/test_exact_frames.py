@@ -1,4 +1,4 @@
-"""Pixels equal those of a full sequential decode, array for array, on every kind of clip."""
+"""Laws of `sage_env.video.decoding` on all kinds of clip: pixels equal a full sequential decode."""
 
 from __future__ import annotations
 

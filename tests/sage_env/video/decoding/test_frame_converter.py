@@ -1,4 +1,4 @@
-"""Pictures are upright, cropped to their box and fitted into their size."""
+"""Laws of `sage_env.video.decoding.frame_converter`: upright, cropped, fitted into a size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What decoding passes is kept for closer looks, and changes nothing that is returned."""
+"""Laws of `sage_env.video.decoding.prefetch`: cached for closer looks; results stay the same."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from sage_env.video.cache.process_cache import shared_cache
 from sage_env.video.deadline import Deadline
 from sage_env.video.decoding.decode_plan import plan_jobs
 from sage_env.video.decoding.disposable_packets import disposable_test
-from sage_env.video.decoding.gop_decoder import GopDecoder
+from sage_env.video.decoding.packet_decoder import PacketDecoder
 from sage_env.video.decoding.prefetch import add_prefetch, prefetch_step
+from sage_env.video.decoding.sliced_packets import SlicedPackets
 from sage_env.video.index.video_index import read_index
 from sage_env.video.video_file import open_video
 from tests.helpers.clips import CLIPS, copy_clip, number_in, uncached
@@ -66,6 +67,16 @@ def test_a_closer_look_decodes_nothing(clip):
     batch = video.frames_at([1, 2, 3], size=(32, 48))
     assert [number_in(picture) for picture in batch.pixels] == [25, 50, 75]
     assert (video.stats.decoded, video.stats.hits) == (before, 3)
+
+
+def test_what_is_cached_is_not_converted_again(clip):
+    video, cache = keeping(clip("one-gop"))
+    video.frames_at([0, 2], size=(32, 48))
+    held = {key.frame: picture for key, picture in cache._pictures.items()}
+    assert sorted(held) == [0, 25, 50]
+    video.frames_at([3, 4.6], size=(32, 48))  # passes them all again
+    now = {key.frame: picture for key, picture in cache._pictures.items()}
+    assert set(now) > {*held, 12, 62} and all(now[frame] is held[frame] for frame in held)
 
 
 def test_another_process_finds_what_was_passed_here(clip, tmp_path):
@@ -123,7 +134,7 @@ def test_a_damaged_picture_that_nobody_asked_for_spoils_nothing(clip, tmp_path):
         jobs = plan_jobs(index, np.array(later))
         (job,) = add_prefetch(index, jobs, 0.04, lambda frames: frames)
         assert frame in job.prefetch
-        decoder = GopDecoder(read_index(bad))
+        decoder = PacketDecoder(index, SlicedPackets(read_index(bad)))
         came = {f: number_in(p.to_ndarray(format="rgb24")) for f, p in decoder.read(job, FOREVER)}
         decoder.close()
         assert came == {f: f for f in (*job.prefetch, *later) if f != frame}

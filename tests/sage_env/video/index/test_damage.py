@@ -1,4 +1,4 @@
-"""Whatever happens to a file: frames or a typed error, in time; no crash, no hang, no leak."""
+"""Laws of `sage_env.video` on damaged files: frames or a typed error, in time; no crash or leak."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def damaged(tmp_path, packet: int) -> tuple[Path, Path]:
 
 
 @pytest.mark.parametrize("packet", [12, 17])
-def test_a_damaged_packet_is_named_and_spares_what_does_not_lean_on_it(tmp_path, packet):
+def test_a_damaged_packet_is_named_and_spares_what_does_not_depend_on_it(tmp_path, packet):
     whole, path = damaged(tmp_path, packet)
     good = [frame for frame in range(60) if not packet <= frame < 24]
     with uncached(path) as video, uncached(whole) as intact:
@@ -61,6 +61,30 @@ def test_a_damaged_packet_is_named_and_spares_what_does_not_lean_on_it(tmp_path,
             assert f"packet {packet}, for {packet / 25:.3f} s" in str(raised.value)
         again = pickle.loads(pickle.dumps(raised.value))
         assert (str(again), again.packet) == (str(raised.value), packet)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5])
+def test_damage_in_a_transport_stream_names_a_packet_and_spares_other_gops(tmp_path, share):
+    whole, path = tmp_path / "whole.ts", tmp_path / "damaged.ts"
+    options = {"x264-params": "keyint=12:min-keyint=12:scenecut=0:bframes=0"}
+    write_clip(whole, range(60), draw=noise, options=options)
+    content = bytearray(whole.read_bytes())
+    at = int(len(content) * share)
+    content[at : at + 100] = b"\xff" * 100
+    path.write_bytes(content)
+    lost = []
+    with uncached(path) as video, uncached(whole) as intact:
+        for frame in range(60):
+            try:
+                batch = video.frames_at([frame / 25])
+            except CorruptFrame as error:
+                assert error.frames == (frame,) and f"packet {error.packet}, for" in str(error)
+                assert error.packet <= frame < (error.packet // 12 + 1) * 12
+                lost.append(frame)
+            else:
+                expected = intact.frames_at([frame / 25])
+                np.testing.assert_array_equal(batch.pixels, expected.pixels)
+    assert lost and lost == list(range(lost[0], lost[-1] + 1)) and len(lost) <= 12
 
 
 def test_the_nearest_good_frame_stands_in_when_allowed(tmp_path):
@@ -249,7 +273,7 @@ def test_a_mutilated_file_gives_frames_or_a_typed_error_in_time(tmp_path, count)
     assert time.monotonic() - began < 120
 
 
-def test_frames_passed_on_the_way_are_harvested_and_serve_tolerant_requests(clip, tmp_path):
+def test_frames_on_the_way_are_recorded_and_serve_tolerant_requests(clip, tmp_path):
     name = "two-a-second"
     with open_video(clip(name), cache=FrameCache(0), proxy_folder=tmp_path) as video:
         exact = video.frames_at([20.0], size=(32, 48))
@@ -258,6 +282,8 @@ def test_frames_passed_on_the_way_are_harvested_and_serve_tolerant_requests(clip
         batch = video.frames_at([5.2, 40.0], size=(32, 48), tolerance=0.6)
         assert [number_in(picture) for picture in batch.pixels] == batch.index.tolist()
         assert batch.index.tolist()[0] == 10 and not batch.exact[0]
+        nearer = video.frames_at([5.7], size=(32, 48), tolerance=0.9)  # decoding would take 10
+        assert [number_in(picture) for picture in nearer.pixels] == nearer.index.tolist() == [12]
         decoded = video.stats.decoded
         again = video.frames_at([5.2, 12.3], size=(32, 48), tolerance=0.6)
         assert video.stats.decoded == decoded and not again.exact.any()

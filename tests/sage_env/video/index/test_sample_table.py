@@ -1,4 +1,7 @@
-"""The tables of an MP4 file say what a pass over its packets says; what is unusual is scanned."""
+"""Laws of `sage_env.video.index`: tables, scan and demuxer agree, and what is kept is the same.
+
+The tables of an MP4 file say what a pass over its packets says; files of other kinds are scanned.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,10 @@ from hypothesis import strategies as st
 from sage_env.errors import DecodeTimeout
 from sage_env.video.deadline import Deadline
 from sage_env.video.index import index_cache, video_index
-from sage_env.video.index.mp4_direct import open_directly
-from sage_env.video.index.packet_scan import scan_packets
-from sage_env.video.index.sample_table import read_sample_table
+from sage_env.video.index.mp4_boxes import UnsupportedLayout
+from sage_env.video.index.mp4_direct import _reorder_depth, open_directly
+from sage_env.video.index.packet_scan import _ebml_size, scan_packets
+from sage_env.video.index.sample_table import SampleTable, _sample_offsets, read_sample_table
 from sage_env.video.index.video_index import read_index
 from tests.helpers.clips import (
     CLIPS,
@@ -332,3 +336,52 @@ def test_the_content_id_names_bytes_and_version(tmp_path):
 def test_a_scan_has_a_deadline(clip):
     with pytest.raises(DecodeTimeout, match="packet by packet took longer than the 1e-09 s"):
         scan_packets(clip("one-gop"), Deadline.after(1e-9))
+
+
+def test_offsets_of_samples_in_chunks_as_worked_by_hand():
+    table = {
+        b"stco": [memoryview(struct.pack(">4x4I", 3, 100, 500, 900))],
+        b"stsc": [memoryview(struct.pack(">4x7I", 2, 1, 2, 1, 3, 1, 1))],
+    }
+    size = np.array([10, 20, 30, 40, 50])
+    assert _sample_offsets(table, size).tolist() == [100, 110, 500, 530, 900]
+    wide = {**table, b"co64": [memoryview(struct.pack(">4xI3Q", 3, 100, 500, 2**40))]}
+    assert _sample_offsets(wide, size).tolist() == [100, 110, 500, 530, 2**40]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        (1, 2, 1, 3, 2, 1),  # six samples
+        (2, 2, 1, 3, 1, 1),  # nothing of the first chunk
+        (1, 2, 1, 1, 1, 1),  # a chunk twice
+        (1, 2, 2, 3, 1, 1),  # another description
+        (1, 2**31, 1, 3, 1, 1),
+    ],
+)
+def test_chunks_that_do_not_hold_the_samples_are_refused(rows):
+    table = {
+        b"stco": [memoryview(struct.pack(">4x4I", 3, 100, 500, 900))],
+        b"stsc": [memoryview(struct.pack(">4x7I", 2, *rows))],
+    }
+    with pytest.raises(UnsupportedLayout):
+        _sample_offsets(table, np.array([10, 20, 30, 40, 50]))
+
+
+def test_the_frames_that_a_decoder_holds_back_as_worked_by_hand():
+    def depth(*pts):
+        times = np.array(pts)
+        same = np.zeros(len(pts), dtype=np.int64)
+        return _reorder_depth(SampleTable(times, same, same, same, same > 0, same == 0, True))
+
+    assert depth(0, 1, 2) == 0
+    assert depth(0, 3, 1, 2) == 1
+    assert depth(0, 4, 2, 1, 3) == 2  # a pyramid
+
+
+@pytest.mark.parametrize(
+    ("head", "start", "size"),
+    [(b"\x82", 1, 2), (b"\x40\x02", 2, 2), (b"\x01" + b"\xff" * 7, 8, 0), (b"\xff", 1, 0)],
+)
+def test_sizes_of_ebml_elements_as_worked_by_hand(head, start, size):
+    assert _ebml_size(b"\x1a" + head, 1) == (1 + start, size)
