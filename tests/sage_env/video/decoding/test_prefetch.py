@@ -72,10 +72,10 @@ def test_a_closer_look_decodes_nothing(clip):
 def test_what_is_cached_is_not_converted_again(clip):
     video, cache = keeping(clip("one-gop"))
     video.frames_at([0, 2], size=(32, 48))
-    held = {key.frame: picture for key, picture in cache._pictures.items()}
+    held = {key.frame: cache.get(key) for key in list(cache._pictures)}
     assert sorted(held) == [0, 25, 50]
     video.frames_at([3, 4.6], size=(32, 48))  # passes them all again
-    now = {key.frame: picture for key, picture in cache._pictures.items()}
+    now = {key.frame: cache.get(key) for key in list(cache._pictures)}
     assert set(now) > {*held, 12, 62} and all(now[frame] is held[frame] for frame in held)
 
 
