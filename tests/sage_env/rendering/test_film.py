@@ -1,4 +1,4 @@
-"""Laws of films: every picture comes back, in order, at its time."""
+"""Laws of `sage_env.rendering.film`: every picture comes back, in order, at its time."""
 
 from __future__ import annotations
 
