@@ -218,6 +218,8 @@ def subtract_at_end(rewards: Tensor, sampled: Tensor, baseline: Tensor) -> Tenso
     gradient. A critic trained on what is left has to learn only what the question alone does not
     predict.
 
+    Source: RLOO, arXiv 2402.14740, section 3.2.
+
     Args:
         rewards: float `(B, L)`.
         sampled: bool `(B, L)`.
@@ -261,6 +263,9 @@ def explained_variance(values: Tensor, returns: Tensor, mask: Tensor) -> float |
     """Return the critic's explained variance, `1 - var(returns - values) / var(returns)`.
 
     1 is a critic that is right everywhere, 0 one that knows the mean only; below 0 it does harm.
+
+    Source: the share of variance that a regression explains; logged so by most PPO codes, such as
+    https://github.com/DLR-RM/stable-baselines3 (`common/utils.py`).
 
     Args:
         values: float `(B, L)`, what the critic said.

@@ -90,10 +90,13 @@ def values(model: SageModel, batch: TokenBatch) -> Tensor:
 
 
 def states_before_sampled(model: SageModel, batch: TokenBatch) -> Tensor:
-    """Return the hidden states before each of the N sampled tokens: `(N, hidden)`.
+    """Return the hidden states before each of the N sampled tokens.
 
     This is the one place where states and tokens are shifted against each other: the distribution
     of token t is computed from the state of token t - 1.
+
+    Returns:
+        `(N, hidden)`, of the dtype of the model; row by row, in order of position.
     """
     rows, columns = batch.sampled.cpu().numpy().nonzero()
     assert (columns > 0).all(), "an episode cannot begin with a sampled token"

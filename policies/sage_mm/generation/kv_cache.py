@@ -105,7 +105,8 @@ class KeyValueCache:
         """Store what a layer computed, and return all that its queries may look at.
 
         Args:
-            keys: `(b, heads, L, dim)`, for the slots that `set_write_slots` has chosen.
+            keys: `(b, heads, L, dim)`, of the block's dtype, for the slots that `set_write_slots`
+                has chosen.
             values: as the keys.
             layer: number of the layer.
 

@@ -65,7 +65,7 @@ class FusedLinear(Linear):
     """
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        """Return `(..., out)` for x `(..., in)`."""
+        """Return `(..., out)` for x `(..., in)`, of the dtype of x."""
         parts = None if args or kwargs else _plain(self, x)
         if parts is None:
             out: Tensor = super().forward(x, *args, **kwargs)

@@ -42,7 +42,7 @@ def attend(
 
     Args:
         module: the attention layer.
-        query: `(B, heads, L, dim)`.
+        query: `(B, heads, L, dim)`, of the dtype of the model, as the next two.
         key: `(B, key-value heads, K, dim)`.
         value: as the keys.
         attention_mask: of SDPA; ignored where there are spans, which say what is masked.

@@ -1,6 +1,7 @@
 """Whether a checkpoint's own chat template writes a conversation as we do.
 
-The layout is Qwen's, ChatML (`chat_template` of `tokenizer_config.json`, or `chat_template.jinja`).
+The layout is Qwen's, ChatML (`chat_template` of `tokenizer_config.json`, or `chat_template.jinja`);
+transformers renders it (https://huggingface.co/docs/transformers/chat_templating).
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def plan_frames(
 
     Args:
         index: the frames of the video.
-        seconds: finite times `(N,)` in any order, also several times the same.
+        seconds: finite times, float64 `(N,)`, in any order, also several times the same.
         tolerance: how far in seconds a frame may be from its time; see `select_frames`.
 
     Raises:
@@ -133,7 +133,7 @@ def select_frames(
 
     Args:
         index: the frames of the video.
-        seconds: finite times `(N,)` in any order.
+        seconds: finite times, float64 `(N,)`, in any order.
         tolerance: seconds, or "auto": half the smallest distance between two times, at most 5.
 
     Raises:

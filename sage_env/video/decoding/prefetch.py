@@ -34,7 +34,7 @@ def prefetch_step(seconds: Sequence[float] | NDArray[np.float64]) -> float | Non
     5 as smallest distance, a grid of 4, and give 2.
 
     Args:
-        seconds: `(N,)`, in any order; fewer than two different ones give `None`.
+        seconds: float64 `(N,)`, in any order; fewer than two different ones give `None`.
     """
     steps = np.diff(np.sort(np.asarray(seconds, dtype=np.float64)))
     steps = steps[steps > 0]

@@ -1,4 +1,4 @@
-"""The fused adapter says what peft says, in both directions, and steps aside where it must."""
+"""Laws of `policies.sage_mm.model.fused_lora`: peft's numbers, both ways, or it steps aside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of loading: which checkpoints, types, devices and adapters, and what is said of others."""
+"""Laws of `policies.sage_mm.model.pretrained`, `adapters`: what loads, and what is said else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of the prompt: the wording, Qwen's layout, true times, no special token from outside."""
+"""Laws of `policies.sage_mm.tokens.chat_tokens`, `chat_template`: wording, layout, true times."""
 
 from __future__ import annotations
 

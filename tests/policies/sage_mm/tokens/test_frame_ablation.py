@@ -1,4 +1,4 @@
-"""Laws of the prompt that was not: frames and their times go, and every other id stays."""
+"""Laws of `policies.sage_mm.tokens.frame_ablation`: frames and times go, every other id stays."""
 
 from __future__ import annotations
 
