@@ -1,4 +1,8 @@
-"""Frames to visual features: each distinct frame goes through the frozen vision tower once."""
+"""Frames to visual features: each distinct frame goes through the frozen vision tower once.
+
+The features of a frame are its merged embeddings and the DeepStack maps of some of the tower's
+layers (DeepStack, arXiv 2406.04334; Qwen3-VL, arXiv 2511.21631).
+"""
 
 from __future__ import annotations
 
