@@ -1,4 +1,4 @@
-"""Keys and values of many sequences at once, in one block of memory."""
+"""The KV cache: keys and values of many sequences at once, in one block of memory."""
 
 from __future__ import annotations
 
