@@ -24,6 +24,8 @@ def is_whole(value: object) -> TypeGuard[int]:
 
 def is_finite(value: object) -> TypeGuard[float]:
     """Return whether a value is a number that a float can hold."""
+    if type(value) is float:  # the usual case, without asking an abstract class
+        return math.isfinite(value)
     try:
         return is_number(value) and math.isfinite(value)
     except OverflowError:  # a whole number beyond the floats

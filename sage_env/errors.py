@@ -18,8 +18,7 @@ What the user plugs in (an opener, a dataset, a reward, a judge, a tool) is call
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 import gymnasium.error
 
@@ -99,28 +98,47 @@ class PackageShadowed(SageEnvError, ImportError):
     """A folder of the user's hides one of our packages; the message names both."""
 
 
-@contextmanager
-def boundary(
-    error: type[SageEnvError], what: str, *, passes: tuple[type[Exception], ...] = (SageEnvError,)
-) -> Iterator[None]:
-    """Turn what a plug-in raises in the block into one of our errors, with the plug-in's as cause.
+class boundary:
+    """Turns what a plug-in raises in the block into one of our errors, with the plug-in's as cause.
 
         with boundary(RewardError, f"the reward failed on item {item.id!r}"):
             terms = reward(item, action, history)
 
-    Keyboard interrupts and other exceptions that are no `Exception` pass.
-
-    Args:
-        error: what to raise.
-        what: what was done and on what, the beginning of the message.
-        passes: exceptions that already say what happened, and pass as they are.
+    Keyboard interrupts and others that are no `Exception` pass. A class rather than a generator,
+    because it stands in every step: it takes a third of the time.
 
     Raises:
-        SageEnvError: an `error`, saying `what`, the type and the text of what was raised.
+        SageEnvError: on leaving, an `error` that says `what`, and type and text of what was raised.
     """
-    try:
-        yield
-    except passes:
-        raise
-    except Exception as raised:
-        raise error(f"{what}: {type(raised).__name__}: {raised}") from raised
+
+    __slots__ = ("_error", "_passes", "_what")
+
+    def __init__(
+        self,
+        error: type[SageEnvError],
+        what: str,
+        *,
+        passes: tuple[type[Exception], ...] = (SageEnvError,),
+    ) -> None:
+        """Take what is needed to tell a failure.
+
+        Args:
+            error: what to raise.
+            what: what was done and on what, the beginning of the message.
+            passes: exceptions that already say what happened, and pass as they are.
+        """
+        self._error, self._what, self._passes = error, what, passes
+
+    def __enter__(self) -> None:
+        """Do nothing yet."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        raised: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Raise our error in place of the plug-in's."""
+        if isinstance(raised, Exception) and not isinstance(raised, self._passes):
+            what = f"{self._what}: {type(raised).__name__}: {raised}"
+            raise self._error(what) from raised
