@@ -54,7 +54,7 @@ def lacks_arguments(function: Function) -> list[str]:
     if len(names) < MANY:
         return []
     _, _, section = function.doc.partition("Args:")
-    return [n for n in names if not re.search(rf"^\s+(?:\w+, )*{n}(?:, \w+)*:", section, re.M)]
+    return [n for n in names if not re.search(rf"^\s+\*{{0,2}}{n}:", section, re.M)]
 
 
 def handles_arrays(function: Function) -> bool:
@@ -99,7 +99,8 @@ def f(a, b, *, c, d: Tensor) -> int:
     """Do.
 
     Args:
-        a, b: this.
+        a: this.
+        b: this too.
         c: that.
     """
 '''

@@ -98,7 +98,11 @@ class VideoQAVectorEnv(VectorEnv[Observation, Sequence[AnyAction], Array]):
         num_envs: N, and the number of threads.
         autoreset_mode: see Episode End.
         copy: whether observations last; else each call overwrites those before it.
-        dataset, root, split, opener, frame_store: as of `VideoQAEnv`.
+        dataset: what `VideoQAEnv` takes, loaded once for all.
+        root: as of `VideoQAEnv`.
+        split: as of `VideoQAEnv`.
+        opener: as of `VideoQAEnv`; its videos are shared.
+        frame_store: as of `VideoQAEnv`.
         **arguments: the others of `VideoQAEnv`.
 
     ## Errors
