@@ -1,6 +1,7 @@
 """What learns and what measures: rollouts, token-level PPO, evaluation, reports.
 
 Importing this package loads no heavy dependency; the modules that need torch import it themselves.
+May not: be imported by `policies` or `sage_env`.
 
 Root: `seeds` (one seed per purpose), `sft` (supervised token training), `presets` (published
 methods as settings). Rooms, in the order of imports: `rollout/`, `batching/`, `objectives/`,

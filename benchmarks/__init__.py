@@ -1,5 +1,7 @@
 """One module per published figure; `reports/` holds what they found.
 
+May not: be imported by the three packages, or be needed by a user.
+
 Run from a clone, as modules: `python -m benchmarks.frame_access`, `python -m
 benchmarks.rollout.env_overhead`, …; `README.md` lists all, with the question that each answers.
 

@@ -6,6 +6,7 @@ installs it, raised where it is needed.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
@@ -17,10 +18,12 @@ _OURS = ("sage_env", "policies", "algos")
 
 def lazy_exports(
     package: str, homes: Mapping[str, str], extra: str | None = None
-) -> Callable[[str], Any]:
-    """Return the `__getattr__` of a package whose names live in modules of it.
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Return the `__getattr__` and the `__dir__` of a package whose names live in modules of it.
 
-        __getattr__ = lazy_exports(__name__, {"SageMM": "policies.sage_mm.policy"}, extra="sage")
+        __getattr__, __dir__ = lazy_exports(
+            __name__, {"SageMM": "policies.sage_mm.policy"}, extra="sage"
+        )
 
     Args:
         package: the package's name.
@@ -28,8 +31,8 @@ def lazy_exports(
         extra: of `sage-video-qa`, which brings what those modules import.
 
     Returns:
-        A function of a name. It raises `AttributeError` for other names, and `MissingExtra` where a
-        package is not installed.
+        A function of a name, which raises `AttributeError` for other names and `MissingExtra` where
+        a package is not installed; and one that lists the names, so that they can be completed.
     """
 
     def find(name: str) -> Any:
@@ -44,4 +47,7 @@ def lazy_exports(
                 f"{name} needs the package {error.name!r}: pip install 'sage-video-qa[{extra}]'"
             ) from error
 
-    return find
+    def names() -> list[str]:
+        return sorted({*vars(sys.modules[package]), *homes})
+
+    return find, names

@@ -1,7 +1,7 @@
 """Objects named by text, `"package.module:name"`: Python's object references.
 
-The form is that of entry points (packaging.python.org, "Entry points specification"), without
-extras: https://packaging.python.org/en/latest/specifications/entry-points/.
+The form is that of entry points (packaging.python.org, "Entry points specification"), with one
+name after the colon and without extras: https://packaging.python.org/en/latest/specifications/entry-points/.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ import pytest
 import tyro
 
 from algos.cli import main
+from tests.test_layout import LAYERS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -325,3 +326,14 @@ def test_python_runs_what_takes_the_arguments(
 @pytest.mark.parametrize("target", ["train", "test", "tiny", "lint", "docs"])
 def test_the_readme_names_the_targets_of_make(target: str) -> None:
     assert ("make", target) in {tuple(c) for c in commands(ROOT / "README.md")}
+
+
+def test_the_layers_of_the_architecture_page_are_those_that_are_enforced() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    for package, layers in LAYERS.items():
+        section = re.search(rf"^### `{package}`.*?(?=^### |\Z)", page, re.M | re.S)
+        assert section is not None
+        rows = re.findall(r"^\| (`[^|]*) \|", section[0], re.M) or [section[0]]
+        named = re.findall(r"`([\w/]+)`", " ".join(rows) + section[0])
+        missing = {name for name in " ".join(layers).split() if name not in named}
+        assert not missing, f"docs/architecture.md does not list {missing} of {package}"

@@ -57,6 +57,7 @@ def test_every_name_of_every_face_imports() -> None:
             module = import_module(name)
             for public in getattr(module, "__all__", ()):
                 assert getattr(module, public) is not None, f"{name}.{public}"
+                assert public in dir(module), f"{name}.{public} cannot be completed"
             with pytest.raises(AttributeError):
                 module.no_such_name  # noqa: B018
 

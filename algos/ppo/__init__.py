@@ -21,4 +21,4 @@ if TYPE_CHECKING:
 
 __all__ = ["PPOConfig", "train"]
 
-__getattr__ = lazy_exports(__name__, {"train": "algos.ppo.training"}, extra="sage")
+__getattr__, __dir__ = lazy_exports(__name__, {"train": "algos.ppo.training"}, extra="sage")

@@ -61,7 +61,7 @@ def _value(expected: Any, value: Any, place: str) -> Any:
         if isinstance(value, str):
             return Path(value)
     elif origin is Literal:
-        if value in arguments:
+        if any(value == one and type(value) is type(one) for one in arguments):  # 1 == True
             return value
         raise _unsuited(place, f"one of {', '.join(map(repr, arguments))}", value)
     elif origin in (Union, UnionType):

@@ -1,5 +1,7 @@
 """SAGE-MM: a Qwen3-VL-family model with LoRA that plays the environment token by token.
 
+May not: know how it is trained; it says what its tokens score, and lends its weights.
+
 Rooms, in the order of imports: `tokens/` (no torch), `vision/`, `model/`, `generation/`. Root, in
 the order to read it: `policy` (the policy itself), `context` (one episode's tokens, append-only),
 `scoring` (log-probs and values of what was sampled), `introspection` (the policy read from
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LoraSettings", "SageMM"]
 
-__getattr__ = lazy_exports(
+__getattr__, __dir__ = lazy_exports(
     __name__,
     {"LoraSettings": "policies.sage_mm.model.adapters", "SageMM": "policies.sage_mm.policy"},
     extra="sage",

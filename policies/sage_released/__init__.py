@@ -5,6 +5,8 @@ at every stage; JSON is read or refused, never repaired; no time is reinterprete
 in the order in which they came; and an episode without an answer has none, rather than a sentence
 in its place.
 
+May not: be trained: each stage is read in a context of its own.
+
 Read in this order: `protocol` (one reply), `tools` (its calls as our actions), `prompts` (what the
 checkpoint reads) — the format itself, without torch — then `policy`.
 """
@@ -20,6 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SageReleased"]
 
-__getattr__ = lazy_exports(
+__getattr__, __dir__ = lazy_exports(
     __name__, {"SageReleased": "policies.sage_released.policy"}, extra="sage"
 )

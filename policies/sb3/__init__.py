@@ -1,6 +1,7 @@
 """Models of Stable-Baselines3 as policies, and a network for them that reads our observations.
 
-Importing this loads neither torch nor Stable-Baselines3.
+Importing this loads neither torch nor Stable-Baselines3. May not: see more than the flat wrappers
+of `sage_env.wrappers` show.
 
 Read in this order: `sb3_policy` (a saved model plays), `network` (a features extractor that
 matches choices with what was seen).

@@ -11,10 +11,12 @@ change that), and no checksum is kept.
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import shutil
 import stat
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +25,7 @@ from pathlib import Path
 PARTIAL = ".part"
 """Suffix of every temporary name; no finished file of this project ends in it."""
 _OWNER = re.compile(r".*-(\d+)-[0-9a-f]{32}\.part.*", re.DOTALL)
+_OLD = 3600.0  # seconds without a write; the longest file here takes minutes to make
 _SHOWN = 40  # characters of the target in a temporary name: file systems allow 255 bytes in all
 
 
@@ -64,7 +67,8 @@ def atomic_path(target: str | Path, *, durable: bool = False, ending: str = "") 
 
     A reader sees the old file or the new one, never a part. If anything fails, in the block or
     after it, the temporary file is deleted, `target` is as it was, and the error is the caller's.
-    A file that is replaced hands its permissions on, as if it had been opened for writing.
+    A file that is replaced hands its permissions on, as if it had been opened for writing. What
+    writers of the same target left behind when they were killed is deleted after success.
 
     Args:
         target: the file; its folder must exist.
@@ -80,6 +84,7 @@ def atomic_path(target: str | Path, *, durable: bool = False, ending: str = "") 
     try:
         yield partial
         _publish(partial, target, durable)
+        _sweep(target)
     finally:
         with suppress(OSError):  # after success it has gone; else the first error is the one to see
             partial.unlink()
@@ -122,6 +127,19 @@ def atomic_folder(target: str | Path, *, durable: bool = False) -> Iterator[Path
             _flush(target.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _sweep(target: Path) -> None:
+    """Delete what killed writers of `target` left behind.
+
+    A file that is still written to is young, also where its writer runs in another container and
+    looks dead from here.
+    """
+    now = time.time()
+    with suppress(OSError):
+        for partial in target.parent.glob(f".partial-{glob.escape(target.name[:_SHOWN])}-*"):
+            if is_abandoned(partial) and now - partial.stat().st_mtime > _OLD:
+                partial.unlink()
 
 
 def _publish(partial: Path, target: Path, durable: bool) -> None:

@@ -64,7 +64,8 @@ class BoundedFolder:
     Reading (`read`) takes no lock: a file that is whole is never changed, and an open file survives
     being deleted. Where a file system has no locks, the total may be too small and the folder
     too large until the next listing, and processes may make the same content twice; no reader ever
-    sees half a file.
+    sees half a file. A folder that somebody deletes while processes use it is counted anew only by
+    processes that start afterwards.
 
     Attributes:
         folder: where the files are.

@@ -20,4 +20,4 @@ if TYPE_CHECKING:
 __all__ = ["CORE", "DEFAULT_COUNTS", "FAMILIES", "SageSynth", "open_rendered", "sage_synth"]
 
 # Drawing frames needs PyAV, which naming the dataset does not.
-__getattr__ = lazy_exports(__name__, {"open_rendered": "sage_env.synth.rendered"})
+__getattr__, __dir__ = lazy_exports(__name__, {"open_rendered": "sage_env.synth.rendered"})

@@ -4,6 +4,8 @@ Each raises `AssertionError` with the law that is broken and what broke it, and 
 all hold. `policies.check.check_policy` and `gymnasium.utils.env_checker.check_env` are their
 siblings. `MemoryVideo` is a video for tests that need none in a file.
 
+May not: know a plug-in of the project; what holds for ours holds for everyone's.
+
 Read in this order: `laws` (how a broken law is told), `memory_video`, `episodes` (what plug-ins are
 tried in), then the checks: `reward_check`, `dataset_check`, `video_check`, `tool_check`.
 """

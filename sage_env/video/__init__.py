@@ -34,7 +34,7 @@ __all__ = [
     "open_video",
 ]
 
-__getattr__ = lazy_exports(
+__getattr__, __dir__ = lazy_exports(
     __name__,
     {
         "PyAVVideo": "sage_env.video.video_file",

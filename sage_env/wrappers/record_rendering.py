@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any, SupportsFloat
 import gymnasium as gym
 import numpy as np
 
+from sage_env.argument_checks import is_finite
+
 if TYPE_CHECKING:
     from sage_env.rendering.film import Film
 
 _UNSAFE = re.compile(r"[^\w.-]+")
+SLOWEST = 0.001  # pictures per second: a picture for a quarter of an hour
 _LONGEST_ID = 40  # characters of an item's id in a file name, which may have 255 bytes
 
 
@@ -58,7 +61,7 @@ class RecordRendering(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruct
 
         Raises:
             ValueError: if the environment renders no arrays, the prefix is no plain name, or `fps`
-                is not above 0.
+                is no number of at least 0.001.
         """
         gym.utils.RecordConstructorArgs.__init__(
             self,
@@ -79,8 +82,11 @@ class RecordRendering(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruct
                 "folders into folder"
             )
         rate = env.metadata.get("render_fps", 30) if fps is None else fps
-        if not 0 < rate < float("inf"):
-            raise ValueError(f"fps must be a number of pictures per second above 0, got {rate!r}")
+        if not is_finite(rate) or rate < SLOWEST:
+            raise ValueError(
+                f"fps must be pictures per second, a number of at least {SLOWEST}, got {rate!r}: "
+                "give it as fps=, or in the environment's metadata['render_fps']"
+            )
         self.folder, self.paths = Path(folder), list[Path]()
         self._trigger, self._prefix, self._fps = episode_trigger, name_prefix, float(rate)
         self._episode = -1

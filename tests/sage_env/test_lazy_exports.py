@@ -14,7 +14,7 @@ def find(tmp_path, monkeypatch):
     (tmp_path / "needs_our_own.py").write_text("import policies.no_such_room")
     monkeypatch.syspath_prepend(tmp_path)
     homes = {"pi": "math", "Far": "needs_a_package", "Near": "needs_our_own", "Lost": "math"}
-    return lambda extra: lazy_exports("face", homes, extra)
+    return lambda extra: lazy_exports("face", homes, extra)[0]
 
 
 def test_a_name_comes_from_its_home(find):
@@ -40,3 +40,8 @@ def test_a_missing_module_of_ours_is_a_bug_and_no_extra(find):
     assert not isinstance(caught.value, MissingExtra)
     with pytest.raises(ModuleNotFoundError, match="no_such_package"):
         find(None)("Far")
+
+
+def test_names_can_be_completed_before_they_are_imported():
+    _, names = lazy_exports(__name__, {"Far": "no_such_module"})
+    assert "Far" in names() and "find" in names() and names() == sorted(names())

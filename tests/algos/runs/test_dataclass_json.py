@@ -175,6 +175,17 @@ def test_an_action_that_cannot_be_read_is_damage_and_no_choice_of_the_agent(tmp_
         load_trajectories(path)
 
 
+def test_a_literal_number_is_no_truth() -> None:
+    @dataclass
+    class Numbered:
+        level: Any
+
+    Numbered.__annotations__["level"] = Literal[1, 2]
+    assert dataclass_from_json(Numbered, {"level": 1}).level == 1
+    with pytest.raises(ValueError, match="level: expected one of 1, 2, got True"):
+        dataclass_from_json(Numbered, {"level": True})
+
+
 def test_a_type_that_json_cannot_give_back_is_a_mistake_of_ours() -> None:
     @dataclass
     class Odd:

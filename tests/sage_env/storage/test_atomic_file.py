@@ -9,6 +9,7 @@ import os
 import stat
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -256,6 +257,27 @@ def test_only_a_writer_that_has_ended_has_abandoned_its_file(tmp_path):
     assert is_abandoned(tmp_path / names.read_text())
     assert is_abandoned(tmp_path / ".partial-update-000003")  # it does not say who
     assert is_abandoned(tmp_path / f".partial-a-{10**30}-{'0' * 32}.part")
+
+
+def test_what_killed_writers_left_goes_with_the_next_success_and_nothing_else_does(tmp_path):
+    target, hour = tmp_path / "film[1].mp4", 3600.0  # brackets are no pattern
+    dead = 2**22 + 1  # above the largest process id of Linux
+    left = {
+        "old": f".partial-{target.name}-{dead}-{'a' * 32}.part",
+        "young": f".partial-{target.name}-{dead}-{'b' * 32}.part.mp4",
+        "alive": f".partial-{target.name}-{os.getpid()}-{'c' * 32}.part",
+        "other": f".partial-film1.mp4-{dead}-{'d' * 32}.part",
+    }
+    for kind, name in left.items():
+        (tmp_path / name).write_bytes(b"half")
+        if kind != "young":
+            os.utime(tmp_path / name, (0, time.time() - 2 * hour))
+    with pytest.raises(OSError, match="full"), atomic_path(target):
+        raise OSError("full")
+    assert (tmp_path / left["old"]).exists()
+    atomic_write(target, "whole")
+    gone = {kind for kind, name in left.items() if not (tmp_path / name).exists()}
+    assert gone == {"old"} and target.read_text() == "whole"
 
 
 def test_nothing_else_renames_files_in_place():

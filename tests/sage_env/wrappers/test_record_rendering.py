@@ -154,6 +154,7 @@ def test_it_can_be_remade_from_its_spec(tmp_path) -> None:
         ({"name_prefix": ".hidden"}, {}, "name_prefix must be"),
         ({"fps": 0}, {}, "fps must be"),
         ({"fps": float("nan")}, {}, "fps must be"),
+        ({"fps": 0.0004}, {}, "at least 0.001"),  # no fraction that a file could hold
     ],
 )
 def test_what_cannot_be_recorded_is_refused(tmp_path, arguments, changes, words) -> None:
