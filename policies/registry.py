@@ -91,14 +91,14 @@ def _human(folder: str, adapter: Path | None) -> AnyPolicy:
 
 
 def _gemini(model: str, adapter: Path | None) -> AnyPolicy:
-    from policies.served import GeminiPolicy
+    from policies.served.gemini import GeminiPolicy
 
     _refuse_adapter("gemini", adapter)
     return GeminiPolicy(model) if model else GeminiPolicy()
 
 
 def _openai(model: str, adapter: Path | None) -> AnyPolicy:
-    from policies.served import OpenAIPolicy
+    from policies.served.openai_compatible import OpenAIPolicy
 
     _refuse_adapter("openai", adapter)
     return OpenAIPolicy(model)

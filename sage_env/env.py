@@ -29,7 +29,7 @@ from sage_env.tools.tool import Tool, find_tools
 from sage_env.viewer import Viewer
 
 if TYPE_CHECKING:
-    from sage_env.rendering import Renderer
+    from sage_env.rendering.renderer import Renderer
 
 
 class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
@@ -332,7 +332,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     def _make_renderer(self, render_gold: bool) -> Renderer | None:
         if self.render_mode is None:
             return None
-        from sage_env.rendering import Renderer  # Pillow, and pygame for a window
+        from sage_env.rendering.renderer import Renderer  # Pillow, and pygame for a window
 
         fps = float(self.metadata["render_fps"])
         return Renderer(self.render_mode, render_fps=fps, render_gold=render_gold)

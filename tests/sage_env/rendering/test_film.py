@@ -56,6 +56,7 @@ def test_pictures_come_back_in_order_and_at_their_times(tmp_path_factory, size, 
     for k, (picture, other) in enumerate(zip(pictures, found, strict=True)):
         assert gap(picture, other[: size[0], : size[1]]) < 8
         assert gap(drawn(k + 1, size), other[: size[0], : size[1]]) > 8
+    # A file counts time in whole ticks, and a rate such as 12.3 in fractions: a millisecond.
     assert np.allclose([float(t) for t in times], [k / fps for k in range(count)], atol=1e-3)
 
 
