@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from policies.base import BatchPolicy, Policy
 from policies.baselines.uniform import UniformPolicy
 from sage_env.errors import SageEnvError
+from sage_env.lazy_exports import needs_extra
 from sage_env.object_reference import load_object
 
 AnyPolicy: TypeAlias = Policy | BatchPolicy
@@ -119,7 +120,8 @@ def _model(checkpoint: str, adapter: Path | None) -> BatchPolicy:
     try:
         return SageMM.load(checkpoint or None, adapter=adapter, **(_WHERE if checkpoint else {}))
     except (ValueError, OSError) as error:  # no such folder or hub id, or another kind of model
-        raise UnknownPolicy(f"{name!r} cannot be loaded: {error}") from error
+        lost = "" if not checkpoint or Path(checkpoint).exists() else "there is no such folder; "
+        raise UnknownPolicy(f"{name!r} cannot be loaded: {lost}{error}") from error
 
 
 def _released(checkpoint: str, adapter: Path | None) -> BatchPolicy:
@@ -136,7 +138,8 @@ def _scripted(_: str, adapter: Path | None) -> BatchPolicy:
 
     _refuse_adapter("scripted", adapter)
     try:
-        return Scripted.load()
+        with needs_extra("'scripted'", "sage"):
+            return Scripted.load()
     except OSError as error:
         raise UnknownPolicy(
             f"'scripted' sees with the small model's vision tower, which cannot be loaded: {error}"

@@ -7,13 +7,39 @@ installs it, raised where it is needed.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
 from sage_env.errors import MissingExtra
 
 _OURS = ("sage_env", "policies", "algos")
+
+
+@contextmanager
+def needs_extra(what: str, extra: str | None) -> Iterator[None]:
+    """Say which extra to install where an import in the block finds no package.
+
+        with needs_extra("sage-vqa train", "sage"):
+            from algos.experiment.stages import run
+
+    Args:
+        what: needs it, the beginning of the message.
+        extra: of `sage-video-qa`; `None` leaves the error as it is.
+
+    Raises:
+        MissingExtra: if a package is not installed. A module of ours that is missing is a bug of
+            ours, and its error passes.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if extra is None or (error.name or "").partition(".")[0] in _OURS:
+            raise
+        raise MissingExtra(
+            f"{what} needs the package {error.name!r}: pip install 'sage-video-qa[{extra}]'"
+        ) from error
 
 
 def lazy_exports(
@@ -38,14 +64,8 @@ def lazy_exports(
     def find(name: str) -> Any:
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        try:
+        with needs_extra(name, extra):
             return getattr(import_module(homes[name]), name)
-        except ModuleNotFoundError as error:
-            if extra is None or (error.name or "").partition(".")[0] in _OURS:
-                raise
-            raise MissingExtra(
-                f"{name} needs the package {error.name!r}: pip install 'sage-video-qa[{extra}]'"
-            ) from error
 
     def names() -> list[str]:
         return sorted({*vars(sys.modules[package]), *homes})

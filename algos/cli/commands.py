@@ -168,6 +168,12 @@ class Eval(OnDataset):
         errors = [t.error for t in result.trajectories if t.error is not None]
         if len(errors) == len(chosen):
             raise CommandError(f"every question failed, the first with: {errors[0]}")
+        if errors:
+            print(
+                f"{len(errors)} of {len(chosen)} questions failed and are in no mean, the first "
+                f"with: {errors[0]}; each is in {self.out / 'evaluations'}, under `error`",
+                file=sys.stderr,
+            )
 
     def _report(
         self, result: EvalResult, items: Sequence[QAItem], options: dict[str, Any]

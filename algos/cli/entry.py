@@ -14,6 +14,7 @@ from algos.cli.commands import Ask, BuildData, CheckData, Eval, Play, Report
 from algos.cli.verify_command import Verify
 from algos.runs.stopping import Stopped, stop_on_sigterm
 from sage_env.errors import SageEnvError
+from sage_env.lazy_exports import needs_extra
 from sage_env.release import __version__
 
 ABOUT = (
@@ -86,9 +87,10 @@ def _run(arguments: list[str]) -> None:
 def _train(arguments: list[str]) -> None:
     """Run the training; a preset moves the defaults, so that what is given by hand still holds."""
     # Here, not above: the other commands should not wait for these imports.
-    from algos.experiment.settings import FirstLight, with_preset
-    from algos.experiment.stages import run
-    from algos.presets import PRESETS
+    with needs_extra("`sage-vqa train`", "sage"):
+        from algos.experiment.settings import FirstLight, with_preset
+        from algos.experiment.stages import run
+        from algos.presets import PRESETS
 
     scout = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     scout.add_argument("--preset")

@@ -11,6 +11,7 @@ import tyro
 from algos.cli.options import CommandError
 from algos.evaluation.tables import format_table
 from algos.runs.run_folder import RunFolder
+from sage_env.lazy_exports import needs_extra
 
 HEADER = ("what", "check", "verdict", "measured")
 
@@ -30,12 +31,13 @@ class Verify:
         Raises:
             CommandError: if a check failed.
         """
-        from algos.experiment.building import load_policy, training_env
         from algos.experiment.settings import load_config
-        from algos.verify.verify_run import verify
 
         folder = RunFolder(self.run_folder)
         config = load_config(folder, root=self.root)
+        with needs_extra("`sage-vqa verify`", "sage"):
+            from algos.experiment.building import load_policy, training_env
+            from algos.verify.verify_run import verify
         policy = load_policy(config)
         with training_env(config, policy) as env:
             found = list(verify(folder, policy, env))

@@ -23,6 +23,7 @@ from algos.runs.run_folder import RunFolder
 from algos.runs.tracking import require_tracker, tracking
 from policies.base import BatchPolicy, TrainablePolicy
 from policies.baselines.uniform import UniformPolicy
+from sage_env.lazy_exports import needs_extra
 from sage_env.synth import sage_synth
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def run(config: FirstLight) -> dict[str, EvalResult]:
         RunFolderError: if another process trains into the same folder.
         ConfigChanged: if the folder holds results of other settings.
     """
-    import torch
+    with needs_extra("a training", "sage"):
+        import torch
 
     from policies.baselines.scripted import DEMONSTRATOR, Scripted
     from sage_env.synth.build import build

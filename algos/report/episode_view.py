@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from algos.evaluation.measures import episode_result
-from algos.report.timeline_view import duration_of, in_evidence, lanes, timeline
+from algos.report.timeline_view import duration_of, in_evidence, timeline
 from algos.rollout.trajectory import Trajectory, Turn
 from sage_env.actions.action import ACTION_NAMES, Answer, Invalid
 from sage_env.actions.action_text import format_action
@@ -72,7 +72,7 @@ def verdict(item: QAItem, trajectory: Trajectory) -> tuple[VerdictClass, str]:
 
 
 def _question_html(item: QAItem, trajectory: Trajectory) -> str:
-    duration = duration_of(item, lanes(trajectory))
+    duration = duration_of(item, trajectory)
     tags = {"length": clock(duration), "bucket": f"{bucket_of(duration)} s", **item.group}
     if item.evidence:
         spans = ", ".join(f"{clock(start)} to {clock(end)}" for start, end in item.evidence)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from algos.evaluation.measures import overview_end
 from algos.rollout.trajectory import Trajectory
 from sage_env.actions.action import ACTION_NAMES, Answer, Sample, Skip, Zoom
 from sage_env.datasets.item import QAItem
@@ -58,11 +59,16 @@ def lanes(trajectory: Trajectory) -> list[Lane]:
     return found
 
 
-def duration_of(item: QAItem, shown: Iterable[Lane]) -> float:
-    """Return the seconds that the axis spans: the item's, else up to the last thing on it."""
-    if item.duration is not None:
-        return item.duration
-    ends = [end for lane in shown for end in (*lane.seconds, *(lane.span or ()))]
+def duration_of(item: QAItem, trajectory: Trajectory) -> float:
+    """Return the seconds that the axis spans.
+
+    They are the item's; where it says none, those of the overview, which is of the whole video;
+    without one, those up to the last thing on the axis.
+    """
+    known = item.duration if item.duration is not None else overview_end(trajectory)
+    if known is not None:
+        return known
+    ends = [end for lane in lanes(trajectory) for end in (*lane.seconds, *(lane.span or ()))]
     return max([*ends, *(end for _, end in item.evidence)], default=1.0) or 1.0
 
 
@@ -75,7 +81,7 @@ def timeline(item: QAItem, trajectory: Trajectory, name: str) -> str:
         name: says in the picture's text alternative who played.
     """
     shown = lanes(trajectory)
-    duration = duration_of(item, shown)
+    duration = duration_of(item, trajectory)
     height = _AXIS + LANE * len(shown) + 8
     parts = [_axis(duration, height)]
     for start, end in item.evidence:

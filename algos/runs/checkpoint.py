@@ -207,7 +207,7 @@ def require_same(
         raise ConfigChanged(
             "this run folder was started with another configuration ("
             + "; ".join(changed)
-            + "): set it back, or start in a new folder"
+            + "): set it back, or start in a new folder (`sage-vqa train --run FOLDER`)"
         )
 
 

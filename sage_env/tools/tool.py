@@ -140,7 +140,8 @@ def check_tool_object(tool: Tool) -> None:
     if not isinstance(description, str) or not description.strip() or not is_unicode(description):
         raise ValueError(f"the tool {name!r} must have a description, got {description!r}")
     if isinstance(tool, type) or not callable(tool):
-        raise ValueError(f"the tool {name!r} must be callable as tool(arguments, context)")
+        hint = ": give an instance of the class" if isinstance(tool, type) else ""
+        raise ValueError(f"the tool {name!r} must be callable as tool(arguments, context){hint}")
     try:
         check_parameters(getattr(tool, "parameters", None))
     except ValueError as error:

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from sage_env.errors import MissingExtra
-from sage_env.lazy_exports import lazy_exports
+from sage_env.lazy_exports import lazy_exports, needs_extra
 
 
 @pytest.fixture
@@ -45,3 +45,13 @@ def test_a_missing_module_of_ours_is_a_bug_and_no_extra(find):
 def test_names_can_be_completed_before_they_are_imported():
     _, names = lazy_exports(__name__, {"Far": "no_such_module"})
     assert "Far" in names() and "find" in names() and names() == sorted(names())
+
+
+def test_an_import_that_finds_no_package_names_the_extra():
+    with pytest.raises(MissingExtra, match=r"a training needs .*'no_such_package'.*\[sage\]"):
+        with needs_extra("a training", "sage"):
+            import no_such_package  # noqa: F401
+    with pytest.raises(ModuleNotFoundError, match="no_such_room"), needs_extra("x", "sage"):
+        import policies.no_such_room  # noqa: F401
+    with pytest.raises(ZeroDivisionError), needs_extra("x", "sage"):
+        raise ZeroDivisionError

@@ -17,7 +17,7 @@ from algos.report.charts import Chart, Point, Series, figure
 from algos.report.example_choice import choose_examples
 from algos.report.report import load_report, save_report, write_report
 from algos.report.report_data import ReportData
-from algos.report.timeline_view import lanes, timeline
+from algos.report.timeline_view import duration_of, lanes, timeline
 from algos.rollout.trajectory import Turn
 from algos.runs.run_folder import RunFolder, RunFolderError
 from policies.base import Decision
@@ -217,6 +217,15 @@ def test_lanes_follow_the_cursor() -> None:
     played.turns[1:1] = turns
     spans = [lane.span for lane in lanes(played)]
     assert spans == [None, (12.0, 41.0), (41.0, 60.0), (5.0, 7.0), None, (60.0, 90.0), None]
+
+
+def test_the_axis_is_as_long_as_the_video() -> None:
+    played = trajectory("x", True, looks=((12.0, 40.0),))
+    played.start_info["span"] = [0.0, 63.5]  # the overview is of the whole video
+    assert duration_of(item("x", duration=70.0), played) == 70.0
+    assert duration_of(item("x", duration=None), played) == 63.5
+    played.start_info = {"frame_seconds": []}  # played blind: up to the end of the last look
+    assert duration_of(item("x", duration=None, evidence=()), played) == 41.0
 
 
 def test_a_moment_in_two_hours_is_still_seen() -> None:
