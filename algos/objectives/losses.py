@@ -62,12 +62,8 @@ def policy_loss(
         A = +1      0.5  on      1  on      1.28 off     1.28 off
         A = -1     -0.8  off    -1  on     -2    on     -3    off (dual clip)
 
-    With `ratio_level="sequence"` (GSPO-token) every token of a row has the ratio of the row: the
-    geometric mean of its tokens' ratios. Its gradient reaches each token through that token's own
-    log-prob, times that token's own advantage.
-
     Source: PPO, arXiv 1707.06347, eq. 7; two clip ends, DAPO, arXiv 2503.14476, section 3.1; dual
-    clip, arXiv 1912.09729; sequence ratio, GSPO, arXiv 2507.18071, sections 4.1 and 4.3.
+    clip, arXiv 1912.09729; ratio of a sequence, GSPO, arXiv 2507.18071, sections 4.1 and 4.3.
 
     Args:
         logprobs: float `(B, L)`, log-probs now, in nats; the only argument with a gradient.
@@ -78,7 +74,7 @@ def policy_loss(
         clip_low: the ratio is clipped below `1 - clip_low`.
         clip_high: the ratio is clipped above `1 + clip_high`.
         dual_clip: bound of the ratio where the advantage is negative, > 1; None: no bound.
-        ratio_level: a ratio for every token, or one for each row.
+        ratio_level: a ratio for every token, or one for each row; see `_ratios`.
         weights: float `(B, 1)` or `(B, L)`, what each token counts for
             (`algos.objectives.aggregation`); None: all alike.
 
@@ -87,28 +83,35 @@ def policy_loss(
         new from old, in nats) and `clipfrac` (share of tokens that a clip holds), float `()` each.
     """
     log_ratio = _masked(logprobs - old_logprobs, mask).clamp(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT)
-    token_ratio = ratio = log_ratio.exp()
-    if ratio_level == "sequence":
-        count = mask.sum(1, keepdim=True).clamp(min=1)
-        mean = log_ratio.detach().sum(1, keepdim=True) / count
-        # The second factor is exp(0) = 1, with the gradient of the token's own log-prob.
-        ratio = _masked(mean.exp() * (log_ratio - log_ratio.detach()).exp(), mask)
-    advantages = _masked(advantages, mask)
+    ratio, advantages = _ratios(log_ratio, mask, ratio_level), _masked(advantages, mask)
     plain = ratio * advantages
     clipped = ratio.clamp(1 - clip_low, 1 + clip_high) * advantages
-    floored = objective = torch.minimum(plain, clipped)
+    floored = torch.minimum(plain, clipped)
     if dual_clip is not None:
-        floored = torch.where(
-            advantages < 0, torch.maximum(objective, dual_clip * advantages), objective
-        )
+        bounded = torch.maximum(floored, dual_clip * advantages)
+        floored = torch.where(advantages < 0, bounded, floored)
     loss = -_weighted_sum(floored, weights) / denominator
     with torch.no_grad():
         stats = {
             "policy_loss": loss.detach(),
-            "approx_kl": (token_ratio - 1 - log_ratio).sum() / denominator,
+            "approx_kl": (log_ratio.exp() - 1 - log_ratio).sum() / denominator,
             "clipfrac": (floored != plain).sum() / denominator,
         }
     return loss, stats
+
+
+def _ratios(log_ratio: Tensor, mask: Tensor, level: RatioLevel) -> Tensor:
+    """Return the ratio of each token, or with "sequence" that of its row, float `(B, L)`.
+
+    The ratio of a row is the geometric mean of its tokens' ratios. Its gradient reaches each token
+    through that token's own log-prob, times that token's own advantage (GSPO-token).
+    """
+    if level == "token":
+        return log_ratio.exp()
+    count = mask.sum(1, keepdim=True).clamp(min=1)
+    mean = log_ratio.detach().sum(1, keepdim=True) / count
+    # The second factor is exp(0) = 1, with the gradient of the token's own log-prob.
+    return _masked(mean.exp() * (log_ratio - log_ratio.detach()).exp(), mask)
 
 
 def value_loss(

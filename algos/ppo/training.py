@@ -194,15 +194,13 @@ def _update(
 ) -> MetricsRow:
     """Play, learn, and return the numbers of it; update 0 does nothing.
 
-    Raises:
-        Stopped: if a signal asked for it before any weight moved.
+    Raises `Stopped` if a signal asked for it before any weight moved.
     """
     if update == 0:
         return {}
     policy, began, cpu = state.policy, time.perf_counter(), time.process_time()
     rng = np.random.default_rng(subseed(config.seed, "update", update))
     torch.manual_seed(subseed(config.seed, "torch", update))
-
     # 1. Rollout. Failed episodes are counted, and left out of everything that follows.
     guard.record_sampler()
     played = _roll_out(config, policy, envs, specs, update, bar, stop)

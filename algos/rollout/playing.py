@@ -75,10 +75,9 @@ def collect(
     """Play every episode of `specs`, as many at a time as there are environments.
 
     All running episodes act together, in one call of `act_batch`. Environments reset and step in
-    threads, because decoding video releases the interpreter lock. An environment whose episode
-    ended takes the next one at once. The result does not depend on the number of environments. A
-    policy without `act_batch` is played one episode at a time; a `PrivilegedPolicy` is told the
-    item of each.
+    threads, because decoding releases the interpreter lock. One whose episode ended takes the next
+    at once. The result does not depend on their number. A policy without `act_batch` is played one
+    episode at a time; a `PrivilegedPolicy` is told the item of each.
 
     Args:
         envs: alike, and not used by anyone else meanwhile.
