@@ -55,8 +55,7 @@ def policy_loss(
     `min(r A, clip(r, 1 - clip_low, 1 + clip_high) A)`, and at least `dual_clip A` where A < 0, so
     that one token that became very likely cannot dominate the step (None: no such bound).
 
-    With `clip_low = 0.2`, `clip_high = 0.28` and `dual_clip = 3` one token's objective, and whether
-    its gradient is on, are:
+    With the default clips one token's objective, and whether its gradient is on, are:
 
         ratio       0.5          1.0        2.0          5.0
         A = +1      0.5  on      1  on      1.28 off     1.28 off
@@ -75,8 +74,7 @@ def policy_loss(
         clip_high: the ratio is clipped above `1 + clip_high`.
         dual_clip: bound of the ratio where the advantage is negative, > 1; None: no bound.
         ratio_level: a ratio for every token, or one for each row; see `_ratios`.
-        weights: float `(B, 1)` or `(B, L)`, what each token counts for
-            (`algos.objectives.aggregation`); None: all alike.
+        weights: float `(B, 1)` or `(B, L)`, what each token counts for (`aggregation`).
 
     Returns:
         The loss, float `()`, to be minimised; and the statistics `policy_loss`, `approx_kl` (k3 of
