@@ -113,6 +113,29 @@ def test_habits_strike_always_at_one(habit, labels, expected) -> None:
         assert isinstance(player.act(observe(labels, SECONDS, NEEDLE)).action, expected)
 
 
+def second_turn(player: Scripted, labels, question: str = NEEDLE):
+    """The action after an overview of `EMPTY` and one more look, at these labels."""
+    player.act(observe(EMPTY, SECONDS, question))
+    return player.act(observe(labels, [50.0, 60.0], question, turns_left=4)).action
+
+
+def test_a_habit_strikes_in_its_own_turn_only() -> None:
+    empty, star = [("blue", "empty")] * 2, [("blue", "star")] * 2
+    assert second_turn(policy(needless=1.0), star) == Answer("star")
+    assert second_turn(policy(wide=1.0), empty) == Zoom(50.0, 60.0, 8)
+    assert second_turn(policy(quits=0.0), empty) == Zoom(50.0, 60.0, 8)
+    assert isinstance(second_turn(policy(quits=1.0), empty), Answer)
+
+
+def test_a_count_is_not_answered_from_the_overview() -> None:
+    question = "How many times does the star flash on the blue backdrop?"
+    labels = [("blue", "star"), ("blue", "empty"), ("blue", "star"), ("red", "star")]
+    player = policy()
+    assert player.act(observe(labels, SECONDS, question)).action == Zoom(0.0, 105.0, 8)
+    closer = observe(labels[:3], [20.0, 50.0, 60.0], question, turns_left=4)
+    assert player.act(closer).action == Answer("2")  # 15 and 20 s; empty at 45 and 50; 60 and 75 s
+
+
 def test_a_wide_zoom_is_over_the_whole_video() -> None:
     labels = [("grey", "empty")] * 5 + [("blue", "empty")] + [("grey", "empty")] * 5
     seconds = [10.0 * i + 5 for i in range(11)]
