@@ -13,7 +13,12 @@ from sage_env.datasets.item import QAItem
 from sage_env.timeline import Span, clock
 
 WIDTH, LANE = 960, 26
+"""Units of the view box: its width, and the height of one turn's lane.
+
+A wider box shows frames that are close in time apart, and makes the text smaller where the page is
+narrower. Not measured: chosen by eye."""
 _LEFT, _RIGHT, _AXIS = 96, 16, 34
+"""Margins in the same units: the names of the actions, half a label, and the time axis above."""
 
 
 @dataclass(frozen=True)
