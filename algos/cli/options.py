@@ -1,4 +1,4 @@
-"""What the commands that play have in common: their options, and what is made of them."""
+"""Shared options of the commands that play, and the policies, datasets and environments of them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class CommandError(SageEnvError):
 
 @dataclass(frozen=True, kw_only=True)
 class Playing:
-    """What all commands that play have in common."""
+    """Options of all commands that play: the policy, its seed and its environment."""
 
     policy: Annotated[str, tyro.conf.arg(help=POLICY_HELP)] = "sage-mm-tiny"
     adapter: Path | None = None
@@ -66,7 +66,7 @@ class Playing:
 
 @dataclass(frozen=True, kw_only=True)
 class OnDataset(Playing):
-    """What the commands that play a dataset have in common."""
+    """Options of the commands that play a dataset: which one, and which part of it."""
 
     dataset: str = "sage-synth"
     """Name of a dataset, path of a .jsonl file, or package.module:function."""

@@ -23,7 +23,7 @@ _LEFT, _RIGHT, _AXIS = 96, 16, 34
 
 @dataclass(frozen=True)
 class Lane:
-    """What one turn did to the video.
+    """One turn on the time axis: the stretch that it acted on, and the frames that it was shown.
 
     Attributes:
         kind: `overview`, or the name of the action.

@@ -59,7 +59,7 @@ WORKER_CACHE = 1 << 28
 
 @dataclass(frozen=True)
 class WorkerSetup:
-    """What a worker process needs to play episodes and write down their tokens."""
+    """The arguments of a worker process, which plays episodes and writes down their tokens."""
 
     encoder: FrameEncoder
     head: ReadingHead

@@ -26,7 +26,7 @@ from sage_env.video.cache.frame_key import (
 
 @dataclass(frozen=True)
 class CacheStats:
-    """What a cache has done since it was made.
+    """Counts of a cache's work since it was made.
 
     `hits + coalesced + store_hits + misses` is the number of pictures requested, once the requests
     have ended and if none of them failed.
