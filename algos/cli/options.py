@@ -10,13 +10,11 @@ from typing import Annotated, Any
 
 import tyro
 
-from policies.base import BatchPolicy, Policy
-from policies.registry import NAMES, load_policy
+from policies.registry import NAMES, AnyPolicy, load_policy
 from sage_env.datasets.item import QAItem
 from sage_env.env import VideoQAEnv
 from sage_env.errors import SageEnvError
 
-AnyPolicy = Policy | BatchPolicy
 POLICY_HELP = "Who plays:\n" + "\n".join(f"{usage}: {about}." for usage, about in NAMES.items())
 """Help of `--policy`, from the table of the policies itself."""
 
