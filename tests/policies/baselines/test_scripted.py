@@ -99,6 +99,15 @@ def test_a_mark_is_enlarged_before_it_is_read() -> None:
     assert isinstance(action, Zoom) and action.box == (0.7, 0.7, 1.0, 1.0)
 
 
+def test_a_mark_is_the_latest_that_the_corner_showed() -> None:
+    question = "Which tiny mark is in the bottom right corner of the blue backdrop?"
+    shown = [("blue", "star"), ("blue", "moon"), ("red", "ring")]
+    player = policy()
+    assert isinstance(player.act(observe(shown, [10.0, 20.0, 30.0], question)).action, Zoom)
+    closer = observe([("blue", "empty")], [15.0], question, turns_left=4)
+    assert player.act(closer).action == Answer("moon")
+
+
 @pytest.mark.parametrize(
     ("habit", "labels", "expected"),
     [
