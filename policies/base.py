@@ -37,7 +37,7 @@ _State = TypeVar("_State")
 
 @dataclass(frozen=True, eq=False)
 class TurnTokens:
-    """What one turn adds to the token sequence of its episode. Nothing is ever tokenised again.
+    """The tokens that one turn adds to those of its episode. Nothing is ever tokenised again.
 
     Attributes:
         prompt: int64 `(P,)`, new context (observation, chat markers); never trained on.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PromptFrame:
-    """How one frame stands in a prompt.
+    """One frame of a prompt: the time written before it, and its number of tokens.
 
     Attributes:
         seconds: the time that is written right before it, from the start of the video; `None` if

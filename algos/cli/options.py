@@ -1,4 +1,4 @@
-"""What the commands that play have in common: their options, and what is made of them."""
+"""Shared options of the commands that play, and the policies, datasets and environments of them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from typing import Annotated, Any
 
 import tyro
 
-from policies.base import BatchPolicy, Policy
-from policies.registry import NAMES, load_policy
+from policies.registry import NAMES, AnyPolicy, load_policy
 from sage_env.datasets.item import QAItem
 from sage_env.env import VideoQAEnv
 from sage_env.errors import SageEnvError
 
-AnyPolicy = Policy | BatchPolicy
 POLICY_HELP = "Who plays:\n" + "\n".join(f"{usage}: {about}." for usage, about in NAMES.items())
 """Help of `--policy`, from the table of the policies itself."""
 
@@ -27,7 +25,7 @@ class CommandError(SageEnvError):
 
 @dataclass(frozen=True, kw_only=True)
 class Playing:
-    """What all commands that play have in common."""
+    """Options of all commands that play: the policy, its seed and its environment."""
 
     policy: Annotated[str, tyro.conf.arg(help=POLICY_HELP)] = "sage-mm-tiny"
     adapter: Path | None = None
@@ -66,7 +64,7 @@ class Playing:
 
 @dataclass(frozen=True, kw_only=True)
 class OnDataset(Playing):
-    """What the commands that play a dataset have in common."""
+    """Options of the commands that play a dataset: which one, and which part of it."""
 
     dataset: str = "sage-synth"
     """Name of a dataset, path of a .jsonl file, or package.module:function."""

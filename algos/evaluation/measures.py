@@ -30,7 +30,7 @@ _GROUP_KEYS: tuple[Section, ...] = ("family", "tier")
 
 @dataclass(frozen=True)
 class EpisodeResult:
-    """What one trajectory says about its question.
+    """The outcome of one trajectory: the verdict on its answer, and what it cost.
 
     Attributes:
         item_id: of the question.

@@ -1,4 +1,4 @@
-"""What the settings of a training describe, made: the policy, and the environments it plays in."""
+"""Builders of a training's objects from its settings: the policy and the environments."""
 
 from __future__ import annotations
 

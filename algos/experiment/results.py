@@ -1,4 +1,4 @@
-"""What a run of `sage-vqa train` found: the tables that it prints, and its report."""
+"""The results of a run of `sage-vqa train`: the tables that it prints, and its report."""
 
 from __future__ import annotations
 

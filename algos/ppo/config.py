@@ -125,10 +125,22 @@ class PPOConfig:
             value = getattr(self, name)
             if value is not None and not 0 <= value <= 1:
                 raise ValueError(f"{name} must be in [0, 1], got {value}")
-        self._refuse_what_contradicts()
+        self._check_clock()
+        self._check_advantage()
+        self._check_kl()
 
-    def _refuse_what_contradicts(self) -> None:
-        """Refuse settings that would silently do nothing, or something else than they say."""
+    # The checks below refuse settings that would silently do nothing, or something else than they
+    # say. Each setting of a row needs what stands beside it:
+    #
+    #     lam_alpha                 clock = "token"
+    #     gamma other than 1        clock = "token"
+    #     turn_gamma, turn_lam      clock = "turn" or "bi-level"
+    #     divide_by_std             advantage = "group"
+    #     drop_ties                 advantage = "group" or "both"
+    #     kl_in = "reward"          kl_estimator = "k1"
+
+    def _check_clock(self) -> None:
+        """Refuse discounts and lambdas that the clock does not use."""
         if self.lam_alpha is not None and not (self.lam_alpha > 0 and self.clock == "token"):
             raise ValueError(
                 f'lam_alpha must be above 0 and needs clock="token", got {self.lam_alpha} with '
@@ -141,10 +153,16 @@ class PPOConfig:
             )
         if self.clock == "token" and (self.turn_gamma, self.turn_lam) != (1, 1):
             raise ValueError('turn_gamma and turn_lam need clock="turn" or clock="bi-level"')
+
+    def _check_advantage(self) -> None:
+        """Refuse what is done to a group's returns where no advantage compares them."""
         if self.divide_by_std and self.advantage != "group":
             raise ValueError(f'divide_by_std needs advantage="group", got "{self.advantage}"')
         if self.drop_ties and self.advantage == "critic":
             raise ValueError('drop_ties needs advantage="group" or "both", got "critic"')
+
+    def _check_kl(self) -> None:
+        """Refuse a KL that, as a reward, would pull to another policy than the reference."""
         if self.kl_in == "reward" and self.kl_estimator != "k1":
             raise ValueError(
                 'kl_in="reward" needs kl_estimator="k1": as rewards, k2 and k3 pull towards '

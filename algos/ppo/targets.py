@@ -19,7 +19,7 @@ from policies.base import TokenBatch, TrainablePolicy
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """What stays fixed while a batch is learned from. Letters: B episodes, L tokens.
+    """The constants of a batch's losses, fixed while it is learned from. B episodes, L tokens.
 
     Attributes:
         advantages: float `(B, L)`, how much better each sampled token was than expected; 0 where

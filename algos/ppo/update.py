@@ -35,7 +35,7 @@ Loss = Callable[[TokenBatch, Targets, float], tuple[Tensor, Stats]]
 
 @dataclass(frozen=True, eq=False)
 class Objective:
-    """What one network minimises on one batch.
+    """The loss that one network minimises on one batch, and the episodes that it is taken over.
 
     Attributes:
         name: the network, as in `losses/NAME_grad_norm`.

@@ -1,4 +1,4 @@
-"""Where the recipe meets an update: the rewards that it adds, and the metrics that it logs."""
+"""The recipe in an update of PPO: the rewards that it adds, and the metrics that it logs."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is done to questions, budgets and rewards of training; evaluation knows none of it."""
+    """Changes to the questions, budgets and rewards of training; evaluation knows none of them."""
 
     first_turns: int | None = None
     """Budget of turns in the first updates, the answer included (SAGE: 6, then 11); None: the

@@ -77,7 +77,9 @@ def with_credit(
     for (row, turn), score in zip(asked, without.tolist(), strict=True):
         tokens = found[row].turns[-1].decision.tokens
         assert tokens is not None
-        found[row] = _noted(found[row], turn, float(tokens.logprobs.astype(float).sum()) - score)
+        found[row] = _with_credit_of_turn(
+            found[row], turn, float(tokens.logprobs.astype(float).sum()) - score
+        )
     return found
 
 
@@ -142,8 +144,12 @@ def _answer_logprobs(policy: TrainablePolicy, batch: TokenBatch, micro_batch: in
     return torch.where(only.sampled, scores, 0.0).double().sum(1)
 
 
-def _noted(trajectory: Trajectory, turn: int, credit: float) -> Trajectory:
-    """Write the credit of the frames in a turn's prompt to the turn that asked for them."""
+def _with_credit_of_turn(trajectory: Trajectory, turn: int, credit: float) -> Trajectory:
+    """Return the episode with the credit of the frames in the prompt of turn number `turn`.
+
+    It stands in the `info` of the turn before, which asked for these frames; the credit of turn 0,
+    whose prompt shows the overview, in `start_info`.
+    """
     if turn == 0:
         return replace(trajectory, start_info={**trajectory.start_info, KEY: credit})
     turns = list(trajectory.turns)

@@ -9,7 +9,16 @@ from html import escape
 
 Scale = Callable[[float], float]
 WIDTH, HEIGHT = 560, 260
+"""Units of a chart's view box, pixels where it is drawn at that width.
+
+The page scales charts to columns of at least 27rem (432 px). A wider box makes the text, of 13
+units, smaller there; a narrower one leaves less room for the labels of the x axis. Not measured:
+chosen by eye."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 16, 14, 44
+"""Margins around the plot, in the same units.
+
+Left: a label of the y axis such as "100 %". Bottom: the labels of the x axis and its name, two
+lines. Right and top: half a mark, and half a label at the end of an axis."""
 MARKS = ("circle", "square", "diamond", "triangle")
 """Shapes of the series in order: colour is never the only difference."""
 

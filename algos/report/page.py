@@ -104,7 +104,7 @@ def page(title: str, header: str, sections: Sequence[tuple[str, str, str]]) -> s
 
 
 def facts(pairs: Mapping[str, str]) -> str:
-    """Return labels with their texts."""
+    """Return an HTML list of facts (`<dl>`): each label, and the text that belongs to it."""
     rows = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in pairs.items())
     return f"<dl>{rows}</dl>"
 

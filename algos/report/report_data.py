@@ -1,4 +1,4 @@
-"""What a report shows: results, labels, and the lines of the learning curve."""
+"""The content of a report: results, labels, and the lines of the learning curve."""
 
 from __future__ import annotations
 

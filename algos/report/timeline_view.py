@@ -14,12 +14,17 @@ from sage_env.datasets.item import QAItem
 from sage_env.timeline import Span, clock
 
 WIDTH, LANE = 960, 26
+"""Units of the view box: its width, and the height of one turn's lane.
+
+A wider box shows frames that are close in time apart, and makes the text smaller where the page is
+narrower. Not measured: chosen by eye."""
 _LEFT, _RIGHT, _AXIS = 96, 16, 34
+"""Margins in the same units: the names of the actions, half a label, and the time axis above."""
 
 
 @dataclass(frozen=True)
 class Lane:
-    """What one turn did to the video.
+    """One turn on the time axis: the stretch that it acted on, and the frames that it was shown.
 
     Attributes:
         kind: `overview`, or the name of the action.

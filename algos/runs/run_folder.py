@@ -39,7 +39,7 @@ class RunFolderError(SageEnvError):
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Where the files of the run at `path` are, and how they are written and read."""
+    """The folder of one run: names its files, writes them and reads them."""
 
     path: Path
 

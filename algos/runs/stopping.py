@@ -20,7 +20,7 @@ class Stopped(Exception):
 
 
 class StopRequest:
-    """Whether a signal has asked to stop, since `defer_signals` was entered."""
+    """A flag that a signal sets to ask for a stop, while inside `defer_signals`."""
 
     def __init__(self) -> None:
         """Start without a request."""

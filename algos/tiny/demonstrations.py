@@ -36,8 +36,20 @@ BUDGET: dict[str, Any] = {
     "max_turns": 5,
     "max_frames": 48,
 }
+"""The environment of the demonstrations, and what the shipped checkpoint asks for.
+
+Twelve evenly spaced frames always show a scene (`sage_env.synth.plan`) and miss most flashes of
+long videos, so that the overview alone is not enough. 48 frames are the overview and three full
+looks; more would leave less to gain from choosing them well. Not measured."""
 DIRECT_FRAMES = (12, 16, 20, 24, 32, 40, 48)
-DIRECT_SHARE = 8  # one question in so many is also played as DIRECT
+"""Numbers of frames that DIRECT episodes draw from: from one overview to the whole budget.
+
+The DIRECT baselines of a report have the mean frames of a policy and twice as many, whatever it
+uses, so that one number would not do. Not measured: revisit when baselines want more than 48."""
+DIRECT_SHARE = 8
+"""One question in so many is also played as DIRECT.
+
+More make the baseline stronger and leave fewer steps of (c) for looking. Not measured."""
 VIDEOS_PER_TASK = 14
 """Videos that one call of a worker plays. More make larger batches and a coarser progress bar; the
 features of all of a task's frames are held and sent at once."""
@@ -47,7 +59,7 @@ WORKER_CACHE = 1 << 28
 
 @dataclass(frozen=True)
 class WorkerSetup:
-    """What a worker process needs to play episodes and write down their tokens."""
+    """The arguments of a worker process, which plays episodes and writes down their tokens."""
 
     encoder: FrameEncoder
     head: ReadingHead

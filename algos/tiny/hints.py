@@ -107,7 +107,18 @@ class Hints(nn.Module):
     def _read(
         self, layer: str, heads: Tensor, labels: Sequence[Labels], places: str, words: str
     ) -> Tensor:
-        """Return how badly the heads read `words` at `places`."""
+        """Return the loss of one group of heads: their cross-entropy, float `()`, in nats, >= 0.
+
+        The mean over all words that are labelled at all places: 0 if every word is certain and
+        right, log(vocabulary) for a uniform guess. It is also 0 where nothing is labelled.
+
+        Args:
+            layer: the hidden states to read, `gathered` or `neighbour`.
+            heads: float `(slots, hidden, hidden)`, one map per word.
+            labels: of every row.
+            places: attribute of `labels` that holds the columns to read.
+            words: attribute of `labels` that holds the tokens, `NONE` for no label.
+        """
         rows = np.repeat(np.arange(len(labels)), [len(getattr(x, places)) for x in labels])
         columns = np.concatenate([getattr(x, places) for x in labels])
         hidden = getattr(self._seen, layer)[torch.from_numpy(rows), torch.from_numpy(columns)]
@@ -119,7 +130,13 @@ class Hints(nn.Module):
         return F.cross_entropy(scores.flatten(0, 1), wanted, ignore_index=NONE)
 
     def _point(self, labels: Sequence[Labels]) -> Tensor:
-        """Return how little the layer attends to the frames that determine the next tokens."""
+        """Return the loss of the attention that should point to frames, float `()`, in nats, >= 0.
+
+        The mean of -log(attention on the token that ends the frame which determines the next
+        token), over these places and the layer's heads: 0 if all attention is there, log(n) where
+        it is spread evenly over n tokens. The scores are computed again, because attention kernels
+        do not return them.
+        """
         layer, attention = self._pointing[0], self._pointing[0].self_attn
         hidden = layer.input_layernorm(self._seen.input)
         shape = (*hidden.shape[:2], -1, attention.head_dim)

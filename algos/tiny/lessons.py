@@ -18,7 +18,7 @@ import numpy as np
 from algos.sft import Example
 from algos.tiny.pictures import Pictures
 from policies.baselines.reading_head import BACKDROPS, SIGHTS
-from policies.baselines.scripted import Look
+from policies.baselines.scripted import FrameReading
 from policies.prompt import render_user
 from policies.sage_mm.tokens.chat_tokens import ChatTokens
 from policies.sage_mm.vision.frame_encoder import FrameEncoder
@@ -29,7 +29,7 @@ LOOK_UPS = 12  # most of one lesson: it bounds the length of a reply, and so of 
 
 @dataclass(frozen=True)
 class _Shown:
-    look: Look
+    reading: FrameReading
     key: bytes
 
 
@@ -65,13 +65,13 @@ class Lessons:
 
     def _lesson(self, frames: tuple[int, int]) -> Example:
         shown = self._video(int(self._rng.integers(frames[0], frames[1] + 1)))
-        looks = [frame.look for frame in shown]
+        readings = [frame.reading for frame in shown]
         if self._rng.random() < CAPTIONS:
-            request, reply = "List the frames.", caption(looks)
+            request, reply = "List the frames.", caption(readings)
         else:
-            found = look_ups(looks)
+            found = look_ups(readings)
             picked = self._rng.permutation(len(found))[:LOOK_UPS]
-            request = f"Find {', '.join(_colours(looks))}."
+            request = f"Find {', '.join(_colours(readings))}."
             reply = "; ".join(found[i] for i in picked)
         return self._example(shown, request, reply)
 
@@ -89,7 +89,7 @@ class Lessons:
         step = max((last - first) / count, 0.12)
         seconds = [round(first + (i + 0.5) * step, 1) for i in range(count)]
         return [
-            _Shown(Look(second, *label), self._pick(label))
+            _Shown(FrameReading(second, *label), self._pick(label))
             for second, label in zip(seconds, labels, strict=False)
         ]
 
@@ -113,8 +113,8 @@ class Lessons:
     def _example(self, shown: Sequence[_Shown], request: str, reply: str) -> Example:
         observation: dict[str, Any] = {
             "num_frames": len(shown),
-            "seconds": [frame.look.second for frame in shown],
-            "duration": shown[-1].look.second + 1.0,
+            "seconds": [frame.reading.second for frame in shown],
+            "duration": shown[-1].reading.second + 1.0,
             "turns_left": 1,
             "frames_left": 0,
             "question": request,
@@ -130,32 +130,32 @@ class Lessons:
         return Example(np.concatenate([prompt, completion]), loss_mask, keys)
 
 
-def caption(looks: Sequence[Look]) -> str:
+def caption(readings: Sequence[FrameReading]) -> str:
     """Write what each frame shows."""
-    return "; ".join(f"{k.second:.1f} {k.backdrop} {k.sight}" for k in looks)
+    return "; ".join(f"{k.second:.1f} {k.backdrop} {k.sight}" for k in readings)
 
 
-def look_ups(looks: Sequence[Look]) -> list[str]:
+def look_ups(readings: Sequence[FrameReading]) -> list[str]:
     """Write all that can be asked about colours, and about symbols on a coloured backdrop."""
     found: list[str] = []
-    for colour in _colours(looks):
-        hits = [i for i, k in enumerate(looks) if k.backdrop == colour]
-        seen = next((looks[i] for i in hits if looks[i].sight != "empty"), None)
+    for colour in _colours(readings):
+        hits = [i for i, k in enumerate(readings) if k.backdrop == colour]
+        seen = next((readings[i] for i in hits if readings[i].sight != "empty"), None)
         first, last = hits[0], hits[-1]
         found += [
             f"{colour} what {seen.sight if seen else 'empty'}",
             f"{colour} at {seen.second:.1f}" if seen else f"{colour} at empty",
-            f"{colour} from {looks[first].second:.1f}",
-            f"{colour} to {looks[last].second:.1f}",
-            f"{colour} after {looks[first - 1].second if first else 0.0:.1f}",
-            f"{colour} before {looks[min(last + 1, len(looks) - 1)].second:.1f}",
+            f"{colour} from {readings[first].second:.1f}",
+            f"{colour} to {readings[last].second:.1f}",
+            f"{colour} after {readings[first - 1].second if first else 0.0:.1f}",
+            f"{colour} before {readings[min(last + 1, len(readings) - 1)].second:.1f}",
         ]
     seconds: dict[str, float] = {}
-    for k in looks:
+    for k in readings:
         if k.backdrop != "grey" and k.sight != "empty":
             seconds.setdefault(k.sight, k.second)
     return found + [f"{symbol} at {second:.1f}" for symbol, second in seconds.items()]
 
 
-def _colours(looks: Sequence[Look]) -> list[str]:
-    return sorted({k.backdrop for k in looks} - {"grey"}) or ["grey"]
+def _colours(readings: Sequence[FrameReading]) -> list[str]:
+    return sorted({k.backdrop for k in readings} - {"grey"}) or ["grey"]

@@ -92,7 +92,11 @@ MAY_DIFFER = {
 }
 TEXT_NORM = 1.13  # of a fresh embedding: 128 numbers of deviation 0.1, so 0.1 * sqrt(128)
 FIRST_FRAMES = 6.0  # most frames of the first lessons: few, so that a guess is often right
-EXAM_FRAMES, EXAM_EVERY = 12, 200
+EXAM_FRAMES = 12
+"""Frames of each lesson in an exam of (b): as many as the overview of (c), `BUDGET`."""
+EXAM_EVERY = 200
+"""Steps of (b) between exams, which are only printed: eleven in 2200 steps. More often shows sooner
+that a recipe does not learn, and costs a forward pass over 32 lessons each. Not measured."""
 # Running loss, in nats per token, at which lessons get half a frame longer: lower waits longer at
 # every length, higher goes on before a length is learned.
 READ_WELL = 0.35

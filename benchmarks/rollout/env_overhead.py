@@ -55,7 +55,7 @@ class Settings:
     """Folder to write the report to."""
 
 
-class MemoryVideo:
+class LoopedVideo:
     """A video with one picture a second in memory; reading copies pictures, and that is all."""
 
     duration, fps = DURATION, 1.0
@@ -101,7 +101,7 @@ class BareEnv(gym.Env[Observation, Action]):
     def __init__(self, observation_space: gym.Space[Any], action_space: gym.Space[Any]) -> None:
         """Take the spaces."""
         self.observation_space, self.action_space = observation_space, action_space
-        self._pixels = MemoryVideo(Path()).frames_at(range(FRAMES)).pixels
+        self._pixels = LoopedVideo(Path()).frames_at(range(FRAMES)).pixels
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -136,7 +136,7 @@ class BareEnv(gym.Env[Observation, Action]):
 def main(settings: Settings) -> None:
     """Measure, print, and write the report if a folder is given."""
     item = QAItem("q", Path("memory"), "Which symbol?", ("moon", "star"), "star", "mcq")
-    env = VideoQAEnv(dataset=[item], opener=MemoryVideo, frame_size=SIZE, tools=[HelloTool()])
+    env = VideoQAEnv(dataset=[item], opener=LoopedVideo, frame_size=SIZE, tools=[HelloTool()])
     bare = BareEnv(env.observation_space, env.action_space)
     observation, _ = bare.reset(seed=0)
     assert observation in env.observation_space

@@ -53,8 +53,14 @@ DEMONSTRATOR = Habits(needless=0.75, gives_up=0.2, wide=0.6, quits=0.7)
 
 
 @dataclass(frozen=True)
-class Look:
-    """One frame as the policy read it: its time in seconds, its backdrop, its symbol."""
+class FrameReading:
+    """One frame as the policy read it, with the words of `sage_env.synth.symbols`.
+
+    Attributes:
+        second: its time.
+        backdrop: a colour, "grey" where nothing is asked about.
+        sight: a symbol, or "empty".
+    """
 
     second: float
     backdrop: str
@@ -67,11 +73,12 @@ class _Episode:
     question: str = ""
     choices: tuple[str, ...] = ()
     duration: float = 0.0
-    batches: list[list[Look]] = field(default_factory=list)
+    batches: list[list[FrameReading]] = field(default_factory=list)
     turns_left: int = 0
     frames_left: int = 0
 
-    def looks(self) -> list[Look]:
+    def readings(self) -> list[FrameReading]:
+        """Return the frames of all turns in order of time."""
         return sorted((k for batch in self.batches for k in batch), key=lambda k: k.second)
 
 
@@ -150,12 +157,30 @@ class Scripted(EpisodeStates[_Episode]):
             mean = merged.reshape(len(keys), -1, merged.shape[-1]).mean(1)
             read = self._head(mean.float().cpu().numpy())
         seconds = [round(float(s), 1) for s in observation["seconds"][: len(keys)]]
-        looks = [Look(second, *sight) for second, sight in zip(seconds, read, strict=True)]
-        episode.batches.append(looks)
+        readings = [
+            FrameReading(second, *sight) for second, sight in zip(seconds, read, strict=True)
+        ]
+        episode.batches.append(readings)
 
 
 class _Choice:
-    """One decision: what was seen of what is asked for, and what to do about it."""
+    """One decision of the policy: a thought, and the action that follows from it.
+
+    The question's words decide the kind of question, and with it the rule:
+
+    | kind | words | rule |
+    |---|---|---|
+    | order | "first" and two symbols | `_order`: answers at once with the earlier of the two |
+    | detail | "mark" | `_detail`: zooms into the corner, then answers with the latest symbol |
+    | any other | - | `_look_up`: answers once a symbol was seen on the colour, zooms till then |
+
+    Attributes:
+        episode: what was seen, and what may still be spent.
+        habits: how often to play badly.
+        colour: the first colour that the question names; "" for none.
+        symbols: the symbols that it names, in order.
+        words: all its words, in lower case.
+    """
 
     def __init__(self, episode: _Episode, habits: Habits) -> None:
         self.episode, self.habits = episode, habits
@@ -165,11 +190,20 @@ class _Choice:
         self.words = set(words)
 
     def decide(self) -> tuple[str, Any]:
+        """Return the thought and the action; draws from the episode's generator."""
         if "first" in self.words and len(self.symbols) == 2:
             return self._order()
         if "mark" in self.words:
             return self._detail()
         return self._look_up()
+
+    @property
+    def _first_turn(self) -> bool:
+        return len(self.episode.batches) == 1
+
+    @property
+    def _counting(self) -> bool:
+        return "many" in self.words
 
     def _happens(self, probability: float) -> bool:
         return bool(self.episode.random.random() < probability)
@@ -177,38 +211,58 @@ class _Choice:
     def _may_zoom(self) -> bool:
         return self.episode.turns_left > 1 and self.episode.frames_left >= ZOOM_FRAMES // 2
 
-    def _on_colour(self) -> list[Look]:
-        return [look for look in self.episode.looks() if look.backdrop == self.colour]
+    def _on_colour(self) -> list[FrameReading]:
+        return [reading for reading in self.episode.readings() if reading.backdrop == self.colour]
+
+    def _symbols_on_colour(self) -> list[FrameReading]:
+        return [reading for reading in self._on_colour() if reading.sight != "empty"]
 
     def _look_up(self) -> tuple[str, Any]:
-        """`glance`, `needle`, `when` and `count`: a symbol on a backdrop."""
-        seen = [look for look in self._on_colour() if look.sight != "empty"]
-        first_turn = len(self.episode.batches) == 1
-        counting = "many" in self.words
+        """Look for a symbol on a backdrop: `glance`, `needle`, `when` and `count`."""
+        seen = self._symbols_on_colour()
         thought = f"{self.colour} {seen[0].sight if seen else 'empty'}"
-        enough = bool(seen) and not (counting and first_turn)
-        if enough and not (first_turn and self._may_zoom() and self._happens(self.habits.needless)):
-            return thought, Answer(self._reading(seen, counting))
-        quits = self.habits.gives_up if first_turn else self.habits.quits
-        if not self._may_zoom() or (not enough and self._happens(quits)):
-            return thought, Answer(self._reading(seen, counting) if seen else self._guess(counting))
-        wide = first_turn and self._happens(self.habits.wide)
-        return thought, self._zoom(wide)
+        # The overview may step over events, so that what it shows is never enough to count.
+        enough = bool(seen) and not (self._counting and self._first_turn)
+        if self._wants_zoom(enough):
+            wide = self._first_turn and self._happens(self.habits.wide)
+            return thought, self._zoom(wide)
+        return thought, Answer(self._answer(seen) if seen else self._guess(self._counting))
 
-    def _reading(self, seen: Sequence[Look], counting: bool) -> str:
-        if counting:
+    def _wants_zoom(self, enough: bool) -> bool:
+        """Decide between a zoom and an answer.
+
+        | may zoom | seen enough | turn | zooms |
+        |---|---|---|---|
+        | no | - | - | no |
+        | yes | yes | first | with the habit `needless` |
+        | yes | yes | later | no |
+        | yes | no | first | unless the habit `gives_up` strikes |
+        | yes | no | later | unless the habit `quits` strikes |
+        """
+        if not self._may_zoom():
+            return False
+        if enough:
+            return self._first_turn and self._happens(self.habits.needless)
+        return not self._happens(self.habits.gives_up if self._first_turn else self.habits.quits)
+
+    def _answer(self, seen: Sequence[FrameReading]) -> str:
+        """Return what the frames with a symbol say to the question."""
+        if self._counting:
             return str(_runs(self._on_colour()))
         if self.words & {"when", "second"}:
             return f"{seen[0].second:.1f}"
         return seen[0].sight
 
     def _guess(self, counting: bool = False) -> str:
+        """Draw an answer of the kind that the question wants: a count, a time or a choice."""
         random = self.episode.random
         if counting:
             return str(int(random.integers(2, 5)))
         if self.words & {"when", "second"}:
-            looks = self._on_colour() or self.episode.looks()
-            return f"{looks[int(random.integers(len(looks)))].second:.1f}" if looks else "0.0"
+            readings = self._on_colour() or self.episode.readings()
+            if not readings:
+                return "0.0"
+            return f"{readings[int(random.integers(len(readings)))].second:.1f}"
         options = self.episode.choices or tuple(SYMBOLS)
         return options[int(random.integers(len(options)))]
 
@@ -217,10 +271,13 @@ class _Choice:
         return Zoom(start, end, min(ZOOM_FRAMES, self.episode.frames_left), box)
 
     def _order(self) -> tuple[str, Any]:
+        """Answer with the symbol that was seen first on a colour; never zoom."""
         times = {}
         for name in self.symbols:
             found = [
-                k.second for k in self.episode.looks() if k.sight == name and k.backdrop != "grey"
+                k.second
+                for k in self.episode.readings()
+                if k.sight == name and k.backdrop != "grey"
             ]
             if found:
                 times[name] = found[0]
@@ -233,7 +290,8 @@ class _Choice:
         return thought, Answer(next(iter(times), self._guess()))
 
     def _detail(self) -> tuple[str, Any]:
-        seen = [k for k in self._on_colour() if k.sight != "empty"]
+        """Enlarge the corner that the question names, and answer with what is seen there."""
+        seen = self._symbols_on_colour()
         thought = f"{self.colour} {seen[-1].sight if seen else 'empty'}"
         if seen and len(self.episode.batches) > 1:
             return thought, Answer(seen[-1].sight)
@@ -250,19 +308,17 @@ def _window(episode: _Episode, colour: str, wide: bool) -> tuple[float, float]:
     zoom: between the scene's first and last frame.
     """
     for number in () if wide else range(len(episode.batches) - 1, -1, -1):
-        looks = episode.batches[number]
-        hits = [i for i, look in enumerate(looks) if look.backdrop == colour]
+        readings = episode.batches[number]
+        hits = [i for i, reading in enumerate(readings) if reading.backdrop == colour]
         if not hits:
             continue
-        inner = number > 0 and len(hits) > 1
-        margin = 0 if inner else 1
+        earliest, latest = 0.0, episode.duration
+        if number > 0:
+            earliest, latest = readings[0].second, readings[-1].second
+        margin = 0 if number > 0 and len(hits) > 1 else 1
         low, high = hits[0] - margin, hits[-1] + margin
-        start = looks[low].second if low >= 0 else (0.0 if number == 0 else looks[0].second)
-        end = (
-            looks[high].second
-            if high < len(looks)
-            else (episode.duration if number == 0 else looks[-1].second)
-        )
+        start = readings[low].second if low >= 0 else earliest
+        end = readings[high].second if high < len(readings) else latest
         if end > start:
             return start, end
     return 0.0, max(episode.duration, 0.1)
@@ -274,7 +330,7 @@ def corner_box(corner: str) -> Box:
     return (round(x, 2), round(y, 2), round(x + MARK_BOX, 2), round(y + MARK_BOX, 2))
 
 
-def _runs(looks: Sequence[Look]) -> int:
+def _runs(readings: Sequence[FrameReading]) -> int:
     """Count the runs of frames with a symbol."""
-    shown = [look.sight != "empty" for look in looks]
+    shown = [reading.sight != "empty" for reading in readings]
     return sum(now and not before for before, now in zip([False, *shown], shown, strict=False))

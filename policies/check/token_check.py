@@ -106,7 +106,10 @@ def _check_arrays(turn: TurnTokens, where: str) -> None:
 
 
 def _check_end(policy: Any, turn: TurnTokens, where: str) -> None:
-    """The stop token is what a completion ends with, and only there; without it, it was cut."""
+    """Check that a completion ends with the stop token, or was cut at `max_new_tokens` without it.
+
+    The stop token may stand nowhere else. Policies that do not tell theirs are not checked.
+    """
     stop, most = getattr(policy, "stop_token", None), getattr(policy, "max_new_tokens", None)
     if stop is None:
         return

@@ -1,4 +1,4 @@
-"""Where the time of playing goes: seconds and counts of encoding, prefill and generation."""
+"""A timer for the stages of playing: seconds and counts of encoding, prefill and generation."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ ENV_OPTIONS: Mapping[str, Any] = {
 
 @dataclass(eq=False)
 class _RunningEpisode:
-    """What is known of one episode; all of it but the overview is text.
+    """One running episode: what its next prompt is made of. All but the overview is text.
 
     Attributes:
         random: its numbers decide what the episode samples.
@@ -83,7 +83,10 @@ class _RunningEpisode:
         self.overview = self.overview[0][:0].copy(), []
 
     def observe(self, toolbox: Toolbox, observation: Observation) -> None:
-        """Take what the newest call brought."""
+        """Add the result of the newest call to `results`, under its key, if there was one.
+
+        The result is an error if the reply could not be used, else what the observation shows.
+        """
         if self.stage == "context" or self.call is None:
             return
         result = f"Error: {self.problem}." if self.problem else ""
@@ -156,7 +159,7 @@ class SageReleased(EpisodeStates[_RunningEpisode]):
 
     @property
     def env_options(self) -> Mapping[str, Any]:
-        """What the format wants of the environment; frames as large as the checkpoint's own."""
+        """Arguments of `gym.make` for the format; frames as large as the checkpoint's own."""
         size = {k: v for k, v in self.model.env_options.items() if k == "frame_size"}
         return {**ENV_OPTIONS, **size}
 

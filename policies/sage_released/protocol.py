@@ -45,7 +45,7 @@ class Call:
 
 @dataclass(frozen=True)
 class StageReply:
-    """What a reply says: an `answer`, a `call`, or a `problem` where it says neither.
+    """A parsed reply: an `answer`, a `call`, or a `problem` where it is neither.
 
     Attributes:
         answer: the final answer.

@@ -173,7 +173,7 @@ RELEASED_TOOLS = (
 
 
 class Toolbox:
-    """What a released checkpoint can call in one environment.
+    """The tools that a released checkpoint can call in one environment.
 
     Args:
         tools: of the environment. One with a name of `RELEASED_TOOLS` is offered as that tool,

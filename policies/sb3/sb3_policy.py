@@ -23,6 +23,9 @@ from sage_env.storage.atomic_file import atomic_path, atomic_write
 from sage_env.wrappers import ActionGrid, NumericFeatures
 
 _FORMAT = 1
+"""Version of the settings' file (`NAME.json`): raise it with any change to the names in it, or to
+what they mean. A file of another version is refused, because its model would silently be shown
+other numbers than it was trained on."""
 
 
 class SB3Policy:

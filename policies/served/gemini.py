@@ -193,27 +193,27 @@ class _Gemini:
     def read(
         self, response: Any, last: Reply | None, observation: Observation, temperature: float | None
     ) -> Reply:
-        """Read the first call of a reply, or its text if it has none."""
-        model = self._model
-        feedback = response.prompt_feedback
-        if feedback is not None and feedback.block_reason is not None:
-            why = _name(feedback.block_reason)
-            raise ReplyBlocked(f"{model} was not shown the prompt: the provider blocked it ({why})")
-        if not response.candidates:
-            raise malformed(model, "a response without a candidate")
-        candidate = response.candidates[0]
+        """Read the first call of a reply, or its text if it has none.
+
+        The first row that fits a response says what it becomes:
+
+        | response | becomes |
+        |---|---|
+        | the prompt was blocked | `ReplyBlocked` |
+        | has no candidate | an error of the server, to be retried |
+        | withheld (`_BLOCKED`) | `ReplyBlocked` |
+        | holds calls | the action of the first; the others are answered, and not done |
+        | a call that cannot be read (`_BAD_CALL`) | `Invalid`: a turn that the model has spent |
+        | has no text | `ReplyUnusable` |
+        | has text | the action that the text writes |
+        """
+        candidate = self._candidate(response)
         reason = _name(candidate.finish_reason)
-        if reason in _BLOCKED:
-            raise ReplyBlocked(f"a reply of {model} was withheld by the provider ({reason})")
         parts = (candidate.content and candidate.content.parts) or []
         calls = [part.function_call for part in parts if part.function_call is not None]
-        text = "".join(part.text for part in parts if part.text and not part.thought)
         if calls:
-            call = {"name": calls[0].name, "arguments": calls[0].args or {}}
-            text = json.dumps(call, ensure_ascii=False)
-            decision = Decision(parse_action(text), text)
-            made = tuple((call.name or "", call.id) for call in calls)
-            return Reply(candidate.content, decision, made)
+            return _first_call(candidate.content, calls)
+        text = "".join(part.text for part in parts if part.text and not part.thought)
         if reason in _BAD_CALL:
             said = text or f"({reason})"
             why = "the function call could not be read: call one of the functions by its schema"
@@ -221,8 +221,24 @@ class _Gemini:
             return Reply(message, Decision(Invalid(said, why), said))
         if not text.strip():
             hint = ": raise max_output_tokens or lower thinking_budget" * (reason == "MAX_TOKENS")
-            raise ReplyUnusable(f"{model} sent an empty reply ({reason}){hint}")
+            raise ReplyUnusable(f"{self._model} sent an empty reply ({reason}){hint}")
         return Reply(candidate.content, Decision(parse_action(text), text))
+
+    def _candidate(self, response: Any) -> Any:
+        """Return the one reply of a response, unless the provider withholds it."""
+        feedback = response.prompt_feedback
+        if feedback is not None and feedback.block_reason is not None:
+            why = _name(feedback.block_reason)
+            raise ReplyBlocked(
+                f"{self._model} was not shown the prompt: the provider blocked it ({why})"
+            )
+        if not response.candidates:
+            raise malformed(self._model, "a response without a candidate")
+        candidate = response.candidates[0]
+        reason = _name(candidate.finish_reason)
+        if reason in _BLOCKED:
+            raise ReplyBlocked(f"a reply of {self._model} was withheld by the provider ({reason})")
+        return candidate
 
     def _said(self, text: str) -> Any:
         return self._types.Content(role="model", parts=[self._types.Part(text=short(text))])
@@ -249,6 +265,14 @@ def _config(types: Any, settings: Mapping[str, Any]) -> Any:
         thinking_config=None if budget is None else types.ThinkingConfig(thinking_budget=budget),
         max_output_tokens=settings["max_output_tokens"],
     )
+
+
+def _first_call(content: Any, calls: Sequence[Any]) -> Reply:
+    """Return a reply that does the first of some calls and names them all, in order."""
+    first = {"name": calls[0].name, "arguments": calls[0].args or {}}
+    text = json.dumps(first, ensure_ascii=False)
+    made = tuple((call.name or "", call.id) for call in calls)
+    return Reply(content, Decision(parse_action(text), text), made)
 
 
 def _name(value: Any) -> str:

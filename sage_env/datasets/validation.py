@@ -40,6 +40,14 @@ def validate(items: Sequence[QAItem], *, places: Sequence[str] | None = None) ->
 
 def _problems(item: QAItem) -> Iterator[str]:
     """Yield what is wrong with an item; each check may rely on those before it."""
+    yield from _text_problems(item)
+    yield from _type_problems(item)
+    yield from _choice_problems(item)
+    yield from _number_problems(item)
+    yield from _evidence_problems(item)
+
+
+def _text_problems(item: QAItem) -> Iterator[str]:
     for name in ("id", "question", "answer"):
         if not _is_text(getattr(item, name)):
             yield f"{name} must be a non-empty string, got {getattr(item, name)!a}"
@@ -47,18 +55,15 @@ def _problems(item: QAItem) -> Iterator[str]:
         texts = getattr(item, name)
         if not isinstance(texts, tuple) or not all(_is_text(text) for text in texts):
             yield f"{name} must be a tuple (in JSON a list) of non-empty strings, got {texts!a}"
+
+
+def _type_problems(item: QAItem) -> Iterator[str]:
     if not isinstance(item.video, Path):
         yield f"video must be a Path (in JSON a string, not empty), got {item.video!r}"
     if not isinstance(item.group, Mapping):
         yield f"group must be a mapping of report keys, got {item.group!r}"
     if item.kind not in KINDS:
         yield f"kind must be one of {', '.join(KINDS)}, got {item.kind!r}"
-    yield from _choice_problems(item)
-    if item.duration is not None and not (is_finite(item.duration) and item.duration > 0):
-        yield f"duration must be seconds > 0, or left out, got {item.duration!r}"
-    if item.tolerance is not None and not (is_finite(item.tolerance) and item.tolerance >= 0):
-        yield f"tolerance must be a number >= 0, or left out, got {item.tolerance!r}"
-    yield from _evidence_problems(item)
 
 
 def _choice_problems(item: QAItem) -> Iterator[str]:
@@ -76,6 +81,13 @@ def _choice_problems(item: QAItem) -> Iterator[str]:
     for other in others:
         if match_answer(item, other):
             yield f"the choice {other!r} also counts as the answer {item.answer!r}: change one"
+
+
+def _number_problems(item: QAItem) -> Iterator[str]:
+    if item.duration is not None and not (is_finite(item.duration) and item.duration > 0):
+        yield f"duration must be seconds > 0, or left out, got {item.duration!r}"
+    if item.tolerance is not None and not (is_finite(item.tolerance) and item.tolerance >= 0):
+        yield f"tolerance must be a number >= 0, or left out, got {item.tolerance!r}"
 
 
 def _evidence_problems(item: QAItem) -> Iterator[str]:

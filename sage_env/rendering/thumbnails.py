@@ -56,7 +56,7 @@ def thumbnail(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.ui
 
 @dataclass(frozen=True)
 class ThumbnailGrid:
-    """How thumbnails stand side by side.
+    """A layout of thumbnails in rows and columns.
 
     Attributes:
         columns: in a row.

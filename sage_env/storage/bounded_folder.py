@@ -15,7 +15,7 @@ from sage_env.storage.atomic_file import PARTIAL, partial_path
 from sage_env.storage.folder_ledger import FolderLedger, FolderTotal, ledger_of
 
 Content = TypeVar("Content")
-Part = bytes | memoryview
+ContentPiece = bytes | memoryview
 """A piece of a file's content; a view has to be contiguous."""
 _ABANDONED = 60.0
 """Seconds without a write after which a partial file is of a writer that died.
@@ -128,7 +128,7 @@ class BoundedFolder:
             os.utime(path)  # a reading counts as a use
         return content
 
-    def put(self, name: str, parts: Sequence[Part]) -> None:
+    def put(self, name: str, parts: Sequence[ContentPiece]) -> None:
         """Write a file for every process to see; see the numbered steps of the class.
 
         One for which there is no room is left out. If it cannot be written, say because the disk is
@@ -265,7 +265,7 @@ def _make(partial: Path, nbytes: int) -> FileIO:
     return file
 
 
-def _write(file: FileIO, parts: Sequence[Part]) -> None:
+def _write(file: FileIO, parts: Sequence[ContentPiece]) -> None:
     """Write the content of a partial file, also where the system takes it in several pieces.
 
     Here is the place for what a file should say of itself, such as a checksum.

@@ -1,4 +1,4 @@
-"""What the processes that share a folder agree on: who makes what, and how many bytes it holds.
+"""A ledger for processes that share a folder: who makes which file, and how many bytes it holds.
 
 Both are in one small file. The total is its content. Claims are record locks (`fcntl` locks of IEEE
 Std 1003.1, which belong to a process) on single bytes of it: the system lifts them when a process

@@ -1,4 +1,4 @@
-"""What a forked process must set right: `os.fork` copies locks, and none of their holders.
+"""Resets after a fork: `os.fork` copies locks, and none of their holders.
 
 A child has one thread, the one that forked. A lock that another thread held at that moment stays
 locked in the child for ever, and what that thread was changing stays half changed. Every module

@@ -1,4 +1,4 @@
-"""What happens in a SageSynth video, decided before any pixel is drawn.
+"""The plan of a SageSynth video: what happens in it, decided before any pixel is drawn.
 
 A video of `D` seconds holds a few coloured *scenes* on a grey filler. A scene is long enough that
 twelve evenly spaced frames of the video always show it (`>= D / 12`), and inside it there is

@@ -85,30 +85,49 @@ def sample_arguments(
 
 
 def _check(schema: object, where: str) -> None:
-    """Check one schema and those inside it."""
+    """Check one schema and those inside it; what is wrong first is what is told."""
     if not isinstance(schema, Mapping):
         raise ValueError(f"{where} must be a JSON Schema, got {reprlib.repr(schema)}")
+    _check_types(schema, where)
+    _check_limits(schema, where)
+    _check_enum(schema, where)
+    _check_keys(schema, where)
+    for name, inner in schema.get("properties", {}).items():
+        _check(inner, f"{where}.{name}")
+    if "items" in schema:
+        _check(schema["items"], f"the items of {where}")
+    others = schema.get("additionalProperties", True)
+    if not isinstance(others, bool):
+        _check(others, f"the additionalProperties of {where}")
+
+
+def _check_types(schema: Schema, where: str) -> None:
     for name in _types(schema):
         if not isinstance(name, str) or name not in _TYPES:
             raise ValueError(f"the type of {where} must be of {', '.join(_TYPES)}, got {name!r}")
-    _check_limits(schema, where)
-    if not isinstance(schema.get("enum", [0]), list) or schema.get("enum") == []:
-        raise ValueError(f"the enum of {where} must be a list of values, got {schema['enum']!r}")
-    for value in schema.get("enum", []):
+
+
+def _check_enum(schema: Schema, where: str) -> None:
+    """Check that an `enum` lists values, and that the rest of the schema allows each of them."""
+    if "enum" not in schema:
+        return
+    values = schema["enum"]
+    if not isinstance(values, list) or not values:
+        raise ValueError(f"the enum of {where} must be a list of values, got {values!r}")
+    for value in values:
         try:
             _fit(value, schema, "it")
         except ToolInputError as error:
             raise ValueError(f"the enum of {where} holds {value!r}, but {error}") from None
+
+
+def _check_keys(schema: Schema, where: str) -> None:
+    """Check that `properties` is an object, and that every key of `required` is one of its keys."""
     properties, required = schema.get("properties", {}), schema.get("required", [])
     if not isinstance(properties, Mapping):
         raise ValueError(f"the properties of {where} must be an object, got {properties!r}")
     if not isinstance(required, list) or not all(key in list(properties) for key in required):
         raise ValueError(f"what {where} requires must be a list of its properties, got {required}")
-    for name, inner in properties.items():
-        _check(inner, f"{where}.{name}")
-    for key in ("items", "additionalProperties"):
-        if key in schema and not (key != "items" and isinstance(schema[key], bool)):
-            _check(schema[key], f"the {key} of {where}")
 
 
 def _check_limits(schema: Schema, where: str) -> None:

@@ -32,7 +32,7 @@ that of a few looks of 8 frames with what they prefetch; not measured.
 
 
 class _View(NamedTuple):
-    """How one request wants its pictures.
+    """The settings of one request: form of its pictures, deadline, prefetch.
 
     Attributes:
         size: `(H, W)`, `None` for native pixels.

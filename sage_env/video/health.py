@@ -1,4 +1,4 @@
-"""Whether a video file can be played as a whole, and what it costs to read."""
+"""Health of a video file: whether all of it can be played, and what it costs to read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VIDEO_SUFFIXES = frozenset(
 
 @dataclass(frozen=True)
 class VideoHealth:
-    """What is known of a video file.
+    """The findings about one video file.
 
     Attributes:
         path: the file.

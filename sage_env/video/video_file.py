@@ -43,7 +43,7 @@ for one that does not decode, the proxy. Only the first can be exact."""
 
 @dataclass(frozen=True)
 class ReadStats:
-    """What a video has cost since it was opened.
+    """The cost of reading a video, since it was opened.
 
     Attributes:
         decoded: frames that came out of the decoder, those on the way to a requested one included.

@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from policies.served import RetrySettings
+from policies.served.policy import ServedPolicy
+
 KEY = "sk-do-not-tell-0123456789"
 PROXIES = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"]
 
@@ -23,6 +26,25 @@ class Says:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     wait: float = 0.0
+
+
+@dataclass(frozen=True)
+class Provider:
+    """How tests make the policies of one provider.
+
+    Attributes:
+        make: the class of the policy.
+        model: its first argument.
+        about: what the server says to GET requests.
+        path: of `base_url` on the server.
+        retries: unless a test gives others.
+    """
+
+    make: Callable[..., ServedPolicy]
+    model: str
+    about: Says
+    path: str = ""
+    retries: RetrySettings = RetrySettings(timeout=5, attempts=1)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ class Hear:
         return f"[{arguments['start']:.0f} to {arguments['end']:.0f}] the word is amber"
 
 
-class Look:
+class LookAtFrames:
     name, description = "analyze", "Looks at frames."
     parameters = {
         "type": "object",

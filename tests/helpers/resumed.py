@@ -20,17 +20,15 @@ import torch._dynamo  # the first optimiser imports it: here once for all proces
 import algos.cli.entry
 from algos.cli.entry import main
 from algos.ppo import training
-from algos.ppo.training import PPOConfig, train
+from algos.ppo.training import train
 from algos.runs import checkpoint
-from tests.helpers.toy import ITEMS, ToyPolicy, envs
+from tests.helpers.toy import ITEMS, TOY_PPO, ToyPolicy, envs
 
-CONFIG = PPOConfig(
+CONFIG = replace(
+    TOY_PPO,
     questions_per_update=2,
     episodes_per_question=2,
-    minibatches=2,
     micro_batch=3,
-    actor_lr=5e-3,
-    critic_lr=1e-2,
     critic_warmup=1,
     checkpoint_every=1,
 )

@@ -7,17 +7,22 @@ policy takes two turns, and the tokens of the first are only paid for at the end
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
 from algos.batching.token_batches import collate
+from algos.ppo import training
+from algos.ppo.config import PPOConfig
 from algos.rollout.playing import EpisodeSpec, collect
+from algos.runs import checkpoint
 from algos.seeds import subseed
 from policies.base import Decision, Evaluation, Observation, TokenBatch, TurnTokens
 from sage_env import Answer, Invalid, Sample
@@ -28,6 +33,8 @@ STOP, LOOK, FIRST_ANSWER, TURN, BLIND, FIRST_SEEN = 1, 2, 3, 7, 8, 9
 SPEAKABLE = [1, 2, 3, 4, 5, 6]
 MAX_NEW_TOKENS = 2
 ITEMS = [f"q{i}" for i in range(8)]
+TOY_PPO = PPOConfig(minibatches=2, actor_lr=5e-3, critic_lr=1e-2)
+"""Settings at which the toy policy learns within seconds; tests replace the sizes of a run."""
 
 
 class ToyEnv(gym.Env[dict[str, int], Any]):
@@ -252,3 +259,26 @@ def toy_batch(seed: int = 0) -> tuple[ToyPolicy, TokenBatch, list[str]]:
     specs = [EpisodeSpec(item) for item in ITEMS for _ in range(4)]
     played = collect(envs(), policy, specs, seed=seed)
     return policy, collate(played, 1.0), [str(t.item_id) for t in played]
+
+
+@contextmanager
+def interrupted_at(moment: str, call: int) -> Iterator[None]:
+    """Interrupt the training that the block runs, at a call of one of the functions it uses.
+
+    Args:
+        moment: name of the function in `algos.ppo.training`, or `save` of its checkpoints.
+        call: which of its calls is interrupted, before it does anything; the first is 1.
+    """
+    owner: Any = checkpoint if moment == "save" else training
+    original, calls = getattr(owner, moment), 0
+
+    def interrupted(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            raise KeyboardInterrupt
+        return original(*args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(owner, moment, interrupted)
+        yield

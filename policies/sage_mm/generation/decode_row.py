@@ -1,4 +1,4 @@
-"""What one sequence has sampled so far, and how much of a draft it accepts. No torch."""
+"""One sequence while it is decoded: its sampled tokens, and how it accepts drafts. No torch."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Sampling:
-    """How tokens are drawn: temperature, top-k (arXiv 1805.04833) and top-p (arXiv 1904.09751).
+    """Settings of sampling: temperature, top-k (arXiv 1805.04833) and top-p (arXiv 1904.09751).
 
     The returned log-probs are of the distribution that was drawn from: the softmax at the
     temperature over the ids that may be sampled and, where `top_k` or `top_p` cut it, the rest of

@@ -1,4 +1,4 @@
-"""What a sequence brings to a turn, what it gets back, and the prefill state between the two."""
+"""Input and output of sampling one turn of a sequence, and the prefill state in between."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class PrefillState:
-    """What the model computed from the first T tokens of a sequence.
+    """State of the model after the first T tokens of a sequence: their KV cache, and its end.
 
     Attributes:
         ids: int64 `(T,)`, these tokens.
@@ -35,7 +35,7 @@ class PrefillState:
 
 @dataclass(frozen=True, eq=False)
 class SequenceInput:
-    """What one sequence brings to a turn.
+    """Input of one sequence to the sampling of a turn: tokens to prefill, and random numbers.
 
     Attributes:
         ids: int64 `(P,)`, tokens to prefill; none if `kv_state` has a `last_hidden`.
@@ -67,7 +67,7 @@ class SequenceInput:
 
 @dataclass(frozen=True, eq=False)
 class Completion:
-    """What one sequence gets back.
+    """Output of one sequence: the sampled tokens, and the state to go on from.
 
     Attributes:
         ids: int64 `(C,)`, sampled tokens, stop token included when it came.

@@ -47,7 +47,7 @@ class PackedSpan:
 
 @dataclass(frozen=True, eq=False)
 class Packing:
-    """Where the tokens of B episodes stand in one row of T tokens.
+    """A layout of B episodes in one row of T tokens, shared prefixes once.
 
     Attributes:
         spans: in the order of the row; those before a span stand before it.

@@ -1,4 +1,4 @@
-"""Whether a checkpoint's own chat template writes a conversation as we do.
+"""Check of a checkpoint's own chat template: it must write a conversation as `ChatTokens` does.
 
 The layout is Qwen's, ChatML (`chat_template` of `tokenizer_config.json`, or `chat_template.jinja`);
 transformers renders it (https://huggingface.co/docs/transformers/chat_templating).
@@ -59,7 +59,11 @@ def template_prefill(tokenizer: Any, tokens: ChatTokens, source: str) -> str:
 
 
 def _compare_frame(tokenizer: Any, tokens: ChatTokens, prefill: str, source: str) -> None:
-    """Compare the block of a frame. A template writes a video, before it is cut into frames."""
+    """Compare the tokens around a frame: its time, `<|vision_start|>`, a pad, `<|vision_end|>`.
+
+    A template writes a `video` as one such block, with one pad token: the processor cuts it into
+    frames only afterwards. So a video of the template is compared with one frame of ours.
+    """
     content = [
         {"type": "text", "text": "<0.5 seconds>"},
         {"type": "video"},

@@ -1,4 +1,4 @@
-"""Where frame features are kept: on the GPU, in the CPU's memory and on disk, each bounded."""
+"""A cache of frame features in three levels: GPU, memory of the CPU and disk, each bounded."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ The first map is the merged embedding of the frame's n visual tokens; K DeepStac
 
 @dataclass(frozen=True)
 class CacheSizes:
-    """How many bytes of frame features are kept where; the least recently used go first.
+    """Bounds of a `FeatureCache` in bytes, per level; the least recently used features go first.
 
     Attributes:
         cpu: in the CPU's memory. Features of every frame that is still to be trained on must fit

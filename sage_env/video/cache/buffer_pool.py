@@ -1,4 +1,4 @@
-"""A pool of buffers for pixels: memory is handed out again once nothing refers to it any more.
+"""A buffer pool for pixels: memory is handed out again once nothing refers to it any more.
 
 Fresh memory from the system is zeroed page by page on first touch. For pictures that are merely
 copied from a cache, that takes longer than the copying.

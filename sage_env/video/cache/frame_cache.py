@@ -1,7 +1,7 @@
 """A cache of decoded pictures that is bounded in bytes and shared by all videos of a process.
 
-Equal requests are coalesced (single-flight): of the threads that ask for a picture at the same
-time, one decodes it, and the others wait for what it brings.
+Equal requests are coalesced ("request coalescing", or "single-flight" after Go's `singleflight`):
+of the threads that ask for a picture at the same time, one decodes it, and the others wait for it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from sage_env.video.cache.frame_key import (
 
 @dataclass(frozen=True)
 class CacheStats:
-    """What a cache has done since it was made.
+    """Counts of a cache's work since it was made.
 
     `hits + coalesced + store_hits + misses` is the number of pictures requested, once the requests
     have ended and if none of them failed.

@@ -1,4 +1,4 @@
-"""What a cached picture is of, and what a store of pictures must offer."""
+"""The key of a cached picture, and the protocol of a store of pictures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Picture = NDArray[np.uint8]
 
 
 class FrameKey(NamedTuple):
-    """What a cached picture is of.
+    """The identity of a cached picture: file, frame, size and region.
 
     Attributes:
         content: names the video file and its version.
@@ -49,7 +49,7 @@ class FetchedPicture(NamedTuple):
 
 
 class PictureStore(Protocol):
-    """Where pictures lie that other processes can read too; `FrameStore` is one, in a folder."""
+    """A store of pictures that other processes can read too; `FrameStore` is one, in a folder."""
 
     def fetch(
         self, keys: Sequence[FrameKey], decode: Decode, deadline: float | None = None

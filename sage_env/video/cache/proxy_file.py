@@ -51,7 +51,7 @@ _FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 
 class _Place(NamedTuple):
-    """Where a record is in the file, and what its head says.
+    """The place of a record in the file, and the content of its head.
 
     Attributes:
         offset: of the head in bytes; the JPEG follows it.

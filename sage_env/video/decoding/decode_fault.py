@@ -1,4 +1,4 @@
-"""Where decoding stopped, and the error that it becomes."""
+"""A fault that stops decoding, and the error that it becomes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sage_env.video.index.video_index import VideoIndex
 
 
 class DecodeFault(NamedTuple):
-    """Where decoding stopped.
+    """The packet at which decoding stopped.
 
     Attributes:
         packet: number of the packet, in decode order.

@@ -60,7 +60,7 @@ class DecodeJob:
 
 @dataclass(frozen=True, eq=False)
 class DecodePlan:
-    """What serves a request if nothing is cached.
+    """The frames of a request, and the decoding that brings them if nothing is cached.
 
     Attributes:
         frames: int64 `(N,)`: the frame for each time, times sorted.

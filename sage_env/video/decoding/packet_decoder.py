@@ -42,7 +42,7 @@ OnFrame = Callable[[int, av.VideoFrame], None]
 
 @dataclass(eq=False)
 class _Targets:
-    """What one job still waits for.
+    """The frames of one job that have not come out of the decoder yet.
 
     Attributes:
         missing: the requested frames that have not come out, by PTS.

@@ -1,4 +1,4 @@
-"""What a decoder needs of whoever brings it the packets of a file."""
+"""The protocol of a packet source, which brings a decoder the packets of a file."""
 
 from __future__ import annotations
 

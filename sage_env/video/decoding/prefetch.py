@@ -48,7 +48,7 @@ def add_prefetch(
     index: VideoIndex,
     jobs: Sequence[DecodeJob],
     step: float,
-    lacking: Callable[[list[int]], list[int]],
+    absent: Callable[[list[int]], list[int]],
 ) -> tuple[DecodeJob, ...]:
     """Return the jobs, each with the frames to prefetch: those it passes at multiples of `step`.
 
@@ -56,10 +56,10 @@ def add_prefetch(
         index: the frames of the video.
         jobs: as `plan_jobs` made them.
         step: seconds between the frames to prefetch.
-        lacking: returns those of some frames that no cache holds yet.
+        absent: returns those of some frames that no cache holds yet.
     """
     return tuple(
-        replace(job, prefetch=tuple(lacking(_on_the_way(index, job, step)))) for job in jobs
+        replace(job, prefetch=tuple(absent(_on_the_way(index, job, step)))) for job in jobs
     )
 
 

@@ -1,4 +1,4 @@
-"""Whether FFmpeg's demuxer agrees with the sample tables that were read without it.
+"""A comparison of FFmpeg's demuxer with the sample tables that were read without it.
 
 The comparison takes the place of trust: FFmpeg applies edit lists, QuickTime habits and repairs of
 its own, and a table that was read otherwise would name other frames. Where both agree, the tables

@@ -28,7 +28,7 @@ track's number, a time and flags (RFC 9559, 10.2). Not measured; longer headers 
 
 
 def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
-    """Read the whole file, take down every packet, and decode the first frame.
+    """Read the whole file: list every packet with its times and place, and decode the first frame.
 
     Args:
         path: the file.

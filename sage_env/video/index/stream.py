@@ -28,7 +28,7 @@ _STRICT = {"h264", "hevc"}
 
 
 class StreamConfig(NamedTuple):
-    """What a decoder has to be told about a stream, and what the times of its packets mean.
+    """Configuration of a decoder for one stream, and the unit of its packets' times.
 
     Attributes:
         stream: number of the stream in the container.

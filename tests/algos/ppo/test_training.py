@@ -11,24 +11,22 @@ import pytest
 import torch
 
 from algos.exactness.rescoring import ExactnessError
-from algos.ppo import training, update
+from algos.ppo import update
 from algos.ppo.training import PPOConfig, draw_specs, train
 from algos.rollout.playing import EpisodeSpec, collect
 from algos.runs.checkpoint import Best, ConfigChanged, load_best, load_latest
 from algos.runs.metrics import read_metrics
 from policies.base import Evaluation, TokenBatch, TrainablePolicy
 from sage_env.errors import SageEnvError
-from tests.helpers.toy import ITEMS, ToyPolicy, cloned_policy, envs
+from tests.helpers.toy import ITEMS, TOY_PPO, ToyPolicy, cloned_policy, envs, interrupted_at
 
 torch.set_num_threads(1)
-SMALL = PPOConfig(
+SMALL = replace(
+    TOY_PPO,
     updates=4,
     questions_per_update=4,
     episodes_per_question=4,
-    minibatches=2,
     micro_batch=5,
-    actor_lr=5e-3,
-    critic_lr=1e-2,
     critic_warmup=2,
     eval_every=2,
 )
@@ -125,22 +123,9 @@ def test_two_and_two_updates_are_four(tmp_path: Path, advantage) -> None:
 
 
 @pytest.mark.parametrize("moment", ["collect", "fit", "save"])
-def test_an_interrupt_in_the_middle_of_an_update_loses_nothing(
-    tmp_path: Path, monkeypatch, moment: str
-) -> None:
+def test_an_interrupt_in_the_middle_of_an_update_loses_nothing(tmp_path: Path, moment: str) -> None:
     whole = run(SMALL, tmp_path / "whole")
-    owner = training.checkpoint if moment == "save" else training
-    original, calls = getattr(owner, moment), 0
-
-    def interrupted(*args, **kwargs):
-        nonlocal calls
-        calls += 1
-        if calls == 4:
-            raise KeyboardInterrupt
-        return original(*args, **kwargs)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(owner, moment, interrupted)
+    with interrupted_at(moment, call=4):
         run(SMALL, tmp_path / "parts")
     resumed = run(SMALL, tmp_path / "parts")
     assert snapshot(whole) == snapshot(resumed)

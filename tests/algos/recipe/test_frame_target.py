@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from algos.ppo.training import PPOConfig, train
+from algos.ppo.training import train
 from algos.recipe.frame_target import FramePrice, budgeted, charged, next_multiplier
 from algos.recipe.settings import Recipe
 from algos.rollout.playing import EpisodeSpec, collect
 from algos.runs.metrics import read_metrics
 from tests.helpers.handmade import trajectory
-from tests.helpers.toy import ITEMS, cloned_policy, envs
+from tests.helpers.toy import ITEMS, TOY_PPO, cloned_policy, envs
 
 torch.set_num_threads(1)
 TARGET = Recipe(target_frames=20.0, multiplier_lr=0.1)
@@ -120,14 +120,13 @@ def test_it_buys_the_looks_that_help_most() -> None:
 def test_ppo_stops_to_look_where_looks_cost_more_than_they_help(tmp_path) -> None:
     """Unpriced, the toy's policy learns to look in every episode (`test_ppo`)."""
     recipe = Recipe(target_frames=2.0, multiplier_start=0.8, multiplier_lr=0.1)
-    config = PPOConfig(
+    config = replace(
+        TOY_PPO,
         updates=7,
         questions_per_update=8,
         episodes_per_question=8,
         advantage="group",
-        minibatches=2,
         micro_batch=96,
-        actor_lr=5e-3,
         epochs=3,
         checkpoint_every=100,
         recipe=recipe,

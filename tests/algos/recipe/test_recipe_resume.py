@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from algos.ppo import training
 from algos.ppo.training import PPOConfig, train
 from algos.recipe.settings import Recipe
 from algos.runs.checkpoint import ConfigChanged, load_latest
 from algos.runs.metrics import read_metrics
-from tests.helpers.toy import ITEMS, ToyEnv, ToyPolicy, cloned_policy
+from tests.helpers.toy import ITEMS, TOY_PPO, ToyEnv, ToyPolicy, cloned_policy, interrupted_at
 
 torch.set_num_threads(1)
 RECIPE = Recipe(
@@ -27,14 +26,12 @@ RECIPE = Recipe(
     multiplier_start=0.1,
     step_credit=0.2,
 )
-CONFIG = PPOConfig(
+CONFIG = replace(
+    TOY_PPO,
     updates=4,
     questions_per_update=6,
     episodes_per_question=6,
-    minibatches=2,
     micro_batch=7,
-    actor_lr=5e-3,
-    critic_lr=1e-2,
     critic_warmup=1,
     recipe=RECIPE,
 )
@@ -103,19 +100,8 @@ def test_two_and_two_updates_are_four(whole: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("moment", ["with_recipe", "recipe_row", "save"])
-def test_an_interrupt_loses_nothing(whole: Path, tmp_path: Path, monkeypatch, moment: str) -> None:
-    owner = training.checkpoint if moment == "save" else training
-    original, calls = getattr(owner, moment), 0
-
-    def interrupted(*args, **kwargs):
-        nonlocal calls
-        calls += 1
-        if calls == 3:
-            raise KeyboardInterrupt
-        return original(*args, **kwargs)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(owner, moment, interrupted)
+def test_an_interrupt_loses_nothing(whole: Path, tmp_path: Path, moment: str) -> None:
+    with interrupted_at(moment, call=3):
         run(tmp_path)
     run(tmp_path)
     assert tensors(tmp_path) == tensors(whole)

@@ -17,7 +17,7 @@ from algos.tiny.lessons import Lessons, _Shown, caption, look_ups
 from algos.tiny.pictures import Pictures, _draw_video, look
 from algos.tiny.recipe import TEXT_NORM, _texts, scale_outputs
 from policies.baselines.reading_head import BACKDROPS, SIGHTS, ReadingHead
-from policies.baselines.scripted import Look
+from policies.baselines.scripted import FrameReading
 from policies.sage_mm.tokens.chat_tokens import ChatTokens
 from policies.sage_mm.vision.frame_encoder import FrameEncoder
 from sage_env.synth.plan import plan_video
@@ -68,10 +68,10 @@ def test_labels_of_pictures_are_what_the_plan_shows() -> None:
 
 
 LOOKS = [
-    Look(5.0, "grey", "star"),
-    Look(15.0, "blue", "empty"),
-    Look(25.0, "blue", "star"),
-    Look(35.0, "red", "heart"),
+    FrameReading(5.0, "grey", "star"),
+    FrameReading(15.0, "blue", "empty"),
+    FrameReading(25.0, "blue", "star"),
+    FrameReading(35.0, "red", "heart"),
 ]
 
 
@@ -83,7 +83,7 @@ def test_lessons_say_what_was_seen() -> None:
     red = [text.removeprefix("red ") for text in found if text.startswith("red")]
     assert red == ["what heart", "at 35.0", "from 35.0", "to 35.0", "after 25.0", "before 35.0"]
     assert found[12:] == ["star at 25.0", "heart at 35.0"]  # the star on grey is a decoy
-    assert look_ups([Look(5.0, "pink", "empty")])[1] == "pink at empty"
+    assert look_ups([FrameReading(5.0, "pink", "empty")])[1] == "pink at empty"
 
 
 @pytest.fixture(scope="module")

@@ -99,6 +99,15 @@ def test_a_mark_is_enlarged_before_it_is_read() -> None:
     assert isinstance(action, Zoom) and action.box == (0.7, 0.7, 1.0, 1.0)
 
 
+def test_a_mark_is_the_latest_that_the_corner_showed() -> None:
+    question = "Which tiny mark is in the bottom right corner of the blue backdrop?"
+    shown = [("blue", "star"), ("blue", "moon"), ("red", "ring")]
+    player = policy()
+    assert isinstance(player.act(observe(shown, [10.0, 20.0, 30.0], question)).action, Zoom)
+    closer = observe([("blue", "empty")], [15.0], question, turns_left=4)
+    assert player.act(closer).action == Answer("moon")
+
+
 @pytest.mark.parametrize(
     ("habit", "labels", "expected"),
     [
@@ -111,6 +120,29 @@ def test_habits_strike_always_at_one(habit, labels, expected) -> None:
         player = policy(**{habit: 1.0})
         player.reset(seed=seed)
         assert isinstance(player.act(observe(labels, SECONDS, NEEDLE)).action, expected)
+
+
+def second_turn(player: Scripted, labels, question: str = NEEDLE):
+    """The action after an overview of `EMPTY` and one more look, at these labels."""
+    player.act(observe(EMPTY, SECONDS, question))
+    return player.act(observe(labels, [50.0, 60.0], question, turns_left=4)).action
+
+
+def test_a_habit_strikes_in_its_own_turn_only() -> None:
+    empty, star = [("blue", "empty")] * 2, [("blue", "star")] * 2
+    assert second_turn(policy(needless=1.0), star) == Answer("star")
+    assert second_turn(policy(wide=1.0), empty) == Zoom(50.0, 60.0, 8)
+    assert second_turn(policy(quits=0.0), empty) == Zoom(50.0, 60.0, 8)
+    assert isinstance(second_turn(policy(quits=1.0), empty), Answer)
+
+
+def test_a_count_is_not_answered_from_the_overview() -> None:
+    question = "How many times does the star flash on the blue backdrop?"
+    labels = [("blue", "star"), ("blue", "empty"), ("blue", "star"), ("red", "star")]
+    player = policy()
+    assert player.act(observe(labels, SECONDS, question)).action == Zoom(0.0, 105.0, 8)
+    closer = observe(labels[:3], [20.0, 50.0, 60.0], question, turns_left=4)
+    assert player.act(closer).action == Answer("2")  # 15 and 20 s; empty at 45 and 50; 60 and 75 s
 
 
 def test_a_wide_zoom_is_over_the_whole_video() -> None:

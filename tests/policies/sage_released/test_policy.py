@@ -24,7 +24,7 @@ from policies.sage_released import SageReleased  # noqa: E402
 from policies.sage_released.protocol import Call, StageReply  # noqa: E402
 from sage_env import Answer, Invalid, QAItem, UseTool, VideoQAEnv, Zoom  # noqa: E402
 from tests.helpers.clips import write_clip  # noqa: E402
-from tests.helpers.released import RECORDED, Hear, Look, Weather  # noqa: E402
+from tests.helpers.released import RECORDED, Hear, LookAtFrames, Weather  # noqa: E402
 from tests.helpers.released_writing import write_reply  # noqa: E402
 
 SIZE = (64, 96)
@@ -62,7 +62,7 @@ def model(tiny_folder):
 
 @pytest.fixture(scope="module")
 def tools():
-    return [Hear(), Look(), Weather()]
+    return [Hear(), LookAtFrames(), Weather()]
 
 
 @pytest.fixture(scope="module")

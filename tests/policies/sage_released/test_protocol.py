@@ -20,7 +20,7 @@ from policies.sage_released.tools import (
     timestamp,
 )
 from sage_env import Answer, Sample, Skip, UseTool, Zoom
-from tests.helpers.released import RECORDED, Hear, Look, Weather
+from tests.helpers.released import RECORDED, Hear, LookAtFrames, Weather
 from tests.helpers.released_writing import call_of, write_reply
 
 SPAN = {"video_path": "v.mp4", "timestamp_start": "00:00:10", "timestamp_end": "00:01:30"}
@@ -208,7 +208,7 @@ def test_their_names_are_exactly_those_of_the_release() -> None:
     ],
 )
 def test_calls_become_actions(name, arguments, action) -> None:
-    assert Toolbox([Hear(), Look(), Weather()]).action(Call(name, arguments)) == action
+    assert Toolbox([Hear(), LookAtFrames(), Weather()]).action(Call(name, arguments)) == action
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_calls_become_actions(name, arguments, action) -> None:
 )
 def test_calls_that_cannot_be_served_say_why(name, arguments, reason) -> None:
     with pytest.raises(ValueError, match=reason):
-        Toolbox([Hear(), Look()]).action(Call(name, arguments))
+        Toolbox([Hear(), LookAtFrames()]).action(Call(name, arguments))
 
 
 def test_only_what_has_a_call_can_be_written() -> None:
@@ -252,7 +252,7 @@ def shown(seconds=(), message="", text=""):
 
 
 def test_results_look_like_theirs() -> None:
-    box = Toolbox([Hear(), Look(), Weather()])
+    box = Toolbox([Hear(), LookAtFrames(), Weather()])
     paths = "{'media_paths': ['video_frame_0_00:00:12.3.jpg', 'video_frame_1_01:00:00.0.jpg']}"
     assert box.result(LOOK, shown((12.3, 3600))) == paths
     assert box.result(LOOK, shown((1,), "Cut.")).endswith("]} Cut.")

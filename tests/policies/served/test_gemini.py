@@ -13,14 +13,12 @@ from algos.rollout.playing import play
 from policies.check.policy_check import check_policy
 from policies.errors import ReplyBlocked, ReplyUnusable, ServiceRefused
 from policies.registry import load_policy
-from policies.served import GeminiPolicy, Prices, RetrySettings
-from sage_env import Answer, Invalid, QAItem, Sample, Skip, UseTool, VideoQAEnv, function_schemas
-from tests.helpers.clips import write_clip
-from tests.helpers.loopback import KEY, PROXIES, Loopback, Says, shown
+from policies.served import GeminiPolicy, Prices
+from sage_env import Answer, Invalid, Sample, Skip, UseTool, function_schemas
+from tests.helpers.loopback import KEY, Provider, Says, shown
 from tests.helpers.tools_to_try import Blueness
 
 pytest.importorskip("google.genai")
-ABOUT = Says({"name": "models/gemini-x"})
 
 
 def called(name, number=None, signature=None, **args):
@@ -36,34 +34,9 @@ def candidate(parts, reason="STOP", **more):
     return Says({"candidates": [found], "usageMetadata": usage})
 
 
-@pytest.fixture(autouse=True)
-def key(monkeypatch):
-    for name in [*PROXIES, "GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL"]:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("GEMINI_API_KEY", KEY)
-
-
 @pytest.fixture
-def serve():
-    """Return a function that makes a server and a policy that asks it."""
-    servers = []
-
-    def make(*script, about=ABOUT, **settings):
-        script = script[0] if callable(script[0]) else list(script)
-        servers.append(Loopback(script, about).__enter__())
-        settings = {"retries": RetrySettings(timeout=5, attempts=1), "check": False} | settings
-        return servers[-1], GeminiPolicy("gemini-x", base_url=servers[-1].url, **settings)
-
-    yield make
-    for server in servers:
-        server.__exit__()
-
-
-@pytest.fixture(scope="module")
-def env(tmp_path_factory):
-    clip = write_clip(tmp_path_factory.mktemp("clip") / "a.mp4", [25 * i for i in range(40)])
-    items = [QAItem("q", clip, "which?", ("a", "b"), "b", "mcq", duration=40.0)]
-    return VideoQAEnv(dataset=items, frame_size=(64, 96), overview_frames=3, frames_per_turn=4)
+def provider():
+    return Provider(GeminiPolicy, "gemini-x", Says({"name": "models/gemini-x"}))
 
 
 def picture(part):
@@ -198,10 +171,10 @@ def test_a_wrong_key_or_model_is_told_before_any_episode(serve) -> None:
     invalid = {"error": {"code": 400, "status": "INVALID_ARGUMENT", "message": "API key not valid"}}
     invalid["error"]["details"] = [{"reason": "API_KEY_INVALID"}]
     with pytest.raises(ServiceRefused, match="API key not valid"):
-        serve([], about=Says(invalid, 400), check=True)
+        serve(about=Says(invalid, 400), check=True)
     missing = {"error": {"code": 404, "status": "NOT_FOUND", "message": "no such model"}}
     with pytest.raises(ServiceRefused, match="no such model"):
-        serve([], about=Says(missing, 404), check=True)
+        serve(about=Says(missing, 404), check=True)
 
 
 def test_it_keeps_the_contract_and_has_a_name(serve, env, monkeypatch) -> None:

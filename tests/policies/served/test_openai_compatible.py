@@ -14,14 +14,12 @@ from algos.rollout.playing import play
 from policies.check.policy_check import check_policy
 from policies.errors import MissingKey, ReplyBlocked, ReplyUnusable, ServiceError, ServiceRefused
 from policies.registry import UnknownPolicy, load_policy
-from policies.served import OpenAIPolicy, Prices, RetrySettings
-from sage_env import Answer, Invalid, QAItem, Sample, Skip, UseTool, VideoQAEnv, function_schemas
-from tests.helpers.clips import write_clip
-from tests.helpers.loopback import KEY, PROXIES, Loopback, Says, shown
+from policies.served import OpenAIPolicy, Prices
+from sage_env import Answer, Invalid, Sample, Skip, UseTool, function_schemas
+from tests.helpers.loopback import KEY, Provider, Says, shown
 from tests.helpers.tools_to_try import Blueness
 
 pytest.importorskip("openai")
-ABOUT = Says({"object": "list", "data": [{"id": "m", "object": "model"}]})
 USAGE = {"prompt_tokens": 1000, "completion_tokens": 50, "total_tokens": 1050}
 
 
@@ -40,34 +38,10 @@ def called(name, number="c1", **args):
     return said({"tool_calls": [{"id": number, "type": "function", "function": function}]})
 
 
-@pytest.fixture(autouse=True)
-def key(monkeypatch):
-    for name in [*PROXIES, "OPENAI_BASE_URL"]:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-
-
 @pytest.fixture
-def serve():
-    """Return a function that makes a server and a policy that asks it."""
-    servers = []
-
-    def make(*script, about=ABOUT, **settings):
-        script = script[0] if callable(script[0]) else list(script)
-        servers.append(Loopback(script, about).__enter__())
-        settings = {"retries": RetrySettings(timeout=5, attempts=1), "check": False} | settings
-        return servers[-1], OpenAIPolicy("m", base_url=f"{servers[-1].url}/v1", **settings)
-
-    yield make
-    for server in servers:
-        server.__exit__()
-
-
-@pytest.fixture(scope="module")
-def env(tmp_path_factory):
-    clip = write_clip(tmp_path_factory.mktemp("clip") / "a.mp4", [25 * i for i in range(40)])
-    items = [QAItem("q", clip, "which?", ("a", "b"), "b", "mcq", duration=40.0)]
-    return VideoQAEnv(dataset=items, frame_size=(64, 96), overview_frames=3, frames_per_turn=4)
+def provider():
+    about = Says({"object": "list", "data": [{"id": "m", "object": "model"}]})
+    return Provider(OpenAIPolicy, "m", about, path="/v1")
 
 
 def picture(block):
@@ -246,10 +220,10 @@ def test_log_probs_at_the_sampling_temperature_count_at_any(serve) -> None:
 def test_a_missing_model_is_told_before_any_episode(serve) -> None:
     other = Says({"object": "list", "data": [{"id": "qwen", "object": "model"}]})
     with pytest.raises(ServiceRefused, match="no model 'm', it has qwen"):
-        serve([], about=other, check=True)
-    serve([], about=Says({"error": "?"}, 404), check=True)  # a server without such a list
+        serve(about=other, check=True)
+    serve(about=Says({"error": "?"}, 404), check=True)  # a server without such a list
     with pytest.raises(ServiceError, match="is there such a service"):
-        serve([], about=Says(b"<html>"), check=True)
+        serve(about=Says(b"<html>"), check=True)
 
 
 def test_only_openai_itself_must_have_a_key(serve, monkeypatch) -> None:

@@ -24,7 +24,7 @@ from policies.served.retries import RateLimit, retry_after
 from policies.served.usage import TokenCounts, UsageCounter
 from sage_env import Answer, QAItem, VideoQAEnv
 from tests.helpers.clips import write_clip
-from tests.helpers.loopback import KEY, PROXIES, Loopback, Says, shown
+from tests.helpers.loopback import KEY, Loopback, Provider, Says, shown
 
 HASTY = RetrySettings(timeout=5, attempts=3, first_wait=0.01, longest_wait=1)
 CALL = {"name": "answer", "arguments": '{"text": "red"}'}
@@ -75,27 +75,14 @@ class OpenAI:
 
 
 @pytest.fixture(params=[Gemini, OpenAI])
-def api(request, monkeypatch):
+def api(request):
     pytest.importorskip(request.param.client)
-    for name in [*PROXIES, "GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL", "OPENAI_BASE_URL"]:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv(request.param.variables[0], KEY)
     return request.param
 
 
 @pytest.fixture
-def serve(api):
-    """Return a function that makes a server and a policy that asks it."""
-    servers = []
-
-    def make(script, about=None, **settings):
-        servers.append(Loopback(script, about or api.about).__enter__())
-        settings = {"retries": HASTY, "check": False} | settings
-        return servers[-1], api.make("m", base_url=servers[-1].url + api.path, **settings)
-
-    yield make
-    for server in servers:
-        server.__exit__()
+def provider(api):
+    return Provider(api.make, "m", api.about, api.path, HASTY)
 
 
 @pytest.fixture
@@ -112,7 +99,7 @@ def error(status, message="no", **headers):
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_server_in_trouble_is_asked_again(api, serve, slept, status) -> None:
-    server, policy = serve([error(status), error(status), api.answer])
+    server, policy = serve(error(status), error(status), api.answer)
     assert policy.act(shown()).action == Answer("red")
     assert server.bodies[0] == server.bodies[2]
     assert policy.usage.failed_attempts == 2 and policy.usage.replies == 1
@@ -120,10 +107,10 @@ def test_a_server_in_trouble_is_asked_again(api, serve, slept, status) -> None:
 
 
 def test_retry_after_is_waited_for_and_too_long_ones_are_told(api, serve, slept) -> None:
-    _, policy = serve([error(429, **{"retry-after": "0.3"}), api.answer])
+    _, policy = serve(error(429, **{"retry-after": "0.3"}), api.answer)
     policy.act(shown())
     assert slept == [0.3]
-    server, policy = serve([error(429, **{"retry-after": "3600"}), api.answer])
+    server, policy = serve(error(429, **{"retry-after": "3600"}), api.answer)
     with pytest.raises(ServiceError, match="it asks to wait 3600 s, and longest_wait is 1 s"):
         policy.act(shown())
     assert len(server.asked) == 1
@@ -134,13 +121,13 @@ def test_geminis_retry_info_is_waited_for(api, serve, slept) -> None:
         pytest.skip("only Gemini writes it")
     details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "0.3s"}]
     busy = Says({"error": {"code": 429, "message": "quota", "details": details}}, 429)
-    _, policy = serve([busy, api.answer])
+    _, policy = serve(busy, api.answer)
     policy.act(shown())
     assert slept == [0.3]
 
 
 def test_patience_ends_with_the_reason(api, serve) -> None:
-    server, policy = serve([error(500, "on fire")] * 3 + [api.answer])
+    server, policy = serve(*[error(500, "on fire")] * 3 + [api.answer])
     with pytest.raises(ServiceError, match=r"500.*on fire.*sent 3 times"):
         policy.act(shown())
     assert len(server.asked) == 3 and policy.usage.replies == 0
@@ -148,7 +135,7 @@ def test_patience_ends_with_the_reason(api, serve) -> None:
 
 @pytest.mark.parametrize("status", [400, 413])
 def test_a_bad_request_is_not_sent_again(api, serve, status) -> None:
-    server, policy = serve([error(status, "context too long"), api.answer])
+    server, policy = serve(error(status, "context too long"), api.answer)
     with pytest.raises(ServiceError, match="context too long") as raised:
         policy.act(shown())
     assert len(server.asked) == 1 and not isinstance(raised.value, ServiceRefused)
@@ -157,7 +144,7 @@ def test_a_bad_request_is_not_sent_again(api, serve, status) -> None:
 def test_a_slow_server_times_out_and_a_dead_one_cannot_be_reached(api, serve) -> None:
     late = Says(api.answer.body, wait=30)
     probe = RetrySettings(timeout=0.2, attempts=2, first_wait=0)
-    server, policy = serve([late, late], retries=probe)
+    server, policy = serve(late, late, retries=probe)
     with pytest.raises(ServiceError, match="did not reply in time.*sent 2 times"):
         policy.act(shown())
     assert len(server.asked) == 2
@@ -169,7 +156,7 @@ def test_a_slow_server_times_out_and_a_dead_one_cannot_be_reached(api, serve) ->
 
 @pytest.mark.parametrize("body", [b"{bad", b"<html>", b"[1]", b"{}", b'{"choices": 3}'])
 def test_what_is_no_reply_of_such_a_service_is_an_error(api, serve, body) -> None:
-    _, policy = serve([Says(body)] * 3)
+    _, policy = serve(*[Says(body)] * 3)
     with pytest.raises(ReplyUnusable, match="m: the server sent"):
         policy.act(shown())
 
@@ -188,7 +175,7 @@ def test_without_a_key_nothing_starts(api, monkeypatch) -> None:
 def test_the_key_is_told_nowhere(api, serve, caplog) -> None:
     caplog.set_level(logging.DEBUG)
     echo = f"Incorrect API key provided: {KEY}."
-    _, policy = serve([error(401, echo), error(400, echo), error(500, echo)] + [api.answer])
+    _, policy = serve(*[error(401, echo), error(400, echo), error(500, echo)] + [api.answer])
     for kind in (ServiceRefused, ServiceError):
         with pytest.raises(kind) as raised:
             policy.act(shown())
@@ -213,7 +200,7 @@ def test_a_copy_plays_with_the_same_settings(api, serve) -> None:
 
 def test_a_batch_asks_side_by_side_and_each_chat_is_its_own(api, serve) -> None:
     together = threading.Barrier(3, timeout=10)
-    server, policy = serve([], workers=3)
+    server, policy = serve(workers=3)
     asked = server._answer
 
     def answer(request, posted):

@@ -237,6 +237,10 @@ def of(**properties):
         ({"type": "array", "items": {"type": "list"}}, "the type of the items of parameters.a"),
         ({"type": ["string", ["null"]]}, "the type of parameters.a"),
         (7, "parameters.a must be a JSON Schema, got 7"),
+        (
+            {"type": "object", "additionalProperties": 7},
+            "additionalProperties of parameters.a must",
+        ),
         ({"type": "object", "properties": 3}, "the properties of parameters.a must be an object"),
     ],
 )
