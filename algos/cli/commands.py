@@ -39,6 +39,7 @@ from algos.runs.run_folder import RunFolder
 from policies.base import PrivilegedPolicy
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.loading import find_item, load_dataset
+from sage_env.storage.cache_folder import cache_folder
 from sage_env.video.health import VIDEO_SUFFIXES, check_health
 from sage_env.video.video_file import open_video
 
@@ -220,10 +221,11 @@ class BuildData:
     """Processes; by default one per core."""
 
     def run(self) -> None:
-        """Build with a progress bar."""
+        """Build with a progress bar, and say where the videos are."""
         from sage_env.synth.build import build
 
-        build(self.root, self.splits, self.workers, progress=True)
+        written = build(self.root, self.splits, self.workers, progress=True)
+        print(f"{written} videos written, all are in {self.root or cache_folder()}")
 
 
 @dataclass(frozen=True, kw_only=True)

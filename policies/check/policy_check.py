@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -75,6 +76,10 @@ def check_policy(
         AssertionError: with the law that was broken.
     """
     require(callable(getattr(policy, "reset", None)), "a policy must have reset(*, seed=None)")
+    require(
+        _takes_seed(policy.reset),
+        "reset must take `seed` by name: def reset(self, *, seed=None)",
+    )
     single = callable(getattr(policy, "act", None))
     require(
         single or isinstance(policy, BatchPolicy),
@@ -92,6 +97,20 @@ def check_policy(
         _check_tokens(policy, first, tolerance)
     if isinstance(policy, BatchPolicy):
         _check_batch(policy, env, seed, tolerance)
+
+
+def _takes_seed(reset: Any) -> bool:
+    """Return whether a function can be called without arguments and with a seed."""
+    try:
+        signature = inspect.signature(reset)
+    except (TypeError, ValueError):  # some builtins hide theirs: calling it will tell
+        return True
+    try:
+        signature.bind()
+        signature.bind(seed=0)
+    except TypeError:
+        return False
+    return True
 
 
 def _play_one(policy: Policy, env: Env[Any, Any], seed: int) -> _Episode:

@@ -216,3 +216,11 @@ def test_a_limit_spreads_over_the_whole_data_set() -> None:
     assert evenly(items, None) == items and evenly(items, 99) == items
     with pytest.raises(CommandError):
         evenly(items, 0)
+
+
+def test_a_build_says_where_the_videos_are(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr("sage_env.synth.dataset.DEFAULT_COUNTS", {"validation": 1})
+    arguments = ["data", "build", "--splits", "validation", "--workers", "1"]
+    for written in (1, 0):
+        assert main([*arguments, "--root", str(tmp_path)]) == 0
+        assert f"{written} videos written, all are in {tmp_path}" in capsys.readouterr().out
