@@ -167,9 +167,6 @@ LAWS = {
     "sees the batch": (broken(act_batch=crowd), "rest of the batch"),
     "writes into observations": (broken(act_batch=scribble), "seen was changed"),
     "reset without a seed": (broken(reset=lambda self: None), "must take `seed` by name"),
-        broken(reset=lambda self, *, seed: None),
-        "must take `seed` by name",
-    ),
     "odd options": (broken(env_options=["max_turns"]), "env_options must be a mapping"),
 }
 
