@@ -10,7 +10,8 @@
     ├── JudgeError            the judge failed: the answer stays not judged
     ├── RewardError           a reward failed, or gave no terms
     ├── ResetNeeded           `step` without an episode (Gymnasium's error too)
-    └── MissingExtra          names the command that installs it (an `ImportError` too)
+    ├── MissingExtra          names the command that installs it (an `ImportError` too)
+    └── PackageShadowed       a folder of the user's hides our package (an `ImportError` too)
 
 What the user plugs in (an opener, a dataset, a reward, a judge, a tool) is called inside a
 `boundary`, so that whatever it raises reaches the caller as one of these.
