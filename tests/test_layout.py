@@ -87,7 +87,14 @@ LAYERS = {
         "experiment/",
         "cli/",
     ],
-    "benchmarks": ["provenance timing", "frame_access/", "rollout/", "ppo/", "learning/"],
+    "benchmarks": [
+        "provenance timing",
+        "frame_access/",
+        "rollout/",
+        "ppo/",
+        "learning/",
+        "robustness/",
+    ],
 }
 FORBIDDEN = {"utils", "util", "common", "core", "manager", "helpers", "misc"}
 

@@ -1,0 +1,7 @@
+"""Robustness: what hostile input, full disks and kills do to a run.
+
+May not: count a typed error as a fault, or anything else as none.
+
+To be read in this order: `outcome` (what a campaign counts), `isolated` (cases in processes of
+their own), the campaigns, `__main__` (all of them in one command, and the report).
+"""
