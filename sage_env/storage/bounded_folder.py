@@ -258,7 +258,13 @@ class BoundedFolder:
         return held
 
     def _warn(self, error: OSError) -> None:
-        warn_once(self.folder, self._contents, error)
+        """Say once that the folder does not work: without it everything is slower, not wrong."""
+        warn_once(
+            self.folder,
+            self._contents,
+            f"{self.folder}: {self._contents} cannot be shared through this folder ({error}); "
+            "they are made again where needed: free some space, or name another folder",
+        )
 
 
 def _make(partial: Path, nbytes: int) -> FileIO:
