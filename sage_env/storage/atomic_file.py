@@ -17,6 +17,7 @@ import os
 import re
 import shutil
 import stat
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -128,6 +129,28 @@ def atomic_folder(target: str | Path, *, durable: bool = False) -> Iterator[Path
             _flush(target.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def atomic_files(folder: str | Path) -> Iterator[Path]:
+    """Give a temporary folder to fill; its files then take their names in `folder`, each whole.
+
+    For writers that fill a folder of their own choice of files, where an older version of these may
+    be. If the block fails, `folder` is as it was. Renaming takes no space, so that all files take
+    their names or none does, unless the process ends in between.
+
+    Args:
+        folder: is made if it is missing.
+
+    Raises:
+        OSError: what the system says, e.g. if the disk is full.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder) as temporary:
+        yield Path(temporary)
+        for path in sorted(Path(temporary).iterdir()):
+            _publish(path, folder / path.name, durable=False)
 
 
 def _sweep(target: Path) -> None:
