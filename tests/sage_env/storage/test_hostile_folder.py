@@ -184,6 +184,19 @@ def test_a_file_takes_the_place_of_a_link_and_what_it_led_to_stays(
     assert is_untouched(kind, path, target)
 
 
+def test_a_link_is_a_link_wherever_it_leads(tmp_path: Path, elsewhere: Path) -> None:
+    os.mkfifo(elsewhere / "pipe")
+    (elsewhere / "private").write_bytes(b"x")
+    (elsewhere / "private").chmod(0o4751)
+    for to in ("pipe", "private", "."):
+        (tmp_path / "file").unlink(missing_ok=True)
+        (tmp_path / "file").symlink_to(elsewhere / to)
+        atomic_write(tmp_path / "file", "new")
+        assert (tmp_path / "file").read_text() == "new"
+        assert stat.S_IMODE(os.lstat(tmp_path / "file").st_mode) != 0o4751
+    assert stat.S_ISFIFO(os.lstat(elsewhere / "pipe").st_mode)
+
+
 @pytest.mark.parametrize("kind", ["pipe", "socket", "folder"])
 def test_what_is_no_file_is_not_replaced_by_one(tmp_path: Path, elsewhere: Path, kind: str) -> None:
     path = tmp_path / "report.html"

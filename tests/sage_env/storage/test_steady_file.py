@@ -153,6 +153,15 @@ def test_who_writes_and_then_adds_a_name_is_noticed_where_a_piece_shows_it(path:
         steady.read(1)
 
 
+def test_who_writes_and_changes_permissions_is_noticed_by_the_time(path: Path) -> None:
+    steady = SteadyFile(path)
+    rewrite(path)
+    os.utime(path, ns=(OLD, OLD + 1))
+    path.chmod(0o600)
+    with pytest.raises(FileChanged):
+        steady.read(1)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_parent_and_child_read_on_where_they_were(path: Path) -> None:
     whole, steady = path.read_bytes(), SteadyFile(path)
@@ -163,3 +172,4 @@ def test_parent_and_child_read_on_where_they_were(path: Path) -> None:
         os._exit(steady.read(50) != whole[300:350])
     assert os.waitpid(child, 0)[1] == 0
     assert steady.read(50) == whole[100:150]
+    assert os.lseek(steady._file, 0, os.SEEK_CUR) == 0  # the place that they share is not used

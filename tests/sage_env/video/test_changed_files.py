@@ -125,12 +125,15 @@ def test_who_has_it_open_sees_the_old_video_or_an_error(pair, path: Path, opened
             assert shown(again) == expected(TWO)
 
 
-def test_a_file_written_over_while_it_is_indexed_is_an_error(pair, path: Path, monkeypatch) -> None:
+@pytest.mark.parametrize("change", [over_name, in_place])
+def test_a_file_that_changes_while_it_is_indexed_is_an_error(
+    pair, path: Path, monkeypatch, change: Callable
+) -> None:
     real, changes = video_index._index, iter([pair[1]])
 
     def slow(*arguments):
         for other in changes:
-            in_place(path, other)
+            change(path, other)
         return real(*arguments)
 
     monkeypatch.setattr(video_index, "_index", slow)
@@ -138,6 +141,29 @@ def test_a_file_written_over_while_it_is_indexed_is_an_error(pair, path: Path, m
         open_video(path)
     with uncached(path) as video:
         assert shown(video) == expected(TWO)
+
+
+def test_a_demuxer_reads_no_byte_that_was_written_over(tmp_path: Path) -> None:
+    """The file is longer than what FFmpeg reads ahead: 4 Mbit a second, most of it padding."""
+    one, two = (
+        write_clip(
+            tmp_path / f"{n}.ts",
+            range(100),
+            options={"g": "20", "bf": "0"},
+            container_options={"muxrate": "4000000"},
+            draw=lambda number, *size, n=n: numbered(number + n * 100, *size),
+        )
+        for n in range(2)
+    )
+    assert one.stat().st_size > 10**6
+    os.utime(one, ns=(OLD, OLD))
+    video = uncached(one)
+    assert shown(video, [0.0, 0.4]) == [0, 10]
+    in_place(one, two)
+    for time in (0.44, 1.0, 3.9):
+        with pytest.raises(VideoError, match="it has changed since it was opened"):
+            shown(video, [time])
+    video.close()
 
 
 def test_large_files_that_differ_nowhere_near_a_piece_have_ids_of_their_own(

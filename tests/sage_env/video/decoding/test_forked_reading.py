@@ -93,17 +93,15 @@ def test_parent_and_child_read_side_by_side(path: Path, threads: int) -> None:
 
 def test_a_child_reads_though_a_thread_of_the_parent_was_in_the_middle(path: Path) -> None:
     ended = threading.Event()
-    cache = FrameCache(0)
 
-    def go_on(seed: int) -> None:
-        with open_video(path, cache=cache, threads=2) as mine:
-            while not ended.is_set():
-                mistakes.append(wrong(mine, seed, 1))
+    def go_on() -> None:
+        while not ended.is_set():
+            mistakes.append(wrong(video, len(mistakes), 1))
 
     mistakes: list[int] = []
-    with open_video(path, cache=cache, threads=2) as video:
+    with open_video(path, cache=FrameCache(0), threads=2) as video:
         assert wrong(video, 0, 2) == 0
-        other = threading.Thread(target=go_on, args=(9,))
+        other = threading.Thread(target=go_on)
         other.start()
         try:
             codes = [result(forked(lambda seed=seed: wrong(video, seed, 3))) for seed in range(6)]

@@ -115,6 +115,16 @@ def test_a_sound_video_opens_whatever_its_kept_index_is(
     assert load_cached(kept.stem.rpartition("-")[0]) is not None
 
 
+def test_what_is_no_index_is_deleted_though_a_new_one_is_not_worth_keeping(
+    paths: list[Path], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = kept_of(paths[0], folder)
+    DAMAGE["sealed with half of it"](kept)
+    monkeypatch.setattr(video_index, "_WORTH_KEEPING", 1e9)
+    opens_rightly(paths[0])
+    assert not kept.exists()
+
+
 def test_no_flipped_bit_is_believed(paths: list[Path], folder: Path) -> None:
     kept = kept_of(paths[0], folder)
     whole, rng = kept.read_bytes(), np.random.default_rng(0)
