@@ -23,8 +23,8 @@ from unittest.mock import patch
 
 ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
 KINDS = ("from then on", "once", "short")
-"""How a disk fails: at every call from the n-th on; at the n-th alone; at the n-th, if it writes,
-it takes half, and nothing from then on."""
+"""How a disk fails: at every call from the n-th on; at the n-th alone; or, being nearly full, the
+n-th write takes half and later ones nothing, while names can still be given and folders made."""
 _MAKING = ("replace", "rename", "link", "mkdir", "truncate", "ftruncate", "fsync", "symlink")
 
 
@@ -48,18 +48,25 @@ class FailingDisk:
     calls: int = 0
     failed: list[str] = field(default_factory=list)
 
-    def fails(self, name: str) -> bool:
-        """Count a call, and return whether it fails."""
+    def fails(self, name: str, *, writes: bool) -> bool:
+        """Count a call, and return whether it fails.
+
+        Args:
+            name: of the call.
+            writes: whether it writes content.
+        """
         number = self.calls
         self.calls += 1
         wrong = 0 <= self.at == number or (self.kind != "once" and 0 <= self.at < number)
+        if wrong and self.kind == "short" and not writes:
+            wrong = False
         if wrong:
             self.failed.append(name)
         return wrong
 
     def check(self, name: str) -> None:
         """Count a call, and raise its error if it fails."""
-        if self.fails(name):
+        if self.fails(name, writes=False):
             raise OSError(self.error, os.strerror(self.error))
 
     def share(self, name: str, nbytes: int) -> int:
@@ -69,7 +76,7 @@ class FailingDisk:
             OSError: if it fails.
         """
         first = self.calls == self.at
-        if not self.fails(name):
+        if not self.fails(name, writes=True):
             return nbytes
         if first and self.kind == "short" and nbytes > 1:
             return nbytes // 2

@@ -132,20 +132,25 @@ def _judged(
 def _cases(clip: Path, folder: Path, seed: int) -> Iterator[Case]:
     """Yield all places, of one scenario after the other."""
     prepare(clip)
-    for name, scenario in SCENARIOS.items():
-        where = Path(tempfile.mkdtemp(dir=folder))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            scenario.before(where)
-            with FailingDisk(where).in_use() as disk:
-                scenario.act(where)
-        for at in range(disk.calls):
-            for error in ERRORS:
-                yield Case(name, at, "from then on", error)
-            for kind in KINDS[1:]:
-                yield Case(name, at, kind, ERRORS[(at + seed) % len(ERRORS)])
-        lengths = {path.stat().st_size for path in where.rglob("*") if path.is_file()}
-        ends = {n - 1 for n in lengths if n} | {n // 2 for n in lengths}
-        for length in sorted({*_LIMITS, *ends}):
-            yield Case(name, -1, "", length)
-        shutil.rmtree(where)
+    for name in SCENARIOS:
+        yield from _cases_of(name, folder, seed)
+
+
+def _cases_of(name: str, folder: Path, seed: int) -> Iterator[Case]:
+    """Yield all places of one scenario, which is run once on a disk that works."""
+    where = Path(tempfile.mkdtemp(dir=folder))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        SCENARIOS[name].before(where)
+        with FailingDisk(where).in_use() as disk:
+            SCENARIOS[name].act(where)
+    for at in range(disk.calls):
+        for error in ERRORS:
+            yield Case(name, at, "from then on", error)
+        for kind in KINDS[1:]:
+            yield Case(name, at, kind, ERRORS[(at + seed) % len(ERRORS)])
+    lengths = {path.stat().st_size for path in where.rglob("*") if path.is_file()}
+    ends = {n - 1 for n in lengths if n} | {n // 2 for n in lengths}
+    for length in sorted({*_LIMITS, *ends}):
+        yield Case(name, -1, "", length)
+    shutil.rmtree(where)
