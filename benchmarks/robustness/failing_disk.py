@@ -15,7 +15,7 @@ import os
 import resource
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -156,11 +156,11 @@ def _patched(disk: FailingDisk) -> Iterator[None]:
 
     replaced = {name: making(name) for name in _MAKING}
     replaced |= {"open": os_opening, "write": writing, "pwrite": pwriting}
-    with (
-        patch.multiple(os, **replaced),
-        patch.object(builtins, "open", opening),
-        patch.object(io, "open", opening),
-    ):
+    with ExitStack() as patches:
+        for name, call in replaced.items():
+            patches.enter_context(patch.object(os, name, call))
+        for module in (builtins, io):
+            patches.enter_context(patch.object(module, "open", opening))
         yield
 
 

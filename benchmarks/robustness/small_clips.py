@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from sage_env.video.cache.frame_cache import FrameCache
@@ -30,7 +32,7 @@ def write_blocks(path: Path, *, seed: int, frames: int = 40, codec: str = "libx2
     """
     rng = np.random.default_rng(seed)
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=25, options={"g": "10"})
+        stream = cast(VideoStream, container.add_stream(codec, rate=25, options={"g": "10"}))
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         for _ in range(frames):
             blocks = 255 * rng.integers(0, 2, (HEIGHT // BLOCK, WIDTH // BLOCK, 1), np.uint8)
