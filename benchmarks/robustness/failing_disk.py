@@ -82,6 +82,15 @@ class FailingDisk:
             return nbytes // 2
         raise OSError(self.error, os.strerror(self.error))
 
+    def holds(self, path: Any) -> bool:
+        """Return whether a path, or an open file, lies below the folder."""
+        try:
+            if isinstance(path, int):
+                path = os.readlink(f"/proc/self/fd/{path}")
+            return os.path.abspath(os.fsdecode(path)).startswith(os.fspath(self.folder))
+        except (OSError, TypeError, ValueError):
+            return False
+
     @contextmanager
     def in_use(self) -> Iterator[FailingDisk]:
         """Fail while the block runs."""
@@ -102,19 +111,8 @@ class _Raw(io.FileIO):
 
 @contextmanager
 def _patched(disk: FailingDisk) -> Iterator[None]:
-    inside = os.fspath(disk.folder)
     plain_open, os_open, os_write, os_pwrite = builtins.open, os.open, os.write, os.pwrite
-
-    def ours(path: Any) -> bool:
-        if isinstance(path, int):
-            try:
-                path = os.readlink(f"/proc/self/fd/{path}")
-            except OSError:
-                return False
-        try:
-            return os.path.abspath(os.fsdecode(path)).startswith(inside)
-        except (TypeError, ValueError):
-            return False
+    ours = disk.holds
 
     def opening(file: Any, mode: str = "r", buffering: int = -1, *more: Any, **named: Any) -> Any:
         writes = any(letter in mode for letter in "wxa+")
