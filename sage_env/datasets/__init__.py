@@ -3,7 +3,7 @@
 May not: open a video, know an episode.
 
 Read in this order: `item` (the dataclass), `matching` (is this text its answer?) with what it
-needs, `answer_text` (without markup and thoughts), `numbers`, `choice_labels` (letters),
+needs, `answer_text` (without markup and thoughts), `written_numbers`, `choice_labels` (letters),
 `choice_options`, `choice_claims` (sentences that claim one) and `choice_naming` (which one is
 named); `validation` (can it be asked?), `loading` (by name, file or function), `duration_buckets`
 (keys of reports). A dataset's own format gets a module beside `loading` and a line in

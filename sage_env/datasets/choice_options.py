@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from sage_env.datasets.answer_text import fold, normalise, without_markup
 from sage_env.datasets.choice_labels import Labelled, label_choices
-from sage_env.datasets.numbers import (
+from sage_env.datasets.written_numbers import (
     SECONDS_OF_UNIT,
     Number,
     clocks_as_seconds,

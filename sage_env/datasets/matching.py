@@ -10,7 +10,7 @@ from sage_env.datasets.answer_text import final_part, normalise, without_markup
 from sage_env.datasets.choice_claims import said_answer
 from sage_env.datasets.choice_naming import WRONG_RULES, name_choice
 from sage_env.datasets.item import QAItem
-from sage_env.datasets.numbers import read_number, same_number
+from sage_env.datasets.written_numbers import read_number, same_number
 from sage_env.errors import JudgeError, boundary
 
 Judge: TypeAlias = Callable[[QAItem, str], bool]
