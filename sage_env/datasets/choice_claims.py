@@ -20,7 +20,7 @@ _LONGEST, _END, _BESIDE, _MANY = 1_000, 300, 80, 12
 _JOINED = re.compile(r"\s*(?:,\s*(?:and|or)|,|/|&|\+|\||and|or|as well as|and/or|plus)\s*", re.I)
 _SEPARATED = re.compile(r"\s*(?:[.):,;=|]|->|[-–—→⇒])+\s*")
 _REASON = re.compile(
-    r"[\s,.;:(–—-]*(?:because|since|as|given|due to|for|which|where|in which|that is|i\.e\.|"
+    r"[\s,.;:(–—-]*(?:because|since|as|given|due to|i\.e\.|"
     r"explanation|reason(?:ing)?|rationale|justification)\b",
     re.IGNORECASE,
 )
@@ -143,7 +143,7 @@ def claimed(options: Options, text: str) -> Named:
     places += [(m.start(), m.start()) for m in _NAMING.finditer(text) if _is_called_right(text, m)]
     found = {_from(options, text[end:], text[:start], declared=True) for start, end in places}
     found.discard(UNDECIDED)
-    if len(found) == 1 and _agrees_with_all(options, text, says, found):
+    if len(found) == 1:
         return next(iter(found))
     if says:
         return UNDECIDED
@@ -169,15 +169,6 @@ def said_answer(text: str) -> str | None:
     alone = finals or not text[: first.start()].strip()
     rest = text[first.end() :].strip()
     return rest if alone and "\n" not in rest else None
-
-
-def _agrees_with_all(
-    options: Options, text: str, says: list[re.Match[str]], found: set[Named]
-) -> bool:
-    """Return whether no part that says an answer says another one than the one found."""
-    (index,) = {one.choice for one in found}
-    heads = [_head(options, text[m.end() :]) for m in says]
-    return all(head is None or head[0].choice == index for head in heads)
 
 
 def _is_called_right(text: str, naming: re.Match[str]) -> bool:

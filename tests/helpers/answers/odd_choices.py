@@ -1,6 +1,7 @@
 """Choices that are hard to tell apart, and open answers: what is right, what is not."""
 
 ODD_CHOICES = [
+    (("5", "5 minutes"), "5", ["5", "A"], ["5 s", "300 s", "5 min"]),
     (
         ("yes", "no"),
         "yes",

@@ -61,6 +61,11 @@ RIGHT = [
 ]
 
 NOT_RIGHT = [
+    "B, which is wrong", "B, where nothing is blue", "blue, which it is not", "(B), for it is not",
+    "The answer is B. Not really.", "Answer: B\nThat is wrong.", "B since C is correct",
+    "B because the ball is blue. The answer is C.", "B because it is blue, however, A is too",
+    "B because maybe it is blue", "B because it could be", "B because the answer is C",
+    "The answer is B because the answer is red", "The answer is B. The answer is red.",
     "<think> blue", "<thinking> (B) blue", "Hm.\n<think>\nblue", "[THINK]blue",
     "A and B", "A or B", "not B", "B. red", "B or C", "None of the above", "not A but C", "B/C",
     "BB", "E", "Z.", "A, B", "B and C", "both A and B", "either B or C", "B?", "maybe B",

@@ -130,6 +130,7 @@ def test_long_answers_are_read_in_linear_time(piece):
 def test_an_article_is_not_the_letter_a():
     assert match_answer(mcq("circle"), "a star") is False
     assert match_answer(mcq("star"), "a star") is True
+    assert match_answer(mcq("star"), "a **star**") is True
     assert match_answer(mcq("a square"), "square") is True
     assert match_answer(mcq("circle"), "A") is True
 
