@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib import import_module
+from inspect import isabstract
 from pathlib import Path
 from typing import Any
 
@@ -59,21 +60,36 @@ def check_digests(model_file: Path, digests: Mapping[str, str]) -> None:
 
 
 def importable_name(kind: type) -> str:
-    """Return the name by which `load` finds a model's class: of theirs, or `module:Class`."""
+    """Return the name by which a model's class is found again: of theirs, or `module:Class`.
+
+    A class that no other process can import (of a script, or inside a function) is saved as the
+    nearest of its bases that can, which plays in the same way as long as `predict` is the base's.
+
+    Raises:
+        ValueError: if there is no such base.
+    """
+    for position, base in enumerate(kind.__mro__):
+        name = _name_of(base)
+        changed = any("predict" in vars(above) for above in kind.__mro__[:position])
+        if name and not changed and not isabstract(base):
+            return name
+    raise ValueError(
+        f"the model's class {kind.__module__}:{kind.__qualname__} cannot be imported by name, and "
+        "predicts in its own way, so a saved model could not be loaded: move the class to a module "
+        "that can be imported"
+    )
+
+
+def _name_of(kind: type) -> str:
+    """Return the name of a class that can be imported; `""` for another."""
     name: str = kind.__name__
     if getattr(_stable_baselines3(), name, None) is kind:
         return name
-    name = f"{kind.__module__}:{kind.__qualname__}"
     found = None
-    if kind.__module__ != "__main__":
-        with suppress(ImportError, AttributeError, ValueError):
+    if kind.__module__ not in ("__main__", "builtins"):
+        with suppress(ImportError, ValueError):
             found = getattr(import_module(kind.__module__), kind.__qualname__, None)
-    if found is not kind:
-        raise ValueError(
-            f"the model's class {name} cannot be imported by name, so a saved model could not be "
-            "loaded: move the class to a module that can be imported"
-        )
-    return name
+    return f"{kind.__module__}:{kind.__qualname__}" if found is kind else ""
 
 
 def find_algorithm(name: str, file: Path) -> Any:

@@ -157,8 +157,8 @@ def save_sb3(model: Any, path: Path | str) -> Path:
 
     Raises:
         ValueError: if the model has no environment, one without these wrappers, or one with others
-            that may change what it sees; if it is recurrent; if its class cannot be imported by
-            name, so that `load` could not find it.
+            that may change what it sees; if it is recurrent; if its class predicts in its own way
+            and cannot be imported by name, so that `load` could not find it.
     """
     model_file, settings_file = model_files(path)
     env = model.get_env()

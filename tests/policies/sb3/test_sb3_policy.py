@@ -279,12 +279,22 @@ def test_a_subclass_is_loaded_as_itself_or_not_saved(tmp_path) -> None:
     assert type(policy.model) is Mine
     check_policy(policy, make())
 
-    class Hidden(sb3.PPO):
+    class Hidden(Mine):
         """Nobody else can import it."""
 
+    class Own(Hidden):
+        """Predicts in its own way."""
+
+        def predict(self, *args, **more):
+            return super().predict(*args, **more)
+
+    hidden = SB3Policy.load(
+        save_sb3(Hidden("MultiInputPolicy", wrapped(), **settings), tmp_path / "base")
+    )
+    assert type(hidden.model) is Mine
     with pytest.raises(ValueError, match="cannot be imported by name"):
-        save_sb3(Hidden("MultiInputPolicy", wrapped(), **settings), tmp_path / "hidden")
-    assert not (tmp_path / "hidden.zip").exists()
+        save_sb3(Own("MultiInputPolicy", wrapped(), **settings), tmp_path / "own")
+    assert not (tmp_path / "own.zip").exists()
 
 
 def test_a_recurrent_model_is_refused() -> None:
