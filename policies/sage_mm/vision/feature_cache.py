@@ -167,7 +167,11 @@ class FeatureFolder:
 
         A damaged file is deleted.
         """
-        return self._files.read(key.hex(), lambda path: read_sealed(path, _unpacked))
+
+        def unpack(content: SealedContent) -> Entry | None:
+            return _unpacked(content) if content.left <= self.max_bytes else None
+
+        return self._files.read(key.hex(), lambda path: read_sealed(path, unpack))
 
     def put(self, key: bytes, entry: Entry) -> None:
         """Write an entry, unless it is there or larger than the folder may be.

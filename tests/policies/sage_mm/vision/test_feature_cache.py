@@ -19,6 +19,7 @@ from safetensors.torch import save  # noqa: E402
 from policies.sage_mm import SageMM  # noqa: E402
 from policies.sage_mm.vision.feature_cache import CacheSizes, FeatureCache, FeatureFolder  # noqa: E402
 from policies.sage_mm.vision.frame_encoder import FrameEncoder  # noqa: E402
+from sage_env.storage import sealed_file  # noqa: E402
 from sage_env.storage.sealed_file import seal  # noqa: E402
 from tests.helpers.episodes import as_batch, episode, observe, play  # noqa: E402
 from tests.helpers.storage.odd_entries import ODD, is_untouched, put_odd  # noqa: E402
@@ -121,6 +122,11 @@ def test_no_flipped_bit_and_no_other_frame_is_a_feature(tmp_path):
         data = save({"features": torch.ones(shape)})
         one.write_bytes(b"".join(seal(one.stem, (struct.pack("<II", 2, 3), data))))
         assert folder.get(b"\x01" * 16) is None
+    length = 1 << 42  # a file with a hole, which takes no space, and a header that says so
+    about, whose = sealed_file._about(one.stem, length), bytes(4)
+    one.write_bytes(about + whose)
+    os.truncate(one, length + sealed_file.HEADER_BYTES)
+    assert folder.get(b"\x01" * 16) is None and not one.exists()
 
 
 @pytest.mark.parametrize("kind", ODD)
