@@ -234,6 +234,9 @@ def subtract_at_end(rewards: Tensor, sampled: Tensor, baseline: Tensor) -> Tenso
 def at_end(scores: Tensor, sampled: Tensor) -> Tensor:
     """Put each row's score on its last sampled token, 0 elsewhere.
 
+    So a whole episode's score is the return of each of its tokens, as outcome supervision has it
+    (DeepSeekMath, arXiv 2402.03300, section 4.1.2).
+
     Args:
         scores: float `(B,)`.
         sampled: bool `(B, L)`.
