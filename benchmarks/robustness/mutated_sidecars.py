@@ -112,7 +112,7 @@ def attempt(case: Case, folder: Path) -> tuple[str, str]:
             other = files[int(rng.integers(len(files)))]
             alike = chosen[int(rng.integers(len(chosen)))]
             _MUTATIONS[how](chosen[place], alike if rng.random() < 0.7 else other, outside, rng)
-        for path in (caches / "store").glob("*7*.rgb"):  # so that something has to be written
+        for path in (caches / "store").glob("[0-7]*.rgb"):  # so that something has to be written
             if path.is_file() or path.is_symlink():
                 path.unlink()
         with warnings.catch_warnings():

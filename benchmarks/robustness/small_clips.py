@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -24,6 +25,9 @@ scaling make 5 to 15, another frame about 127."""
 def write_blocks(path: Path, *, seed: int, frames: int = 40, codec: str = "libx264") -> Path:
     """Write a video at 25 frames a second, each frame of black and white blocks of its own.
 
+    The file is the same in every run, and its time: files of caches are named after both, so that
+    a case can be made again.
+
     Args:
         path: of the file; its ending says the container.
         seed: of the blocks.
@@ -31,14 +35,17 @@ def write_blocks(path: Path, *, seed: int, frames: int = 40, codec: str = "libx2
         codec: FFmpeg's name of the encoder.
     """
     rng = np.random.default_rng(seed)
-    with av.open(str(path), "w") as container:
-        stream = cast(VideoStream, container.add_stream(codec, rate=25, options={"g": "10"}))
+    with av.open(str(path), "w", options={"fflags": "+bitexact"}) as container:
+        stream = cast(
+            VideoStream, container.add_stream(codec, rate=25, options={"g": "10", "threads": "1"})
+        )
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         for _ in range(frames):
             blocks = 255 * rng.integers(0, 2, (HEIGHT // BLOCK, WIDTH // BLOCK, 1), np.uint8)
             picture = np.kron(blocks, np.ones((BLOCK, BLOCK, 3), np.uint8))
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode(None))
+    os.utime(path, (1, 1))
     return path
 
 

@@ -41,6 +41,14 @@ def test_a_frame_that_is_another_is_seen(tmp_path: Path) -> None:
         compare_looks(path, wrong, [0.0, 1.0])
 
 
+def test_a_case_can_be_made_again(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    names = [path.name for path in sorted((folder / "sound").rglob("*.rgb"))]
+    again = tmp_path_factory.mktemp("again")
+    write_blocks(again / "a.mkv", seed=1)
+    look(again, again / "sound")
+    assert names and names == [path.name for path in sorted((again / "sound").rglob("*.rgb"))]
+
+
 def test_sound_caches_have_no_fault(folder: Path) -> None:
     assert faults(folder, range(0, 52, 3)) == []
 
@@ -55,7 +63,7 @@ def test_files_that_are_taken_for_what_they_are_not_are_found(
     monkeypatch.setattr(sealed_file.zlib, "crc32", lambda *_: 0)
     look(folder, folder / "sound")  # made anew: the names of old files are in them
     look(folder, folder / "sound")
-    found = faults(folder, range(5 * 4 + 3, 300, 52))  # pictures are swapped
+    found = faults(folder, range(5 * 4 + 3, 400, 52))  # pictures are swapped
     assert any("another picture" in fault for fault in found)
 
 
@@ -66,5 +74,5 @@ def test_a_ledger_that_is_written_through_a_link_is_found(
         return os.open(path, flags | os.O_NONBLOCK, 0o666)
 
     monkeypatch.setattr(folder_ledger, "open_regular", following)
-    found = faults(folder, range(9 * 4, 9 * 4 + 1))  # the ledger is a hard link
-    assert found == ["a hard link of ledger: what a link led to was changed"]
+    found = faults(folder, range(9 * 4, 200, 52))  # the ledger is a hard link
+    assert "a hard link of ledger: what a link led to was changed" in found
