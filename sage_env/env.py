@@ -145,10 +145,11 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
 
     ## Errors
     `ValueError` for illegal arguments or options, `TypeError` for a step with something that is no
-    action. What is not the agent's fault is never a reward: `DatasetError`, `VideoError`,
-    `ToolError`, `RewardError`, and `JudgeError`, after which `history` keeps the answer with the
-    verdict `None` (not judged), so that it can be scored later. What a dataset, an opener, a video,
-    a tool, a reward or a judge raises becomes one of these. `sage_env.testing` checks each of them.
+    action. What is not the agent's fault is never a reward: `DatasetError`, `VideoError` (also of a
+    file that is written over while it is open), `ToolError`, `RewardError`, and `JudgeError`, after
+    which `history` keeps the answer with the verdict `None` (not judged), to be scored later. What
+    a dataset, an opener, a video, a tool, a reward or a judge raises becomes one of these.
+    `sage_env.testing` checks each of them.
 
     ## Copies
     An environment can be copied and pickled, also within an episode, if its arguments can: the copy

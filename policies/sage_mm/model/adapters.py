@@ -28,6 +28,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from policies.errors import ModelError
+from sage_env.storage.atomic_file import atomic_files
 
 LANGUAGE_LINEARS = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 """What new adapters change: every linear layer of the language model. In a mixture of experts these
@@ -140,13 +141,12 @@ def save_adapter(model: Any, folder: str | Path, name: str) -> None:
         folder: made if it is missing.
         name: of the adapter.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     state = get_peft_model_state_dict(model, adapter_name=name)
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in state.items()}
     metadata = {"format": "pt", "base": fingerprint(model.get_base_model())}
-    save_file(tensors, folder / WEIGHTS, metadata=metadata)
-    model.peft_config[name].save_pretrained(folder)
+    with atomic_files(folder) as partial:
+        save_file(tensors, partial / WEIGHTS, metadata=metadata)
+        model.peft_config[name].save_pretrained(partial)
 
 
 def fingerprint(base: Any) -> str:

@@ -8,6 +8,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from sage_env.storage.forking import reset_each_on_fork
 from sage_env.timeline import nearest_places
 from sage_env.video.cache.proxy_file import SHORT_SIDE, FrameProxy, one_per_step
 from sage_env.video.decoding.frame_converter import FrameConverter
@@ -29,8 +30,8 @@ class ProxyRecorder:
         height, width = index.size
         scale = min(1.0, SHORT_SIDE / min(height, width))
         self._size = max(1, round(height * scale)), max(1, round(width * scale))
-        self._pictures = FrameConverter(index.height, index.width, index.quarter_turns)
-        self._lock = Lock()  # the picture maker serves one thread at a time
+        self._forget_threads()
+        _recorders.add(self)
 
     def on_frame(self, pts: int, frame: av.VideoFrame) -> None:
         """Record a decoded frame if it is the first of its second and not there yet.
@@ -60,6 +61,7 @@ class ProxyRecorder:
             picture, uint8 `(H, W, 3)`.
         """
         kept = self._proxy.frames
+        kept = kept[(kept >= 0) & (kept < len(self._index.pts))]  # a file is not believed
         found: dict[int, tuple[int, NDArray[np.uint8]]] = {}
         if not len(kept):
             return found
@@ -72,3 +74,12 @@ class ProxyRecorder:
             if picture is not None:
                 found[place] = frame, picture
         return found
+
+    def _forget_threads(self) -> None:
+        """Begin anew with a converter, which serves one thread at a time, and its lock."""
+        index = self._index
+        self._pictures = FrameConverter(index.height, index.width, index.quarter_turns)
+        self._lock = Lock()
+
+
+_recorders = reset_each_on_fork(ProxyRecorder._forget_threads)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sage_env.errors import CorruptFrame, DecodeTimeout
 from sage_env.frames import Box
-from sage_env.storage.forking import on_fork
+from sage_env.storage.forking import on_fork, reset_each_on_fork
 from sage_env.video.deadline import Deadline
 from sage_env.video.decoding.decode_plan import DecodeJob, plan_jobs
 from sage_env.video.decoding.demuxed_packets import DemuxedPackets
@@ -93,6 +93,7 @@ class DecodePool:
         self._on_frame = on_frame
         self._slots: list[_DecoderSlot] = []
         self._decoded = 0  # by decoders that were closed
+        _pools.add(self)
 
     @property
     def decoded(self) -> int:
@@ -169,11 +170,24 @@ class DecodePool:
             self._slots.append(self._new_slot())
         return self._slots[:count]
 
+    def _leave_slots(self) -> None:
+        """Go on in a forked process with decoders of its own.
+
+        One that a thread of the parent had in hand is half changed; even to free it could crash.
+        """
+        self._decoded = self.decoded
+        _left_behind.extend(self._slots)
+        self._slots = []
+
     def _new_slot(self) -> _DecoderSlot:
         index = self._index
         source = (SlicedPackets if index.sliceable else DemuxedPackets)(index)
         decoder = PacketDecoder(index, source, self._on_frame)
         return _DecoderSlot(decoder, FrameConverter(index.height, index.width, index.quarter_turns))
+
+
+_pools = reset_each_on_fork(DecodePool._leave_slots)
+_left_behind: list[_DecoderSlot] = []  # decoders of the parent of this process, never used again
 
 
 class _Request:

@@ -13,6 +13,7 @@ import numpy as np
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from sage_env.storage.steady_file import SteadyFile
 from sage_env.video.decoding.packet_source import SourcePacket
 from sage_env.video.index.stream import decoding_errors, open_container, prepare_decoder
 from sage_env.video.index.video_index import VideoIndex
@@ -21,7 +22,11 @@ _EMPTY = memoryview(b"")
 
 
 class DemuxedPackets:
-    """The packets of an open container. A `PacketSource`."""
+    """The packets of an open container. A `PacketSource`.
+
+    The demuxer reads through a `SteadyFile`: one that is written over meanwhile is an error, and
+    processes that were forked with it open do not move each other's place in it.
+    """
 
     restarts_cheaply = False  # seeking in a transport stream reads it in several places
 
@@ -29,16 +34,20 @@ class DemuxedPackets:
         """Open the file.
 
         Raises:
-            VideoError: if it can no longer be opened.
+            VideoError: if it can no longer be opened, or is another version than that of the index.
         """
         self._index = index
         with decoding_errors(index.path, "opening it"):
-            self._container = open_container(index.path)
-        self._stream = cast(VideoStream, self._container.streams[index.config.stream])
+            self._open()
         self.context = self._stream.codec_context
         prepare_decoder(self.context, strict=not index.open_gops)
         self._demuxed: Iterator[Packet[VideoStream]] = iter(())
         self._next = 0  # number of the next packet
+
+    def _open(self) -> None:
+        self._file = SteadyFile(self._index.path, self._index.fingerprint)
+        self._container = open_container(self._file)
+        self._stream = cast(VideoStream, self._container.streams[self._index.config.stream])
 
     def seek(self, packet: int) -> None:
         """Make the keyframe with this packet number the next packet.
@@ -65,6 +74,7 @@ class DemuxedPackets:
         while self._next < end:
             packet = next(self._demuxed, None)
             if packet is None:
+                self._file.check()  # a demuxer may take an error for the end of the file
                 return
             number = self._number_of(packet)
             self._next = number + 1
@@ -78,6 +88,7 @@ class DemuxedPackets:
     def close(self) -> None:
         """Close the file."""
         self._container.close()
+        self._file.close()
 
     def _number_of(self, packet: Packet[VideoStream]) -> int:
         """Return the number of the packet that the demuxer gave next.

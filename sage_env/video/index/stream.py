@@ -16,6 +16,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from sage_env.errors import VideoError
+from sage_env.storage.steady_file import FileChanged, SteadyFile
 
 MAX_PIXELS = 2**26
 """Most pixels of one picture (8192 x 8192); a header that claims more is not believed.
@@ -73,14 +74,20 @@ def decoding_errors(path: str | Path, doing: str) -> Iterator[None]:
     """
     try:
         yield
+    except FileChanged as error:
+        raise VideoError(f"{path}: {error.strerror}") from error
     except (av.FFmpegError, OSError) as error:
         reason = error.strerror or type(error).__name__
         raise VideoError(f"{path}: {doing} failed ({reason}); {REMEDY}") from error
 
 
-def open_container(path: str | Path) -> InputContainer:
-    """Open a file for reading; tags in an unknown encoding are no error."""
-    return av.open(os.fspath(path), metadata_errors="replace")
+def open_container(file: str | Path | SteadyFile) -> InputContainer:
+    """Open a file for reading, by its path or through reads of ours.
+
+    Tags in an unknown encoding are no error.
+    """
+    source = file if isinstance(file, SteadyFile) else os.fspath(file)
+    return av.open(source, "r", metadata_errors="replace")
 
 
 def prepare_decoder(context: VideoCodecContext, *, strict: bool) -> None:

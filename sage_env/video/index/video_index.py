@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
+import errno
 import os
 import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sage_env.errors import VideoError
+from sage_env.storage.fingerprint import FileVersion, Fingerprint, version_of
+from sage_env.storage.steady_file import FileChanged, SteadyFile
 from sage_env.video.deadline import Deadline
-from sage_env.video.index.index_cache import load_cached, save_cached
+from sage_env.video.index.index_cache import forget_cached, load_cached, save_cached
 from sage_env.video.index.mp4_crosscheck import SLICEABLE, read_tables
 from sage_env.video.index.mp4_direct import open_directly
 from sage_env.video.index.packet_scan import scan_packets
@@ -64,8 +66,7 @@ class VideoIndex:
 
     Attributes:
         path: the file, resolved.
-        content_id: hex digits that name the content: a digest of its size, its modification time
-            and five pieces of it.
+        content_id: hex digits that name the content; see `Fingerprint.content_id`.
         config: what the decoder has to be told, and seconds per tick.
         pts: `(N,)`, increasing: when each frame is shown.
         packet_of_frame: `(N,)`: the number of each frame's packet.
@@ -83,6 +84,7 @@ class VideoIndex:
         width: of the picture as coded, before it is turned.
         quarter_turns: counter-clockwise turns by 90 degrees that show the picture upright.
         missing_frames: frames that the file announces but does not hold; above 0 it was cut short.
+        fingerprint: the version of the file; `None` for whichever is there.
     """
 
     path: Path
@@ -104,6 +106,7 @@ class VideoIndex:
     width: int
     quarter_turns: int
     missing_frames: int
+    fingerprint: Fingerprint | None = None
 
     @property
     def time_base(self) -> Fraction:
@@ -190,7 +193,8 @@ def read_index(path: str | Path) -> VideoIndex:
     the first; cover art is not a video.
 
     Raises:
-        VideoError: if there is no such file or it holds no video that can be played.
+        VideoError: if there is no such file, it holds no video that can be played, or it changes
+            meanwhile.
     """
     try:
         resolved = Path(path).resolve(strict=True)
@@ -201,43 +205,51 @@ def read_index(path: str | Path) -> VideoIndex:
         raise VideoError(f"{path}: expected a video file, got a folder or a device; name a file")
     if status.st_size == 0:
         raise VideoError(f"{path}: the file is empty; download or make it again")
-    return _remembered(os.fspath(resolved), status.st_size, status.st_mtime_ns)
+    return _remembered(os.fspath(resolved), version_of(status))
 
 
 @lru_cache(maxsize=_INDEXES_KEPT)
-def _remembered(path: str, size: int, mtime_ns: int) -> VideoIndex:
-    """Index one version of a file, in the order that `read_index` tells."""
-    with decoding_errors(path, "reading it as a video"):
-        content_id = _content_id(path, size, mtime_ns)
-        kept = load_cached(content_id)
-        if kept is not None and (unpacked := _unpacked(Path(path), content_id, kept)) is not None:
-            return unpacked
-        if (plain := open_directly(Path(path))) is not None:
-            return _index(*plain, Path(path), content_id)
-        with open_container(path) as container:
-            stream = video_stream(container, path)
-            began, packets = time.thread_time(), read_tables(container, stream, Path(path))
-            if packets is None:
-                packets = scan_packets(Path(path), Deadline.after(_SCAN_TIMEOUT))
-            index = _index(stream_config_of(stream), packets, Path(path), content_id)
-            scanned = packets.start < 0 and time.thread_time() - began > _WORTH_KEEPING
-            if scanned or (packets.start >= 0 and len(packets.table.pts) >= _LONG):
-                save_cached(content_id, _packed(index, packets, stream.id))
-    return index
+def _remembered(path: str, version: FileVersion) -> VideoIndex:
+    """Index one version of a file, in the order that `read_index` tells.
 
-
-def _content_id(path: str, size: int, mtime_ns: int) -> str:
-    """Return a digest of size, modification time, and five pieces of 4096 bytes, evenly spread.
-
-    Reading a whole hour would take longer than opening it. Rewriting a file in place with the same
-    size and time, and the same five pieces, goes unnoticed.
+    The file is opened several times on the way, by name: what was found is thrown away if the name
+    leads to another version in the end.
     """
-    digest = hashlib.blake2b(f"{size} {mtime_ns}".encode(), digest_size=16)
-    with open(path, "rb") as file:
-        for part in range(5):
-            file.seek(max(0, size - 4096) * part // 4)
-            digest.update(file.read(4096))
-    return digest.hexdigest()
+    with decoding_errors(path, "reading it as a video"):
+        file = SteadyFile(Path(path))
+        try:
+            found = file.fingerprint
+            kept = load_cached(found.content_id)
+            index = None if kept is None else _unpacked(Path(path), found.content_id, kept)
+            if kept is not None and index is None:
+                forget_cached(found.content_id)
+            to_keep = None
+            if index is None:
+                index, to_keep = _made(path, found.content_id)
+            file.check()
+            if found.version != version or version_of(os.stat(path)) != version:
+                raise FileChanged(errno.ESTALE, "it changed while it was opened: open it again")
+            if to_keep is not None:
+                save_cached(found.content_id, to_keep)
+        finally:
+            file.close()
+    return replace(index, fingerprint=found)
+
+
+def _made(path: str, content_id: str) -> tuple[VideoIndex, dict[str, Any] | None]:
+    """Return the index of a file, and what of it is worth keeping, `None` if nothing is."""
+    if (plain := open_directly(Path(path))) is not None:
+        return _index(*plain, Path(path), content_id), None
+    with open_container(path) as container:
+        stream = video_stream(container, path)
+        began, packets = time.thread_time(), read_tables(container, stream, Path(path))
+        if packets is None:
+            packets = scan_packets(Path(path), Deadline.after(_SCAN_TIMEOUT))
+        index = _index(stream_config_of(stream), packets, Path(path), content_id)
+        scanned = packets.start < 0 and time.thread_time() - began > _WORTH_KEEPING
+        if scanned or (packets.start >= 0 and len(packets.table.pts) >= _LONG):
+            return index, _packed(index, packets, stream.id)
+    return index, None
 
 
 def _index(config: StreamConfig, packets: PacketTable, path: Path, content_id: str) -> VideoIndex:
@@ -288,7 +300,8 @@ def _packed(index: VideoIndex, packets: PacketTable, track: int) -> dict[str, An
         track: `track_ID` of the stream, to find its tables again.
     """
     values = {field.name: getattr(index, field.name) for field in fields(index)}
-    del values["path"], values["content_id"], values["config"]
+    for name in ("path", "content_id", "fingerprint", "config"):
+        del values[name]
     if packets.start >= 0:
         part = [track, packets.start, len(packets.table.pts), packets.first_pts]
         values = {k: v for k, v in values.items() if not isinstance(v, np.ndarray)}
@@ -313,5 +326,5 @@ def _unpacked(path: Path, content_id: str, values: dict[str, Any]) -> VideoIndex
             table = cut_table(whole, slice(start, start + count))
             values |= _arrays(table, table.pts, order_frames(table, first_pts))
         return VideoIndex(path=path, content_id=content_id, **values)
-    except (KeyError, TypeError, ValueError):
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError):
         return None

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from sage_env.storage import atomic_file
 from sage_env.storage.atomic_file import (
+    atomic_files,
     atomic_folder,
     atomic_path,
     atomic_write,
@@ -298,3 +299,23 @@ def test_nothing_else_renames_files_in_place():
                 ):
                     found.append(f"{path.relative_to(ROOT)}:{node.lineno}")
     assert found == []
+
+
+def test_files_of_a_folder_take_their_names_when_all_are_written(tmp_path):
+    folder = tmp_path / "model"
+    with atomic_files(folder) as partial:
+        (partial / "weights").write_text("old weights")
+        (partial / "settings").write_text("old settings")
+    (folder / "notes").write_text("mine")
+    with pytest.raises(OSError, match="full"), atomic_files(folder) as partial:
+        (partial / "weights").write_text("new weights")
+        raise OSError(errno.ENOSPC, "full")
+    assert {p.name: p.read_text() for p in folder.iterdir()} == {
+        "weights": "old weights",
+        "settings": "old settings",
+        "notes": "mine",
+    }
+    with atomic_files(folder) as partial:
+        (partial / "weights").write_text("new weights")
+    assert sorted(p.name for p in folder.iterdir()) == ["notes", "settings", "weights"]
+    assert (folder / "weights").read_text() == "new weights"

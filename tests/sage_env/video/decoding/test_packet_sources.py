@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import av
@@ -48,11 +49,11 @@ def test_from_every_keyframe_on_come_the_packets_of_the_index(clip, kind, name):
 
 def test_packets_beyond_the_end_of_a_file_that_became_shorter_are_faulty(clip, tmp_path):
     path = copy_clip(clip("short-gops"), tmp_path / "cut.mp4")
-    index = read_index(path)
-    source = SlicedPackets(index)
+    index = replace(read_index(path), fingerprint=None)  # of whichever version is there
     last = int(index.packet_offset[30])
     with open(path, "r+b") as file:
         file.truncate(last + 1)
+    source = SlicedPackets(index)
     came = list(source.packets(0, len(PTS), 40))
     assert [bool(packet.fault) for packet in came] == [n >= 30 for n in range(40)]
     assert came[30].fault == "is no longer in the file, which has become shorter"
@@ -89,7 +90,8 @@ def demuxed(monkeypatch):
 
     def get(*packets, first=4, end=99):
         container = Container(packets)
-        monkeypatch.setattr(demuxed_packets, "open_container", lambda path: container)
+        monkeypatch.setattr(demuxed_packets, "open_container", lambda file: container)
+        monkeypatch.setattr(demuxed_packets, "SteadyFile", lambda *_: SimpleNamespace(check=bool))
         source = DemuxedPackets(scripted_index())
         source.seek(first)
         return container, source, list(source.packets(first, end, end))
