@@ -13,6 +13,7 @@ import numpy as np
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from sage_env.video.deadline import Deadline
 from sage_env.video.decoding.packet_source import SourcePacket
 from sage_env.video.index.stream import decoding_errors, open_container, prepare_decoder
 from sage_env.video.index.video_index import VideoIndex
@@ -25,15 +26,19 @@ class DemuxedPackets:
 
     restarts_cheaply = False  # seeking in a transport stream reads it in several places
 
-    def __init__(self, index: VideoIndex) -> None:
+    def __init__(self, index: VideoIndex, deadline: Deadline) -> None:
         """Open the file.
+
+        Args:
+            index: the frames of the video.
+            deadline: when to give up opening it; one packet may later take as long.
 
         Raises:
             VideoError: if it can no longer be opened.
         """
         self._index = index
         with decoding_errors(index.path, "opening it"):
-            self._container = open_container(index.path)
+            self._container = open_container(index.path, deadline)
         self._stream = cast(VideoStream, self._container.streams[index.config.stream])
         self.context = self._stream.codec_context
         prepare_decoder(self.context, strict=not index.open_gops)

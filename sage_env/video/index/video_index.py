@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from sage_env.errors import VideoError
 from sage_env.video.deadline import Deadline
+from sage_env.video.index.content_kind import special_kind
 from sage_env.video.index.index_cache import load_cached, save_cached
 from sage_env.video.index.mp4_crosscheck import SLICEABLE, read_tables
 from sage_env.video.index.mp4_direct import open_directly
@@ -39,10 +40,11 @@ from sage_env.video.index.stream import (
 _EPSILON = 1e-6
 """Seconds by which a time may fall short of its frame: times are rounded on their way here (JSON,
 text of an agent), and frames are thousands of times longer."""
+_OPEN_TIMEOUT = 300.0
+"""Seconds for opening a file where the caller does not say: one pass over hours of video on a slow
+disk; then it is taken to hang."""
 _INDEXES_KEPT = 256
 """Indexes that a process remembers; an hour at 30 frames a second takes 5 MB. Not measured."""
-_SCAN_TIMEOUT = 300.0
-"""Seconds for one pass over a file: hours of video on a slow disk; then it is taken to hang."""
 _ONE_FRAME = 0.04
 """Seconds that a lone frame counts as shown if nothing says how long: a frame of 25 a second."""
 _WORTH_KEEPING = 0.1
@@ -174,7 +176,7 @@ def _last_at_or_before(starts: NDArray[Any], times: NDArray[Any]) -> Integers:
     return np.maximum(numbers - 1, 0)
 
 
-def read_index(path: str | Path) -> VideoIndex:
+def read_index(path: str | Path, deadline: Deadline | None = None) -> VideoIndex:
     """Return the index of a file; the indexes of the last 256 files are remembered.
 
     In this order:
@@ -189,36 +191,58 @@ def read_index(path: str | Path) -> VideoIndex:
     The video stream is the one that FFmpeg calls best (more pixels, then more frames), not simply
     the first; cover art is not a video.
 
+    Args:
+        path: the file.
+        deadline: when to give up; `None` for in 300 seconds.
+
     Raises:
         VideoError: if there is no such file or it holds no video that can be played.
+        DecodeTimeout: if it takes too long.
     """
     try:
         resolved = Path(path).resolve(strict=True)
         status = resolved.stat()
     except (OSError, ValueError, RuntimeError) as error:
         raise VideoError(f"{path}: cannot read this video file ({error}); check the path") from None
-    if not resolved.is_file():
-        raise VideoError(f"{path}: expected a video file, got a folder or a device; name a file")
+    if special := special_kind(status):
+        raise VideoError(
+            f"{path}: expected a video file, got {special}: neither a folder nor a device is one"
+        )
     if status.st_size == 0:
         raise VideoError(f"{path}: the file is empty; download or make it again")
-    return _remembered(os.fspath(resolved), status.st_size, status.st_mtime_ns)
+    deadline = deadline or Deadline.after(_OPEN_TIMEOUT)
+    return _remembered(_Version(os.fspath(resolved), status.st_size, status.st_mtime_ns, deadline))
+
+
+@dataclass(frozen=True)
+class _Version:
+    """One version of a file, and when to give up reading it, which makes no other version."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    deadline: Deadline = field(compare=False)
 
 
 @lru_cache(maxsize=_INDEXES_KEPT)
-def _remembered(path: str, size: int, mtime_ns: int) -> VideoIndex:
+def _remembered(version: _Version) -> VideoIndex:
     """Index one version of a file, in the order that `read_index` tells."""
+    path, deadline = version.path, version.deadline
     with decoding_errors(path, "reading it as a video"):
-        content_id = _content_id(path, size, mtime_ns)
+        content_id = _content_id(path, version.size, version.mtime_ns)
         kept = load_cached(content_id)
         if kept is not None and (unpacked := _unpacked(Path(path), content_id, kept)) is not None:
             return unpacked
         if (plain := open_directly(Path(path))) is not None:
             return _index(*plain, Path(path), content_id)
-        with open_container(path) as container:
+        with open_container(path, deadline) as container:
             stream = video_stream(container, path)
-            began, packets = time.thread_time(), read_tables(container, stream, Path(path))
+            began, packets = (
+                time.thread_time(),
+                read_tables(container, stream, Path(path), deadline),
+            )
             if packets is None:
-                packets = scan_packets(Path(path), Deadline.after(_SCAN_TIMEOUT))
+                packets = scan_packets(Path(path), deadline)
             index = _index(stream_config_of(stream), packets, Path(path), content_id)
             scanned = packets.start < 0 and time.thread_time() - began > _WORTH_KEEPING
             if scanned or (packets.start >= 0 and len(packets.table.pts) >= _LONG):
