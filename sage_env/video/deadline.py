@@ -63,3 +63,6 @@ class Deadline:
                 f"{doing} took longer than the {self.seconds:g} s allowed; give more time with "
                 "`open_video(..., timeout=)`, or check the file: sage-vqa data check FOLDER"
             )
+
+
+NO_LIMIT = Deadline.after(None)

@@ -13,7 +13,7 @@ import numpy as np
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from sage_env.video.deadline import Deadline
+from sage_env.video.deadline import NO_LIMIT, Deadline
 from sage_env.video.decoding.packet_source import SourcePacket
 from sage_env.video.index.stream import decoding_errors, open_container, prepare_decoder
 from sage_env.video.index.video_index import VideoIndex
@@ -26,7 +26,7 @@ class DemuxedPackets:
 
     restarts_cheaply = False  # seeking in a transport stream reads it in several places
 
-    def __init__(self, index: VideoIndex, deadline: Deadline) -> None:
+    def __init__(self, index: VideoIndex, deadline: Deadline = NO_LIMIT) -> None:
         """Open the file.
 
         Args:

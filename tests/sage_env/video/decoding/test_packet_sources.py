@@ -8,7 +8,6 @@ import av
 import numpy as np
 import pytest
 
-from sage_env.video.deadline import Deadline
 from sage_env.video.decoding import demuxed_packets
 from sage_env.video.decoding.demuxed_packets import DemuxedPackets
 from sage_env.video.decoding.sliced_packets import SlicedPackets
@@ -91,7 +90,7 @@ def demuxed(monkeypatch):
     def get(*packets, first=4, end=99):
         container = Container(packets)
         monkeypatch.setattr(demuxed_packets, "open_container", lambda path, deadline: container)
-        source = DemuxedPackets(scripted_index(), Deadline.after(None))
+        source = DemuxedPackets(scripted_index())
         source.seek(first)
         return container, source, list(source.packets(first, end, end))
 
