@@ -56,13 +56,24 @@ class Deadline:
             DecodeTimeout: if the time is over.
             VideoError: if another thread has closed the video.
         """
-        if self.closed is not None and self.closed():
-            raise VideoError(f"{doing} was given up: the video was closed by another thread")
+        self.check_open(doing)
         if time.monotonic() > self.at:
             raise DecodeTimeout(
                 f"{doing} took longer than the {self.seconds:g} s allowed; give more time with "
                 "`open_video(..., timeout=)`, or check the file: sage-vqa data check FOLDER"
             )
+
+    def check_open(self, doing: str) -> None:
+        """Do nothing while the video is open, see `closed`.
+
+        Args:
+            doing: as in `check`.
+
+        Raises:
+            VideoError: if another thread has closed it.
+        """
+        if self.closed is not None and self.closed():
+            raise VideoError(f"{doing} was given up: the video was closed by another thread")
 
 
 NO_LIMIT = Deadline.after(None)

@@ -49,9 +49,9 @@ class ReadTurns:
         closed = self.closed
         deadline = Deadline.after(timeout, lambda: self.closed != closed)
         while not self._lock.acquire(min(deadline.left, _LONGEST_WAIT)):
-            deadline.check(f"{doing}, after another thread,")
+            deadline.check(f"{doing}, or waiting for another thread's read,")
         try:
-            deadline.check(doing)
+            deadline.check_open(doing)
             yield deadline
         finally:
             self._lock.release()
