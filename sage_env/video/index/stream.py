@@ -138,9 +138,10 @@ def open_container(path: str | Path, deadline: Deadline) -> InputContainer:
     try:
         return av.open(os.fspath(path), metadata_errors="replace", options=options, timeout=waits)
     except (av.error.ArgumentError, av.error.InvalidDataError) as error:
+        reason = error.strerror or type(error).__name__
         raise VideoError(
-            f"{path}: expected a video file ({SUFFIXES}), found {content_kind(path)} "
-            f"({error.strerror or type(error).__name__}); {REMEDY}"
+            f"{path}: reading it as a video failed ({reason}): expected one of {SUFFIXES}, found "
+            f"{content_kind(path)}; {REMEDY}"
         ) from error
 
 
