@@ -21,6 +21,7 @@ class ReadTurns:
 
     Attributes:
         closed: how often it was to be closed.
+        taken: whether a thread is at its turn.
     """
 
     def __init__(self, close: Callable[[], object]) -> None:
@@ -30,6 +31,7 @@ class ReadTurns:
             close: closes what is read, also if it is closed already. Never called during a turn.
         """
         self.closed = 0
+        self.taken = False
         self._close = close
         self._due = False
         self._lock = ForkLock()
@@ -52,17 +54,18 @@ class ReadTurns:
             deadline.check(f"{doing}, or waiting for another thread's read,")
         try:
             deadline.check_open(doing)
+            self.taken = True
             yield deadline
         finally:
+            self.taken = False
             self._lock.release()
             self._close_if_due()
 
-    def close(self) -> bool:
-        """Close it, now or at the end of the turn that is running; say whether it was now."""
+    def close(self) -> None:
+        """Close it, now or at the end of the turn that is running."""
         self.closed += 1
         self._due = True
         self._close_if_due()
-        return not self._due
 
     def _close_if_due(self) -> None:
         while self._due and self._lock.acquire(0):

@@ -71,7 +71,10 @@ class PyAVVideo:
         size: native `(H, W)` of the upright picture.
         absent: frames that the file announces but does not hold; above 0 it was cut short,
             and `duration` is that of what is there.
+        self_timed: true: reads end in time by themselves, so that nobody else needs to see to it.
     """
+
+    self_timed = True
 
     def __init__(
         self,
