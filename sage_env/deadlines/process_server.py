@@ -58,8 +58,13 @@ def _loaded(plug_in: Any) -> Any:
 
 
 def _told(error: BaseException) -> bytes:
-    """Return an error as the caller can read it: itself if it travels, else its type and text."""
+    """Return an error as the caller can read it: itself if it travels, else its type and text.
+
+    What is no `Exception`, such as `SystemExit`, ends this process at most, and not the caller.
+    """
     try:
+        if not isinstance(error, Exception):
+            raise TypeError
         told = pickle.dumps((True, error))
         pickle.loads(told)
     except Exception:

@@ -10,7 +10,7 @@ from typing import Any
 from sage_env.argument_checks import is_number
 from sage_env.deadlines.call_threads import CallOverdue, call_in_thread
 from sage_env.deadlines.own_process import OwnProcess
-from sage_env.errors import JudgeTimeout, SageEnvError
+from sage_env.errors import DecodeTimeout, JudgeTimeout, SageEnvError
 
 CALL_TIMEOUT = 120.0
 """Seconds for one call of a plug-in unless told otherwise, as for one read of a video. A choice:
@@ -56,9 +56,10 @@ def timed_call(
             return function.call(arguments, seconds)
         return call_in_thread(partial(function, *arguments), seconds)
     except CallOverdue:
+        hint = "" if late is DecodeTimeout else "; what hangs outside Python needs an OwnProcess"
         raise late(
-            f"{what} took longer than the {seconds:g} s allowed and was ended: give more time with "
-            "call_timeout=, or mend it; what hangs outside Python needs OwnProcess to end"
+            f"{what} took longer than the {seconds:g} s allowed and is given up: mend it, or give "
+            f"more time with call_timeout={hint}"
         ) from None
 
 
