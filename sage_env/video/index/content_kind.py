@@ -73,7 +73,7 @@ def _is_text(head: bytes) -> bool:
     try:
         shown = head.decode()
     except UnicodeDecodeError as error:
-        if error.start < len(head) - 3:
+        if len(head) < _HEAD or error.start < len(head) - 3:
             return False
         shown = head[: error.start].decode()
     return all(letter.isprintable() or letter in "\t\r\n\f\x1b" for letter in shown)
