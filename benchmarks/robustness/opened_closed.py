@@ -23,6 +23,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.video.stream import VideoStream
 
 from benchmarks.robustness.isolated import run_isolated
 from benchmarks.robustness.outcome import Outcome
@@ -90,6 +91,7 @@ def write_clips(folder: Path) -> None:
     for name, codec in CLIPS.items():
         with av.open(str(folder / name), "w") as container:
             stream = container.add_stream(codec, rate=_RATE, options=_OPTIONS)
+            assert isinstance(stream, VideoStream)
             stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
             for number in range(_FRAMES):
                 grey = np.full((48, 64, 3), 16 + _STEP * number, np.uint8)

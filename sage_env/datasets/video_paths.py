@@ -35,7 +35,8 @@ def check_inside(videos: Sequence[Path], root: Path, places: Sequence[str]) -> N
             if not real.is_relative_to(top):
                 raise DatasetError(
                     f"{place}: the video {video} lies outside {root}, at {real}: move it there, "
-                    "name another root, or pass allow_outside=True if you trust this file"
+                    "name another root, or, if you trust this file, pass allow_outside=True "
+                    "(--allow-outside)"
                 )
 
 

@@ -51,7 +51,7 @@ class _CallThread:
     """A thread that does one call after the other."""
 
     def __init__(self) -> None:
-        self.calls: SimpleQueue[_Call] = SimpleQueue()
+        self.calls: SimpleQueue[_Call | None] = SimpleQueue()
         self.left_behind = False
         self.thread = Thread(target=self._serve, name="sage-call", daemon=True)
         self.thread.start()
@@ -144,6 +144,7 @@ def undisturbed() -> Iterator[None]:
 def _leave_behind(thread: _CallThread) -> None:
     """Have a thread end as soon as it can."""
     thread.left_behind = True
+    thread.calls.put(None)  # it may have come back meanwhile, and wait for the next call
     _interrupt(thread.thread)
     Thread(target=_end, args=(thread.thread,), name="sage-call-end", daemon=True).start()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from sage_env.deadlines.call_threads import undisturbed
 from sage_env.storage.fork_lock import ForkLock
 from sage_env.video.deadline import Deadline
 
@@ -55,7 +56,8 @@ class ReadTurns:
         try:
             deadline.check_open(doing)
             self.taken = True
-            yield deadline
+            with undisturbed():
+                yield deadline
         finally:
             self.taken = False
             self._lock.release()

@@ -81,6 +81,20 @@ def test_a_loop_is_left_behind_and_ends_and_the_next_call_has_another_thread() -
     assert until(lambda: not thread.is_alive())
 
 
+def test_a_call_that_ends_right_after_its_deadline_ends_its_thread_too(monkeypatch) -> None:
+    monkeypatch.setattr(call_threads, "_IDLE", 60.0)
+    leave, go = call_threads._leave_behind, threading.Event()
+
+    def leave_later(thread) -> None:
+        go.set()
+        time.sleep(0.05)  # it comes back, and waits for its next call
+        leave(thread)
+
+    monkeypatch.setattr(call_threads, "_leave_behind", leave_later)
+    thread = late(go.wait)
+    assert until(lambda: not thread.is_alive())
+
+
 def test_who_catches_everything_is_interrupted_again(monkeypatch) -> None:
     monkeypatch.setattr(call_threads, "_WAITS", (0.05,) * 50)
     caught: list[BaseException] = []
