@@ -149,6 +149,7 @@ def test_a_question_without_an_answer_is_refused_by_file_and_line(tmp_path, caps
 
 def test_a_video_outside_the_root_is_refused_unless_allowed(folder, tmp_path, capsys) -> None:
     row = {"id": "q", "video": str(folder / "a.mp4"), "question": "yes?", "answer": "yes"}
+    row["choices"] = ["yes", "no"]
     (tmp_path / "out.jsonl").write_text(json.dumps(row) + "\n")
     given = ["play", "--dataset", str(tmp_path / "out.jsonl"), "--policy", "careful:Careful"]
     assert "--allow-outside" in refused(given, capsys)
