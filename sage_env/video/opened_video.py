@@ -91,7 +91,7 @@ class OpenedVideo:
             boundary(VideoError, f"{self.path}: its frames cannot be read"),
         ):
             if self._closed:
-                raise VideoError("it was closed by another thread")
+                raise VideoError(f"{doing} failed: it was closed by another thread")
             read = partial(self.video.frames_at, seconds, size=size, box=box, **more)
             if self._timeout is None:
                 return read()

@@ -30,6 +30,7 @@ from sage_env.errors import (
 from sage_env.rewards import efficient, find_reward, sage
 from sage_env.testing import MemoryVideo, open_memory
 from sage_env.vector import VideoQAVectorEnv
+from sage_env.video.opened_video import OpenedVideo
 from tests.helpers.tools_to_try import Echo
 
 SOON = 10.0
@@ -43,11 +44,14 @@ class Stuck:
         self.at: str = ""
         self.gate, self.held = threading.Event(), threading.Event()
         self.closed = 0
+        self.error: Exception | None = None
 
     def wait(self, place: str) -> None:
         if place == self.at:
             self.held.set()
             self.gate.wait()
+            if self.error is not None:
+                raise self.error
 
     def open(self, path: Path) -> MemoryVideo:
         self.wait("open")
@@ -214,38 +218,56 @@ def test_threads_of_a_tool_share_its_video_and_get_an_error_after_its_call() -> 
     assert env.history.spent.decode_seconds == decoded.decode_seconds
 
 
-def test_a_read_that_outlives_its_call_keeps_its_video_and_the_episode_gets_another(stuck) -> None:
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_read_that_outlives_its_call_keeps_its_video_and_the_episode_gets_another(
+    stuck, fails
+) -> None:
     opened: list[MemoryVideo] = []
+    got: list[int | str] = []
+    left_behind: list[threading.Thread] = []
 
     def opener(path: Path) -> MemoryVideo:
         opened.append(stuck.open(path))
         return opened[-1]
 
-    got: list[int] = []
+    def read(video) -> None:
+        try:
+            got.append(len(video.frames_at([1.0])))
+        except VideoError as error:
+            got.append(str(error))
 
     def work(context) -> str:
         stuck.at = "read"
-        thread = threading.Thread(
-            target=lambda: got.append(len(context.video.frames_at([1.0]))), daemon=True
-        )
-        thread.start()
+        left_behind.append(threading.Thread(target=read, args=(context.video,), daemon=True))
+        left_behind[0].start()
         assert stuck.held.wait(SOON)
         stuck.at = ""
-        left_behind.append(thread)
         return "too slow"
 
-    left_behind: list[threading.Thread] = []
     env = make(opener=opener, tools=[Reader(work)], call_timeout=SOON)
     env.reset()
     env.step(UseTool("reader", {}))
     shown = env.step(Sample(0.0, 60.0, 4))[4]["frame_seconds"]
     assert len(shown) == 4 and len(opened) == 2 and not opened[0].closed
+    seconds = env._viewer.decode_seconds
+    stuck.error = ZeroDivisionError("torn") if fails else None
     stuck.gate.set()
     left_behind[0].join(SOON)
-    assert got == [1] and opened[0].closed and not opened[1].closed
+    stuck.error = None
+    assert got == [1] if not fails else "torn" in got[0]
+    assert opened[0].closed and not opened[1].closed and env._viewer.decode_seconds == seconds
     assert env.step(Sample(0.0, 60.0, 4))[4]["frame_seconds"] == shown
     env.close()
     assert opened[1].closed and len(opened) == 2
+
+
+def test_a_video_that_was_closed_is_not_read_again() -> None:
+    video = MemoryVideo(60.0)
+    opened = OpenedVideo(video, Path("60.memory"), SOON)
+    assert len(opened.frames_at([1.0], None, None, {})) == 1
+    opened.close()
+    with pytest.raises(VideoError, match="60.memory: .*it was closed by another thread"):
+        opened.frames_at([1.0], None, None, {})
 
 
 def test_closing_while_a_tool_reads_ends_the_read_and_nothing_else() -> None:
