@@ -150,7 +150,6 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     `ToolError`, `RewardError`, and `JudgeError`, after which `history` keeps the answer with the
     verdict `None` (not judged), so that it can be scored later. What a dataset, an opener, a video,
     a tool, a reward or a judge raises becomes one of these. `sage_env.testing` checks each of them.
-
     Each call of a plug-in ends after `call_timeout` with `ToolTimeout`, `JudgeTimeout`,
     `RewardTimeout` or `DecodeTimeout`; `sage_env.deadlines` says how. After a `ToolTimeout` the
     turn has not happened, and `step` can go on. A tool's `context.video` ends with its call.
