@@ -16,7 +16,7 @@ from sage_env.actions.action import ACTION_NAMES, Action, Answer, Invalid
 from sage_env.argument_checks import picture_size, tolerance_seconds, whole_number
 from sage_env.datasets.loading import DatasetSource, load_dataset, prepare_item
 from sage_env.datasets.matching import Judge, decide_answer
-from sage_env.deadlines.timed_call import CALL_TIMEOUT, call_seconds, end_processes, timed_judge
+from sage_env.deadlines.timed_call import CALL_TIMEOUT, call_seconds, end_idle, timed_judge
 from sage_env.episode import Budget, Episode, TurnResult
 from sage_env.errors import ResetNeeded, ToolTimeout
 from sage_env.frames import Tolerance
@@ -324,7 +324,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         """Close the video, which `reset` opens again, and the window."""
         self._running = False
         self._viewer.close()
-        end_processes((*self._tools.values(), self._judge, self._reward))
+        end_idle((*self._tools.values(), self._judge, self._reward))
         if self._renderer is not None:
             self._renderer.close()
 

@@ -23,6 +23,8 @@ _IDLE = 5.0
 _WAITS = (1, 2, 4, 8, 16, 32, 64)
 """Seconds until a thread that is left behind gets the next exception: time to clean up, and to end
 a read of the video. One that waits in C code gets the last one when it comes back. A choice."""
+_SOON = 1.0
+"""Most seconds to wait until a thread that has nothing to do has ended; it takes microseconds."""
 _LONGEST_WAIT = 1e6
 """Seconds: no deadline, for a lock, which refuses infinity."""
 
@@ -139,6 +141,18 @@ def undisturbed() -> Iterator[None]:
         if outermost:
             with _guard:
                 _undisturbed.discard(me)
+
+
+def end_idle_threads() -> None:
+    """End the threads that wait for a call; the next call starts one."""
+    with _guard:
+        idle = list(_idle)
+        _idle.clear()
+    for thread in idle:
+        thread.left_behind = True
+        thread.calls.put(None)
+    for thread in idle:
+        thread.thread.join(_SOON)
 
 
 def _leave_behind(thread: _CallThread) -> None:

@@ -8,13 +8,16 @@ from functools import partial
 from typing import Any
 
 from sage_env.argument_checks import is_number
-from sage_env.deadlines.call_threads import CallOverdue, call_in_thread
+from sage_env.deadlines.call_threads import CallOverdue, call_in_thread, end_idle_threads
 from sage_env.deadlines.own_process import OwnProcess
 from sage_env.errors import DecodeTimeout, JudgeTimeout, SageEnvError
 
 CALL_TIMEOUT = 120.0
 """Seconds for one call of a plug-in unless told otherwise, as for one read of a video. A choice:
 models that judge or transcribe take some seconds, and repeat what failed."""
+
+_LONGEST = 1e6
+"""Seconds, eleven days, in place of longer ones, which timers and locks of the system refuse."""
 
 
 def call_seconds(seconds: float | None) -> float | None:
@@ -23,8 +26,10 @@ def call_seconds(seconds: float | None) -> float | None:
     Raises:
         ValueError: if they are not above 0.
     """
-    if seconds is None or (is_number(seconds) and seconds > 0):
-        return seconds
+    if seconds is None:
+        return None
+    if is_number(seconds) and seconds > 0:
+        return min(float(seconds), _LONGEST)
     raise ValueError(f"call_timeout must be seconds above 0 or None, got {seconds!r}")
 
 
@@ -101,8 +106,9 @@ def timed_judge(judge: Callable[..., Any] | None, seconds: float | None) -> Time
     return None if judge is None else TimedPlugIn(judge, seconds, JudgeTimeout, "the judge")
 
 
-def end_processes(plug_ins: Iterable[object]) -> None:
-    """End the idle processes of those plug-ins that are, or hold, an `OwnProcess`."""
+def end_idle(plug_ins: Iterable[object]) -> None:
+    """End the threads that wait for a call, and the processes of those plug-ins that have some."""
+    end_idle_threads()
     for plug_in in plug_ins:
         if isinstance(plug_in, TimedPlugIn):
             plug_in = plug_in.function

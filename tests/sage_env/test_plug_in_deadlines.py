@@ -301,6 +301,13 @@ def test_the_deadline_is_seconds_above_0(seconds) -> None:
         VideoQAVectorEnv(1, dataset=ITEMS, call_timeout=seconds)
 
 
+def test_a_deadline_that_no_timer_can_hold_is_a_long_one() -> None:
+    for seconds in (float("inf"), 1e300, 10**400 // 10**350):
+        env = make(call_timeout=seconds, tools=[Echo()])
+        env.reset()
+        assert env.step(UseTool("echo", {"text": "a"}))[0]["text"] == "a"
+
+
 def test_without_a_deadline_calls_are_made_in_the_thread_of_step() -> None:
     threads: set[int] = set()
 

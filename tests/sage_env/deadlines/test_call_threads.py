@@ -55,6 +55,26 @@ def test_a_thread_with_nothing_to_do_ends(monkeypatch) -> None:
     assert call_in_thread(lambda: 1, SOON) == 1
 
 
+def test_threads_that_wait_can_be_ended_and_those_at_work_go_on() -> None:
+    go, began = threading.Event(), threading.Event()
+    results: list[int] = []
+
+    def work() -> int:
+        began.set()
+        go.wait()
+        return 7
+
+    caller = threading.Thread(target=lambda: results.append(call_in_thread(work, SOON)))
+    caller.start()
+    began.wait()
+    idle = call_in_thread(threading.current_thread, SOON)
+    call_threads.end_idle_threads()
+    assert not idle.is_alive() and call_in_thread(lambda: 1, SOON) == 1
+    go.set()
+    caller.join(SOON)
+    assert results == [7]
+
+
 def late(work) -> threading.Thread:
     """Call what never ends, and return the thread that it was left behind in."""
     thread: list[threading.Thread] = []
