@@ -3,6 +3,6 @@
 May not: count a typed error as a fault, or anything else as none.
 
 To be read in this order: `outcome` (what a campaign counts), `isolated` (cases in processes of
-their own), the campaigns (`action_texts`, `opened_closed`), `__main__` (all of them in one command,
-and the report).
+their own), `held_resources` (files, threads, memory), the campaigns (`action_texts`,
+`opened_closed`), `__main__` (all of them in one command, and the report).
 """

@@ -3,15 +3,13 @@
 Each case makes one environment over a video file or a video in memory, plays some turns, and ends
 it in one of `ENDS`: closed, closed twice, dropped, copied, with a plug-in that hangs, with a thread
 of a tool that still reads. Frames that are shown must be those that their times say. All cases of a
-worker run in one process, and every `_LOOK_EVERY` of them its open files, threads, child processes
-and memory are compared with what they were after the first `_WARM_UP`.
+worker run in one process, whose open files, threads, child processes and memory are compared now
+and then with what they were after the first ones.
 """
 
 from __future__ import annotations
 
 import copy
-import gc
-import os
 import pickle
 import threading
 import time
@@ -25,12 +23,15 @@ import av
 import numpy as np
 from av.video.stream import VideoStream
 
+from benchmarks.robustness.held_resources import HeldResources
 from benchmarks.robustness.isolated import run_isolated
 from benchmarks.robustness.outcome import Outcome
 from sage_env import Answer, QAItem, SageEnvError, Sample, ToolContext, UseTool, VideoQAEnv
-from sage_env.errors import ToolTimeout
-from sage_env.testing import open_memory
+from sage_env.errors import ToolTimeout, VideoError
+from sage_env.testing import MemoryVideo, open_memory
 from sage_env.vector import VideoQAVectorEnv
+from sage_env.video.cache.frame_cache import FrameCache
+from sage_env.video.video_file import open_video
 
 CLIPS = {"a.mp4": "libx264", "b.mkv": "libx264", "c.ts": "libx264", "d.avi": "mpeg4"}
 """Files that are written once: their names and codecs."""
@@ -39,10 +40,8 @@ BROKEN = ("missing.mp4", "text.mp4", "cut.mp4")
 _FRAMES, _RATE = 24, 4
 _STEP, _OFF = 9, 4  # grey levels between two frames; most that a codec may be off
 _OPTIONS = {"g": "6", "bf": "0", "qmin": "2", "qmax": "4"}  # of both encoders: nearly lossless
-_WARM_UP, _LOOK_EVERY = 40, 40
-_SETTLE = 5.0  # seconds for threads that were left behind to end
-_MORE_THREADS, _MORE_FILES = 3, 4  # that come and go: helpers, the interpreter's own
-_MORE_MEMORY = 96 << 20  # bytes: the caches of the process fill up, up to what the clips hold
+_SETTLE = 5.0  # seconds for threads that were left behind to end, and for what they close
+_READS_ON = "reads on"  # names the threads that a tool leaves behind
 _HANG = 0.02  # seconds that a plug-in gets before it counts as hanging
 
 
@@ -110,12 +109,33 @@ def attempt(case: Case) -> tuple[str, str]:
         sound = "memory" in case.video or Path(case.video).name in CLIPS
         if sound and not case.video.startswith("broken"):
             fault = f"a sound video gave {type(error).__name__}: {error}"
-    return end, fault or _left_behind(case)
+        _videos.clear()
+    return end, fault or _still_open(case) or _held.left_behind()
+
+
+_held = HeldResources()  # of the worker
+_videos: list[MemoryVideo] = []  # that the case has opened
+
+
+def _open(path: Path) -> MemoryVideo:
+    _videos.append(open_memory(path))
+    return _videos[-1]
+
+
+def _still_open(case: Case) -> str:
+    """Return how many videos in memory an environment has left open that was closed, or ""."""
+    opened, until = list(_videos), time.monotonic() + _SETTLE
+    _videos.clear()
+    if case.end in ("dropped", "side by side"):
+        return ""
+    while (left := sum(not video.closed for video in opened)) and time.monotonic() < until:
+        time.sleep(0.005)
+    return f"{left} of {len(opened)} videos are open" if left else ""
 
 
 def _make(case: Case, **arguments: Any) -> VideoQAEnv:
     items = [QAItem("q", Path(case.video), "Q?", answer="x")]
-    opener = open_memory if case.video.endswith(".memory") else None
+    opener = _open if case.video.endswith(".memory") else None
     options = {"opener": opener, "frame_size": (12, 16), "overview_frames": 4, "max_turns": 9}
     return VideoQAEnv(dataset=items, **{**options, **arguments})
 
@@ -223,12 +243,17 @@ def _with_tool(case: Case, work: Callable[[ToolContext], object], *, hangs: bool
     fault = _play(case, env)
     if hangs:
         env._viewer.timeout = _HANG
+    threads = set(threading.enumerate())
     try:
         env.step(UseTool("tool", {}))
         late = False
     except ToolTimeout:
         late = True
     env._viewer.timeout = 30.0
+    for thread in set(threading.enumerate()) - threads:
+        if thread.name == _READS_ON:  # its video has ended with the call
+            thread.join(_SETTLE)
+            fault = fault or ("a thread of the tool still reads" if thread.is_alive() else "")
     fault = fault or _wrong(case, env.step(Sample(0.0, 6.0, 3))[0])
     env.close()
     return fault if late == hangs else f"the call of the tool was late: {late}"
@@ -247,7 +272,7 @@ def _thread_reads_on(context: ToolContext) -> None:
         except SageEnvError:  # at the first read after the call
             pass
 
-    threads = [threading.Thread(target=read, daemon=True) for _ in range(2)]
+    threads = [threading.Thread(target=read, name=_READS_ON, daemon=True) for _ in range(2)]
     for thread in threads:
         thread.start()
     threads[0].join(0.005)
@@ -273,6 +298,33 @@ def _closed_by_another(case: Case) -> str:
     return fault
 
 
+def _shared_by_threads(case: Case) -> str:
+    """Let threads read one file, not through an environment, while it is closed again and again."""
+    if case.video.endswith(".memory"):
+        return _closed(case)
+    faults: list[str] = []
+    video = open_video(case.video, cache=FrameCache(0))
+
+    def read(seed: int) -> None:
+        random = np.random.default_rng(seed)
+        for _ in range(6):
+            try:
+                batch = video.frames_at((random.random(3) * 6).tolist(), size=(12, 16))
+            except VideoError:  # closed meanwhile
+                continue
+            shown = {"frames": batch.pixels, "seconds": batch.seconds, "num_frames": len(batch)}
+            faults.append(_wrong(case, shown))
+
+    threads = [threading.Thread(target=read, args=(case.seed + n,)) for n in range(3)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        video.close()
+        time.sleep(0.002)
+    video.close()
+    return next(filter(None, faults), "")
+
+
 ENDS: dict[str, Callable[[Case], str]] = {
     "closed": _closed,
     "dropped": _dropped,
@@ -284,54 +336,6 @@ ENDS: dict[str, Callable[[Case], str]] = {
     "a tool hangs in a loop": lambda case: _with_tool(case, _loop, hangs=True),
     "a tool reads for ever": lambda case: _with_tool(case, _read_on, hangs=True),
     "closed by another thread": _closed_by_another,
+    "shared by threads": _shared_by_threads,
 }
 """How environments end, by what is said of it."""
-
-
-# What a process holds
-
-
-def _held() -> dict[str, int]:
-    """Return how many files, threads and children this process has, and its memory in bytes."""
-    with open("/proc/self/statm", encoding="ascii") as file:
-        memory = int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
-    children = 0
-    for task in os.listdir("/proc/self/task"):
-        with open(f"/proc/self/task/{task}/children", encoding="ascii") as file:
-            children += len(file.read().split())
-    return {
-        "files": len(os.listdir("/proc/self/fd")),
-        "threads": threading.active_count(),
-        "children": children,
-        "memory": memory,
-    }
-
-
-_limits: dict[str, int] = {}
-_tried = 0
-
-
-def _left_behind(case: Case) -> str:
-    """Return what has been left behind by the cases so far, or ""; looked at now and then."""
-    global _tried
-    _tried += 1
-    if _tried == _WARM_UP:
-        gc.collect()
-        more = {
-            "files": _MORE_FILES,
-            "threads": _MORE_THREADS,
-            "children": 0,
-            "memory": _MORE_MEMORY,
-        }
-        _limits.update({name: count + more[name] for name, count in _held().items()})
-    if not _limits or _tried % _LOOK_EVERY:
-        return ""
-    gc.collect()
-    until = time.monotonic() + _SETTLE
-    while (over := _over()) and time.monotonic() < until:
-        time.sleep(0.05)
-    return f"left behind after {_tried} cases, with the limits {_limits}: {over}" if over else ""
-
-
-def _over() -> dict[str, int]:
-    return {name: count for name, count in _held().items() if count > _limits[name]}

@@ -1,4 +1,4 @@
-"""Laws of `benchmarks.robustness.opened_closed`: what is left behind, or wrong, is a fault."""
+"""Laws of `benchmarks.robustness.opened_closed`, `held_resources`: what is left is a fault."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.robustness import opened_closed
+from benchmarks.robustness.held_resources import MORE, HeldResources
 from benchmarks.robustness.opened_closed import BROKEN, CLIPS, ENDS, Case, attempt, cases
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
@@ -22,11 +23,9 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def counted(monkeypatch):
-    monkeypatch.setattr(opened_closed, "_limits", {})
-    monkeypatch.setattr(opened_closed, "_tried", 0)
-    monkeypatch.setattr(opened_closed, "_WARM_UP", 2)
-    monkeypatch.setattr(opened_closed, "_LOOK_EVERY", 3)
-    monkeypatch.setattr(opened_closed, "_SETTLE", 0.5)
+    made = HeldResources(warm_up=2, look_every=3, settle=0.5)
+    monkeypatch.setattr(opened_closed, "_held", made)
+    return made
 
 
 @pytest.mark.parametrize("end", ENDS)
@@ -60,9 +59,7 @@ def leak_memory(case, kept):
 )
 def test_what_stays_is_a_fault(folder, counted, monkeypatch, leak, what) -> None:
     kept = []
-    monkeypatch.setattr(opened_closed, "_SETTLE", 0.05)
-    for more in ("_MORE_FILES", "_MORE_THREADS", "_MORE_MEMORY"):
-        monkeypatch.setattr(opened_closed, more, 3)
+    counted.settle, counted.more = 0.05, dict.fromkeys(MORE, 3)
     monkeypatch.setitem(ENDS, "closed", lambda case: str(leak(case, kept) or ""))
     faults = [attempt(Case(n, n, str(folder / "c.ts"), "closed"))[1] for n in range(6)]
     for thing in kept:
