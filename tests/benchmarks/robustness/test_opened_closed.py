@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.robustness import opened_closed
 from benchmarks.robustness.held_resources import MORE, HeldResources
-from benchmarks.robustness.opened_closed import BROKEN, CLIPS, ENDS, Case, attempt, cases
+from benchmarks.robustness.opened_closed import BROKEN, ENDS, Case, attempt, cases
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
 
@@ -30,8 +30,7 @@ def counted(monkeypatch):
 
 @pytest.mark.parametrize("end", ENDS)
 def test_every_end_leaves_nothing_behind_and_shows_the_right_frames(folder, end, counted) -> None:
-    videos = ["60.memory", *(str(folder / name) for name in CLIPS)]
-    for number, video in enumerate([*videos, videos[0]]):
+    for number, video in enumerate(["60.memory", str(folder / "a.mp4"), str(folder / "c.ts")]):
         assert attempt(Case(number, number, video, end)) == ("as it should", "")
 
 

@@ -95,10 +95,12 @@ def test_what_no_thread_could_end_is_killed_with_all_that_it_started(moody, how)
     env = start(moody, call_timeout=60.0)
     use(env, "")  # the process is there
     env._viewer.timeout = 0.3
-    began = time.monotonic()
+    before, began = sleepers(), time.monotonic()
     with pytest.raises(ToolTimeout, match=r"took longer than the 0.3 s allowed"):
         use(env, how)
-    assert time.monotonic() - began < SOON and sleepers() == 0
+    while sleepers() > before and time.monotonic() < began + SOON:
+        time.sleep(0.01)
+    assert time.monotonic() - began < SOON and sleepers() <= before
     observation = env.step(Skip(1.0))[0]  # the episode goes on, where it was
     assert observation["turns_left"] == 8 and observation["cursor"] == 1.0
 
