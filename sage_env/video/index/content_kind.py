@@ -40,6 +40,10 @@ _SPECIAL = {
     stat.S_ISCHR: "a device",
     stat.S_ISBLK: "a device",
 }
+STILL = "a HEIF or AVIF picture"
+# Major brands of single pictures in MP4's own format (ISO/IEC 23008-12, 10.2; AV1-AVIF, 6.3); those
+# of moving ones (`avis`, `msf1`, `hevc`) are played.
+_STILL_BRANDS = {b"mif1", b"heic", b"heix", b"heim", b"heis", b"avif"}
 _HEAD = 512  # bytes that are looked at
 
 
@@ -54,6 +58,8 @@ def content_kind(path: str | Path) -> str:
     for start, kind in _SIGNATURES.items():
         if head.startswith(start):
             return kind
+    if head[4:8] == b"ftyp" and head[8:12] in _STILL_BRANDS:
+        return STILL
     if head[:4] == b"RIFF" and head[8:12] in (b"WEBP", b"WAVE"):
         return "a WebP picture" if head[8:12] == b"WEBP" else "sound"
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()

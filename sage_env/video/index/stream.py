@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 
 from sage_env.errors import DecodeTimeout, VideoError
 from sage_env.video.deadline import Deadline
-from sage_env.video.index.content_kind import content_kind
+from sage_env.video.index.content_kind import STILL, content_kind
 
 MAX_PIXELS = 2**26
 """Most pixels of one picture (8192 x 8192); a header that claims more is not believed.
@@ -135,14 +135,19 @@ def open_container(path: str | Path, deadline: Deadline) -> InputContainer:
         else (max(deadline.left, _LEAST_WAIT), deadline.seconds)
     )
     options = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file"}
-    try:
-        return av.open(os.fspath(path), metadata_errors="replace", options=options, timeout=waits)
-    except (av.error.ArgumentError, av.error.InvalidDataError) as error:
-        reason = error.strerror or type(error).__name__
-        raise VideoError(
-            f"{path}: reading it as a video failed ({reason}): expected one of {SUFFIXES}, found "
-            f"{content_kind(path)}; {REMEDY}"
-        ) from error
+    kind, cause = content_kind(path), None
+    if kind != STILL:  # which FFmpeg would play, with one frame
+        try:
+            return av.open(
+                os.fspath(path), metadata_errors="replace", options=options, timeout=waits
+            )
+        except (av.error.ArgumentError, av.error.InvalidDataError) as error:
+            cause = error
+    reason = "a still picture" if cause is None else cause.strerror or type(cause).__name__
+    raise VideoError(
+        f"{path}: reading it as a video failed ({reason}): expected one of {SUFFIXES}, found "
+        f"{kind}; {REMEDY}"
+    ) from cause
 
 
 def prepare_decoder(context: VideoCodecContext, *, strict: bool) -> None:

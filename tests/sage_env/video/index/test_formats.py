@@ -77,6 +77,15 @@ def test_still_pictures_are_no_video(tmp_path, name, codec, pixels, kind) -> Non
         open_video(tmp_path / name)
 
 
+@pytest.mark.parametrize("brand", [b"avif", b"heic", b"mif1"])
+def test_pictures_in_the_format_of_mp4_are_no_video(tmp_path, brand) -> None:
+    content = write_clip(tmp_path / "one.mp4", [0]).read_bytes()  # which FFmpeg would play
+    assert content[4:8] == b"ftyp"
+    (tmp_path / "still.mp4").write_bytes(content[:8] + brand + content[12:])
+    with pytest.raises(VideoError, match="a still picture.*found a HEIF or AVIF picture"):
+        open_container(tmp_path / "still.mp4", Deadline.after(None))
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes and sockets")
 def test_what_is_no_file_is_named_and_not_waited_for(video, tmp_path) -> None:
     os.mkfifo(tmp_path / "pipe.mp4")
