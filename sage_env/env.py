@@ -130,7 +130,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         judge: function `(item, text) -> bool` for answers that no rule can decide.
         tools: tools that the agent may use; see `sage_env.tools.Tool`.
         opener: function `path -> Video`; by default `sage_env.video.open_video`.
-        call_timeout: seconds for each call of a plug-in and each read of a video, or `None`.
+        call_timeout: seconds for each call of a plug-in, or `None`; files get at least 120.
         frame_store: folder to share decoded pictures with other processes, `/dev/shm/…`.
         snap: show times of a grid that episodes share; see `timeline.snapped`.
         overview_tolerance: seconds by which the overview may be off, or `"auto"`; see Starting

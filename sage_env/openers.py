@@ -73,14 +73,16 @@ def find_opener(
         opener: the user's.
         folder: through which processes share pictures.
         snap: whether looks are at times of a shared grid: frames for closer ones are kept then.
-        timeout: seconds that opening a file, and then each read, may take; `None` for no limit.
+        timeout: seconds that a call of a plug-in may take; `None` for no limit. Files get 120 at
+            least: a short one is meant for plug-ins, and reading a file hours long takes a while.
 
     Raises:
         ValueError: if both `opener` and `folder` are given.
     """
     if opener is None:
         where = None if folder is None else str(Path(folder).absolute())
-        chosen = FileOpener(where, snap, timeout)
+        limit = None if timeout is None else max(timeout, CALL_TIMEOUT)
+        chosen = FileOpener(where, snap, limit)
         return None if chosen == FileOpener() else chosen
     if folder is not None:
         raise ValueError(

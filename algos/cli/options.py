@@ -46,7 +46,7 @@ class Playing:
     frame_size: tuple[int, int] | None = None
     """Height and width of the frames, multiples of 32."""
     call_timeout: float | None = None
-    """Seconds for one call of a tool or judge and one read of a video; by default 120."""
+    """Seconds for one call of a tool or judge; by default 120, which reading a file always has."""
 
     def load_policy(self) -> AnyPolicy:
         """Return the policy."""
