@@ -33,6 +33,7 @@ LAYERS = {
         "errors release shadowing",
         "frames timeline argument_checks object_reference lazy_exports picture_geometry",
         "storage/",
+        "deadlines/",
         "actions/",
         "datasets/",
         "video/deadline",

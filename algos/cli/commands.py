@@ -38,7 +38,7 @@ from algos.rollout.transcript import spent_in_words, transcript, unjudged
 from algos.runs.run_folder import RunFolder
 from policies.base import PrivilegedPolicy
 from sage_env.datasets.item import QAItem
-from sage_env.datasets.loading import find_item, load_dataset
+from sage_env.datasets.loading import find_item
 from sage_env.storage.cache_folder import cache_folder
 from sage_env.video.health import VIDEO_SUFFIXES, check_health
 from sage_env.video.video_file import open_video
@@ -111,7 +111,7 @@ class Play(OnDataset):
 
     def run(self) -> None:
         """Play and print."""
-        items = load_dataset(self.dataset, root=self.root, split=self.split)
+        items = self.load_items()
         if self.item_id is None:
             chosen = evenly(items, self.limit)
         else:
@@ -140,7 +140,7 @@ class Eval(OnDataset):
 
     def run(self) -> None:
         """Play, print, save."""
-        items = load_dataset(self.dataset, root=self.root, split=self.split)
+        items = self.load_items()
         chosen = evenly(items, self.limit)
         policy = self.load_policy()
         options = self.env_options(policy)

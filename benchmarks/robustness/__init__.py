@@ -3,7 +3,9 @@
 May not: count a typed error as a fault, or anything else as none.
 
 To be read in this order: `outcome` (what a campaign counts), `isolated` (cases in processes of
-their own), the campaigns (`action_texts`), `__main__` (all of them in one command, and the report).
+their own), `held_resources` (files, threads, memory), the campaigns (`action_texts`,
+`opened_closed`), `campaigns` (the list of them, and how one is run), `__main__` (all of them in one
+command, and the report).
 
 Campaigns of files and disks: `small_clips` (videos whose frames are told apart), `mutated_sidecars`
 (files of the caches); `failing_disk` (the n-th call that writes fails), `disk_scenarios` (what is

@@ -85,8 +85,9 @@ def check_health(path: Path, *, quick: bool = False, timeout: float | None = Non
             as an error.
     """
     try:
-        index = read_index(path)
-        undecodable = _undecodable(index, quick, Deadline.after(timeout))
+        deadline = Deadline.after(timeout)
+        index = read_index(path, deadline)
+        undecodable = _undecodable(index, quick, deadline)
     except VideoError as error:
         return VideoHealth(path, error=str(error))
     steps = np.diff(index.pts)

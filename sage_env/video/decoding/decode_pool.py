@@ -132,7 +132,7 @@ class DecodePool:
             VideoError: the first error of a job.
         """
         count = min(self.threads, len(jobs))
-        self._open_slots(count)
+        self._open_slots(count, deadline)
         # All of them, not `count`: a later one may be the one that can resume.
         request = _Request(self._index.path, list(jobs), self._slots, size, box, deadline)
         helpers: list[Future[None]] = []
@@ -156,7 +156,7 @@ class DecodePool:
             DecodeTimeout: if it takes too long.
             VideoError: if the file can no longer be read.
         """
-        decoder = self._open_slots(1)[0].decoder
+        decoder = self._open_slots(1, deadline)[0].decoder
         good: list[int] = []
         for job in plan_jobs(self._index, np.array(frames, dtype=np.int64)):
             with suppress(CorruptFrame):
@@ -164,10 +164,10 @@ class DecodePool:
                     good.append(frame)
         return good
 
-    def _open_slots(self, count: int) -> list[_DecoderSlot]:
+    def _open_slots(self, count: int, deadline: Deadline) -> list[_DecoderSlot]:
         """Return the first `count` decoders, opened where they are not."""
         while len(self._slots) < count:
-            self._slots.append(self._new_slot())
+            self._slots.append(self._new_slot(deadline))
         return self._slots[:count]
 
     def _leave_slots(self) -> None:
@@ -179,9 +179,9 @@ class DecodePool:
         _left_behind.extend(self._slots)
         self._slots = []
 
-    def _new_slot(self) -> _DecoderSlot:
+    def _new_slot(self, deadline: Deadline) -> _DecoderSlot:
         index = self._index
-        source = (SlicedPackets if index.sliceable else DemuxedPackets)(index)
+        source = SlicedPackets(index) if index.sliceable else DemuxedPackets(index, deadline)
         decoder = PacketDecoder(index, source, self._on_frame)
         return _DecoderSlot(decoder, FrameConverter(index.height, index.width, index.quarter_turns))
 

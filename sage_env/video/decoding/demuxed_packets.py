@@ -14,6 +14,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from sage_env.storage.steady_file import SteadyFile
+from sage_env.video.deadline import NO_LIMIT, Deadline
 from sage_env.video.decoding.packet_source import SourcePacket
 from sage_env.video.index.stream import decoding_errors, open_container, prepare_decoder
 from sage_env.video.index.video_index import VideoIndex
@@ -30,23 +31,27 @@ class DemuxedPackets:
 
     restarts_cheaply = False  # seeking in a transport stream reads it in several places
 
-    def __init__(self, index: VideoIndex) -> None:
+    def __init__(self, index: VideoIndex, deadline: Deadline = NO_LIMIT) -> None:
         """Open the file.
+
+        Args:
+            index: the frames of the video.
+            deadline: when to give up opening it; one packet may later take as long.
 
         Raises:
             VideoError: if it can no longer be opened, or is another version than that of the index.
         """
         self._index = index
         with decoding_errors(index.path, "opening it"):
-            self._open()
+            self._open(deadline)
         self.context = self._stream.codec_context
         prepare_decoder(self.context, strict=not index.open_gops)
         self._demuxed: Iterator[Packet[VideoStream]] = iter(())
         self._next = 0  # number of the next packet
 
-    def _open(self) -> None:
+    def _open(self, deadline: Deadline) -> None:
         self._file = SteadyFile(self._index.path, self._index.fingerprint)
-        self._container = open_container(self._file)
+        self._container = open_container(self._file, deadline)
         self._stream = cast(VideoStream, self._container.streams[self._index.config.stream])
 
     def seek(self, packet: int) -> None:

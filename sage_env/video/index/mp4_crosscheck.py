@@ -14,6 +14,7 @@ import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from sage_env.video.deadline import Deadline
 from sage_env.video.index.packet_scan import first_frame
 from sage_env.video.index.presentation_order import PacketTable, cut_table
 from sage_env.video.index.sample_table import SampleTable, read_sample_table
@@ -30,13 +31,16 @@ Each is read through PyAV in microseconds, while all of an hour would take longe
 themselves. Not measured against kinds of damage: a shift of the tables shows in any of them."""
 
 
-def read_tables(container: InputContainer, stream: VideoStream, path: Path) -> PacketTable | None:
+def read_tables(
+    container: InputContainer, stream: VideoStream, path: Path, deadline: Deadline
+) -> PacketTable | None:
     """Return the packets that the tables of an MP4 or MOV file name, if FFmpeg agrees.
 
     Args:
         container: the file, opened by FFmpeg; the first packet is taken from it.
         stream: the video stream of the container.
         path: the file.
+        deadline: when to give up.
 
     Returns:
         `None` if the file is not of the common kind, or FFmpeg finds other samples, other times or
@@ -64,7 +68,7 @@ def read_tables(container: InputContainer, stream: VideoStream, path: Path) -> P
         height, width = context.height, context.width
         return PacketTable(table, table.pts, True, missing, key_pts, height, width, 0, start)
     # Only a decoded frame tells how it is turned, and which leading pictures before it are lost.
-    first = first_frame(path)
+    first = first_frame(path, deadline)
     if first is None or first.pts is None:
         return None
     turns = round(first.rotation / 90) % 4

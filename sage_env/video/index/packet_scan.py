@@ -38,7 +38,7 @@ def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
         VideoError: if frames have no times, there are too many of them, or none decodes.
         DecodeTimeout: if the file is not read by the deadline.
     """
-    with open_container(path) as container, open(path, "rb") as file:
+    with open_container(path, deadline) as container, open(path, "rb") as file:
         stream = video_stream(container, path)
         prepare_decoder(stream.codec_context, strict=True)
         # In MPEG program streams packets have other times after a seek: read them from the start.
@@ -68,16 +68,20 @@ def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
     return PacketTable(table, dts, sliceable, missing, first.pts, first.height, first.width, turns)
 
 
-def first_frame(path: Path) -> av.VideoFrame | None:
+def first_frame(path: Path, deadline: Deadline) -> av.VideoFrame | None:
     """Return the first frame of a file that decodes, `None` if none does.
+
+    Args:
+        path: the file.
+        deadline: when to give up.
 
     Raises:
         VideoError: if the file holds no video.
     """
-    with open_container(path) as container:
+    with open_container(path, deadline) as container:
         stream = video_stream(container, path)
         prepare_decoder(stream.codec_context, strict=True)
-        frames = (_decoded(packet) for packet in container.demux(stream))
+        frames = (_decoded(packet) for packet in _packets(container, stream, path, deadline))
         return next((frame for frame in frames if frame is not None), None)
 
 

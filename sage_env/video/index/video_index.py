@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -18,6 +18,7 @@ from sage_env.errors import VideoError
 from sage_env.storage.fingerprint import FileVersion, Fingerprint, version_of
 from sage_env.storage.steady_file import FileChanged, SteadyFile
 from sage_env.video.deadline import Deadline
+from sage_env.video.index.content_kind import special_kind
 from sage_env.video.index.index_cache import forget_cached, load_cached, save_cached
 from sage_env.video.index.mp4_crosscheck import SLICEABLE, read_tables
 from sage_env.video.index.mp4_direct import open_directly
@@ -41,10 +42,11 @@ from sage_env.video.index.stream import (
 _EPSILON = 1e-6
 """Seconds by which a time may fall short of its frame: times are rounded on their way here (JSON,
 text of an agent), and frames are thousands of times longer."""
+_OPEN_TIMEOUT = 300.0
+"""Seconds for opening a file where the caller does not say: one pass over hours of video on a slow
+disk; then it is taken to hang."""
 _INDEXES_KEPT = 256
 """Indexes that a process remembers; an hour at 30 frames a second takes 5 MB. Not measured."""
-_SCAN_TIMEOUT = 300.0
-"""Seconds for one pass over a file: hours of video on a slow disk; then it is taken to hang."""
 _ONE_FRAME = 0.04
 """Seconds that a lone frame counts as shown if nothing says how long: a frame of 25 a second."""
 _WORTH_KEEPING = 0.1
@@ -177,7 +179,7 @@ def _last_at_or_before(starts: NDArray[Any], times: NDArray[Any]) -> Integers:
     return np.maximum(numbers - 1, 0)
 
 
-def read_index(path: str | Path) -> VideoIndex:
+def read_index(path: str | Path, deadline: Deadline | None = None) -> VideoIndex:
     """Return the index of a file; the indexes of the last 256 files are remembered.
 
     In this order:
@@ -192,29 +194,47 @@ def read_index(path: str | Path) -> VideoIndex:
     The video stream is the one that FFmpeg calls best (more pixels, then more frames), not simply
     the first; cover art is not a video.
 
+    Args:
+        path: the file.
+        deadline: when to give up; `None` for in 300 seconds.
+
     Raises:
         VideoError: if there is no such file, it holds no video that can be played, or it changes
             meanwhile.
+        DecodeTimeout: if it takes too long.
     """
     try:
         resolved = Path(path).resolve(strict=True)
         status = resolved.stat()
     except (OSError, ValueError, RuntimeError) as error:
         raise VideoError(f"{path}: cannot read this video file ({error}); check the path") from None
-    if not resolved.is_file():
-        raise VideoError(f"{path}: expected a video file, got a folder or a device; name a file")
+    if special := special_kind(status):
+        raise VideoError(
+            f"{path}: expected a video file, got {special}: neither a folder nor a device is one"
+        )
     if status.st_size == 0:
         raise VideoError(f"{path}: the file is empty; download or make it again")
-    return _remembered(os.fspath(resolved), version_of(status))
+    deadline = deadline or Deadline.after(_OPEN_TIMEOUT)
+    return _remembered(_Opening(os.fspath(resolved), version_of(status), deadline))
+
+
+@dataclass(frozen=True)
+class _Opening:
+    """One version of a file, and when to give up reading it, which makes no other version."""
+
+    path: str
+    version: FileVersion
+    deadline: Deadline = field(compare=False)
 
 
 @lru_cache(maxsize=_INDEXES_KEPT)
-def _remembered(path: str, version: FileVersion) -> VideoIndex:
+def _remembered(opening: _Opening) -> VideoIndex:
     """Index one version of a file, in the order that `read_index` tells.
 
     The file is opened several times on the way, by name: what was found is thrown away if the name
     leads to another version in the end.
     """
+    path, version = opening.path, opening.version
     with decoding_errors(path, "reading it as a video"):
         file = SteadyFile(Path(path))
         try:
@@ -225,7 +245,7 @@ def _remembered(path: str, version: FileVersion) -> VideoIndex:
                 forget_cached(found.content_id)
             to_keep = None
             if index is None:
-                index, to_keep = _made(path, found.content_id)
+                index, to_keep = _made(path, found.content_id, opening.deadline)
             file.check()
             if found.version != version or version_of(os.stat(path)) != version:
                 raise FileChanged(errno.ESTALE, "it changed while it was opened: open it again")
@@ -236,15 +256,24 @@ def _remembered(path: str, version: FileVersion) -> VideoIndex:
     return replace(index, fingerprint=found)
 
 
-def _made(path: str, content_id: str) -> tuple[VideoIndex, dict[str, Any] | None]:
-    """Return the index of a file, and what of it is worth keeping, `None` if nothing is."""
+def _made(
+    path: str, content_id: str, deadline: Deadline
+) -> tuple[VideoIndex, dict[str, Any] | None]:
+    """Return the index of a file, and what of it is worth keeping, `None` if nothing is.
+
+    Args:
+        path: the file.
+        content_id: of its version.
+        deadline: when to give up.
+    """
     if (plain := open_directly(Path(path))) is not None:
         return _index(*plain, Path(path), content_id), None
-    with open_container(path) as container:
+    with open_container(path, deadline) as container:
         stream = video_stream(container, path)
-        began, packets = time.thread_time(), read_tables(container, stream, Path(path))
+        began = time.thread_time()
+        packets = read_tables(container, stream, Path(path), deadline)
         if packets is None:
-            packets = scan_packets(Path(path), Deadline.after(_SCAN_TIMEOUT))
+            packets = scan_packets(Path(path), deadline)
         index = _index(stream_config_of(stream), packets, Path(path), content_id)
         scanned = packets.start < 0 and time.thread_time() - began > _WORTH_KEEPING
         if scanned or (packets.start >= 0 and len(packets.table.pts) >= _LONG):
