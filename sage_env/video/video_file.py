@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sage_env.frames import Box, FrameBatch, Tolerance
-from sage_env.picture_geometry import crop_bounds
+from sage_env.picture_geometry import box_size
 from sage_env.video.cache.buffer_pool import pixel_buffers
 from sage_env.video.cache.frame_cache import FrameCache
 from sage_env.video.cache.process_cache import shared_cache
@@ -265,10 +265,9 @@ class PyAVVideo:
 
     def _shape(self, size: tuple[int, int] | None, box: Box | None) -> tuple[int, int]:
         """Return `(H, W)` of the pictures, after checking what was asked for."""
-        if box is not None or size is None:
-            top, bottom, left, right = crop_bounds(box or (0.0, 0.0, 1.0, 1.0), *self.size)
+        native = box_size(box, *self.size)
         if size is None:
-            return bottom - top, right - left
+            return native
         if len(size) != 2 or min(size) < 1:
             raise ValueError(f"size must be (H, W), at least 1 each, got {size}")
         return size

@@ -15,14 +15,18 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from sage_env.video.index.packet_scan import first_frame
+from sage_env.video.index.picture_form import PictureForm, sane_aspect
 from sage_env.video.index.presentation_order import PacketTable, cut_table
 from sage_env.video.index.sample_table import SampleTable, read_sample_table
+from sage_env.video.index.stream import aspect_by_container
 
 SLICEABLE = frozenset({"h264", "hevc", "vp8", "vp9", "libdav1d", "av1"})
 """FFmpeg's decoders that take a container's samples as they lie in the file, cut out of it.
 
 Others need what a demuxer adds: a parser that joins or splits packets, or headers in front.
 """
+_TURNED_BY_STREAM = frozenset({"h264", "hevc"})
+"""Decoders of streams that can say themselves how the picture is turned, in an SEI message."""
 _LOOKS = 9
 """Entries of FFmpeg's index that are compared with the tables, evenly spread, both ends among them.
 
@@ -60,16 +64,22 @@ def read_tables(container: InputContainer, stream: VideoStream, path: Path) -> P
         return None
     key_pts = int(table.pts[np.argmax(table.key)])
     context, missing = stream.codec_context, len(held) - count
-    if table.upright and not (table.shown & (table.pts < key_pts)).any():
-        height, width = context.height, context.width
-        return PacketTable(table, table.pts, True, missing, key_pts, height, width, 0, start)
+    named = aspect_by_container(container, stream, path)
+    form = PictureForm(aspect=sane_aspect(named or context.sample_aspect_ratio))
+    first_pts, height, width = key_pts, context.height, context.width
+    leading = (table.shown & (table.pts < key_pts)).any()
     # Only a decoded frame tells how it is turned, and which leading pictures before it are lost.
-    first = first_frame(path)
-    if first is None or first.pts is None:
-        return None
-    turns = round(first.rotation / 90) % 4
-    height, width = first.height, first.width
-    return PacketTable(table, table.pts, True, missing, first.pts, height, width, turns, start)
+    if leading or not table.upright or context.name in _TURNED_BY_STREAM:
+        first = first_frame(path)
+        if first is not None and first.pts is not None:
+            first_pts = first.pts if leading or not table.upright else key_pts
+            height, width, form = first.height, first.width, form.with_matrix(first)
+        elif leading or not table.upright:
+            return None
+    named_by_file = named is not None
+    return PacketTable(
+        table, table.pts, True, missing, first_pts, height, width, form, named_by_file, start
+    )
 
 
 def _as_indexed(table: SampleTable, stream: VideoStream) -> tuple[int, SampleTable | None]:

@@ -15,9 +15,16 @@ from av.video.stream import VideoStream
 
 from sage_env.errors import VideoError
 from sage_env.video.deadline import Deadline
+from sage_env.video.index.picture_form import PictureForm, sane_aspect
 from sage_env.video.index.presentation_order import PacketTable
 from sage_env.video.index.sample_table import MAX_SAMPLES, SampleTable
-from sage_env.video.index.stream import REMEDY, open_container, prepare_decoder, video_stream
+from sage_env.video.index.stream import (
+    REMEDY,
+    aspect_by_container,
+    open_container,
+    prepare_decoder,
+    video_stream,
+)
 
 _HEADER = 64
 """Most bytes between a packet's position, as FFmpeg tells it, and its payload.
@@ -43,6 +50,7 @@ def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
         prepare_decoder(stream.codec_context, strict=True)
         # In MPEG program streams packets have other times after a seek: read them from the start.
         seekable = container.format.name != "mpeg"
+        named, own = aspect_by_container(container, stream, path), None
         first: av.VideoFrame | None = None
         rows: list[tuple[int, int, int, int, int, bool, bool]] = []
         intact = 0  # packets up to the last that the container does not call damaged
@@ -57,15 +65,16 @@ def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
                 rows.append((packet.pts, dts, length, at or 0, packet.size, key, shown))
                 intact = intact if packet.is_corrupt else len(rows)
             if first is None:
-                first = _decoded(packet)
+                first, own = _decoded(packet), stream.codec_context.sample_aspect_ratio
         missing = max(len(rows), len(stream.index_entries)) - intact
         missing = max(missing, int(_claims_more(file)))
     if first is None or first.pts is None or not intact:
         raise VideoError(f"{path}: its video stream holds no frame that can be decoded; {REMEDY}")
     pts, dts, length, at, size, key, shown = np.array(rows[:intact], dtype=np.int64).T
     table = SampleTable(pts, length, at, size, key > 0, shown > 0, upright=False)
-    turns = round(first.rotation / 90) % 4
-    return PacketTable(table, dts, sliceable, missing, first.pts, first.height, first.width, turns)
+    form = PictureForm(aspect=sane_aspect(named or own)).with_matrix(first)
+    size = first.height, first.width
+    return PacketTable(table, dts, sliceable, missing, first.pts, *size, form, named is not None)
 
 
 def first_frame(path: Path) -> av.VideoFrame | None:

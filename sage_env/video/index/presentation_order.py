@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sage_env.video.index.picture_form import PictureForm
 from sage_env.video.index.sample_table import SampleTable
 
 Integers = NDArray[np.int64]
@@ -25,9 +26,10 @@ class PacketTable:
         sliceable: whether every payload lies in the file in one piece, at `table.offset`.
         missing_frames: frames that the file announces but does not hold.
         first_pts: PTS of the first frame that decodes, in ticks.
-        height: of the picture as coded, before it is turned.
-        width: of the picture as coded, before it is turned.
-        quarter_turns: counter-clockwise turns by 90 degrees that show the picture upright.
+        height: of the first picture as coded.
+        width: of the first picture as coded.
+        form: how the first picture is shown.
+        aspect_named: whether the container names the shape of the pixels, for all pictures.
         start: which sample of the file's own tables is the first of `table`; -1 if they are unused.
     """
 
@@ -38,7 +40,8 @@ class PacketTable:
     first_pts: int
     height: int
     width: int
-    quarter_turns: int
+    form: PictureForm
+    aspect_named: bool
     start: int = -1
 
 

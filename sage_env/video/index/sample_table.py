@@ -5,7 +5,7 @@ The boxes and the sections of ISO/IEC 14496-12 that define them:
 | box | section | what it holds |
 |---|---|---|
 | `mvhd`, `mdhd` | 8.2.2, 8.4.2 | ticks per second of the movie and of the track |
-| `tkhd` | 8.3.2 | id of the track, matrix that turns the picture |
+| `tkhd` | 8.3.2 | id of the track, matrix that turns the picture, its size on the screen |
 | `stts` | 8.6.1.2 | runs of durations: decode times |
 | `ctts` | 8.6.1.3 | runs of offsets from decode to presentation time |
 | `stss` | 8.6.2 | numbers of the sync samples (keyframes) |
@@ -37,6 +37,7 @@ MAX_SAMPLES = 2**24
 # The matrix that leaves a picture as it is: 16.16 fixed point, the last column 2.30 (6.2.2).
 _UPRIGHT = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 _MATRIX_AT = {b"tkhd": (40, 52), b"mvhd": (36, 48)}  # byte of the box in version 0, in version 1
+_MATRIX = 36  # bytes
 
 Integers = NDArray[np.int64]
 
@@ -153,7 +154,14 @@ def timescale(header: memoryview) -> int:
 def _is_upright(kind: bytes, header: memoryview) -> bool:
     """Return whether the matrix of a header leaves the picture as it is."""
     at = _MATRIX_AT[kind][header[0] > 0]
-    return bytes(header[at : at + 36]) == _UPRIGHT
+    return bytes(header[at : at + _MATRIX]) == _UPRIGHT
+
+
+def shown_size(header: memoryview) -> tuple[int, int]:
+    """Return `(H, W)` of a track on the screen, whole pixels, as its `tkhd` box names it."""
+    at = _MATRIX_AT[b"tkhd"][header[0] > 0] + _MATRIX
+    width, height = struct.unpack_from(">II", header, at)  # 16.16 fixed point
+    return height >> 16, width >> 16
 
 
 def _columns(box: memoryview, dtype: str, columns: int, at: int = 4) -> NDArray[np.integer]:

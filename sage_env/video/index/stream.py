@@ -83,6 +83,29 @@ def open_container(path: str | Path) -> InputContainer:
     return av.open(os.fspath(path), metadata_errors="replace")
 
 
+def aspect_by_container(
+    container: InputContainer, stream: VideoStream, path: str | Path
+) -> Fraction | None:
+    """Return the width of a pixel over its height as the container says; `None` if it is silent.
+
+    FFmpeg prefers what the container says to what the stream says, and gives one of both. Where
+    both are equal, only the file opened without any decoder tells whether the container said so;
+    that matters where the stream changes its mind later.
+
+    Args:
+        container: the opened file.
+        stream: the stream of it; nothing was decoded yet.
+        path: the file.
+    """
+    said = stream.sample_aspect_ratio
+    if said is None or said != stream.codec_context.sample_aspect_ratio:
+        return said
+    options = {"codec_whitelist": "none"}
+    with av.open(os.fspath(path), metadata_errors="replace", options=options) as undecoded:
+        alone = undecoded.streams[stream.index]
+        return alone.sample_aspect_ratio if isinstance(alone, VideoStream) else None
+
+
 def prepare_decoder(context: VideoCodecContext, *, strict: bool) -> None:
     """Set up a decoder that is not open yet, for the calling thread alone.
 

@@ -11,6 +11,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +21,7 @@ from sage_env.video.index.index_cache import load_cached, save_cached
 from sage_env.video.index.mp4_crosscheck import SLICEABLE, read_tables
 from sage_env.video.index.mp4_direct import open_directly
 from sage_env.video.index.packet_scan import scan_packets
+from sage_env.video.index.picture_form import PictureForm, sane_aspect
 from sage_env.video.index.presentation_order import (
     PacketTable,
     PresentationOrder,
@@ -79,9 +81,10 @@ class VideoIndex:
         open_gops: whether some packets after a keyframe are shown before it.
         sliceable: whether packets can be cut out of the file, without a demuxer.
         duration: seconds from the first frame's start to the last frame's end.
-        height: of the picture as coded, before it is turned.
-        width: of the picture as coded, before it is turned.
-        quarter_turns: counter-clockwise turns by 90 degrees that show the picture upright.
+        height: of the first picture as coded.
+        width: of the first picture as coded.
+        form: how the first picture is shown, and every other of which nothing else is said.
+        aspect_named: whether the container names the shape of the pixels, for all pictures.
         missing_frames: frames that the file announces but does not hold; above 0 it was cut short.
     """
 
@@ -102,7 +105,8 @@ class VideoIndex:
     duration: float
     height: int
     width: int
-    quarter_turns: int
+    form: PictureForm
+    aspect_named: bool
     missing_frames: int
 
     @property
@@ -112,8 +116,18 @@ class VideoIndex:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Return `(H, W)` of the upright picture."""
-        return (self.width, self.height) if self.quarter_turns % 2 else (self.height, self.width)
+        """Return `(H, W)` of the first picture on the screen: upright, in square pixels."""
+        return self.form.shown(self.height, self.width)
+
+    def form_at_key(self, frame: av.VideoFrame, aspect: Fraction | None) -> PictureForm:
+        """Return how a keyframe is shown, and the frames after it up to the next keyframe.
+
+        Args:
+            frame: the keyframe, as it came out of the decoder.
+            aspect: width of a pixel over its height as the stream says there.
+        """
+        shape = self.form.aspect if self.aspect_named else sane_aspect(aspect)
+        return self.form._replace(aspect=shape).with_matrix(frame)
 
     @cached_property
     def _shown(self) -> NDArray[np.float64]:
@@ -256,7 +270,8 @@ def _index(config: StreamConfig, packets: PacketTable, path: Path, content_id: s
         duration=span or _ONE_FRAME,
         height=packets.height,
         width=packets.width,
-        quarter_turns=packets.quarter_turns,
+        form=packets.form,
+        aspect_named=packets.aspect_named,
         missing_frames=packets.missing_frames,
         **_arrays(table, packets.dts, frames),
     )
@@ -288,14 +303,19 @@ def _packed(index: VideoIndex, packets: PacketTable, track: int) -> dict[str, An
         track: `track_ID` of the stream, to find its tables again.
     """
     values = {field.name: getattr(index, field.name) for field in fields(index)}
-    del values["path"], values["content_id"], values["config"]
+    del values["path"], values["content_id"], values["config"], values["form"]
     if packets.start >= 0:
         part = [track, packets.start, len(packets.table.pts), packets.first_pts]
         values = {k: v for k, v in values.items() if not isinstance(v, np.ndarray)}
         values["tables"] = part
     ticks = [index.time_base.numerator, index.time_base.denominator]
     stream, codec, extradata, depth, colors, _ = index.config
-    return {**values, "config": [stream, codec, extradata.hex(), depth, colors, ticks]}
+    turns, mirrored, aspect = index.form
+    return {
+        **values,
+        "config": [stream, codec, extradata.hex(), depth, colors, ticks],
+        "form": [turns, mirrored, aspect.numerator, aspect.denominator],
+    }
 
 
 def _unpacked(path: Path, content_id: str, values: dict[str, Any]) -> VideoIndex | None:
@@ -305,6 +325,8 @@ def _unpacked(path: Path, content_id: str, values: dict[str, Any]) -> VideoIndex
         values["config"] = StreamConfig(
             stream, codec, bytes.fromhex(extradata), depth, (spread, matrix), Fraction(*ticks)
         )
+        turns, mirrored, *aspect = values["form"]
+        values["form"] = PictureForm(turns, mirrored, Fraction(*aspect))
         if "tables" in values:
             track, start, count, first_pts = values.pop("tables")
             whole = read_sample_table(path, track)

@@ -186,7 +186,7 @@ def test_a_deadline_is_looked_at_between_packets_and_no_packet_is_lost_by_it(che
 
 def test_every_sound_frame_is_shown_on_the_way():
     seen = []
-    decoder, _, codec = scripted_decoder(on_frame=lambda pts, frame: seen.append(pts))
+    decoder, _, codec = scripted_decoder(on_frame=lambda pts, frame, form: seen.append(pts))
     codec.corrupt = {1}
     assert read(decoder, 9) == [9]
     assert seen == [7, 9, 10] and decoder.decoded == 4  # 5 came out too, before the keyframe
