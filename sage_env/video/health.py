@@ -91,17 +91,17 @@ def check_health(path: Path, *, quick: bool = False, timeout: float | None = Non
         return VideoHealth(path, error=str(error))
     steps = np.diff(index.pts)
     seconds = float(index.time_base)
-    first = int(index.pts[0])
+    first, span = int(index.pts[0]), index.duration - index.lead
     keys = (np.maximum(index.key_pts, first) - first) * seconds
-    gaps = np.diff(np.append(keys, index.duration))
+    gaps = np.diff(np.append(keys, span))
     return VideoHealth(
         path,
         codec=index.config.codec,
         size=index.size,
         duration=index.duration,
-        fps=len(index.pts) / index.duration,
+        fps=len(index.pts) / span,
         variable_rate=bool(len(steps) and np.ptp(steps) > 1),
-        keyframe_seconds=float(index.duration / len(keys)),
+        keyframe_seconds=float(span / len(keys)),
         longest_gap=float(gaps.max()),
         sliceable=index.sliceable,
         absent=index.missing_frames,

@@ -91,7 +91,7 @@ class PyAVVideo:
             prefetch: whether to cache frames for closer looks on the way.
         """
         self.duration = index.duration
-        self.fps = len(index.pts) / index.duration
+        self.fps = len(index.pts) / (index.duration - index.lead)
         self.size = index.size
         self.absent = index.missing_frames
         self._index = index

@@ -18,7 +18,7 @@ from sage_env.video.index.packet_scan import first_frame
 from sage_env.video.index.picture_form import PictureForm, sane_aspect
 from sage_env.video.index.presentation_order import PacketTable, cut_table
 from sage_env.video.index.sample_table import SampleTable, read_sample_table
-from sage_env.video.index.stream import aspect_by_container
+from sage_env.video.index.stream import aspect_by_container, others_start
 
 SLICEABLE = frozenset({"h264", "hevc", "vp8", "vp9", "libdav1d", "av1"})
 """FFmpeg's decoders that take a container's samples as they lie in the file, cut out of it.
@@ -76,9 +76,18 @@ def read_tables(container: InputContainer, stream: VideoStream, path: Path) -> P
             height, width, form = first.height, first.width, form.with_matrix(first)
         elif leading or not table.upright:
             return None
-    named_by_file = named is not None
     return PacketTable(
-        table, table.pts, True, missing, first_pts, height, width, form, named_by_file, start
+        table,
+        table.pts,
+        True,
+        missing,
+        first_pts,
+        height,
+        width,
+        form,
+        named is not None,
+        start,
+        others_start(container, stream),
     )
 
 

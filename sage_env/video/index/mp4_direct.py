@@ -19,6 +19,7 @@ import numpy as np
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 
+from sage_env.video.index.edit_list import wait_of
 from sage_env.video.index.mp4_boxes import (
     Boxes,
     UnsupportedLayout,
@@ -29,7 +30,13 @@ from sage_env.video.index.mp4_boxes import (
 )
 from sage_env.video.index.picture_form import PictureForm, sane_aspect
 from sage_env.video.index.presentation_order import PacketTable
-from sage_env.video.index.sample_table import SampleTable, shown_size, table_of, timescale
+from sage_env.video.index.sample_table import (
+    SampleTable,
+    edits_of,
+    shown_size,
+    table_of,
+    timescale,
+)
 from sage_env.video.index.stream import StreamConfig, prepare_decoder
 
 # Sample entries and the boxes of their decoder configuration (ISO/IEC 14496-15, clauses 5 and 8).
@@ -47,7 +54,8 @@ def open_directly(path: Path) -> tuple[StreamConfig, PacketTable] | None:
     try:
         with open(path, "rb") as file:
             moov = children(read_moov(file))
-            number, trak = _video_track(moov)
+            number, trak, others = _video_track(moov)
+            start = _start(moov, others)
             config, named = _stream_config(trak, number)
             table = table_of(moov, trak)
             if not _is_whole(table, os.fstat(file.fileno()).st_size):
@@ -61,21 +69,35 @@ def open_directly(path: Path) -> tuple[StreamConfig, PacketTable] | None:
     first, size = int(table.pts[0]), (frame.height, frame.width)
     form = PictureForm(aspect=sane_aspect(named or own)).with_matrix(frame)
     return config, PacketTable(
-        table, table.pts, True, 0, first, *size, form, named is not None, start=0
+        table, table.pts, True, 0, first, *size, form, named is not None, 0, start
     )
 
 
-def _video_track(moov: Boxes) -> tuple[int, Boxes]:
-    """Return number and boxes of the only video track (`hdlr` of type `vide`, 8.4.3)."""
-    found = []
+def _video_track(moov: Boxes) -> tuple[int, Boxes, list[Boxes]]:
+    """Return number and boxes of the only video track, and the boxes of the tracks of sound.
+
+    `hdlr` (8.4.3) has the type `vide` or `soun`.
+    """
+    found: list[tuple[int, Boxes]] = []
+    sound: list[Boxes] = []
     for number, box in enumerate(moov[b"trak"]):
         trak = children(box)
         handler = single_box(children(single_box(trak, b"mdia")), b"hdlr")
-        if bytes(handler[8:12]) == b"vide":
+        kind = bytes(handler[8:12])
+        if kind == b"vide":
             found.append((number, trak))
+        elif kind == b"soun":
+            sound.append(trak)
     if len(found) != 1:
         raise UnsupportedLayout
-    return found[0]
+    return *found[0], sound
+
+
+def _start(moov: Boxes, tracks: list[Boxes]) -> Fraction | None:
+    """Return the seconds at which the first of some tracks begins; `None` if there is none."""
+    ticks = timescale(single_box(moov, b"mvhd"))
+    waits = [Fraction(wait_of(edits_of(trak)), ticks) for trak in tracks]
+    return min(waits, default=None)
 
 
 def _stream_config(trak: Boxes, number: int) -> tuple[StreamConfig, Fraction | None]:

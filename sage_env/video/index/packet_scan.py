@@ -22,6 +22,7 @@ from sage_env.video.index.stream import (
     REMEDY,
     aspect_by_container,
     open_container,
+    others_start,
     prepare_decoder,
     video_stream,
 )
@@ -51,6 +52,7 @@ def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
         # In MPEG program streams packets have other times after a seek: read them from the start.
         seekable = container.format.name != "mpeg"
         named, own = aspect_by_container(container, stream, path), None
+        others = others_start(container, stream)
         first: av.VideoFrame | None = None
         rows: list[tuple[int, int, int, int, int, bool, bool]] = []
         intact = 0  # packets up to the last that the container does not call damaged
@@ -74,7 +76,17 @@ def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
     table = SampleTable(pts, length, at, size, key > 0, shown > 0, upright=False)
     form = PictureForm(aspect=sane_aspect(named or own)).with_matrix(first)
     size = first.height, first.width
-    return PacketTable(table, dts, sliceable, missing, first.pts, *size, form, named is not None)
+    return PacketTable(
+        table,
+        dts,
+        sliceable,
+        missing,
+        first.pts,
+        *size,
+        form,
+        named is not None,
+        others_start=others,
+    )
 
 
 def first_frame(path: Path) -> av.VideoFrame | None:

@@ -125,7 +125,6 @@ def table_of(moov: Boxes, trak: Boxes) -> SampleTable:
     header = single_box(trak, b"tkhd")
     movie = single_box(moov, b"mvhd")
     mdia = children(single_box(trak, b"mdia"))
-    edits = children(single_box(trak, b"edts")).get(b"elst", []) if b"edts" in trak else []
     table = children(single_box(children(single_box(mdia, b"minf")), b"stbl"))
     size = _sizes(table)
     delta = _per_sample(single_box(table, b"stts"), ">u4", len(size))
@@ -136,11 +135,16 @@ def table_of(moov: Boxes, trak: Boxes) -> SampleTable:
         # versions as signed, and so must whoever wants its times.
         shown_at += _per_sample(single_box(table, b"ctts"), ">i4", len(size))
     pts, shown = apply_edit_list(
-        shown_at, edits, timescale(movie), timescale(single_box(mdia, b"mdhd"))
+        shown_at, edits_of(trak), timescale(movie), timescale(single_box(mdia, b"mdhd"))
     )
     offset = _sample_offsets(table, size)
     upright = _is_upright(b"tkhd", header) and _is_upright(b"mvhd", movie)
     return SampleTable(pts, delta, offset, size, _keys(table, len(size)), shown, upright)
+
+
+def edits_of(trak: Boxes) -> list[memoryview]:
+    """Return the `elst` boxes of a track, usually none or one (8.6.5, 8.6.6)."""
+    return children(single_box(trak, b"edts")).get(b"elst", []) if b"edts" in trak else []
 
 
 def timescale(header: memoryview) -> int:

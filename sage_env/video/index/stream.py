@@ -83,6 +83,27 @@ def open_container(path: str | Path) -> InputContainer:
     return av.open(os.fspath(path), metadata_errors="replace")
 
 
+def others_start(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    """Return the seconds at which the first other stream of sound or pictures begins.
+
+    That is on the clock of the stream's PTS. Cover art and subtitles do not count; `None` if there
+    is nothing else.
+
+    Args:
+        container: the opened file.
+        stream: the stream that is played.
+    """
+    starts = [
+        other.start_time * other.time_base
+        for other in (*container.streams.audio, *container.streams.video)
+        if other is not stream
+        and other.start_time is not None
+        and other.time_base
+        and not other.disposition & Disposition.attached_pic
+    ]
+    return min(starts, default=None)
+
+
 def aspect_by_container(
     container: InputContainer, stream: VideoStream, path: str | Path
 ) -> Fraction | None:

@@ -26,6 +26,7 @@ from sage_env.video.index.presentation_order import (
     PacketTable,
     PresentationOrder,
     cut_table,
+    lead_of,
     order_frames,
 )
 from sage_env.video.index.sample_table import SampleTable, read_sample_table
@@ -80,7 +81,8 @@ class VideoIndex:
         packet_key: bool `(M,)`: whether decoding can start at each packet.
         open_gops: whether some packets after a keyframe are shown before it.
         sliceable: whether packets can be cut out of the file, without a demuxer.
-        duration: seconds from the first frame's start to the last frame's end.
+        lead: seconds from time 0 to the first frame: sound may begin before the picture.
+        duration: seconds from time 0 to the last frame's end.
         height: of the first picture as coded.
         width: of the first picture as coded.
         form: how the first picture is shown, and every other of which nothing else is said.
@@ -102,6 +104,7 @@ class VideoIndex:
     packet_key: NDArray[np.bool_]
     open_gops: bool
     sliceable: bool
+    lead: float
     duration: float
     height: int
     width: int
@@ -131,13 +134,13 @@ class VideoIndex:
 
     @cached_property
     def _shown(self) -> NDArray[np.float64]:
-        """Return when each frame is shown, float64 `(N,)`, seconds from the first one."""
+        """Return when each frame is shown, float64 `(N,)`, seconds from time 0."""
         ticks = (self.pts - self.pts[0]).astype(np.float64)
         shown: NDArray[np.float64] = ticks * self.time_base.numerator / self.time_base.denominator
-        return shown
+        return shown + self.lead if self.lead else shown
 
     def seconds(self, frames: Integers) -> NDArray[np.float64]:
-        """Return when frames are shown, float64 `(F,)`, seconds from the first frame of the video.
+        """Return when frames are shown, float64 `(F,)`, seconds from time 0.
 
         Args:
             frames: int64 `(F,)`, their numbers, from 0.
@@ -151,7 +154,7 @@ class VideoIndex:
         fall short of its frame by a microsecond.
 
         Args:
-            seconds: float64 `(T,)`, from the first frame.
+            seconds: float64 `(T,)`, from time 0.
         """
         return _last_at_or_before(self._shown, seconds + _EPSILON)
 
@@ -161,7 +164,7 @@ class VideoIndex:
         A time may be later than its frame by a microsecond; times after the last frame give it.
 
         Args:
-            seconds: float64 `(T,)`, from the first frame.
+            seconds: float64 `(T,)`, from time 0.
         """
         numbers: Integers = self._shown.searchsorted(seconds - _EPSILON)
         return np.minimum(numbers, len(self.pts) - 1)
@@ -261,13 +264,15 @@ def _index(config: StreamConfig, packets: PacketTable, path: Path, content_id: s
     if not len(frames.pts) or not config.time_base:
         raise VideoError(f"{path}: its video stream holds no frame that can be decoded; {REMEDY}")
     span = float((int(frames.pts[-1] - frames.pts[0]) + frames.last) * config.time_base)
+    lead = lead_of(int(frames.pts[0]) * config.time_base, packets.others_start)
     return VideoIndex(
         path=path,
         content_id=content_id,
         config=config,
         open_gops=table.open_gops,
         sliceable=packets.sliceable and config.codec in SLICEABLE,
-        duration=span or _ONE_FRAME,
+        lead=lead,
+        duration=lead + (span or _ONE_FRAME),
         height=packets.height,
         width=packets.width,
         form=packets.form,
