@@ -8,10 +8,12 @@ serve; else the file is scanned.
 from __future__ import annotations
 
 import os
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.stream import VideoStream
 
 from sage_env.video.index.packet_scan import first_frame
@@ -38,7 +40,7 @@ def read_tables(container: InputContainer, stream: VideoStream, path: Path) -> P
     """Return the packets that the tables of an MP4 or MOV file name, if FFmpeg agrees.
 
     Args:
-        container: the file, opened by FFmpeg; the first packet is taken from it.
+        container: the file, opened by FFmpeg; the first packets are taken from it.
         stream: the video stream of the container.
         path: the file.
 
@@ -53,7 +55,8 @@ def read_tables(container: InputContainer, stream: VideoStream, path: Path) -> P
         return None
     whole = read_sample_table(path, stream.id)
     start, table = (0, None) if whole is None else _as_indexed(whole, stream)
-    if table is None or not _first_time_agrees(container, stream, table):
+    packets = container.demux(stream)
+    if table is None or not _time_agrees(opening := next(packets), table):
         return None
     end = os.stat(path).st_size
     # A file that was cut short holds its first packets only.
@@ -67,14 +70,14 @@ def read_tables(container: InputContainer, stream: VideoStream, path: Path) -> P
     named = aspect_by_container(container, stream, path)
     form = PictureForm(aspect=sane_aspect(named or context.sample_aspect_ratio))
     first_pts, height, width = key_pts, context.height, context.width
-    leading = (table.shown & (table.pts < key_pts)).any()
     # Only a decoded frame tells how it is turned, and which leading pictures before it are lost.
-    if leading or not table.upright or context.name in _TURNED_BY_STREAM:
-        first = first_frame(path)
+    unclear = not table.upright or bool((table.shown & (table.pts < key_pts)).any())
+    if unclear or context.name in _TURNED_BY_STREAM:
+        first = first_frame(stream, chain([opening], packets))
         if first is not None and first.pts is not None:
-            first_pts = first.pts if leading or not table.upright else key_pts
+            first_pts = first.pts if unclear else key_pts
             height, width, form = first.height, first.width, form.with_matrix(first)
-        elif leading or not table.upright:
+        elif unclear:
             return None
     return PacketTable(
         table,
@@ -113,9 +116,8 @@ def _as_indexed(table: SampleTable, stream: VideoStream) -> tuple[int, SampleTab
     return start, part if part.shown.any() else None
 
 
-def _first_time_agrees(container: InputContainer, stream: VideoStream, table: SampleTable) -> bool:
+def _time_agrees(packet: Packet[VideoStream], table: SampleTable) -> bool:
     """Return whether the first packet has the PTS of the table; that of a hidden one may differ."""
-    packet = next(container.demux(stream))
     if not packet.size or packet.is_corrupt:
         return False
     return packet.pos == table.offset[0] and (not table.shown[0] or packet.pts == int(table.pts[0]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -89,17 +89,18 @@ def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
     )
 
 
-def first_frame(path: Path) -> av.VideoFrame | None:
-    """Return the first frame of a file that decodes, `None` if none does.
+def first_frame(
+    stream: VideoStream, packets: Iterable[Packet[VideoStream]]
+) -> av.VideoFrame | None:
+    """Return the first frame that decodes, `None` if none does.
 
-    Raises:
-        VideoError: if the file holds no video.
+    Args:
+        stream: the stream of a file that was opened; nothing was decoded yet.
+        packets: its packets from the first on, the empty one at the end included.
     """
-    with open_container(path) as container:
-        stream = video_stream(container, path)
-        prepare_decoder(stream.codec_context, strict=True)
-        frames = (_decoded(packet) for packet in container.demux(stream))
-        return next((frame for frame in frames if frame is not None), None)
+    prepare_decoder(stream.codec_context, strict=True)
+    frames = (_decoded(packet) for packet in packets)
+    return next((frame for frame in frames if frame is not None), None)
 
 
 def _packets(

@@ -233,10 +233,11 @@ def _remembered(path: str, size: int, mtime_ns: int) -> VideoIndex:
             return _index(*plain, Path(path), content_id)
         with open_container(path) as container:
             stream = video_stream(container, path)
+            config = stream_config_of(stream)  # before anything is decoded, which may change it
             began, packets = time.thread_time(), read_tables(container, stream, Path(path))
             if packets is None:
                 packets = scan_packets(Path(path), Deadline.after(_SCAN_TIMEOUT))
-            index = _index(stream_config_of(stream), packets, Path(path), content_id)
+            index = _index(config, packets, Path(path), content_id)
             scanned = packets.start < 0 and time.thread_time() - began > _WORTH_KEEPING
             if scanned or (packets.start >= 0 and len(packets.table.pts) >= _LONG):
                 save_cached(content_id, _packed(index, packets, stream.id))
