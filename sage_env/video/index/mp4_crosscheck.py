@@ -67,7 +67,7 @@ def read_tables(container: InputContainer, stream: VideoStream, path: Path) -> P
         return None
     key_pts = int(table.pts[np.argmax(table.key)])
     context, missing = stream.codec_context, len(held) - count
-    named = aspect_by_container(container, stream, path)
+    named = aspect_by_container(stream)
     form = PictureForm(aspect=sane_aspect(named or context.sample_aspect_ratio))
     first_pts, height, width = key_pts, context.height, context.width
     # Only a decoded frame tells how it is turned, and which leading pictures before it are lost.

@@ -67,6 +67,7 @@ def open_directly(path: Path) -> tuple[StreamConfig, PacketTable] | None:
     if frame is None:
         return None
     first, size = int(table.pts[0]), (frame.height, frame.width)
+    named = None if named == own else named
     form = PictureForm(aspect=sane_aspect(named or own)).with_matrix(frame)
     return config, PacketTable(
         table, table.pts, True, 0, first, *size, form, named is not None, 0, start
@@ -94,10 +95,22 @@ def _video_track(moov: Boxes) -> tuple[int, Boxes, list[Boxes]]:
 
 
 def _start(moov: Boxes, tracks: list[Boxes]) -> Fraction | None:
-    """Return the seconds at which the first of some tracks begins; `None` if there is none."""
+    """Return the seconds at which the first of some tracks begins; `None` if none has samples."""
     ticks = timescale(single_box(moov, b"mvhd"))
-    waits = [Fraction(wait_of(edits_of(trak)), ticks) for trak in tracks]
+    waits = [Fraction(wait_of(edits_of(trak)), ticks) for trak in tracks if _has_samples(trak)]
     return min(waits, default=None)
+
+
+def _has_samples(trak: Boxes) -> bool:
+    """Return whether a track holds anything (`stsz`, 8.7.3.2)."""
+    (count,) = struct.unpack_from(">I", single_box(_sample_boxes(trak), b"stsz"), 8)
+    return bool(count)
+
+
+def _sample_boxes(trak: Boxes) -> Boxes:
+    """Return the boxes that describe a track's samples (`stbl`, 8.5.1)."""
+    media = children(single_box(trak, b"mdia"))
+    return children(single_box(children(single_box(media, b"minf")), b"stbl"))
 
 
 def _stream_config(trak: Boxes, number: int) -> tuple[StreamConfig, Fraction | None]:
@@ -106,8 +119,7 @@ def _stream_config(trak: Boxes, number: int) -> tuple[StreamConfig, Fraction | N
     With it comes the shape of the pixels, `None` if the track does not say.
     """
     mdia = children(single_box(trak, b"mdia"))
-    table = children(single_box(children(single_box(mdia, b"minf")), b"stbl"))
-    kind, entry = _only_entry(single_box(table, b"stsd")[8:])
+    kind, entry = _only_entry(single_box(_sample_boxes(trak), b"stsd")[8:])
     codec, configuration = _CODECS[kind]
     parts = children(entry[_ENTRY:])
     if b"sinf" in parts:  # encrypted (8.12.1)

@@ -51,7 +51,7 @@ def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
         prepare_decoder(stream.codec_context, strict=True)
         # In MPEG program streams packets have other times after a seek: read them from the start.
         seekable = container.format.name != "mpeg"
-        named, own = aspect_by_container(container, stream, path), None
+        named, own = aspect_by_container(stream), None
         others = others_start(container, stream)
         first: av.VideoFrame | None = None
         rows: list[tuple[int, int, int, int, int, bool, bool]] = []

@@ -8,9 +8,10 @@ Who says so, the first that does:
 | 2 | the stream at the first frame | the stream at the keyframe before |
 | 3 | the container: `tkhd` times `mvhd` (ISO/IEC 14496-12, 6.2.2), `Projection` | square |
 
-That is FFmpeg's order, but for one thing: FFmpeg takes an SEI message for the picture that carries
-it alone, where H.264 lets it hold on. Here it holds up to the next keyframe, and that of the first
-frame wherever nothing else is said, so that a frame looks the same from wherever it is decoded.
+That is FFmpeg's order, but for two things. FFmpeg takes an SEI message for the picture that carries
+it alone, where H.264 lets it hold on: here it holds up to the next keyframe, and that of the first
+frame wherever nothing else is said, so that a frame looks the same from wherever it is decoded. And
+a container that says the same shape as the stream at first does not hold the stream to it later.
 
 What is not done: angles between the quarter turns go to the nearest, a matrix that flattens the
 picture to a line is none, and areas that a container cuts off (`clap`, `PixelCrop*`) are shown.

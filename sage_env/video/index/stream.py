@@ -104,27 +104,17 @@ def others_start(container: InputContainer, stream: VideoStream) -> Fraction | N
     return min(starts, default=None)
 
 
-def aspect_by_container(
-    container: InputContainer, stream: VideoStream, path: str | Path
-) -> Fraction | None:
-    """Return the width of a pixel over its height as the container says; `None` if it is silent.
+def aspect_by_container(stream: VideoStream) -> Fraction | None:
+    """Return the width of a pixel over its height where the container overrules the stream.
 
-    FFmpeg prefers what the container says to what the stream says, and gives one of both. Where
-    both are equal, only the file opened without any decoder tells whether the container said so;
-    that matters where the stream changes its mind later.
+    FFmpeg prefers what the container says, and gives one of both. `None` where the container is
+    silent or says the same: then what the stream says later holds as well.
 
     Args:
-        container: the opened file.
-        stream: the stream of it; nothing was decoded yet.
-        path: the file.
+        stream: a stream of a file that was opened; nothing was decoded yet.
     """
     said = stream.sample_aspect_ratio
-    if said is None or said != stream.codec_context.sample_aspect_ratio:
-        return said
-    options = {"codec_whitelist": "none"}
-    with av.open(os.fspath(path), metadata_errors="replace", options=options) as undecoded:
-        alone = undecoded.streams[stream.index]
-        return alone.sample_aspect_ratio if isinstance(alone, VideoStream) else None
+    return None if said == stream.codec_context.sample_aspect_ratio else said
 
 
 def prepare_decoder(context: VideoCodecContext, *, strict: bool) -> None:

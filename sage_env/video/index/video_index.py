@@ -86,7 +86,7 @@ class VideoIndex:
         height: of the first picture as coded.
         width: of the first picture as coded.
         form: how the first picture is shown, and every other of which nothing else is said.
-        aspect_named: whether the container names the shape of the pixels, for all pictures.
+        aspect_overruled: whether the container overrules the stream on the shape of pixels.
         missing_frames: frames that the file announces but does not hold; above 0 it was cut short.
     """
 
@@ -109,7 +109,7 @@ class VideoIndex:
     height: int
     width: int
     form: PictureForm
-    aspect_named: bool
+    aspect_overruled: bool
     missing_frames: int
 
     @property
@@ -129,7 +129,7 @@ class VideoIndex:
             frame: the keyframe, as it came out of the decoder.
             aspect: width of a pixel over its height as the stream says there.
         """
-        shape = self.form.aspect if self.aspect_named else sane_aspect(aspect)
+        shape = self.form.aspect if self.aspect_overruled else sane_aspect(aspect)
         return self.form._replace(aspect=shape).with_matrix(frame)
 
     @cached_property
@@ -277,7 +277,7 @@ def _index(config: StreamConfig, packets: PacketTable, path: Path, content_id: s
         height=packets.height,
         width=packets.width,
         form=packets.form,
-        aspect_named=packets.aspect_named,
+        aspect_overruled=packets.aspect_overruled,
         missing_frames=packets.missing_frames,
         **_arrays(table, packets.dts, frames),
     )
