@@ -99,7 +99,7 @@ class Video(Protocol):
     of decoded pictures, has it reported in `Spent.frames_decoded`.
 
     Attributes:
-        duration: seconds from the start of the first frame to the end of the last.
+        duration: seconds from time 0 to the end of the last frame.
         fps: average frames per second, for information.
     """
 
