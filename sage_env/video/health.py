@@ -27,8 +27,8 @@ class VideoHealth:
         path: the file.
         error: why it cannot be opened, else ""; the rest then says nothing.
         codec: FFmpeg's name of the decoder.
-        size: native `(H, W)` of the upright picture.
-        duration: seconds.
+        size: native `(H, W)` of the first picture as it is shown: upright, with square pixels.
+        duration: seconds from time 0 to the end of the last frame.
         fps: average frames per second.
         variable_rate: whether the distances between frames differ by more than one tick.
         keyframe_seconds: mean distance between keyframes: what an exact frame costs grows with it.

@@ -57,7 +57,7 @@ class ReadStats:
 
 
 class PyAVVideo:
-    """A video file. Time 0 is where picture or sound begins. One thread at a time; objects may share a file.
+    """A video file, as `open_video` says. One thread at a time; objects may share a file.
 
     The file is opened with the first frame that the cache does not have.
 
@@ -140,11 +140,10 @@ class PyAVVideo:
         Args:
             seconds: finite times in any order; before the first frame means the first, after the
                 last the last. A time may fall short of a frame by a microsecond of rounding.
-            size: `(H, W)` to fit the picture into, aspect kept as it is shown, black bars; `None`
-                for `PyAVVideo.size`, or as much of it as the box takes.
-            box: the region to show, in fractions of the picture as it is shown, cropped before it
-                is fitted; `None` for the whole picture. A frame of another size than the first has
-                a picture of its own, of which the box is a part.
+            size: `(H, W)` to fit the picture into, aspect kept, black bars; `None` for native
+                pixels: `PyAVVideo.size`, or the box's part of it.
+            box: the region to show, in fractions of each frame's own picture as it is shown,
+                cropped before it is fitted; `None` for the whole picture.
             tolerance: seconds by which a frame may be off, which makes overviews of long videos
                 several times cheaper: the nearest keyframe within it is taken, else the first
                 frame. "auto" is half the smallest distance between two times, at most 5 s.
@@ -286,18 +285,15 @@ def open_video(
 ) -> PyAVVideo:
     """Open a video file.
 
-    Time 0 is where the first of its picture and its sound begins, in every container: what players
-    show first, and FFmpeg's `start_time`. With sound from 0 s and the first frame at 3 s, that
-    frame has the time 3.0, and is what comes back for earlier times too; without sound it has 0.0.
-    Sound before the zero of the container's own clock does not count.
+    Time 0 is where the first of picture and sound begins, in every container, as players and
+    FFmpeg's `start_time` have it. With sound from 0 s and the first frame at 3 s, that frame has
+    the time 3.0, and comes back for earlier times too; without sound it has 0.0.
 
-    Pictures are those that FFmpeg shows with `-autorotate` and square pixels. They are turned and
-    mirrored as the stream itself says (H.264 and H.265: SEI "display orientation"), else as the
-    container does; angles between are taken for the nearest quarter turn. Pixels that are not
-    square are stretched along their longer side, by the shape that the container names, else by
-    the stream's; shapes beyond 16:1 are not believed. `clap` and `PixelCrop` are not applied. A
-    stream may change the size, shape, format and orientation of its pictures: each frame is shown
-    whole. See `video.index.picture_form`.
+    Pictures are those that FFmpeg shows with `-autorotate` and square pixels: turned and mirrored
+    as the stream itself says, else the container (to the nearest quarter turn), and stretched along
+    the longer side of a pixel as the container says, else the stream. `clap` is not applied. Where
+    a stream changes size, format or any of this, each frame is shown whole. See
+    `video.index.picture_form`.
 
     Among several video streams FFmpeg's best is taken (more pixels, then more frames), not simply
     the first. A file that was cut short is played as far as it goes: see
