@@ -279,7 +279,7 @@ class PacketDecoder:
         if pts == targets.start_pts:
             targets.keyframe_out = True
         if pts in self._aspects:
-            self.form = self._index.form_at_key(frame, self._aspects.pop(pts))
+            self.form = self._index.form.at_key(frame, self._aspects.pop(pts))
         if not targets.keyframe_out or frame.is_corrupt:
             return None
         if self._on_frame is not None:

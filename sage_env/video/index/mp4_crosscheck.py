@@ -68,7 +68,8 @@ def read_tables(container: InputContainer, stream: VideoStream, path: Path) -> P
     key_pts = int(table.pts[np.argmax(table.key)])
     context, missing = stream.codec_context, len(held) - count
     named = aspect_by_container(stream)
-    form = PictureForm(aspect=sane_aspect(named or context.sample_aspect_ratio))
+    own = context.sample_aspect_ratio
+    form = PictureForm(aspect=sane_aspect(named or own), aspect_fixed=named is not None)
     first_pts, height, width = key_pts, context.height, context.width
     # Only a decoded frame tells how it is turned, and which leading pictures before it are lost.
     unclear = not table.upright or bool((table.shown & (table.pts < key_pts)).any())
@@ -76,7 +77,7 @@ def read_tables(container: InputContainer, stream: VideoStream, path: Path) -> P
         first = first_frame(stream, chain([opening], packets))
         if first is not None and first.pts is not None:
             first_pts = first.pts if unclear else key_pts
-            height, width, form = first.height, first.width, form.with_matrix(first)
+            height, width, form = first.height, first.width, form.turned_as(first)
         elif unclear:
             return None
     return PacketTable(
@@ -88,7 +89,6 @@ def read_tables(container: InputContainer, stream: VideoStream, path: Path) -> P
         height,
         width,
         form,
-        named is not None,
         start,
         others_start(container, stream),
     )

@@ -28,7 +28,7 @@ from sage_env.video.index.mp4_boxes import (
     read_moov,
     single_box,
 )
-from sage_env.video.index.picture_form import PictureForm, sane_aspect
+from sage_env.video.index.picture_form import PictureForm
 from sage_env.video.index.presentation_order import PacketTable
 from sage_env.video.index.sample_table import (
     SampleTable,
@@ -67,11 +67,8 @@ def open_directly(path: Path) -> tuple[StreamConfig, PacketTable] | None:
     if frame is None:
         return None
     first, size = int(table.pts[0]), (frame.height, frame.width)
-    named = None if named == own else named
-    form = PictureForm(aspect=sane_aspect(named or own)).with_matrix(frame)
-    return config, PacketTable(
-        table, table.pts, True, 0, first, *size, form, named is not None, 0, start
-    )
+    form = PictureForm.of_first(frame, None if named == own else named, own)
+    return config, PacketTable(table, table.pts, True, 0, first, *size, form, 0, start)
 
 
 def _video_track(moov: Boxes) -> tuple[int, Boxes, list[Boxes]]:

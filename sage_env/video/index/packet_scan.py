@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 
 from sage_env.errors import VideoError
 from sage_env.video.deadline import Deadline
-from sage_env.video.index.picture_form import PictureForm, sane_aspect
+from sage_env.video.index.picture_form import PictureForm
 from sage_env.video.index.presentation_order import PacketTable
 from sage_env.video.index.sample_table import MAX_SAMPLES, SampleTable
 from sage_env.video.index.stream import (
@@ -74,7 +74,7 @@ def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
         raise VideoError(f"{path}: its video stream holds no frame that can be decoded; {REMEDY}")
     pts, dts, length, at, size, key, shown = np.array(rows[:intact], dtype=np.int64).T
     table = SampleTable(pts, length, at, size, key > 0, shown > 0, upright=False)
-    form = PictureForm(aspect=sane_aspect(named or own)).with_matrix(first)
+    form = PictureForm.of_first(first, named, own)
     size = first.height, first.width
     return PacketTable(
         table,
@@ -84,7 +84,6 @@ def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
         first.pts,
         *size,
         form,
-        named is not None,
         others_start=others,
     )
 

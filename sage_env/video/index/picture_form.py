@@ -21,6 +21,7 @@ What the stream itself cuts off (H.264, 7.4.2.1.1: frame cropping) the decoder l
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple, Self, cast
 
@@ -44,11 +45,37 @@ class PictureForm(NamedTuple):
         turns: counter-clockwise turns by 90 degrees, 0 to 3.
         mirrored: whether left and right are exchanged, before the turns.
         aspect: width of a coded pixel over its height.
+        aspect_fixed: whether the container overrules the stream on that.
     """
 
     turns: int = 0
     mirrored: bool = False
     aspect: Fraction = _SQUARE
+    aspect_fixed: bool = False
+
+    @classmethod
+    def of_first(cls, frame: av.VideoFrame, named: Fraction | None, own: Fraction | None) -> Self:
+        """Return the form of a video's first frame.
+
+        Args:
+            frame: as it came out of the decoder.
+            named: width of a pixel over its height where the container overrules the stream.
+            own: the same as the stream says there.
+        """
+        return cls(aspect=sane_aspect(named or own), aspect_fixed=named is not None).turned_as(
+            frame
+        )
+
+    @classmethod
+    def unpacked(cls, values: Sequence[int]) -> Self:
+        """Return the form that `packed` took apart."""
+        turns, mirrored, fixed, *aspect = values
+        return cls(turns, bool(mirrored), Fraction(*aspect), bool(fixed))
+
+    def packed(self) -> list[int]:
+        """Return the form as numbers, for `index_cache`."""
+        aspect = self.aspect
+        return [self.turns, self.mirrored, self.aspect_fixed, aspect.numerator, aspect.denominator]
 
     @property
     def as_coded(self) -> bool:
@@ -88,7 +115,19 @@ class PictureForm(NamedTuple):
         """Return a picture, uint8 `(H, W, 3)`, mirrored and turned; a view of the same pixels."""
         return np.rot90(pixels[:, ::-1] if self.mirrored else pixels, self.turns)
 
-    def with_matrix(self, frame: av.VideoFrame) -> Self:
+    def at_key(self, frame: av.VideoFrame, own: Fraction | None) -> Self:
+        """Return the form of a keyframe, and of the frames after it up to the next keyframe.
+
+        The form itself is that of the video's first frame.
+
+        Args:
+            frame: the keyframe, as it came out of the decoder.
+            own: width of a pixel over its height as the stream says there.
+        """
+        aspect = self.aspect if self.aspect_fixed else sane_aspect(own)
+        return self._replace(aspect=aspect).turned_as(frame)
+
+    def turned_as(self, frame: av.VideoFrame) -> Self:
         """Return the form with the orientation that a frame carries; itself if it carries none."""
         matrix = cast(Any, frame.side_data).get("DISPLAYMATRIX")  # PyAV's stubs name only one kind
         if matrix is None:

@@ -35,7 +35,6 @@ class PacketTable:
         height: of the first picture as coded.
         width: of the first picture as coded.
         form: how the first picture is shown.
-        aspect_overruled: whether the container overrules the stream on the shape of pixels.
         start: which sample of the file's own tables is the first of `table`; -1 if they are unused.
         others_start: seconds at which the first of the other streams begins, sound or picture, on
             the clock of the PTS; `None` if there is no other.
@@ -49,7 +48,6 @@ class PacketTable:
     height: int
     width: int
     form: PictureForm
-    aspect_overruled: bool
     start: int = -1
     others_start: Fraction | None = None
 

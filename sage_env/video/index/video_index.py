@@ -11,7 +11,6 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,7 +20,7 @@ from sage_env.video.index.index_cache import load_cached, save_cached
 from sage_env.video.index.mp4_crosscheck import SLICEABLE, read_tables
 from sage_env.video.index.mp4_direct import open_directly
 from sage_env.video.index.packet_scan import scan_packets
-from sage_env.video.index.picture_form import PictureForm, sane_aspect
+from sage_env.video.index.picture_form import PictureForm
 from sage_env.video.index.presentation_order import (
     PacketTable,
     PresentationOrder,
@@ -86,7 +85,6 @@ class VideoIndex:
         height: of the first picture as coded.
         width: of the first picture as coded.
         form: how the first picture is shown, and every other of which nothing else is said.
-        aspect_overruled: whether the container overrules the stream on the shape of pixels.
         missing_frames: frames that the file announces but does not hold; above 0 it was cut short.
     """
 
@@ -109,7 +107,6 @@ class VideoIndex:
     height: int
     width: int
     form: PictureForm
-    aspect_overruled: bool
     missing_frames: int
 
     @property
@@ -121,16 +118,6 @@ class VideoIndex:
     def size(self) -> tuple[int, int]:
         """Return `(H, W)` of the first picture on the screen: upright, in square pixels."""
         return self.form.shown(self.height, self.width)
-
-    def form_at_key(self, frame: av.VideoFrame, aspect: Fraction | None) -> PictureForm:
-        """Return how a keyframe is shown, and the frames after it up to the next keyframe.
-
-        Args:
-            frame: the keyframe, as it came out of the decoder.
-            aspect: width of a pixel over its height as the stream says there.
-        """
-        shape = self.form.aspect if self.aspect_overruled else sane_aspect(aspect)
-        return self.form._replace(aspect=shape).with_matrix(frame)
 
     @cached_property
     def _shown(self) -> NDArray[np.float64]:
@@ -277,7 +264,6 @@ def _index(config: StreamConfig, packets: PacketTable, path: Path, content_id: s
         height=packets.height,
         width=packets.width,
         form=packets.form,
-        aspect_overruled=packets.aspect_overruled,
         missing_frames=packets.missing_frames,
         **_arrays(table, packets.dts, frames),
     )
@@ -316,12 +302,8 @@ def _packed(index: VideoIndex, packets: PacketTable, track: int) -> dict[str, An
         values["tables"] = part
     ticks = [index.time_base.numerator, index.time_base.denominator]
     stream, codec, extradata, depth, colors, _ = index.config
-    turns, mirrored, aspect = index.form
-    return {
-        **values,
-        "config": [stream, codec, extradata.hex(), depth, colors, ticks],
-        "form": [turns, mirrored, aspect.numerator, aspect.denominator],
-    }
+    config = [stream, codec, extradata.hex(), depth, colors, ticks]
+    return {**values, "config": config, "form": index.form.packed()}
 
 
 def _unpacked(path: Path, content_id: str, values: dict[str, Any]) -> VideoIndex | None:
@@ -331,8 +313,7 @@ def _unpacked(path: Path, content_id: str, values: dict[str, Any]) -> VideoIndex
         values["config"] = StreamConfig(
             stream, codec, bytes.fromhex(extradata), depth, (spread, matrix), Fraction(*ticks)
         )
-        turns, mirrored, *aspect = values["form"]
-        values["form"] = PictureForm(turns, mirrored, Fraction(*aspect))
+        values["form"] = PictureForm.unpacked(values["form"])
         if "tables" in values:
             track, start, count, first_pts = values.pop("tables")
             whole = read_sample_table(path, track)

@@ -37,7 +37,7 @@ def scripted_index(depth: int = 2) -> VideoIndex:
     key = np.array([kind == "I" for kind in KINDS])
     ones = np.ones(len(PTS), dtype=np.int64)
     table = SampleTable(np.array(PTS), ones, ones, ones, key, ones > 0, upright=True)
-    packets = PacketTable(table, table.pts, True, 0, 0, 16, 16, PictureForm(), False)
+    packets = PacketTable(table, table.pts, True, 0, 0, 16, 16, PictureForm())
     config = StreamConfig(0, "h264", b"", depth, (0, 2), Fraction(1, 25))
     return _index(config, packets, Path("scripted.mp4"), "scripted")
 
