@@ -62,15 +62,20 @@ class PictureForm(NamedTuple):
             named: width of a pixel over its height where the container overrules the stream.
             own: the same as the stream says there.
         """
-        return cls(aspect=sane_aspect(named or own), aspect_fixed=named is not None).turned_as(
-            frame
-        )
+        form = cls(aspect=sane_aspect(named or own), aspect_fixed=named is not None)
+        return form.turned_as(frame)
 
     @classmethod
     def unpacked(cls, values: Sequence[int]) -> Self:
-        """Return the form that `packed` took apart."""
-        turns, mirrored, fixed, *aspect = values
-        return cls(turns, bool(mirrored), Fraction(*aspect), bool(fixed))
+        """Return the form that `packed` took apart.
+
+        Raises:
+            ValueError: if these are not its numbers.
+        """
+        turns, mirrored, fixed, width, height = values
+        if height < 1:
+            raise ValueError(f"expected the height of a pixel to be 1 or more, got {height}")
+        return cls(turns % 4, bool(mirrored), sane_aspect(Fraction(width, height)), bool(fixed))
 
     def packed(self) -> list[int]:
         """Return the form as numbers, for `index_cache`."""
