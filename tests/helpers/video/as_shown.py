@@ -94,6 +94,22 @@ def with_pose(path: Path, yaw: float, roll: float) -> Path:
     return path
 
 
+def with_display_size(path: Path, height: int, width: int) -> Path:
+    """Write a size on the screen into a Matroska file that FFmpeg wrote with a rotation.
+
+    `DisplayWidth`, `DisplayHeight` (below 128) and a `Void` take the room of `Projection`, and the
+    `DisplayUnit` that says "unknown" becomes pixels (RFC 9559, 5.1.4.1.28).
+    """
+    data = bytearray(path.read_bytes())
+    at = data.index(b"\x76\x70\x8b\x76\x75\x88")
+    sizes = b"\x54\xb0\x81" + bytes([width]) + b"\x54\xba\x81" + bytes([height])
+    data[at : at + 14] = sizes + b"\xec\x84" + bytes(4)
+    unit = data.index(b"\x54\xb2\x81\x04")
+    data[unit + 3] = 0
+    path.write_bytes(data)
+    return path
+
+
 def orientation_message(
     hevc: bool, turn: float, *, across: bool = False, down: bool = False
 ) -> bytes:
@@ -170,7 +186,10 @@ def _filtered(frame: av.VideoFrame, filters: list[tuple[str, str]]) -> Picture:
     if not filters:
         return frame.to_ndarray()
     graph = Graph()
-    nodes: list[Any] = [graph.add_buffer(width=frame.width, height=frame.height, format="rgb24")]
+    buffer = graph.add_buffer(
+        width=frame.width, height=frame.height, format="rgb24", time_base=Fraction(1, 1000)
+    )
+    nodes: list[Any] = [buffer]
     nodes += [graph.add(name, value) for name, value in filters]
     nodes.append(graph.add("buffersink"))
     for node, following in zip(nodes, nodes[1:], strict=False):
