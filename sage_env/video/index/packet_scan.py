@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import av
 import numpy as np
@@ -162,9 +162,22 @@ def _ebml_size(head: bytes, at: int) -> tuple[int, int]:
     return at + width, 0 if size == (1 << bits) - 1 else size
 
 
+def _without_discard(packet: Packet[VideoStream]) -> Packet[VideoStream]:
+    """Return a packet whose frame the decoder gives out although an edit list hides it."""
+    if not packet.is_discard:
+        return packet
+    made = cast("Packet[VideoStream]", Packet(bytes(packet)))
+    made.pts, made.dts, made.stream = packet.pts, packet.dts, packet.stream
+    made.time_base, made.is_keyframe = packet.time_base, packet.is_keyframe
+    return made
+
+
 def _decoded(packet: Packet[VideoStream]) -> av.VideoFrame | None:
-    """Return the first frame that comes out of the decoder now; damage gives `None`."""
+    """Return the first frame that comes out of the decoder now; damage gives `None`.
+
+    A frame that an edit list hides counts: others refer to it, and it may say how all are turned.
+    """
     try:
-        return next(iter(packet.decode()), None)
+        return next(iter(_without_discard(packet).decode()), None)
     except av.FFmpegError:
         return None

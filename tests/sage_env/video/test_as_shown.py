@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sage_env.video.index.mp4_direct import open_directly
-from tests.helpers.clips import four_colours, numbered, uncached, write_clip
+from tests.helpers.clips import copy_clip, four_colours, numbered, uncached, write_clip
 from tests.helpers.video.as_shown import (
     EIGHT,
     orientation_message,
@@ -171,6 +171,19 @@ def test_what_the_first_frame_alone_says_holds_for_all(tmp_path, ending):
         for number in (7, 0, 5, 2):
             (picture,) = video.frames_at([number / 25]).pixels
             np.testing.assert_array_equal(picture, np.rot90(coded[number]))
+
+
+@pytest.mark.parametrize("hidden", [0, 2])
+def test_the_stream_is_heard_in_a_file_that_is_not_plain(tmp_path, hidden):
+    """Its edit list hides frames: the tables are compared with FFmpeg's demuxer."""
+    source, unit = clip(tmp_path / "source.mp4"), orientation_message(False, 90, across=True)
+    told = with_messages(source, tmp_path / "told.mp4", lambda n: unit if n == 0 else b"")
+    path = copy_clip(told, tmp_path / "a.mp4", shift=hidden * 512)
+    assert (open_directly(path) is None) == (hidden > 0)
+    coded = [picture for _, picture in shown_by_ffmpeg(source)]
+    with uncached(path) as video:
+        (picture,) = video.frames_at([0.0]).pixels
+    np.testing.assert_array_equal(picture, np.rot90(coded[hidden][:, ::-1]))
 
 
 def test_each_keyframe_may_say_another_orientation(tmp_path):
