@@ -41,6 +41,9 @@ from sage_env.video.index.stream import StreamConfig, prepare_decoder
 
 # Sample entries and the boxes of their decoder configuration (ISO/IEC 14496-15, clauses 5 and 8).
 _CODECS = {b"avc1": ("h264", b"avcC"), b"hvc1": ("hevc", b"hvcC"), b"hev1": ("hevc", b"hvcC")}
+# Handlers of tracks that hold neither sound nor pictures (14496-12, clause 12; QuickTime); what the
+# others hold, FFmpeg tells by their samples.
+_NEITHER = frozenset(b"text sbtl subt clcp tmcd meta hint odsm sdsm".split())
 _ENTRY = 78  # bytes of a visual sample entry before its boxes (ISO/IEC 14496-12, 12.1.3)
 _UNKNOWN = (0, 2)  # AVCOL_RANGE_UNSPECIFIED, AVCOL_SPC_UNSPECIFIED: no range, no matrix named
 
@@ -86,6 +89,8 @@ def _video_track(moov: Boxes) -> tuple[int, Boxes, list[Boxes]]:
             found.append((number, trak))
         elif kind == b"soun":
             sound.append(trak)
+        elif kind not in _NEITHER:
+            raise UnsupportedLayout
     if len(found) != 1:
         raise UnsupportedLayout
     return *found[0], sound
