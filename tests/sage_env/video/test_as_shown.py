@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sage_env.video.index.mp4_direct import open_directly
@@ -206,6 +206,15 @@ def test_each_keyframe_may_say_another_orientation(tmp_path):
                 np.testing.assert_allclose(picture[lit].mean(0), half.mean((0, 1)), atol=6)
 
 
+def test_a_keyframe_that_says_nothing_is_as_the_first_frame_whatever_came_before_it(tmp_path):
+    source = write_clip(tmp_path / "source.mp4", range(12), options=TWO_GOPS, draw=_drawn)
+    unit = orientation_message(False, 90)
+    path = with_messages(source, tmp_path / "a.mp4", lambda n: unit if n == 4 else b"")
+    with uncached(path) as video:
+        pictures = video.frames_at([0.0, 5 / 25, 9 / 25], size=(96, 96)).pixels
+    assert [picture.any(axis=(0, 2)).sum() for picture in pictures] == [96, 64, 96]
+
+
 CONTAINERS = [
     ("mp4", "libx264"),
     ("mov", "libx264"),
@@ -300,6 +309,9 @@ EDGES = st.tuples(st.floats(0, 0.8), st.floats(0.1, 1)).map(lambda p: (p[0], min
     st.none() | st.tuples(EDGES, EDGES),
     st.none() | st.tuples(st.integers(8, 150), st.integers(8, 150)),
 )
+@example("mirrored", Fraction(1), None, (60, 70))
+@example("mirrored", Fraction(4, 3), None, (60, 70))
+@example("half", Fraction(5, 8), None, (60, 70))
 @settings(max_examples=120)
 def test_any_box_in_any_size_is_that_part_of_the_picture_on_the_screen(
     shaped, name, aspect, edges, size

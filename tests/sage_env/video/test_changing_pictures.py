@@ -134,10 +134,10 @@ def test_whole_frames_in_native_size_are_fitted_into_the_first_ones(whole):
 def test_other_codecs_change_their_size_too(tmp_path, codec):
     ending = "webm" if codec == "libvpx-vp9" else "ts"
     make = partial(part, codec=codec)
-    sizes = [(64, 96), (96, 64), (128, 192)]
+    sizes = [((64, 96), Fraction(1)), ((96, 64), Fraction(1)), ((64, 96), Fraction(3, 2))]
     files = [
-        make(tmp_path / f"{n}.{ending}", size, Fraction(1), "yuv420p")
-        for n, size in enumerate(sizes)
+        make(tmp_path / f"{n}.{ending}", size, aspect, "yuv420p")
+        for n, (size, aspect) in enumerate(sizes)
     ]
     with uncached(joined(files, tmp_path / f"a.{ending}")) as video:
         got = in_order(video, [20, 1, 12, 23], size=(60, 80), box=BOX)
