@@ -33,21 +33,25 @@ def clip(
     *,
     codecs: tuple[str, str] = ("libx264", "aac"),
     flags: dict[str, str] | None = None,
-    sounds: int = 1,
+    more_sound_at: tuple[float, ...] = (),
+    rotation: int = 0,
 ) -> Path:
     """Write 12 frames and two seconds of silence that begin at some seconds of one clock."""
     with av.open(str(path), "w", options=flags or {}) as container:
         picture = container.add_stream(codecs[0], rate=25)
         picture.height, picture.width, picture.pix_fmt = 64, 96, "yuv420p"
-        voices = range(sounds if sound_at is not None else 0)
-        for sound in [container.add_stream(codecs[1], rate=RATE, layout="mono") for _ in voices]:
+        if rotation:
+            picture.set_display_rotation(rotation)
+        starts = [] if sound_at is None else [sound_at, *more_sound_at]
+        voices = [container.add_stream(codecs[1], rate=RATE, layout="mono") for _ in starts]
+        for sound, start in zip(voices, starts, strict=True):
             kind = np.float32 if "flt" in sound.format.name else np.int16
             for piece in range(94):
                 frame = av.AudioFrame.from_ndarray(
                     np.zeros((1, 1024), kind), format=sound.format.name, layout="mono"
                 )
                 frame.sample_rate, frame.time_base = RATE, Fraction(1, RATE)
-                frame.pts = round(sound_at * RATE) + 1024 * piece
+                frame.pts = round(start * RATE) + 1024 * piece
                 container.mux(sound.encode(frame))
             container.mux(sound.encode())
         for number in range(FRAMES):
@@ -98,9 +102,19 @@ def test_time_0_is_the_first_of_picture_and_sound_in_every_container(tmp_path, n
 
 
 def test_a_plain_file_with_sound_is_opened_from_its_tables_alone(tmp_path):
-    path = clip(tmp_path / "a.mp4", 0.5, 0.25, sounds=2)
-    assert open_directly(path) is not None
+    path = clip(tmp_path / "a.mp4", 0.5, 0.75, more_sound_at=(0.25, 1.0))
+    assert open_directly(path) is not None and 0.2 < first_by_ffmpeg(path) < 0.3
     with uncached(path) as video:
+        assert abs(video._index.lead - first_by_ffmpeg(path)) < 1e-6
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv"])
+def test_a_turned_file_begins_with_its_sound_too(tmp_path, ending):
+    path = clip(tmp_path / f"a.{ending}", 0.5, 0.75, more_sound_at=(0.25, 1.0), rotation=90)
+    assert open_directly(path) is None
+    with uncached(path) as video:
+        assert video.size == (96, 64)
+        assert 0.2 < video._index.lead < 0.3
         assert abs(video._index.lead - first_by_ffmpeg(path)) < 1e-6
 
 
