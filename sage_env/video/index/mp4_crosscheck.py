@@ -8,7 +8,8 @@ serve; else the file is scanned.
 from __future__ import annotations
 
 import os
-from itertools import chain
+from collections.abc import Iterator
+from itertools import tee
 from pathlib import Path
 
 import numpy as np
@@ -55,8 +56,8 @@ def read_tables(container: InputContainer, stream: VideoStream, path: Path) -> P
         return None
     whole = read_sample_table(path, stream.id)
     start, table = (0, None) if whole is None else _as_indexed(whole, stream)
-    packets = container.demux(stream)
-    if table is None or not _time_agrees(opening := next(packets), table):
+    compared, packets = tee(container.demux(stream))
+    if table is None or not _first_time_agrees(compared, table):
         return None
     end = os.stat(path).st_size
     # A file that was cut short holds its first packets only.
@@ -74,7 +75,7 @@ def read_tables(container: InputContainer, stream: VideoStream, path: Path) -> P
     # Only a decoded frame tells how it is turned, and which leading pictures before it are lost.
     unclear = not table.upright or bool((table.shown & (table.pts < key_pts)).any())
     if unclear or context.name in _TURNED_BY_STREAM:
-        first = first_frame(stream, chain([opening], packets))
+        first = first_frame(stream, packets)
         if first is not None and first.pts is not None:
             first_pts = first.pts if unclear else key_pts
             height, width, form = first.height, first.width, form.turned_as(first)
@@ -116,8 +117,9 @@ def _as_indexed(table: SampleTable, stream: VideoStream) -> tuple[int, SampleTab
     return start, part if part.shown.any() else None
 
 
-def _time_agrees(packet: Packet[VideoStream], table: SampleTable) -> bool:
+def _first_time_agrees(packets: Iterator[Packet[VideoStream]], table: SampleTable) -> bool:
     """Return whether the first packet has the PTS of the table; that of a hidden one may differ."""
+    packet = next(packets)
     if not packet.size or packet.is_corrupt:
         return False
     return packet.pos == table.offset[0] and (not table.shown[0] or packet.pts == int(table.pts[0]))
