@@ -90,8 +90,8 @@ def read_tables(container: InputContainer, stream: VideoStream, path: Path) -> P
         height,
         width,
         form,
-        start,
-        others_start(container, stream),
+        start=start,
+        others_start=others_start(container, stream),
     )
 
 

@@ -57,8 +57,8 @@ def open_directly(path: Path) -> tuple[StreamConfig, PacketTable] | None:
     try:
         with open(path, "rb") as file:
             moov = children(read_moov(file))
-            number, trak, others = _video_track(moov)
-            start = _start(moov, others)
+            number, trak, sound = _video_track(moov)
+            others = _start(moov, sound)
             config, named = _stream_config(trak, number)
             table = table_of(moov, trak)
             if not _is_whole(table, os.fstat(file.fileno()).st_size):
@@ -71,7 +71,9 @@ def open_directly(path: Path) -> tuple[StreamConfig, PacketTable] | None:
         return None
     first, size = int(table.pts[0]), (frame.height, frame.width)
     form = PictureForm.of_first(frame, None if named == own else named, own)
-    return config, PacketTable(table, table.pts, True, 0, first, *size, form, 0, start)
+    return config, PacketTable(
+        table, table.pts, True, 0, first, *size, form, start=0, others_start=others
+    )
 
 
 def _video_track(moov: Boxes) -> tuple[int, Boxes, list[Boxes]]:
