@@ -277,6 +277,12 @@ def test_a_shape_that_no_pixel_has_counts_as_square(tmp_path, pixel):
         assert video.frames_at([0.0], size=(32, 32)).pixels[0].any(axis=2).sum() == 21 * 32
 
 
+@pytest.mark.parametrize("ending", ["mp4", "ts"])
+def test_what_the_stream_cuts_off_is_not_shown(tmp_path, ending):
+    path = clip(tmp_path / f"a.{ending}", size=(66, 90), aspect=Fraction(4, 3))  # 80 by 96 coded
+    assert assert_as_ffmpeg(path) == (66, 120)
+
+
 Opened = Callable[[str, Fraction], Path]
 
 
@@ -312,7 +318,7 @@ EDGES = st.tuples(st.floats(0, 0.8), st.floats(0.1, 1)).map(lambda p: (p[0], min
 @example("mirrored", Fraction(1), None, (60, 70))
 @example("mirrored", Fraction(4, 3), None, (60, 70))
 @example("half", Fraction(5, 8), None, (60, 70))
-@settings(max_examples=120)
+@settings(max_examples=80)
 def test_any_box_in_any_size_is_that_part_of_the_picture_on_the_screen(
     shaped, name, aspect, edges, size
 ):

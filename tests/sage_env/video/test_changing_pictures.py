@@ -106,7 +106,7 @@ EDGES = st.tuples(st.floats(0, 0.8), st.floats(0.1, 1)).map(lambda p: (p[0], min
 
 
 @given(EDGES, EDGES, st.none() | st.tuples(st.integers(8, 150), st.integers(8, 150)))
-@settings(max_examples=15)
+@settings(max_examples=8)
 def test_a_box_is_a_part_of_each_frames_own_picture_in_one_common_size(
     whole, alone, across, down, size
 ):
