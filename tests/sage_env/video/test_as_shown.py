@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sage_env.video.index.mp4_direct import open_directly
+from sage_env.video.index.video_index import read_index
 from tests.helpers.clips import copy_clip, four_colours, numbered, uncached, write_clip
 from tests.helpers.video.as_shown import (
     EIGHT,
@@ -207,12 +208,19 @@ def test_each_keyframe_may_say_another_orientation(tmp_path):
 
 
 def test_a_keyframe_that_says_nothing_is_as_the_first_frame_whatever_came_before_it(tmp_path):
-    source = write_clip(tmp_path / "source.mp4", range(12), options=TWO_GOPS, draw=_drawn)
-    unit = orientation_message(False, 90)
-    path = with_messages(source, tmp_path / "a.mp4", lambda n: unit if n == 4 else b"")
-    with uncached(path) as video:
-        pictures = video.frames_at([0.0, 5 / 25, 9 / 25], size=(96, 96)).pixels
-    assert [picture.any(axis=(0, 2)).sum() for picture in pictures] == [96, 64, 96]
+    open_gops = {"x264-params": "keyint=6:min-keyint=6:scenecut=0:bframes=2:open-gop=1"}
+    source = write_clip(tmp_path / "source.mp4", range(18), options=open_gops, draw=_drawn)
+    index = read_index(source)
+    unit, second = orientation_message(False, 90), index.key_packets[1]
+    path = with_messages(source, tmp_path / "a.mp4", lambda n: unit if n == second else b"")
+    starts, times = index.key_pts[1:3], index.seconds(np.arange(18)).tolist()
+    wanted = np.where((index.pts >= starts[0]) & (index.pts < starts[1]), 64, 96)
+    assert index.open_gops and sorted(set(wanted.tolist())) == [64, 96]
+    with uncached(path) as video:  # jobs that decode one GOP's pictures with another's are merged
+        together = video.frames_at(times, size=(96, 96)).pixels
+        alone = np.concatenate([video.frames_at([t], size=(96, 96)).pixels for t in times[::-1]])
+    assert together.any(axis=(1, 3)).sum(axis=1).tolist() == wanted.tolist()
+    np.testing.assert_array_equal(together, alone[::-1])
 
 
 CONTAINERS = [
