@@ -18,15 +18,12 @@ from sage_env.video.index import index_cache, video_index
 from sage_env.video.index.picture_form import PictureForm
 from sage_env.video.index.video_index import read_index
 from sage_env.video.video_file import open_video
-from tests.helpers.clips import four_colours, numbered, uncached, write_clip
+from tests.helpers.clips import uncached, write_clip
 from tests.helpers.video.as_shown import EIGHT, shown_by_ffmpeg, with_matrix
+from tests.helpers.video.two_gops import drawn
 
 FORM = PictureForm(turns=1, mirrored=True, aspect=Fraction(4, 3), aspect_fixed=False)
 FRAMES = 60
-
-
-def _drawn(number: int, height: int, width: int) -> np.ndarray:
-    return four_colours(0, height, width) // 2 + numbered(number + 4097, height, width) // 3
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +31,7 @@ def odd(tmp_path_factory) -> Path:
     """Return a file of 2.4 s whose picture is 128 by 64 on the screen, and 64 by 96 in the file."""
     options = {"x264-params": "keyint=20:min-keyint=20:scenecut=0:bframes=2"}
     path = tmp_path_factory.mktemp("odd") / "odd.mp4"
-    write_clip(path, range(FRAMES), options=options, aspect=Fraction(4, 3), draw=_drawn)
+    write_clip(path, range(FRAMES), options=options, aspect=Fraction(4, 3), draw=drawn)
     return with_matrix(path, EIGHT["transposed"])
 
 
@@ -89,7 +86,7 @@ def test_a_kept_index_shows_the_same(tmp_path, monkeypatch, ending):
     monkeypatch.setattr(video_index, "_LONG", 1)
     monkeypatch.setattr(index_cache, "cache_folder", lambda: tmp_path / "cache")
     path = tmp_path / f"a.{ending}"
-    write_clip(path, range(8), aspect=Fraction(3, 4), rotation=90, draw=_drawn)
+    write_clip(path, range(8), aspect=Fraction(3, 4), rotation=90, draw=drawn)
     first = read_index(path)
     assert list((tmp_path / "cache").rglob("*.*"))
     video_index._remembered.cache_clear()
