@@ -38,7 +38,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     A question about a video is asked, and a budget of turns and frames is given. Each turn the
     agent skips ahead, samples frames of a stretch, zooms into a short window (and into a region of
     the picture), uses a tool, or answers. All times are float seconds from the start of the video,
-    all stretches `[start, end)`.
+    which is that of its picture or its sound, whichever comes first; all stretches `[start, end)`.
 
     ## Action Space
     `ActionSpace`: the dataclasses of `sage_env.actions` themselves.
@@ -66,7 +66,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
 
     | key | space | is |
     |---|---|---|
-    | `frames` | uint8 (F, H, W, 3) | RGB pictures of this turn, letterboxed; the rest is zero |
+    | `frames` | uint8 (F, H, W, 3) | RGB, upright, square pixels, letterboxed; the rest is zero |
     | `seconds` | float32 (F,) | when each is shown, increasing; the rest is -1 |
     | `num_frames` | Discrete | how many there are |
     | `cursor`, `duration` | float32 () | seconds |

@@ -101,7 +101,7 @@ class Video(Protocol):
     of the environment. No video needs to be safe for several threads at once.
 
     Attributes:
-        duration: seconds from the start of the first frame to the end of the last.
+        duration: seconds from time 0 to the end of the last frame.
         fps: average frames per second, for information.
     """
 

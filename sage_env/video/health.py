@@ -27,8 +27,8 @@ class VideoHealth:
         path: the file.
         error: why it cannot be opened, else ""; the rest then says nothing.
         codec: FFmpeg's name of the decoder.
-        size: native `(H, W)` of the upright picture.
-        duration: seconds.
+        size: native `(H, W)` of the first picture as it is shown: upright, with square pixels.
+        duration: seconds from time 0 to the end of the last frame.
         fps: average frames per second.
         variable_rate: whether the distances between frames differ by more than one tick.
         keyframe_seconds: mean distance between keyframes: what an exact frame costs grows with it.
@@ -92,17 +92,17 @@ def check_health(path: Path, *, quick: bool = False, timeout: float | None = Non
         return VideoHealth(path, error=str(error))
     steps = np.diff(index.pts)
     seconds = float(index.time_base)
-    first = int(index.pts[0])
+    first, span = int(index.pts[0]), index.duration - index.lead
     keys = (np.maximum(index.key_pts, first) - first) * seconds
-    gaps = np.diff(np.append(keys, index.duration))
+    gaps = np.diff(np.append(keys, span))
     return VideoHealth(
         path,
         codec=index.config.codec,
         size=index.size,
         duration=index.duration,
-        fps=len(index.pts) / index.duration,
+        fps=len(index.pts) / span,
         variable_rate=bool(len(steps) and np.ptp(steps) > 1),
-        keyframe_seconds=float(index.duration / len(keys)),
+        keyframe_seconds=float(span / len(keys)),
         longest_gap=float(gaps.max()),
         sliceable=index.sliceable,
         absent=index.missing_frames,

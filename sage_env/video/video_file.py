@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sage_env.frames import Box, FrameBatch, Tolerance
-from sage_env.picture_geometry import crop_bounds
+from sage_env.picture_geometry import box_size
 from sage_env.video.cache.buffer_pool import pixel_buffers
 from sage_env.video.cache.frame_cache import FrameCache
 from sage_env.video.cache.process_cache import shared_cache
@@ -58,7 +58,7 @@ class ReadStats:
 
 
 class PyAVVideo:
-    """A video file. Time 0 is the first frame's.
+    """A video file, as `open_video` says.
 
     The file is opened with the first frame that the cache does not have. Threads may share a video:
     their reads come one after the other, since decoders belong to one thread at a time. For reads
@@ -66,9 +66,9 @@ class PyAVVideo:
     the read of another with a `VideoError`.
 
     Attributes:
-        duration: seconds from the start of the first frame to the end of the last.
-        fps: average frames per second.
-        size: native `(H, W)` of the upright picture.
+        duration: seconds from time 0 to the end of the last frame.
+        fps: average frames per second, from the first frame on.
+        size: native `(H, W)` of the first picture as it is shown: upright, with square pixels.
         absent: frames that the file announces but does not hold; above 0 it was cut short,
             and `duration` is that of what is there.
         self_timed: true: reads end in time by themselves, so that nobody else needs to see to it.
@@ -98,7 +98,7 @@ class PyAVVideo:
             prefetch: whether to cache frames for closer looks on the way.
         """
         self.duration = index.duration
-        self.fps = len(index.pts) / index.duration
+        self.fps = len(index.pts) / (index.duration - index.lead)
         self.size = index.size
         self.absent = index.missing_frames
         self._index = index
@@ -150,8 +150,9 @@ class PyAVVideo:
             seconds: finite times in any order; before the first frame means the first, after the
                 last the last. A time may fall short of a frame by a microsecond of rounding.
             size: `(H, W)` to fit the picture into, aspect kept, black bars; `None` for native
-                pixels.
-            box: the region to show, cropped before it is fitted; `None` for the whole picture.
+                pixels: `PyAVVideo.size`, or the box's part of it.
+            box: the region to show, in fractions of each frame's own picture as it is shown,
+                cropped before it is fitted; `None` for the whole picture.
             tolerance: seconds by which a frame may be off, which makes overviews of long videos
                 several times cheaper: the nearest keyframe within it is taken, else the first
                 frame. "auto" is half the smallest distance between two times, at most 5 s.
@@ -279,10 +280,9 @@ class PyAVVideo:
 
     def _shape(self, size: tuple[int, int] | None, box: Box | None) -> tuple[int, int]:
         """Return `(H, W)` of the pictures, after checking what was asked for."""
-        if box is not None or size is None:
-            top, bottom, left, right = crop_bounds(box or (0.0, 0.0, 1.0, 1.0), *self.size)
+        native = box_size(box, *self.size)
         if size is None:
-            return bottom - top, right - left
+            return native
         if len(size) != 2 or min(size) < 1:
             raise ValueError(f"size must be (H, W), at least 1 each, got {size}")
         return size
@@ -297,7 +297,17 @@ def open_video(
     proxy_folder: str | Path | None = None,
     prefetch: bool = False,
 ) -> PyAVVideo:
-    """Open a video file. Time 0 is the start of its first frame.
+    """Open a video file.
+
+    Time 0 is where the first of picture and sound begins, in every container, as players and
+    FFmpeg's `start_time` have it. With sound from 0 s and the first frame at 3 s, that frame has
+    the time 3.0, and comes back for earlier times too; without sound it has 0.0.
+
+    Pictures are those that FFmpeg shows with `-autorotate` and square pixels: turned and mirrored
+    as the stream itself says, else the container (to the nearest quarter turn), and stretched along
+    the longer side of a pixel as the container says, else the stream. `clap` is not applied. Where
+    a stream changes size, format or any of this, each frame is shown whole. See
+    `video.index.picture_form`.
 
     Only files that hold video are opened: the format, whatever the name says, must be one of
     `video.index.stream.FORMATS`. No text, picture, playlist or script is played, and no other file

@@ -12,6 +12,7 @@ from sage_env.storage.forking import reset_each_on_fork
 from sage_env.timeline import nearest_places
 from sage_env.video.cache.proxy_file import SHORT_SIDE, FrameProxy, one_per_step
 from sage_env.video.decoding.frame_converter import FrameConverter
+from sage_env.video.index.picture_form import PictureForm
 from sage_env.video.index.video_index import VideoIndex
 
 
@@ -27,24 +28,25 @@ class ProxyRecorder:
         self._index, self._proxy = index, proxy
         frames = np.flatnonzero(one_per_step(index.seconds(np.arange(len(index.pts)))))
         self._frame_of_pts = dict(zip(index.pts[frames].tolist(), frames.tolist(), strict=True))
-        height, width = index.size
-        scale = min(1.0, SHORT_SIDE / min(height, width))
-        self._size = max(1, round(height * scale)), max(1, round(width * scale))
         self._forget_threads()
         _recorders.add(self)
 
-    def on_frame(self, pts: int, frame: av.VideoFrame) -> None:
+    def on_frame(self, pts: int, frame: av.VideoFrame, form: PictureForm) -> None:
         """Record a decoded frame if it is the first of its second and not there yet.
 
         Args:
             pts: its presentation time in ticks of the video stream.
             frame: as it came out of the decoder.
+            form: how it is shown.
         """
         number = self._frame_of_pts.get(pts)
         if number is not None and self._proxy.lacks(number):
+            height, width = native = form.shown(frame.height, frame.width)
+            scale = min(1.0, SHORT_SIDE / min(native))
+            size = max(1, round(height * scale)), max(1, round(width * scale))
             with self._lock:
-                picture = self._pictures.convert(frame, self._size, None)
-            self._proxy.add(number, picture, self._index.size)
+                picture = self._pictures.convert(frame, form, size, None)
+            self._proxy.add(number, picture, native)
 
     def near(
         self, seconds: NDArray[np.float64], tolerance: float, size: tuple[int, int]
@@ -77,8 +79,7 @@ class ProxyRecorder:
 
     def _forget_threads(self) -> None:
         """Begin anew with a converter, which serves one thread at a time, and its lock."""
-        index = self._index
-        self._pictures = FrameConverter(index.height, index.width, index.quarter_turns)
+        self._pictures = FrameConverter(self._index.size)
         self._lock = Lock()
 
 

@@ -183,7 +183,7 @@ class DecodePool:
         index = self._index
         source = SlicedPackets(index) if index.sliceable else DemuxedPackets(index, deadline)
         decoder = PacketDecoder(index, source, self._on_frame)
-        return _DecoderSlot(decoder, FrameConverter(index.height, index.width, index.quarter_turns))
+        return _DecoderSlot(decoder, FrameConverter(index.size))
 
 
 _pools = reset_each_on_fork(DecodePool._leave_slots)
@@ -291,7 +291,7 @@ class _Request:
     def _run(self, job: DecodeJob, slot: _DecoderSlot) -> Iterator[tuple[int, Picture]]:
         """Yield the pictures of one job."""
         for frame, decoded in slot.decoder.read(job, self._deadline):
-            yield frame, slot.pictures.convert(decoded, self._size, self._box)
+            yield frame, slot.pictures.convert(decoded, slot.decoder.form, self._size, self._box)
             if self._stopped:
                 break
         with self._lock:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -25,6 +26,7 @@ from sage_env.video.decoding.decode_fault import DecodeFault, corrupt_frame
 from sage_env.video.decoding.decode_plan import DecodeJob, plan_jobs
 from sage_env.video.decoding.disposable_packets import disposable_test
 from sage_env.video.decoding.packet_source import PacketSource, SourcePacket
+from sage_env.video.index.picture_form import PictureForm
 from sage_env.video.index.stream import REMEDY, decoding_errors
 from sage_env.video.index.video_index import VideoIndex
 
@@ -36,8 +38,8 @@ A decoder holds back at most 16 frames to put them in order (H.264, A.3.1: `MaxD
 A.4.2). Twice that leaves room for packets that bring out none; then the mark is sent after all.
 """
 
-OnFrame = Callable[[int, av.VideoFrame], None]
-"""Is shown each sound frame that comes out of a decoder: its PTS in ticks, and the frame."""
+OnFrame = Callable[[int, av.VideoFrame, PictureForm], None]
+"""Is shown each sound frame that comes out of a decoder: its PTS in ticks, the frame, its form."""
 
 
 @dataclass(eq=False)
@@ -67,6 +69,7 @@ class PacketDecoder:
 
     Attributes:
         decoded: frames that came out of the decoder so far.
+        form: how the frame that came out last is shown.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class PacketDecoder:
             on_frame: is shown every frame that comes out, requested or not.
         """
         self.decoded = 0
+        self.form = index.form
         self._index = index
         self._source = source
         self._on_frame = on_frame
@@ -92,6 +96,8 @@ class PacketDecoder:
         self._first = 0  # the packet that decoding started from; kept when the decoder gets cold
         self._next = 0  # the packet to feed next
         self._last_pts = _BEFORE_ALL  # PTS of the frame that came out last
+        # The shape of pixels from each keyframe on that was fed and has not come out, by PTS.
+        self._aspects: dict[int, Fraction | None] = {}
         self._fault: DecodeFault | None = None
         self._skip_flush = False  # whether to feed more packets instead of the end-of-stream mark
 
@@ -170,6 +176,8 @@ class PacketDecoder:
         self._warm = True
         self._first = self._next = start
         self._last_pts, self._fault = _BEFORE_ALL, None
+        self.form = self._index.form
+        self._aspects.clear()
 
     def _decode(
         self, stop: int, targets: _Targets, deadline: Deadline
@@ -237,7 +245,10 @@ class PacketDecoder:
                 return []
             disposable = True
         try:
-            return self._context.decode(packet.decodable())
+            frames = self._context.decode(packet.decodable())
+            if key:  # the codec says it of the packet that went in last
+                self._aspects[pts] = self._context.sample_aspect_ratio
+            return frames
         except av.FFmpegError as error:
             if pts >= targets.start_pts and not disposable:
                 reason = f"gives: {error.strerror or type(error).__name__}"
@@ -267,10 +278,12 @@ class PacketDecoder:
         self._last_pts = pts
         if pts == targets.start_pts:
             targets.keyframe_out = True
+        if pts in self._aspects:
+            self.form = self._index.form.at_key(frame, self._aspects.pop(pts))
         if not targets.keyframe_out or frame.is_corrupt:
             return None
         if self._on_frame is not None:
-            self._on_frame(pts, frame)
+            self._on_frame(pts, frame, self.form)
         return targets.take(pts)
 
     def _recover_after_damage(

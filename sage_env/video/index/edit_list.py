@@ -52,6 +52,27 @@ def _read_edit_list(box: memoryview, movie_ticks: int, ticks: int) -> _Edit:
     return _Edit(wait, start, start + _rescaled(length, ticks, movie_ticks))
 
 
+def wait_of(boxes: list[memoryview]) -> int:
+    """Return how long a track waits before anything of it is shown, in ticks of the movie.
+
+    Args:
+        boxes: the `elst` boxes of the track, none or one.
+
+    Raises:
+        UnsupportedLayout: if it waits more than once.
+    """
+    if not boxes:
+        return 0
+    (box,) = boxes
+    (count,) = struct.unpack_from(">I", box, 4)
+    form, width = (">Qq", 20) if box[0] else (">Ii", 12)
+    edits = [struct.unpack_from(form, box, 8 + width * k) for k in range(min(count, 2))]
+    waits = [length for length, start in edits if start == -1]
+    if len(waits) > 1:
+        raise UnsupportedLayout
+    return waits[0] if edits and edits[0][1] == -1 else 0
+
+
 def apply_edit_list(
     shown_at: Integers, boxes: list[memoryview], movie_ticks: int, ticks: int
 ) -> tuple[Integers, NDArray[np.bool_]]:

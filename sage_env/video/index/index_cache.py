@@ -22,7 +22,7 @@ from sage_env.storage.regular_file import NotRegular
 from sage_env.storage.sealed_file import SealedContent, read_sealed, seal
 from sage_env.storage.warn_once import warn_once
 
-VERSION = 4
+VERSION = 5
 """Grows when the fields of an index change name or meaning; older files are then not read."""
 
 MAX_FILES = 4096

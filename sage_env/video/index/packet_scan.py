@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import av
 import numpy as np
@@ -15,9 +15,17 @@ from av.video.stream import VideoStream
 
 from sage_env.errors import VideoError
 from sage_env.video.deadline import Deadline
+from sage_env.video.index.picture_form import PictureForm
 from sage_env.video.index.presentation_order import PacketTable
 from sage_env.video.index.sample_table import MAX_SAMPLES, SampleTable
-from sage_env.video.index.stream import REMEDY, open_container, prepare_decoder, video_stream
+from sage_env.video.index.stream import (
+    REMEDY,
+    aspect_by_container,
+    open_container,
+    others_start,
+    prepare_decoder,
+    video_stream,
+)
 
 _HEADER = 64
 """Most bytes between a packet's position, as FFmpeg tells it, and its payload.
@@ -43,6 +51,8 @@ def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
         prepare_decoder(stream.codec_context, strict=True)
         # In MPEG program streams packets have other times after a seek: read them from the start.
         seekable = container.format.name != "mpeg"
+        named, own = aspect_by_container(stream), None
+        others = others_start(container, stream)
         first: av.VideoFrame | None = None
         rows: list[tuple[int, int, int, int, int, bool, bool]] = []
         intact = 0  # packets up to the last that the container does not call damaged
@@ -57,32 +67,39 @@ def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
                 rows.append((packet.pts, dts, length, at or 0, packet.size, key, shown))
                 intact = intact if packet.is_corrupt else len(rows)
             if first is None:
-                first = _decoded(packet)
+                first, own = _decoded(packet), stream.codec_context.sample_aspect_ratio
         missing = max(len(rows), len(stream.index_entries)) - intact
         missing = max(missing, int(_claims_more(file)))
     if first is None or first.pts is None or not intact:
         raise VideoError(f"{path}: its video stream holds no frame that can be decoded; {REMEDY}")
     pts, dts, length, at, size, key, shown = np.array(rows[:intact], dtype=np.int64).T
     table = SampleTable(pts, length, at, size, key > 0, shown > 0, upright=False)
-    turns = round(first.rotation / 90) % 4
-    return PacketTable(table, dts, sliceable, missing, first.pts, first.height, first.width, turns)
+    form = PictureForm.of_first(first, named, own)
+    size = first.height, first.width
+    return PacketTable(
+        table,
+        dts,
+        sliceable,
+        missing,
+        first.pts,
+        *size,
+        form,
+        others_start=others,
+    )
 
 
-def first_frame(path: Path, deadline: Deadline) -> av.VideoFrame | None:
-    """Return the first frame of a file that decodes, `None` if none does.
+def first_frame(
+    stream: VideoStream, packets: Iterable[Packet[VideoStream]]
+) -> av.VideoFrame | None:
+    """Return the first frame that decodes, `None` if none does.
 
     Args:
-        path: the file.
-        deadline: when to give up.
-
-    Raises:
-        VideoError: if the file holds no video.
+        stream: the stream of a file that was opened; nothing was decoded yet.
+        packets: its packets from the first on, the empty one at the end included.
     """
-    with open_container(path, deadline) as container:
-        stream = video_stream(container, path)
-        prepare_decoder(stream.codec_context, strict=True)
-        frames = (_decoded(packet) for packet in _packets(container, stream, path, deadline))
-        return next((frame for frame in frames if frame is not None), None)
+    prepare_decoder(stream.codec_context, strict=True)
+    frames = (_decoded(packet) for packet in packets)
+    return next((frame for frame in frames if frame is not None), None)
 
 
 def _packets(
@@ -145,9 +162,22 @@ def _ebml_size(head: bytes, at: int) -> tuple[int, int]:
     return at + width, 0 if size == (1 << bits) - 1 else size
 
 
+def _without_discard(packet: Packet[VideoStream]) -> Packet[VideoStream]:
+    """Return a packet whose frame the decoder gives out although an edit list hides it."""
+    if not packet.is_discard:
+        return packet
+    made = cast("Packet[VideoStream]", Packet(bytes(packet)))
+    made.pts, made.dts, made.stream = packet.pts, packet.dts, packet.stream
+    made.time_base, made.is_keyframe = packet.time_base, packet.is_keyframe
+    return made
+
+
 def _decoded(packet: Packet[VideoStream]) -> av.VideoFrame | None:
-    """Return the first frame that comes out of the decoder now; damage gives `None`."""
+    """Return the first frame that comes out of the decoder now; damage gives `None`.
+
+    A frame that an edit list hides counts: others refer to it, and it may say how all are turned.
+    """
     try:
-        return next(iter(packet.decode()), None)
+        return next(iter(_without_discard(packet).decode()), None)
     except av.FFmpegError:
         return None

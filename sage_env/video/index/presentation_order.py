@@ -6,11 +6,18 @@ Frames that reference a later one are decoded after it: the file's I0 P3 B1 B2 i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sage_env.video.index.picture_form import PictureForm
 from sage_env.video.index.sample_table import SampleTable
+
+_LONGEST_LEAD = 3600.0
+"""Seconds of sound before the first frame; beyond, both count as having clocks of their own.
+
+Bounds what a damaged header can claim; no video is known that shows its first frame later."""
 
 Integers = NDArray[np.int64]
 
@@ -25,10 +32,12 @@ class PacketTable:
         sliceable: whether every payload lies in the file in one piece, at `table.offset`.
         missing_frames: frames that the file announces but does not hold.
         first_pts: PTS of the first frame that decodes, in ticks.
-        height: of the picture as coded, before it is turned.
-        width: of the picture as coded, before it is turned.
-        quarter_turns: counter-clockwise turns by 90 degrees that show the picture upright.
+        height: of the first picture as coded.
+        width: of the first picture as coded.
+        form: how the first picture is shown.
         start: which sample of the file's own tables is the first of `table`; -1 if they are unused.
+        others_start: seconds at which the first of the other streams begins, sound or picture, on
+            the clock of the PTS; `None` if there is no other.
     """
 
     table: SampleTable
@@ -38,8 +47,9 @@ class PacketTable:
     first_pts: int
     height: int
     width: int
-    quarter_turns: int
+    form: PictureForm
     start: int = -1
+    others_start: Fraction | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,3 +108,18 @@ def cut_table(table: SampleTable, part: slice) -> SampleTable:
         table.shown[part],
         table.upright,
     )
+
+
+def lead_of(first: Fraction, others: Fraction | None) -> float:
+    """Return the seconds from time 0 to the first frame.
+
+    Time 0 is where the first of picture and sound begins, as FFmpeg's `start_time` has it and as
+    players count. Sound before the zero of the container's own clock is no part of it: decoders of
+    sound need some to begin with, and nobody hears it.
+
+    Args:
+        first: when the first frame is shown, in seconds on the container's clock.
+        others: when the first other stream begins, on the same clock; `None` if there is no other.
+    """
+    lead = 0.0 if others is None else float(first - max(others, Fraction(0)))
+    return lead if 0 < lead <= _LONGEST_LEAD else 0.0

@@ -5,7 +5,7 @@ The boxes and the sections of ISO/IEC 14496-12 that define them:
 | box | section | what it holds |
 |---|---|---|
 | `mvhd`, `mdhd` | 8.2.2, 8.4.2 | ticks per second of the movie and of the track |
-| `tkhd` | 8.3.2 | id of the track, matrix that turns the picture |
+| `tkhd` | 8.3.2 | id of the track, matrix that turns the picture, its size on the screen |
 | `stts` | 8.6.1.2 | runs of durations: decode times |
 | `ctts` | 8.6.1.3 | runs of offsets from decode to presentation time |
 | `stss` | 8.6.2 | numbers of the sync samples (keyframes) |
@@ -37,6 +37,7 @@ MAX_SAMPLES = 2**24
 # The matrix that leaves a picture as it is: 16.16 fixed point, the last column 2.30 (6.2.2).
 _UPRIGHT = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 _MATRIX_AT = {b"tkhd": (40, 52), b"mvhd": (36, 48)}  # byte of the box in version 0, in version 1
+_MATRIX = 36  # bytes
 
 Integers = NDArray[np.int64]
 
@@ -124,7 +125,6 @@ def table_of(moov: Boxes, trak: Boxes) -> SampleTable:
     header = single_box(trak, b"tkhd")
     movie = single_box(moov, b"mvhd")
     mdia = children(single_box(trak, b"mdia"))
-    edits = children(single_box(trak, b"edts")).get(b"elst", []) if b"edts" in trak else []
     table = children(single_box(children(single_box(mdia, b"minf")), b"stbl"))
     size = _sizes(table)
     delta = _per_sample(single_box(table, b"stts"), ">u4", len(size))
@@ -135,11 +135,16 @@ def table_of(moov: Boxes, trak: Boxes) -> SampleTable:
         # versions as signed, and so must whoever wants its times.
         shown_at += _per_sample(single_box(table, b"ctts"), ">i4", len(size))
     pts, shown = apply_edit_list(
-        shown_at, edits, timescale(movie), timescale(single_box(mdia, b"mdhd"))
+        shown_at, edits_of(trak), timescale(movie), timescale(single_box(mdia, b"mdhd"))
     )
     offset = _sample_offsets(table, size)
     upright = _is_upright(b"tkhd", header) and _is_upright(b"mvhd", movie)
     return SampleTable(pts, delta, offset, size, _keys(table, len(size)), shown, upright)
+
+
+def edits_of(trak: Boxes) -> list[memoryview]:
+    """Return the `elst` boxes of a track, usually none or one (8.6.5, 8.6.6)."""
+    return children(single_box(trak, b"edts")).get(b"elst", []) if b"edts" in trak else []
 
 
 def timescale(header: memoryview) -> int:
@@ -153,7 +158,14 @@ def timescale(header: memoryview) -> int:
 def _is_upright(kind: bytes, header: memoryview) -> bool:
     """Return whether the matrix of a header leaves the picture as it is."""
     at = _MATRIX_AT[kind][header[0] > 0]
-    return bytes(header[at : at + 36]) == _UPRIGHT
+    return bytes(header[at : at + _MATRIX]) == _UPRIGHT
+
+
+def shown_size(header: memoryview) -> tuple[int, int]:
+    """Return `(H, W)` of a track on the screen, whole pixels, as its `tkhd` box names it."""
+    at = _MATRIX_AT[b"tkhd"][header[0] > 0] + _MATRIX
+    width, height = struct.unpack_from(">II", header, at)  # 16.16 fixed point
+    return height >> 16, width >> 16
 
 
 def _columns(box: memoryview, dtype: str, columns: int, at: int = 4) -> NDArray[np.integer]:

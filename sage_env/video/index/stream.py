@@ -154,6 +154,40 @@ def open_container(file: str | Path | SteadyFile, deadline: Deadline) -> InputCo
     ) from cause
 
 
+def others_start(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    """Return the seconds at which the first other stream of sound or pictures begins.
+
+    That is on the clock of the stream's PTS. Cover art and subtitles do not count; `None` if there
+    is nothing else.
+
+    Args:
+        container: the opened file.
+        stream: the stream that is played.
+    """
+    starts = [
+        other.start_time * other.time_base
+        for other in (*container.streams.audio, *container.streams.video)
+        if other is not stream
+        and other.start_time is not None
+        and other.time_base
+        and not other.disposition & Disposition.attached_pic
+    ]
+    return min(starts, default=None)
+
+
+def aspect_by_container(stream: VideoStream) -> Fraction | None:
+    """Return the width of a pixel over its height where the container overrules the stream.
+
+    FFmpeg prefers what the container says, and gives one of both. `None` where the container is
+    silent or says the same: then what the stream says later holds as well.
+
+    Args:
+        stream: a stream of a file that was opened; nothing was decoded yet.
+    """
+    said = stream.sample_aspect_ratio
+    return None if said == stream.codec_context.sample_aspect_ratio else said
+
+
 def prepare_decoder(context: VideoCodecContext, *, strict: bool) -> None:
     """Set up a decoder that is not open yet, for the calling thread alone.
 

@@ -23,10 +23,12 @@ from sage_env.video.index.index_cache import forget_cached, load_cached, save_ca
 from sage_env.video.index.mp4_crosscheck import SLICEABLE, read_tables
 from sage_env.video.index.mp4_direct import open_directly
 from sage_env.video.index.packet_scan import scan_packets
+from sage_env.video.index.picture_form import PictureForm
 from sage_env.video.index.presentation_order import (
     PacketTable,
     PresentationOrder,
     cut_table,
+    lead_of,
     order_frames,
 )
 from sage_env.video.index.sample_table import SampleTable, read_sample_table
@@ -81,10 +83,11 @@ class VideoIndex:
         packet_key: bool `(M,)`: whether decoding can start at each packet.
         open_gops: whether some packets after a keyframe are shown before it.
         sliceable: whether packets can be cut out of the file, without a demuxer.
-        duration: seconds from the first frame's start to the last frame's end.
-        height: of the picture as coded, before it is turned.
-        width: of the picture as coded, before it is turned.
-        quarter_turns: counter-clockwise turns by 90 degrees that show the picture upright.
+        lead: seconds from time 0 to the first frame: sound may begin before the picture.
+        duration: seconds from time 0 to the last frame's end.
+        height: of the first picture as coded.
+        width: of the first picture as coded.
+        form: how the first picture is shown, and every other of which nothing else is said.
         missing_frames: frames that the file announces but does not hold; above 0 it was cut short.
         fingerprint: the version of the file; `None` for whichever is there.
     """
@@ -103,10 +106,11 @@ class VideoIndex:
     packet_key: NDArray[np.bool_]
     open_gops: bool
     sliceable: bool
+    lead: float
     duration: float
     height: int
     width: int
-    quarter_turns: int
+    form: PictureForm
     missing_frames: int
     fingerprint: Fingerprint | None = None
 
@@ -117,18 +121,18 @@ class VideoIndex:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Return `(H, W)` of the upright picture."""
-        return (self.width, self.height) if self.quarter_turns % 2 else (self.height, self.width)
+        """Return `(H, W)` of the first picture on the screen: upright, in square pixels."""
+        return self.form.shown(self.height, self.width)
 
     @cached_property
     def _shown(self) -> NDArray[np.float64]:
-        """Return when each frame is shown, float64 `(N,)`, seconds from the first one."""
+        """Return when each frame is shown, float64 `(N,)`, seconds from time 0."""
         ticks = (self.pts - self.pts[0]).astype(np.float64)
         shown: NDArray[np.float64] = ticks * self.time_base.numerator / self.time_base.denominator
-        return shown
+        return shown + self.lead if self.lead else shown
 
     def seconds(self, frames: Integers) -> NDArray[np.float64]:
-        """Return when frames are shown, float64 `(F,)`, seconds from the first frame of the video.
+        """Return when frames are shown, float64 `(F,)`, seconds from time 0.
 
         Args:
             frames: int64 `(F,)`, their numbers, from 0.
@@ -142,7 +146,7 @@ class VideoIndex:
         fall short of its frame by a microsecond.
 
         Args:
-            seconds: float64 `(T,)`, from the first frame.
+            seconds: float64 `(T,)`, from time 0.
         """
         return _last_at_or_before(self._shown, seconds + _EPSILON)
 
@@ -152,7 +156,7 @@ class VideoIndex:
         A time may be later than its frame by a microsecond; times after the last frame give it.
 
         Args:
-            seconds: float64 `(T,)`, from the first frame.
+            seconds: float64 `(T,)`, from time 0.
         """
         numbers: Integers = self._shown.searchsorted(seconds - _EPSILON)
         return np.minimum(numbers, len(self.pts) - 1)
@@ -270,11 +274,12 @@ def _made(
         return _index(*plain, Path(path), content_id), None
     with open_container(path, deadline) as container:
         stream = video_stream(container, path)
+        config = stream_config_of(stream)  # before anything is decoded, which may change it
         began = time.thread_time()
         packets = read_tables(container, stream, Path(path), deadline)
         if packets is None:
             packets = scan_packets(Path(path), deadline)
-        index = _index(stream_config_of(stream), packets, Path(path), content_id)
+        index = _index(config, packets, Path(path), content_id)
         scanned = packets.start < 0 and time.thread_time() - began > _WORTH_KEEPING
         if scanned or (packets.start >= 0 and len(packets.table.pts) >= _LONG):
             return index, _packed(index, packets, stream.id)
@@ -288,16 +293,18 @@ def _index(config: StreamConfig, packets: PacketTable, path: Path, content_id: s
     if not len(frames.pts) or not config.time_base:
         raise VideoError(f"{path}: its video stream holds no frame that can be decoded; {REMEDY}")
     span = float((int(frames.pts[-1] - frames.pts[0]) + frames.last) * config.time_base)
+    lead = lead_of(int(frames.pts[0]) * config.time_base, packets.others_start)
     return VideoIndex(
         path=path,
         content_id=content_id,
         config=config,
         open_gops=table.open_gops,
         sliceable=packets.sliceable and config.codec in SLICEABLE,
-        duration=span or _ONE_FRAME,
+        lead=lead,
+        duration=lead + (span or _ONE_FRAME),
         height=packets.height,
         width=packets.width,
-        quarter_turns=packets.quarter_turns,
+        form=packets.form,
         missing_frames=packets.missing_frames,
         **_arrays(table, packets.dts, frames),
     )
@@ -329,7 +336,7 @@ def _packed(index: VideoIndex, packets: PacketTable, track: int) -> dict[str, An
         track: `track_ID` of the stream, to find its tables again.
     """
     values = {field.name: getattr(index, field.name) for field in fields(index)}
-    for name in ("path", "content_id", "fingerprint", "config"):
+    for name in ("path", "content_id", "fingerprint", "config", "form"):
         del values[name]
     if packets.start >= 0:
         part = [track, packets.start, len(packets.table.pts), packets.first_pts]
@@ -337,7 +344,8 @@ def _packed(index: VideoIndex, packets: PacketTable, track: int) -> dict[str, An
         values["tables"] = part
     ticks = [index.time_base.numerator, index.time_base.denominator]
     stream, codec, extradata, depth, colors, _ = index.config
-    return {**values, "config": [stream, codec, extradata.hex(), depth, colors, ticks]}
+    config = [stream, codec, extradata.hex(), depth, colors, ticks]
+    return {**values, "config": config, "form": index.form.packed()}
 
 
 def _unpacked(path: Path, content_id: str, values: dict[str, Any]) -> VideoIndex | None:
@@ -347,6 +355,7 @@ def _unpacked(path: Path, content_id: str, values: dict[str, Any]) -> VideoIndex
         values["config"] = StreamConfig(
             stream, codec, bytes.fromhex(extradata), depth, (spread, matrix), Fraction(*ticks)
         )
+        values["form"] = PictureForm.unpacked(values["form"])
         if "tables" in values:
             track, start, count, first_pts = values.pop("tables")
             whole = read_sample_table(path, track)

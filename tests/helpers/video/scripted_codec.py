@@ -20,6 +20,7 @@ import numpy as np
 
 from sage_env.video.decoding.packet_decoder import PacketDecoder
 from sage_env.video.decoding.packet_source import SourcePacket
+from sage_env.video.index.picture_form import PictureForm
 from sage_env.video.index.presentation_order import PacketTable
 from sage_env.video.index.sample_table import SampleTable
 from sage_env.video.index.stream import StreamConfig
@@ -36,7 +37,7 @@ def scripted_index(depth: int = 2) -> VideoIndex:
     key = np.array([kind == "I" for kind in KINDS])
     ones = np.ones(len(PTS), dtype=np.int64)
     table = SampleTable(np.array(PTS), ones, ones, ones, key, ones > 0, upright=True)
-    packets = PacketTable(table, table.pts, True, 0, 0, 16, 16, 0)
+    packets = PacketTable(table, table.pts, True, 0, 0, 16, 16, PictureForm())
     config = StreamConfig(0, "h264", b"", depth, (0, 2), Fraction(1, 25))
     return _index(config, packets, Path("scripted.mp4"), "scripted")
 
@@ -56,6 +57,7 @@ class ScriptedCodec:
         """Hold back `depth` frames."""
         self.reorder_depth = -1
         self.skip_frame = ""
+        self.sample_aspect_ratio: Fraction | None = None
         self.fed: list[int] = []
         self.bad: set[int] = set()
         self.corrupt: set[int] = set()
@@ -84,7 +86,7 @@ class ScriptedCodec:
             return []
         pts = self.retimed.get(number, PTS[number])
         frame = SimpleNamespace(
-            pts=pts, is_corrupt=number in self.corrupt, whole=self._is_whole(number)
+            pts=pts, is_corrupt=number in self.corrupt, whole=self._is_whole(number), side_data={}
         )
         self._held = sorted([*self._held, frame], key=lambda held: held.pts)
         return [self._held.pop(0) for _ in range(len(self._held) - self._depth)]

@@ -6,6 +6,7 @@ Exact pixels of real files are in `test_exact_frames`, damaged files in `index/t
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -186,7 +187,7 @@ def test_a_deadline_is_looked_at_between_packets_and_no_packet_is_lost_by_it(che
 
 def test_every_sound_frame_is_shown_on_the_way():
     seen = []
-    decoder, _, codec = scripted_decoder(on_frame=lambda pts, frame: seen.append(pts))
+    decoder, _, codec = scripted_decoder(on_frame=lambda pts, frame, form: seen.append(pts))
     codec.corrupt = {1}
     assert read(decoder, 9) == [9]
     assert seen == [7, 9, 10] and decoder.decoded == 4  # 5 came out too, before the keyframe
@@ -203,3 +204,14 @@ def test_a_disposable_packet_is_taken_along_for_prefetch_and_may_fail():
     assert [number for number, _ in decoder.read(job, FOREVER)] == [2, 3]
     with pytest.raises(CorruptFrame):
         read(decoder, 1)
+
+
+def test_a_form_holds_from_its_keyframe_to_the_next_and_not_beyond_a_new_start():
+    wide = scripted_index().form._replace(aspect=Fraction(2))
+    decoder, _, codec = scripted_decoder()
+    codec.sample_aspect_ratio = Fraction(2)
+    assert read(decoder, 9) == [9] and decoder.form == wide
+    codec.sample_aspect_ratio, codec.bad = None, {0}  # the first keyframe does not come out
+    with pytest.raises(CorruptFrame):
+        read(decoder, 1)
+    assert decoder.form == scripted_index().form
