@@ -19,10 +19,12 @@ from sage_env.errors import CorruptFrame, DecodeTimeout
 from sage_env.frames import Box
 from sage_env.storage.forking import on_fork
 from sage_env.video.deadline import Deadline
+from sage_env.video.decoding.counted_packets import CountedPackets
 from sage_env.video.decoding.decode_plan import DecodeJob, plan_jobs
 from sage_env.video.decoding.demuxed_packets import DemuxedPackets
 from sage_env.video.decoding.frame_converter import FrameConverter
 from sage_env.video.decoding.packet_decoder import OnFrame, PacketDecoder
+from sage_env.video.decoding.packet_source import PacketSource
 from sage_env.video.decoding.sliced_packets import SlicedPackets
 from sage_env.video.index.video_index import VideoIndex
 
@@ -171,9 +173,15 @@ class DecodePool:
 
     def _new_slot(self) -> _DecoderSlot:
         index = self._index
-        source = (SlicedPackets if index.sliceable else DemuxedPackets)(index)
-        decoder = PacketDecoder(index, source, self._on_frame)
+        decoder = PacketDecoder(index, _source_of(index), self._on_frame)
         return _DecoderSlot(decoder, FrameConverter(index.height, index.width, index.quarter_turns))
+
+
+def _source_of(index: VideoIndex) -> PacketSource:
+    """Return what brings the packets of a file, the cheapest that its index allows."""
+    if index.sliceable:
+        return SlicedPackets(index)
+    return (CountedPackets if index.retimed else DemuxedPackets)(index)
 
 
 class _Request:

@@ -33,12 +33,15 @@ class DemuxedPackets:
         """
         self._index = index
         with decoding_errors(index.path, "opening it"):
-            self._container = open_container(index.path)
-        self._stream = cast(VideoStream, self._container.streams[index.config.stream])
+            self._open()
         self.context = self._stream.codec_context
         prepare_decoder(self.context, strict=not index.open_gops)
         self._demuxed: Iterator[Packet[VideoStream]] = iter(())
         self._next = 0  # number of the next packet
+
+    def _open(self) -> None:
+        self._container = open_container(self._index.path)
+        self._stream = cast(VideoStream, self._container.streams[self._index.config.stream])
 
     def seek(self, packet: int) -> None:
         """Make the keyframe with this packet number the next packet.

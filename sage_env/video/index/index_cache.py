@@ -18,7 +18,7 @@ import numpy as np
 from sage_env.storage.atomic_file import atomic_path
 from sage_env.storage.cache_folder import cache_folder
 
-VERSION = 3
+VERSION = 4
 """Grows when the fields of an index change name or meaning; older files are then not read."""
 
 MAX_FILES = 4096

@@ -12,9 +12,18 @@ import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from sage_env.errors import VideoError
 from sage_env.video.deadline import Deadline
+from sage_env.video.index.continuous_times import (
+    MPEG_CLOCK,
+    NO_DTS,
+    ContinuousTimes,
+    ContradictingTimes,
+    PacketTimes,
+    continuous_times,
+)
 from sage_env.video.index.presentation_order import PacketTable
 from sage_env.video.index.sample_table import MAX_SAMPLES, SampleTable
 from sage_env.video.index.stream import REMEDY, open_container, prepare_decoder, video_stream
@@ -25,6 +34,15 @@ _HEADER = 64
 Matroska's block header is the longest that is sliced: an element id, a size of at most 8 bytes, the
 track's number, a time and flags (RFC 9559, 10.2). Not measured; longer headers lead to the demuxer.
 """
+_AGAIN = (
+    "{}: its times {} at packet {}, as in files joined byte by byte, so that no picture there has "
+    "a sure time; join the parts anew (ffmpeg -f concat), or convert it: "
+    "ffmpeg -fflags +genpts -i INPUT -c:v libx264 OUTPUT.mp4"
+)
+
+Integers = NDArray[np.int64]
+_Row = tuple[int, int, int, int, int, bool, bool]
+"""PTS, DTS, duration, offset, size, whether a keyframe, whether shown."""
 
 
 def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
@@ -41,31 +59,92 @@ def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
     with open_container(path) as container, open(path, "rb") as file:
         stream = video_stream(container, path)
         prepare_decoder(stream.codec_context, strict=True)
-        # In MPEG program streams packets have other times after a seek: read them from the start.
-        seekable = container.format.name != "mpeg"
+        form = container.format.name
         first: av.VideoFrame | None = None
-        rows: list[tuple[int, int, int, int, int, bool, bool]] = []
+        first_after = 0  # rows that were there when the first frame came out
+        rows: list[_Row] = []
         intact = 0  # packets up to the last that the container does not call damaged
         sliceable = True
         for packet in _packets(container, stream, path, deadline):
             if packet.size and packet.pts is not None:
                 at = _payload_at(file, packet) if sliceable else None
                 sliceable = at is not None
-                key = (packet.is_keyframe and seekable) or not rows
-                dts = packet.pts if packet.dts is None else packet.dts
-                length, shown = packet.duration or 0, not packet.is_discard
-                rows.append((packet.pts, dts, length, at or 0, packet.size, key, shown))
+                dts = NO_DTS if packet.dts is None else packet.dts
+                length, key = packet.duration or 0, packet.is_keyframe
+                rows.append(
+                    (packet.pts, dts, length, at or 0, packet.size, key, not packet.is_discard)
+                )
                 intact = intact if packet.is_corrupt else len(rows)
             if first is None:
-                first = _decoded(packet)
+                first, first_after = _decoded(packet), len(rows)
         missing = max(len(rows), len(stream.index_entries)) - intact
         missing = max(missing, int(_claims_more(file)))
     if first is None or first.pts is None or not intact:
         raise VideoError(f"{path}: its video stream holds no frame that can be decoded; {REMEDY}")
     pts, dts, length, at, size, key, shown = np.array(rows[:intact], dtype=np.int64).T
-    table = SampleTable(pts, length, at, size, key > 0, shown > 0, upright=False)
-    turns = round(first.rotation / 90) % 4
-    return PacketTable(table, dts, sliceable, missing, first.pts, first.height, first.width, turns)
+    times = PacketTimes(pts, dts, length, key > 0, shown > 0)
+    found = _continuous(times, form, path)
+    # In MPEG program streams packets have other times after a seek: read them from the start.
+    starts = times.key if form != "mpeg" else np.arange(len(pts)) == 0
+    starts[0] = True
+    table = SampleTable(found.pts, length, at, size, starts, shown > 0, upright=False)
+    return PacketTable(
+        table,
+        np.where(dts == NO_DTS, pts, dts),
+        sliceable,
+        missing,
+        _first_pts(found, pts, first.pts, first_after, path),
+        first.height,
+        first.width,
+        round(first.rotation / 90) % 4,
+        joints=found.joints,
+        retimed=bool((found.pts != pts).any()),
+    )
+
+
+def _continuous(times: PacketTimes, form: str, path: Path) -> ContinuousTimes:
+    """Return times that go on through the whole file.
+
+    Args:
+        times: of its packets.
+        form: FFmpeg's name of the container.
+        path: the file, for messages.
+
+    Raises:
+        VideoError: if the times are such that no picture has a sure time.
+    """
+    try:
+        found = continuous_times(times, MPEG_CLOCK if form in ("mpegts", "mpeg") else 0)
+    except ContradictingTimes as error:
+        raise VideoError(_AGAIN.format(path, "step back", error.packet)) from None
+    if found.joints and "mp4" in form.split(","):
+        # FFmpeg's demuxer hides the samples of a fragment that is not later than the one before.
+        raise VideoError(_AGAIN.format(path, "start again", found.joints[0]))
+    return found
+
+
+def _first_pts(
+    found: ContinuousTimes, pts: Integers, first_pts: int, known: int, path: Path
+) -> int:
+    """Return when the first frame that decodes is shown, in times that go on.
+
+    Args:
+        found: the times that go on.
+        pts: int64 `(M,)`, the times of the demuxer.
+        first_pts: the demuxer's time of that frame.
+        known: packets that had been read when it came out of the decoder.
+        path: the file, for messages.
+
+    Raises:
+        VideoError: if nothing decodes of a whole run of times: a joined part would be lost.
+    """
+    packets = np.flatnonzero(pts[:known] == first_pts)
+    if not len(packets):
+        return first_pts
+    if found.joints and packets[-1] >= found.joints[0]:
+        reason = f"nothing decodes before packet {found.joints[0]}, where its times start again"
+        raise VideoError(f"{path}: {reason}; {REMEDY}")
+    return int(found.pts[packets[-1]])
 
 
 def first_frame(path: Path) -> av.VideoFrame | None:

@@ -14,6 +14,10 @@ from sage_env.video.index.sample_table import SampleTable
 
 Integers = NDArray[np.int64]
 
+_HIDDEN_PICTURES = frozenset({"vp8", "vp9", "libdav1d", "av1"})
+"""FFmpeg's decoders of codecs with packets that bring no picture: VP8's alternate reference frames
+(RFC 6386, 9.1: `show_frame`) may lie in packets of their own, at the time of the frame after."""
+
 
 @dataclass(frozen=True, eq=False)
 class PacketTable:
@@ -29,6 +33,8 @@ class PacketTable:
         width: of the picture as coded, before it is turned.
         quarter_turns: counter-clockwise turns by 90 degrees that show the picture upright.
         start: which sample of the file's own tables is the first of `table`; -1 if they are unused.
+        joints: numbers of the packets where times of the file start again; see `VideoIndex`.
+        retimed: whether times in `table` are others than the demuxer's.
     """
 
     table: SampleTable
@@ -40,6 +46,8 @@ class PacketTable:
     width: int
     quarter_turns: int
     start: int = -1
+    joints: tuple[int, ...] = ()
+    retimed: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +57,7 @@ class PresentationOrder:
     Attributes:
         pts: int64 `(N,)`, increasing, ticks.
         packet_of_frame: int64 `(N,)`: the number of each frame's packet.
+        packet_pts: int64 `(M,)`: the PTS of each packet.
         key_pts: int64 `(K,)`, increasing: PTS of the frames where decoding can start, in ticks.
         key_packets: int64 `(K,)`: the numbers of their packets.
         last: ticks for which the last frame is shown, 0 if not known.
@@ -56,32 +65,44 @@ class PresentationOrder:
 
     pts: Integers
     packet_of_frame: Integers
+    packet_pts: Integers
     key_pts: Integers
     key_packets: Integers
     last: int
 
 
-def order_frames(table: SampleTable, first_pts: int) -> PresentationOrder:
-    """Return the frames of a table from `first_pts` on; of two at one time, the first decoded.
+def order_frames(table: SampleTable, first_pts: int, codec: str) -> PresentationOrder:
+    """Return the frames of a table from `first_pts` on.
 
     Leading pictures of the first keyframe reference frames that were cut from the file: they do not
     decode, and are no frames of the video.
 
+    Of frames at one time, each is shown one tick after the one decoded before it: all of them come
+    out of the decoder, and the last is on screen. Where a packet may bring no picture
+    (`_HIDDEN_PICTURES`), packets at one time are one frame, with the number of the first.
+
     Args:
         table: the packets in decode order.
         first_pts: PTS of the first frame that decodes, in ticks.
+        codec: name of FFmpeg's decoder.
     """
     shown = table.shown & (table.pts >= first_pts)
     order = table.by_time[shown[table.by_time]]
-    pts = table.pts[order]
+    pts, packet_pts = table.pts[order], table.pts
     distinct = np.append(len(pts) > 0, np.diff(pts) > 0)[: len(pts)]
-    pts, order = pts[distinct], order[distinct]
+    if codec in _HIDDEN_PICTURES:
+        pts, order = pts[distinct], order[distinct]
+    elif not distinct.all():
+        places = np.arange(len(pts))
+        pts = np.maximum.accumulate(pts - places) + places
+        packet_pts = packet_pts.copy()
+        packet_pts[order] = pts
     keys = np.flatnonzero(table.key)
-    key_pts, key_places = np.unique(table.pts[keys], return_index=True)
+    key_pts, key_places = np.unique(packet_pts[keys], return_index=True)
     last = int(table.duration[order[-1]]) if len(order) else 0
     if last <= 0 and len(pts) > 1:  # many containers name no duration: take the usual distance
         last = round(float(np.median(np.diff(pts))))
-    found = PresentationOrder(pts, order, key_pts, keys[key_places], last)
+    found = PresentationOrder(pts, order, packet_pts, key_pts, keys[key_places], last)
     for array in (found.pts, found.packet_of_frame, found.key_pts, found.key_packets):
         array.setflags(write=False)  # an index is shared by all readers of the file
     return found

@@ -83,6 +83,9 @@ class VideoIndex:
         width: of the picture as coded, before it is turned.
         quarter_turns: counter-clockwise turns by 90 degrees that show the picture upright.
         missing_frames: frames that the file announces but does not hold; above 0 it was cut short.
+        joints: the numbers of the packets where times of the file start again, as in files
+            joined byte by byte. Times here go on: see `continuous_times`. Empty for most files.
+        retimed: whether times here are others than those of FFmpeg's demuxer.
     """
 
     path: Path
@@ -104,6 +107,8 @@ class VideoIndex:
     width: int
     quarter_turns: int
     missing_frames: int
+    joints: tuple[int, ...]
+    retimed: bool
 
     @property
     def time_base(self) -> Fraction:
@@ -243,7 +248,7 @@ def _content_id(path: str, size: int, mtime_ns: int) -> str:
 def _index(config: StreamConfig, packets: PacketTable, path: Path, content_id: str) -> VideoIndex:
     """Return the index of a file whose packets were found."""
     table = packets.table
-    frames = order_frames(table, packets.first_pts)
+    frames = order_frames(table, packets.first_pts, config.codec)
     if not len(frames.pts) or not config.time_base:
         raise VideoError(f"{path}: its video stream holds no frame that can be decoded; {REMEDY}")
     span = float((int(frames.pts[-1] - frames.pts[0]) + frames.last) * config.time_base)
@@ -258,6 +263,8 @@ def _index(config: StreamConfig, packets: PacketTable, path: Path, content_id: s
         width=packets.width,
         quarter_turns=packets.quarter_turns,
         missing_frames=packets.missing_frames,
+        retimed=packets.retimed or frames.packet_pts is not table.pts,
+        joints=packets.joints,
         **_arrays(table, packets.dts, frames),
     )
 
@@ -270,7 +277,7 @@ def _arrays(table: SampleTable, dts: Integers, frames: PresentationOrder) -> dic
         "key_pts": frames.key_pts,
         "key_dts": dts[frames.key_packets],
         "key_packets": frames.key_packets,
-        "packet_pts": table.pts,
+        "packet_pts": frames.packet_pts,
         "packet_offset": table.offset,
         "packet_size": table.size,
         "packet_key": table.key,
@@ -311,7 +318,9 @@ def _unpacked(path: Path, content_id: str, values: dict[str, Any]) -> VideoIndex
             if whole is None or len(whole.pts) < start + count:
                 return None
             table = cut_table(whole, slice(start, start + count))
-            values |= _arrays(table, table.pts, order_frames(table, first_pts))
+            frames = order_frames(table, first_pts, values["config"].codec)
+            values |= _arrays(table, table.pts, frames)
+        values["joints"] = tuple(values["joints"])
         return VideoIndex(path=path, content_id=content_id, **values)
     except (KeyError, TypeError, ValueError):
         return None

@@ -1,0 +1,74 @@
+"""Packets through FFmpeg's demuxer, counted from the start: where times do not name them.
+
+A time that a file holds twice cannot be sought. What the scan counted, a second pass over the file
+counts again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sage_env.video.decoding.demuxed_packets import DemuxedPackets
+from sage_env.video.decoding.packet_source import SourcePacket
+from sage_env.video.index.stream import decoding_errors
+from sage_env.video.index.video_index import VideoIndex
+
+_EMPTY = memoryview(b"")
+_FALSE_ALARM = 2
+"""Packets before a joint whose damage is not believed.
+
+FFmpeg counts the packets of a transport stream, and where two were joined it flags the last picture
+before the joint as damaged, or, as its parser goes on ahead, the one before that. A decoder that
+is told to report damage decides.
+"""
+
+
+class CountedPackets(DemuxedPackets):
+    """The packets of a file whose times are not those of the index. A `PacketSource`."""
+
+    def __init__(self, index: VideoIndex) -> None:
+        """Open the file.
+
+        Raises:
+            VideoError: if it can no longer be opened.
+        """
+        super().__init__(index)
+        self._unread = True  # whether the container is as it was opened
+        joints = index.joints if "err_detect" in self.context.options else []
+        self._excused = {joint - back for joint in joints for back in range(1, _FALSE_ALARM + 1)}
+
+    def seek(self, packet: int) -> None:
+        """Make the packet with this number the next packet.
+
+        Packets ahead are reached by reading on; for others the file is opened again.
+        """
+        if self._unread or packet < self._next:
+            if not self._unread:
+                self.close()
+                with decoding_errors(self._index.path, "opening it"):
+                    self._open()
+            packets = self._container.demux(self._stream)
+            self._demuxed = (p for p in packets if p.size and p.pts is not None)
+            self._unread, self._next = False, 0
+        while self._next < packet and next(self._demuxed, None) is not None:
+            self._next += 1
+
+    def packets(self, first: int, stop: int, end: int) -> Iterator[SourcePacket]:
+        """Yield the packets up to before `end`, with the times of the index; see `PacketSource`.
+
+        Args:
+            first: number of the next packet, which is known here as well.
+            stop: plays no part: a demuxer reads as it likes.
+            end: the packet after the last.
+        """
+        for number in range(self._next, min(end, len(self._index.packet_pts))):
+            packet = next(self._demuxed, None)
+            if packet is None:
+                return
+            self._next = number + 1
+            pts = int(self._index.packet_pts[number])
+            if packet.is_corrupt and number not in self._excused:
+                yield SourcePacket(number, pts, False, _EMPTY, None, "is damaged")
+                continue
+            packet.pts, packet.dts = pts, None
+            yield SourcePacket(number, pts, packet.is_keyframe, memoryview(packet), packet)
