@@ -17,9 +17,9 @@ _EMPTY = memoryview(b"")
 _FALSE_ALARM = 2
 """Packets before a joint whose damage is not believed.
 
-FFmpeg counts the packets of a transport stream, and where two were joined it flags the last picture
-before the joint as damaged, or, as its parser goes on ahead, the one before that. A decoder that
-is told to report damage decides.
+The packets of a transport stream are numbered, and where two streams were joined FFmpeg flags the
+last picture before the joint as damaged, or, as its parser goes on ahead, the one before that. What
+really is damaged there is left for the decoder to report.
 """
 
 
@@ -34,8 +34,7 @@ class CountedPackets(DemuxedPackets):
         """
         super().__init__(index)
         self._unread = True  # whether the container is as it was opened
-        joints = index.joints if "err_detect" in self.context.options else []
-        self._excused = {joint - back for joint in joints for back in range(1, _FALSE_ALARM + 1)}
+        self._excused = {joint - n for joint in index.joints for n in range(1, _FALSE_ALARM + 1)}
 
     def seek(self, packet: int) -> None:
         """Make the packet with this number the next packet.
@@ -56,19 +55,22 @@ class CountedPackets(DemuxedPackets):
     def packets(self, first: int, stop: int, end: int) -> Iterator[SourcePacket]:
         """Yield the packets up to before `end`, with the times of the index; see `PacketSource`.
 
+        None is yielded beyond a joint unless it is needed: where pictures change their size, a
+        decoder drops what it holds back.
+
         Args:
             first: number of the next packet, which is known here as well.
-            stop: plays no part: a demuxer reads as it likes.
-            end: the packet after the last.
+            stop: the packet after the last that is needed.
+            end: the packet after the last to yield.
         """
-        for number in range(self._next, min(end, len(self._index.packet_pts))):
+        end = min([end, len(self._index.packet_pts), *(j for j in self._index.joints if j >= stop)])
+        for number in range(self._next, end):
             packet = next(self._demuxed, None)
             if packet is None:
                 return
             self._next = number + 1
-            pts = int(self._index.packet_pts[number])
+            pts, key = int(self._index.packet_pts[number]), packet.is_keyframe
             if packet.is_corrupt and number not in self._excused:
                 yield SourcePacket(number, pts, False, _EMPTY, None, "is damaged")
-                continue
-            packet.pts, packet.dts = pts, None
-            yield SourcePacket(number, pts, packet.is_keyframe, memoryview(packet), packet)
+            else:  # made anew of its bytes, without the flag and with the time of the index
+                yield SourcePacket(number, pts, key, memoryview(packet))

@@ -5,7 +5,8 @@ May not: decode more than one frame of a file, keep pictures.
 Read in this order: `mp4_boxes`, `edit_list` and `sample_table` (ISO/IEC 14496-12 tables to arrays),
 `continuous_times` (times that start again), `presentation_order` (decode order to presentation
 order), `stream` (what the container says of the video stream), `mp4_direct` (open without a
-demuxer), `mp4_crosscheck` (do tables and demuxer agree?), `packet_scan` (every other container),
+demuxer), `mp4_claims` (counts that would take too much memory), `mp4_crosscheck` (do tables and
+demuxer agree?), `packet_scan` (every other container), `second_header` (files joined byte by byte),
 `index_cache` (scans kept for the next run), `video_index` (the index itself, whichever way it was
 made).
 

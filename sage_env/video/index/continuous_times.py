@@ -14,6 +14,7 @@ What counts as what, in the order of decoding:
 | go forward by more than half of that, 13.3 h, there | a step back before the wrap: a new run |
 | go forward by less, or in any other container | a gap, during which the last frame is on screen |
 | go back elsewhere, further than reordering of frames can | refused: no picture has a sure time |
+| of two neighbours are equal, in a stream of reordered frames | the same |
 """
 
 from __future__ import annotations
@@ -78,7 +79,9 @@ class ContinuousTimes(NamedTuple):
     joints: tuple[int, ...]
 
 
-def continuous_times(times: PacketTimes, wraps_after: int = 0) -> ContinuousTimes:
+def continuous_times(
+    times: PacketTimes, wraps_after: int = 0, *, anchors: bool = False
+) -> ContinuousTimes:
     """Return PTS that go on through all runs; the file's own where it holds one run.
 
     Parts of 3 frames, one tick each, the second one from 1 on and with a reordered frame:
@@ -95,6 +98,7 @@ def continuous_times(times: PacketTimes, wraps_after: int = 0) -> ContinuousTime
     Args:
         times: of the packets in the order of decoding.
         wraps_after: ticks after which the container's clock starts anew, 0 if it does not.
+        anchors: whether the pictures are MPEG-1's or -2's, and some times the demuxer's guesses.
 
     Raises:
         ContradictingTimes: if times go back where no run can begin, or are beyond belief.
@@ -108,6 +112,9 @@ def continuous_times(times: PacketTimes, wraps_after: int = 0) -> ContinuousTime
         pts, dts = _unwrapped(pts, dts, wraps_after)
     joints = _joints(times._replace(pts=pts, dts=np.where(known, dts, NO_DTS)))
     edges = [0, *joints, len(pts)]
+    if anchors:
+        runs = zip(edges[:-1], edges[1:], strict=True)
+        pts = np.concatenate([_later_anchors(pts[a:b], dts[a:b]) for a, b in runs])
     if joints:
         pts = _chained(pts, times.duration, edges)
     for start, stop in zip(edges[:-1], edges[1:], strict=True):
@@ -128,6 +135,36 @@ def _unwrapped(pts: Integers, dts: Integers, period: int) -> tuple[Integers, Int
     unwrapped = dts + turns
     ahead = (pts - dts + half) % period - half
     return unwrapped + ahead, unwrapped
+
+
+def _later_anchors(pts: Integers, dts: Integers) -> Integers:
+    """Return PTS of one run in which no anchor precedes the pictures that are shown before it.
+
+    In MPEG-1 and -2 an anchor, which is an I or P picture, is shown when the next one is decoded,
+    after the B pictures between the two (ISO/IEC 13818-2, 6.1.1.11). Where several pictures share a
+    packet of a program stream, FFmpeg has to guess the times of all but the first, and may show an
+    anchor before B pictures that refer to it:
+
+    | picture | P | B | B | P |
+    |---|---|---|---|---|
+    | DTS | 3 | 4 | 5 | 6 |
+    | PTS by FFmpeg | 4 | 4 | 5 | 9 |
+    | PTS returned | 6 | 4 | 5 | 9 |
+
+    Behind the last picture of the run the next anchor would be decoded.
+
+    Args:
+        pts: int64 `(M,)`, ticks; above DTS for anchors alone.
+        dts: int64 `(M,)`, ticks.
+    """
+    anchors = np.flatnonzero(pts > dts)
+    following = np.append(anchors[1:], len(pts))
+    last_between = pts[following - 1]
+    early = (following - anchors > 1) & (last_between >= pts[anchors])
+    shown_at = np.append(dts, dts[-1] + usual_distance(dts))
+    later = pts.copy()
+    later[anchors[early]] = shown_at[following[early]]
+    return later
 
 
 def _joints(times: PacketTimes) -> tuple[int, ...]:
@@ -190,13 +227,17 @@ def _check_order(pts: Integers, packets: Integers) -> None:
         packets: int64 `(S,)`, the numbers of their packets.
 
     Raises:
-        ContradictingTimes: if so, or if two packets that are not neighbours have one time.
+        ContradictingTimes: if so, or if two packets have one time and it is not known which of them
+            comes first.
     """
-    if (np.diff(pts) > 0).all():
+    steps = np.diff(pts)
+    if (steps > 0).all():
         return
     order = np.argsort(pts, kind="stable")
     late = order - np.arange(len(order)) > _MOST_HELD
-    twice = np.flatnonzero((np.diff(pts[order]) == 0) & (np.diff(order) > 1))
+    # Of frames that are not reordered, the one decoded first is shown first.
+    neighbours_may = bool((steps >= 0).all())
+    twice = np.flatnonzero((np.diff(pts[order]) == 0) & ~neighbours_may)
     if late.any() or len(twice):
         packet = order[np.argmax(late)] if late.any() else order[twice[0] + 1]
         raise ContradictingTimes(int(packets[packet]))

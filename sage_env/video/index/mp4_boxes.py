@@ -31,31 +31,51 @@ class UnsupportedLayout(Exception):
 
 
 def read_moov(file: BinaryIO) -> memoryview:
-    """Return the content of the first `moov` box (ISO/IEC 14496-12, 8.2.1).
+    """Return the content of the only `moov` box (ISO/IEC 14496-12, 8.2.1).
 
     Raises:
-        UnsupportedLayout: if there is none, or a box before it reaches beyond the end of the file.
+        UnsupportedLayout: if there is none, there are two, or a box reaches beyond the end of the
+            file.
+        OSError: if the file cannot be read.
+    """
+    end = os.fstat(file.fileno()).st_size
+    found: list[tuple[int, int]] = []
+    for number, (kind, start, size) in enumerate(top_boxes(file)):
+        if number == _MAX_BOXES or (start + size > end and not found):
+            raise UnsupportedLayout
+        if kind == b"moov":
+            found.append((start, size))
+    if len(found) != 1 or found[0][1] > MAX_MOOV:
+        raise UnsupportedLayout
+    file.seek(found[0][0])
+    return memoryview(file.read(found[0][1]))
+
+
+def top_boxes(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """Yield kind, first byte and size of the content of each box of a file, as the boxes claim it.
+
+    The content of the last one may reach beyond the end of the file, which was then cut short. What
+    is no row of boxes ends the walk.
+
+    Raises:
         OSError: if the file cannot be read.
     """
     end, at = os.fstat(file.fileno()).st_size, 0
-    for _ in range(_MAX_BOXES):
+    while at < end:
         file.seek(at)
         head = file.read(16)
         if len(head) < 8:
-            break
+            return
         size, start = struct.unpack(">I", head[:4])[0], 8
         if size == 1:  # the size is too large for 32 bits and follows as 64
+            if len(head) < 16:
+                return
             size, start = struct.unpack(">Q", head[8:16])[0], 16
         size = size or end - at  # 0: up to the end of the file
-        if size < start or at + size > end:
-            break
-        if head[4:8] == b"moov":
-            if size > MAX_MOOV:
-                break
-            file.seek(at + start)
-            return memoryview(file.read(size - start))
+        if size < start:
+            return
+        yield head[4:8], at + start, size - start
         at += size
-    raise UnsupportedLayout
 
 
 def boxes_of(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:

@@ -26,6 +26,7 @@ from sage_env.video.index.continuous_times import (
 )
 from sage_env.video.index.presentation_order import PacketTable
 from sage_env.video.index.sample_table import MAX_SAMPLES, SampleTable
+from sage_env.video.index.second_header import second_header
 from sage_env.video.index.stream import REMEDY, open_container, prepare_decoder, video_stream
 
 _HEADER = 64
@@ -60,6 +61,11 @@ def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
         stream = video_stream(container, path)
         prepare_decoder(stream.codec_context, strict=True)
         form = container.format.name
+        if (again := second_header(path, form)) is not None:
+            raise VideoError(
+                f"{path}: a second recording begins at byte {again}, as in files joined byte by "
+                "byte, and not all of it would be shown; join the parts anew (ffmpeg -f concat)"
+            )
         first: av.VideoFrame | None = None
         first_after = 0  # rows that were there when the first frame came out
         rows: list[_Row] = []
@@ -83,9 +89,11 @@ def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
         raise VideoError(f"{path}: its video stream holds no frame that can be decoded; {REMEDY}")
     pts, dts, length, at, size, key, shown = np.array(rows[:intact], dtype=np.int64).T
     times = PacketTimes(pts, dts, length, key > 0, shown > 0)
-    found = _continuous(times, form, path)
-    # In MPEG program streams packets have other times after a seek: read them from the start.
-    starts = times.key if form != "mpeg" else np.arange(len(pts)) == 0
+    found = _continuous(times, form, stream.codec_context.name, path)
+    # In MPEG program streams packets have other times after a seek: they are read from the start,
+    # unless packets are counted anyway.
+    retimed = bool((found.pts != pts).any())
+    starts = times.key if form != "mpeg" or retimed else np.arange(len(pts)) == 0
     starts[0] = True
     table = SampleTable(found.pts, length, at, size, starts, shown > 0, upright=False)
     return PacketTable(
@@ -98,23 +106,26 @@ def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
         first.width,
         round(first.rotation / 90) % 4,
         joints=found.joints,
-        retimed=bool((found.pts != pts).any()),
+        retimed=retimed,
     )
 
 
-def _continuous(times: PacketTimes, form: str, path: Path) -> ContinuousTimes:
+def _continuous(times: PacketTimes, form: str, codec: str, path: Path) -> ContinuousTimes:
     """Return times that go on through the whole file.
 
     Args:
         times: of its packets.
         form: FFmpeg's name of the container.
+        codec: name of FFmpeg's decoder.
         path: the file, for messages.
 
     Raises:
         VideoError: if the times are such that no picture has a sure time.
     """
     try:
-        found = continuous_times(times, MPEG_CLOCK if form in ("mpegts", "mpeg") else 0)
+        systems = form in ("mpegts", "mpeg")
+        anchors = systems and codec in ("mpeg1video", "mpeg2video")
+        found = continuous_times(times, MPEG_CLOCK if systems else 0, anchors=anchors)
     except ContradictingTimes as error:
         raise VideoError(_AGAIN.format(path, "step back", error.packet)) from None
     if found.joints and "mp4" in form.split(","):

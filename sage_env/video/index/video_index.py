@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sage_env.errors import VideoError
 from sage_env.video.deadline import Deadline
 from sage_env.video.index.index_cache import load_cached, save_cached
+from sage_env.video.index.mp4_claims import check_claims
 from sage_env.video.index.mp4_crosscheck import SLICEABLE, read_tables
 from sage_env.video.index.mp4_direct import open_directly
 from sage_env.video.index.packet_scan import scan_packets
@@ -219,6 +220,7 @@ def _remembered(path: str, size: int, mtime_ns: int) -> VideoIndex:
             return unpacked
         if (plain := open_directly(Path(path))) is not None:
             return _index(*plain, Path(path), content_id)
+        check_claims(Path(path))
         with open_container(path) as container:
             stream = video_stream(container, path)
             began, packets = time.thread_time(), read_tables(container, stream, Path(path))
