@@ -46,7 +46,7 @@ class CountedPackets(DemuxedPackets):
                 self.close()
                 with decoding_errors(self._index.path, "opening it"):
                     self._open()
-            packets = self._container.demux(self._stream)
+            packets = self._packets_from_here()
             self._demuxed = (p for p in packets if p.size and p.pts is not None)
             self._unread, self._next = False, 0
         while self._next < packet and next(self._demuxed, None) is not None:

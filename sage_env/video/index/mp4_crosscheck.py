@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 from sage_env.video.index.packet_scan import first_frame
 from sage_env.video.index.presentation_order import PacketTable, cut_table
 from sage_env.video.index.sample_table import SampleTable, read_sample_table
+from sage_env.video.index.stream import demuxed
 
 SLICEABLE = frozenset({"h264", "hevc", "vp8", "vp9", "libdav1d", "av1"})
 """FFmpeg's decoders that take a container's samples as they lie in the file, cut out of it.
@@ -49,7 +50,7 @@ def read_tables(container: InputContainer, stream: VideoStream, path: Path) -> P
         return None
     whole = read_sample_table(path, stream.id)
     start, table = (0, None) if whole is None else _as_indexed(whole, stream)
-    if table is None or not _first_time_agrees(container, stream, table):
+    if table is None or not _first_time_agrees(container, stream, table, path):
         return None
     end = os.stat(path).st_size
     # A file that was cut short holds its first packets only.
@@ -94,9 +95,11 @@ def _as_indexed(table: SampleTable, stream: VideoStream) -> tuple[int, SampleTab
     return start, part if part.shown.any() else None
 
 
-def _first_time_agrees(container: InputContainer, stream: VideoStream, table: SampleTable) -> bool:
+def _first_time_agrees(
+    container: InputContainer, stream: VideoStream, table: SampleTable, path: Path
+) -> bool:
     """Return whether the first packet has the PTS of the table; that of a hidden one may differ."""
-    packet = next(container.demux(stream))
+    packet = next(demuxed(container, stream, path))
     if not packet.size or packet.is_corrupt:
         return False
     return packet.pos == table.offset[0] and (not table.shown[0] or packet.pts == int(table.pts[0]))

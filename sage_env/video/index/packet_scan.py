@@ -25,9 +25,16 @@ from sage_env.video.index.continuous_times import (
     continuous_times,
 )
 from sage_env.video.index.presentation_order import PacketTable
+from sage_env.video.index.renumbered_stream import video_elsewhere
 from sage_env.video.index.sample_table import MAX_SAMPLES, SampleTable
 from sage_env.video.index.second_header import second_header
-from sage_env.video.index.stream import REMEDY, open_container, prepare_decoder, video_stream
+from sage_env.video.index.stream import (
+    REMEDY,
+    demuxed,
+    open_container,
+    prepare_decoder,
+    video_stream,
+)
 
 _HEADER = 64
 """Most bytes between a packet's position, as FFmpeg tells it, and its payload.
@@ -61,11 +68,7 @@ def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
         stream = video_stream(container, path)
         prepare_decoder(stream.codec_context, strict=True)
         form = container.format.name
-        if (again := second_header(path, form)) is not None:
-            raise VideoError(
-                f"{path}: a second recording begins at byte {again}, as in files joined byte by "
-                "byte, and not all of it would be shown; join the parts anew (ffmpeg -f concat)"
-            )
+        _refuse_joined(path, form, stream.id)
         first: av.VideoFrame | None = None
         first_after = 0  # rows that were there when the first frame came out
         rows: list[_Row] = []
@@ -108,6 +111,26 @@ def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
         joints=found.joints,
         retimed=retimed,
     )
+
+
+def _refuse_joined(path: Path, form: str, stream: int) -> None:
+    """Refuse a file of several recordings of which FFmpeg would show some.
+
+    Args:
+        path: the file.
+        form: FFmpeg's name of the container.
+        stream: the number that the container gives the video stream.
+
+    Raises:
+        VideoError: if it is one.
+    """
+    join = "as in files joined byte by byte, and not all would be shown; join the parts anew: "
+    if (again := second_header(path, form)) is not None:
+        found = f"a second recording begins at byte {again}"
+        raise VideoError(f"{path}: {found}, {join}ffmpeg -f concat")
+    if (other := video_elsewhere(path, form, stream)) is not None:
+        found = f"its video goes on as another stream, {other:#x}"
+        raise VideoError(f"{path}: {found}, {join}ffmpeg -f concat")
 
 
 def _continuous(times: PacketTimes, form: str, codec: str, path: Path) -> ContinuousTimes:
@@ -167,7 +190,7 @@ def first_frame(path: Path) -> av.VideoFrame | None:
     with open_container(path) as container:
         stream = video_stream(container, path)
         prepare_decoder(stream.codec_context, strict=True)
-        frames = (_decoded(packet) for packet in container.demux(stream))
+        frames = (_decoded(packet) for packet in demuxed(container, stream, path))
         return next((frame for frame in frames if frame is not None), None)
 
 
@@ -175,13 +198,26 @@ def _packets(
     container: InputContainer, stream: VideoStream, path: Path, deadline: Deadline
 ) -> Iterator[Packet[VideoStream]]:
     """Yield the packets of the stream, the empty one at the end included."""
-    for number, packet in enumerate(container.demux(stream)):
+    for number, packet in enumerate(demuxed(container, stream, path)):
         deadline.check(f"{path}: reading it packet by packet")
         if number > MAX_SAMPLES:
             raise VideoError(f"{path}: more than {MAX_SAMPLES} frames; cut it into parts")
+        if container.format.name == "flv" and _new_settings(packet, stream):
+            raise VideoError(f"{path}: its decoder's settings change at frame {number}; {REMEDY}")
         if packet.size and packet.pts is None and not packet.is_corrupt:
             raise VideoError(f"{path}: its frames have no presentation times; {REMEDY}")
         yield packet
+
+
+def _new_settings(packet: Packet[VideoStream], stream: VideoStream) -> bool:
+    """Return whether a packet brings other decoder settings than the file began with.
+
+    FLV tells them once, where they change: after a seek nobody knows which were in force. MP4 tells
+    them after each seek.
+    """
+    if not packet.has_sidedata("new_extradata"):
+        return False
+    return bytes(packet.get_sidedata("new_extradata")) != (stream.codec_context.extradata or b"")
 
 
 def _payload_at(file: BinaryIO, packet: Packet[VideoStream]) -> int | None:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import av
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
@@ -81,6 +82,26 @@ def decoding_errors(path: str | Path, doing: str) -> Iterator[None]:
 def open_container(path: str | Path) -> InputContainer:
     """Open a file for reading; tags in an unknown encoding are no error."""
     return av.open(os.fspath(path), metadata_errors="replace")
+
+
+def demuxed(
+    container: InputContainer, stream: VideoStream, path: str | Path
+) -> Iterator[Packet[VideoStream]]:
+    """Yield the packets of a stream, the empty one at the end included.
+
+    Args:
+        container: the opened file.
+        stream: one of its streams.
+        path: its path, for messages.
+
+    Raises:
+        VideoError: if a stream appears that was not there when the file was opened: PyAV knows none
+            of its packets, and looks for it in vain.
+    """
+    try:
+        yield from container.demux(stream)
+    except IndexError:
+        raise VideoError(f"{path}: another stream begins in the middle of it; {REMEDY}") from None
 
 
 def prepare_decoder(context: VideoCodecContext, *, strict: bool) -> None:

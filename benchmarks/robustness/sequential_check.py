@@ -1,0 +1,171 @@
+"""Is what a reader serves what FFmpeg shows, decoding the same file from its first packet on?"""
+
+from __future__ import annotations
+
+import re
+import time
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import av
+import numpy as np
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from benchmarks.robustness.graded_clips import FRAMES, SIDE, number_of
+from sage_env.errors import VideoError
+from sage_env.video import open_video
+from sage_env.video.cache.frame_cache import FrameCache
+from sage_env.video.video_file import PyAVVideo
+
+_LOOKS = 8
+"""Times that are asked for in each file."""
+_MOST_MEMORY = 96 << 20
+"""Bytes by which reading a mutated file of a few kB may raise the memory of the process.
+
+Opening and reading a sound one takes some 15 MB, of which FFmpeg's probing is the most.
+"""
+_SAME = 2.0
+"""Levels of brightness, of 255, by which the mean of equal pictures may differ: rounding."""
+_TICK = 2e-3
+"""Seconds by which equal times may differ: Matroska counts in milliseconds."""
+
+
+class _Shown(NamedTuple):
+    """One frame of a sequential decode.
+
+    Attributes:
+        pts: in seconds, by the file's own clock.
+        picture: RGB, uint8 `(H, W, 3)`.
+    """
+
+    pts: float
+    picture: NDArray[np.uint8]
+
+
+def check_reading(path: Path, *, timeout: float = 5.0) -> tuple[str, str]:
+    """Open a file, read a few frames, and compare them; return how it ended and the fault.
+
+    A fault is: an error that is no `VideoError`, one that does not name the file, more time or
+    memory than a small file is worth, a frame that sequential decoding does not show at that time,
+    frames that are lost and not counted as absent.
+
+    Args:
+        path: the file.
+        timeout: seconds for each request.
+    """
+    _forget_peak()
+    before, began = _peak(), time.monotonic()
+    served: list[tuple[float, NDArray[np.uint8]]] = []
+    frames, absent, first, refused = 0, 0, 0.0, ""
+    try:
+        with open_video(path, cache=FrameCache(0), threads=1, timeout=timeout) as video:
+            frames, first = len(video._index.pts), _first(video)
+            absent = video.absent
+            for second in np.linspace(0.0, min(video.duration, 1e9), _LOOKS):
+                try:
+                    batch = video.frames_at([float(second)])
+                    served.append((float(batch.seconds[0]), batch.pixels[0].copy()))
+                except VideoError as error:
+                    refused = _said(error, path)
+    except VideoError as error:
+        refused = _said(error, path)
+        if not refused.startswith("!"):
+            refused = f"refused: {refused}"
+    grown, took = _peak() - before, time.monotonic() - began
+    if refused.startswith("!"):
+        return "an error without the file", refused
+    if grown > _MOST_MEMORY:
+        return "memory", f"{grown >> 20} MB"
+    if took > _LOOKS * timeout:
+        return "slow", f"{took:.1f} s"
+    if not served:
+        return refused or "nothing was served", ""
+    fault = _wrong(path, served, first, frames, absent, whole=not refused)
+    return ("some frames, " + refused if refused else "all that was asked for"), fault
+
+
+def _first(video: PyAVVideo) -> float:
+    return float(int(video._index.pts[0]) * video._index.time_base)
+
+
+def _said(error: VideoError, path: Path) -> str:
+    """Return the kind of an error; "!" and its text if it does not name the file."""
+    return type(error).__name__ if path.name in str(error) else f"!{error}"
+
+
+def _wrong(
+    path: Path,
+    served: list[tuple[float, NDArray[np.uint8]]],
+    first: float,
+    frames: int,
+    absent: int,
+    *,
+    whole: bool,
+) -> str:
+    """Return what is wrong with frames that were served, "" if nothing is.
+
+    Args:
+        path: the file.
+        served: seconds and picture of each.
+        first: the file's own time of the reader's first frame, in seconds.
+        frames: how many the reader knows.
+        absent: how many it says that are missing.
+        whole: whether nothing was refused.
+    """
+    shown = _sequential(path)
+    if not shown:
+        return ""  # FFmpeg shows nothing: what the tables alone give has no judge here
+    if whole and not absent and len(shown) > frames:
+        return f"{len(shown) - frames} of {len(shown)} frames are lost, absent is 0"
+    for second, picture in served:
+        at_that_time = [
+            each.picture
+            for each in shown
+            if min(abs(each.pts - shown[0].pts - second), abs(each.pts - first - second)) <= _TICK
+        ]
+        if not any(_equal(picture, other) for other in at_that_time):
+            seen = [number_of(other) for other in at_that_time]
+            return f"at {second:.4f} s frame {number_of(picture)} is served, FFmpeg shows {seen}"
+    return ""
+
+
+def _equal(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
+    return abs(float(one.mean()) - float(other.mean())) <= _SAME
+
+
+def _sequential(path: Path) -> list[_Shown]:
+    """Return the frames of a file in the order in which they come out of one decoder.
+
+    Packets that do not decode are passed over, as FFmpeg's own players do.
+    """
+    shown: list[_Shown] = []
+    try:
+        with av.open(str(path), metadata_errors="replace") as file:
+            stream = file.streams.best("video")
+            if not isinstance(stream, VideoStream):
+                return []
+            stream.codec_context.thread_count = 1
+            for packet in islice(file.demux(stream), 10 * FRAMES):
+                try:
+                    for frame in packet.decode():
+                        if frame.pts is not None and stream.time_base is not None:
+                            rgb: Any = frame.reformat(SIDE, SIDE, "rgb24").to_ndarray()
+                            shown.append(_Shown(float(frame.pts * stream.time_base), rgb))
+                except av.FFmpegError:
+                    continue
+    except (av.FFmpegError, IndexError, OverflowError):
+        pass
+    return shown
+
+
+def _peak() -> int:
+    """Return the most bytes of memory that the process has had since `_forget_peak`."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    found = re.search(r"VmHWM:\s*(\d+) kB", status)
+    return int(found[1]) << 10 if found else 0
+
+
+def _forget_peak() -> None:
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
