@@ -21,6 +21,8 @@ from benchmarks.robustness.mp4_surgery import MUTATIONS
 from benchmarks.robustness.outcome import Outcome
 from benchmarks.robustness.sequential_check import check_reading
 
+_HIDDEN = 7
+"""Frames that the edit list hides."""
 _SECONDS = 30.0
 """Seconds that one file may take; sound ones take 0.03."""
 _MEMORY = 2 << 30
@@ -60,7 +62,7 @@ def _write_sources(folder: Path) -> tuple[Path, ...]:
     write_graded(plain, options=B_FRAMES)
     write_graded(front, options=B_FRAMES, container={"movflags": "+faststart"})
     write_graded(sound, options=B_FRAMES, sound=True)
-    write_edited(plain, edited, 12800 // 25 * 7)
+    write_edited(plain, edited, 12800 // 25 * _HIDDEN)
     write_graded(parts, options=B_FRAMES, container=FRAGMENTS)
     return plain, front, sound, edited, parts
 
@@ -72,7 +74,7 @@ def _attempt(folder: Path, sources: tuple[Path, ...], seed: int, case: int) -> t
     path = folder / f"case-{case}.mp4"
     path.write_bytes(content)
     try:
-        end, fault = check_reading(path)
+        end, fault = check_reading(path, hidden=_HIDDEN if source.stem == "edited" else 0)
     finally:
         path.unlink()
     return end, f"{source.stem}, {name}: {fault}" if fault else ""

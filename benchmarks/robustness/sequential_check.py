@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ import numpy as np
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from benchmarks.robustness.graded_clips import FRAMES, SIDE, number_of
+from benchmarks.robustness.graded_clips import FRAMES, RATE, SIDE, number_of
 from sage_env.errors import VideoError
 from sage_env.video import open_video
 from sage_env.video.cache.frame_cache import FrameCache
@@ -44,7 +44,23 @@ class _Shown(NamedTuple):
     picture: NDArray[np.uint8]
 
 
-def check_reading(path: Path, *, timeout: float = 5.0) -> tuple[str, str]:
+class _Reading(NamedTuple):
+    """What the reader served of a file.
+
+    Attributes:
+        served: seconds and picture of each frame.
+        first: the file's own time of the reader's first frame, in seconds.
+        frames: how many the reader knows.
+        says_so: whether it says that something is missing, or refused some.
+    """
+
+    served: list[tuple[float, NDArray[np.uint8]]]
+    first: float
+    frames: int
+    says_so: bool
+
+
+def check_reading(path: Path, *, hidden: int = 0, timeout: float = 5.0) -> tuple[str, str]:
     """Open a file, read a few frames, and compare them; return how it ended and the fault.
 
     A fault is: an error that is no `VideoError`, one that does not name the file, more time or
@@ -53,6 +69,7 @@ def check_reading(path: Path, *, timeout: float = 5.0) -> tuple[str, str]:
 
     Args:
         path: the file.
+        hidden: frames of the sound clip before the first that it shows.
         timeout: seconds for each request.
     """
     _forget_peak()
@@ -82,7 +99,8 @@ def check_reading(path: Path, *, timeout: float = 5.0) -> tuple[str, str]:
         return "slow", f"{took:.1f} s"
     if not served:
         return refused or "nothing was served", ""
-    fault = _wrong(path, served, first, frames, absent, whole=not refused)
+    found = _Reading(served, first, frames, bool(absent or refused))
+    fault = _wrong(path, found, hidden)
     return ("some frames, " + refused if refused else "all that was asked for"), fault
 
 
@@ -95,39 +113,38 @@ def _said(error: VideoError, path: Path) -> str:
     return type(error).__name__ if path.name in str(error) else f"!{error}"
 
 
-def _wrong(
-    path: Path,
-    served: list[tuple[float, NDArray[np.uint8]]],
-    first: float,
-    frames: int,
-    absent: int,
-    *,
-    whole: bool,
-) -> str:
+def _wrong(path: Path, found: _Reading, hidden: int) -> str:
     """Return what is wrong with frames that were served, "" if nothing is.
+
+    Where FFmpeg gave up before that time, or made pictures up and brought them out of order, a
+    frame may also be that of the sound clip.
 
     Args:
         path: the file.
-        served: seconds and picture of each.
-        first: the file's own time of the reader's first frame, in seconds.
-        frames: how many the reader knows.
-        absent: how many it says that are missing.
-        whole: whether nothing was refused.
+        found: what the reader served.
+        hidden: frames of the sound clip before the first that it shows.
     """
     shown = _sequential(path)
     if not shown:
         return ""  # FFmpeg shows nothing: what the tables alone give has no judge here
-    if whole and not absent and len(shown) > frames:
-        return f"{len(shown) - frames} of {len(shown)} frames are lost, absent is 0"
-    for second, picture in served:
+    if not found.says_so and len(shown) > found.frames:
+        return f"{len(shown) - found.frames} of {len(shown)} frames are lost, absent is 0"
+    numbers = [number_of(each.picture) for each in shown]
+    in_order = all(a < b for a, b in pairwise(numbers))
+    for second, picture in found.served:
+        number = number_of(picture)
         at_that_time = [
             each.picture
             for each in shown
-            if min(abs(each.pts - shown[0].pts - second), abs(each.pts - first - second)) <= _TICK
+            if min(abs(each.pts - shown[0].pts - second), abs(each.pts - found.first - second))
+            <= _TICK
         ]
+        as_it_was = number == hidden + round(second * RATE)
+        if as_it_was and not (at_that_time and in_order):
+            continue
         if not any(_equal(picture, other) for other in at_that_time):
             seen = [number_of(other) for other in at_that_time]
-            return f"at {second:.4f} s frame {number_of(picture)} is served, FFmpeg shows {seen}"
+            return f"at {second:.4f} s frame {number} is served, FFmpeg shows {seen}"
     return ""
 
 
@@ -144,7 +161,7 @@ def _sequential(path: Path) -> list[_Shown]:
     try:
         with av.open(str(path), metadata_errors="replace") as file:
             stream = file.streams.best("video")
-            if not isinstance(stream, VideoStream):
+            if not isinstance(stream, VideoStream) or stream.codec_context is None:
                 return []
             stream.codec_context.thread_count = 1
             for packet in islice(file.demux(stream), 10 * FRAMES):

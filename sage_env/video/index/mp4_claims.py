@@ -12,20 +12,13 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from sage_env.errors import VideoError
-from sage_env.video.index.mp4_boxes import MAX_MOOV, top_boxes
+from sage_env.video.index.mp4_boxes import MAX_MOOV, boxes_inside, top_boxes
 from sage_env.video.index.stream import REMEDY
 
-# Boxes whose content is boxes, wherever they stand: FFmpeg reads them so.
-_CONTAINERS = frozenset(
-    b"moov trak mdia minf stbl edts dinf mvex moof traf udta wave sinf schi".split()
-)
-_DEEPEST = 10
-"""Most boxes inside each other; FFmpeg's demuxer stops there too (`MAX_ATOM_DEPTH`)."""
 _ROWS = {
     b"stts": 8,
     b"ctts": 8,
@@ -64,9 +57,9 @@ def check_claims(path: Path) -> None:
             if number == _MOST_BOXES:
                 raise VideoError(f"{path}: more than {_MOST_BOXES} boxes; {REMEDY}")
             if kind == b"moov":
-                if size > MAX_MOOV:
+                if min(size, length - start) > MAX_MOOV:
                     raise VideoError(f"{path}: tables of {size} bytes; {REMEDY}")
-                content = _content(file, start, size)
+                content = _content(file, start, size, length)
                 _check_movie(content, length, path)
                 if first is not None and (content != first or not _in_fragments(first)):
                     raise VideoError(
@@ -75,18 +68,19 @@ def check_claims(path: Path) -> None:
                     )
                 first = content
             elif kind == b"moof":
-                in_fragments += _samples_of_fragment(_content(file, start, size), length)
+                in_fragments += _samples_of_fragment(_content(file, start, size, length), length)
                 _check(in_fragments, length, "samples in fragments", path)
 
 
-def _content(file: BinaryIO, start: int, size: int) -> memoryview:
+def _content(file: BinaryIO, start: int, size: int, length: int) -> memoryview:
+    """Return the content of a box, as much of it as a file of that length holds."""
     file.seek(start)
-    return memoryview(file.read(size))
+    return memoryview(file.read(max(0, min(size, length - start))))
 
 
 def _in_fragments(moov: memoryview) -> bool:
     """Return whether a movie announces fragments: repeating its header is then no second movie."""
-    return any(kind == b"mvex" for kind, _ in _boxes_inside(moov, 1))
+    return any(kind == b"mvex" for _, kind, _ in boxes_inside(moov))
 
 
 def _check_movie(moov: memoryview, length: int, path: Path) -> None:
@@ -101,7 +95,7 @@ def _check_movie(moov: memoryview, length: int, path: Path) -> None:
         VideoError: if it claims more than the file can hold.
     """
     tracks: list[list[Box]] = [[]]
-    for kind, box in _boxes_inside(moov, 1):
+    for _, kind, box in boxes_inside(moov):
         if kind == b"trak":
             tracks.append([])
         tracks[-1].append((kind, box))
@@ -167,7 +161,7 @@ def _samples_of_fragment(moof: memoryview, length: int) -> int:
     Where rows are given for each sample, those that are not there do not count.
     """
     total = 0
-    for kind, box in _boxes_inside(moof, 1):
+    for _, kind, box in boxes_inside(moof):
         if kind == b"trun" and len(box) >= 8:
             flags, count = struct.unpack_from(">II", box)
             width = 4 * sum(bool(flags & flag) for flag in _PER_SAMPLE)
@@ -179,27 +173,3 @@ def _check(claimed: int, held: int, what: str, path: Path) -> None:
     """Refuse a count above what there is room for."""
     if claimed > held:
         raise VideoError(f"{path}: it claims {claimed} {what}, and holds at most {held}; {REMEDY}")
-
-
-def _boxes_inside(data: memoryview, depth: int) -> Iterator[tuple[bytes, memoryview]]:
-    """Yield kind and content of all boxes inside a box, at any depth, as FFmpeg's demuxer does.
-
-    A box that reaches beyond the one around it ends there.
-
-    Args:
-        data: the content of the box.
-        depth: boxes around it, that box included.
-    """
-    at = 0
-    while at + 8 <= len(data):
-        size, start = struct.unpack_from(">I", data, at)[0], 8
-        if size == 1 and at + 16 <= len(data):
-            size, start = struct.unpack_from(">Q", data, at + 8)[0], 16
-        size = size or len(data) - at
-        if size < start:
-            return
-        kind, content = bytes(data[at + 4 : at + 8]), data[at + start : at + size]
-        yield kind, content
-        if kind in _CONTAINERS and depth < _DEEPEST:
-            yield from _boxes_inside(content, depth + 1)
-        at += size

@@ -98,8 +98,16 @@ def _as_indexed(table: SampleTable, stream: VideoStream) -> tuple[int, SampleTab
 def _first_time_agrees(
     container: InputContainer, stream: VideoStream, table: SampleTable, path: Path
 ) -> bool:
-    """Return whether the first packet has the PTS of the table; that of a hidden one may differ."""
-    packet = next(demuxed(container, stream, path))
-    if not packet.size or packet.is_corrupt:
-        return False
-    return packet.pos == table.offset[0] and (not table.shown[0] or packet.pts == int(table.pts[0]))
+    """Return whether the demuxer's first packets have the PTS and the places of the table.
+
+    Up to the first that is shown: the times of hidden ones may differ.
+    """
+    places = zip(table.offset.tolist(), table.pts.tolist(), table.shown.tolist(), strict=True)
+    for packet, (offset, pts, shown) in zip(demuxed(container, stream, path), places, strict=False):
+        if not packet.size or packet.is_corrupt or packet.pos != offset:
+            return False
+        if shown:
+            return packet.pts == pts and not packet.is_discard
+        if not packet.is_discard:
+            return False
+    return False

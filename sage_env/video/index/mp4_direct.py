@@ -48,8 +48,9 @@ def open_directly(path: Path) -> tuple[StreamConfig, PacketTable] | None:
             moov = children(read_moov(file))
             number, trak = _video_track(moov)
             config = _stream_config(trak, number)
-            table = table_of(moov, trak)
-            if not _is_whole(table, os.fstat(file.fileno()).st_size):
+            length = os.fstat(file.fileno()).st_size
+            table = table_of(moov, trak, length)
+            if not _is_whole(table, length):
                 return None
             config = config._replace(reorder_depth=_reorder_depth(table))
             frame = _first_frame(file, config, table)

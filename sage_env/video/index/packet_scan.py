@@ -96,7 +96,7 @@ def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
     # In MPEG program streams packets have other times after a seek: they are read from the start,
     # unless packets are counted anyway.
     retimed = bool((found.pts != pts).any())
-    starts = times.key if form != "mpeg" or retimed else np.arange(len(pts)) == 0
+    starts = times.key.copy() if form != "mpeg" or retimed else np.arange(len(pts)) == 0
     starts[0] = True
     table = SampleTable(found.pts, length, at, size, starts, shown > 0, upright=False)
     return PacketTable(
@@ -104,7 +104,7 @@ def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
         np.where(dts == NO_DTS, pts, dts),
         sliceable,
         missing,
-        _first_pts(found, pts, first.pts, first_after, path),
+        _first_pts(found, times, first.pts, first_after, path),
         first.height,
         first.width,
         round(first.rotation / 90) % 4,
@@ -158,27 +158,30 @@ def _continuous(times: PacketTimes, form: str, codec: str, path: Path) -> Contin
 
 
 def _first_pts(
-    found: ContinuousTimes, pts: Integers, first_pts: int, known: int, path: Path
+    found: ContinuousTimes, times: PacketTimes, first_pts: int, known: int, path: Path
 ) -> int:
-    """Return when the first frame that decodes is shown, in times that go on.
+    """Return when the video begins, in times that go on.
+
+    That is with the first keyframe, or with the first frame that decodes if that is shown before
+    it. A damaged first keyframe is a frame of the video all the same.
 
     Args:
         found: the times that go on.
-        pts: int64 `(M,)`, the times of the demuxer.
-        first_pts: the demuxer's time of that frame.
+        times: of the packets, by the demuxer.
+        first_pts: the demuxer's time of the first frame that decodes.
         known: packets that had been read when it came out of the decoder.
         path: the file, for messages.
 
     Raises:
         VideoError: if nothing decodes of a whole run of times: a joined part would be lost.
     """
-    packets = np.flatnonzero(pts[:known] == first_pts)
-    if not len(packets):
-        return first_pts
-    if found.joints and packets[-1] >= found.joints[0]:
+    packets = np.flatnonzero(times.pts[:known] == first_pts)
+    if found.joints and len(packets) and packets[-1] >= found.joints[0]:
         reason = f"nothing decodes before packet {found.joints[0]}, where its times start again"
         raise VideoError(f"{path}: {reason}; {REMEDY}")
-    return int(found.pts[packets[-1]])
+    decoded_pts = int(found.pts[packets[-1]]) if len(packets) else first_pts
+    keys = np.flatnonzero(times.key)
+    return min(decoded_pts, int(found.pts[keys[0]])) if len(keys) else decoded_pts
 
 
 def first_frame(path: Path) -> av.VideoFrame | None:
