@@ -26,10 +26,12 @@ _MOST_MEMORY = 96 << 20
 
 Opening and reading a sound one takes some 15 MB, of which FFmpeg's probing is the most.
 """
-_SAME = 2.0
-"""Levels of brightness, of 255, by which the mean of equal pictures may differ: rounding."""
 _TICK = 2e-3
 """Seconds by which equal times may differ: Matroska counts in milliseconds."""
+
+
+_BESIDE = 2
+"""Frames that FFmpeg may lose or keep at a joint."""
 
 
 class _Shown(NamedTuple):
@@ -48,15 +50,17 @@ class _Reading(NamedTuple):
     """What the reader served of a file.
 
     Attributes:
-        served: seconds and picture of each frame.
+        served: seconds, number and picture of each frame.
         first: the file's own time of the reader's first frame, in seconds.
         frames: how many the reader knows.
+        retimed: whether times of the file start again.
         says_so: whether it says that something is missing, or refused some.
     """
 
-    served: list[tuple[float, NDArray[np.uint8]]]
+    served: list[tuple[float, int, NDArray[np.uint8]]]
     first: float
     frames: int
+    retimed: bool
     says_so: bool
 
 
@@ -74,16 +78,17 @@ def check_reading(path: Path, *, hidden: int = 0, timeout: float = 5.0) -> tuple
     """
     _forget_peak()
     before, began = _peak(), time.monotonic()
-    served: list[tuple[float, NDArray[np.uint8]]] = []
-    frames, absent, first, refused = 0, 0, 0.0, ""
+    served: list[tuple[float, int, NDArray[np.uint8]]] = []
+    frames, absent, first, refused, retimed = 0, 0, 0.0, "", False
     try:
         with open_video(path, cache=FrameCache(0), threads=1, timeout=timeout) as video:
             frames, first = len(video._index.pts), _first(video)
-            absent = video.absent
+            absent, retimed = video.absent, video._index.retimed
             for second in np.linspace(0.0, min(video.duration, 1e9), _LOOKS):
                 try:
                     batch = video.frames_at([float(second)])
-                    served.append((float(batch.seconds[0]), batch.pixels[0].copy()))
+                    picture = batch.pixels[0].copy()
+                    served.append((float(batch.seconds[0]), int(batch.index[0]), picture))
                 except VideoError as error:
                     refused = _said(error, path)
     except VideoError as error:
@@ -99,7 +104,7 @@ def check_reading(path: Path, *, hidden: int = 0, timeout: float = 5.0) -> tuple
         return "slow", f"{took:.1f} s"
     if not served:
         return refused or "nothing was served", ""
-    found = _Reading(served, first, frames, bool(absent or refused))
+    found = _Reading(served, first, frames, retimed, bool(absent or refused))
     fault = _wrong(path, found, hidden)
     return ("some frames, " + refused if refused else "all that was asked for"), fault
 
@@ -116,8 +121,11 @@ def _said(error: VideoError, path: Path) -> str:
 def _wrong(path: Path, found: _Reading, hidden: int) -> str:
     """Return what is wrong with frames that were served, "" if nothing is.
 
-    Where FFmpeg gave up before that time, or made pictures up and brought them out of order, a
-    frame may also be that of the sound clip.
+    If FFmpeg shows all pictures of the sound clip, or a row of them, then a frame has to be what
+    FFmpeg shows at that time. Else pictures were damaged, and what FFmpeg makes up depends on what
+    it decoded before: a frame then has to be right only where FFmpeg shows the right one. Of a file
+    whose times start again, the n-th frame has to be the n-th of FFmpeg, or one beside it where
+    frames were lost at the joint.
 
     Args:
         path: the file.
@@ -127,29 +135,27 @@ def _wrong(path: Path, found: _Reading, hidden: int) -> str:
     shown = _sequential(path)
     if not shown:
         return ""  # FFmpeg shows nothing: what the tables alone give has no judge here
-    if not found.says_so and len(shown) > found.frames:
-        return f"{len(shown) - found.frames} of {len(shown)} frames are lost, absent is 0"
     numbers = [number_of(each.picture) for each in shown]
-    in_order = all(a < b for a, b in pairwise(numbers))
-    for second, picture in found.served:
-        number = number_of(picture)
-        at_that_time = [
-            each.picture
-            for each in shown
-            if min(abs(each.pts - shown[0].pts - second), abs(each.pts - found.first - second))
-            <= _TICK
-        ]
-        as_it_was = number == hidden + round(second * RATE)
-        if as_it_was and not (at_that_time and in_order):
-            continue
-        if not any(_equal(picture, other) for other in at_that_time):
-            seen = [number_of(other) for other in at_that_time]
+    if not found.says_so and len(shown) > found.frames and len(set(numbers)) > found.frames:
+        return f"{len(shown) - found.frames} of {len(shown)} frames are lost, absent is 0"
+    undamaged = all(b - a == 1 for a, b in pairwise(numbers))
+    for second, index, picture in found.served:
+        number, right = number_of(picture), hidden + round(second * RATE)
+        if found.retimed:
+            there = shown[max(0, index - _BESIDE) : index + _BESIDE + 1]
+            right = -1
+        else:
+            there = [
+                each
+                for each in shown
+                if min(abs(each.pts - shown[0].pts - second), abs(each.pts - found.first - second))
+                <= _TICK
+            ]
+        seen = [number_of(each.picture) for each in there]
+        judged = undamaged or found.retimed or right in seen
+        if judged and number not in (right, *seen):
             return f"at {second:.4f} s frame {number} is served, FFmpeg shows {seen}"
     return ""
-
-
-def _equal(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
-    return abs(float(one.mean()) - float(other.mean())) <= _SAME
 
 
 def _sequential(path: Path) -> list[_Shown]:

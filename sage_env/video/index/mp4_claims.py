@@ -33,8 +33,6 @@ _FIXED = 4
 """Bytes of version and flags, in front of every table."""
 _MOST_BOXES = 2**20
 """Most boxes at the top of a file: 2 a fragment. Bounds the time of the walk, 2 s for so many."""
-_PER_SAMPLE = (0x100, 0x200, 0x400, 0x800)
-"""Flags of a `trun` box (8.8.8): duration, size, flags, time offset stand there for each sample."""
 _SMALL_EDIT = 2**20
 """Entries of an index that an edit list may ask for whatever the size of the file: 24 MB."""
 
@@ -68,7 +66,7 @@ def check_claims(path: Path) -> None:
                     )
                 first = content
             elif kind == b"moof":
-                in_fragments += _samples_of_fragment(_content(file, start, size, length), length)
+                in_fragments += _samples_of_fragment(_content(file, start, size, length))
                 _check(in_fragments, length, "samples in fragments", path)
 
 
@@ -155,18 +153,13 @@ def _rows(kind: bytes, box: memoryview, width: int, path: Path) -> int:
     return int(count)
 
 
-def _samples_of_fragment(moof: memoryview, length: int) -> int:
-    """Return the samples that the runs of a `moof` box announce (`trun`, 8.8.8).
-
-    Where rows are given for each sample, those that are not there do not count.
-    """
-    total = 0
-    for _, kind, box in boxes_inside(moof):
-        if kind == b"trun" and len(box) >= 8:
-            flags, count = struct.unpack_from(">II", box)
-            width = 4 * sum(bool(flags & flag) for flag in _PER_SAMPLE)
-            total += min(count, len(box) // width) if width else count
-    return total
+def _samples_of_fragment(moof: memoryview) -> int:
+    """Return the samples that the runs of a `moof` box announce (`trun`, 8.8.8)."""
+    return sum(
+        struct.unpack_from(">I", box, _FIXED)[0]
+        for _, kind, box in boxes_inside(moof)
+        if kind == b"trun" and len(box) >= 8
+    )
 
 
 def _check(claimed: int, held: int, what: str, path: Path) -> None:

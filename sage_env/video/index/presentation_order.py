@@ -17,6 +17,9 @@ Integers = NDArray[np.int64]
 _HIDDEN_PICTURES = frozenset({"vp8", "vp9", "libdav1d", "av1"})
 """FFmpeg's decoders of codecs with packets that bring no picture: VP8's alternate reference frames
 (RFC 6386, 9.1: `show_frame`) may lie in packets of their own, at the time of the frame after."""
+_MOST_LEADING = 64
+"""Usual distances of frames between the first leading picture and its keyframe. Encoders make GOPs
+of pyramids of up to 32 pictures; the double is room for frames of uneven length."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +109,33 @@ def order_frames(table: SampleTable, first_pts: int, codec: str) -> Presentation
     for array in (found.pts, found.packet_of_frame, found.key_pts, found.key_packets):
         array.setflags(write=False)  # an index is shared by all readers of the file
     return found
+
+
+def first_stray(table: SampleTable, first_pts: int) -> int | None:
+    """Return a packet that `order_frames` leaves out, though it is no leading picture.
+
+    Leading pictures follow the first keyframe in the file, with nothing between, and are shown
+    right before it. A packet further back, or of a later GOP, was given a time that is not its own.
+
+    Args:
+        table: the packets in decode order.
+        first_pts: PTS of the first frame that decodes, in ticks.
+
+    Returns:
+        Its number, `None` if there is none. What precedes the first frame in the file does not
+        count: its keyframe is not there.
+    """
+    if not len(table.pts) or first_pts <= table.pts[table.by_time[0]]:
+        return None
+    first = int(np.argmax(table.pts == first_pts))
+    left_out = first + np.flatnonzero((table.shown & (table.pts < first_pts))[first:])
+    if not len(left_out):
+        return None
+    distance = max(1, round(float(np.median(np.diff(table.pts[table.by_time])))))
+    keys = np.flatnonzero(table.key[first + 1 :])
+    gop_end = first + 1 + int(keys[0]) if len(keys) else len(table.pts)
+    far = (left_out >= gop_end) | (table.pts[left_out] < first_pts - _MOST_LEADING * distance)
+    return int(left_out[np.argmax(far)]) if far.any() else None
 
 
 def cut_table(table: SampleTable, part: slice) -> SampleTable:

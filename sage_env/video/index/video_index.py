@@ -25,6 +25,7 @@ from sage_env.video.index.presentation_order import (
     PacketTable,
     PresentationOrder,
     cut_table,
+    first_stray,
     order_frames,
 )
 from sage_env.video.index.sample_table import SampleTable, read_sample_table
@@ -253,6 +254,8 @@ def _index(config: StreamConfig, packets: PacketTable, path: Path, content_id: s
     frames = order_frames(table, packets.first_pts, config.codec)
     if not len(frames.pts) or not config.time_base:
         raise VideoError(f"{path}: its video stream holds no frame that can be decoded; {REMEDY}")
+    if (stray := first_stray(table, packets.first_pts)) is not None:
+        raise VideoError(f"{path}: packet {stray} has a time before the video begins; {REMEDY}")
     span = float((int(frames.pts[-1] - frames.pts[0]) + frames.last) * config.time_base)
     return VideoIndex(
         path=path,
