@@ -83,7 +83,7 @@ def check_reading(path: Path, *, hidden: int = 0, timeout: float = 5.0) -> tuple
     try:
         with open_video(path, cache=FrameCache(0), threads=1, timeout=timeout) as video:
             frames, first = len(video._index.pts), _first(video)
-            absent, retimed = video.absent, video._index.retimed
+            absent, retimed = video.absent, bool(video._index.joints)
             for second in np.linspace(0.0, min(video.duration, 1e9), _LOOKS):
                 try:
                     batch = video.frames_at([float(second)])

@@ -14,7 +14,6 @@ What counts as what, in the order of decoding:
 | go forward by more than half of that, 13.3 h, there | a step back before the wrap: a new run |
 | go forward by less, or in any other container | a gap, during which the last frame is on screen |
 | go back elsewhere, further than reordering of frames can | refused: no picture has a sure time |
-| of two neighbours are equal, in a stream of reordered frames | the same |
 """
 
 from __future__ import annotations
@@ -227,17 +226,13 @@ def _check_order(pts: Integers, packets: Integers) -> None:
         packets: int64 `(S,)`, the numbers of their packets.
 
     Raises:
-        ContradictingTimes: if so, or if two packets have one time and it is not known which of them
-            comes first.
+        ContradictingTimes: if so, or if two packets that are not neighbours have one time.
     """
-    steps = np.diff(pts)
-    if (steps > 0).all():
+    if (np.diff(pts) > 0).all():
         return
     order = np.argsort(pts, kind="stable")
     late = order - np.arange(len(order)) > _MOST_HELD
-    # Of frames that are not reordered, the one decoded first is shown first.
-    neighbours_may = bool((steps >= 0).all())
-    twice = np.flatnonzero((np.diff(pts[order]) == 0) & ~neighbours_may)
+    twice = np.flatnonzero((np.diff(pts[order]) == 0) & (np.diff(order) > 1))
     if late.any() or len(twice):
         packet = order[np.argmax(late)] if late.any() else order[twice[0] + 1]
         raise ContradictingTimes(int(packets[packet]))

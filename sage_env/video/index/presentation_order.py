@@ -81,8 +81,9 @@ def order_frames(table: SampleTable, first_pts: int, codec: str) -> Presentation
     decode, and are no frames of the video.
 
     Of frames at one time, each is shown one tick after the one decoded before it: all of them come
-    out of the decoder, and the last is on screen. Where a packet may bring no picture
-    (`_HIDDEN_PICTURES`), packets at one time are one frame, with the number of the first.
+    out of the decoder, and the last is on screen. Where frames are reordered, so that nobody knows
+    which of them is the last, or where a packet may bring no picture (`_HIDDEN_PICTURES`), packets
+    at one time are one frame, with the number of the first.
 
     Args:
         table: the packets in decode order.
@@ -93,9 +94,11 @@ def order_frames(table: SampleTable, first_pts: int, codec: str) -> Presentation
     order = table.by_time[shown[table.by_time]]
     pts, packet_pts = table.pts[order], table.pts
     distinct = np.append(len(pts) > 0, np.diff(pts) > 0)[: len(pts)]
-    if codec in _HIDDEN_PICTURES:
+    if distinct.all():
+        pass
+    elif codec in _HIDDEN_PICTURES or (np.diff(order) < 0).any():
         pts, order = pts[distinct], order[distinct]
-    elif not distinct.all():
+    else:
         places = np.arange(len(pts))
         pts = np.maximum.accumulate(pts - places) + places
         packet_pts = packet_pts.copy()
