@@ -80,8 +80,12 @@ def decoding_errors(path: str | Path, doing: str) -> Iterator[None]:
 
 
 def open_container(path: str | Path) -> InputContainer:
-    """Open a file for reading; tags in an unknown encoding are no error."""
-    return av.open(os.fspath(path), metadata_errors="replace")
+    """Open a file for reading; tags in an unknown encoding are no error.
+
+    FFmpeg decodes a frame to find out what there is, and is told the limit for that too.
+    """
+    options = {"max_pixels": str(MAX_PIXELS)}
+    return av.open(os.fspath(path), metadata_errors="replace", options=options)
 
 
 def demuxed(

@@ -45,6 +45,8 @@ _INDEXES_KEPT = 256
 """Indexes that a process remembers; an hour at 30 frames a second takes 5 MB. Not measured."""
 _SCAN_TIMEOUT = 300.0
 """Seconds for one pass over a file: hours of video on a slow disk; then it is taken to hang."""
+_LONGEST = 2.0**28
+"""Seconds, 8.5 years: the times of a file that lasts longer are taken for damage."""
 _ONE_FRAME = 0.04
 """Seconds that a lone frame counts as shown if nothing says how long: a frame of 25 a second."""
 _WORTH_KEEPING = 0.1
@@ -257,6 +259,8 @@ def _index(config: StreamConfig, packets: PacketTable, path: Path, content_id: s
     if (stray := first_stray(table, packets.first_pts)) is not None:
         raise VideoError(f"{path}: packet {stray} has a time before the video begins; {REMEDY}")
     span = float((int(frames.pts[-1] - frames.pts[0]) + frames.last) * config.time_base)
+    if span > _LONGEST:
+        raise VideoError(f"{path}: its times say that it lasts {span:.3g} s; {REMEDY}")
     return VideoIndex(
         path=path,
         content_id=content_id,
