@@ -113,7 +113,8 @@ def continuous_times(
     edges = [0, *joints, len(pts)]
     if anchors:
         runs = zip(edges[:-1], edges[1:], strict=True)
-        pts = np.concatenate([_later_anchors(pts[a:b], dts[a:b]) for a, b in runs])
+        cut = (slice(start, stop) for start, stop in runs)
+        pts = np.concatenate([_later_anchors(pts[s], dts[s], times.key[s]) for s in cut])
     if joints:
         pts = _chained(pts, times.duration, edges)
     for start, stop in zip(edges[:-1], edges[1:], strict=True):
@@ -136,7 +137,7 @@ def _unwrapped(pts: Integers, dts: Integers, period: int) -> tuple[Integers, Int
     return unwrapped + ahead, unwrapped
 
 
-def _later_anchors(pts: Integers, dts: Integers) -> Integers:
+def _later_anchors(pts: Integers, dts: Integers, key: NDArray[np.bool_]) -> Integers:
     """Return PTS of one run in which no anchor precedes the pictures that are shown before it.
 
     In MPEG-1 and -2 an anchor, which is an I or P picture, is shown when the next one is decoded,
@@ -155,8 +156,9 @@ def _later_anchors(pts: Integers, dts: Integers) -> Integers:
     Args:
         pts: int64 `(M,)`, ticks; above DTS for anchors alone.
         dts: int64 `(M,)`, ticks.
+        key: bool `(M,)`, whether a picture is an anchor in any case.
     """
-    anchors = np.flatnonzero(pts > dts)
+    anchors = np.flatnonzero((pts > dts) | key)
     following = np.append(anchors[1:], len(pts))
     last_between = pts[following - 1]
     early = (following - anchors > 1) & (last_between >= pts[anchors])
@@ -170,15 +172,16 @@ def _joints(times: PacketTimes) -> tuple[int, ...]:
     """Return the numbers of the packets where a run begins, without the first.
 
     That is at a keyframe which is not shown after all frames of the run before it, and whose DTS is
-    not after that of the packet before: in one run, whatever precedes a keyframe in the file is
-    shown before it. Where DTS goes on, the keyframe is only marked so by mistake.
+    not after that of the packet before, or is a demuxer's guess, after the PTS: in one run,
+    whatever precedes a keyframe in the file is shown before it. Where DTS goes on as it should, the
+    keyframe is only marked so by mistake.
     """
     keys = np.flatnonzero(times.key)
     keys = keys[keys > 0]
     if not (times.pts[keys] <= np.maximum.accumulate(times.pts)[keys - 1]).any():
         return ()
     before = np.concatenate([[NO_DTS], times.dts[:-1]])
-    dts_back = (times.dts != NO_DTS) & (times.dts <= before)
+    dts_back = (times.dts != NO_DTS) & ((times.dts <= before) | (times.dts > times.pts))
     highest = np.maximum.reduceat(times.pts, np.concatenate([[0], keys])).tolist()
     joints, run_end = [], highest[0]  # the highest PTS of the run so far
     starts = zip(keys.tolist(), times.pts[keys].tolist(), dts_back[keys].tolist(), strict=True)

@@ -89,6 +89,10 @@ def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
                 intact = intact if packet.is_corrupt else count
             if first is None:
                 first, first_after = _decoded(packet), count
+        # A parser takes the mark off a damaged keyframe; the tables of MP4 know better.
+        entries = stream.index_entries
+        listed = "mp4" in form.split(",") and len(entries) > 0
+        begins_with_key = listed and entries[0].is_keyframe
         missing = max(count, len(stream.index_entries)) - intact
         missing = max(missing, int(_claims_more(file)))
     if first is None or first.pts is None or not intact:
@@ -96,6 +100,7 @@ def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
     pts, dts, length, at, size, key, shown = (
         np.array(rows, dtype=np.int64).reshape(-1, _COLUMNS)[:intact].T
     )
+    key[0] |= begins_with_key
     times = PacketTimes(pts, dts, length, key > 0, shown > 0)
     found = _continuous(times, form, stream.codec_context.name, path)
     # In MPEG program streams packets have other times after a seek: they are read from the start,
