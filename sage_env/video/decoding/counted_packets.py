@@ -1,7 +1,7 @@
 """Packets through FFmpeg's demuxer, counted from the start: where times do not name them.
 
-A time that a file holds twice cannot be sought. What the scan counted, a second pass over the file
-counts again.
+A time that a file holds twice cannot be sought, nor one that the demuxer counts from where it is
+(GIF, raw streams). What the scan counted, a second pass over the file counts again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ really is damaged there is left for the decoder to report.
 
 
 class CountedPackets(DemuxedPackets):
-    """The packets of a file whose times are not those of the index. A `PacketSource`."""
+    """The packets of a file whose times do not lead to them. A `PacketSource`."""
 
     def __init__(self, index: VideoIndex) -> None:
         """Open the file.

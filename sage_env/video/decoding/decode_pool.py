@@ -181,7 +181,7 @@ def _source_of(index: VideoIndex) -> PacketSource:
     """Return what brings the packets of a file, the cheapest that its index allows."""
     if index.sliceable:
         return SlicedPackets(index)
-    return (CountedPackets if index.retimed else DemuxedPackets)(index)
+    return (CountedPackets if index.counted else DemuxedPackets)(index)
 
 
 class _Request:

@@ -50,6 +50,9 @@ _AGAIN = (
 )
 
 Integers = NDArray[np.int64]
+_SEEKABLE = frozenset("mov matroska avi mpegts mpeg flv asf".split())
+"""FFmpeg's names of containers whose packets have the same times after a seek, or are never sought
+(MPEG-PS). Elsewhere the demuxer counts times itself (GIF, raw streams), or may not find them."""
 _COLUMNS = 7
 """PTS, DTS, duration, offset, size, whether a keyframe, whether shown."""
 
@@ -119,7 +122,7 @@ def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
         first.width,
         round(first.rotation / 90) % 4,
         joints=found.joints,
-        retimed=retimed,
+        counted=retimed or not _SEEKABLE.intersection(form.split(",")),
     )
 
 

@@ -37,7 +37,7 @@ class PacketTable:
         quarter_turns: counter-clockwise turns by 90 degrees that show the picture upright.
         start: which sample of the file's own tables is the first of `table`; -1 if they are unused.
         joints: numbers of the packets where times of the file start again; see `VideoIndex`.
-        retimed: whether times in `table` are others than the demuxer's.
+        counted: whether a demuxer's packets have to be counted; see `VideoIndex`.
     """
 
     table: SampleTable
@@ -50,7 +50,7 @@ class PacketTable:
     quarter_turns: int
     start: int = -1
     joints: tuple[int, ...] = ()
-    retimed: bool = False
+    counted: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,6 +23,17 @@ _HEADERS = {
         b"\x30\x26\xb2\x75",
         re.compile(rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c"),
     ),
+    # GIF's trailer with a signature behind it (GIF89a, 17 and 27).
+    "gif": (b";GIF8", re.compile(rb";GIF8[79]a")),
+    # The key of a header partition (SMPTE ST 377-1, 7.1), NUT's first line, a RealMedia header,
+    # IVF's signature with the size of its header.
+    "mxf": (
+        b"\x06\x0e\x2b\x34\x02\x05",
+        re.compile(rb"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02\x01\x01\x02"),
+    ),
+    "nut": (b"nut/", re.compile(rb"nut/multimedia container\x00")),
+    "rm": (b".RMF", re.compile(rb"\.RMF\x00\x00\x00\x12")),
+    "ivf": (b"DKIF", re.compile(rb"DKIF\x00\x00\x20\x00")),
     # A RIFF chunk of kind AVI, then its list of headers; OpenDML's further chunks are of kind AVIX.
     "avi": (b"RIFF", re.compile(rb"RIFF....AVI LIST....hdrl", re.DOTALL)),
 }

@@ -89,7 +89,8 @@ class VideoIndex:
         missing_frames: frames that the file announces but does not hold; above 0 it was cut short.
         joints: the numbers of the packets where times of the file start again, as in files
             joined byte by byte. Times here go on: see `continuous_times`. Empty for most files.
-        retimed: whether times here are others than those of FFmpeg's demuxer.
+        counted: whether a demuxer's packets have to be counted from the start of the file, because
+            their times are others than here, or others after a seek.
     """
 
     path: Path
@@ -112,7 +113,7 @@ class VideoIndex:
     quarter_turns: int
     missing_frames: int
     joints: tuple[int, ...]
-    retimed: bool
+    counted: bool
 
     @property
     def time_base(self) -> Fraction:
@@ -272,7 +273,7 @@ def _index(config: StreamConfig, packets: PacketTable, path: Path, content_id: s
         width=packets.width,
         quarter_turns=packets.quarter_turns,
         missing_frames=packets.missing_frames,
-        retimed=packets.retimed or frames.packet_pts is not table.pts,
+        counted=packets.counted or frames.packet_pts is not table.pts,
         joints=packets.joints,
         **_arrays(table, packets.dts, frames),
     )
