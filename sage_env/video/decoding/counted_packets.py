@@ -69,7 +69,7 @@ class CountedPackets(DemuxedPackets):
             if packet is None:
                 return
             self._next = number + 1
-            pts, key = int(self._index.packet_pts[number]), packet.is_keyframe
+            pts, key = int(self._index.packet_pts[number]), bool(self._index.packet_key[number])
             if packet.is_corrupt and number not in self._excused:
                 yield SourcePacket(number, pts, False, _EMPTY, None, "is damaged")
             else:  # made anew of its bytes, without the flag and with the time of the index
