@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks.robustness.graded_clips import FRAMES, RATE, SIDE, number_of
 from sage_env.errors import VideoError
+from sage_env.frames import FrameBatch
 from sage_env.video import open_video
 from sage_env.video.cache.frame_cache import FrameCache
 from sage_env.video.video_file import PyAVVideo
@@ -46,21 +47,35 @@ class _Shown(NamedTuple):
     picture: NDArray[np.uint8]
 
 
+class _Served(NamedTuple):
+    """One frame that the reader served.
+
+    Attributes:
+        number: in the order of the reader.
+        pts: in seconds, by the clock of the reader's index.
+        after: seconds after the reader's first frame.
+        picture: RGB, uint8 `(H, W, 3)`.
+    """
+
+    number: int
+    pts: float
+    after: float
+    picture: NDArray[np.uint8]
+
+
 class _Reading(NamedTuple):
     """What the reader served of a file.
 
     Attributes:
-        served: seconds, number and picture of each frame.
-        first: the file's own time of the reader's first frame, in seconds.
+        served: the frames.
         frames: how many the reader knows.
-        retimed: whether times of the file start again.
+        joined: whether times of the file start again.
         says_so: whether it says that something is missing, or refused some.
     """
 
-    served: list[tuple[float, int, NDArray[np.uint8]]]
-    first: float
+    served: list[_Served]
     frames: int
-    retimed: bool
+    joined: bool
     says_so: bool
 
 
@@ -78,17 +93,18 @@ def check_reading(path: Path, *, hidden: int = 0, timeout: float = 5.0) -> tuple
     """
     _forget_peak()
     before, began = _peak(), time.monotonic()
-    served: list[tuple[float, int, NDArray[np.uint8]]] = []
-    frames, absent, first, refused, retimed = 0, 0, 0.0, "", False
+    served: list[_Served] = []
+    frames, absent, refused, joined, lies = 0, 0, "", False, ""
     try:
         with open_video(path, cache=FrameCache(0), threads=1, timeout=timeout) as video:
-            frames, first = len(video._index.pts), _first(video)
-            absent, retimed = video.absent, bool(video._index.joints)
+            frames, absent = len(video._index.pts), video.absent
+            joined = bool(video._index.joints)
             for second in np.linspace(0.0, min(video.duration, 1e9), _LOOKS):
                 try:
                     batch = video.frames_at([float(second)])
-                    picture = batch.pixels[0].copy()
-                    served.append((float(batch.seconds[0]), int(batch.index[0]), picture))
+                    served.append(_served(video, batch))
+                    if not np.allclose(batch.seconds, video._index.seconds(batch.index)):
+                        lies = f"frame {batch.index} is said to be shown at {batch.seconds} s"
                 except VideoError as error:
                     refused = _said(error, path)
     except VideoError as error:
@@ -104,13 +120,16 @@ def check_reading(path: Path, *, hidden: int = 0, timeout: float = 5.0) -> tuple
         return "slow", f"{took:.1f} s"
     if not served:
         return refused or "nothing was served", ""
-    found = _Reading(served, first, frames, retimed, bool(absent or refused))
-    fault = _wrong(path, found, hidden)
+    found = _Reading(served, frames, joined, bool(absent or refused))
+    fault = lies or _wrong(path, found, hidden)
     return ("some frames, " + refused if refused else "all that was asked for"), fault
 
 
-def _first(video: PyAVVideo) -> float:
-    return float(int(video._index.pts[0]) * video._index.time_base)
+def _served(video: PyAVVideo, batch: FrameBatch) -> _Served:
+    """Return the one frame of a batch, with its time by the index."""
+    index, number = video._index, int(batch.index[0])
+    pts, first = (float(int(index.pts[n]) * index.time_base) for n in (number, 0))
+    return _Served(number, pts, pts - first, batch.pixels[0].copy())
 
 
 def _said(error: VideoError, path: Path) -> str:
@@ -139,22 +158,22 @@ def _wrong(path: Path, found: _Reading, hidden: int) -> str:
     if not found.says_so and len(shown) > found.frames and len(set(numbers)) > found.frames:
         return f"{len(shown) - found.frames} of {len(shown)} frames are lost, absent is 0"
     undamaged = all(b - a == 1 for a, b in pairwise(numbers))
-    for second, index, picture in found.served:
-        number, right = number_of(picture), hidden + round(second * RATE)
-        if found.retimed:
-            there = shown[max(0, index - _BESIDE) : index + _BESIDE + 1]
+    for frame in found.served:
+        number, right = number_of(frame.picture), hidden + round(frame.after * RATE)
+        if found.joined:
+            there = shown[max(0, frame.number - _BESIDE) : frame.number + _BESIDE + 1]
             right = -1
         else:
             there = [
                 each
                 for each in shown
-                if min(abs(each.pts - shown[0].pts - second), abs(each.pts - found.first - second))
+                if min(abs(each.pts - frame.pts), abs(each.pts - shown[0].pts - frame.after))
                 <= _TICK
             ]
         seen = [number_of(each.picture) for each in there]
-        judged = undamaged or found.retimed or right in seen
+        judged = undamaged or found.joined or right in seen
         if judged and number not in (right, *seen):
-            return f"at {second:.4f} s frame {number} is served, FFmpeg shows {seen}"
+            return f"at {frame.pts:.4f} s frame {number} is served, FFmpeg shows {seen}"
     return ""
 
 

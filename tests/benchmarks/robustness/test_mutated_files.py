@@ -72,10 +72,17 @@ def wrong_time(video, second):
     return batch
 
 
+def wrong_picture(video, second):
+    batch = video.frames_at([second])
+    batch.pixels[:] = video.frames_at([1.0 - second / 2]).pixels
+    return batch
+
+
 @pytest.mark.parametrize(
     ("change", "end", "says"),
     [
-        (wrong_time, "all that was asked for", "is served, FFmpeg shows"),
+        (wrong_time, "all that was asked for", "is said to be shown at"),
+        (wrong_picture, "all that was asked for", "is served, FFmpeg shows"),
         (nameless, "an error without the file", "!something is wrong"),
         (hungry, "memory", "MB"),
     ],
