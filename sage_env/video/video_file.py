@@ -289,6 +289,18 @@ def open_video(
     the first. A file that was cut short is played as far as it goes: see
     `PyAVVideo.absent`.
 
+    Times that start again, as in files joined byte by byte, are served or refused, by container:
+
+    | container | parts that were joined |
+    |---|---|
+    | .ts, .m2ts, .mpg, .vob | one video: times go on where the part before ends; a gap stays a gap |
+    | the same, with the picture under another stream number | refused |
+    | .mp4, .mov, .mkv, .webm, .avi, .flv, .wmv and others with a header | refused |
+    | fragments of MP4 whose times start again | refused |
+    | any, where times step back and no keyframe is | refused |
+
+    Two frames at one time are shown one tick of the stream's clock after each other.
+
     Args:
         path: the file.
         cache: keeps decoded pictures; `None` for the one that all videos of the process share.
