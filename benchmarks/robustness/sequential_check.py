@@ -146,6 +146,8 @@ def _wrong(path: Path, found: _Reading, hidden: int) -> str:
     whose times start again, the n-th frame has to be the n-th of FFmpeg, or one beside it where
     frames were lost at the joint.
 
+    Frames are counted by their times: of two at one time, one may stand for both.
+
     Args:
         path: the file.
         found: what the reader served.
@@ -155,8 +157,9 @@ def _wrong(path: Path, found: _Reading, hidden: int) -> str:
     if not shown:
         return ""  # FFmpeg shows nothing: what the tables alone give has no judge here
     numbers = [number_of(each.picture) for each in shown]
-    if not found.says_so and len(shown) > found.frames and len(set(numbers)) > found.frames:
-        return f"{len(shown) - found.frames} of {len(shown)} frames are lost, absent is 0"
+    distinct = min(len(set(numbers)), len({round(each.pts / _TICK) for each in shown}))
+    if not found.says_so and distinct > found.frames:
+        return f"{distinct - found.frames} of {distinct} frames are lost, absent is 0"
     undamaged = all(b - a == 1 for a, b in pairwise(numbers))
     for frame in found.served:
         number, right = number_of(frame.picture), hidden + round(frame.after * RATE)

@@ -299,7 +299,8 @@ def open_video(
     | fragments of MP4 whose times start again | refused |
     | any, where times step back and no keyframe is | refused |
 
-    Two frames at one time are shown one tick of the stream's clock after each other.
+    Frames at one time are shown one tick of the stream's clock after each other; in streams of
+    reordered frames, where nobody knows which comes last, the first decoded stands for them.
 
     Args:
         path: the file.
