@@ -293,7 +293,7 @@ def open_video(
 
     | container | parts that were joined |
     |---|---|
-    | .ts, .m2ts, .mpg, .vob | one video: times go on where the part before ends; a gap stays a gap |
+    | .ts, .m2ts, .mpg, .vob | one video: times go on where a part ends; a gap stays one |
     | the same, with the picture under another stream number | refused |
     | .mp4, .mov, .mkv, .webm, .avi, .flv, .wmv and others with a header | refused |
     | fragments of MP4 whose times start again | refused |
