@@ -74,7 +74,7 @@ def test_a_transport_stream_in_which_a_programme_begins_later_is_one_line_of_the
 
 
 def test_whatever_goes_wrong_with_one_file_is_a_finding(tmp_path, monkeypatch):
-    def trip(path):
+    def trip(*_):
         raise IndexError("list index out of range")
 
     monkeypatch.setattr("sage_env.video.health.read_index", trip)
