@@ -289,18 +289,11 @@ def open_video(
     the first. A file that was cut short is played as far as it goes: see
     `PyAVVideo.absent`.
 
-    Times that start again, as in files joined byte by byte, are served or refused, by container:
-
-    | container | parts that were joined |
-    |---|---|
-    | .ts, .m2ts, .mpg, .vob | one video: times go on where a part ends; a gap stays one |
-    | the same, with the picture under another stream number | refused |
-    | .mp4, .mov, .mkv, .webm, .avi, .flv, .wmv and others with a header | refused |
-    | fragments of MP4 whose times start again | refused |
-    | any, where times step back and no keyframe is | refused |
-
-    Frames at one time are shown one tick of the stream's clock after each other; in streams of
-    reordered frames, where nobody knows which comes last, the first decoded stands for them.
+    Parts joined byte by byte are one video in .ts, .m2ts, .mpg and .vob: times go on where a part
+    ends (a gap stays one). Refused are second parts behind a header (.mp4, .mov, .mkv, .webm, .avi,
+    .flv, .wmv, …), fragments of MP4 that start again, streams numbered anew at the joint, and times
+    that step back without a keyframe. Frames at one time follow each other by a tick of the clock;
+    of reordered ones, where nobody knows which comes last, the first decoded stands for them.
 
     Args:
         path: the file.

@@ -92,10 +92,7 @@ def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
                 intact = intact if packet.is_corrupt else count
             if first is None:
                 first, first_after = _decoded(packet), count
-        # A parser takes the mark off a damaged keyframe; the tables of MP4 know better.
-        entries = stream.index_entries
-        listed = "mp4" in form.split(",") and len(entries) > 0
-        begins_with_key = listed and entries[0].is_keyframe
+        begins_with_key = _begins_with_key(stream, form)
         missing = max(count, len(stream.index_entries)) - intact
         missing = max(missing, int(_claims_more(file)))
     if first is None or first.pts is None or not intact:
@@ -106,12 +103,9 @@ def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
     key[0] |= begins_with_key
     times = PacketTimes(pts, dts, length, key > 0, shown > 0)
     found = _continuous(times, form, stream.codec_context.name, path)
-    # In MPEG program streams packets have other times after a seek: they are read from the start,
-    # unless packets are counted anyway.
-    retimed = bool((found.pts != pts).any())
-    starts = times.key.copy() if form != "mpeg" or retimed else np.arange(len(pts)) == 0
-    starts[0] = True
-    table = SampleTable(found.pts, length, at, size, starts, shown > 0, upright=False)
+    counted = bool((found.pts != pts).any())
+    starts = _starts(times.key, form, counted)
+    table = SampleTable(found.pts, length, at, size, starts, times.shown, upright=False)
     return PacketTable(
         table,
         np.where(dts == NO_DTS, pts, dts),
@@ -122,8 +116,28 @@ def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
         first.width,
         round(first.rotation / 90) % 4,
         joints=found.joints,
-        counted=retimed or not _SEEKABLE.intersection(form.split(",")),
+        counted=counted or not _SEEKABLE.intersection(form.split(",")),
     )
+
+
+def _begins_with_key(stream: VideoStream, form: str) -> bool:
+    """Return whether the tables of an MP4 file call its first sample a keyframe.
+
+    A parser takes that mark off a damaged one.
+    """
+    entries = stream.index_entries
+    return "mp4" in form.split(",") and len(entries) > 0 and bool(entries[0].is_keyframe)
+
+
+def _starts(key: NDArray[np.bool_], form: str, counted: bool) -> NDArray[np.bool_]:
+    """Return at which packets decoding may start, bool `(M,)`; at the first in any case.
+
+    In MPEG program streams packets have other times after a seek: they are read from the start,
+    unless packets are counted anyway.
+    """
+    starts = key.copy() if form != "mpeg" or counted else np.zeros(len(key), dtype=np.bool_)
+    starts[0] = True
+    return starts
 
 
 def _refuse_joined(path: Path, form: str, stream: int) -> None:
