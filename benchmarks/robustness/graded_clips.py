@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 FRAMES = 50
 RATE = 25
 SIDE = 64
+GOP = 10
+"""Frames from keyframe to keyframe."""
 _DARKEST, _STEP = 16, 4
 
-B_FRAMES = {"x264-params": "keyint=10:min-keyint=10:scenecut=0:bframes=3:qp=4"}
+B_FRAMES = {"x264-params": f"keyint={GOP}:min-keyint={GOP}:scenecut=0:bframes=3:qp=4"}
 FRAGMENTS = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
 
 

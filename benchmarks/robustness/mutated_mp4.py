@@ -74,7 +74,8 @@ def _attempt(folder: Path, sources: tuple[Path, ...], seed: int, case: int) -> t
     path = folder / f"case-{case}.mp4"
     path.write_bytes(content)
     try:
-        end, fault = check_reading(path, hidden=_HIDDEN if source.stem == "edited" else 0)
+        hidden = _HIDDEN if source.stem == "edited" else 0
+        end, fault = check_reading(path, hidden=hidden, strange_times=True)
     finally:
         path.unlink()
     return end, f"{source.stem}, {name}: {fault}" if fault else ""

@@ -13,7 +13,7 @@ import numpy as np
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from benchmarks.robustness.graded_clips import FRAMES, RATE, SIDE, number_of
+from benchmarks.robustness.graded_clips import FRAMES, GOP, RATE, SIDE, number_of
 from sage_env.errors import VideoError
 from sage_env.frames import FrameBatch
 from sage_env.video import open_video
@@ -44,10 +44,12 @@ class _Shown(NamedTuple):
     Attributes:
         pts: in seconds, by the file's own clock.
         picture: RGB, uint8 `(H, W, 3)`.
+        whole: whether no packet failed up to here, and FFmpeg does not call it corrupt.
     """
 
     pts: float
     picture: NDArray[np.uint8]
+    whole: bool
 
 
 class _Served(NamedTuple):
@@ -82,7 +84,9 @@ class _Reading(NamedTuple):
     says_so: bool
 
 
-def check_reading(path: Path, *, hidden: int = 0, timeout: float = 5.0) -> tuple[str, str]:
+def check_reading(
+    path: Path, *, hidden: int = 0, strange_times: bool = False, timeout: float = 5.0
+) -> tuple[str, str]:
     """Open a file, read a few frames, and compare them; return how it ended and the fault.
 
     A fault is: an error that is no `VideoError`, one that does not name the file, more time or
@@ -92,6 +96,8 @@ def check_reading(path: Path, *, hidden: int = 0, timeout: float = 5.0) -> tuple
     Args:
         path: the file.
         hidden: frames of the sound clip before the first that it shows.
+        strange_times: whether pictures that FFmpeg shows at other times than the sound clip are
+            times that were changed, and not damage.
         timeout: seconds for each request.
     """
     _forget_peak()
@@ -124,7 +130,7 @@ def check_reading(path: Path, *, hidden: int = 0, timeout: float = 5.0) -> tuple
     if not served:
         return refused or "nothing was served", ""
     found = _Reading(served, frames, joined, bool(absent or refused))
-    fault = lies or _wrong(path, found, hidden)
+    fault = lies or _wrong(path, found, hidden, strange_times=strange_times)
     return ("some frames, " + refused if refused else "all that was asked for"), fault
 
 
@@ -140,7 +146,7 @@ def _said(error: VideoError, path: Path) -> str:
     return type(error).__name__ if path.name in str(error) else f"!{error}"
 
 
-def _wrong(path: Path, found: _Reading, hidden: int) -> str:
+def _wrong(path: Path, found: _Reading, hidden: int, *, strange_times: bool) -> str:
     """Return what is wrong with frames that were served, "" if nothing is.
 
     If FFmpeg shows all pictures of the sound clip, or a row of them, then a frame has to be what
@@ -155,6 +161,7 @@ def _wrong(path: Path, found: _Reading, hidden: int) -> str:
         path: the file.
         found: what the reader served.
         hidden: frames of the sound clip before the first that it shows.
+        strange_times: see `check_reading`.
     """
     shown = _sequential(path)
     if not shown:
@@ -163,7 +170,12 @@ def _wrong(path: Path, found: _Reading, hidden: int) -> str:
     distinct = min(len(set(numbers)), len({round(each.pts / _TICK) for each in shown}))
     if not found.says_so and distinct > found.frames:
         return f"{distinct - found.frames} of {distinct} frames are lost, absent is 0"
-    undamaged = all(b - a == 1 for a, b in pairwise(numbers))
+    undamaged = all(each.whole for each in shown) and all(b - a == 1 for a, b in pairwise(numbers))
+    if not strange_times:
+        places = [round((each.pts - shown[0].pts) * RATE) for each in shown]
+        undamaged = undamaged and all(
+            n - numbers[0] == p for n, p in zip(numbers, places, strict=True)
+        )
     for frame in found.served:
         number, right = number_of(frame.picture), hidden + round(frame.after * RATE)
         if found.joined:
@@ -177,7 +189,9 @@ def _wrong(path: Path, found: _Reading, hidden: int) -> str:
                 <= _TICK
             ]
         seen = [number_of(each.picture) for each in there]
-        judged = undamaged or found.joined or right in seen
+        start = right // GOP * GOP  # what refers to a picture that was lost is right by chance
+        complete = set(range(start, min(start + GOP, FRAMES))) <= set(numbers)
+        judged = undamaged or found.joined or (right in seen and complete)
         same = any(_equal(frame.picture, each.picture) for each in there)
         if judged and not same and number != right:
             return f"at {frame.pts:.4f} s frame {number} is served, FFmpeg shows {seen}"
@@ -195,6 +209,7 @@ def _sequential(path: Path) -> list[_Shown]:
     Packets that do not decode are passed over, as FFmpeg's own players do.
     """
     shown: list[_Shown] = []
+    whole = True
     try:
         with av.open(str(path), metadata_errors="replace") as file:
             stream = file.streams.best("video")
@@ -206,9 +221,10 @@ def _sequential(path: Path) -> list[_Shown]:
                     for frame in packet.decode():
                         if frame.pts is not None and stream.time_base is not None:
                             rgb: Any = frame.reformat(SIDE, SIDE, "rgb24").to_ndarray()
-                            shown.append(_Shown(float(frame.pts * stream.time_base), rgb))
+                            whole = whole and not frame.is_corrupt
+                            shown.append(_Shown(float(frame.pts * stream.time_base), rgb, whole))
                 except av.FFmpegError:
-                    continue
+                    whole = False
     except (av.FFmpegError, IndexError, OverflowError):
         pass
     return shown
