@@ -175,7 +175,7 @@ def page(path: Path, other: Path, rng: np.random.Generator) -> None:
 
 def still(path: Path, other: Path, rng: np.random.Generator) -> None:
     """Write one still picture, which FFmpeg plays as a video of one frame."""
-    form = str(rng.choice(["PNG", "BMP", "PPM", "TIFF", "JPEG", "GIF"]))
+    form = str(rng.choice(["PNG", "BMP", "PPM", "TIFF", "JPEG"]))
     pixels = rng.integers(0, 256, (16, 16, 3), np.uint8)
     Image.fromarray(pixels).save(path, format=form)
 
