@@ -83,13 +83,22 @@ def check_health(path: Path, *, quick: bool = False, timeout: float | None = Non
         quick: try the keyframes only; an hour then takes seconds.
         timeout: seconds for the whole file; `None` for no limit. What is not tried by then counts
             as an error.
+
+    Returns:
+        The findings. Whatever goes wrong with the file is one of them, and no exception.
     """
     try:
-        deadline = Deadline.after(timeout)
-        index = read_index(path, deadline)
-        undecodable = _undecodable(index, quick, deadline)
+        return _health(path, quick, Deadline.after(timeout))
     except VideoError as error:
         return VideoHealth(path, error=str(error))
+    except Exception as error:  # whatever one file does, the others are to be checked
+        return VideoHealth(path, error=f"checking it failed ({type(error).__name__}: {error})")
+
+
+def _health(path: Path, quick: bool, deadline: Deadline) -> VideoHealth:
+    """Return what is found in a file that can be opened; see `check_health`."""
+    index = read_index(path, deadline)
+    undecodable = _undecodable(index, quick, deadline)
     steps = np.diff(index.pts)
     seconds = float(index.time_base)
     first, span = int(index.pts[0]), index.duration - index.lead

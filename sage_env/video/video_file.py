@@ -317,6 +317,12 @@ def open_video(
     the first. A file that was cut short is played as far as it goes: see
     `PyAVVideo.absent`.
 
+    Parts joined byte by byte are one video in .ts, .m2ts, .mpg and .vob: times go on where a part
+    ends (a gap stays one). Refused are second parts behind a header (.mp4, .mov, .mkv, .webm, .avi,
+    .flv, .wmv, …), fragments of MP4 that start again, streams numbered anew at the joint, and times
+    that step back without a keyframe. Frames at one time follow each other by a tick of the clock;
+    of reordered ones, where nobody knows which comes last, the first decoded stands for them.
+
     Args:
         path: the file.
         cache: keeps decoded pictures; `None` for the one that all videos of the process share.

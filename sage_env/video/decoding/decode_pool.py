@@ -19,10 +19,12 @@ from sage_env.errors import CorruptFrame, DecodeTimeout
 from sage_env.frames import Box
 from sage_env.storage.forking import on_fork, reset_each_on_fork
 from sage_env.video.deadline import Deadline
+from sage_env.video.decoding.counted_packets import CountedPackets
 from sage_env.video.decoding.decode_plan import DecodeJob, plan_jobs
 from sage_env.video.decoding.demuxed_packets import DemuxedPackets
 from sage_env.video.decoding.frame_converter import FrameConverter
 from sage_env.video.decoding.packet_decoder import OnFrame, PacketDecoder
+from sage_env.video.decoding.packet_source import PacketSource
 from sage_env.video.decoding.sliced_packets import SlicedPackets
 from sage_env.video.index.video_index import VideoIndex
 
@@ -181,9 +183,15 @@ class DecodePool:
 
     def _new_slot(self, deadline: Deadline) -> _DecoderSlot:
         index = self._index
-        source = SlicedPackets(index) if index.sliceable else DemuxedPackets(index, deadline)
-        decoder = PacketDecoder(index, source, self._on_frame)
+        decoder = PacketDecoder(index, _source_of(index, deadline), self._on_frame)
         return _DecoderSlot(decoder, FrameConverter(index.size))
+
+
+def _source_of(index: VideoIndex, deadline: Deadline) -> PacketSource:
+    """Return what brings the packets of a file, the cheapest that its index allows."""
+    if index.sliceable:
+        return SlicedPackets(index)
+    return (CountedPackets if index.counted else DemuxedPackets)(index, deadline)
 
 
 _pools = reset_each_on_fork(DecodePool._leave_slots)

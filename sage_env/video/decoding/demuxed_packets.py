@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 from sage_env.storage.steady_file import SteadyFile
 from sage_env.video.deadline import NO_LIMIT, Deadline
 from sage_env.video.decoding.packet_source import SourcePacket
-from sage_env.video.index.stream import decoding_errors, open_container, prepare_decoder
+from sage_env.video.index.stream import decoding_errors, demuxed, open_container, prepare_decoder
 from sage_env.video.index.video_index import VideoIndex
 
 _EMPTY = memoryview(b"")
@@ -63,9 +63,12 @@ class DemuxedPackets:
         gop = int(np.argmax(self._index.key_packets == packet))
         key_pts = int(self._index.key_pts[gop])
         self._container.seek(int(self._index.key_dts[gop]), stream=self._stream)
-        packets = (p for p in self._container.demux(self._stream) if p.size)
+        packets = (p for p in self._packets_from_here() if p.size)
         self._demuxed = dropwhile(lambda p: p.pts != key_pts, packets)
         self._next = int(self._index.key_packets[gop])
+
+    def _packets_from_here(self) -> Iterator[Packet[VideoStream]]:
+        return demuxed(self._container, self._stream, self._index.path)
 
     def packets(self, first: int, stop: int, end: int) -> Iterator[SourcePacket]:
         """Yield the packets up to before `end`; see `PacketSource`.

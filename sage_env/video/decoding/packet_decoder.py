@@ -19,6 +19,7 @@ from fractions import Fraction
 
 import av
 import numpy as np
+from av.video.frame import PictureType
 
 from sage_env.errors import VideoError
 from sage_env.video.deadline import Deadline
@@ -30,7 +31,7 @@ from sage_env.video.index.picture_form import PictureForm
 from sage_env.video.index.stream import REMEDY, decoding_errors
 from sage_env.video.index.video_index import VideoIndex
 
-_BEFORE_ALL = -(2**63)
+_BEFORE_ALL, _AFTER_ALL = -(2**63), 2**63 - 1
 _HELD_BACK = 32
 """Packets fed beyond the last requested one to bring it out without the end-of-stream mark.
 
@@ -99,6 +100,9 @@ class PacketDecoder:
         # The shape of pixels from each keyframe on that was fed and has not come out, by PTS.
         self._aspects: dict[int, Fraction | None] = {}
         self._fault: DecodeFault | None = None
+        self._undecoded: set[int] = set()  # PTS of packets that raised: what comes of them is none
+        self._disposable: set[int] = set()  # PTS of those fed to which no other frame refers
+        self._sound_from = _BEFORE_ALL  # PTS before which frames refer to one that is corrupt
         self._skip_flush = False  # whether to feed more packets instead of the end-of-stream mark
 
     def close(self) -> None:
@@ -176,6 +180,9 @@ class PacketDecoder:
         self._warm = True
         self._first = self._next = start
         self._last_pts, self._fault = _BEFORE_ALL, None
+        self._undecoded.clear()
+        self._disposable.clear()
+        self._sound_from = _BEFORE_ALL
         self.form = self._index.form
         self._aspects.clear()
 
@@ -237,20 +244,22 @@ class PacketDecoder:
             return []
         self._next = number + 1
         needed = key or pts in targets.missing
-        disposable = False  # and not requested: fed for prefetch alone
+        disposable = False  # as its header says
         if self._is_disposable is None:  # headers of this codec do not say: left to FFmpeg
             self._context.skip_frame = "DEFAULT" if needed else "NONREF"
-        elif not needed and self._is_disposable(data):
-            if pts not in targets.prefetch:
+        elif not key and self._is_disposable(data):
+            if not needed and pts not in targets.prefetch:
                 return []
             disposable = True
+            self._disposable.add(pts)
         try:
             frames = self._context.decode(packet.decodable())
             if key:  # the codec says it of the packet that went in last
                 self._aspects[pts] = self._context.sample_aspect_ratio
             return frames
         except av.FFmpegError as error:
-            if pts >= targets.start_pts and not disposable:
+            self._undecoded.add(pts)
+            if pts >= targets.start_pts and (needed or not disposable):
                 reason = f"gives: {error.strerror or type(error).__name__}"
                 self._fault = DecodeFault(number, reason)
             return []
@@ -278,13 +287,31 @@ class PacketDecoder:
         self._last_pts = pts
         if pts == targets.start_pts:
             targets.keyframe_out = True
+        if frame.is_corrupt:
+            self._distrust(frame)
         if pts in self._aspects:
             self.form = self._index.form.at_key(frame, self._aspects.pop(pts))
-        if not targets.keyframe_out or frame.is_corrupt:
+        damaged = frame.is_corrupt or pts < self._sound_from or pts in self._undecoded
+        if damaged or not targets.keyframe_out:
             return None
         if self._on_frame is not None:
             self._on_frame(pts, frame, self.form)
         return targets.take(pts)
+
+    def _distrust(self, frame: av.VideoFrame) -> None:
+        """Take no frame until the next keyframe after a corrupt one: they may refer to it.
+
+        None refers to one that is disposable; where headers do not say which are, B pictures are.
+        """
+        if self._is_disposable is None:
+            disposable = frame.pict_type == PictureType.B
+        else:
+            disposable = frame.pts in self._disposable
+        if disposable or frame.pts is None:
+            return
+        keys = self._index.key_pts
+        later = int(np.searchsorted(keys, frame.pts, side="right"))
+        self._sound_from = int(keys[later]) if later < len(keys) else _AFTER_ALL
 
     def _recover_after_damage(
         self, job: DecodeJob, lost: tuple[int, ...], fault: DecodeFault | None, deadline: Deadline

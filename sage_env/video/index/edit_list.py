@@ -41,6 +41,8 @@ def _read_edit_list(box: memoryview, movie_ticks: int, ticks: int) -> _Edit:
         UnsupportedLayout: if the list is longer, or the rate another.
     """
     (count,) = struct.unpack_from(">I", box, 4)
+    if box[0] > 1:  # versions that are not defined: FFmpeg reads them as it likes
+        raise UnsupportedLayout
     form, width = (">QqhH", 20) if box[0] else (">IihH", 12)
     if not 0 < count <= 2:
         raise UnsupportedLayout
@@ -63,6 +65,8 @@ def wait_of(boxes: list[memoryview]) -> int:
     """
     if not boxes:
         return 0
+    if len(boxes) != 1 or boxes[0][0] > 1:
+        raise UnsupportedLayout
     (box,) = boxes
     (count,) = struct.unpack_from(">I", box, 4)
     form, width = (">Qq", 20) if box[0] else (">Ii", 12)
@@ -101,6 +105,8 @@ def apply_edit_list(
     """
     if not boxes:
         return shown_at, np.ones(len(shown_at), dtype=np.bool_)
+    if len(boxes) != 1:
+        raise UnsupportedLayout
     (box,) = boxes
     edit = _read_edit_list(box, movie_ticks, ticks)
     shown = (shown_at >= edit.start) & (shown_at < edit.end)

@@ -22,7 +22,7 @@ from sage_env.video.index.packet_scan import first_frame
 from sage_env.video.index.picture_form import PictureForm, sane_aspect
 from sage_env.video.index.presentation_order import PacketTable, cut_table
 from sage_env.video.index.sample_table import SampleTable, read_sample_table
-from sage_env.video.index.stream import aspect_by_container, others_start
+from sage_env.video.index.stream import aspect_by_container, demuxed, others_start
 
 SLICEABLE = frozenset({"h264", "hevc", "vp8", "vp9", "libdav1d", "av1"})
 """FFmpeg's decoders that take a container's samples as they lie in the file, cut out of it.
@@ -60,7 +60,7 @@ def read_tables(
         return None
     whole = read_sample_table(path, stream.id)
     start, table = (0, None) if whole is None else _as_indexed(whole, stream)
-    compared, packets = tee(container.demux(stream))
+    compared, packets = tee(demuxed(container, stream, path))
     if table is None or not _first_time_agrees(compared, table):
         return None
     del compared  # which would keep what is read from here on
@@ -132,8 +132,16 @@ def _as_indexed(table: SampleTable, stream: VideoStream) -> tuple[int, SampleTab
 
 
 def _first_time_agrees(packets: Iterator[Packet[VideoStream]], table: SampleTable) -> bool:
-    """Return whether the first packet has the PTS of the table; that of a hidden one may differ."""
-    packet = next(packets)
-    if not packet.size or packet.is_corrupt:
-        return False
-    return packet.pos == table.offset[0] and (not table.shown[0] or packet.pts == int(table.pts[0]))
+    """Return whether the demuxer's first packets have the PTS and the places of the table.
+
+    Up to the first that is shown: the times of hidden ones may differ.
+    """
+    places = zip(table.offset.tolist(), table.pts.tolist(), table.shown.tolist(), strict=True)
+    for packet, (offset, pts, shown) in zip(packets, places, strict=False):
+        if not packet.size or packet.is_corrupt or packet.pos != offset:
+            return False
+        if shown:
+            return packet.pts == pts and not packet.is_discard
+        if not packet.is_discard:
+            return False
+    return False

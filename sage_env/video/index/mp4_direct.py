@@ -60,8 +60,9 @@ def open_directly(path: Path) -> tuple[StreamConfig, PacketTable] | None:
             number, trak, sound = _video_track(moov)
             others = _start(moov, sound)
             config, named = _stream_config(trak, number)
-            table = table_of(moov, trak)
-            if not _is_whole(table, os.fstat(file.fileno()).st_size):
+            length = os.fstat(file.fileno()).st_size
+            table = table_of(moov, trak, length)
+            if not _is_whole(table, length):
                 return None
             config = config._replace(reorder_depth=_reorder_depth(table))
             frame, own = _first_frame(file, config, table)

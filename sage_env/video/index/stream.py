@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import av
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
@@ -140,7 +141,11 @@ def open_container(file: str | Path | SteadyFile, deadline: Deadline) -> InputCo
         if deadline.seconds == math.inf
         else (max(deadline.left, _LEAST_WAIT), deadline.seconds)
     )
-    options = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file"}
+    options = {
+        "format_whitelist": ",".join(FORMATS),
+        "protocol_whitelist": "file",
+        "max_pixels": str(MAX_PIXELS),  # FFmpeg decodes a frame to find out what there is
+    }
     kind, cause = content_kind(path), None
     if kind != STILL:  # which FFmpeg would play, with one frame
         try:
@@ -152,6 +157,26 @@ def open_container(file: str | Path | SteadyFile, deadline: Deadline) -> InputCo
         f"{path}: reading it as a video failed ({reason}): expected one of {SUFFIXES}, found "
         f"{kind}; {REMEDY}"
     ) from cause
+
+
+def demuxed(
+    container: InputContainer, stream: VideoStream, path: str | Path
+) -> Iterator[Packet[VideoStream]]:
+    """Yield the packets of a stream, the empty one at the end included.
+
+    Args:
+        container: the opened file.
+        stream: one of its streams.
+        path: its path, for messages.
+
+    Raises:
+        VideoError: if a stream appears that was not there when the file was opened: PyAV knows none
+            of its packets, and looks for it in vain.
+    """
+    try:
+        yield from container.demux(stream)
+    except IndexError:
+        raise VideoError(f"{path}: another stream begins in the middle of it; {REMEDY}") from None
 
 
 def others_start(container: InputContainer, stream: VideoStream) -> Fraction | None:

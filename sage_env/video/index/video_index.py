@@ -20,6 +20,7 @@ from sage_env.storage.steady_file import FileChanged, SteadyFile
 from sage_env.video.deadline import Deadline
 from sage_env.video.index.content_kind import special_kind
 from sage_env.video.index.index_cache import forget_cached, load_cached, save_cached
+from sage_env.video.index.mp4_claims import check_claims
 from sage_env.video.index.mp4_crosscheck import SLICEABLE, read_tables
 from sage_env.video.index.mp4_direct import open_directly
 from sage_env.video.index.packet_scan import scan_packets
@@ -28,6 +29,7 @@ from sage_env.video.index.presentation_order import (
     PacketTable,
     PresentationOrder,
     cut_table,
+    first_stray,
     lead_of,
     order_frames,
 )
@@ -49,6 +51,8 @@ _OPEN_TIMEOUT = 300.0
 disk; then it is taken to hang."""
 _INDEXES_KEPT = 256
 """Indexes that a process remembers; an hour at 30 frames a second takes 5 MB. Not measured."""
+_LONGEST = 2.0**28
+"""Seconds, 8.5 years: the times of a file that lasts longer are taken for damage."""
 _ONE_FRAME = 0.04
 """Seconds that a lone frame counts as shown if nothing says how long: a frame of 25 a second."""
 _WORTH_KEEPING = 0.1
@@ -89,6 +93,10 @@ class VideoIndex:
         width: of the first picture as coded.
         form: how the first picture is shown, and every other of which nothing else is said.
         missing_frames: frames that the file announces but does not hold; above 0 it was cut short.
+        joints: the numbers of the packets where times of the file start again, as in files
+            joined byte by byte. Times here go on: see `continuous_times`. Empty for most files.
+        counted: whether a demuxer's packets have to be counted from the start of the file, because
+            their times are others than here, or others after a seek.
         fingerprint: the version of the file; `None` for whichever is there.
     """
 
@@ -112,6 +120,8 @@ class VideoIndex:
     width: int
     form: PictureForm
     missing_frames: int
+    joints: tuple[int, ...]
+    counted: bool
     fingerprint: Fingerprint | None = None
 
     @property
@@ -272,6 +282,7 @@ def _made(
     """
     if (plain := open_directly(Path(path))) is not None:
         return _index(*plain, Path(path), content_id), None
+    check_claims(Path(path))
     with open_container(path, deadline) as container:
         stream = video_stream(container, path)
         config = stream_config_of(stream)  # before anything is decoded, which may change it
@@ -289,10 +300,14 @@ def _made(
 def _index(config: StreamConfig, packets: PacketTable, path: Path, content_id: str) -> VideoIndex:
     """Return the index of a file whose packets were found."""
     table = packets.table
-    frames = order_frames(table, packets.first_pts)
+    frames = order_frames(table, packets.first_pts, config.codec)
     if not len(frames.pts) or not config.time_base:
         raise VideoError(f"{path}: its video stream holds no frame that can be decoded; {REMEDY}")
+    if (stray := first_stray(table, packets.first_pts)) is not None:
+        raise VideoError(f"{path}: packet {stray} has a time before the video begins; {REMEDY}")
     span = float((int(frames.pts[-1] - frames.pts[0]) + frames.last) * config.time_base)
+    if span > _LONGEST:
+        raise VideoError(f"{path}: its times say that it lasts {span:.3g} s; {REMEDY}")
     lead = lead_of(int(frames.pts[0]) * config.time_base, packets.others_start)
     return VideoIndex(
         path=path,
@@ -306,6 +321,8 @@ def _index(config: StreamConfig, packets: PacketTable, path: Path, content_id: s
         width=packets.width,
         form=packets.form,
         missing_frames=packets.missing_frames,
+        counted=packets.counted or frames.packet_pts is not table.pts,
+        joints=packets.joints,
         **_arrays(table, packets.dts, frames),
     )
 
@@ -318,7 +335,7 @@ def _arrays(table: SampleTable, dts: Integers, frames: PresentationOrder) -> dic
         "key_pts": frames.key_pts,
         "key_dts": dts[frames.key_packets],
         "key_packets": frames.key_packets,
-        "packet_pts": table.pts,
+        "packet_pts": frames.packet_pts,
         "packet_offset": table.offset,
         "packet_size": table.size,
         "packet_key": table.key,
@@ -362,7 +379,9 @@ def _unpacked(path: Path, content_id: str, values: dict[str, Any]) -> VideoIndex
             if whole is None or len(whole.pts) < start + count:
                 return None
             table = cut_table(whole, slice(start, start + count))
-            values |= _arrays(table, table.pts, order_frames(table, first_pts))
+            frames = order_frames(table, first_pts, values["config"].codec)
+            values |= _arrays(table, table.pts, frames)
+        values["joints"] = tuple(values["joints"])
         return VideoIndex(path=path, content_id=content_id, **values)
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError):
         return None

@@ -48,6 +48,7 @@ class ScriptedCodec:
     Attributes:
         fed: numbers of the packets that went in since the last flush.
         bad: packets that raise.
+        half_decoded: packets of `bad` whose frames come out all the same, of the half that decoded.
         corrupt: packets whose frames come out flagged as corrupt.
         retimed: other PTS for the frames of some packets.
         recovery: keyframes that do not come out if decoding starts at them, nor anything whole.
@@ -60,6 +61,7 @@ class ScriptedCodec:
         self.sample_aspect_ratio: Fraction | None = None
         self.fed: list[int] = []
         self.bad: set[int] = set()
+        self.half_decoded: set[int] = set()
         self.corrupt: set[int] = set()
         self.retimed: dict[int, int] = {}
         self.recovery: set[int] = set()
@@ -80,6 +82,8 @@ class ScriptedCodec:
             return [self._held.pop(0) for _ in range(len(self._held))]
         number = packet.number
         self.fed.append(number)
+        if number in self.half_decoded:
+            self._held.append(SimpleNamespace(pts=PTS[number], is_corrupt=False, whole=False))
         if number in self.bad:
             raise av.error.InvalidDataError(1, "Invalid data")
         if number == self.fed[0] and number in self.recovery:

@@ -191,8 +191,29 @@ def test_every_sound_frame_is_shown_on_the_way():
     codec.corrupt = {1}
     assert read(decoder, 9) == [9]
     assert seen == [7, 9, 10] and decoder.decoded == 4  # 5 came out too, before the keyframe
-    assert read(decoder, 6) == [6]
-    assert seen == [7, 9, 10, 0, 5, 6, 7] and decoder.decoded == 4 + 5  # and 3, corrupt
+    assert read(decoder, 0) == [0] and seen[3:] == [0]
+    with pytest.raises(CorruptFrame):  # 3 is corrupt, and the leading 6 refers to it
+        read(decoder, 6)
+    assert seen[4:6] == [0, 7] and not {3, 5, 6} & set(seen[4:])
+
+
+def test_what_refers_to_a_corrupt_frame_is_not_served_and_the_next_keyframe_is():
+    decoder, _, codec = scripted_decoder()
+    codec.corrupt = {1}
+    (job,) = jobs_of(0, 3, 6, 7, 9)
+    came = []
+    with pytest.raises(CorruptFrame) as raised:
+        for number, _ in decoder.read(job, FOREVER):
+            came.append(number)
+    assert (came, raised.value.frames) == ([0, 7, 9], (3, 6))
+
+
+def test_what_comes_out_for_a_packet_that_did_not_decode_is_no_frame():
+    decoder, _, codec = scripted_decoder()
+    codec.bad, codec.half_decoded = {11}, {11}
+    with pytest.raises(CorruptFrame) as raised:
+        read(decoder, 10, 13)
+    assert (raised.value.packet, raised.value.frames) == (11, (13,))
 
 
 def test_a_disposable_packet_is_taken_along_for_prefetch_and_may_fail():
