@@ -23,17 +23,15 @@ from sage_env.video.index.index_cache import forget_cached, load_cached, save_ca
 from sage_env.video.index.mp4_claims import check_claims
 from sage_env.video.index.mp4_crosscheck import SLICEABLE, read_tables
 from sage_env.video.index.mp4_direct import open_directly
+from sage_env.video.index.packed_index import index_arrays, packed, unpacked
 from sage_env.video.index.packet_scan import scan_packets
 from sage_env.video.index.picture_form import PictureForm
 from sage_env.video.index.presentation_order import (
     PacketTable,
-    PresentationOrder,
-    cut_table,
     first_stray,
     lead_of,
     order_frames,
 )
-from sage_env.video.index.sample_table import SampleTable, read_sample_table
 from sage_env.video.index.stream import (
     REMEDY,
     StreamConfig,
@@ -293,7 +291,8 @@ def _made(
         index = _index(config, packets, Path(path), content_id)
         scanned = packets.start < 0 and time.thread_time() - began > _WORTH_KEEPING
         if scanned or (packets.start >= 0 and len(packets.table.pts) >= _LONG):
-            return index, _packed(index, packets, stream.id)
+            values = {field.name: getattr(index, field.name) for field in fields(index)}
+            return index, packed(values, packets, stream.id)
     return index, None
 
 
@@ -323,65 +322,14 @@ def _index(config: StreamConfig, packets: PacketTable, path: Path, content_id: s
         missing_frames=packets.missing_frames,
         counted=packets.counted or frames.packet_pts is not table.pts,
         joints=packets.joints,
-        **_arrays(table, packets.dts, frames),
+        **index_arrays(table, packets.dts, frames),
     )
 
 
-def _arrays(table: SampleTable, dts: Integers, frames: PresentationOrder) -> dict[str, Any]:
-    """Return the fields of an index that follow from its packets."""
-    return {
-        "pts": frames.pts,
-        "packet_of_frame": frames.packet_of_frame,
-        "key_pts": frames.key_pts,
-        "key_dts": dts[frames.key_packets],
-        "key_packets": frames.key_packets,
-        "packet_pts": frames.packet_pts,
-        "packet_offset": table.offset,
-        "packet_size": table.size,
-        "packet_key": table.key,
-    }
-
-
-def _packed(index: VideoIndex, packets: PacketTable, track: int) -> dict[str, Any]:
-    """Return an index as arrays and plain values, for `index_cache`.
-
-    Arrays that follow from the tables of the file are left out: those are read again.
-
-    Args:
-        index: the index.
-        packets: what it was made of.
-        track: `track_ID` of the stream, to find its tables again.
-    """
-    values = {field.name: getattr(index, field.name) for field in fields(index)}
-    for name in ("path", "content_id", "fingerprint", "config", "form"):
-        del values[name]
-    if packets.start >= 0:
-        part = [track, packets.start, len(packets.table.pts), packets.first_pts]
-        values = {k: v for k, v in values.items() if not isinstance(v, np.ndarray)}
-        values["tables"] = part
-    ticks = [index.time_base.numerator, index.time_base.denominator]
-    stream, codec, extradata, depth, colors, _ = index.config
-    config = [stream, codec, extradata.hex(), depth, colors, ticks]
-    return {**values, "config": config, "form": index.form.packed()}
-
-
-def _unpacked(path: Path, content_id: str, values: dict[str, Any]) -> VideoIndex | None:
-    """Return the index that `_packed` took apart, `None` if these are not its values."""
+def _unpacked(path: Path, content_id: str, kept: dict[str, Any]) -> VideoIndex | None:
+    """Return the index of which these values were kept, `None` if they are of none."""
+    values = unpacked(path, kept)
     try:
-        stream, codec, extradata, depth, (spread, matrix), ticks = values["config"]
-        values["config"] = StreamConfig(
-            stream, codec, bytes.fromhex(extradata), depth, (spread, matrix), Fraction(*ticks)
-        )
-        values["form"] = PictureForm.unpacked(values["form"])
-        if "tables" in values:
-            track, start, count, first_pts = values.pop("tables")
-            whole = read_sample_table(path, track)
-            if whole is None or len(whole.pts) < start + count:
-                return None
-            table = cut_table(whole, slice(start, start + count))
-            frames = order_frames(table, first_pts, values["config"].codec)
-            values |= _arrays(table, table.pts, frames)
-        values["joints"] = tuple(values["joints"])
-        return VideoIndex(path=path, content_id=content_id, **values)
-    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError):
+        return None if values is None else VideoIndex(path=path, content_id=content_id, **values)
+    except TypeError:  # other fields
         return None
