@@ -89,10 +89,6 @@ class SteadyFile:
         self._at = max(0, base[whence] + offset)
         return self._at
 
-    def seekable(self) -> bool:
-        """Return that it is, for who asks file objects."""
-        return True
-
     def tell(self) -> int:
         """Return the place to read from next, in bytes."""
         return self._at

@@ -6,8 +6,10 @@ A time that a file holds twice cannot be sought, nor one that the demuxer counts
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
+
+from av.packet import Packet
+from av.video.stream import VideoStream
 
 from sage_env.video.deadline import NO_LIMIT, Deadline
 from sage_env.video.decoding.demuxed_packets import DemuxedPackets
@@ -33,14 +35,14 @@ class CountedPackets(DemuxedPackets):
 
         Args:
             index: the frames of the video.
-            deadline: when to give up opening it; opening it again may take as long.
+            deadline: when to give up opening it.
 
         Raises:
             VideoError: if it can no longer be opened.
         """
         super().__init__(index, deadline)
-        self._longest = None if math.isinf(deadline.seconds) else deadline.seconds
         self._unread = True  # whether the container is as it was opened
+        self._lost = False  # whether nobody knows what comes next, because reading failed
         self._excused = {joint - n for joint in index.joints for n in range(1, _FALSE_ALARM + 1)}
 
     def seek(self, packet: int) -> None:
@@ -48,16 +50,26 @@ class CountedPackets(DemuxedPackets):
 
         Packets ahead are reached by reading on; for others the file is opened again.
         """
-        if self._unread or packet < self._next:
+        if self._unread or self._lost or packet < self._next:
             if not self._unread:
+                self._lost = True  # unless it can be opened again
                 self.close()
                 with decoding_errors(self._index.path, "opening it"):
-                    self._open(Deadline.after(self._longest))
-            packets = self._packets_from_here()
-            self._demuxed = (p for p in packets if p.size and p.pts is not None)
-            self._unread, self._next = False, 0
+                    self._open(self._file.deadline)
+            self._demuxed = self._counted()
+            self._unread, self._lost, self._next = False, False, 0
         while self._next < packet and next(self._demuxed, None) is not None:
             self._next += 1
+
+    def _counted(self) -> Iterator[Packet[VideoStream]]:
+        """Yield the packets that the scan counted, from the start of the file on."""
+        try:
+            for packet in self._packets_from_here():
+                if packet.size and packet.pts is not None:
+                    yield packet
+        except Exception:
+            self._lost = True
+            raise
 
     def packets(self, first: int, stop: int, end: int) -> Iterator[SourcePacket]:
         """Yield the packets up to before `end`, with the times of the index; see `PacketSource`.

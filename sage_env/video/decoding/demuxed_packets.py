@@ -13,9 +13,9 @@ import numpy as np
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from sage_env.storage.steady_file import SteadyFile
 from sage_env.video.deadline import NO_LIMIT, Deadline
 from sage_env.video.decoding.packet_source import SourcePacket
+from sage_env.video.decoding.timed_file import TimedFile
 from sage_env.video.index.stream import decoding_errors, demuxed, open_container, prepare_decoder
 from sage_env.video.index.video_index import VideoIndex
 
@@ -25,8 +25,9 @@ _EMPTY = memoryview(b"")
 class DemuxedPackets:
     """The packets of an open container. A `PacketSource`.
 
-    The demuxer reads through a `SteadyFile`: one that is written over meanwhile is an error, and
-    processes that were forked with it open do not move each other's place in it.
+    The demuxer reads through a `TimedFile`: one that is written over meanwhile is an error,
+    processes that were forked with it open do not move each other's place in it, and a long way to
+    the next packet ends in time.
     """
 
     restarts_cheaply = False  # seeking in a transport stream reads it in several places
@@ -36,7 +37,7 @@ class DemuxedPackets:
 
         Args:
             index: the frames of the video.
-            deadline: when to give up opening it; one packet may later take as long.
+            deadline: when to give up opening it.
 
         Raises:
             VideoError: if it can no longer be opened, or is another version than that of the index.
@@ -50,9 +51,14 @@ class DemuxedPackets:
         self._next = 0  # number of the next packet
 
     def _open(self, deadline: Deadline) -> None:
-        self._file = SteadyFile(self._index.path, self._index.fingerprint)
+        self._file = TimedFile(self._index.path, self._index.fingerprint)
+        self._file.deadline = deadline
         self._container = open_container(self._file, deadline)
         self._stream = cast(VideoStream, self._container.streams[self._index.config.stream])
+
+    def read_until(self, deadline: Deadline) -> None:
+        """Give up seeking and reading from here on at another time."""
+        self._file.deadline = deadline
 
     def seek(self, packet: int) -> None:
         """Make the keyframe with this packet number the next packet.

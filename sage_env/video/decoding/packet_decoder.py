@@ -149,6 +149,7 @@ class PacketDecoder:
         self._skip_flush = not self._source.restarts_cheaply or self._lies_ahead(job)
         starts = [job.start, int(self._index.key_packets[max(job.gop - 1, 0)]), 0]
         first_fault: DecodeFault | None = None
+        self._source.read_until(deadline)
         with decoding_errors(self._index.path, "reading it"):
             for start in starts:
                 if not resumes:

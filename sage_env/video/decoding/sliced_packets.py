@@ -9,6 +9,7 @@ import av
 from av.video.codeccontext import VideoCodecContext
 
 from sage_env.storage.steady_file import SteadyFile
+from sage_env.video.deadline import Deadline
 from sage_env.video.decoding.packet_source import SourcePacket
 from sage_env.video.index.stream import decoding_errors, prepare_decoder
 from sage_env.video.index.video_index import VideoIndex
@@ -46,6 +47,9 @@ class SlicedPackets:
         self.context.extradata = index.config.extradata or None
         self.context.color_range, self.context.colorspace = index.config.colors
         self._chunk, self._chunk_at = _EMPTY, 0  # what was read of the file last, and its offset
+
+    def read_until(self, deadline: Deadline) -> None:
+        """Do nothing: each read is short."""
 
     def seek(self, packet: int) -> None:
         """Do nothing: `packets` finds each packet by its offset."""

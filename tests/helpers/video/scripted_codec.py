@@ -18,6 +18,7 @@ from typing import Any
 import av
 import numpy as np
 
+from sage_env.video.deadline import Deadline
 from sage_env.video.decoding.packet_decoder import PacketDecoder
 from sage_env.video.decoding.packet_source import SourcePacket
 from sage_env.video.index.picture_form import PictureForm
@@ -121,6 +122,9 @@ class ScriptedSource:
         self.seeks: list[int] = []
         self.damaged: set[int] = set()
         self._at = 0
+
+    def read_until(self, deadline: Deadline) -> None:
+        """Do nothing."""
 
     def seek(self, packet: int) -> None:
         """Go to a packet."""

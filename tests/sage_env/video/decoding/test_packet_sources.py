@@ -127,7 +127,7 @@ def demuxed(monkeypatch):
     def get(*packets, first=4, end=99):
         container = Container(packets)
         monkeypatch.setattr(demuxed_packets, "open_container", lambda file, deadline: container)
-        monkeypatch.setattr(demuxed_packets, "SteadyFile", lambda *_: SimpleNamespace(check=bool))
+        monkeypatch.setattr(demuxed_packets, "TimedFile", lambda *_: SimpleNamespace(check=bool))
         source = DemuxedPackets(scripted_index())
         source.seek(first)
         return container, source, list(source.packets(first, end, end))
