@@ -51,7 +51,7 @@ def played(right: list[bool]) -> list[EpisodeResult]:
 
 
 def test_gains_are_paired_with_the_group_of_the_same_seed() -> None:
-    worse, better = played([True, False, False, False]), played([True, True, True, True])
+    worse, better = played([True, False, False, False] * 2), played([True] * 8)
     found = {
         ("group", EPISODES): [RunPoint(4, 40.0, worse), RunPoint(4, 40.0, better)],
         ("group", BASE): [RunPoint(0, 0.0, worse)] * 2,
