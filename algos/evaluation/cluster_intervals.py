@@ -87,7 +87,7 @@ def difference_interval(values: Sequence[float], clusters: Sequence[Hashable]) -
 
 
 def interval_of_parts(mean: float, without: Floats, questions: int) -> tuple[float, float]:
-    """Return the interval of a statistic from its values without each cluster in turn.
+    """Return the interval of a statistic in [-1, 1] from its values without each cluster in turn.
 
     Args:
         mean: the statistic of all.
@@ -96,7 +96,7 @@ def interval_of_parts(mean: float, without: Floats, questions: int) -> tuple[flo
     """
     variance = jackknife_variance(without) + _ADDED / questions**2
     half = student_t_quantile(_SHARE, len(without) - 1) * float(np.sqrt(variance))
-    return mean - half, mean + half
+    return _around(mean, half)
 
 
 def seeds_interval(
@@ -130,8 +130,12 @@ def seeds_interval(
         freedom = (of_videos + of_seeds) ** 2 / parts
     per_run = len(values) / runs
     half = student_t_quantile(_SHARE, freedom) * float(np.sqrt(variance + _ADDED / per_run**2))
-    mean = float(np.mean(values))
-    return mean - half, mean + half
+    return _around(float(np.mean(values)), half)
+
+
+def _around(mean: float, half: float) -> tuple[float, float]:
+    """Return the ends of an interval of a difference of shares, which lies in [-1, 1]."""
+    return max(-1.0, mean - half), min(1.0, mean + half)
 
 
 def cluster_sums(values: Sequence[float], clusters: Sequence[Hashable]) -> tuple[Floats, Floats]:
