@@ -1,8 +1,8 @@
 """Quantiles of the Student-t and beta distributions, from the incomplete beta function.
 
-Two functions of a page do not ask for a library of 100 MB. Sources: NIST Digital Library of
-Mathematical Functions, 8.17.5 (the function), 8.17.22 (its continued fraction); the quantiles are
-found by bisection.
+Two functions of a page do not ask for a library of 100 MB. Source: NIST Digital Library of
+Mathematical Functions, https://dlmf.nist.gov/8.17, equations 8.17.5 (the function) and 8.17.22 (its
+continued fraction); the quantiles are found by bisection.
 """
 
 from __future__ import annotations
