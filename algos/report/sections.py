@@ -50,9 +50,9 @@ def summary_section(data: ReportData) -> str:
         gap = difference(ours.episodes(), other.episodes())
         parts.append(f"<p>{_gap_text(ours.title, other.title, gap)}</p>")
     parts.append(
-        '<p class="note">Accuracy in percent with its 95 % interval, from resampling whole videos. '
-        "An interval without width says that all videos agree, not that there is no doubt. "
-        "Failed episodes are counted and are in no mean. Frames count the overview.</p>"
+        '<p class="note">Accuracy in percent with its 95 % interval over videos; fewer than five '
+        "videos have none. Failed episodes are counted and are in no mean. "
+        "Frames count the overview.</p>"
     )
     for tier in _other_tiers(data):
         parts.append(f"<h3>Tier: {escape(tier)}</h3>")
