@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +48,6 @@ class Playing:
         """Return the policy."""
         if not 0 <= self.temperature < float("inf"):
             raise CommandError(f"--temperature must be 0 or more, got {self.temperature}")
-        sys.path.append("")  # so that package.module:Class is found in the working directory
         return load_policy(self.policy, adapter=self.adapter, temperature=self.temperature)
 
     def env_options(self, policy: AnyPolicy) -> dict[str, Any]:

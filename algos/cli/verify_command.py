@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 
 from algos.cli.options import CommandError
+from algos.cli.terminal import say
 from algos.evaluation.tables import format_table
 from algos.runs.run_folder import RunFolder
 from sage_env.lazy_exports import needs_extra
@@ -42,9 +43,9 @@ class Verify:
         with training_env(config, policy) as env:
             found = list(verify(folder, policy, env))
         lines = [(what, f.name, f.verdict, f.measured) for what, f in found]
-        print(format_table(HEADER, lines, text_columns=len(HEADER)))
+        say(format_table(HEADER, lines, text_columns=len(HEADER)))
         problems = [f"{what}, {f.name}: {f.problem}" for what, f in found if f.problem]
         for problem in problems:
-            print(f"\n{problem}")
+            say(f"\n{problem}")
         if problems:
             raise CommandError(f"{len(problems)} of {len(found)} checks failed: see above")

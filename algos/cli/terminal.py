@@ -1,0 +1,61 @@
+"""What the commands print: everything that others wrote is made visible first."""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+
+from policies.terminal_text import visible
+
+
+def say(text: object = "", *, end: str = "\n", error: bool = False) -> None:
+    """Print a text to the standard output or the standard error, see `visible`.
+
+    A character that the terminal's encoding lacks is escaped too.
+    """
+    stream = sys.stderr if error else sys.stdout
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    shown = visible(str(text)).encode(encoding, "backslashreplace").decode(encoding)
+    print(shown, end=end, file=stream, flush=True)
+
+
+@contextmanager
+def plain_messages() -> Iterator[None]:
+    """Inside the block, make warnings and what is logged to the terminal visible too."""
+    format_warning, fallback = warnings.formatwarning, logging.lastResort
+    shown = _PlainHandler(logging.WARNING)
+    warnings.formatwarning = lambda *given, **named: visible(format_warning(*given, **named))
+    logging.lastResort = shown
+    try:
+        yield
+    finally:
+        warnings.formatwarning, logging.lastResort = format_warning, fallback
+
+
+class _PlainHandler(logging.Handler):
+    """Says log records on the standard error, as `logging.lastResort` does."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            say(self.format(record), error=True)
+        except Exception:
+            self.handleError(record)
+
+
+@contextmanager
+def plain_usage(arguments: list[str]) -> Iterator[None]:
+    """Inside the block, keep controls in the arguments from what the parser says of them."""
+    if all(visible(argument) == argument for argument in arguments):
+        yield
+        return
+    out, err = io.StringIO(), io.StringIO()
+    try:
+        with redirect_stdout(out), redirect_stderr(err):
+            yield
+    finally:
+        say(out.getvalue(), end="")
+        say(err.getvalue(), end="", error=True)
