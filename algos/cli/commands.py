@@ -21,7 +21,7 @@ from algos.runs.run_folder import RunFolder
 from policies.base import PrivilegedPolicy
 from policies.terminal_text import visible
 from sage_env.datasets.item import QAItem
-from sage_env.datasets.loading import find_item, load_dataset
+from sage_env.datasets.loading import find_item
 from sage_env.storage.cache_folder import cache_folder
 from sage_env.video.health import VIDEO_SUFFIXES, check_health
 from sage_env.video.video_file import open_video
@@ -47,6 +47,12 @@ class Ask(Playing):
         if len(self.choices) == 1 or len(set(self.choices)) < len(self.choices):
             raise CommandError(f"--choices needs two or more different answers, got {self.choices}")
         open_video(self.video).close()  # a wrong path should not wait for a model to load
+        folder = RunFolder(self.out)
+        with folder.alone("--out"):
+            folder.require_no_other("a question that was asked", "--out")
+            self._ask(folder)
+
+    def _ask(self, folder: RunFolder) -> None:
         # The gold answer is not known: the verdict on this one is not printed.
         item = QAItem(
             id="question",
@@ -75,7 +81,6 @@ class Ask(Playing):
         env.close()
         say(transcript(item, unjudged(trajectory), judged=False))
         say(f"spent:    {spent_in_words(trajectory, seconds)}")
-        folder = RunFolder(self.out)
         folder.save_config(self)
         save_trajectories(folder.trajectory, [unjudged(trajectory)])
         say(f"saved in {folder.trajectory}")
@@ -94,7 +99,7 @@ class Play(OnDataset):
 
     def run(self) -> None:
         """Play and print."""
-        items = load_dataset(self.dataset, root=self.root, split=self.split)
+        items = self.load_items()
         if self.item_id is None:
             chosen = evenly(items, self.limit)
         else:
@@ -139,6 +144,10 @@ class BuildData:
         """Build with a progress bar, and say where the videos are."""
         from sage_env.synth.build import build
 
+        if self.workers is not None and self.workers < 1:
+            raise CommandError(f"--workers must be at least 1, got {self.workers}")
+        if not self.splits:
+            raise CommandError("--splits needs at least one of train, validation, test")
         written = build(self.root, self.splits, self.workers, progress=True)
         say(f"{written} videos written, all are in {self.root or cache_folder()}")
 
@@ -160,6 +169,8 @@ class CheckData:
         Raises:
             CommandError: if there is no video, or one is broken.
         """
+        if self.timeout is not None and not 0 < self.timeout < float("inf"):
+            raise CommandError(f"--timeout must be seconds above 0, got {self.timeout}")
         paths = [self.folder] if self.folder.is_file() else sorted(self.folder.rglob("*"))
         paths = [p for p in paths if p.suffix.lower() in VIDEO_SUFFIXES and not p.is_dir()]
         if not paths:

@@ -12,7 +12,8 @@ import tyro
 
 from algos.cli.commands import Ask, BuildData, CheckData, Play, Report
 from algos.cli.eval_command import Eval
-from algos.cli.terminal import plain_messages, plain_usage, say
+from algos.cli.terminal import plain_messages, say
+from algos.cli.usage import told_in_one_sentence
 from algos.cli.verify_command import Verify
 from algos.runs.stopping import Stopped, Terminated, stop_on_sigterm
 from sage_env.errors import SageEnvError
@@ -108,14 +109,14 @@ def _train(arguments: list[str]) -> None:
     except ArgumentError:  # tyro says what is wrong
         name = None
     default = with_preset(name) if name in PRESETS else FirstLight()
-    with plain_usage(arguments):
+    with told_in_one_sentence(arguments):
         config = tyro.cli(FirstLight, prog="sage-vqa train", args=arguments, default=default)
     with stop_on_sigterm():
         run(config)
 
 
 def _parse(commands: dict[str, Any], arguments: list[str], program: str, about: str) -> Any:
-    with plain_usage(arguments):
+    with told_in_one_sentence(arguments):
         return tyro.extras.subcommand_cli_from_dict(
             commands, prog=program, description=about, args=arguments
         )

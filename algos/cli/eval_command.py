@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from algos.cli.options import CommandError, OnDataset, decoding_of, evenly, make_envs
 from algos.cli.terminal import say
-from algos.evaluation.measures import EvalResult, evaluate, measure_episodes
+from algos.evaluation.measures import EvalResult, evaluate, failures, measure_episodes
 from algos.evaluation.tables import (
     BREAKDOWN_HEADER,
     SUMMARY_HEADER,
@@ -25,14 +25,13 @@ from algos.evaluation.tables import (
 from algos.report.report import save_report
 from algos.report.report_data import ReportData
 from algos.rollout.trajectory import Trajectory
-from algos.runs.evaluation_run import EvaluationRun, failures, questions_digest, require_settings
+from algos.runs.evaluation_run import EvaluationRun, questions_digest, require_settings
 from algos.runs.run_folder import RunFolder
 from algos.runs.stopping import ended_by_signals
 from policies.introspection import FingerprintedPolicy
 from policies.registry import AnyPolicy
 from policies.terminal_text import visible
 from sage_env.datasets.item import QAItem
-from sage_env.datasets.loading import load_dataset
 from sage_env.errors import SageEnvError
 from sage_env.release import __version__
 
@@ -61,7 +60,7 @@ class Eval(OnDataset):
         Raises:
             CommandError: if the play ended early, saying how much is saved; or all of it failed.
         """
-        items = load_dataset(self.dataset, root=self.root, split=self.split)
+        items = self.load_items()
         chosen = evenly(items, self.limit)
         folder = RunFolder(self.out)
         with ended_by_signals(), folder.alone("--out"):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 
 from policies.terminal_text import visible
 
@@ -44,18 +43,3 @@ class _PlainHandler(logging.Handler):
             say(self.format(record), error=True)
         except Exception:
             self.handleError(record)
-
-
-@contextmanager
-def plain_usage(arguments: list[str]) -> Iterator[None]:
-    """Inside the block, keep controls in the arguments from what the parser says of them."""
-    if all(visible(argument) == argument for argument in arguments):
-        yield
-        return
-    out, err = io.StringIO(), io.StringIO()
-    try:
-        with redirect_stdout(out), redirect_stderr(err):
-            yield
-    finally:
-        say(out.getvalue(), end="")
-        say(err.getvalue(), end="", error=True)

@@ -3,7 +3,8 @@
 May not: draw or write HTML; `report/` does.
 
 Read in this order: `measures` (an episode's result, accuracy by group), `bootstrap` (cluster
-bootstrap by video), `decomposition` (routing and skill), `tables` (plain text).
+bootstrap by video), `decomposition` (routing and skill), `tables` (plain text),
+`sample_rows` (one flat row per question).
 """
 
 from algos.evaluation.bootstrap import cluster_bootstrap_interval

@@ -178,6 +178,12 @@ def evaluate(
     return EvalResult(name, items, [found[item.id] for item in items], decoding)
 
 
+def failures(result: EvalResult) -> list[tuple[str, str]]:
+    """Return the questions that failed on our side, with the reasons, in order."""
+    pairs = zip(result.items, result.trajectories, strict=True)
+    return [(item.id, played.error) for item, played in pairs if played.error is not None]
+
+
 def episode_result(item: QAItem, trajectory: Trajectory) -> EpisodeResult:
     """Return what a trajectory says about its question."""
     infos = [trajectory.start_info, *(turn.info for turn in trajectory.turns)]

@@ -17,6 +17,7 @@ from algos.rollout.trajectory import Trajectory, Turn
 from algos.seeds import subseed
 from policies.base import BatchPolicy, Decision, Observation, Policy, PrivilegedPolicy
 from policies.errors import ENDS_RUN, EpisodesFailed
+from sage_env.actions.action import ACTION_NAMES
 from sage_env.datasets.item import QAItem
 from sage_env.errors import SageEnvError
 
@@ -266,7 +267,7 @@ class _Slot:
         try:
             self.observation, reward, terminated, truncated, info = self.env.step(decision.action)
         except self.failures as error:
-            trajectory.failed = decision if isinstance(decision, Decision) else None
+            trajectory.failed = decision if _is_decision(decision) else None
             self._finish(error)
         else:
             trajectory.turns.append(Turn(decision, float(reward), info))
@@ -284,6 +285,11 @@ class _Slot:
             self.trajectory.error = f"{type(error).__name__}: {error}{_place(error)}"
         self.trajectory.seconds = time.perf_counter() - self.began
         self.ended.append((self.name, self.trajectory))
+
+
+def _is_decision(decision: object) -> bool:
+    """Return whether it can be kept; a policy of the user's may give anything."""
+    return isinstance(decision, Decision) and isinstance(decision.action, (*ACTION_NAMES,))
 
 
 def _place(error: Exception) -> str:

@@ -23,7 +23,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from algos.evaluation.measures import EvalResult, measure
+from algos.evaluation.measures import EvalResult, failures, measure
 from algos.evaluation.sample_rows import sample_row
 from algos.rollout.trajectory import Trajectory
 from algos.runs.append_log import AppendLog, read_log
@@ -137,12 +137,6 @@ class EvaluationRun:
         )
         write_json(path, {"kind": KIND, "settings": self.settings, "sessions": sessions})
         self._told = True
-
-
-def failures(result: EvalResult) -> list[tuple[str, str]]:
-    """Return the questions that failed on our side, with the reasons, in order."""
-    pairs = zip(result.items, result.trajectories, strict=True)
-    return [(item.id, played.error) for item, played in pairs if played.error is not None]
 
 
 def require_settings(folder: RunFolder, settings: Mapping[str, Any]) -> None:

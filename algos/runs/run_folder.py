@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
@@ -37,6 +37,9 @@ from algos.runs.dataclass_json import dataclass_from_json
 from sage_env.datasets.item import QAItem
 from sage_env.errors import SageEnvError
 from sage_env.storage.atomic_file import atomic_write
+
+RunKind = Literal["an evaluation", "a training", "a question that was asked"]
+"""What a command writes into its folder."""
 
 
 class RunFolderError(SageEnvError):
@@ -98,6 +101,31 @@ class RunFolder:
     def trajectory(self) -> Path:
         """Return the path of the one episode of `sage-vqa ask`."""
         return self.path / "trajectory.jsonl"
+
+    def require_no_other(self, own: RunKind, option: str) -> None:
+        """Refuse a folder that another kind of command has written into.
+
+        Args:
+            own: what is about to be written.
+            option: which names another folder on the command line.
+
+        Raises:
+            RunFolderError: naming what is there.
+        """
+        found = self._kind()
+        if found not in (None, own):
+            raise RunFolderError(
+                f"{self.path} holds {found}: give this one a folder of its own with {option}"
+            )
+
+    def _kind(self) -> RunKind | None:
+        """Return what was written into the folder; `None` if it was nothing of ours."""
+        if self.manifest.exists():
+            return "an evaluation"
+        if not self.config.exists():
+            return None
+        settings = read_json(self.config)
+        return "a question that was asked" if "question" in settings else "a training"
 
     @contextmanager
     def alone(self, option: str = "--run") -> Iterator[None]:
