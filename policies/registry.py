@@ -54,7 +54,9 @@ def _load(name: str, adapter: Path | None) -> AnyPolicy:
     entry = POLICIES.get(kind)
     if entry is None or (rest and not entry.argument):  # a module may be named like an entry
         if entry is not None and not is_reference(name):
-            raise UnknownPolicy(f"{kind!r} takes nothing after its name, got {name!r}")
+            raise UnknownPolicy(
+                f"{kind!r} takes nothing after its name, and no module is named {name!r}"
+            )
         if not (kind and rest):
             raise UnknownPolicy(f"there is no policy {name!r}; give one of {_explained()}")
         return _own(name, adapter)

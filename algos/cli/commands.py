@@ -76,7 +76,7 @@ class Ask(Playing):
             )
         env = make_envs([item], 1, self.env_options(policy))[0]
         began = perf_counter()
-        trajectory = play(env, policy, seed=self.seed, item_id=item.id)
+        trajectory = play(env, policy, seed=self.seed, item_id=item.id, isolate=True)
         seconds = perf_counter() - began
         env.close()
         say(transcript(item, unjudged(trajectory), judged=False))
@@ -108,7 +108,7 @@ class Play(OnDataset):
         policy = self.load_policy()
         env = make_envs(items, 1, self.env_options(policy))[0]
         for item in chosen:
-            trajectory = play(env, policy, seed=self.seed, item_id=item.id)
+            trajectory = play(env, policy, seed=self.seed, item_id=item.id, isolate=True)
             say(transcript(item, trajectory), end="\n\n")
             if trajectory.error is not None:
                 raise CommandError(trajectory.error)

@@ -12,7 +12,7 @@ import tyro
 
 from algos.cli.commands import Ask, BuildData, CheckData, Play, Report
 from algos.cli.eval_command import Eval
-from algos.cli.terminal import plain_messages, say
+from algos.cli.terminal import plain_messages, plain_traceback, say
 from algos.cli.usage import told_in_one_sentence
 from algos.cli.verify_command import Verify
 from algos.runs.stopping import Stopped, Terminated, stop_on_sigterm
@@ -66,6 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 error=True,
             )
             return 143 if terminated else 130
+        except Exception:  # a bug: its traceback is told, and nothing in it carried out
+            sys.excepthook = plain_traceback
+            raise
     return 0
 
 

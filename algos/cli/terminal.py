@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import TracebackType
 
 from policies.terminal_text import visible
 
@@ -33,6 +35,13 @@ def plain_messages() -> Iterator[None]:
         yield
     finally:
         warnings.formatwarning, logging.lastResort = format_warning, fallback
+
+
+def plain_traceback(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Say the traceback of a bug, as `sys.excepthook` does."""
+    say("".join(traceback.format_exception(kind, error, trace)), end="", error=True)
 
 
 class _PlainHandler(logging.Handler):

@@ -55,6 +55,7 @@ def play(
     *,
     seed: int | None = None,
     item_id: str | None = None,
+    isolate: bool = False,
 ) -> Trajectory:
     """Play one episode; `collect` plays many.
 
@@ -63,11 +64,13 @@ def play(
         policy: who acts.
         seed: of the environment and of the policy.
         item_id: the question; by default the environment's seed picks one.
+        isolate: whether a bug of the policy or a plug-in is recorded too; see `collect`.
 
     Returns:
-        The episode. A `SageEnvError` is recorded in its `error`; any other exception propagates.
+        The episode. A `SageEnvError` is recorded in its `error`; any other exception propagates,
+        unless it is isolated.
     """
-    return collect([env], policy, [EpisodeSpec(item_id, seed)], seed=seed)[0]
+    return collect([env], policy, [EpisodeSpec(item_id, seed)], seed=seed, isolate=isolate)[0]
 
 
 def collect(
