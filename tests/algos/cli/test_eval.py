@@ -73,9 +73,9 @@ def files(path: str) -> dict[str, str]:
     [
         ("SIGINT", 130, "sage-vqa: interrupted; "),
         ("SIGTERM", 143, "sage-vqa: terminated; "),
-        ("quota", 2, "sage-vqa: 429: the quota is spent; 3 of 5 questions are saved in run, and the"),
+        ("quota", 2, "sage-vqa: 429: the quota is spent; 3 of 5 questions are saved in run"),
     ],
-)  # fmt: skip
+)
 def test_what_ends_it_early_costs_nothing_that_was_played(then, status, said, capsys) -> None:
     Path("then").write_text(then)
     assert evaluate() == status
@@ -197,3 +197,37 @@ def test_a_group_that_is_no_text_is_refused_by_its_line_before_anything_is_playe
     assert evaluate() == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert "data.jsonl, line 3" in line and "group" in line and not Path("played").exists()
+
+
+def test_verify_plays_an_evaluation_again_and_finds_what_was_changed(capsys) -> None:
+    assert evaluate() == 0
+    Path("played").unlink()
+    assert main(["verify", "run"]) == 0
+    out = capsys.readouterr().out
+    assert out.count(" ok ") == 3 and "5 turns of 5 episodes" in out
+    assert not Path("played").exists(), "the policy was asked again"
+    sound = files("run")
+    for name, old, new, said in (
+        ("samples.jsonl", '"verdict": false', '"verdict": true', "verdict is True"),
+        ("stopping-policy-Stops.jsonl", '"reward": 1.0', '"reward": 0.5', "the reward is 1, and"),
+        (
+            "stopping-policy-Stops.jsonl",
+            '"frame_seconds": [',
+            '"frame_seconds": [3.5, ',
+            "overview",
+        ),
+        ("results.json", '"accuracy": 0.8', '"accuracy": 0.9', "the measures are not those"),
+    ):
+        path = next(Path("run").rglob(name))
+        path.write_text(sound[name].replace(old, new, 1))
+        assert main(["verify", "run"]) == 2
+        assert said in capsys.readouterr().out
+        path.write_text(sound[name])
+    assert main(["verify", "run", "--root", "nowhere"]) == 2
+    assert "cannot be played again: VideoError" in capsys.readouterr().out
+
+
+def test_verify_of_an_unfinished_evaluation_says_how_it_is_finished(capsys) -> None:
+    Path("then").write_text("quota")
+    assert evaluate() == 2 and main(["verify", "run"]) == 2
+    assert "holds an unfinished evaluation: run the same" in capsys.readouterr().err

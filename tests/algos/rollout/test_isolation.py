@@ -1,4 +1,4 @@
-"""Laws of `algos.rollout.playing`: what one episode raises costs that episode, and what ends all."""
+"""Laws of `algos.rollout.playing`: what an episode raises costs that episode; what ends all."""
 
 from __future__ import annotations
 

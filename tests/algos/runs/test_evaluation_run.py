@@ -153,9 +153,13 @@ def test_a_row_says_what_was_asked_answered_and_spent(tmp_path) -> None:
 
 @pytest.mark.parametrize(
     ("changed", "said"),
-    [({"policy": "x"}, "policy 'toy', now 'x'"), ({"seed": 2}, "seed 1, now 2"),
-     ({"frame_size": [64, 64]}, r"frame_size \[64, 96\], now \[64, 64\]"), ({"new": 1}, "new None")],
-)  # fmt: skip
+    [
+        ({"policy": "x"}, "policy 'toy', now 'x'"),
+        ({"seed": 2}, "seed 1, now 2"),
+        ({"frame_size": [64, 64]}, r"frame_size \[64, 96\], now \[64, 64\]"),
+        ({"new": 1}, "new None"),
+    ],
+)
 def test_other_settings_are_refused_by_name(changed, said, tmp_path) -> None:
     play(tmp_path, Draws(), stop=2)
     before = contents_of(tmp_path)
