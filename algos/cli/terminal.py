@@ -28,7 +28,9 @@ def say(text: object = "", *, end: str = "\n", error: bool = False) -> None:
 def plain_messages() -> Iterator[None]:
     """Inside the block, make warnings and what is logged to the terminal visible too."""
     format_warning, fallback = warnings.formatwarning, logging.lastResort
-    shown = _PlainHandler(logging.WARNING)
+    shown = logging.StreamHandler()
+    shown.setLevel(logging.WARNING)
+    shown.setFormatter(_Visible())
     warnings.formatwarning = lambda *given, **named: visible(format_warning(*given, **named))
     logging.lastResort = shown
     try:
@@ -44,11 +46,8 @@ def plain_traceback(
     say("".join(traceback.format_exception(kind, error, trace)), end="", error=True)
 
 
-class _PlainHandler(logging.Handler):
-    """Says log records on the standard error, as `logging.lastResort` does."""
+class _Visible(logging.Formatter):
+    """Formats log records as `logging.lastResort` does, and makes them visible."""
 
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            say(self.format(record), error=True)
-        except Exception:
-            self.handleError(record)
+    def format(self, record: logging.LogRecord) -> str:
+        return visible(super().format(record))

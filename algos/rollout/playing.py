@@ -202,9 +202,6 @@ def _decide(
     try:
         return policy.act_batch(observations, episodes)
     except EpisodesFailed as failed:
-        for error in failed.errors.values():
-            if isinstance(error, ENDS_RUN):
-                raise error from failed
         found: dict[Hashable, Decision | Exception] = {**failed.decisions, **failed.errors}
         return [found[episode] for episode in episodes]
 

@@ -63,19 +63,24 @@ def test_a_bug_of_the_environment_is_isolated_only_where_it_is_asked_for() -> No
 @pytest.mark.parametrize("told", ["of all", "of one"])
 def test_what_every_other_episode_would_meet_too_ends_the_play(error, told) -> None:
     class Refused(ToyPolicy):
+        asked = 0
+
         def act_batch(self, observations, episodes):
             decisions = super().act_batch(observations, episodes)
             if "q4" not in episodes:
                 return decisions
+            self.asked += 1
             if told == "of all":
                 raise error("no more")
             found = dict(zip(episodes, decisions, strict=True))
             raise EpisodesFailed({"q4": error("no more")}, found)
 
-    seen = []
-    with pytest.raises(error, match="no more"):
-        collect(envs(1), Refused(), SPECS, seed=1, isolate=True, progress=seen.append)
-    assert [t.item_id for t in seen] == ITEMS[:4]
+    for count in (1, 3):
+        seen, policy = [], Refused()
+        with pytest.raises(error, match="no more"):
+            collect(envs(count), policy, SPECS, seed=1, isolate=True, progress=seen.append)
+        assert policy.asked == 1 and {t.item_id for t in seen} < set(ITEMS)
+        assert count > 1 or [t.item_id for t in seen] == ITEMS[:4]
 
 
 def test_what_ended_before_an_exception_is_reported() -> None:

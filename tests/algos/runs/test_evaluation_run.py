@@ -50,7 +50,7 @@ class Flaky(ToyEnv):
 
     def reset(self, *, seed=None, options=None):
         if options["item_id"] in self.broken:
-            type(self).broken = self.broken - {options["item_id"]}
+            self.broken.discard(options["item_id"])  # in one step: slots reset in threads
             raise VideoError("the disk is away")
         return super().reset(seed=seed, options=options)
 
@@ -132,7 +132,7 @@ def test_failed_questions_are_listed_and_played_again_and_are_never_wrong(tmp_pa
     assert rows["q3"]["verdict"] is None and rows["q3"]["error"] == "VideoError: the disk is away"
     failed = json.loads((tmp_path / "results.json").read_text())["failed"]
     assert failed == [{"id": i, "error": "VideoError: the disk is away"} for i in ("q3", "q7")]
-    assert play(tmp_path, ToyPolicy(), env=Flaky) == ["q3", "q7"]
+    assert sorted(play(tmp_path, ToyPolicy(), env=Flaky)) == ["q3", "q7"]
     whole = tmp_path / "whole"
     play(whole, ToyPolicy())
     assert contents(tmp_path) == contents(whole)
