@@ -35,14 +35,13 @@ def sample_row(item: QAItem, trajectory: Trajectory) -> dict[str, Any]:
     for turn in trajectory.turns:
         for name, value in (turn.info.get("reward_terms") or {}).items():
             terms[name] = terms.get(name, 0.0) + value
-    rule = getattr(trajectory, "rule", None) or (last and last.info.get("rule"))
     return {
         "id": item.id,
         "question": item.question,
         "gold": item.answer,
         "prediction": answer and answer.text,
         "verdict": result.correct,
-        "rule": rule,
+        "rule": last and last.info.get("rule"),
         "turns": result.turns,
         "frames": result.frames,
         "seconds": trajectory.seconds,

@@ -91,6 +91,7 @@ def test_what_ends_it_early_costs_nothing_that_was_played(then, status, said, ca
     again = {row["id"]: row["seconds"] for row in read_log(Path("run/samples.jsonl"))}
     assert list(again) == [f"q{k}" for k in range(5)]
     assert all(again[row["id"]] == row["seconds"] for row in rows)
+    assert all(row["rule"] and row["prediction"] == "yes" for row in rows)
     assert evaluate(out="whole") == 0
     for name in ("results.json", "stopping-policy-Stops.json"):
         assert files("run")[name] == files("whole")[name]
