@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import ArgumentError, ArgumentParser
 from collections.abc import Sequence
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0, also when a signal stopped a training that can go on later; 2 after input that cannot be
         worked with, which is said in one sentence; 130 after an interrupt, and 143 after SIGTERM
-        where that is no training.
+        where that is no training; 141 where nobody reads the output any more.
     """
     # So that package.module:name of a policy or a dataset is found in the working directory.
     if "" not in sys.path:
@@ -66,6 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 error=True,
             )
             return 143 if terminated else 130
+        except BrokenPipeError:  # whoever read the output has gone, as `head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 141
+        except OSError as error:  # a full disk, a file without permission: no bug of ours
+            say(f"sage-vqa: {error}", error=True)
+            return 2
         except Exception:  # a bug: its traceback is told, and nothing in it carried out
             sys.excepthook = plain_traceback
             raise

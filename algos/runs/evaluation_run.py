@@ -64,7 +64,7 @@ class EvaluationRun:
         self.folder, self.name, self.settings = folder, name, plain(settings)
         self._items = {item.id: item for item in items}
         self._played = folder.load_played(name)
-        self._rows = {str(row.get("id")): row for row in read_log(folder.samples)}
+        self._rows = {row["id"]: row for row in _rows(folder.samples)}
         self.done = {
             key: trajectory
             for key, trajectory in self._played.items()
@@ -137,6 +137,15 @@ class EvaluationRun:
         )
         write_json(path, {"kind": KIND, "settings": self.settings, "sessions": sessions})
         self._told = True
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    """Return the rows so far."""
+    rows = read_log(path)
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict) or not isinstance(row.get("id"), str):
+            raise RunFolderError(f"{path}, line {number} is not the row of a question")
+    return rows
 
 
 def require_settings(folder: RunFolder, settings: Mapping[str, Any]) -> None:

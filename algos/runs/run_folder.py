@@ -125,7 +125,8 @@ class RunFolder:
         if not self.config.exists():
             return None
         settings = read_json(self.config)
-        return "a question that was asked" if "question" in settings else "a training"
+        asked = isinstance(settings, dict) and "question" in settings
+        return "a question that was asked" if asked else "a training"
 
     @contextmanager
     def alone(self, option: str = "--run") -> Iterator[None]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -232,3 +234,26 @@ def test_verify_of_an_unfinished_evaluation_says_how_it_is_finished(capsys) -> N
     Path("then").write_text("quota")
     assert evaluate() == 2 and main(["verify", "run"]) == 2
     assert "holds an unfinished evaluation: run the same" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["algos.runs.append_log.os.write", "atomic"])
+def test_a_full_disk_is_told_and_costs_nothing_that_was_played(place, monkeypatch, capsys) -> None:
+    assert evaluate(out="whole") == 0
+    capsys.readouterr()
+    write, calls = os.write, iter(range(100))
+    with monkeypatch.context() as patched:
+        if place == "atomic":  # at the end, when everything was played
+            patched.setattr("algos.runs.run_folder.atomic_write", full_disk)
+        else:
+            patched.setattr(
+                place, lambda *given: write(*given) if next(calls) < 5 else full_disk(*given)
+            )
+        assert evaluate() == 2
+    (line,) = [x for x in capsys.readouterr().err.splitlines() if x.startswith("sage-vqa: ")]
+    assert "No space left on device" in line
+    assert evaluate() == 0
+    assert files("run")["results.json"] == files("whole")["results.json"]
+
+
+def full_disk(*_: object, **__: object) -> int:
+    raise OSError(errno.ENOSPC, "No space left on device")

@@ -19,7 +19,7 @@ from algos.runs.evaluation_run import (
 )
 from algos.runs.run_folder import RunFolder, RunFolderError, item_to_json
 from sage_env import Answer, Sample
-from sage_env.errors import VideoError
+from sage_env.errors import SageEnvError, VideoError
 from tests.helpers.handmade import item
 from tests.helpers.toy import FIRST_ANSWER, WORDS, ToyEnv, ToyPolicy
 
@@ -229,3 +229,14 @@ def test_a_result_that_is_there_is_not_written_again(tmp_path, monkeypatch) -> N
     with pytest.raises(AssertionError):
         folder.save_result("toy", changed)
     assert folder.result_names() == []  # unfinished, and not half of each
+
+
+@pytest.mark.parametrize("line", ["3", "[]", "{}", '{"id": []}', "not JSON", "\x00"])
+@pytest.mark.parametrize("name", ["samples.jsonl", "evaluations/toy.jsonl"])
+def test_a_damaged_line_is_named(name, line, tmp_path) -> None:
+    play(tmp_path, Draws(), stop=4)
+    path = tmp_path / name
+    first, second, *rest = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([first, line + "\n", *rest]))
+    with pytest.raises(SageEnvError, match=f"{path.name}, line 2 is not"):
+        play(tmp_path, Draws())
