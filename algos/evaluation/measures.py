@@ -151,8 +151,13 @@ def evaluate(
     name: str = "",
     decoding: str = "",
     progress: Callable[[Trajectory], None] | None = None,
+    done: Mapping[str, Trajectory] | None = None,
+    isolate: bool = False,
 ) -> EvalResult:
     """Play every item once, with the loop that training uses.
+
+    An episode depends on the seed, the policy and its item alone: not on the other items, on their
+    order, or on what was played before. So an evaluation may go on in another process.
 
     Args:
         envs: alike, and made with a dataset that holds the items.
@@ -161,11 +166,22 @@ def evaluate(
         seed: of the environment (one per item) and of the policy.
         name: of the result.
         decoding: label of how the policy chooses.
-        progress: called with each trajectory that ended.
+        progress: called with each trajectory that ended, also when an exception ends the rest.
+        done: what was played before, by item id: those are not played again.
+        isolate: whether a bug is the failure of the episode that raised it; see `collect`.
     """
-    specs = [EpisodeSpec(item.id, subseed(seed, "evaluate", k)) for k, item in enumerate(items)]
-    trajectories = collect(envs, policy, specs, seed=seed, progress=progress)
-    return EvalResult(name, items, trajectories, decoding)
+    done = done or {}
+    waiting = [item.id for item in items if item.id not in done]
+    specs = [EpisodeSpec(one, subseed(seed, "evaluate", one), name=one) for one in waiting]
+    played = collect(envs, policy, specs, seed=seed, progress=progress, isolate=isolate)
+    found = {**done, **dict(zip(waiting, played, strict=True))}
+    return EvalResult(name, items, [found[item.id] for item in items], decoding)
+
+
+def failures(result: EvalResult) -> list[tuple[str, str]]:
+    """Return the questions that failed on our side, with the reasons, in order."""
+    pairs = zip(result.items, result.trajectories, strict=True)
+    return [(item.id, played.error) for item, played in pairs if played.error is not None]
 
 
 def episode_result(item: QAItem, trajectory: Trajectory) -> EpisodeResult:
