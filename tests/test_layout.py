@@ -55,7 +55,7 @@ LAYERS = {
         "testing/",
     ],
     "policies": [
-        "errors prompt",
+        "errors prompt saved_env_options terminal_text",
         "base",
         "introspection",
         "sage_mm/stage_timer",
