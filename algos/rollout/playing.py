@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gymnasium import Env
 
+from algos.rollout.conditions import Conditions, conditions_of
 from algos.rollout.trajectory import Trajectory, Turn
 from algos.seeds import subseed
 from policies.base import BatchPolicy, Decision, Observation, Policy, PrivilegedPolicy
@@ -95,11 +96,12 @@ def collect(
     """
     if not envs:
         raise ValueError("collect needs at least one environment, got none")
+    conditions = conditions_of(policy, seed)
     if not isinstance(policy, BatchPolicy):
         policy, envs = _OneByOne(policy), envs[:1]
     waiting, ended = deque(enumerate(specs)), deque[tuple[int, Trajectory]]()
     inform = policy.inform if isinstance(policy, PrivilegedPolicy) else None
-    slots = [_Slot(env, waiting, ended, inform) for env in envs[: len(specs)]]
+    slots = [_Slot(env, waiting, ended, inform, conditions) for env in envs[: len(specs)]]
     results: dict[int, Trajectory] = {}
     policy.reset(seed=seed)
     with ThreadPoolExecutor() as pool:
@@ -110,7 +112,9 @@ def collect(
                 results[number] = trajectory
                 if progress is not None:
                     progress(trajectory)
-            live = [slot for slot in slots if slot.live]
+            # In the order of the episodes: which slot has which is up to the threads, and the order
+            # of a batch decides the last bits of its numbers.
+            live = sorted((slot for slot in slots if slot.live), key=lambda slot: slot.number)
             if not live:
                 return [results[number] for number in range(len(specs))]
             episodes = [slot.number for slot in live]
@@ -146,8 +150,10 @@ class _Slot:
         waiting: deque[tuple[int, EpisodeSpec]],
         ended: deque[tuple[int, Trajectory]],
         inform: Callable[[Hashable, QAItem], None] | None,
+        conditions: Conditions,
     ) -> None:
         self.env, self.waiting, self.ended, self.inform = env, waiting, ended, inform
+        self.conditions = conditions
         self.live = False
         self.number = -1
         self.trajectory = Trajectory()
@@ -161,10 +167,17 @@ class _Slot:
                 self.number, spec = self.waiting.popleft()
             except IndexError:  # other slots took the last ones
                 return
-            self.trajectory = Trajectory(spec.item_id, spec.seed)
+            asked = replace(
+                self.conditions,
+                max_turns=spec.max_turns,
+                max_frames=spec.max_frames,
+                episode=self.number,
+            )
+            self.trajectory = Trajectory(spec.item_id, spec.seed, conditions=asked)
             try:
                 self.observation, info = self.env.reset(seed=spec.seed, options=spec.options)
                 self.trajectory.start_info = info
+                self.trajectory.conditions = asked.with_budget(info.get("budget") or {})
                 self.trajectory.item_id = info.get("item_id", spec.item_id)
                 if self.inform is not None:
                     env: Any = self.env.unwrapped

@@ -26,7 +26,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from algos.evaluation.measures import EvalResult, measure
-from algos.rollout.trajectory import Trajectory, Turn, load_trajectories, save_trajectories
+from algos.rollout.trajectory import Trajectory, load_trajectories, save_trajectories
 from algos.runs.dataclass_json import dataclass_from_json
 from sage_env.datasets.item import QAItem
 from sage_env.errors import SageEnvError
@@ -192,7 +192,7 @@ def item_from_json(row: Mapping[str, Any]) -> QAItem:
 
 
 def _without_tokens(trajectory: Trajectory) -> Trajectory:
-    turns = [Turn(replace(t.decision, tokens=None), t.reward, t.info) for t in trajectory.turns]
+    turns = [replace(t, decision=replace(t.decision, tokens=None)) for t in trajectory.turns]
     failed = None if trajectory.failed is None else replace(trajectory.failed, tokens=None)
     return replace(trajectory, turns=turns, failed=failed)
 

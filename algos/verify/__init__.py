@@ -2,5 +2,6 @@
 
 May not: train, or write into the run.
 
-Read in this order: `replay` (one episode, action by action), `verify_run` (a sample of a run).
+Read in this order: `replay` (one episode, action by action), `recipe_check` (what the recipe added
+to its rewards), `verify_run` (a sample of a run).
 """

@@ -112,7 +112,7 @@ def test_every_update_proves_itself(finished: Path) -> None:
 def test_a_sound_run_is_verified_from_its_files(finished: Path, policy: SageMM) -> None:
     found = findings(finished, policy)
     assert {f.verdict for f in found.values()} == {"ok"}, found
-    assert len(found) == 1 + 6
+    assert len(found) == 1 + 7
     assert "of 3 episodes" in found["update-000002: played again"].measured
 
 
