@@ -94,6 +94,7 @@ def train(
 
     Raises:
         ConfigChanged: if the folder belongs to a run with other settings or items.
+        CheckpointError: if it has checkpoints, and none is whole, or the best so far is not.
         ExactnessError: if what is learned from is not what was sampled, or not with its weights.
         Stopped: after a signal, when everything is saved.
         SageEnvError: if every episode of an update failed.
@@ -130,7 +131,7 @@ class _Run:
         self._checkpoints = folder / "checkpoints"
         # As they come back from JSON: lists for tuples.
         self._settings = json.loads(json.dumps({**asdict(config), "items": _digest(items)}))
-        latest = checkpoint.load_latest(self._checkpoints)
+        latest = checkpoint.load_to_go_on(self._checkpoints)
         if latest is not None:
             may_differ = _MAY_DIFFER - {"updates"} if config.lr_decay else _MAY_DIFFER
             checkpoint.require_same(latest.config, self._settings, may_differ=may_differ)

@@ -7,6 +7,7 @@ means not measured.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,18 @@ from sage_env.storage.atomic_file import atomic_write
 MetricsRow = dict[str, float | None]
 TURNS = "rollout/turns/"
 """Before a bucket's name: mean turns on videos of that many seconds."""
+_OF_THE_MACHINE = re.compile(
+    r"^time/|_seconds$|/encodes_per_frame$|^rollout/frames_(decoded|cached)$"
+)
+
+
+def of_the_run(row: Mapping[str, float | None]) -> MetricsRow:
+    """Return the numbers of a row that the run decides, without those of the machine.
+
+    Seconds, and what a cache had or had not, differ from one machine to the next, and between a
+    run that was interrupted and one that was not; nothing else does.
+    """
+    return {name: value for name, value in row.items() if not _OF_THE_MACHINE.search(name)}
 
 
 class Metrics:
