@@ -17,7 +17,7 @@ from tqdm import tqdm
 from algos.evaluation.measures import EvalResult, evaluate, measures_of
 from algos.experiment.building import load_policy, open_envs, training_options
 from algos.experiment.results import ORDER, print_tables, report_data
-from algos.experiment.settings import FirstLight, save_settings
+from algos.experiment.settings import FirstLight, check_settings
 from algos.report.report import save_report
 from algos.runs.run_folder import RunFolder
 from algos.runs.tracking import require_tracker, tracking
@@ -51,9 +51,9 @@ def run(config: FirstLight) -> dict[str, EvalResult]:
         require_tracker(config.track)  # before hours of work, not after
     folder = RunFolder(config.run)
     with folder.alone():
-        save_settings(folder, config)
+        check_settings(folder, config)
+        policy = load_policy(config)  # before the videos: a wrong name should not wait for them
         build(config.root)
-        policy = load_policy(config)
         stages = Stages(config, folder, policy)
         stages.measure("demonstrator", Scripted.load(DEMONSTRATOR, config.checkpoint))
         stages.measure_both("SFT base", policy)
@@ -71,7 +71,7 @@ class Stages:
 
     Args:
         config: the settings.
-        folder: of the run, which `save_settings` has prepared.
+        folder: of the run, which `check_settings` has let pass.
         policy: that is measured and trained, in place.
     """
 
@@ -110,6 +110,7 @@ class Stages:
         if self.config.show_credit and policy is self.policy:
             result = self._with_credit(result)
         self.results[key] = result
+        self.folder.save_config(self.config)
         self.folder.save_result(key, result)
 
     def _with_credit(self, result: EvalResult) -> EvalResult:
@@ -146,6 +147,7 @@ class Stages:
                 frames = measures_of(played.episodes()).frames or 0.0
                 return budgeted(sum(returns) / len(returns), frames, config.ppo.recipe)
 
+            self.folder.save_config(config)
             train(
                 config.ppo,
                 self.policy,

@@ -143,6 +143,10 @@ class RunFolder:
         except (KeyError, TypeError, ValueError, OSError) as error:
             raise RunFolderError(f"{path} is not a saved evaluation: {error}") from error
 
+    def has_results(self) -> bool:
+        """Return whether there is anything that was made with the settings."""
+        return bool(self.result_names()) or any(self.checkpoints.glob("update-*"))
+
     def result_names(self) -> list[str]:
         """Return the names of the saved evaluations, sorted."""
         return sorted(path.stem for path in self.evaluations.glob("*.json"))

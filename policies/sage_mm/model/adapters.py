@@ -24,16 +24,18 @@ from peft import (
 )
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.save_and_load import load_peft_weights
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from policies.errors import ModelError
+from policies.sage_mm.model.checkpoint_source import reading, require_source
 from sage_env.storage.atomic_file import atomic_path
 from sage_env.storage.digests import DIGESTS, damage, write_digests
 
 LANGUAGE_LINEARS = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 """What new adapters change: every linear layer of the language model. In a mixture of experts these
 are the attention's (and those of dense layers): the experts are not linear layers there."""
+KIND = "a peft adapter"
 WEIGHTS, SETTINGS = "adapter_model.safetensors", "adapter_config.json"
 _SAMPLE = 64  # rows of the embedding in a fingerprint: 151,936 rows of 8B would be 1.2 GB to hash
 
@@ -110,18 +112,17 @@ def read_adapter(base: Any, adapter: str | Path, name: str) -> Any:
             its weights and, if `save_adapter` wrote it, by the fingerprint of its base.
     """
     source = str(adapter)
-    if problem := damage(Path(source), (WEIGHTS, SETTINGS)):
+    require_source(source, KIND)
+    with reading(source, KIND):
+        problem = damage(Path(source), (WEIGHTS, SETTINGS))
+    if problem:
         raise ModelError(
-            f"the adapter {source} is damaged ({problem}): save it anew, or delete {DIGESTS} if the "
-            "change was meant"
+            f"the adapter {source} is damaged ({problem}): save it anew, or delete {DIGESTS} if "
+            "the change was meant"
         )
-    try:
+    with reading(source, KIND):
         config = PeftConfig.from_pretrained(source)
         weights = load_peft_weights(source, device="cpu")
-    except (ValueError, TypeError, OSError, KeyError, SafetensorError) as error:
-        raise ModelError(
-            f"{source} is not the folder or hub id of a peft adapter: {error}"
-        ) from error
     if not isinstance(config, LoraConfig):
         raise ModelError(f"expected a LoRA adapter, but {source} is of type {config.peft_type}")
     _require_base(base, source)

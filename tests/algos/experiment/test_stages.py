@@ -11,7 +11,7 @@ import torch
 from algos.cli.entry import main
 from algos.experiment.building import load_policy
 from algos.experiment.results import ORDER
-from algos.experiment.settings import FirstLight
+from algos.experiment.settings import FirstLight, check_settings
 from algos.experiment.stages import run
 from algos.ppo.config import PPOConfig
 from algos.runs.checkpoint import ConfigChanged
@@ -83,3 +83,32 @@ def test_the_model_has_the_device_and_dtype_that_are_asked_for(config) -> None:
     plain = load_policy(config)
     if not torch.cuda.is_available():
         assert {p.dtype for p in plain.model.base.parameters()} == {torch.float32}
+
+
+def test_a_failed_start_leaves_the_folder_free_for_other_settings(config, monkeypatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("before the first result")
+
+    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+        patch.setattr("algos.experiment.stages.evaluate", broken)
+        run(config)
+    other = replace(config, reward="answer")
+    check_settings(RunFolder(config.run), other)
+    RunFolder(config.run).save_config(config)  # as versions before this one left it behind
+    check_settings(RunFolder(config.run), other)
+    (config.run / "checkpoints" / "update-000000").mkdir(parents=True)
+    with pytest.raises(ConfigChanged, match="reward: was 'efficient', is 'answer'"):
+        check_settings(RunFolder(config.run), other)
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "said"),
+    [("/nowhere", "there is no folder /nowhere"), ("{tmp}/empty", "is not the folder or hub id")],
+)
+def test_a_model_that_is_not_there_is_one_sentence(config, tmp_path, capsys, checkpoint, said):
+    (tmp_path / "empty").mkdir()
+    name = checkpoint.format(tmp=tmp_path)
+    assert main(["train", "--checkpoint", name, "--run", str(tmp_path / "run")]) == 2
+    error = capsys.readouterr().err
+    assert said in error and len(error.strip().splitlines()) == 1
+    check_settings(RunFolder(tmp_path / "run"), config)
