@@ -85,7 +85,7 @@ class _Turn:
         if self._file is None:
             self._file = tempfile.TemporaryFile(prefix="sage-pictures-", buffering=0)
         self._file.seek(self.nbytes)
-        left = memoryview(np.ascontiguousarray(picture)).cast("B")
+        left = np.ascontiguousarray(picture).data.cast("B")
         while left:  # a write may be cut short, by a full disk or a signal
             left = left[self._file.write(left) :]
         self.places[key] = self.nbytes, picture.shape

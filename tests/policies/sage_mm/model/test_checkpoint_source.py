@@ -1,4 +1,4 @@
-"""Laws of `policies.sage_mm.model.checkpoint_source`: a mistyped folder is no question to the hub."""
+"""Laws of `policies.sage_mm.model.checkpoint_source`: a mistyped folder is not asked of the hub."""
 
 from __future__ import annotations
 
