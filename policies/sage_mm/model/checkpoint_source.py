@@ -1,4 +1,4 @@
-"""Where a checkpoint or an adapter comes from: a folder or the hub, and what cannot be read of it."""
+"""Where a checkpoint or an adapter comes from, a folder or the hub; what cannot be read of it."""
 
 from __future__ import annotations
 

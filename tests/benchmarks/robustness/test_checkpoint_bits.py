@@ -1,4 +1,4 @@
-"""Laws of `benchmarks.robustness.checkpoint_bits`: a flipped bit is noticed, or the campaign says."""
+"""Laws of `benchmarks.robustness.checkpoint_bits`: a flipped bit is noticed, or a fault."""
 
 from __future__ import annotations
 
