@@ -95,6 +95,20 @@ def rollout_row(trajectories: Sequence[Trajectory]) -> MetricsRow:
     }
 
 
+def progress_fields(row: MetricsRow) -> dict[str, str]:
+    """Return what the progress bar shows of an update; "-" where nothing was measured."""
+    shown = {
+        "reward": ("rollout/return", ".3f"),
+        "accuracy": ("rollout/accuracy", ".3f"),
+        "turns": ("rollout/turns", ".2f"),
+        "frames": ("rollout/frames", ".1f"),
+        "|dlogp|": ("proof/max_dlogp", ".1e"),
+        "tok/s": ("time/tokens_per_second", ".0f"),
+    }
+    values = {name: (row.get(key), form) for name, (key, form) in shown.items()}
+    return {name: "-" if x is None else format(x, form) for name, (x, form) in values.items()}
+
+
 def _turns_by_bucket(trajectories: Sequence[Trajectory]) -> MetricsRow:
     """Return mean turns per bucket of the video's length, for the buckets that were played."""
     turns: dict[str, list[int]] = {bucket: [] for bucket in BUCKETS}

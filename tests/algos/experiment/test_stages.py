@@ -10,11 +10,11 @@ import torch
 
 from algos.cli.entry import main
 from algos.experiment.building import load_policy
-from algos.experiment.results import ORDER
+from algos.experiment.results import ORDER, after_ppo, remarks
 from algos.experiment.settings import FirstLight, check_settings
 from algos.experiment.stages import run
 from algos.ppo.config import PPOConfig
-from algos.runs.checkpoint import ConfigChanged
+from algos.runs.checkpoint import ConfigChanged, load_best
 from algos.runs.run_folder import RunFolder, RunFolderError
 from policies.sage_mm.model.sage_model import SHIPPED
 
@@ -44,6 +44,12 @@ def test_it_runs_from_files_to_report_and_goes_on_where_it_was(config, capsys, m
     assert all(t.error is None for r in results.values() for t in r.trajectories)
     for text in ("demonstrator", "SFT base", "after PPO", "DIRECT", "hard tier", "report:"):
         assert text in out
+    best = load_best(RunFolder(config.run).checkpoints)
+    assert best is not None and best.best is not None
+    name, said = after_ppo(best.update), remarks(best.update, 1, [])["after PPO"]
+    page = RunFolder(config.run).report.read_text()
+    assert name in out and said in out and name in page and said in page
+    assert results["after-ppo-greedy"].name == name
     folder = RunFolder(config.run)
     assert folder.report.exists() and (config.run / "adapter" / "adapter_config.json").exists()
     lines = [json.loads(line) for line in folder.metrics.read_text().splitlines()]
@@ -112,3 +118,13 @@ def test_a_model_that_is_not_there_is_one_sentence(config, tmp_path, capsys, che
     error = capsys.readouterr().err
     assert said in error and len(error.strip().splitlines()) == 1
     check_settings(RunFolder(tmp_path / "run"), config)
+
+
+def test_the_row_after_ppo_says_which_update_it_is_of() -> None:
+    assert after_ppo(12) == "after PPO, update 12"
+    assert after_ppo(0) == "after PPO, update 0: untrained"
+    assert remarks(12, 20, []) == {"after PPO": "update 12 of 20, the best by validation"}
+    nothing = {"losses/nonzero_advantages": 0.0, "rollout/return_spread": 0.0}
+    said = remarks(0, 20, [{"update": 0}, nothing])
+    assert "validation found none of 20 updates better" in said["after PPO"]
+    assert "nothing could be learned" in said["what was learned"]
