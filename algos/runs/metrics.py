@@ -7,6 +7,7 @@ means not measured.
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from algos.runs.tracking import Tracker
 from sage_env.datasets.duration_buckets import BUCKETS, bucket_of
 from sage_env.storage.atomic_file import atomic_write
 
+_log = logging.getLogger(__name__)
 MetricsRow = dict[str, float | None]
 TURNS = "rollout/turns/"
 """Before a bucket's name: mean turns on videos of that many seconds."""
@@ -62,11 +64,21 @@ class Metrics:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of a metrics file, `[]` when there is none; a torn last line is left out."""
+    """Return the lines of a metrics file, `[]` when there is none.
+
+    A torn last line is left out, and with a warning any other that is none.
+    """
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").split("\n")
-    return [json.loads(line) for line in lines[:-1]]
+    rows: list[dict[str, Any]] = []
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    for number, line in enumerate(lines[:-1], 1):
+        try:
+            row = json.loads(line)
+            rows.append({**row, "update": int(row["update"])})
+        except (ValueError, TypeError, KeyError) as error:
+            _log.warning("%s, line %d is damaged and is left out: %r", path, number, error)
+    return rows
 
 
 def rollout_row(trajectories: Sequence[Trajectory]) -> MetricsRow:

@@ -25,9 +25,10 @@ from algos.seeds import subseed
 from policies.base import Decision, Evaluation, Observation, TokenBatch, TurnTokens
 from policies.sage_mm import LoraSettings, SageMM
 from policies.sage_mm.generation.sampling import inverse_cdf
-from sage_env.actions.action import Answer
+from sage_env.actions.action import Action, Answer, Invalid
 from sage_env.datasets.item import QAItem
 from sage_env.env import VideoQAEnv
+from sage_env.history import History
 from sage_env.testing import open_memory
 
 ANSWERS, QUESTIONS = 4, 6
@@ -181,13 +182,18 @@ def _train_table(folder: Path) -> None:
     train(config, TablePolicy(), envs, items, folder, validate=validate, progress=False)
 
 
+def _by_spelling(item: QAItem, action: Action | Invalid, history: History) -> dict[str, float]:
+    """Pay for how an action is spelled: few updates earn a right answer, and weights must move."""
+    return {"spelling": len(repr(action)) % 5 / 5}
+
+
 def _train_sage_mm(folder: Path) -> None:
     items = [
         QAItem(f"q{s}", Path(f"{s}.memory"), "what is seen?", ("yes", "no"), "no", "mcq")
         for s in (7, 90, 300)
     ]
     policy = SageMM.load(lora=LoraSettings(r=2), max_new_tokens=24, workers=2)
-    options = {**policy.env_options, "overview_frames": 4, "max_turns": 2}
+    options = {**policy.env_options, "overview_frames": 5, "max_turns": 2, "reward": _by_spelling}
     envs = [VideoQAEnv(dataset=items, opener=open_memory, **options) for _ in range(3)]
     config = PPOConfig(
         updates=UPDATES["sage-mm"],
@@ -203,7 +209,7 @@ def _train_sage_mm(folder: Path) -> None:
 
     def validate(policy: Any) -> float:
         policy.temperature = 0.0
-        played = evaluate(envs[:2], policy, items).trajectories
+        played = evaluate(envs, policy, items).trajectories
         return sum(t.ret for t in played) / len(played)
 
     ids = [item.id for item in items]
