@@ -27,7 +27,7 @@ class Conditions:
         max_new_tokens: most tokens of a turn.
         policy_version: fingerprint of the weights that acted, or the policy's own `version`.
         policy_seed: that the policy was reset with.
-        episode: the number that the policy knew the episode by; with `policy_seed` it decides
+        episode: the name that the policy knew the episode by; with `policy_seed` it decides
             what is sampled.
     """
 
@@ -41,7 +41,7 @@ class Conditions:
     max_new_tokens: int | None = None
     policy_version: str | None = None
     policy_seed: int | None = None
-    episode: int | None = None
+    episode: int | str | None = None
 
     def with_budget(self, budget: Mapping[str, Any]) -> Conditions:
         """Return the conditions with what `info["budget"]` of the reset says."""

@@ -72,6 +72,8 @@ class Trajectory:
             of the loss, every baseline and every mean.
         failed: the decision whose step failed, so that an unjudged answer is not lost.
         conditions: what it was played under: budgets, sampling, weights, seed.
+        seconds: wall-clock seconds from the reset to the end; `None` for what was read from a file:
+            it is not stored, so that equal episodes are equal files.
     """
 
     item_id: str | None = None
@@ -83,6 +85,7 @@ class Trajectory:
     error: str | None = None
     failed: Decision | None = None
     conditions: Conditions = field(default_factory=Conditions)
+    seconds: float | None = None
 
     @property
     def rule(self) -> str | None:
