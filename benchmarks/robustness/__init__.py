@@ -11,7 +11,8 @@ Campaigns of files and disks: `small_clips` (videos whose frames are told apart)
 (files of the caches); `failing_disk` (the n-th call that writes fails), `disk_scenarios` (what is
 written, and what must be true afterwards), `full_disk`.
 
-Campaigns of what is stopped: `killed_evaluation`.
+Campaigns of what is stopped: `killed_evaluation`; `quick_training` (trainings
+of a moment), `killed_training`, `checkpoint_bits`.
 
 Campaigns of videos: `graded_clips` (videos whose frames are known), `mp4_surgery` (mutations of
 MP4), `sequential_check` (is what is served what FFmpeg shows?), `mutated_mp4`, `other_files`.

@@ -132,7 +132,7 @@ def atomic_folder(target: str | Path, *, durable: bool = False) -> Iterator[Path
 
 
 @contextmanager
-def atomic_files(folder: str | Path) -> Iterator[Path]:
+def atomic_files(folder: str | Path, *, seal: str = "") -> Iterator[Path]:
     """Give a temporary folder to fill; its files then take their names in `folder`, each whole.
 
     For writers that fill a folder of their own choice of files, where an older version of these may
@@ -141,6 +141,8 @@ def atomic_files(folder: str | Path) -> Iterator[Path]:
 
     Args:
         folder: is made if it is missing.
+        seal: name of the file that vouches for the others, if there is one: its older version goes
+            first, and it takes its name last.
 
     Raises:
         OSError: what the system says, e.g. if the disk is full.
@@ -149,7 +151,9 @@ def atomic_files(folder: str | Path) -> Iterator[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder) as temporary:
         yield Path(temporary)
-        for path in sorted(Path(temporary).iterdir()):
+        if seal:
+            (folder / seal).unlink(missing_ok=True)
+        for path in sorted(Path(temporary).iterdir(), key=lambda path: (path.name == seal, path)):
             _publish(path, folder / path.name, durable=False)
 
 
