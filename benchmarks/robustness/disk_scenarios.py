@@ -20,7 +20,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.robustness.small_clips import compare_looks, frames_of
+from benchmarks.robustness.clips.small_clips import compare_looks, frames_of
 from sage_env.rendering.film import Film
 from sage_env.storage.atomic_file import atomic_files, atomic_folder, atomic_write
 from sage_env.storage.folder_ledger import ledger_of

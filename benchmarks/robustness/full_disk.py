@@ -21,11 +21,11 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.robustness.clips.small_clips import write_blocks
 from benchmarks.robustness.disk_scenarios import SCENARIOS
 from benchmarks.robustness.failing_disk import ERRORS, KINDS, FailingDisk, limited_files
 from benchmarks.robustness.isolated import run_isolated
 from benchmarks.robustness.outcome import Outcome
-from benchmarks.robustness.small_clips import write_blocks
 from sage_env.errors import SageEnvError
 from sage_env.storage import warn_once
 

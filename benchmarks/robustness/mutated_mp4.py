@@ -15,11 +15,11 @@ from pathlib import Path
 import av
 import numpy as np
 
-from benchmarks.robustness.graded_clips import B_FRAMES, FRAGMENTS, write_edited, write_graded
+from benchmarks.robustness.clips.graded_clips import B_FRAMES, FRAGMENTS, write_edited, write_graded
+from benchmarks.robustness.clips.mp4_surgery import MUTATIONS
+from benchmarks.robustness.clips.sequential_check import check_reading
 from benchmarks.robustness.isolated import run_isolated
-from benchmarks.robustness.mp4_surgery import MUTATIONS
 from benchmarks.robustness.outcome import Outcome
-from benchmarks.robustness.sequential_check import check_reading
 
 _HIDDEN = 7
 """Frames that the edit list hides."""

@@ -20,9 +20,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.robustness.clips.small_clips import compare_looks, frames_of, write_blocks
 from benchmarks.robustness.isolated import run_isolated
 from benchmarks.robustness.outcome import Outcome
-from benchmarks.robustness.small_clips import compare_looks, frames_of, write_blocks
 from sage_env.storage.folder_ledger import ledger_of
 from sage_env.video.cache.frame_store import FrameStore
 from sage_env.video.index import video_index

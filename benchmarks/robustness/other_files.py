@@ -16,11 +16,11 @@ import av
 import numpy as np
 from PIL import Image
 
-from benchmarks.robustness.graded_clips import B_FRAMES, write_graded
+from benchmarks.robustness.clips.graded_clips import B_FRAMES, write_graded
+from benchmarks.robustness.clips.mp4_surgery import flip_bits, overwrite_run, truncate
+from benchmarks.robustness.clips.sequential_check import check_reading
 from benchmarks.robustness.isolated import run_isolated
-from benchmarks.robustness.mp4_surgery import flip_bits, overwrite_run, truncate
 from benchmarks.robustness.outcome import Outcome
-from benchmarks.robustness.sequential_check import check_reading
 from sage_env.errors import VideoError
 from sage_env.video import open_video
 

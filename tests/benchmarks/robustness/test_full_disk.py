@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.robustness import disk_scenarios, full_disk
+from benchmarks.robustness.clips.small_clips import write_blocks
 from benchmarks.robustness.disk_scenarios import SCENARIOS, Scenario
 from benchmarks.robustness.failing_disk import FailingDisk, limited_files
 from benchmarks.robustness.full_disk import Case, attempt
-from benchmarks.robustness.small_clips import write_blocks
 from sage_env.storage import bounded_folder, sealed_file
 
 

@@ -1,5 +1,5 @@
-"""Laws of `benchmarks.robustness.mutated_mp4`, `other_files`, `sequential_check`, `mp4_surgery` and
-`graded_clips`: no fault in a few files, and faults that are planted are found.
+"""Laws of `benchmarks.robustness.mutated_mp4`, `other_files`, and of `clips.sequential_check`,
+`clips.mp4_surgery`, `clips.graded_clips`: no fault in a few files, and planted ones are found.
 """
 
 from __future__ import annotations
@@ -7,9 +7,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.robustness import mutated_mp4, other_files, sequential_check
-from benchmarks.robustness.graded_clips import B_FRAMES, FRAMES, number_of, write_graded
-from benchmarks.robustness.mp4_surgery import MUTATIONS, boxes
+from benchmarks.robustness import mutated_mp4, other_files
+from benchmarks.robustness.clips import sequential_check
+from benchmarks.robustness.clips.graded_clips import B_FRAMES, FRAMES, number_of, write_graded
+from benchmarks.robustness.clips.mp4_surgery import MUTATIONS, boxes
 from sage_env.errors import VideoError
 
 

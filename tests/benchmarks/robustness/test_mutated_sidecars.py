@@ -1,4 +1,4 @@
-"""Laws of `benchmarks.robustness.mutated_sidecars` and `small_clips`: faults are found."""
+"""Laws of `benchmarks.robustness.mutated_sidecars` and `clips.small_clips`: faults are found."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from benchmarks.robustness import mutated_sidecars
+from benchmarks.robustness.clips.small_clips import compare_looks, frames_of, write_blocks
 from benchmarks.robustness.mutated_sidecars import Case, attempt, look
-from benchmarks.robustness.small_clips import compare_looks, frames_of, write_blocks
 from sage_env.storage import folder_ledger, sealed_file
 
 

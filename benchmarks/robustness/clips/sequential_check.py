@@ -13,7 +13,7 @@ import numpy as np
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from benchmarks.robustness.graded_clips import FRAMES, GOP, RATE, SIDE, number_of
+from benchmarks.robustness.clips.graded_clips import FRAMES, GOP, RATE, SIDE, number_of
 from sage_env.errors import VideoError
 from sage_env.frames import FrameBatch
 from sage_env.video import open_video
