@@ -7,8 +7,8 @@ their own), `held_resources` (files, threads, memory), the campaigns (`action_te
 `opened_closed`, those below), `campaigns` (the list of them, and how one is run), `__main__` (all
 of them in one command, and the report).
 
-Campaigns of files and disks: `mutated_sidecars` (files of the caches); `failing_disk` (the n-th call
-that writes fails), `disk_scenarios` (what is written, and what must be true afterwards),
+Campaigns of files and disks: `mutated_sidecars` (files of the caches); `failing_disk` (the n-th
+call that writes fails), `disk_scenarios` (what is written, and what must be true afterwards),
 `full_disk`.
 
 Campaigns of what is stopped: `killed_evaluation`; `quick_training` (trainings of a moment),
