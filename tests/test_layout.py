@@ -94,6 +94,7 @@ LAYERS = {
         "rollout/",
         "ppo/",
         "learning/",
+        "robustness/clips/",
         "robustness/",
     ],
 }

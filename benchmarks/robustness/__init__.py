@@ -14,5 +14,5 @@ call that writes fails), `disk_scenarios` (what is written, and what must be tru
 Campaigns of what is stopped: `killed_evaluation`; `quick_training` (trainings of a moment),
 `killed_training`, `checkpoint_bits`.
 
-Campaigns of videos: `mutated_mp4`, `other_files`. Their videos are in `clips`.
+Campaigns of videos: `mutated_mp4`, `other_files`. Their videos are in `clips/`.
 """

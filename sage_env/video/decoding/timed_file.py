@@ -26,5 +26,5 @@ class TimedFile(SteadyFile):
             FileChanged: if the file has changed.
             OSError: if it cannot be read.
         """
-        self.deadline.check(f"{self.name}: reading it")
+        self.deadline.check(f"{self.name}: decoding")
         return super().read(nbytes)

@@ -75,7 +75,7 @@ def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
         stream = video_stream(container, path)
         prepare_decoder(stream.codec_context, strict=True)
         form = container.format.name
-        _refuse_joined(path, form, stream.id)
+        _refuse_joined(path, form, stream.id, deadline)
         named, own = aspect_by_container(stream), None
         others = others_start(container, stream)
         first: av.VideoFrame | None = None
@@ -147,22 +147,24 @@ def _starts(key: NDArray[np.bool_], form: str, counted: bool) -> NDArray[np.bool
     return starts
 
 
-def _refuse_joined(path: Path, form: str, stream: int) -> None:
+def _refuse_joined(path: Path, form: str, stream: int, deadline: Deadline) -> None:
     """Refuse a file of several recordings of which FFmpeg would show some.
 
     Args:
         path: the file.
         form: FFmpeg's name of the container.
         stream: the number that the container gives the video stream.
+        deadline: when to give up.
 
     Raises:
+        DecodeTimeout: if the file is not read by the deadline.
         VideoError: if it is one.
     """
     join = "as in files joined byte by byte, and not all would be shown; join the parts anew: "
-    if (again := second_header(path, form)) is not None:
+    if (again := second_header(path, form, deadline)) is not None:
         found = f"a second recording begins at byte {again}"
         raise VideoError(f"{path}: {found}, {join}ffmpeg -f concat")
-    if (other := video_elsewhere(path, form, stream)) is not None:
+    if (other := video_elsewhere(path, form, stream, deadline)) is not None:
         found = f"its video goes on as another stream, {other:#x}"
         raise VideoError(f"{path}: {found}, {join}ffmpeg -f concat")
 

@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from sage_env.video.deadline import NO_LIMIT, Deadline
+
 _VIDEO = re.compile(rb"\x00\x00\x01[\xe0-\xef]")
 """How a PES packet of video begins (ISO/IEC 13818-1, 2.4.3.7); no picture holds such a code."""
 _TS_PACKET = 188
@@ -19,7 +21,9 @@ _CHUNK = 2**22
 """Bytes read in one go. Not measured."""
 
 
-def video_elsewhere(path: Path, form: str, played: int) -> int | None:
+def video_elsewhere(
+    path: Path, form: str, played: int, deadline: Deadline = NO_LIMIT
+) -> int | None:
     """Return the number of a video stream that does not run beside the one that is played.
 
     Streams that do run beside it are other programmes, or other views.
@@ -28,11 +32,13 @@ def video_elsewhere(path: Path, form: str, played: int) -> int | None:
         path: the file.
         form: FFmpeg's name of its container: "mpegts" or "mpeg"; others give `None`.
         played: the number of the stream that is played, FFmpeg's `AVStream.id`.
+        deadline: when to give up.
 
     Returns:
         The number, `None` if there is no such stream. One with a single packet is taken for damage.
 
     Raises:
+        DecodeTimeout: if the file is not read by the deadline.
         OSError: if the file cannot be read.
     """
     if form not in ("mpegts", "mpeg"):
@@ -41,7 +47,7 @@ def video_elsewhere(path: Path, form: str, played: int) -> int | None:
     first: dict[int, int] = {}  # packets of any stream before the first of each
     beside: set[int] = set()
     last_played = -1
-    for count, number in enumerate(_numbers(path, transport=form == "mpegts")):
+    for count, number in enumerate(_numbers(path, deadline, transport=form == "mpegts")):
         packets[number] += 1
         first.setdefault(number, count)
         if number == played:
@@ -52,11 +58,12 @@ def video_elsewhere(path: Path, form: str, played: int) -> int | None:
     return apart[0] if apart and played in packets else None
 
 
-def _numbers(path: Path, *, transport: bool) -> Iterator[int]:
+def _numbers(path: Path, deadline: Deadline, *, transport: bool) -> Iterator[int]:
     """Yield the stream number of each PES packet of video, in the order of the file."""
     with open(path, "rb") as file:
         before = b""
         while chunk := file.read(_CHUNK):
+            deadline.check(f"{path}: looking for its streams")
             data = before + chunk
             # A code at the very end belongs to the next round, with what is in front of it.
             for found in _VIDEO.finditer(data, min(len(before), _TS_PACKET)):

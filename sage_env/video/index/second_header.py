@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from sage_env.video.deadline import NO_LIMIT, Deadline
+
 _HEADERS = {
     # EBML header with its DocType (RFC 8794, 11.2; RFC 9559, 4): 0x4282, size, name.
     "matroska,webm": (
@@ -44,14 +46,16 @@ _CHUNK = 2**22
 """Bytes read in one go. Not measured; the search itself takes a second for a gigabyte or so."""
 
 
-def second_header(path: Path, form: str) -> int | None:
+def second_header(path: Path, form: str, deadline: Deadline = NO_LIMIT) -> int | None:
     """Return the byte where a second header begins; `None` if there is none or none is looked for.
 
     Args:
         path: the file.
         form: FFmpeg's name of its container.
+        deadline: when to give up.
 
     Raises:
+        DecodeTimeout: if the file is not read by the deadline.
         OSError: if the file cannot be read.
     """
     if form not in _HEADERS:
@@ -60,6 +64,7 @@ def second_header(path: Path, form: str) -> int | None:
     with open(path, "rb") as file:
         before, at = b"", 0  # the end of the last chunk, and its first byte
         while chunk := file.read(_CHUNK):
+            deadline.check(f"{path}: looking for a second header")
             data = before + chunk
             place = data.find(start, 0 if at else 1)
             while place >= 0:

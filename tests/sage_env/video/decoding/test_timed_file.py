@@ -54,7 +54,7 @@ def test_one_long_call_of_the_demuxer_ends_in_time_and_the_next_one_goes_on(padd
     source.read_until(Deadline.after(0.1))
     slow.append(True)
     start = time.monotonic()
-    with pytest.raises(DecodeTimeout, match=r"padded.ts: reading it took longer than the 0.1 s"):
+    with pytest.raises(DecodeTimeout, match=r"padded.ts: decoding took longer than the 0.1 s"):
         list(source.packets(0, last, last))
     assert time.monotonic() - start < 1
     slow.clear()

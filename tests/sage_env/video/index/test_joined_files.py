@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sage_env.errors import VideoError
+from sage_env.errors import DecodeTimeout, VideoError
+from sage_env.video.deadline import Deadline
 from sage_env.video.health import check_health
 from sage_env.video.index.renumbered_stream import video_elsewhere
 from sage_env.video.index.second_header import second_header
@@ -207,3 +208,12 @@ def test_a_damaged_first_keyframe_does_not_move_the_start(tmp_path):
         with pytest.raises(VideoError):
             video.frames_at([0.0])
         assert number_in(video.frames_at([2.0]).pixels[0]) == 50
+
+
+def test_looking_for_a_joint_ends_in_time(tmp_path):
+    path, late = tmp_path / "long.ts", Deadline(5.0, 0.0)
+    path.write_bytes(b"\x47" * 188)
+    with pytest.raises(DecodeTimeout, match="long.ts: looking for its streams took longer"):
+        video_elsewhere(path, "mpegts", 0x100, late)
+    with pytest.raises(DecodeTimeout, match="long.ts: looking for a second header took longer"):
+        second_header(path, "flv", late)
