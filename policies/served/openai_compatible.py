@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Mapping, Sequence
-from importlib import import_module
+from dataclasses import replace
 from typing import Any
 
-from policies.base import Decision, Observation, TurnTokens
-from policies.errors import ReplyBlocked, ReplyUnusable, ServiceRefused
+from policies.base import Observation, TurnTokens
+from policies.errors import ReplyBlocked, ServiceError, ServiceRefused
 from policies.served.api_key import Key
+from policies.served.openai_replies import counts_of, has_message, read_message
 from policies.served.policy import Reply, ServedPolicy
 from policies.served.prompt import ONLY_THE_FIRST, Replies, call_result, system_prompt, user_parts
+from policies.served.reply_json import Json, count_of, part_of
+from policies.served.request_fields import Learned, RequestFields
 from policies.served.retries import Failure, RetrySettings, retry_after
-from policies.served.server_errors import failure_of, malformed
+from policies.served.server_errors import (
+    HttpFailure,
+    failure_of,
+    failure_of_status,
+    json_of,
+    malformed,
+    said_by,
+)
 from policies.served.token_record import token_record
 from policies.served.usage import Prices, TokenCounts
-from sage_env.actions.action_text import parse_action
-from sage_env.actions.json_objects import read_object
-from sage_env.errors import MissingExtra
+from policies.served.wire import NoReply, Wire
 from sage_env.tools.reply_schema import function_schemas
 from sage_env.tools.tool import Tool
 from sage_env.wrappers.chat_space import text_block, url_block
@@ -29,19 +38,35 @@ _KEEP_DISTRIBUTION = {"top_p": 1.0, "top_k": 0, "min_p": 0.0, "repetition_penalt
 """A server may fill these in from the checkpoint; then log-probs are not those of the sampling."""
 _FILTERED = {"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"}
 """Codes of errors that say that a filter, not the server, refused the prompt."""
+_FOR_GOOD = {"insufficient_quota", "billing_hard_limit_reached", "invalid_api_key"}
+"""Codes of errors that no later request will be without."""
+_ACCOUNT = {"OPENAI_ORG_ID": "openai-organization", "OPENAI_PROJECT_ID": "openai-project"}
+_MOST_LESSONS = 12  # requests that one turn may spend on learning what a server takes
+_FLAGS = (
+    ("tool-call-parser", "vLLM makes function calls with --enable-auto-tool-choice "
+     "--tool-call-parser NAME, e.g. hermes"),
+    ("context length", "show fewer frames, or start it with a larger --max-model-len"),
+    ("may be provided in one prompt", "vLLM takes more with --limit-mm-per-prompt "
+     "'{\"image\": 128}'"),
+    ("--jinja", "llama.cpp makes function calls with --jinja"),
+)  # fmt: skip
+"""Words of servers, and the flag that they are about."""
 
 
 class OpenAIPolicy(ServedPolicy):
     """Plays with a model behind a chat-completions server: one chat per episode.
 
-    The key is read from `OPENAI_API_KEY`; a server other than OpenAI's may need none.
+    The key is read from `OPENAI_API_KEY`; a server other than OpenAI's may need none. A field that
+    the server refuses is left out from there on, with a warning; one that makes no function calls
+    is asked for JSON text (see `policies.served.request_fields`). What a provider adds to its
+    replies, such as signatures and reasoning, goes back with them.
 
     Args:
         model: its name, as the server knows it.
         base_url: of the server, e.g. `http://localhost:8000/v1`; `None` for `OPENAI_BASE_URL`, or
             OpenAI's own.
         replies: `"calls"` for function calls, `"json"` for an action's JSON as plain text, which
-            every server can do.
+            every server can do, and which is fallen back to.
         tools: the tools that the environment was made with.
         max_frames: most frames that one action may ask for, told to the model; `None` for no limit.
         temperature: of sampling; `None` for the server's own.
@@ -52,7 +77,8 @@ class OpenAIPolicy(ServedPolicy):
             are taken at temperature 1 and for greedy decoding, at others only with the next option.
         processed_logprobs: the server's log-probs are those at the sampling temperature (vLLM's
             `--logprobs-mode processed_logprobs`).
-        options: further fields of the request's body, e.g. `{"reasoning_effort": "low"}`.
+        options: further fields of the request's body, over all others, e.g.
+            `{"reasoning_effort": "low"}`; `None` leaves a field out, e.g. `{"seed": None}`.
         workers: how many episodes of a batch are asked for at the same time.
         requests_per_minute: at most, over all workers; `None` for no limit.
         retries: how long to wait for the server.
@@ -61,7 +87,7 @@ class OpenAIPolicy(ServedPolicy):
 
     Raises:
         MissingKey: if OpenAI is to be asked, and no key is set.
-        MissingExtra: if `openai` is not installed.
+        MissingExtra: if `httpcore2` is not installed.
         ServiceRefused: if the key or the model's name is not accepted.
         ServiceError: if the server is dead.
         ValueError: if the options do not go together.
@@ -122,20 +148,24 @@ class _ChatCompletions:
         self._settings, self._model = settings, str(settings["model"])
         is_openai = settings["base_url"].startswith(OPENAI)
         self._key = Key("OPENAI_API_KEY", user=f"the model {self._model!r}" if is_openai else None)
-        try:
-            self._openai = import_module("openai")
-        except ModuleNotFoundError as error:
-            raise MissingExtra(
-                f"OpenAIPolicy needs the package {error.name!r}: "
-                "pip install 'sage-video-qa[openai]'"
-            ) from error
-        self._client = self._openai.OpenAI(
-            api_key=self._key.reveal() or "none",  # the client refuses an empty one
-            base_url=settings["base_url"],
-            timeout=timeout,
-            max_retries=0,
+        self._wire = Wire(settings["base_url"], timeout, user="OpenAIPolicy", extra="openai")
+        self._account = {
+            header: os.environ[name]
+            for name, header in _ACCOUNT.items()
+            if is_openai and os.environ.get(name, "").isascii() and os.environ.get(name)
+        }
+        functions = function_schemas(settings["tools"], settings["max_frames"])
+        self._known = frozenset(function["name"] for function in functions)
+        fixed: dict[str, Any] = {
+            "tools": [{"type": "function", "function": function} for function in functions],
+            "parallel_tool_calls": False,
+        }
+        if settings["token_ids"]:
+            fixed |= {"return_token_ids": True, "logprobs": True, **_KEEP_DISTRIBUTION}
+        self._fields = RequestFields(
+            fixed, settings["options"], settings["max_tokens"], settings["replies"]
         )
-        self._body = _body(settings)
+        self._context: int | None = None
 
     def turn(self, observation: Observation, last: Reply | None) -> list[dict[str, Any]]:
         """Return the results of the calls, which take text only, and then what is shown."""
@@ -145,9 +175,6 @@ class _ChatCompletions:
             {"role": "tool", "tool_call_id": number, "content": result}
             for (_, number), result in zip(calls, results, strict=False)
         ]
-        if last is None:
-            prompt = system_prompt(self._settings["replies"], self._settings["tools"])
-            messages.append({"role": "system", "content": prompt})
         blocks = [
             text_block(part) if isinstance(part, str) else url_block(part, "jpeg")
             for part in user_parts(observation, first=last is None, with_notes=not calls)
@@ -156,153 +183,151 @@ class _ChatCompletions:
 
     def check(self) -> None:
         """Ask which models there are, where the server has such a list."""
-        try:
-            known = [model.id for model in self._client.models.list().data or []]
-        except self._openai.NotFoundError:
+        found = self._models()
+        if found is None:
             return
-        except (AttributeError, TypeError):
-            raise malformed(self._model, "something else than a list of models") from None
+        known = [str(part_of(model, "id")) for model in found]
         if known and self._model not in known:
             names = ", ".join(sorted(known)[:8]) + ", …" * (len(known) > 8)
-            raise ServiceRefused(f"the server has no model {self._model!r}, it has {names}")
+            raise ServiceRefused(
+                f"the server has no model {self._model!r}, it has {self._key.hide(names):.300}"
+            )
+        limit = self._settings["max_tokens"]
+        if self._context is not None and limit is not None and self._context <= limit:
+            self._fields.without_limit()
+
+    def _models(self) -> list[Json] | None:
+        """Return the server's list of models; `None` if it has none. Keeps our model's context."""
+        try:
+            listed = part_of(self._asked("GET", "/models"), "data")
+        except HttpFailure as failed:
+            if failed.reply.status in (404, 405, 501):
+                return None
+            raise
+        if listed is None:
+            listed = []
+        if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
+            raise malformed(self._model, "something else than a list of models")
+        ours = [model for model in listed if model.get("id") == self._model]
+        self._context = count_of(ours, 0, "max_model_len")
+        return listed
+
+    def _asked(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Json:
+        headers = dict(self._account)
+        if self._key.reveal():
+            headers["authorization"] = f"Bearer {self._key.reveal()}"
+        data = None if body is None else json.dumps(body).encode()
+        return json_of(self._wire.exchange(method, path, headers, data), self._model, self._key)
 
     def request(self, messages: Sequence[Any], temperature: float | None, seed: int | None) -> Any:
-        """Send the chat once."""
-        body = dict(self._body)
-        body |= {} if temperature is None else {"temperature": temperature}
-        body |= {} if seed is None else {"seed": seed}
-        response = self._client.chat.completions.create(
-            model=self._model, messages=list(messages), extra_body=body
-        )
-        if not _is_completion(response):
-            raise malformed(self._model, "something else than a chat completion")
-        return response
+        """Send the chat, without what the server turns out to refuse."""
+        for _ in range(_MOST_LESSONS):
+            learned = self._fields.learned
+            sent = self._request(learned, messages, temperature, seed)
+            try:
+                response = self._asked("POST", "/chat/completions", sent)
+            except HttpFailure as failed:
+                if _code(failed) in _FILTERED or not self._learns(failed, learned, sent):
+                    raise
+                continue
+            if not has_message(response):
+                raise malformed(self._model, "something else than a chat completion")
+            return {**response, "sent": {k: x for k, x in sent.items() if k != "messages"}}
+        raise ServiceError(f"{self._model}: the server refuses one field after the other")
 
-    def failure(self, error: Exception) -> Failure | None:
+    def _request(
+        self,
+        learned: Learned,
+        messages: Sequence[Any],
+        temperature: float | None,
+        seed: int | None,
+    ) -> dict[str, Any]:
+        system = system_prompt(learned.replies, self._settings["tools"])
+        chat = [{"role": "system", "content": system}, *messages]
+        fields = self._fields.body(learned, {"temperature": temperature, "seed": seed})
+        return {
+            "model": self._model,
+            "messages": self._fields.messages(learned, chat),
+            **fields,
+        }
+
+    def _learns(self, failed: HttpFailure, learned: Learned, sent: Mapping[str, Any]) -> bool:
+        """Return whether another request may pass, and warn of what it will lack."""
+        said = said_by(failed, self._key)
+        if self._context is None and ("context" in said or "max_model_len" in said):
+            try:
+                self._models()
+            except (HttpFailure, NoReply, ServiceError):
+                pass  # the error is told without it
+        told = self._fields.learn(learned, sent, failed.reply.status, failed.body, said)
+        if told:
+            warnings.warn(
+                f"{self._model}: the server said {said!r}: {told}{_flag(said)}", stacklevel=2
+            )
+        return told is not None
+
+    def failure(self, error: Exception, served: bool) -> Failure | None:
         """Return what an exception means."""
-        if isinstance(error, ServiceRefused):
-            return Failure(error)
-        if not isinstance(error, self._openai.APIStatusError):
-            return failure_of(error, self._model, self._key)
-        code, headers = str(error.code), error.response.headers
+        if not isinstance(error, HttpFailure):
+            return failure_of(error, self._model, self._key, served=served)
+        code = _code(error)
         if code in _FILTERED:
             return Failure(ReplyBlocked(f"{self._model}: the prompt was blocked ({code})"))
-        return failure_of(
+        said = said_by(error, self._key)
+        context = "" if self._context is None else f"; its context is {self._context} tokens"
+        hint = _flag(said)
+        return failure_of_status(
             error,
             self._model,
             self._key,
-            status=error.status_code,
-            said=error.message,
-            wait=retry_after(headers.get("retry-after")),
-            refused=code in ("insufficient_quota", "invalid_api_key", "model_not_found"),
+            served=served,
+            said=said + (context * ("context" in said) + hint if hint else ""),
+            wait=retry_after(error.reply.headers.get("retry-after")),
+            refused=code in _FOR_GOOD or (code == "model_not_found" and not served),
         )
 
     def counts(self, response: Any) -> TokenCounts | None:
-        """Return the tokens that a response says it took; thinking is in the completion."""
-        usage = response.usage
-        if usage is None or usage.prompt_tokens is None or usage.completion_tokens is None:
-            return None
-        prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
-        return TokenCounts(
-            usage.prompt_tokens,
-            usage.completion_tokens,
-            (prompt and prompt.cached_tokens) or 0,
-            (completion and completion.reasoning_tokens) or 0,
-        )
+        """Return the tokens that a response says it took."""
+        return counts_of(response)
 
     def read(
         self, response: Any, last: Reply | None, observation: Observation, temperature: float | None
     ) -> Reply:
         """Read the first call of a reply, or its text if it has none."""
-        choice = response.choices[0]
-        message, reason, text = choice.message, choice.finish_reason, choice.message.content or ""
-        if message.refusal:
-            raise ReplyBlocked(f"{self._model} refused to reply: {self._key.hide(message.refusal)}")
-        if reason == "content_filter":
-            raise ReplyBlocked(f"a reply of {self._model} was withheld by the provider ({reason})")
-        calls = [call for call in message.tool_calls or [] if getattr(call, "function", None)]
-        if calls:
-            return _called(message, calls)
-        if not text.strip():
-            hint = ": raise max_tokens" * (reason == "length")
-            raise ReplyUnusable(f"{self._model} sent an empty reply ({reason}){hint}")
+        turn = 0 if last is None else last.turn + 1
+        reply = read_message(response, self._model, self._known, turn)
+        if reply.calls or not self._settings["token_ids"]:
+            return reply
         tokens, ids = self._tokens(response, last, observation, temperature)
-        said = {"role": "assistant", "content": text}
-        return Reply(said, Decision(parse_action(text), text, tokens), ids=ids)
+        return replace(reply, decision=replace(reply.decision, tokens=tokens), ids=ids)
 
     def _tokens(
         self, response: Any, last: Reply | None, observation: Observation, temperature: float | None
     ) -> tuple[TurnTokens | None, tuple[int, ...] | None]:
         """Return the turn's token record and the episode's ids, or `None` where not complete."""
+        sent = {**_KEEP_DISTRIBUTION, "temperature": temperature}
         exact = self._settings["processed_logprobs"] or temperature in (0.0, 1.0)
+        exact = exact and all(response["sent"].get(name) == x for name, x in sent.items())
         before = () if last is None else last.ids
-        if not self._settings["token_ids"] or not exact or before is None:
+        if not exact or before is None:
             return None, None
-        choice = response.choices[0]
-        content = getattr(choice.logprobs, "content", None)
+        content = part_of(response, "choices", 0, "logprobs", "content")
         record = token_record(
-            getattr(response, "prompt_token_ids", None),
-            getattr(choice, "token_ids", None),
-            None if content is None else [token.logprob for token in content],
+            part_of(response, "prompt_token_ids"),
+            part_of(response, "choices", 0, "token_ids"),
+            [part_of(token, "logprob") for token in content] if isinstance(content, list) else None,
             before,
             observation,
         )
         return (None, None) if record is None else record
 
 
-def _body(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is the same in every request."""
-    body: dict[str, Any] = {}
-    if settings["max_tokens"] is not None:
-        body["max_completion_tokens"] = settings["max_tokens"]
-    if settings["replies"] == "calls":
-        functions = function_schemas(settings["tools"], settings["max_frames"])
-        body["tools"] = [{"type": "function", "function": function} for function in functions]
-        body |= {"tool_choice": "required", "parallel_tool_calls": False}
-    if settings["token_ids"]:
-        body |= {"return_token_ids": True, "logprobs": True, **_KEEP_DISTRIBUTION}
-    return body | dict(settings["options"])
+def _code(failed: HttpFailure) -> str:
+    """Return the code of an error, which says more than its status."""
+    error = part_of(failed.body, "error")
+    return str(part_of(error, "code") or part_of(error, "type") or part_of(failed.body, "code"))
 
 
-def _is_completion(response: Any) -> bool:
-    """Return whether a response has a message of text or calls: the client does not look."""
-    choices = getattr(response, "choices", None)
-    if not isinstance(choices, list) or not choices:
-        return False
-    message = getattr(choices[0], "message", None)
-    calls = getattr(message, "tool_calls", None)
-    is_text = isinstance(getattr(message, "content", None), str | None)
-    return message is not None and is_text and isinstance(calls, list | None)
-
-
-def _called(message: Any, calls: Sequence[Any]) -> Reply:
-    """Read the function calls of a message."""
-    texts = [
-        json.dumps({"name": call.function.name, "arguments": call.function.arguments})
-        for call in calls
-    ]
-    decision = Decision(parse_action(texts[0]), texts[0])
-    if not all(_is_object(call.function.arguments) for call in calls):
-        # servers refuse a chat with a call that cannot be read: it goes back as what it is, text
-        return Reply({"role": "assistant", "content": "\n".join(texts)}, decision)
-    said = {
-        "role": "assistant",
-        "content": message.content,
-        "tool_calls": [
-            {
-                "id": call.id,
-                "type": "function",
-                "function": {"name": call.function.name, "arguments": call.function.arguments},
-            }
-            for call in calls
-        ],
-    }
-    return Reply(said, decision, tuple((call.function.name, call.id) for call in calls))
-
-
-def _is_object(text: str | None) -> bool:
-    try:
-        read_object(text or "")
-    except ValueError:
-        return False
-    return True
+def _flag(said: str) -> str:
+    """Return the flag of a server that its words are about, as the end of a sentence."""
+    return next((f"; {flag}" for words, flag in _FLAGS if words in said), "")

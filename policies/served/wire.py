@@ -1,0 +1,275 @@
+"""One server over HTTP: bytes out, bytes in, bounded in time and in size, never sent elsewhere.
+
+What is odd about a response (a stalled or dripping server, a body without end, a compressed one
+that is small only on the wire, a redirect to somewhere else) ends in `NoReply`, not in a hang, not
+in memory, and not with the key at another address. Every request has a connection of its own:
+nothing goes stale, and nothing is shared over a fork.
+"""
+
+from __future__ import annotations
+
+import time
+import urllib.request
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Literal
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
+
+from sage_env.errors import MissingExtra
+from sage_env.release import __version__
+
+MAX_BODY = 32 * 2**20
+"""Most bytes of a response, decoded. A choice: a turn with the ids and log-probs of 100,000 tokens
+takes about 10 MB."""
+_MAX_HOPS = 3  # redirects that are followed within the server
+_PIECE = 16_384  # bytes that are written at a time: one TLS record
+_SAME_REQUEST = {307, 308}  # RFC 9110 section 15.4: the method and the body stay
+_REDIRECTS = {301, 302, 303, *_SAME_REQUEST}
+Trouble = Literal["late", "unreachable", "broken", "too large", "elsewhere"]
+
+
+class NoReply(Exception):
+    """A request brought no response: `trouble` says of which kind, the message the rest."""
+
+    def __init__(self, trouble: Trouble, told: str = "") -> None:
+        """Take the kind and what is known of it."""
+        super().__init__(told)
+        self.trouble = trouble
+
+
+@dataclass(frozen=True)
+class HttpReply:
+    """A whole response: its status, its headers by lower-case name, its decoded body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Wire:
+    """Sends requests to one origin.
+
+    Args:
+        base_url: of the server; a query in it is put on every request.
+        timeout: seconds for one request, from looking for a connection to the last byte. Only the
+            look-up of the server's name is the system's own.
+        user: who needs the package, for the message.
+        extra: that brings it.
+
+    Raises:
+        ValueError: if the address cannot be used.
+        MissingExtra: if `httpcore2` is not installed.
+    """
+
+    def __init__(self, base_url: str, timeout: float, *, user: str, extra: str) -> None:
+        """Read the address and the proxies of the environment."""
+        self._base, self._timeout = _checked(base_url), timeout
+        try:
+            self._http: Any = import_module("httpcore2")
+        except ModuleNotFoundError as error:
+            raise MissingExtra(
+                f"{user} needs the package {error.name!r}: pip install 'sage-video-qa[{extra}]'"
+            ) from error
+        self._proxy = _proxy_of(self._base)
+        self._ssl: Any = None
+
+    def exchange(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> HttpReply:
+        """Send a request to the path below the base address, and return what came.
+
+        A redirect is followed within the origin, with the same method and body; where it leads
+        elsewhere, nothing is sent.
+
+        Raises:
+            NoReply: if no whole response came. It has neither cause nor context.
+        """
+        query = f"?{self._base.query}" if self._base.query else ""
+        url = f"{_origin(self._base)}{self._base.path.rstrip('/')}{path}{query}"
+        deadline = time.monotonic() + self._timeout
+        for _ in range(_MAX_HOPS + 1):
+            reply = self._once(method, url, headers, body, deadline)
+            if reply.status not in _REDIRECTS:
+                return reply
+            url = self._followed(method, url, reply)
+        raise NoReply("broken", f"more than {_MAX_HOPS} redirects")
+
+    def _followed(self, method: str, url: str, reply: HttpReply) -> str:
+        """Return where a redirect leads, if the request may go there."""
+        location = reply.headers.get("location", "")
+        try:
+            there = urlsplit(urljoin(url, location))
+        except ValueError:
+            location = ""
+        if not (location and location.isascii() and location.isprintable()):
+            raise NoReply("broken", f"status {reply.status}, which leads nowhere")
+        if _origin(there) != _origin(self._base):
+            raise NoReply("elsewhere", f"{_origin(there)}{there.path}")
+        if method != "GET" and reply.status not in _SAME_REQUEST:
+            raise NoReply("broken", f"status {reply.status}, which asks for another request")
+        return there.geturl()
+
+    def _once(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        deadline: float,
+    ) -> HttpReply:
+        """Send one request and read its response whole."""
+        own = {
+            "accept": "application/json",
+            "accept-encoding": "identity",
+            "connection": "close",
+            "user-agent": f"sage-video-qa/{__version__}",
+        }
+        if body is not None:
+            own |= {"content-type": "application/json", "content-length": str(len(body))}
+        http = self._http
+        try:
+            with (
+                self._pool(_DeadlineNetwork(http, deadline)) as pool,
+                pool.stream(method, url, headers={**own, **headers}, content=body) as response,
+            ):
+                found = {
+                    name.decode("latin-1").lower(): value.decode("latin-1")
+                    for name, value in response.headers
+                }
+                data = _bounded(response.iter_stream(), found.get("content-encoding", ""))
+                return HttpReply(int(response.status), found, data)
+        except NoReply as trouble:
+            failed = trouble
+        except http.TimeoutException:
+            failed = NoReply("late")
+        except (http.RemoteProtocolError, http.LocalProtocolError, zlib.error) as error:
+            failed = NoReply("broken", str(error))
+        except (http.NetworkError, http.ProxyError, OSError, UnicodeError) as error:
+            failed = NoReply("unreachable", str(error) or type(error).__name__)
+        raise failed  # out of the handlers: what the client raised holds the request and the key
+
+    def _pool(self, network: _DeadlineNetwork) -> Any:
+        if self._ssl is None:
+            self._ssl = self._http.default_ssl_context()
+        settings = {"ssl_context": self._ssl, "network_backend": network, "http2": False}
+        if self._proxy is None:
+            return self._http.ConnectionPool(**settings)
+        proxy = self._proxy
+        auth = None
+        if proxy.username is not None:
+            auth = (unquote(proxy.username).encode(), unquote(proxy.password or "").encode())
+        return self._http.HTTPProxy(proxy_url=_origin(proxy), proxy_auth=auth, **settings)
+
+
+class _DeadlineNetwork:
+    """The client's network, in which every wait ends at one deadline."""
+
+    def __init__(self, http: Any, deadline: float) -> None:
+        self._http, self._deadline = http, deadline
+        self._network: Any = http.SyncBackend()
+
+    def left(self) -> float:
+        """Return the seconds that are left; none left is the client's own time-out."""
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise self._http.ReadTimeout("the deadline of the request has passed")
+        return left
+
+    def connect_tcp(self, host: str, port: int, **settings: Any) -> _DeadlineStream:
+        """Connect, in what time is left."""
+        settings["timeout"] = self.left()
+        return _DeadlineStream(self._network.connect_tcp(host, port, **settings), self)
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep, as the client does between attempts."""
+        self._network.sleep(min(seconds, self.left()))
+
+
+class _DeadlineStream:
+    """A connection of `_DeadlineNetwork`."""
+
+    def __init__(self, stream: Any, network: _DeadlineNetwork) -> None:
+        self._stream, self._network = stream, network
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> Any:
+        """Read what comes next."""
+        return self._stream.read(max_bytes, self._network.left())
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write in pieces, as the client waits for each send anew."""
+        for at in range(0, len(buffer), _PIECE):
+            self._stream.write(buffer[at : at + _PIECE], self._network.left())
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
+    ) -> _DeadlineStream:
+        """Go on over TLS."""
+        stream = self._stream.start_tls(ssl_context, server_hostname, self._network.left())
+        return _DeadlineStream(stream, self._network)
+
+    def get_extra_info(self, info: str) -> Any:
+        """Tell the client what it asks of the connection."""
+        return self._stream.get_extra_info(info)
+
+
+def _bounded(pieces: Iterable[bytes], encoding: str) -> bytes:
+    """Return a body, decoded, and no more of it in memory than `MAX_BODY`."""
+    name = encoding.strip().lower()
+    if name not in ("", "identity", "gzip", "x-gzip", "deflate"):
+        raise NoReply("broken", f"the encoding {encoding[:40]!r}, which was not asked for")
+    unpack = None if name in ("", "identity") else zlib.decompressobj(zlib.MAX_WBITS | 32)
+    data = bytearray()
+    for piece in pieces:
+        # one byte more than is allowed tells a body that is too large from one that just fits
+        room = MAX_BODY + 1 - len(data)
+        data += piece[:room] if unpack is None else unpack.decompress(piece, room)
+        if len(data) > MAX_BODY:
+            raise NoReply("too large", f"more than {MAX_BODY // 2**20} MiB")
+    if unpack is not None and data and not unpack.eof:
+        raise NoReply("broken", "a compressed body without its end")
+    return bytes(data)
+
+
+def _checked(base_url: str) -> SplitResult:
+    """Return the parts of an address; what is wrong with it is told without the address."""
+    try:
+        parts = urlsplit(base_url.strip())
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or not base_url.isascii() or not base_url.strip().isprintable():
+        raise ValueError("base_url must be an address like http://localhost:8000/v1")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("base_url must hold no user name or password: set the key's variable")
+    return parts
+
+
+def _origin(parts: SplitResult) -> str:
+    """Return scheme, host and port, the last also where it is the scheme's own."""
+    try:
+        port = parts.port or {"https": 443, "http": 80}.get(parts.scheme, 0)
+    except ValueError:
+        port = 0
+    host = parts.hostname or ""
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _proxy_of(base: SplitResult) -> SplitResult | None:
+    """Return the proxy that the environment names for an address; `None` for none."""
+    proxies = urllib.request.getproxies()
+    found = proxies.get(base.scheme) or proxies.get("all")
+    if not found or urllib.request.proxy_bypass(base.hostname or ""):
+        return None
+    proxy = urlsplit(found if "://" in found else f"http://{found}")
+    if proxy.scheme not in ("http", "https") or not proxy.hostname:
+        raise ValueError(
+            f"the environment names a proxy of the kind {proxy.scheme!r}: only http and https are "
+            "supported"
+        )
+    return proxy
