@@ -73,7 +73,8 @@ class Wire:
                 f"{user} needs the package {error.name!r}: pip install 'sage-video-qa[{extra}]'"
             ) from error
         self._proxy = _proxy_of(self._base)
-        self._ssl: Any = None
+        # loading the system's certificates takes longer than a short deadline
+        self._ssl = self._http.default_ssl_context() if self._base.scheme == "https" else None
 
     def exchange(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
@@ -151,8 +152,6 @@ class Wire:
         raise failed  # out of the handlers: what the client raised holds the request and the key
 
     def _pool(self, network: _DeadlineNetwork) -> Any:
-        if self._ssl is None:
-            self._ssl = self._http.default_ssl_context()
         settings = {"ssl_context": self._ssl, "network_backend": network, "http2": False}
         if self._proxy is None:
             return self._http.ConnectionPool(**settings)
