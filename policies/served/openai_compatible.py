@@ -274,16 +274,17 @@ class _ChatCompletions:
         if code in _FILTERED:
             return Failure(ReplyBlocked(f"{self._model}: the prompt was blocked ({code})"))
         said = said_by(error, self._key)
-        context = "" if self._context is None else f"; its context is {self._context} tokens"
-        hint = _flag(said)
+        about_length = self._context is not None and "context length" in said
+        context = f"; its context is {self._context} tokens" if about_length else ""
         return failure_of_status(
             error,
             self._model,
             self._key,
             served=served,
-            said=said + (context * ("context" in said) + hint if hint else ""),
+            said=said,
             wait=retry_after(error.reply.headers.get("retry-after")),
             refused=code in _FOR_GOOD or (code == "model_not_found" and not served),
+            hint=context + _flag(said),
         )
 
     def counts(self, response: Any) -> TokenCounts | None:

@@ -73,6 +73,7 @@ def failure_of_status(
     said: str,
     wait: float | None = None,
     refused: bool = False,
+    hint: str = "",
 ) -> Failure:
     """Return what a status means.
 
@@ -85,9 +86,10 @@ def failure_of_status(
         said: what the server said.
         wait: seconds that it asks to wait.
         refused: whether it says, beside the status, that it will never serve us.
+        hint: what to do about it, as the end of a sentence.
     """
     status = failed.reply.status
-    told = shown(f"{model}: the server said {status} {said}", key)
+    told = shown(f"{model}: the server said {status} {said}", key) + hint
     if refused or status == _EMPTY_ACCOUNT or (status in _REFUSED and not served):
         return Failure(ServiceRefused(f"{told}; check the key, the model's name and the address"))
     if status in _REFUSED:
