@@ -201,7 +201,7 @@ class _ChatCompletions:
         try:
             listed = part_of(self._asked("GET", "/models"), "data")
         except HttpFailure as failed:
-            if failed.reply.status in (404, 405, 501):
+            if failed.reply.status in (403, 404, 405, 501):  # keys may be for replies alone
                 return None
             raise
         if listed is None:

@@ -59,9 +59,9 @@ def part_of(value: Json, *path: str | int) -> Json:
 
 
 def count_of(value: Json, *path: str | int) -> int | None:
-    """Return the whole number >= 0 that stands at a path; `None` where there is none."""
+    """Return the whole number >= 0 that stands at a path; `None` where no float holds one."""
     found = part_of(value, *path)
-    return found if type(found) is int and found >= 0 else None
+    return found if type(found) is int and 0 <= found < 2**53 else None
 
 
 def _whole(digits: str) -> int | float:

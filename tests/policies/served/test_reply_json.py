@@ -91,8 +91,8 @@ def test_numbers_without_end_are_infinite_and_cannot_be_sent() -> None:
 
 
 def test_paths_and_counts_are_total() -> None:
-    value = {"a": [{"n": 3, "t": True, "f": 2.0, "m": -1}]}
+    value = {"a": [{"n": 3, "t": True, "f": 2.0, "m": -1, "x": 2**53}]}
     assert part_of(value, "a", 0, "n") == 3
     for path in (("a", 1), ("a", "n"), ("b",), ("a", 0, "n", "x"), (0,)):
         assert part_of(value, *path) is None
-    assert [count_of(value, "a", 0, name) for name in "ntfmx"] == [3, None, None, None, None]
+    assert [count_of(value, "a", 0, name) for name in "ntfmxy"] == [3, None, None, None, None, None]

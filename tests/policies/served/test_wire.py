@@ -1,4 +1,4 @@
-"""Laws of `policies.served.wire`: a server may do what it likes, and costs bounded time and bytes."""
+"""Laws of `policies.served.wire`: whatever a server does, it costs bounded time and bytes."""
 
 from __future__ import annotations
 
