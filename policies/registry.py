@@ -83,9 +83,9 @@ def _explained() -> str:
 
 
 def _random(_: str, given: Given) -> AnyPolicy:
+    _refuse("random", given)
     from policies.baselines.random_policy import RandomPolicy
 
-    _refuse("random", given)
     return RandomPolicy()
 
 
@@ -151,10 +151,10 @@ def _refuse_options(name: str, given: Given) -> None:
 
 def _model(checkpoint: str, given: Given) -> BatchPolicy:
     """Load SAGE-MM; the checkpoint "" is the shipped one."""
+    _refuse_options("sage-mm", given)
     from policies.sage_mm import SageMM
 
     adapter = given.adapter
-    _refuse_options("sage-mm", given)
     if adapter is not None and not adapter.is_dir():
         raise UnknownPolicy(f"{adapter} is not a folder with a LoRA adapter")
     name = f"sage-mm:{checkpoint}" if checkpoint else "sage-mm-tiny"
@@ -166,9 +166,9 @@ def _model(checkpoint: str, given: Given) -> BatchPolicy:
 
 
 def _released(checkpoint: str, given: Given) -> BatchPolicy:
+    _refuse_options("sage-released", given)
     from policies.sage_released import SageReleased
 
-    _refuse_options("sage-released", given)
     try:
         return SageReleased.load(checkpoint, adapter=given.adapter, **_WHERE)
     except (ValueError, OSError) as error:
@@ -176,9 +176,9 @@ def _released(checkpoint: str, given: Given) -> BatchPolicy:
 
 
 def _scripted(_: str, given: Given) -> BatchPolicy:
+    _refuse("scripted", given)
     from policies.baselines.scripted import Scripted
 
-    _refuse("scripted", given)
     try:
         with needs_extra("'scripted'", "sage"):
             return Scripted.load()
@@ -189,9 +189,9 @@ def _scripted(_: str, given: Given) -> BatchPolicy:
 
 
 def _sb3(path: str, given: Given) -> Policy:
+    _refuse("sb3", given)
     from policies.sb3.sb3_policy import SB3Policy
 
-    _refuse("sb3", given)
     try:
         return SB3Policy.load(path)
     except (ValueError, OSError) as error:
