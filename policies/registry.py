@@ -31,10 +31,12 @@ class Given:
     Attributes:
         adapter: folder of a LoRA adapter; `None` for none.
         options: settings of a served policy, see `policies.served.named_options`.
+        temperature: of sampling; `None` for the policy's own.
     """
 
     adapter: Path | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    temperature: float | None = None
 
 
 def load_policy(
@@ -59,7 +61,7 @@ def load_policy(
         MissingExtra: if it needs a package that is not installed.
         MissingKey, ServiceError: if it is served, and the key, the server or the model is missing.
     """
-    policy = _load(name, Given(adapter, dict(options or {})))
+    policy = _load(name, Given(adapter, dict(options or {}), temperature))
     if temperature is not None and hasattr(policy, "temperature"):
         policy.temperature = temperature
     return policy
@@ -130,7 +132,8 @@ def _served(make: Callable[..., AnyPolicy], names: tuple[str, ...], given: Given
     from policies.served.named_options import named_options
 
     try:
-        return make(*names, **named_options(make, given.options))
+        arguments = named_options(make, given.options)
+        return make(*names, temperature=given.temperature, **arguments)
     except (ValueError, TypeError) as error:
         raise UnknownPolicy(f"these options do not suit {make.__name__}: {error}") from None
 

@@ -187,7 +187,8 @@ class _ChatCompletions:
         if found is None:
             return
         known = [str(part_of(model, "id")) for model in found]
-        if known and self._model not in known:
+        ends = f"/{self._model}"  # Google's list has "models/" before the names that it takes
+        if known and not any(name == self._model or name.endswith(ends) for name in known):
             names = ", ".join(sorted(known)[:8]) + ", …" * (len(known) > 8)
             raise ServiceRefused(
                 f"the server has no model {self._model!r}, it has {self._key.hide(names):.300}"

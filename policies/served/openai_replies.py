@@ -15,6 +15,9 @@ from policies.served.usage import TokenCounts, counts_or_none
 from sage_env.actions.action import Invalid
 from sage_env.actions.action_text import parse_action
 
+_BROKEN_OFF = {"error", "abort"}
+"""Reasons to stop that are the server's: OpenRouter says the first, engines that end the other."""
+
 
 def has_message(response: Json) -> bool:
     """Return whether a response has a message of a model."""
@@ -45,10 +48,11 @@ def read_message(response: Json, model: str, known: Collection[str], turn: int) 
     | message | becomes |
     |---|---|
     | a refusal, or withheld by a filter | `ReplyBlocked` |
+    | broken off by the server | `ReplyUnusable`, after it was asked for again |
     | calls | the action of the first; the others are answered, and not done |
     | text that was cut at its length | `Invalid`: a turn that the model has spent |
     | text | the action that it writes |
-    | nothing | `ReplyUnusable` |
+    | nothing | `ReplyUnusable`, likewise |
 
     Args:
         response: that has a message.
@@ -64,6 +68,8 @@ def read_message(response: Json, model: str, known: Collection[str], turn: int) 
         raise ReplyBlocked(f"{model} refused to reply: {said!s:.300}")
     if reason == "content_filter":
         raise ReplyBlocked(f"a reply of {model} was withheld by the provider ({reason})")
+    if reason in _BROKEN_OFF:
+        raise ReplyUnusable(f"{model} broke a reply off ({reason})")
     calls = calls_of(message.get("tool_calls") or (), known, turn)
     if calls:
         return _called(message, calls, turn)

@@ -138,6 +138,51 @@ def test_no_text_makes_the_reader_raise(text: str) -> None:
         assert reply.problem or reply.answer or reply.call
 
 
+@pytest.mark.parametrize("stage", STAGE_KEYS)
+@pytest.mark.parametrize(
+    "odd",
+    ['"\\ud800"', "9" * 5000, "-" + "9" * 5000, "NaN", "Infinity", "1e999",
+     "[" * 30_000, "[" * 50 + "]" * 50, "[" * 200 + "]" * 200, '{"a": NaN}', '""', "null", "{}"],
+)  # fmt: skip
+def test_odd_values_anywhere_are_read_or_are_a_problem_and_can_be_shown(stage, odd) -> None:
+    """What comes of a reply is text for the next prompt, or a valid action, or neither."""
+    arguments = {**SPAN, "extract_type": "frames"}
+    toolbox = Toolbox([Hear(), Weather()])
+    for place in ("context", "answer", "needed", "calls", "name", "arguments", "start", "own"):
+        call = {"name": EXTRACT, "arguments": arguments}
+        if place == "own":
+            call = {"name": "weather", "arguments": {"place": "ODD"}}
+        call = call | ({place: "ODD"} if place in call else {})
+        if place == "start":
+            call["arguments"] = arguments | {"timestamp_start": "ODD"}
+        said = {
+            "video_context": "ODD" if place == "context" else "a lake",
+            "query_intent": "x",
+            "answerable": {"verdict": place == "answer"},
+            "final_answer": "ODD" if place == "answer" else None,
+            "recommended_tools": {
+                "needed": "ODD" if place == "needed" else place != "answer",
+                "tool_calls": "ODD" if place == "calls" else [call],
+            },
+        }
+        reply = read_reply(json.dumps(said).replace('"ODD"', odd), stage)
+        assert reply.answer or reply.call or reply.problem
+        assert reply.answer not in ("nan", "inf", "-inf")
+        reply.problem.encode("utf-8")
+        action = Answer("x")
+        try:
+            if reply.answer is not None:
+                action = Answer(reply.answer)
+            elif reply.call is not None:
+                action = toolbox.action(reply.call)
+        except (ValueError, TypeError) as error:
+            str(error).encode("utf-8")
+        assert isinstance(action, Answer | Zoom | UseTool)
+        observation = {"question": "q", "choices": "", "duration": np.float32(60)}
+        shown = reply.call or Call("None")
+        reasoner_turn(observation, reply.context, "k_#1", shown, []).encode("utf-8")
+
+
 words = st.text(min_size=1, max_size=30).filter(str.strip)
 whole = st.integers(0, 4 * 3600)
 

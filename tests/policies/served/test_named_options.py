@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from algos.cli import main
+from policies.errors import ServiceError
 from policies.registry import POLICIES, UnknownPolicy, load_policy
 from policies.served import GeminiPolicy, OpenAIPolicy, RetrySettings
 from policies.served.named_options import named_options, read_options
@@ -77,6 +78,13 @@ def test_gemini_joins_options_with_its_request(monkeypatch, serve) -> None:
     body = server.bodies[0]
     assert body["generationConfig"] == {"maxOutputTokens": 4096, "temperature": 0.5, "topP": 0.5}
     assert "toolConfig" not in body and "tools" in body
+
+
+def test_the_temperature_is_there_when_the_options_are_checked(serve) -> None:
+    options = {"base_url": "http://127.0.0.1:9/v1", "replies": "json", "token_ids": True}
+    options |= {"timeout": 1, "attempts": 1}
+    with pytest.raises(ServiceError, match="cannot be reached"):
+        load_policy("openai:m", temperature=1.0, options=options)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in POLICIES if kind not in ("gemini", "openai")])

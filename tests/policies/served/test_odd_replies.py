@@ -96,6 +96,8 @@ OPENAI = [
     (chat({"content": TOO_LONG}, "length"), Invalid),
     (chat({"content": TOO_LONG}, None), SKIP),
     (chat({"content": TOO_LONG}, "content_filter"), ReplyBlocked),
+    (chat({"content": TOO_LONG}, "error"), ReplyUnusable),
+    (chat({"content": TOO_LONG}, "abort"), ReplyUnusable),
     (chat({"content": TOO_LONG}, usage={"prompt_tokens": "many"}), SKIP),
     (chat({"content": TOO_LONG}, usage=[3]), SKIP),
     # bodies

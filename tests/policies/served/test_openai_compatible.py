@@ -221,7 +221,14 @@ def test_a_missing_model_is_told_before_any_episode(serve) -> None:
     other = Says({"object": "list", "data": [{"id": "qwen", "object": "model"}]})
     with pytest.raises(ServiceRefused, match="no model 'm', it has qwen"):
         serve(about=other, check=True)
-    serve(about=Says({"error": "?"}, 404), check=True)  # a server without such a list
+    for status in (403, 404, 405):  # a server without such a list, or not for this key
+        serve(about=Says({"error": "?"}, status), check=True)
+    serve(about=Says({"data": [{"id": "models/m"}, {"id": 3}]}), check=True)
+    for odd in ({"data": 3}, {"data": [3]}, {"data": None}, {}):
+        try:
+            serve(about=Says(odd), check=True)
+        except ServiceError as error:
+            assert "something else than a list of models" in str(error)
     with pytest.raises(ServiceError, match="is there such a service"):
         serve(about=Says(b"<html>"), check=True)
 
