@@ -11,6 +11,10 @@ from urllib.parse import quote_plus
 
 from policies.errors import MissingKey
 
+GEMINI_KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
+OPENAI_KEYS = ("OPENAI_API_KEY",)
+KEY_VARIABLES = (*GEMINI_KEYS, *OPENAI_KEYS)
+"""The variables of the environment that hold keys."""
 _LONG = 8
 """Characters from which on a key is a secret that no other text holds by chance. Shorter ones, such
 as the `none` of servers that want any key, are hidden where they stand as a word of their own, and

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from policies.base import Observation
-from policies.served.api_key import Key
+from policies.served.api_key import GEMINI_KEYS, Key
 from policies.served.gemini_replies import counts_of, read_candidate
 from policies.served.policy import Reply, ServedPolicy
 from policies.served.prompt import ONLY_THE_FIRST, call_result, system_prompt, user_parts
@@ -30,7 +30,6 @@ from sage_env.tools.tool import Tool
 
 GOOGLE = "https://generativelanguage.googleapis.com"
 DEFAULT_MODEL = "gemini-2.5-flash"
-_KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
 
 
 class GeminiPolicy(ServedPolicy):
@@ -107,7 +106,7 @@ class _Gemini:
 
     def __init__(self, settings: Mapping[str, Any], timeout: float) -> None:
         self._model: str = settings["model"]
-        self._key = Key(*_KEYS, user=f"the model {self._model!r}")
+        self._key = Key(*GEMINI_KEYS, user=f"the model {self._model!r}")
         self._wire = Wire(settings["base_url"], timeout, user="GeminiPolicy", extra="gemini")
         kind, _, name = self._model.rpartition("/")
         self._path = f"/v1/{quote(kind or 'models')}/{quote(name)}"

@@ -13,7 +13,7 @@ from policies.served.function_calls import arguments_text, bare_name
 from policies.served.policy import Reply
 from policies.served.prompt import CUT
 from policies.served.reply_json import Json, can_be_sent, count_of, part_of
-from policies.served.server_errors import malformed
+from policies.served.server_errors import malformed, one_line
 from policies.served.usage import TokenCounts, counts_or_none
 from sage_env.actions.action import Invalid
 from sage_env.actions.action_text import parse_action
@@ -78,7 +78,7 @@ def read_candidate(response: Json, model: str, known: Collection[str]) -> Reply:
         known: the names of all functions.
     """
     candidate = _candidate(response, model)
-    reason = str(candidate.get("finishReason"))[:60]
+    reason = one_line(str(candidate.get("finishReason")))[:60]
     parts = part_of(candidate, "content", "parts")
     parts = [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
     calls = [call for part in parts if isinstance(call := part.get("functionCall"), dict)]
@@ -103,12 +103,12 @@ def _candidate(response: Json, model: str) -> dict[str, Any]:
     why = part_of(response, "promptFeedback", "blockReason")
     if why is not None:
         raise ReplyBlocked(
-            f"{model} was not shown the prompt: the provider blocked it ({why!s:.60})"
+            f"{model} was not shown the prompt: the provider blocked it ({one_line(str(why))})"
         )
     candidate = part_of(response, "candidates", 0)
     if not isinstance(candidate, dict):
         raise malformed(model, "a response without a candidate")
-    reason = str(candidate.get("finishReason"))[:60]
+    reason = one_line(str(candidate.get("finishReason")))[:60]
     if reason in _BLOCKED:
         raise ReplyBlocked(f"a reply of {model} was withheld by the provider ({reason})")
     return candidate

@@ -7,17 +7,20 @@
 | `body.NAME` | the request's field of that name, also where a parameter is named alike |
 | any other name | the request's field of that name |
 
-Keys are no settings: they are read from the environment, and nothing else.
+Keys are no settings, also not inside an address: they are read from the environment, and what is
+given by name is kept with the run. An address that needs one goes into `OPENAI_BASE_URL`.
 """
 
 from __future__ import annotations
 
 import inspect
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
+from policies.served.api_key import KEY_VARIABLES, Key
 from policies.served.retries import RetrySettings
 
 _NOT_BY_NAME = {"model", "tools", "retries", "prices", "options", "check", "temperature"}
@@ -61,7 +64,7 @@ def named_options(make: Callable[..., Any], options: Mapping[str, Any]) -> dict[
     retries: dict[str, Any] = {}
     body: dict[str, Any] = {}
     for name, value in options.items():
-        if name.removeprefix(_BODY) in ("api_key", "key", "authorization"):
+        if name.removeprefix(_BODY) in ("api_key", "key", "authorization") or _holds_key(value):
             raise ValueError("a key is read from the environment, and is no option")
         if name.startswith(_BODY):
             body[name.removeprefix(_BODY)] = value
@@ -76,3 +79,11 @@ def named_options(make: Callable[..., Any], options: Mapping[str, Any]) -> dict[
     if retries:
         arguments["retries"] = RetrySettings(**retries)
     return arguments | ({"options": body} if body else {})
+
+
+def _holds_key(value: Any) -> bool:
+    """Return whether a value has a key in it: what is given by name is kept in the run's files."""
+    text = json.dumps(value, default=str)
+    keys = (Key(name, user=None) for name in KEY_VARIABLES)
+    in_address = re.search(r"[?&](api[-_]?key|key|token|access_token)=", text, re.IGNORECASE)
+    return in_address is not None or any(key.hide_in_reply(text) != text for key in keys)

@@ -11,7 +11,7 @@ from typing import Any
 
 from policies.base import Observation, TurnTokens
 from policies.errors import ReplyBlocked, ServiceError, ServiceRefused
-from policies.served.api_key import Key
+from policies.served.api_key import OPENAI_KEYS, Key
 from policies.served.openai_replies import counts_of, has_message, read_message
 from policies.served.policy import Reply, ServedPolicy
 from policies.served.prompt import ONLY_THE_FIRST, Replies, call_result, system_prompt, user_parts
@@ -25,6 +25,7 @@ from policies.served.server_errors import (
     json_of,
     malformed,
     said_by,
+    shown,
 )
 from policies.served.token_record import token_record
 from policies.served.usage import Prices, TokenCounts
@@ -147,12 +148,12 @@ class _ChatCompletions:
     def __init__(self, settings: Mapping[str, Any], timeout: float) -> None:
         self._settings, self._model = settings, str(settings["model"])
         is_openai = settings["base_url"].startswith(OPENAI)
-        self._key = Key("OPENAI_API_KEY", user=f"the model {self._model!r}" if is_openai else None)
+        self._key = Key(*OPENAI_KEYS, user=f"the model {self._model!r}" if is_openai else None)
         self._wire = Wire(settings["base_url"], timeout, user="OpenAIPolicy", extra="openai")
         self._account = {
-            header: os.environ[name]
+            header: found
             for name, header in _ACCOUNT.items()
-            if is_openai and os.environ.get(name, "").isascii() and os.environ.get(name)
+            if is_openai and (found := os.environ.get(name, "").strip()) and found.isascii()
         }
         functions = function_schemas(settings["tools"], settings["max_frames"])
         self._known = frozenset(function["name"] for function in functions)
@@ -191,7 +192,7 @@ class _ChatCompletions:
         if known and not any(name == self._model or name.endswith(ends) for name in known):
             names = ", ".join(sorted(known)[:8]) + ", …" * (len(known) > 8)
             raise ServiceRefused(
-                f"the server has no model {self._model!r}, it has {self._key.hide(names):.300}"
+                f"the server has no model {self._model!r}, it has {shown(names, self._key)}"
             )
         limit = self._settings["max_tokens"]
         if self._context is not None and limit is not None and self._context <= limit:

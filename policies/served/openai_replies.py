@@ -11,6 +11,7 @@ from policies.served.function_calls import FunctionCall, calls_of
 from policies.served.policy import Reply
 from policies.served.prompt import CUT
 from policies.served.reply_json import Json, can_be_sent, part_of
+from policies.served.server_errors import one_line
 from policies.served.usage import TokenCounts, counts_or_none
 from sage_env.actions.action import Invalid
 from sage_env.actions.action_text import parse_action
@@ -61,11 +62,11 @@ def read_message(response: Json, model: str, known: Collection[str], turn: int) 
         turn: number of the reply in its chat.
     """
     choice = response["choices"][0]
-    message, reason = choice["message"], str(choice.get("finish_reason"))[:40]
+    message, reason = choice["message"], one_line(str(choice.get("finish_reason")))[:40]
     refusal, text = message.get("refusal"), _text_of(message.get("content"))
     if refusal or part_of(message, "content", 0, "type") == "refusal":
         said = refusal or part_of(message, "content", 0, "refusal")
-        raise ReplyBlocked(f"{model} refused to reply: {said!s:.300}")
+        raise ReplyBlocked(f"{model} refused to reply: {one_line(str(said))}")
     if reason == "content_filter":
         raise ReplyBlocked(f"a reply of {model} was withheld by the provider ({reason})")
     if reason in _BROKEN_OFF:

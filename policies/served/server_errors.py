@@ -153,6 +153,15 @@ def shown(text: str, key: Key) -> str:
 
     Nothing is left that moves a terminal's cursor or cannot be written as UTF-8.
     """
-    line = " ".join(_ESCAPES.sub("", key.hide(text[: 100 * _LONGEST])).split())
-    line = key.hide("".join(c if c.isprintable() else "\ufffd" for c in line))
+    return one_line(key.hide(_plain_line(key.hide(text[: 100 * _LONGEST]))))
+
+
+def one_line(text: str) -> str:
+    """Return a text that holds no key likewise."""
+    line = _plain_line(text[: 100 * _LONGEST])
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
+
+
+def _plain_line(text: str) -> str:
+    line = " ".join(_ESCAPES.sub("", text).split())
+    return "".join(c if c.isprintable() else "\ufffd" for c in line)

@@ -93,7 +93,7 @@ def atomic_path(target: str | Path, *, durable: bool = False, ending: str = "") 
 def atomic_write(target: str | Path, content: str | bytes, *, durable: bool = False) -> None:
     """Write a whole file, text as UTF-8; see `atomic_path`.
 
-    A lone surrogate, which UTF-8 cannot hold, is written as `\\udXXX`: in JSON that is its escape.
+    A lone surrogate, which UTF-8 cannot hold, is written as Python and JSON escape it.
 
     Raises:
         OSError: what the system says, e.g. if the disk is full or `target` is a folder.

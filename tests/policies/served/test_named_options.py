@@ -61,9 +61,13 @@ def test_a_name_is_the_policys_the_retries_or_the_requests() -> None:
     for name in ("model", "tools", "check", "temperature", "options", "prices"):
         with pytest.raises(ValueError, match="not set in this way"):
             named_options(OpenAIPolicy, {name: 1})
-    for name in ("api_key", "body.api_key", "authorization"):
+    for option in (
+        {"api_key": "x"}, {"body.api_key": "x"}, {"authorization": "x"}, {"user": f"a {KEY}"},
+        {"metadata": {"a": [KEY]}}, {"base_url": "http://a/v1?key=abc"},
+        {"base_url": "http://a/v1?x=1&api-key=abc"},
+    ):  # fmt: skip
         with pytest.raises(ValueError, match="read from the environment") as refused:
-            named_options(OpenAIPolicy, {name: KEY})
+            named_options(OpenAIPolicy, option)
         assert KEY not in str(refused.value)
 
 
