@@ -154,7 +154,7 @@ class _Gemini:
         if not isinstance(error, HttpFailure):
             return failure_of(error, self._model, self._key, served=served)
         details = _details(error.body)
-        reasons = {part_of(one, "reason") for one in details}
+        reasons = [part_of(one, "reason") for one in details]
         wait = retry_after(error.reply.headers.get("retry-after"))
         status = part_of(error.body, "error", "status")
         return failure_of_status(

@@ -7,11 +7,17 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from policies.errors import EpisodesFailed, ReplyBlocked, ReplyUnusable, ServiceError
 from policies.served import GeminiPolicy, OpenAIPolicy, RetrySettings
 from policies.served.function_calls import arguments_text, bare_name, calls_of
+from policies.served.openai_replies import has_message
+from policies.served.server_errors import json_of
+from policies.served.wire import HttpReply
 from sage_env import Invalid, Skip, UseTool
+from sage_env.actions.action import Action
 from tests.helpers.loopback import Provider, Says, shown
 
 pytest.importorskip("httpcore2")
@@ -254,6 +260,34 @@ def test_what_a_provider_adds_goes_back_as_it_came(api, serve) -> None:
     assert said[2] == {"role": "assistant", "content": said[2]["content"]}
 
 
+@pytest.mark.parametrize("api", ["openai"])
+@pytest.mark.parametrize(
+    ("arguments", "goes_back"),
+    [
+        ("", "{}"),
+        (None, "{}"),
+        ({"to": 1}, '{"to": 1}'),
+        ('{"to": 1}', '{"to": 1}'),
+        ('{"to": NaN}', None),
+        ({"to": float("inf")}, None),
+        ('{"to": ' + "9" * 5000 + "}", None),
+        ('{"to": 1', None),
+        ("[1]", None),
+    ],
+)
+def test_arguments_go_back_as_json_text_of_an_object_or_not_as_a_call(
+    api, arguments, goes_back, serve
+) -> None:
+    server, policy = serve(call(arguments=arguments), call())
+    policy.act(shown())
+    policy.act(shown(1))
+    said = server.bodies[1]["messages"][2]
+    if goes_back is None:
+        assert set(said) == {"role", "content"} and '"skip"' in said["content"]
+    else:
+        assert said["tool_calls"][0]["function"] == {"name": "skip", "arguments": goes_back}
+
+
 @pytest.mark.parametrize("api", ["gemini"])
 def test_parts_of_gemini_go_back_as_they_came(api, serve) -> None:
     parts = [
@@ -273,6 +307,63 @@ def test_parts_of_gemini_go_back_as_they_came(api, serve) -> None:
         {"role": "model", "parts": parts},
         {"role": "model", "parts": said},
     ]
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+ANYTHING = st.recursive(
+    SCALARS | st.sampled_from(["text", "stop", "length", "STOP", "MAX_TOKENS", "skip", "error"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=6,
+)
+
+
+def places(value, path=()):
+    """Return the path of every node of a JSON value."""
+    steps = value.items() if isinstance(value, dict) else ()
+    steps = enumerate(value) if isinstance(value, list) else steps
+    return [path, *(place for step, x in steps for place in places(x, (*path, step)))]
+
+
+def changed(value, path, new):
+    if not path:
+        return new
+    copied = dict(value) if isinstance(value, dict) else list(value)
+    copied[path[0]] = changed(value[path[0]], path[1:], new)
+    return copied
+
+
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize("status", [200, 400, 429, 500])
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_reply_with_any_two_places_changed_is_a_turn_or_a_typed_error(
+    api, status, data
+) -> None:
+    make, path, fine = APIS[api]
+    service = make("m", base_url="http://127.0.0.1:9" + path, check=False)._service
+    details = [{"reason": "x", "violations": [{"quotaId": "PerDay"}], "retryDelay": "3s"}]
+    error = {"error": {"code": "c", "message": "m", "param": "p", "details": details}}
+    body = fine.body | {"usage": {"prompt_tokens": 1, "completion_tokens": 2}}
+    body = body if status == 200 else error
+    for _ in range(2):
+        place = data.draw(st.sampled_from(places(body)))
+        body = changed(body, place, data.draw(ANYTHING))
+    raw = HttpReply(
+        status, {"retry-after": data.draw(st.text(max_size=9))}, json.dumps(body).encode()
+    )
+    try:
+        response = json_of(raw, "m", service._key)
+        service.counts(response)
+        if api == "openai" and not has_message(response):
+            return
+        reply = service.read(response | {"sent": {}}, None, shown(), None)
+        json.dumps(reply.message, allow_nan=False)
+        assert isinstance(reply.decision.action, Action | Invalid)
+        assert all(isinstance(name, str) for name, _ in reply.calls)
+    except Exception as raised:
+        for served in (False, True):
+            failure = service.failure(raised, served)
+            assert failure is not None and str(failure.error).isprintable()
 
 
 def test_names_and_arguments_by_hand() -> None:

@@ -223,6 +223,7 @@ def test_a_field_of_a_message_may_be_refused(serve) -> None:
         (400, {"message": "the picture is damaged"}),
         (400, {"message": "An assistant message with 'tool_calls' must be followed by messages"}),
         (413, {"message": "seed"}),
+        (400, {"detail": [{"loc": ["body", "messages", 0], "input": {"param": "seed"}}]}),
         (400, {"message": "a function call lacks its signature"}),
     ],
 )

@@ -22,7 +22,8 @@ from policies.errors import (
     ServiceRefused,
 )
 from policies.registry import load_policy
-from policies.served import GeminiPolicy, OpenAIPolicy, Prices, RetrySettings
+from policies.served import GeminiPolicy, OpenAIPolicy, Prices, RetrySettings, server_errors
+from policies.served.api_key import Key
 from policies.served.retries import RateLimit, retry_after
 from policies.served.usage import TokenCounts, UsageCounter
 from sage_env import Answer, QAItem, VideoQAEnv
@@ -322,6 +323,10 @@ def test_what_a_server_says_is_shown_without_escape_codes(api, serve) -> None:
         with pytest.raises(ServiceError, match="on fire") as raised:
             policy.act(shown())
         assert str(raised.value).isprintable() and len(str(raised.value)) < 400
+        assert "[2J" not in str(raised.value) and "title" not in str(raised.value)
+    assert_no_key(
+        server_errors.shown(f"{KEY[:9]}\x1b[0m{KEY[9:]}", Key("OPENAI_API_KEY", user=None))
+    )
 
 
 def test_no_form_of_the_key_is_in_an_error_or_in_what_is_kept(api, serve) -> None:

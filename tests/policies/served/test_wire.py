@@ -184,6 +184,10 @@ def test_a_redirect_within_the_server_is_followed_with_the_same_request() -> Non
         assert [asked.path for asked in server.asked] == ["/v1/chat", "/there/"]
         assert server.bodies == [{"q": 1}, {"q": 1}]
         assert server.asked[1].headers["authorization"] == SECRET["authorization"]
+    for status in (301, 302, 303):  # which would turn the request into another
+        moved = Says({}, status, {"location": "/there"})
+        with Loopback([moved, Says({})], Says("")) as server:
+            assert fails(server.url).trouble == "broken" and len(server.asked) == 1
     for location in ("/chat", "", "http://[", "\x80"):
         loop = Says({}, 307, {"location": location})
         with Loopback(lambda _, says=loop: says, Says("")) as server:
