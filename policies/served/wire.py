@@ -84,6 +84,12 @@ class Wire:
         A redirect is followed within the origin, with the same method and body; where it leads
         elsewhere, nothing is sent.
 
+        Args:
+            method: of HTTP.
+            path: below the base address, with its first slash.
+            headers: beside those of every request; the key is one of them.
+            body: JSON; `None` for none.
+
         Raises:
             NoReply: if no whole response came. It has neither cause nor context.
         """
