@@ -258,8 +258,9 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
                 context.drop_kv_state()
 
     def _decision(self, turn: TurnTokens) -> Decision:
-        text = self.model.tokens.text(turn.completion)
-        return Decision(parse_action(text), text, turn)
+        tokens = self.model.tokens
+        text = tokens.text(turn.completion)
+        return Decision(parse_action(text, thinking=tokens.thinks_first), text, turn)
 
     def evaluate(self, batch: TokenBatch) -> Evaluation:
         """Score the sampled tokens with the actor, differentiably."""

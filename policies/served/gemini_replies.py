@@ -11,7 +11,6 @@ from policies.base import Decision
 from policies.errors import ReplyBlocked, ReplyUnusable
 from policies.served.function_calls import arguments_text, bare_name
 from policies.served.policy import Reply
-from policies.served.prompt import CUT
 from policies.served.reply_json import Json, can_be_sent, count_of, part_of
 from policies.served.server_errors import malformed, one_line
 from policies.served.usage import TokenCounts, counts_or_none
@@ -69,7 +68,7 @@ def read_candidate(response: Json, model: str, known: Collection[str]) -> Reply:
     | holds calls | the action of the first; the others are answered, and not done |
     | a call that cannot be read (`_BAD_CALL`) | `Invalid`: a turn that the model has spent |
     | has no text | `ReplyUnusable`, after it was asked for again |
-    | has text that was cut at its length | `Invalid` |
+    | has text that was cut at its length | the action behind its thoughts, or `Invalid` |
     | has text | the action that the text writes |
 
     Args:
@@ -94,7 +93,7 @@ def read_candidate(response: Json, model: str, known: Collection[str]) -> Reply:
     if not text.strip():
         hint = ": raise max_output_tokens or lower thinking_budget" * cut
         raise ReplyUnusable(f"{model} sent an empty reply ({reason}){hint}", not cut)
-    action = Invalid(text, CUT) if cut else parse_action(text)
+    action = parse_action(text, thinking=cut)  # what is cut may end inside thoughts
     return Reply(_sent_back(candidate, parts, text), Decision(action, text))
 
 

@@ -9,11 +9,9 @@ from policies.base import Decision
 from policies.errors import ReplyBlocked, ReplyUnusable
 from policies.served.function_calls import FunctionCall, calls_of
 from policies.served.policy import Reply
-from policies.served.prompt import CUT
 from policies.served.reply_json import Json, can_be_sent, part_of
 from policies.served.server_errors import one_line
 from policies.served.usage import TokenCounts, counts_or_none
-from sage_env.actions.action import Invalid
 from sage_env.actions.action_text import parse_action
 
 _BROKEN_OFF = {"error", "abort"}
@@ -51,7 +49,7 @@ def read_message(response: Json, model: str, known: Collection[str], turn: int) 
     | a refusal, or withheld by a filter | `ReplyBlocked` |
     | broken off by the server | `ReplyUnusable`, after it was asked for again |
     | calls | the action of the first; the others are answered, and not done |
-    | text that was cut at its length | `Invalid`: a turn that the model has spent |
+    | text that was cut at its length | the action behind the end of its thoughts, or `Invalid` |
     | text | the action that it writes |
     | nothing | `ReplyUnusable`, likewise |
 
@@ -78,7 +76,7 @@ def read_message(response: Json, model: str, known: Collection[str], turn: int) 
     if not text.strip():
         hint = ": raise max_tokens" * cut
         raise ReplyUnusable(f"{model} sent an empty reply ({reason}){hint}", again=not cut)
-    action = Invalid(text, CUT) if cut else parse_action(text)
+    action = parse_action(text, thinking=cut)  # what is cut may end inside thoughts
     return Reply(_sent_back(message, {}, text), Decision(action, text), turn=turn)
 
 

@@ -17,8 +17,6 @@ Replies = Literal["calls", "json"]
 Part = str | bytes
 """A piece of a user turn: text, or a frame as a JPEG file."""
 
-CUT = "the reply was cut at its greatest length before it ended: think less, and reply shorter"
-"""Why a text that was cut is no action: what it says so far may be a draft."""
 ONLY_THE_FIRST = "Not done: only the first call of a reply is taken."
 
 

@@ -334,7 +334,9 @@ def changed(value, path, new):
 
 @pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize("status", [200, 400, 429, 500])
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_any_reply_with_any_two_places_changed_is_a_turn_or_a_typed_error(
     api, status, data
