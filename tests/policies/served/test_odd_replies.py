@@ -309,6 +309,7 @@ def test_parts_of_gemini_go_back_as_they_came(api, serve) -> None:
     ]
 
 
+SAFE = [HealthCheck.function_scoped_fixture]
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
 ANYTHING = st.recursive(
     SCALARS | st.sampled_from(["text", "stop", "length", "STOP", "MAX_TOKENS", "skip", "error"]),
