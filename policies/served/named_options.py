@@ -21,6 +21,7 @@ from dataclasses import fields
 from typing import Any
 
 from policies.served.api_key import KEY_VARIABLES, Key
+from policies.served.reply_json import can_be_sent
 from policies.served.retries import RetrySettings
 
 _NOT_BY_NAME = {"model", "tools", "retries", "prices", "options", "check", "temperature"}
@@ -66,6 +67,8 @@ def named_options(make: Callable[..., Any], options: Mapping[str, Any]) -> dict[
     for name, value in options.items():
         if name.removeprefix(_BODY) in ("api_key", "key", "authorization") or _holds_key(value):
             raise ValueError("a key is read from the environment, and is no option")
+        if not can_be_sent(value):
+            raise ValueError(f"{name} must be a value that JSON has, got {value!r:.60}")
         if name.startswith(_BODY):
             body[name.removeprefix(_BODY)] = value
         elif name in _NOT_BY_NAME:

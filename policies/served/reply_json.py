@@ -40,10 +40,10 @@ def plain_text(text: str, key: Key) -> str:
 
 
 def can_be_sent(value: Json) -> bool:
-    """Return whether JSON that was read can be written as JSON again: it has no NaN or infinity."""
+    """Return whether a value can be written as JSON: what was read may hold NaN or infinity."""
     try:
         json.dumps(value, allow_nan=False)
-    except ValueError:
+    except (ValueError, TypeError):
         return False
     return True
 

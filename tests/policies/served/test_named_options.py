@@ -61,6 +61,9 @@ def test_a_name_is_the_policys_the_retries_or_the_requests() -> None:
     for name in ("model", "tools", "check", "temperature", "options", "prices"):
         with pytest.raises(ValueError, match="not set in this way"):
             named_options(OpenAIPolicy, {name: 1})
+    for value in (float("nan"), [float("inf")], object()):
+        with pytest.raises(ValueError, match="a value that JSON has"):
+            named_options(OpenAIPolicy, {"seed": value})
     for option in (
         {"api_key": "x"}, {"body.api_key": "x"}, {"authorization": "x"}, {"user": f"a {KEY}"},
         {"metadata": {"a": [KEY]}}, {"base_url": "http://a/v1?key=abc"},
