@@ -91,7 +91,11 @@ def failure_of_status(
     status = failed.reply.status
     told = shown(f"{model}: the server said {status} {said}", key) + hint
     if refused or status == _EMPTY_ACCOUNT or (status in _REFUSED and not served):
-        return Failure(ServiceRefused(f"{told}; check the key, the model's name and the address"))
+        return Failure(
+            ServiceRefused(
+                f"{told}; check the key and its account, the model's name and the address"
+            )
+        )
     if status in _REFUSED:
         kind = ServiceRefused if status == 401 else ServiceError
         return Failure(kind(told), again=True, wait=wait)
