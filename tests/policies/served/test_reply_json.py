@@ -67,6 +67,12 @@ def test_a_lone_surrogate_is_replaced_and_a_pair_is_a_character() -> None:
 
 def test_the_key_is_hidden_wherever_it_stands() -> None:
     assert read(json.dumps({KEY: [f"a {KEY}."]}).encode()) == {"[key]": ["a [key]."]}
+    escaped = "".join(f"\\u{ord(c):04x}" for c in KEY)
+    assert read(f'["{escaped}"]'.encode()) == ["[key]"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("THE_KEY", 'sk/with"and\\of/it')
+        for written in (r"sk/with\"and\\of/it", r"sk\/with\"and\\of\/it"):
+            assert read(f'["a {written}"]'.encode()) == ["a [key]"]
 
 
 def test_depth_is_bounded_on_both_sides_of_the_limit() -> None:
