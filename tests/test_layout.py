@@ -26,6 +26,7 @@ HEAVY = [
     "peft",
     "google",
     "openai",
+    "httpx2",
     "httpcore2",
     "ray",
     "stable_baselines3",

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 PACKAGES = ["sage_env", "policies", "algos"]
 IMPORTED_AS = {
+    "google-genai": "google.genai",
     "pygame-ce": "pygame",
     "opencv-python-headless": "cv2",
 }

@@ -1,11 +1,11 @@
-"""Gemini's `generateContent`: function calling, frames as JPEG parts after their times."""
+"""Gemini through `google-genai`: function calling, frames as JPEG parts after their times."""
 
 from __future__ import annotations
 
 import base64
-import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from typing import Any
 from urllib.parse import quote
 
@@ -25,11 +25,13 @@ from policies.served.server_errors import (
 )
 from policies.served.usage import Prices, TokenCounts
 from policies.served.wire import Wire
+from sage_env.lazy_exports import needs_extra
 from sage_env.tools.reply_schema import function_schemas
 from sage_env.tools.tool import Tool
 
 GOOGLE = "https://generativelanguage.googleapis.com"
 DEFAULT_MODEL = "gemini-2.5-flash"
+_USER, _EXTRA = "GeminiPolicy", "gemini"
 
 
 class GeminiPolicy(ServedPolicy):
@@ -56,7 +58,7 @@ class GeminiPolicy(ServedPolicy):
 
     Raises:
         MissingKey: if no key is set.
-        MissingExtra: if `httpcore2` is not installed.
+        MissingExtra: if `google-genai` is not installed.
         ServiceRefused: if the key or the model's name is not accepted.
         ServiceError: if the server is dead.
     """
@@ -107,9 +109,20 @@ class _Gemini:
     def __init__(self, settings: Mapping[str, Any], timeout: float) -> None:
         self._model: str = settings["model"]
         self._key = Key(*GEMINI_KEYS, user=f"the model {self._model!r}")
-        self._wire = Wire(settings["base_url"], timeout, user="GeminiPolicy", extra="gemini")
-        kind, _, name = self._model.rpartition("/")
-        self._path = f"/v1/{quote(kind or 'models')}/{quote(name)}"
+        self._wire = Wire(settings["base_url"], timeout, user=_USER, extra=_EXTRA)
+        with needs_extra(_USER, _EXTRA):
+            genai = import_module("google.genai")
+        self._types = genai.types
+        self._client = genai.Client(
+            api_key=self._key.reveal(),
+            vertexai=False,
+            http_options=genai.types.HttpOptions(
+                base_url=self._wire.base_url,
+                timeout=max(1, round(timeout * 1000)),  # told to the server; `Wire` keeps it
+                httpx_client=self._wire.client,
+            ),
+        )
+        self._name = quote(self._model)  # the client does not
         functions = function_schemas(settings["tools"], settings["max_frames"])
         self._known = frozenset(function["name"] for function in functions)
         self._body, self._options = _body(settings, functions), settings["options"]
@@ -136,18 +149,32 @@ class _Gemini:
 
     def check(self) -> None:
         """Ask what the model is."""
-        self._asked("GET", self._path)
+        self._asked(lambda: self._client.models.get(model=self._name))
 
     def request(self, messages: Sequence[Any], temperature: float | None, seed: int | None) -> Any:
-        """Send the chat once."""
+        """Send the chat once.
+
+        The body is given as the API's own JSON, through the client's `extra_body`: its types refuse
+        what they do not know, and a part of a model's reply with a field of tomorrow must go back
+        as it came. `contents` of the call is only what the client asks for; the body's own replace
+        it. The response is read likewise, as it came.
+        """
         sampling = {"generationConfig": {"temperature": temperature, "seed": seed}}
         body = _joined(_joined(self._body, sampling), self._options)
-        return self._asked("POST", f"{self._path}:generateContent", {"contents": messages} | body)
+        types = self._types
+        config = types.GenerateContentConfig(
+            http_options=types.HttpOptions(extra_body={"contents": list(messages)} | body),
+            automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
+            should_return_http_response=True,
+        )
+        return self._asked(
+            lambda: self._client.models.generate_content(
+                model=self._name, contents="as in extra_body", config=config
+            )
+        )
 
-    def _asked(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Json:
-        data = None if body is None else json.dumps(body).encode()
-        headers = {"x-goog-api-key": self._key.reveal()}
-        return json_of(self._wire.exchange(method, path, headers, data), self._model, self._key)
+    def _asked(self, call: Callable[[], Any]) -> Json:
+        return json_of(self._wire.heard(call), self._model, self._key)
 
     def failure(self, error: Exception, served: bool) -> Failure | None:
         """Return what an exception means."""

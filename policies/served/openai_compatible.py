@@ -1,12 +1,12 @@
-"""Servers that speak OpenAI's chat completions: OpenAI itself, vLLM, SGLang and others."""
+"""Chat completions through `openai`, from OpenAI itself, vLLM, SGLang and others."""
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 from policies.base import Observation, TurnTokens
@@ -16,7 +16,7 @@ from policies.served.openai_replies import counts_of, has_message, read_message
 from policies.served.policy import Reply, ServedPolicy
 from policies.served.prompt import ONLY_THE_FIRST, Replies, call_result, system_prompt, user_parts
 from policies.served.reply_json import Json, count_of, part_of
-from policies.served.request_fields import Learned, RequestFields
+from policies.served.request_fields import Learned, RequestFields, flag_of
 from policies.served.retries import Failure, RetrySettings, retry_after
 from policies.served.server_errors import (
     HttpFailure,
@@ -30,6 +30,7 @@ from policies.served.server_errors import (
 from policies.served.token_record import token_record
 from policies.served.usage import Prices, TokenCounts
 from policies.served.wire import NoReply, Wire
+from sage_env.lazy_exports import needs_extra
 from sage_env.tools.reply_schema import function_schemas
 from sage_env.tools.tool import Tool
 from sage_env.wrappers.chat_space import text_block, url_block
@@ -41,17 +42,9 @@ _FILTERED = {"content_filter", "content_policy_violation", "ResponsibleAIPolicyV
 """Codes of errors that say that a filter, not the server, refused the prompt."""
 _FOR_GOOD = {"insufficient_quota", "billing_hard_limit_reached", "invalid_api_key"}
 """Codes of errors that no later request will be without."""
-_ACCOUNT = {"OPENAI_ORG_ID": "openai-organization", "OPENAI_PROJECT_ID": "openai-project"}
+_ACCOUNT = {"OPENAI_ORG_ID": "OpenAI-Organization", "OPENAI_PROJECT_ID": "OpenAI-Project"}
+_USER, _EXTRA = "OpenAIPolicy", "openai"
 _MOST_LESSONS = 12  # requests that one turn may spend on learning what a server takes
-_FLAGS = (
-    ("tool-call-parser", "vLLM makes function calls with --enable-auto-tool-choice "
-     "--tool-call-parser NAME, e.g. hermes"),
-    ("context length", "show fewer frames, or start it with a larger --max-model-len"),
-    ("may be provided in one prompt", "vLLM takes more with --limit-mm-per-prompt "
-     "'{\"image\": 128}'"),
-    ("--jinja", "llama.cpp makes function calls with --jinja"),
-)  # fmt: skip
-"""Words of servers, and the flag that they are about."""
 
 
 class OpenAIPolicy(ServedPolicy):
@@ -88,7 +81,7 @@ class OpenAIPolicy(ServedPolicy):
 
     Raises:
         MissingKey: if OpenAI is to be asked, and no key is set.
-        MissingExtra: if `httpcore2` is not installed.
+        MissingExtra: if `openai` is not installed.
         ServiceRefused: if the key or the model's name is not accepted.
         ServiceError: if the server is dead.
         ValueError: if the options do not go together.
@@ -149,12 +142,28 @@ class _ChatCompletions:
         self._settings, self._model = settings, str(settings["model"])
         is_openai = settings["base_url"].startswith(OPENAI)
         self._key = Key(*OPENAI_KEYS, user=f"the model {self._model!r}" if is_openai else None)
-        self._wire = Wire(settings["base_url"], timeout, user="OpenAIPolicy", extra="openai")
-        self._account = {
+        self._wire = Wire(settings["base_url"], timeout, user=_USER, extra=_EXTRA)
+        with needs_extra(_USER, _EXTRA):
+            openai = import_module("openai")
+        key = self._key.reveal()
+        client = openai.OpenAI(
+            api_key=key or "none",  # it wants one; the header is left out
+            admin_api_key="",
+            base_url=self._wire.base_url,
+            http_client=self._wire.client,
+            timeout=timeout,
+            max_retries=0,
+        )
+        # the client sends the account's names to any server: they are no other's business
+        account = {
             header: found
             for name, header in _ACCOUNT.items()
             if is_openai and (found := os.environ.get(name, "").strip()) and found.isascii()
         }
+        left_out = dict.fromkeys(_ACCOUNT.values(), openai.Omit())
+        self._headers = left_out | account | ({} if key else {"Authorization": openai.Omit()})
+        self._list = client.models.with_raw_response.list
+        self._create = client.chat.completions.with_raw_response.create
         functions = function_schemas(settings["tools"], settings["max_frames"])
         self._known = frozenset(function["name"] for function in functions)
         fixed: dict[str, Any] = {
@@ -201,7 +210,7 @@ class _ChatCompletions:
     def _models(self) -> list[Json] | None:
         """Return the server's list of models; `None` if it has none. Keeps our model's context."""
         try:
-            listed = part_of(self._asked("GET", "/models"), "data")
+            listed = part_of(self._asked(self._list), "data")
         except HttpFailure as failed:
             if failed.reply.status in (403, 404, 405, 501):  # keys may be for replies alone
                 return None
@@ -214,12 +223,20 @@ class _ChatCompletions:
         self._context = count_of(ours, 0, "max_model_len")
         return listed
 
-    def _asked(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Json:
-        headers = dict(self._account)
-        if self._key.reveal():
-            headers["authorization"] = f"Bearer {self._key.reveal()}"
-        data = None if body is None else json.dumps(body).encode()
-        return json_of(self._wire.exchange(method, path, headers, data), self._model, self._key)
+    def _asked(self, call: Callable[..., Any], **arguments: Any) -> Json:
+        reply = self._wire.heard(lambda: call(extra_headers=self._headers, **arguments))
+        return json_of(reply, self._model, self._key)
+
+    def _completed(self, sent: Mapping[str, Any]) -> Json:
+        """Send the body of a request as it is.
+
+        The fields go through `extra_body`, as the client's parameters are those of OpenAI's own
+        API, and some, such as `stream` and `timeout`, would change what the client does.
+        """
+        fields = {name: x for name, x in sent.items() if name not in ("model", "messages")}
+        return self._asked(
+            self._create, model=sent["model"], messages=sent["messages"], extra_body=fields
+        )
 
     def request(self, messages: Sequence[Any], temperature: float | None, seed: int | None) -> Any:
         """Send the chat, without what the server turns out to refuse."""
@@ -227,7 +244,7 @@ class _ChatCompletions:
             learned = self._fields.learned
             sent = self._request(learned, messages, temperature, seed)
             try:
-                response = self._asked("POST", "/chat/completions", sent)
+                response = self._completed(sent)
             except HttpFailure as failed:
                 if _code(failed) in _FILTERED or not self._learns(failed, learned, sent):
                     raise
@@ -264,7 +281,7 @@ class _ChatCompletions:
         told = self._fields.learn(learned, sent, failed.reply.status, failed.body, said)
         if told:
             warnings.warn(
-                f"{self._model}: the server said {said!r}: {told}{_flag(said)}", stacklevel=2
+                f"{self._model}: the server said {said!r}: {told}{flag_of(said)}", stacklevel=2
             )
         return told is not None
 
@@ -286,7 +303,7 @@ class _ChatCompletions:
             said=said,
             wait=retry_after(error.reply.headers.get("retry-after")),
             refused=code in _FOR_GOOD or (code == "model_not_found" and not served),
-            hint=context + _flag(said),
+            hint=context + flag_of(said),
         )
 
     def counts(self, response: Any) -> TokenCounts | None:
@@ -329,8 +346,3 @@ def _code(failed: HttpFailure) -> str:
     """Return the code of an error, which says more than its status."""
     error = part_of(failed.body, "error")
     return str(part_of(error, "code") or part_of(error, "type") or part_of(failed.body, "code"))
-
-
-def _flag(said: str) -> str:
-    """Return the flag of a server that its words are about, as the end of a sentence."""
-    return next((f"; {flag}" for words, flag in _FLAGS if words in said), "")

@@ -43,6 +43,16 @@ _TOO_LONG = re.compile(
     re.IGNORECASE,
 )
 
+_FLAGS = (
+    ("tool-call-parser", "vLLM makes function calls with --enable-auto-tool-choice "
+     "--tool-call-parser NAME, e.g. hermes"),
+    ("context length", "show fewer frames, or start it with a larger --max-model-len"),
+    ("may be provided in one prompt", "vLLM takes more with --limit-mm-per-prompt "
+     "'{\"image\": 128}'"),
+    ("--jinja", "llama.cpp makes function calls with --jinja"),
+)  # fmt: skip
+"""Words of servers, and the flag that they are about."""
+
 
 @dataclass(frozen=True)
 class Learned:
@@ -213,3 +223,8 @@ def _told(before: Learned, after: Learned) -> str:
         return f"{before.limit} is sent as {after.limit} from here on"
     names = ", ".join(sorted(after.left_out - before.left_out))
     return f"{names} is left out from here on"
+
+
+def flag_of(said: str) -> str:
+    """Return the flag of a server that its words are about, as the end of a sentence."""
+    return next((f"; {flag}" for words, flag in _FLAGS if words in said), "")

@@ -1,24 +1,25 @@
-"""One server over HTTP: bytes out, bytes in, bounded in time and in size, never sent elsewhere.
+"""What the providers' clients send through: bounded in time and in size, and to one origin alone.
 
-What is odd about a response (a stalled or dripping server, a body without end, a compressed one
-that is small only on the wire, a redirect to somewhere else) ends in `NoReply`, not in a hang, not
-in memory, and not with the key at another address. Every request has a connection of its own:
-nothing goes stale, and nothing is shared over a fork.
+The packages `openai` and `google-genai` make the requests; each is given a client of `httpx2` whose
+transport is ours. What is odd about a response (a stalled or dripping server, a body without end, a
+compressed one that is small only on the wire, a redirect to somewhere else) ends in `NoReply`, not
+in a hang, not in memory, and not with the key at another address. Every request has a connection of
+its own: nothing goes stale, and nothing is shared over a fork.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 import urllib.request
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
-from sage_env.errors import MissingExtra
-from sage_env.release import __version__
+from sage_env.lazy_exports import needs_extra
 
 MAX_BODY = 32 * 2**20
 """Most bytes of a response, decoded. A choice: a turn with the ids and log-probs of 100,000 tokens
@@ -27,6 +28,8 @@ _MAX_HOPS = 3  # redirects that are followed within the server
 _PIECE = 16_384  # bytes that are written at a time: one TLS record
 _SAME_REQUEST = {307, 308}  # RFC 9110 section 15.4: the method and the body stay
 _REDIRECTS = {301, 302, 303, *_SAME_REQUEST}
+_OURS = {b"accept-encoding": b"identity", b"connection": b"close"}
+"""Headers of every request, over the client's."""
 Trouble = Literal["late", "unreachable", "broken", "too large", "elsewhere"]
 
 
@@ -49,58 +52,109 @@ class HttpReply:
 
 
 class Wire:
-    """Sends requests to one origin.
+    """The way to one origin; several threads may use it.
 
     Args:
         base_url: of the server; a query in it is put on every request.
         timeout: seconds for one request, from looking for a connection to the last byte. Only the
             look-up of the server's name is the system's own.
-        user: who needs the package, for the message.
-        extra: that brings it.
+        user: who needs the packages, for the message.
+        extra: that brings them.
+
+    Attributes:
+        client: the `httpx2.Client` to give to a provider's client.
+        base_url: to give to it beside: the address without query and without slash at its end.
 
     Raises:
         ValueError: if the address cannot be used.
-        MissingExtra: if `httpcore2` is not installed.
+        MissingExtra: if a package is not installed.
     """
 
     def __init__(self, base_url: str, timeout: float, *, user: str, extra: str) -> None:
         """Read the address and the proxies of the environment."""
         self._base, self._timeout = _checked(base_url), timeout
-        try:
+        with needs_extra(user, extra):
             self._http: Any = import_module("httpcore2")
-        except ModuleNotFoundError as error:
-            raise MissingExtra(
-                f"{user} needs the package {error.name!r}: pip install 'sage-video-qa[{extra}]'"
-            ) from error
+            self._httpx: Any = import_module("httpx2")
         self._proxy = _proxy_of(self._base)
         # loading the system's certificates takes longer than a short deadline
         self._ssl = self._http.default_ssl_context() if self._base.scheme == "https" else None
+        self._here = threading.local()
+        self.base_url = f"{_origin(self._base)}{self._base.path.rstrip('/')}"
+        # only a transport of its own takes the environment's proxies: `_proxy_of` has
+        self.client: Any = self._httpx.Client(
+            transport=self, follow_redirects=False, trust_env=False
+        )
 
-    def exchange(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
-    ) -> HttpReply:
-        """Send a request to the path below the base address, and return what came.
+    def heard(self, call: Callable[[], object]) -> HttpReply:
+        """Let a provider's client make a request, and return what came for it, as it came.
+
+        What the client makes of a response is not used: it raises for a status, in a form of its
+        own for each provider, and may raise anything for a body that is odd.
+
+        Args:
+            call: makes one request with `client`, in this thread.
+
+        Raises:
+            NoReply: if no whole response came. It has neither cause nor context: what the client
+                raised holds the request and the key.
+        """
+        self._here.heard = None
+        try:
+            call()
+        except Exception:
+            if self._here.heard is None:  # nothing was sent, so it is not about the server
+                raise
+        heard, self._here.heard = self._here.heard, None
+        if isinstance(heard, HttpReply):
+            return heard
+        if isinstance(heard, NoReply):
+            raise NoReply(heard.trouble, str(heard))
+        raise RuntimeError("the provider's client made no request")
+
+    def handle_request(self, request: Any) -> Any:
+        """Send a request of `client`, as a transport of `httpx2`.
 
         A redirect is followed within the origin, with the same method and body; where it leads
         elsewhere, nothing is sent.
 
         Args:
-            method: of HTTP.
-            path: below the base address, with its first slash.
-            headers: beside those of every request; the key is one of them.
-            body: JSON; `None` for none.
+            request: an `httpx2.Request`.
+
+        Returns:
+            An `httpx2.Response` that is always JSON by its headers, and sets no cookies. The rest
+            of what came is what `heard` returns.
 
         Raises:
-            NoReply: if no whole response came. It has neither cause nor context.
+            NoReply: if no whole response came.
         """
-        query = f"?{self._base.query}" if self._base.query else ""
-        url = f"{_origin(self._base)}{self._base.path.rstrip('/')}{path}{query}"
+        self._here.heard = None
+        try:
+            reply = self._exchange(request)
+        except NoReply as trouble:
+            self._here.heard = trouble
+            raise
+        self._here.heard = reply
+        headers = {"content-type": "application/json"}
+        return self._httpx.Response(reply.status, headers=headers, content=reply.body)
+
+    def close(self) -> None:
+        """Do nothing: there is no connection between requests."""
+
+    def _exchange(self, request: Any) -> HttpReply:
         deadline = time.monotonic() + self._timeout
+        parts = urlsplit(str(request.url))
+        if _origin(parts) != _origin(self._base):  # a setting of the client's own, e.g. for mTLS
+            raise NoReply("elsewhere", _origin(parts))
+        query = "&".join(filter(None, [parts.query, self._base.query]))
+        url = f"{_origin(parts)}{parts.path}{f'?{query}' if query else ''}"
+        sent = [(name, value) for name, value in request.headers.raw if name.lower() not in _OURS]
+        headers, body = [*sent, *_OURS.items()], request.read() or None
         for _ in range(_MAX_HOPS + 1):
-            reply = self._once(method, url, headers, body, deadline)
+            reply = self._once(request.method, url, headers, body, deadline)
             if reply.status not in _REDIRECTS:
                 return reply
-            url = self._followed(method, url, reply)
+            url = self._followed(request.method, url, reply)
         raise NoReply("broken", f"more than {_MAX_HOPS} redirects")
 
     def _followed(self, method: str, url: str, reply: HttpReply) -> str:
@@ -122,24 +176,16 @@ class Wire:
         self,
         method: str,
         url: str,
-        headers: Mapping[str, str],
+        headers: list[tuple[bytes, bytes]],
         body: bytes | None,
         deadline: float,
     ) -> HttpReply:
         """Send one request and read its response whole."""
-        own = {
-            "accept": "application/json",
-            "accept-encoding": "identity",
-            "connection": "close",
-            "user-agent": f"sage-video-qa/{__version__}",
-        }
-        if body is not None:
-            own |= {"content-type": "application/json", "content-length": str(len(body))}
         http = self._http
         try:
             with (
                 self._pool(_DeadlineNetwork(http, deadline)) as pool,
-                pool.stream(method, url, headers={**own, **headers}, content=body) as response,
+                pool.stream(method, url, headers=headers, content=body) as response,
             ):
                 found = {
                     name.decode("latin-1").lower(): value.decode("latin-1")
@@ -155,7 +201,7 @@ class Wire:
             failed = NoReply("broken", str(error))
         except (http.NetworkError, http.ProxyError, OSError, UnicodeError) as error:
             failed = NoReply("unreachable", str(error) or type(error).__name__)
-        raise failed  # out of the handlers: what the client raised holds the request and the key
+        raise failed  # out of the handlers: what was raised holds the request and the key
 
     def _pool(self, network: _DeadlineNetwork) -> Any:
         settings = {"ssl_context": self._ssl, "network_backend": network, "http2": False}

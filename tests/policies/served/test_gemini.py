@@ -18,7 +18,7 @@ from sage_env import Answer, Invalid, Sample, Skip, UseTool, function_schemas
 from tests.helpers.loopback import KEY, Provider, Says, shown
 from tests.helpers.tools_to_try import Blueness
 
-pytest.importorskip("httpcore2")
+pytest.importorskip("google.genai")
 
 
 def called(name, number=None, signature=None, **args):

@@ -15,7 +15,8 @@ from policies.served.named_options import named_options, read_options
 from tests.helpers.clips import write_clip
 from tests.helpers.loopback import KEY, Provider, Says, shown
 
-pytest.importorskip("httpcore2")
+pytest.importorskip("openai")
+pytest.importorskip("google.genai")
 ANSWER = Says(
     {
         "choices": [

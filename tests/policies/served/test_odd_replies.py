@@ -20,7 +20,8 @@ from sage_env import Invalid, Skip, UseTool
 from sage_env.actions.action import Action
 from tests.helpers.loopback import Provider, Says, shown
 
-pytest.importorskip("httpcore2")
+pytest.importorskip("openai")
+pytest.importorskip("google.genai")
 TWICE = RetrySettings(timeout=5, attempts=2, first_wait=0)
 DEEP = 200_000
 SKIP = Skip(1)

@@ -19,7 +19,7 @@ from sage_env import Answer, Invalid, Sample, Skip, UseTool, function_schemas
 from tests.helpers.loopback import KEY, Provider, Says, shown
 from tests.helpers.tools_to_try import Blueness
 
-pytest.importorskip("httpcore2")
+pytest.importorskip("openai")
 USAGE = {"prompt_tokens": 1000, "completion_tokens": 50, "total_tokens": 1050}
 
 

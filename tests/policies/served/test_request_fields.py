@@ -16,7 +16,7 @@ from policies.served.request_fields import RequestFields
 from sage_env import Answer
 from tests.helpers.loopback import Provider, Says, shown
 
-pytest.importorskip("httpcore2")
+pytest.importorskip("openai")
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 OURS = ["max_completion_tokens", "seed", "parallel_tool_calls", "temperature"]
 

@@ -80,7 +80,7 @@ class OpenAI:
 
 @pytest.fixture(params=[Gemini, OpenAI])
 def api(request):
-    pytest.importorskip("httpcore2")
+    pytest.importorskip({Gemini: "google.genai", OpenAI: "openai"}[request.param])
     return request.param
 
 

@@ -15,7 +15,7 @@ from policies.served import wire
 from policies.served.wire import NoReply, Wire
 from tests.helpers.loopback import Loopback, Says
 
-pytest.importorskip("httpcore2")
+pytest.importorskip("httpx2")
 SECRET = {"authorization": "Bearer the-secret"}
 OK = b"HTTP/1.1 200 OK\r\n"
 
@@ -56,7 +56,9 @@ def raw_server(pieces, pause=0.0, patient=True):
 
 
 def ask(url, timeout=20.0, body=b"{}"):
-    return Wire(url, timeout, user="x", extra="openai").exchange("POST", "/chat", SECRET, body)
+    wired = Wire(url, timeout, user="x", extra="openai")
+    to = f"{wired.base_url}/chat"
+    return wired.heard(lambda: wired.client.post(to, headers=SECRET, content=body))
 
 
 def fails(url, timeout=20.0, body=b"{}"):
