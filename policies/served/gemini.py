@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
@@ -32,6 +33,9 @@ from sage_env.tools.tool import Tool
 GOOGLE = "https://generativelanguage.googleapis.com"
 DEFAULT_MODEL = "gemini-2.5-flash"
 _USER, _EXTRA = "GeminiPolicy", "gemini"
+_NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Trusts nobody: for the client's asynchronous half, which is not used, and would read the system's
+certificates twice (80 ms)."""
 
 
 class GeminiPolicy(ServedPolicy):
@@ -109,9 +113,9 @@ class _Gemini:
     def __init__(self, settings: Mapping[str, Any], timeout: float) -> None:
         self._model: str = settings["model"]
         self._key = Key(*GEMINI_KEYS, user=f"the model {self._model!r}")
-        self._wire = Wire(settings["base_url"], timeout, user=_USER, extra=_EXTRA)
         with needs_extra(_USER, _EXTRA):
             genai = import_module("google.genai")
+        self._wire = Wire(settings["base_url"], timeout, user=_USER, extra=_EXTRA)
         self._types = genai.types
         self._client = genai.Client(
             api_key=self._key.reveal(),
@@ -120,6 +124,7 @@ class _Gemini:
                 base_url=self._wire.base_url,
                 timeout=max(1, round(timeout * 1000)),  # told to the server; `Wire` keeps it
                 httpx_client=self._wire.client,
+                async_client_args={"verify": _NOBODY, "ssl": _NOBODY},
             ),
         )
         self._name = quote(self._model)  # the client does not

@@ -142,9 +142,9 @@ class _ChatCompletions:
         self._settings, self._model = settings, str(settings["model"])
         is_openai = settings["base_url"].startswith(OPENAI)
         self._key = Key(*OPENAI_KEYS, user=f"the model {self._model!r}" if is_openai else None)
-        self._wire = Wire(settings["base_url"], timeout, user=_USER, extra=_EXTRA)
         with needs_extra(_USER, _EXTRA):
             openai = import_module("openai")
+        self._wire = Wire(settings["base_url"], timeout, user=_USER, extra=_EXTRA)
         key = self._key.reveal()
         client = openai.OpenAI(
             api_key=key or "none",  # it wants one; the header is left out

@@ -36,13 +36,21 @@ def read_json(body: bytes, key: Key) -> Json:
 
 def plain_text(text: str, key: Key) -> str:
     """Return the text without lone surrogates, each replaced by U+FFFD, and without the key."""
-    return key.hide_in_reply(_SURROGATE.sub("\ufffd", text))
+    return key.hide_in_reply(whole_text(text))
+
+
+def whole_text(text: str) -> str:
+    """Return the text without lone surrogates likewise: it can be written as UTF-8."""
+    return _SURROGATE.sub("\ufffd", text)
 
 
 def can_be_sent(value: Json) -> bool:
-    """Return whether a value can be written as JSON: what was read may hold NaN or infinity."""
+    """Return whether a value can be written as JSON: what was read may hold NaN or infinity.
+
+    What was typed may hold a lone surrogate.
+    """
     try:
-        json.dumps(value, allow_nan=False)
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except (ValueError, TypeError):
         return False
     return True

@@ -94,6 +94,7 @@ def test_numbers_without_end_are_infinite_and_cannot_be_sent() -> None:
     found = read(b"[" + b"9" * 5000 + b", -" + b"9" * 5000 + b", 1e999, NaN, 12]")
     assert found[:3] == [math.inf, -math.inf, math.inf] and math.isnan(found[3])
     assert not can_be_sent(found) and can_be_sent(found[4:])
+    assert not can_be_sent({"a": "\ud800"}) and not can_be_sent({"\udc80": 1})
 
 
 def test_paths_and_counts_are_total() -> None:

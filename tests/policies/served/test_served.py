@@ -6,6 +6,7 @@ import base64
 import json
 import logging
 import pickle
+import sys
 import threading
 import time
 from urllib.parse import quote
@@ -27,6 +28,7 @@ from policies.served.api_key import Key
 from policies.served.retries import RateLimit, retry_after
 from policies.served.usage import TokenCounts, UsageCounter
 from sage_env import Answer, QAItem, VideoQAEnv
+from sage_env.errors import MissingExtra
 from tests.helpers.clips import write_clip
 from tests.helpers.loopback import KEY, Loopback, Provider, Says, shown
 
@@ -350,6 +352,21 @@ def assert_no_key(text):
     middle = base64.b64encode(f"user:{KEY}".encode()).decode()[10:-6]
     for form in (KEY, KEY.upper(), middle, KEY.encode().hex()):
         assert form not in text
+
+
+def test_a_missing_package_names_the_extra(api, serve, monkeypatch) -> None:
+    package, extra = ("google.genai", "gemini") if api is Gemini else ("openai", "openai")
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtra, match=rf"{package}.*sage-video-qa\[{extra}\]"):
+        serve()
+
+
+def test_half_a_character_is_sent_as_the_sign_for_it(api, serve) -> None:
+    server, policy = serve(api.answer, api.answer)
+    for _ in range(2):
+        policy.act(shown(question="a \ud800 b", message="x\udc80y", text="\udfff"))
+    sent = json.dumps(server.bodies[1], ensure_ascii=False)
+    assert "a \ufffd b" in sent and "x\ufffdy" in sent and sent.encode()
 
 
 def test_requests_are_spaced_over_all_threads(api, serve) -> None:

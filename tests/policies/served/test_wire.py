@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -228,3 +229,74 @@ def test_the_proxy_of_the_environment_is_asked_unless_it_is_told_not_to(monkeypa
     monkeypatch.setenv("http_proxy", "socks5://127.0.0.1:1")
     with pytest.raises(ValueError, match="only http and https"):
         Wire("http://a/v1", 1, user="x", extra="openai")
+
+
+def test_what_a_client_makes_of_a_response_is_not_used() -> None:
+    """Whatever it raises or wraps; what raises before anything was sent is raised."""
+    with Loopback(lambda _: Says({"a": 1}, 418), Says("")) as server:
+        wired = Wire(server.url, 20, user="x", extra="openai")
+
+        def odd():
+            wired.client.post(f"{server.url}/a", content=b"{}")
+            raise RecursionError
+
+        assert (wired.heard(odd).status, wired.heard(odd).body) == (418, b'{"a": 1}')
+
+        def typo():
+            raise TypeError("no such argument")
+
+        with pytest.raises(TypeError):
+            wired.heard(typo)
+        with pytest.raises(RuntimeError, match="made no request"):
+            wired.heard(lambda: None)
+    wired = Wire(server.url, 5, user="x", extra="openai")
+
+    def wraps():
+        try:
+            wired.client.post(f"{server.url}/a", content=b"{}")
+        except NoReply as trouble:
+            raise ValueError(SECRET) from trouble
+
+    with pytest.raises(NoReply) as raised:
+        wired.heard(wraps)
+    assert raised.value.trouble == "unreachable"
+    assert raised.value.__cause__ is None and raised.value.__context__ is None
+
+
+def test_every_thread_hears_its_own_reply() -> None:
+    with Loopback(lambda body: Says(body, wait=0.01 * (body % 3)), Says("")) as server:
+        wired = Wire(server.url, 20, user="x", extra="openai")
+
+        def echoed(number):
+            content = str(number).encode()
+            return int(wired.heard(lambda: wired.client.post(server.url, content=content)).body)
+
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(echoed, range(40))) == list(range(40))
+
+
+def test_redirects_share_one_deadline() -> None:
+    moved = Says({}, 307, {"location": "/there"}, wait=0.3)
+    with Loopback(lambda _: moved, Says("")) as server:
+        begun = time.monotonic()
+        assert fails(server.url, 0.5).trouble == "late"
+        assert time.monotonic() - begun < 0.9
+
+
+def test_a_client_that_goes_elsewhere_of_itself_is_stopped() -> None:
+    with Loopback(lambda _: Says({}), Says("")) as other, Loopback([], Says("")) as server:
+        wired = Wire(server.url, 5, user="x", extra="openai")
+        with pytest.raises(NoReply) as raised:
+            wired.heard(lambda: wired.client.post(other.url, headers=SECRET, content=b"{}"))
+        assert raised.value.trouble == "elsewhere" and not other.asked
+
+
+def test_no_cookie_of_a_server_is_kept() -> None:
+    with Loopback(
+        lambda _: Says({}, headers={"set-cookie": "who=you; Path=/"}), Says("")
+    ) as server:
+        wired = Wire(server.url, 5, user="x", extra="openai")
+        for _ in range(2):
+            reply = wired.heard(lambda: wired.client.post(server.url, content=b"{}"))
+            assert reply.headers["set-cookie"].startswith("who")
+        assert "cookie" not in server.asked[1].headers
