@@ -2,7 +2,7 @@
 
 | a reply has | it is read as |
 |---|---|
-| `functions.zoom`, `default_api.zoom`, `namespace:zoom` | `zoom`, where that is a function |
+| `functions.zoom` and the like | `zoom`, see `sage_env.actions.function_name` |
 | arguments as an object | its JSON text |
 | arguments `""` or `null`, or none | `{}` |
 | no id, or one that two calls share | an id of ours |
@@ -12,14 +12,12 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from policies.served.reply_json import Json, can_be_sent, part_of
+from sage_env.actions.function_name import bare_name
 from sage_env.actions.json_objects import read_object
-
-_JOINTS = re.compile(r"[.:/]")
 
 
 @dataclass(frozen=True)
@@ -84,11 +82,3 @@ def arguments_text(arguments: Json) -> str:
     if arguments is None or (isinstance(arguments, str) and not arguments.strip()):
         return "{}"
     return arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
-
-
-def bare_name(name: str, known: Collection[str]) -> str:
-    """Return the function that a name means: itself, or its last part that is a function."""
-    if name in known:
-        return name
-    parts = [part.strip() for part in _JOINTS.split(name)]
-    return next((part for part in reversed(parts) if part in known), name)

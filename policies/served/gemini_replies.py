@@ -9,13 +9,14 @@ from typing import Any
 
 from policies.base import Decision
 from policies.errors import ReplyBlocked, ReplyUnusable
-from policies.served.function_calls import arguments_text, bare_name
+from policies.served.function_calls import arguments_text
 from policies.served.policy import Reply
 from policies.served.reply_json import Json, can_be_sent, count_of, part_of
 from policies.served.server_errors import malformed, one_line
 from policies.served.usage import TokenCounts, counts_or_none
 from sage_env.actions.action import Invalid
 from sage_env.actions.action_text import parse_action
+from sage_env.actions.function_name import bare_name
 
 _BLOCKED = {
     "SAFETY",

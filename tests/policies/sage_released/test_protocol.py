@@ -264,12 +264,15 @@ def test_their_names_are_exactly_those_of_the_release() -> None:
     ],
 )
 def test_calls_become_actions(name, arguments, action) -> None:
-    assert Toolbox([Hear(), LookAtFrames(), Weather()]).action(Call(name, arguments)) == action
+    box = Toolbox([Hear(), LookAtFrames(), Weather()])
+    for prefix in ("", "functions.", "default_api.", "tools."):
+        assert box.action(Call(prefix + name, arguments)) == action
 
 
 @pytest.mark.parametrize(
     ("name", "arguments", "reason"),
     [
+        ("tools.fly", {}, "no tool 'tools.fly': the tools are"),
         ("fly", {}, "no tool 'fly': the tools are extract_parts_from_timestamp, verbal_transcript"),
         ("unified_web_search", {"query": "x"}, "no tool for unified_web_search"),
         (EXTRACT, {"timestamp_start": "00:10"}, "lacks the arguments timestamp_end"),
@@ -315,6 +318,9 @@ def test_results_look_like_theirs() -> None:
     assert box.result(LOOK, shown(message="Nothing is shown.")) == "Nothing is shown."
     assert box.result(Call("verbal_transcript"), shown(text="hi")) == "{'transcript': 'hi'}"
     assert box.result(Call("analyze"), shown(text='{"answer": 1}')) == '{"answer": 1}'
+    assert (
+        box.result(Call("functions.verbal_transcript"), shown(text="hi")) == "{'transcript': 'hi'}"
+    )
     assert box.result(Call("weather"), shown(text="rain")) == "rain"
     assert box.result(Call("weather"), shown()) == "The tool said nothing."
 
