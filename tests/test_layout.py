@@ -65,7 +65,7 @@ LAYERS = {
         "testing/",
     ],
     "policies": [
-        "errors prompt",
+        "errors prompt saved_env_options terminal_text",
         "base",
         "introspection",
         "sage_mm/stage_timer",

@@ -22,6 +22,7 @@ from transformers.utils import logging
 from policies.errors import ModelError
 from policies.sage_mm.tokens.chat_template import template_prefill
 from policies.sage_mm.tokens.chat_tokens import ChatTokens
+from policies.saved_env_options import saved_env_options
 from sage_env.errors import MissingExtra
 
 SHIPPED = Path(__file__).parents[2] / "sage_mm_tiny"
@@ -74,7 +75,7 @@ def open_checkpoint(
         raise MissingExtra(
             "a 4-bit base needs the package 'bitsandbytes': pip install 'sage-video-qa[quant]'"
         )
-    config = AutoConfig.from_pretrained(source)
+    config = AutoConfig.from_pretrained(source, trust_remote_code=False)
     if config.model_type not in ARCHITECTURES:
         raise ModelError(
             f"SAGE-MM needs a checkpoint of type {' or '.join(ARCHITECTURES)}, but {source} is of "
@@ -84,6 +85,7 @@ def open_checkpoint(
     tokens = read_tokens(source, config, settings.get("prompt", "full"))
     kind = find_dtype(dtype, config, place)
     options: dict[str, Any] = {"dtype": kind, "attn_implementation": "sdpa"}
+    options["trust_remote_code"] = False  # a checkpoint is weights: none of its code runs
     if four_bit:
         options["quantization_config"] = four_bit_settings(kind)
     if four_bit or place.type != "cpu":
@@ -105,7 +107,7 @@ def read_tokens(source: str, config: Any, style: Any) -> ChatTokens:
         ModelError: if it lacks the chat or vision tokens, if the configuration means other ids by
             them, or if the chat template writes a conversation differently than we do.
     """
-    tokenizer: Any = AutoTokenizer.from_pretrained(source)
+    tokenizer: Any = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     tokens = ChatTokens(tokenizer.backend_tokenizer, style)
     named = {
         "video_token_id": tokens.frame_pad,
@@ -204,9 +206,19 @@ def _quiet(source: str) -> Iterator[None]:
 
 
 def _settings(source: str) -> dict[str, Any]:
-    """Read `sage_mm.json`: which prompt and which environment the checkpoint was trained with."""
+    """Read `sage_mm.json`: which prompt and which environment the checkpoint was trained with.
+
+    Raises:
+        ModelError: if it holds something else.
+    """
     path = Path(source) / "sage_mm.json"
-    settings: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
-    env = settings.get("env", {})
-    settings["env"] = {k: tuple(v) if isinstance(v, list) else v for k, v in env.items()}
-    return settings
+    if not path.is_file():
+        return {"env": {}}
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        prompt = settings.get("prompt", "full")
+        return {"prompt": prompt, "env": saved_env_options(settings.get("env", {}), path)}
+    except AttributeError:
+        raise ModelError(f"{path}: expected an object with prompt and env") from None
+    except (ValueError, OSError) as error:
+        raise ModelError(f"{path} cannot be used: {error}") from error

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.helpers.loopback import Loopback, Says
+from tests.helpers.loopback import Loopback
 from tests.policies.served.test_served import Gemini, OpenAI
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=8)

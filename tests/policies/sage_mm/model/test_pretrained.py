@@ -214,3 +214,32 @@ def test_another_chat_template_is_refused(folder, old, new, message):
     (folder / "chat_template.jinja").write_text(template)
     with pytest.raises(ModelError, match=message):
         SageMM.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"env": {"frame_store": "/tmp/elsewhere"}}, "sets 'frame_store' of the environment"),
+        ({"env": {"root": "/", "max_turns": 3}}, "sets 'root' of the environment"),
+        ({"env": {"dataset": "evil:items"}}, "may set max_turns"),
+        ({"env": {"tools": ["evil:tool"]}}, "remove the others"),
+        ({"env": {"max_turns": "/tmp"}}, "sets max_turns to '/tmp'"),
+        ({"env": {"frame_size": ["/", "tmp"]}}, "sets frame_size"),
+        ({"env": ["root"]}, "expected the environment's arguments"),
+        ([1], "expected an object"),
+        ("{", "cannot be used"),
+    ],
+)
+def test_a_checkpoint_cannot_choose_folders_or_code(folder, settings, words):
+    text = settings if isinstance(settings, str) else json.dumps(settings)
+    (folder / "sage_mm.json").write_text(text)
+    with pytest.raises(ModelError, match=words):
+        SageMM.load(folder)
+
+
+def test_code_of_a_checkpoint_is_never_run(folder, tmp_path):
+    rewrite(folder / "config.json", auto_map={"AutoConfig": "evil.Config", "AutoModel": "evil.M"})
+    rewrite(folder / "tokenizer_config.json", auto_map={"AutoTokenizer": ["evil.Tokenizer", None]})
+    (folder / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\n1 / 0\n")
+    SageMM.load(folder)
+    assert not (tmp_path / "ran").exists()
