@@ -81,7 +81,7 @@ class Wire:
         self._ssl = self._http.default_ssl_context() if self._base.scheme == "https" else None
         self._here = threading.local()
         self.base_url = f"{_origin(self._base)}{self._base.path.rstrip('/')}"
-        # only a transport of its own takes the environment's proxies: `_proxy_of` has
+        # a client with a transport leaves the environment's proxies to it: see `_proxy_of`
         self.client: Any = self._httpx.Client(
             transport=self, follow_redirects=False, trust_env=False
         )
