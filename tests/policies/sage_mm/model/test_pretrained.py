@@ -137,6 +137,9 @@ def test_an_adapter_for_another_base_is_refused(tiny_folder, tmp_path):
     from safetensors.torch import load_file, save_file
 
     save_file(load_file(weights), weights)  # as peft writes it: without a fingerprint
+    with pytest.raises(ModelError, match="adapter_model.safetensors is damaged"):
+        SageMM.load(wide, adapter=tmp_path / "adapter")
+    (tmp_path / "adapter" / "SHA256SUMS").unlink()  # nor digests
     with pytest.raises(ModelError, match=r"for another base: .* is absent there"):
         SageMM.load(wide, adapter=tmp_path / "adapter")
     with pytest.raises(ModelError, match="not the folder or hub id of a peft adapter"):
