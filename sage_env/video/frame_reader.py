@@ -11,7 +11,7 @@ import numpy as np
 
 from sage_env.errors import CorruptFrame
 from sage_env.frames import Box
-from sage_env.picture_geometry import crop_bounds
+from sage_env.picture_geometry import box_size
 from sage_env.video.cache.frame_cache import FrameCache
 from sage_env.video.cache.frame_key import FrameKey
 from sage_env.video.deadline import Deadline
@@ -22,7 +22,6 @@ from sage_env.video.decoding.prefetch import add_prefetch
 from sage_env.video.index.video_index import VideoIndex
 
 OnError = Literal["raise", "nearest"]
-_WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 _LONGEST_WAIT = 1e6
 """Seconds: no deadline, for `Event.wait`, which refuses infinity."""
 _ROOM_FOR_PREFETCH = 64
@@ -130,10 +129,7 @@ class FrameReader:
         return {key.frame: picture for key, picture in found.items()}
 
     def _key(self, frame: int, view: _View) -> FrameKey:
-        native = None
-        if view.size is None:
-            top, bottom, left, right = crop_bounds(view.box or _WHOLE, *self._index.size)
-            native = bottom - top, right - left
+        native = box_size(view.box, *self._index.size) if view.size is None else None
         return FrameKey(self._index.content_id, frame, view.size, view.box, native)
 
     def _jobs(self, frames: list[int], view: _View) -> tuple[DecodeJob, ...]:
