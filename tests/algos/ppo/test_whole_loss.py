@@ -40,10 +40,7 @@ GROUP = {"advantage": "group", "episodes_per_question": 3}
 CASES = {
     **{name: preset(name, **IN_FORCE) for name in PRESETS},
     **{f"{name}, KL": preset(name, **IN_FORCE, kl_coef=0.3) for name in PRESETS},
-    **{
-        f"{name}, plain": preset(name, **PLAIN)
-        for name in ("ppo", "dr-grpo", "dapo")
-    },
+    **{f"{name}, plain": preset(name, **PLAIN) for name in ("ppo", "dr-grpo", "dapo")},
     "GAE below 1": PPOConfig(**IN_FORCE, gamma=0.9, lam=0.6, dual_clip=1.5),
     "KL as a reward": PPOConfig(**IN_FORCE, kl_coef=0.4, kl_in="reward", kl_estimator="k1"),
     "both": PPOConfig(**IN_FORCE, advantage="both", lam=0.8, kl_coef=0.1, kl_estimator="k2"),
@@ -162,7 +159,9 @@ def test_the_critics_gradient_is_that_of_the_configured_loss(name: str) -> None:
         stats = backward(config, critic, ROWS, policy.critic_parameters())
         slow = slow_critic(config, episodes, ROWS, expected, tables(policy)[1], clip=clip)
         assert_close(grids(policy.critic_parameters()), slow.gradient)
-        assert {k: float(v) for k, v in stats.items()} == pytest.approx(slow.stats, rel=1e-6, abs=1e-7)
+        assert {k: float(v) for k, v in stats.items()} == pytest.approx(
+            slow.stats, rel=1e-6, abs=1e-7
+        )
         assert ("held" in slow.seen) == (not warming_up)
 
 
@@ -170,7 +169,9 @@ def test_neither_network_moves_the_other() -> None:
     config = replace(CASES["both"], kl_coef=0.5)
     batch, _, names = made_up(late_rewards=False)
     policy, targets, _ = learner(config, batch, names)
-    backward(config, actor_objective(config, policy, batch, targets), ROWS, policy.actor_parameters())
+    backward(
+        config, actor_objective(config, policy, batch, targets), ROWS, policy.actor_parameters()
+    )
     assert policy.critic["table"].weight.grad is None
     policy.actor["table"].weight.grad = None
     critic = critic_objective(config, policy, batch, targets)

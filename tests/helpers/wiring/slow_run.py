@@ -29,7 +29,10 @@ class SlowRun:
 
     def __post_init__(self) -> None:
         size, norm = len(self.actor) * len(self.actor[0]), self.config.max_grad_norm
-        self._actor_steps, self._critic_steps = SlowAdam(size, norm), SlowAdam(len(self.critic), norm)
+        self._actor_steps, self._critic_steps = (
+            SlowAdam(size, norm),
+            SlowAdam(len(self.critic), norm),
+        )
 
     @property
     def steps(self) -> tuple[int, int, int]:

@@ -88,7 +88,7 @@ def test_lora_of_peft_is_taken_as_it_is(tiny_folder):
     config = LoraConfig(r=2, target_modules=r".*language_model.*q_proj", lora_dropout=0.5)
     policy = SageMM.load(tiny_folder, lora=config)
     lora = [name for name in policy.state() if "lora" in name]
-    assert len(lora) == 4 and all("q_proj" in name for name in lora)
+    assert len(lora) == 6 and all("q_proj" in name for name in lora)
     batch, again = sampled_and_rescored(policy)  # dropout must not act, or these would differ
     torch.testing.assert_close(again, batch.old_logprobs, atol=2e-5, rtol=0)
 
@@ -125,7 +125,7 @@ def test_an_adapter_of_plain_peft_starts_the_actor(tiny_folder, tmp_path):
 def test_an_adapter_for_another_base_is_refused(tiny_folder, tmp_path):
     SageMM.load(tiny_folder, lora=LoraSettings(r=2)).save_adapter(tmp_path / "adapter")
     SageMM.load(tiny_folder, adapter=tmp_path / "adapter", dtype="bfloat16")  # the same weights
-    wide = write_tiny_model(tmp_path / "wide", layers=3)
+    wide = write_tiny_model(tmp_path / "wide", layers=4)
     twin = write_tiny_model(tmp_path / "twin", seed=1)
     for other, message in ((wide, "with other weights"), (twin, "with other weights")):
         with pytest.raises(ModelError, match=message):
