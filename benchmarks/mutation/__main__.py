@@ -1,0 +1,177 @@
+"""The mutation run: how many small changes of the learning core does some test see?
+
+    python -m benchmarks.mutation --count 300 --seed 1 --out benchmarks/reports
+
+A mutant is seen when a test fails, does not end, or cannot be run. Those that are not seen are
+listed, each with the reason where `known` has one. The share is of the mutants that change
+behaviour, which are all but the known ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.mutation import executed as executed_lines
+from benchmarks.mutation.executed import Executed
+from benchmarks.mutation.forked import Job, Verdict, preload, run_jobs
+from benchmarks.mutation.known import KNOWN
+from benchmarks.mutation.operators import changed
+from benchmarks.mutation.sites import Mutant, all_mutants, sample
+from benchmarks.provenance import header, publish, versions
+
+SECONDS = 40.0
+"""What the tests of one mutant may take as they were timed under the trace, which is slower than
+they are; the dearest files are left out beyond it."""
+LIMIT = 120.0
+"""Seconds after which a mutant is taken to run for ever: three times what its tests may take."""
+
+
+@dataclass(frozen=True)
+class Met:
+    """A mutant that met its tests."""
+
+    mutant: Mutant
+    name: str
+    verdict: Verdict
+    tests: int
+
+    @property
+    def seen(self) -> bool:
+        """Return whether some test failed, did not end, or could not be run."""
+        return self.verdict.end != "passed"
+
+
+def meet(mutants: Sequence[Mutant], found: Executed, root: Path, *, processes: int) -> list[Met]:
+    """Run every mutant against the tests that execute its lines.
+
+    Args:
+        mutants: of the modules under `root`.
+        found: which tests those are.
+        root: of the repository, the current folder.
+        processes: children at a time.
+
+    Returns:
+        In the order of `mutants`.
+    """
+    jobs, texts = [], {m.path: (root / m.path).read_text(encoding="utf-8") for m in mutants}
+    for key, mutant in enumerate(mutants):
+        change, text = mutant.change, texts[mutant.path]
+        last = change.line + text.count("\n", change.start, change.end)
+        tests = found.tests_of(mutant.path, change.line, last, SECONDS)
+        jobs.append(Job(key, tests, LIMIT, mutant.path, changed(text, change)))
+    verdicts: dict[int, Verdict] = {}
+    for verdict in run_jobs(jobs, processes=processes):
+        verdicts[verdict.key] = verdict
+        if verdict.end == "passed":
+            print(f"[{len(verdicts)}/{len(jobs)}] not seen: {mutants[verdict.key].name(root)}")
+    return [
+        Met(mutant, mutant.name(root), verdicts[key], len(jobs[key].tests))
+        for key, mutant in enumerate(mutants)
+    ]
+
+
+def report(met: Sequence[Met], whole: int, took: float, seed: int) -> str:
+    """Return the report as Markdown.
+
+    Args:
+        met: the mutants with their verdicts.
+        whole: how many mutants there are to draw from.
+        took: seconds.
+        seed: of the sample.
+    """
+    known = [m for m in met if not m.seen and m.name in KNOWN]
+    open_ones = [m for m in met if not m.seen and m.name not in KNOWN]
+    changing = len(met) - len(known)
+    lines = header(
+        "Mutants of the learning core that the tests see",
+        "benchmarks.mutation",
+        libraries=versions("torch", "transformers", "pytest"),
+        remark=f"{took / 60:.0f} minutes",
+    )
+    lines += [
+        f"- sample: {len(met)} of {whole} mutants, seed {seed}",
+        "",
+        f"**{share(len(met) - len(known) - len(open_ones), changing)} of the mutants that change "
+        f"behaviour are seen**: {changing - len(open_ones)} of {changing}. {len(known)} change "
+        f"nothing that a test could see, {len(open_ones)} are not seen.",
+        "",
+        "| room | mutants | seen | change nothing | not seen |",
+        "|---|---|---|---|---|",
+        *_rows(met, lambda m: m.mutant.path.rpartition("/")[0]),
+        "",
+        "| change | mutants | seen | change nothing | not seen |",
+        "|---|---|---|---|---|",
+        *_rows(met, lambda m: m.mutant.change.kind),
+        "",
+        "| how they were seen | mutants |",
+        "|---|---|",
+    ]
+    ends = Counter(m.verdict.end for m in met if m.seen)
+    said = {"failed": "a test failed", "hung": "the tests did not end", "died": "the process died"}
+    lines += [f"| {said[end]} | {count} |" for end, count in ends.most_common()]
+    lines += ["", "## Not seen", "", *(f"- `{m.name}`" for m in open_ones or [])]
+    lines += [] if open_ones else ["None."]
+    lines += ["", "## Change nothing that a test could see", ""]
+    lines += [f"- `{m.name}`: {KNOWN[m.name]}" for m in known] or ["None."]
+    return "\n".join(lines) + "\n"
+
+
+def share(part: int, whole: int) -> str:
+    """Return a share in percent, rounded down, so that no miss is rounded away."""
+    return f"{1000 * part // max(whole, 1) / 10:.1f} %"
+
+
+def _rows(met: Sequence[Met], key: object) -> list[str]:
+    """Return one table row per group, in alphabetical order."""
+    groups: dict[str, list[Met]] = {}
+    for m in met:
+        groups.setdefault(key(m), []).append(m)  # type: ignore[operator]
+    rows = []
+    for name, members in sorted(groups.items()):
+        seen = sum(m.seen for m in members)
+        known = sum(not m.seen and m.name in KNOWN for m in members)
+        counts = (len(members), seen, known, len(members) - seen - known)
+        rows.append(f"| {name} | {' | '.join(map(str, counts))} |")
+    return rows
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Draw, run, and print or write the report."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--count", type=int, default=300, help="mutants to draw")
+    parser.add_argument("--seed", type=int, default=1, help="of the draw")
+    parser.add_argument("--processes", type=int, default=2, help="mutants at a time")
+    parser.add_argument(
+        "--only", default="", help="mutants whose name holds this text, all of them"
+    )
+    parser.add_argument(
+        "--map", type=Path, help="file of the traced tests: made if it is not there"
+    )
+    parser.add_argument("--out", type=Path, help="folder that gets mutation.md")
+    chosen = parser.parse_args(arguments)
+    began, root = time.monotonic(), Path.cwd()
+    preload()
+    mutants = all_mutants(root)
+    if chosen.only:
+        drawn = [m for m in mutants if chosen.only in m.name(root)]
+    else:
+        drawn = sample(mutants, chosen.count, chosen.seed)
+    if chosen.map and chosen.map.exists():
+        found = executed_lines.load(chosen.map)
+    else:
+        found = executed_lines.trace_tests()
+        if chosen.map:
+            executed_lines.save(chosen.map, found)
+    print(f"{len(drawn)} of {len(mutants)} mutants, {len(found.lines)} tests", flush=True)
+    met = meet(drawn, found, root, processes=chosen.processes)
+    text = report(met, len(mutants), time.monotonic() - began, chosen.seed)
+    publish(text, chosen.out, "mutation.md")
+
+
+if __name__ == "__main__":
+    main()
