@@ -24,11 +24,11 @@ from benchmarks.mutation.operators import changed
 from benchmarks.mutation.sites import Mutant, all_mutants, sample
 from benchmarks.provenance import header, publish, versions
 
-SECONDS = 40.0
-"""What the tests of one mutant may take as they were timed under the trace, which is slower than
-they are; the dearest files are left out beyond it."""
-LIMIT = 120.0
-"""Seconds after which a mutant is taken to run for ever: three times what its tests may take."""
+BUDGET = 60.0
+"""Seconds that the tests of one mutant may take, as they were timed under the trace, which is
+slower than they are; the dearest tests are left out beyond it."""
+LIMIT = 3.0
+"""After so many times that, a mutant is taken to run for ever."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ def meet(mutants: Sequence[Mutant], found: Executed, root: Path, *, processes: i
         found: which tests those are.
         root: of the repository, the current folder.
         processes: children at a time.
+        budget: seconds for the tests of one mutant.
 
     Returns:
         In the order of `mutants`.
@@ -62,13 +63,16 @@ def meet(mutants: Sequence[Mutant], found: Executed, root: Path, *, processes: i
     for key, mutant in enumerate(mutants):
         change, text = mutant.change, texts[mutant.path]
         last = change.line + text.count("\n", change.start, change.end)
-        tests = found.tests_of(mutant.path, change.line, last, SECONDS)
-        jobs.append(Job(key, tests, LIMIT, mutant.path, changed(text, change)))
+        tests = found.tests_of(mutant.path, change.line, last, budget)
+        jobs.append(Job(key, tests, LIMIT * budget, mutant.path, changed(text, change)))
     verdicts: dict[int, Verdict] = {}
     for verdict in run_jobs(jobs, processes=processes):
         verdicts[verdict.key] = verdict
         if verdict.end == "passed":
-            print(f"[{len(verdicts)}/{len(jobs)}] not seen: {mutants[verdict.key].name(root)}")
+            print(
+                f"[{len(verdicts)}/{len(jobs)}] not seen: {mutants[verdict.key].name(root)}",
+                flush=True,
+            )
     return [
         Met(mutant, mutant.name(root), verdicts[key], len(jobs[key].tests))
         for key, mutant in enumerate(mutants)
@@ -168,7 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if chosen.map:
             executed_lines.save(chosen.map, found)
     print(f"{len(drawn)} of {len(mutants)} mutants, {len(found.lines)} tests", flush=True)
-    met = meet(drawn, found, root, processes=chosen.processes)
+    met = meet(drawn, found, root, processes=chosen.processes, budget=chosen.budget)
     text = report(met, len(mutants), time.monotonic() - began, chosen.seed)
     publish(text, chosen.out, "mutation.md")
 

@@ -49,33 +49,28 @@ class Executed:
     lines: dict[str, dict[str, set[int]]] = field(default_factory=dict)
 
     def tests_of(self, path: str, line: int, last: int, budget: float) -> list[str]:
-        """Return the tests that execute some of the lines of a module, cheap files first.
+        """Return the tests that execute some of the lines of a module, the cheapest of them.
 
         Lines that no test executes, such as those that run at import, are met by all tests of the
-        module.
-
-        A file's tests stay together, so that its fixtures are made once.
+        module. A file's tests stay together, so that its fixtures are made once.
 
         Args:
             path: of the module.
             line: first line of what was changed.
             last: last line of it.
-            budget: seconds that all of them may take; the dearest files are left out beyond it.
+            budget: seconds that all of them may take; the dearest are left out beyond it.
         """
         ran = {test: lines[path] for test, lines in self.lines.items() if path in lines}
         span = set(range(line, last + 1))
         chosen = [test for test, lines in ran.items() if lines & span] or list(ran)
+        chosen.sort(key=lambda test: self.seconds[test])
         files: dict[str, list[str]] = {}
         for test in chosen:
-            files.setdefault(test.partition("::")[0], []).append(test)
-        costs = {file: sum(self.seconds[t] for t in tests) for file, tests in files.items()}
-        found: list[str] = []
-        for file in sorted(files, key=lambda name: costs[name]):
-            budget -= costs[file]
-            if budget < 0 and found:
+            budget -= self.seconds[test]
+            if budget < 0 and files:
                 break
-            found += files[file]
-        return found
+            files.setdefault(test.partition("::")[0], []).append(test)
+        return [test for tests in files.values() for test in tests]
 
 
 def trace_tests(tests: Sequence[str] = TESTS) -> Executed:

@@ -56,8 +56,10 @@ RENAMED = {
 """Functions and methods that are taken for one another."""
 DROPPED = {"detach", "abs", "clamp", "sort", "reversed", "sorted", "cumsum"}
 """Methods and functions whose call is left out: `x.detach()` becomes `x`, `sorted(x)` too."""
-SILENT = {"_log", "warnings", "logging", "bar", "print"}
-"""Names on which a call says something and changes nothing."""
+COMMUTATIVE = {"min", "max", "minimum", "maximum"}
+"""Functions whose arguments may stand in any order."""
+SILENT = {"_log", "warnings", "logging", "bar", "print", "tqdm"}
+"""Names whose call, or a call on which, says something and changes nothing."""
 
 
 @dataclass(frozen=True)
@@ -80,25 +82,16 @@ class Change:
 
 
 def changes(source: str) -> list[Change]:
-    """Return every change of a module's text, in the order of the text; each compiles."""
+    """Return every change of a module's text, in the order of the text."""
     tree = ast.parse(source)
     found = _Finder(source).of(tree)
     unique = {(c.start, c.end, c.text): c for c in found if source[c.start : c.end] != c.text}
-    ordered = sorted(unique.values(), key=lambda c: (c.start, c.end, c.kind, c.text))
-    return [change for change in ordered if _compiles(changed(source, change))]
+    return sorted(unique.values(), key=lambda c: (c.start, c.end, c.kind, c.text))
 
 
 def changed(source: str, change: Change) -> str:
     """Return the mutant's text."""
     return source[: change.start] + change.text + source[change.end :]
-
-
-def _compiles(source: str) -> bool:
-    try:
-        compile(source, "mutant", "exec", dont_inherit=True)
-    except (SyntaxError, ValueError):
-        return False
-    return True
 
 
 class _Finder:
@@ -201,10 +194,10 @@ def _call(node: ast.Call) -> Iterator[tuple[str, ast.AST, str]]:
         if keyword.arg not in (None, "strict"):
             rest = keywords[:k] + keywords[k + 1 :]
             yield "keyword dropped", node, _text(ast.Call(func, args, rest))
-    for k in range(len(args) - 1):
+    name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+    for k in range(0 if name in COMMUTATIVE else len(args) - 1):
         swapped = [*args[:k], args[k + 1], args[k], *args[k + 2 :]]
         yield "arguments swapped", node, _text(ast.Call(func, swapped, keywords))
-    name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
     if name in RENAMED:
         other: ast.expr = ast.Name(RENAMED[name])
         if isinstance(func, ast.Attribute):
@@ -252,7 +245,7 @@ def _is_silent(node: ast.AST) -> bool:
     match node:
         case ast.Raise() | ast.Assert() | ast.JoinedStr() | ast.Import() | ast.ImportFrom():
             return True
-        case ast.Expr(ast.Constant()):
+        case ast.Expr(ast.Constant()) | ast.keyword("strict"):
             return True
         case ast.If(ast.Name("TYPE_CHECKING")):
             return True
@@ -261,6 +254,8 @@ def _is_silent(node: ast.AST) -> bool:
         case ast.Call(ast.Attribute(ast.Name(name))) | ast.Expr(
             ast.Call(ast.Attribute(ast.Name(name)))
         ):
+            return name in SILENT
+        case ast.Call(ast.Name(name)):
             return name in SILENT
     return False
 

@@ -6,6 +6,7 @@ episodes and checkpoints that were made up so that a mix-up of any two shows.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +34,7 @@ from policies.baselines.uniform import UniformPolicy  # noqa: E402
 from policies.sage_mm import SageMM  # noqa: E402
 from policies.sage_mm.model.sage_model import SHIPPED  # noqa: E402
 from sage_env import QAItem  # noqa: E402
+from sage_env.rewards import answer  # noqa: E402
 from tests.helpers.handmade import trajectory  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not SHIPPED.is_dir(), reason="no shipped model")
@@ -216,8 +218,12 @@ def test_training_and_validation_earn_the_reward_of_the_settings(run: Watched) -
     station = run.trained["station"]
     for found in (station, run.validations[0]):
         assert found.env("_reward").keywords == {"frames_weight": 0.6, "turns_weight": 0.25}
-        for name in ("_budget", "_overview_frames"):
+        for name in ("_budget", "_overview_frames", "_shape"):
             assert found.env(name) == run.stations["SFT base, greedy"].env(name)
+
+
+def test_the_test_split_pays_for_right_answers_alone(run: Watched) -> None:
+    assert all(station.env("_reward") is answer for station in run.stations.values())
 
 
 def test_direct_sees_as_many_frames_as_the_policy_took_and_twice_as_many(run: Watched) -> None:
@@ -257,7 +263,10 @@ def test_the_report_pairs_after_with_before_and_with_twice_the_frames(run: Watch
     ours, theirs = (data.results[key].only("tier", "core").episodes() for key in (AFTER, BEFORE))
     gap = difference(ours, theirs).mean
     assert gap is not None and gap > 0
-    assert f"<b>+{100 * gap:.1f}" in RunFolder(run.config.run).report.read_text()
+    page = RunFolder(run.config.run).report.read_text()
+    assert f"<b>+{100 * gap:.1f}" in page
+    routing = page[page.index('id="routing"') :]
+    assert re.search(rf">gain<.*?\+{100 * gap:.1f}", routing, re.DOTALL), "after minus before too"
     for key, result in data.results.items():
         assert [t.num_turns for t in result.trajectories] == [
             t.num_turns for t in run.results[key].trajectories

@@ -194,6 +194,22 @@ def test_the_price_of_frames_follows_what_was_seen(tmp_path: Path, monkeypatch) 
     assert price != pytest.approx(0.1)
 
 
+def test_unless_told_otherwise_an_interrupt_loses_no_update(tmp_path: Path) -> None:
+    run(replace(CONFIG, keep_last=9), tmp_path)
+    assert [load(tmp_path / "checkpoints", k).update for k in range(4)] == [0, 1, 2, 3]
+
+
+def test_the_speed_is_that_of_the_sampled_tokens(tmp_path: Path, monkeypatch) -> None:
+    calls = Calls("make_targets", monkeypatch)
+    run(CONFIG, tmp_path)
+    rows = read_metrics(tmp_path / "metrics.jsonl")[1:]
+    for row, (args, _) in zip(rows, calls, strict=True):
+        assert row["time/rollout"] > 0 and row["time/learn"] > 0 and row["time/cpu"] > 0
+        took = row["time/rollout"] + row["time/learn"]
+        assert took < 60, "seconds of this update, not since the machine began"
+        assert row["time/tokens_per_second"] * took == pytest.approx(int(args[2].sampled.sum()))
+
+
 def test_samples_that_were_cut_are_not_trained_on(tmp_path: Path) -> None:
     for name, value in (("top_k", 3), ("top_p", 0.9)):
         policy = cloned_policy(0)
