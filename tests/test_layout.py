@@ -94,6 +94,7 @@ LAYERS = {
         "ppo/",
         "learning/",
         "robustness/",
+        "mutation/",
     ],
 }
 FORBIDDEN = {"utils", "util", "common", "core", "manager", "helpers", "misc"}

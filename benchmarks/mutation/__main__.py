@@ -9,12 +9,13 @@ behaviour, which are all but the known ones.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import tyro
 
 from benchmarks.mutation import executed as executed_lines
 from benchmarks.mutation.executed import Executed
@@ -24,11 +25,8 @@ from benchmarks.mutation.operators import changed
 from benchmarks.mutation.sites import Mutant, all_mutants, sample
 from benchmarks.provenance import header, publish, versions
 
-BUDGET = 60.0
-"""Seconds that the tests of one mutant may take, as they were timed under the trace, which is
-slower than they are; the dearest tests are left out beyond it."""
 LIMIT = 3.0
-"""After so many times that, a mutant is taken to run for ever."""
+"""After so many times its budget, a mutant is taken to run for ever."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,9 @@ class Met:
         return self.verdict.end != "passed"
 
 
-def meet(mutants: Sequence[Mutant], found: Executed, root: Path, *, processes: int) -> list[Met]:
+def meet(
+    mutants: Sequence[Mutant], found: Executed, root: Path, *, processes: int, budget: float
+) -> list[Met]:
     """Run every mutant against the tests that execute its lines.
 
     Args:
@@ -118,10 +118,10 @@ def report(met: Sequence[Met], whole: int, took: float, seed: int) -> str:
     ends = Counter(m.verdict.end for m in met if m.seen)
     said = {"failed": "a test failed", "hung": "the tests did not end", "died": "the process died"}
     lines += [f"| {said[end]} | {count} |" for end, count in ends.most_common()]
-    lines += ["", "## Not seen", "", *(f"- `{m.name}`" for m in open_ones or [])]
+    lines += ["", "## Not seen", "", *sorted(f"- `{m.name}`" for m in open_ones)]
     lines += [] if open_ones else ["None."]
     lines += ["", "## Change nothing that a test could see", ""]
-    lines += [f"- `{m.name}`: {KNOWN[m.name]}" for m in known] or ["None."]
+    lines += sorted(f"- `{m.name}`: {KNOWN[m.name]}" for m in known) or ["None."]
     return "\n".join(lines) + "\n"
 
 
@@ -130,11 +130,11 @@ def share(part: int, whole: int) -> str:
     return f"{1000 * part // max(whole, 1) / 10:.1f} %"
 
 
-def _rows(met: Sequence[Met], key: object) -> list[str]:
+def _rows(met: Sequence[Met], key: Callable[[Met], str]) -> list[str]:
     """Return one table row per group, in alphabetical order."""
     groups: dict[str, list[Met]] = {}
     for m in met:
-        groups.setdefault(key(m), []).append(m)  # type: ignore[operator]
+        groups.setdefault(key(m), []).append(m)
     rows = []
     for name, members in sorted(groups.items()):
         seen = sum(m.seen for m in members)
@@ -144,38 +144,51 @@ def _rows(met: Sequence[Met], key: object) -> list[str]:
     return rows
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+@dataclass(frozen=True)
+class Settings:
+    """How many mutants are drawn, and how long each may take."""
+
+    count: int = 300
+    """Mutants to draw."""
+    seed: int = 1
+    """Of the draw."""
+    processes: int = 2
+    """Mutants at a time."""
+    budget: float = 60.0
+    """Seconds that the tests of one mutant may take, as they were timed under the trace, which is
+    slower than they are; the dearest tests are left out beyond it."""
+    only: str = ""
+    """Try all mutants whose name holds this text, instead of a sample."""
+    trace: Path | None = None
+    """File of which test executes which line; made if it is not there. None: found anew."""
+    out: Path | None = None
+    """Folder that gets `mutation.md`."""
+
+
+def main(settings: Settings) -> None:
     """Draw, run, and print or write the report."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--count", type=int, default=300, help="mutants to draw")
-    parser.add_argument("--seed", type=int, default=1, help="of the draw")
-    parser.add_argument("--processes", type=int, default=2, help="mutants at a time")
-    parser.add_argument(
-        "--only", default="", help="mutants whose name holds this text, all of them"
-    )
-    parser.add_argument(
-        "--map", type=Path, help="file of the traced tests: made if it is not there"
-    )
-    parser.add_argument("--out", type=Path, help="folder that gets mutation.md")
-    chosen = parser.parse_args(arguments)
     began, root = time.monotonic(), Path.cwd()
     preload()
     mutants = all_mutants(root)
-    if chosen.only:
-        drawn = [m for m in mutants if chosen.only in m.name(root)]
-    else:
-        drawn = sample(mutants, chosen.count, chosen.seed)
-    if chosen.map and chosen.map.exists():
-        found = executed_lines.load(chosen.map)
-    else:
-        found = executed_lines.trace_tests()
-        if chosen.map:
-            executed_lines.save(chosen.map, found)
+    drawn = sample(mutants, settings.count, settings.seed)
+    if settings.only:
+        drawn = [mutant for mutant in mutants if settings.only in mutant.name(root)]
+    found = _executed(settings.trace)
     print(f"{len(drawn)} of {len(mutants)} mutants, {len(found.lines)} tests", flush=True)
-    met = meet(drawn, found, root, processes=chosen.processes, budget=chosen.budget)
-    text = report(met, len(mutants), time.monotonic() - began, chosen.seed)
-    publish(text, chosen.out, "mutation.md")
+    met = meet(drawn, found, root, processes=settings.processes, budget=settings.budget)
+    text = report(met, len(mutants), time.monotonic() - began, settings.seed)
+    publish(text, settings.out, "mutation.md")
+
+
+def _executed(path: Path | None) -> Executed:
+    """Return which test executes which line; read from a file, or written to it."""
+    if path is not None and path.exists():
+        return executed_lines.load(path)
+    found = executed_lines.trace_tests()
+    if path is not None:
+        executed_lines.save(path, found)
+    return found
 
 
 if __name__ == "__main__":
-    main()
+    main(tyro.cli(Settings))

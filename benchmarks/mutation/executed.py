@@ -147,7 +147,7 @@ class _Tracer:
             yield
         finally:
             sys.settrace(None)
-            threading.settrace(None)  # type: ignore[arg-type]
+            threading.settrace(None)
 
     def _on_call(self, frame: FrameType, event: str, arg: object) -> Any:
         """Follow the lines of a call into a mutated module, and of no other."""

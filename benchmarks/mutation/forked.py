@@ -33,13 +33,17 @@ LIBRARIES = (
     "pytest",
     "safetensors.torch",
     "tokenizers",
-    "torch",
+    "torch._dynamo",
     "tqdm",
     "transformers.models.qwen3_vl.modeling_qwen3_vl",
     "transformers.models.qwen3_vl_moe.modeling_qwen3_vl_moe",
 )
-"""What tests import beside the project; importing it takes seconds, a fork milliseconds."""
+"""What tests import beside the project; importing it takes seconds, a fork milliseconds.
+`torch._dynamo` is imported by the first optimiser of a process, and takes seconds by
+itself."""
 OURS = ("sage_env", "policies", "algos")
+OPTIONS = ("-x", "-q", *(f"-pno:{plugin}" for plugin in ("cacheprovider", "xdist", "anyio")))
+"""Of pytest, in every child."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +188,7 @@ def _test(job: Job) -> tuple[str, str]:
     if job.path is not None:
         serve(job.path, job.source)
     found = _FirstFailure()
-    code = pytest.main(["-x", "-q", "-p", "no:cacheprovider", *job.tests], plugins=[found])
+    code = pytest.main([*OPTIONS, *job.tests], plugins=[found])
     return ("passed" if code in (0, 5) else "failed"), found.test
 
 

