@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,24 @@ def test_the_speed_is_that_of_the_sampled_tokens(tmp_path: Path, monkeypatch) ->
         took = row["time/rollout"] + row["time/learn"]
         assert took < 60, "seconds of this update, not since the machine began"
         assert row["time/tokens_per_second"] * took == pytest.approx(int(args[2].sampled.sum()))
+
+
+def test_the_bar_begins_where_the_run_goes_on_and_ends_where_it_ends(tmp_path, monkeypatch) -> None:
+    bars: list[tuple[int, int, int]] = []
+
+    class Bar(training.tqdm):  # type: ignore[type-arg]
+        def __init__(self, **settings: Any) -> None:
+            assert settings["disable"]
+            super().__init__(total=settings["total"], initial=settings["initial"], file=StringIO())
+
+        def close(self) -> None:
+            super().close()
+            bars.append((self.initial, self.n, self.total))
+
+    monkeypatch.setattr(training, "tqdm", Bar)
+    run(replace(CONFIG, updates=2), tmp_path)
+    run(CONFIG, tmp_path)
+    assert bars[0] == (0, 2, 2) and (2, 3, 3) in bars
 
 
 def test_samples_that_were_cut_are_not_trained_on(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ def test_buckets_by_hand(monkeypatch):
     assert buckets([0, 0], first=2) == []
     monkeypatch.setattr(sampler, "PREFILL_TOKENS", 36)
     assert buckets([10, 12, 12, 12]) == [(0, 3), (3, 4)], "36 tokens fit, 48 do not"
+    assert buckets([12] * 7) == [(0, 3), (3, 6), (6, 7)], "the same for every pass"
     assert buckets([100]) == [(0, 1)], "a prompt is never cut, however long"
 
 
