@@ -56,7 +56,7 @@ RENAMED = {
 """Functions and methods that are taken for one another."""
 DROPPED = {"detach", "abs", "clamp", "sort", "reversed", "sorted", "cumsum"}
 """Methods and functions whose call is left out: `x.detach()` becomes `x`, `sorted(x)` too."""
-COMMUTATIVE = {"min", "max", "minimum", "maximum"}
+COMMUTATIVE = {"min", "max", "minimum", "maximum", "transpose"}
 """Functions whose arguments may stand in any order."""
 SILENT = {"_log", "warnings", "logging", "bar", "print", "tqdm"}
 """Names whose call, or a call on which, says something and changes nothing."""

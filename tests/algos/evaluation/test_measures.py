@@ -212,3 +212,12 @@ def test_the_summary_says_what_was_not_measured() -> None:
     line = dict(zip(SUMMARY_HEADER, summary_cells([only_short])[0], strict=True))
     assert line["accuracy, all"] == "100.0" and line["accuracy, >600 s"] == "-"
     assert line["frames"] == "2.0" and line["failed"] == "0"
+
+
+def test_an_environment_that_tells_no_times_shows_no_frames() -> None:
+    """Others than ours may leave `frame_seconds` out, or have none to tell."""
+    for infos in ({}, {"frame_seconds": None}):
+        bare = trajectory("x", True)
+        bare.start_info = {"item_id": "x", **infos}
+        (found,) = result((item("x"), bare)).episodes()
+        assert (found.frames, found.evidence_seen, found.correct) == (0, False, True)

@@ -88,6 +88,19 @@ def test_a_plain_policy_is_played_one_episode_at_a_time_and_reset_for_each() -> 
     ]
 
 
+def test_without_a_seed_a_policy_is_reset_without_one() -> None:
+    class Seeds(Looker):
+        def reset(self, *, seed=None):
+            super().reset(seed=seed)
+            seeds.append(seed)
+
+    seeds: list[int | None] = []
+    collect([ToyEnv()], Seeds(), JOBS[:3])
+    assert seeds == [None] * 3
+    collect([ToyEnv()], Seeds(), JOBS[:3], seed=0)
+    assert len(set(seeds[3:])) == 3 and None not in seeds[3:]
+
+
 def test_play_is_collect_of_one_job() -> None:
     one = play(ToyEnv(), ToyPolicy(), seed=4, item_id="q2")
     other = collect([ToyEnv()], ToyPolicy(), [EpisodeSpec("q2", 4)], seed=4)[0]

@@ -109,3 +109,18 @@ def test_what_it_measures_is_what_it_did(policy) -> None:
         assert 0 < found[f"policy/{stage}_seconds"] < 60
     policy.reset(seed=3)
     assert policy.measures()["policy/sampled_tokens"] == 0
+
+
+@pytest.mark.parametrize("name", ["max_new_tokens", "max_batch", "workers"])
+def test_sizes_that_cannot_play_are_refused_and_the_smallest_are_taken(policy, name: str) -> None:
+    with pytest.raises(ValueError, match="expected max_new_tokens, max_batch and workers >= 1"):
+        SageMM(policy.model, **{name: 0})
+    assert getattr(SageMM(policy.model, **{name: 1}), name) == 1
+
+
+def test_settings_that_are_no_distribution_or_no_choice_are_refused(policy) -> None:
+    for settings in ({"temperature": -0.1}, {"top_k": -1}, {"top_p": 0.0}, {"top_p": 1.1}):
+        with pytest.raises(ValueError):
+            SageMM(policy.model, **settings)
+    with pytest.raises(ValueError, match="when_full must be 'error' or 'drop', got 'stop'"):
+        SageMM(policy.model, when_full="stop")  # type: ignore[arg-type]

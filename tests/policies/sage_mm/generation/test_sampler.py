@@ -67,3 +67,12 @@ def test_results_come_in_order_from_batches_of_similar_length(sizes, max_batch, 
     totals = sorted(old + new for old, new in sizes)
     cuts = [totals[at : at + max_batch] for at in range(0, len(totals), max_batch)]
     assert sorted(batches) == sorted(cuts)
+
+
+def test_batches_that_run_side_by_side_have_one_core_each():
+    sequences = [SequenceInput(np.full(3, i), (), None, np.zeros(1)) for i in range(6)]
+    before = torch.get_num_threads()
+    found = in_batches(
+        lambda batch: [torch.get_num_threads()] * len(batch), sequences, max_batch=2, workers=2
+    )
+    assert found == [1] * 6 and torch.get_num_threads() == before

@@ -14,7 +14,7 @@ from transformers import Qwen3VLForConditionalGeneration  # noqa: E402
 
 from policies.errors import ModelError  # noqa: E402
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
-from policies.sage_mm.model.pretrained import four_bit_settings  # noqa: E402
+from policies.sage_mm.model.pretrained import find_dtype, four_bit_settings  # noqa: E402
 from sage_env.errors import MissingExtra  # noqa: E402
 from tests.helpers.episodes import as_batch, episode, play, stir  # noqa: E402
 from tests.helpers.tiny_model import QWEN_LAYOUT, write_tiny_model  # noqa: E402
@@ -122,6 +122,18 @@ def test_an_adapter_of_plain_peft_starts_the_actor(tiny_folder, tmp_path):
         torch.testing.assert_close(found, model(input_ids=text).logits, atol=1e-5, rtol=0)
 
 
+def test_an_adapter_without_a_fingerprint_is_taken_at_its_word(tiny_folder, tmp_path):
+    """One that is no safetensors file has none; float16 rounds the base's differently."""
+    SageMM.load(tiny_folder, lora=LoraSettings(r=2)).save_adapter(tmp_path / "adapter")
+    SageMM.load(tiny_folder, adapter=tmp_path / "adapter", dtype="float16")
+    weights = tmp_path / "adapter" / "adapter_model.safetensors"
+    from safetensors.torch import load_file
+
+    torch.save(load_file(weights), tmp_path / "adapter" / "adapter_model.bin")
+    weights.unlink()
+    SageMM.load(tiny_folder, adapter=tmp_path / "adapter")
+
+
 def test_an_adapter_for_another_base_is_refused(tiny_folder, tmp_path):
     SageMM.load(tiny_folder, lora=LoraSettings(r=2)).save_adapter(tmp_path / "adapter")
     SageMM.load(tiny_folder, adapter=tmp_path / "adapter", dtype="bfloat16")  # the same weights
@@ -206,3 +218,41 @@ def test_another_chat_template_is_refused(folder, old, new, message):
     (folder / "chat_template.jinja").write_text(template)
     with pytest.raises(ModelError, match=message):
         SageMM.load(folder)
+
+
+class Config:
+    """A checkpoint's configuration, which names the dtype itself or in its text part."""
+
+    def __init__(self, dtype, of_text=None):
+        self.dtype, self._text = dtype, of_text
+
+    def get_text_config(self):
+        return Config(self._text)
+
+
+@pytest.mark.parametrize(
+    ("asked", "config", "place", "expected"),
+    [
+        ("auto", Config(torch.bfloat16), "cpu", torch.float32),
+        ("auto", Config(torch.bfloat16), "cuda", torch.bfloat16),
+        ("auto", Config(None, torch.float16), "cuda", torch.float16),
+        ("auto", Config(None), "cuda", torch.float32),
+        ("float16", Config(torch.bfloat16), "cpu", torch.float16),
+        (torch.bfloat16, Config(None), "cpu", torch.bfloat16),
+    ],
+)
+def test_the_dtype_is_the_checkpoints_own_where_it_is_fast(asked, config, place, expected):
+    assert find_dtype(asked, config, torch.device(place)) == expected
+
+
+@pytest.mark.parametrize("wrong", ["int8", "float8_e4m3fn", "no dtype", torch.int32])
+def test_a_dtype_that_no_weight_can_have_is_refused(wrong):
+    with pytest.raises(ModelError, match="expected a dtype such as"):
+        find_dtype(wrong, Config(None), torch.device("cpu"))
+
+
+def test_adapters_are_by_default_those_of_a_training():
+    from algos.experiment.settings import FirstLight
+
+    rank = FirstLight().lora_rank
+    assert LoraSettings() == LoraSettings(r=rank, alpha=2 * rank, seed=0)
