@@ -22,7 +22,7 @@ from benchmarks.mutation.executed import Executed
 from benchmarks.mutation.forked import Job, Verdict, preload, run_jobs
 from benchmarks.mutation.known import KNOWN
 from benchmarks.mutation.operators import changed
-from benchmarks.mutation.sites import Mutant, all_mutants, sample
+from benchmarks.mutation.sites import Mutant, all_mutants, left_out, sample
 from benchmarks.provenance import header, publish, versions
 
 LIMIT = 3.0
@@ -99,6 +99,7 @@ def report(met: Sequence[Met], whole: int, took: float, seed: int) -> str:
     )
     lines += [
         f"- sample: {len(met)} of {whole} mutants, seed {seed}",
+        f"- left out: {', '.join(left_out()) or 'no module'}",
         "",
         f"**{share(len(met) - len(known) - len(open_ones), changing)} of the mutants that change "
         f"behaviour are seen**: {changing - len(open_ones)} of {changing}. {len(known)} change "

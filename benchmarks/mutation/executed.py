@@ -33,10 +33,13 @@ TESTS = (
     "tests/algos/rollout",
     "tests/algos/runs",
     "tests/algos/verify",
+    "tests/algos/cli/test_ask.py",
     "tests/algos/test_presets.py",
     "tests/algos/test_sft.py",
     "tests/policies/sage_mm",
     "tests/policies/test_episode_states.py",
+    "tests/policies/baselines",
+    "tests/policies/served",
 )
 """The rooms of tests that mirror the mutated ones, and those of what uses them."""
 

@@ -17,6 +17,14 @@ KNOWN: Mapping[str, str] = {
     "algos/ppo/train_state.py: self.actor = Adam(policy.actor_parameters(), lr=config.actor_lr) "
     "=> self.actor = Adam(policy.actor_parameters(), lr=config.critic_lr)": "same: the rate is set "
     "anew in every update",
+    "algos/ppo/train_state.py: self.critic = Adam(critic, lr=config.critic_lr) if critic else None "
+    "=> self.critic = Adam(critic, lr=config.uses_critic) if critic else None": "same: the rate is "
+    "set anew in every update",
+    "policies/sage_mm/model/sage_model.py: MASKED = -1e9 => MASKED = -1100000000.0": "same: the "
+    "exponential of both is 0",
+    "policies/sage_mm/model/pretrained.py: if not Path(source).is_dir() or not "
+    "logging.is_progress_bar_enabled(): => if (not Path(source).is_dir()):": "words: a progress "
+    "bar of another library, switched off twice",
     "algos/evaluation/decomposition.py: means = _parts(cells.sum(0, keepdims=True))[:, 0] => "
     "means = _parts(cells.sum(0, keepdims=True))[:, (-1)]": "same: there is one column",
     "algos/evaluation/decomposition.py: taken, right = np.moveaxis(sums.reshape(-1, 2, 2, 2), -1, "

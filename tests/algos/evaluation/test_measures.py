@@ -11,8 +11,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from algos.evaluation.bootstrap import cluster_bootstrap_interval
-from algos.evaluation.measures import EvalResult, difference, evaluate, measure, measures_of
-from algos.evaluation.tables import SUMMARY_HEADER, format_table, summary_cells
+from algos.evaluation.measures import (
+    Difference,
+    EvalResult,
+    difference,
+    evaluate,
+    length_of,
+    measure,
+    measures_of,
+    of_length,
+)
+from algos.evaluation.tables import (
+    SUMMARY_HEADER,
+    difference_cell,
+    format_table,
+    number_cell,
+    spread,
+    summary_cells,
+)
 from algos.rollout.trajectory import Trajectory
 from algos.runs.run_folder import RunFolder, RunFolderError
 from policies.base import Decision, TurnTokens
@@ -221,3 +237,29 @@ def test_an_environment_that_tells_no_times_shows_no_frames() -> None:
         bare.start_info = {"item_id": "x", **infos}
         (found,) = result((item("x"), bare)).episodes()
         assert (found.frames, found.evidence_seen, found.correct) == (0, False, True)
+
+
+def test_ten_minutes_is_short_and_an_unknown_length_is_neither() -> None:
+    episodes = result(
+        (item("a", duration=600.0), trajectory("a", True)),
+        (item("b", duration=600.1), trajectory("b", True)),
+        (item("c", duration=None), trajectory("c", True)),
+    ).episodes()
+    episodes[2] = replace(episodes[2], duration=None)
+    assert [length_of(e.duration) for e in episodes] == ["<=600 s", ">600 s", "unknown"]
+    assert [e.item_id for e in of_length(episodes, "<=600 s")] == ["a"]
+    assert [e.item_id for e in of_length(episodes, ">600 s")] == ["b"]
+    assert of_length(episodes, None) == episodes
+
+
+def test_cells_by_hand() -> None:
+    assert difference_cell(Difference(3, 0.061, (0.02, 0.098))) == "+6.1 [+2.0, +9.8]"
+    assert difference_cell(Difference(3, -0.061, None)) == "-6.1"
+    assert difference_cell(Difference(0, None, None)) == "-"
+    assert spread([85.3, 93.3, 95.6]) == "91.4 [85.3, 95.6]"
+    assert spread([2.0, 2.0], ".2f") == "2.00"
+    assert number_cell(0.25, ".0%") == "25%" and number_cell(None, ".0%") == "-"
+    table = format_table(("a", "b", "c"), [("x", "yy", "1"), ("漢字", "z", "22")], text_columns=2)
+    assert table.splitlines() == ["a     b    c", "----  --  --", "x     yy   1", "漢字  z   22"]
+    flush = format_table(("a", "b"), [("x", "10"), ("yy", "2")], text_columns=1)
+    assert flush.splitlines() == ["a    b", "--  --", "x   10", "yy   2"]

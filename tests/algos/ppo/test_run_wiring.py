@@ -229,6 +229,16 @@ def test_the_bar_begins_where_the_run_goes_on_and_ends_where_it_ends(tmp_path, m
     assert bars[0] == (0, 2, 2) and (2, 3, 3) in bars
 
 
+def test_an_advantage_by_a_critic_needs_one(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(ToyPolicy, "critic_parameters", lambda self: [])
+    for advantage in ("critic", "both"):
+        with pytest.raises(ValueError, match=f'advantage="{advantage}" needs a critic'):
+            run(replace(CONFIG, advantage=advantage), tmp_path / advantage)
+    run(replace(CONFIG, advantage="group", updates=1), tmp_path / "group")
+    row = read_metrics(tmp_path / "group" / "metrics.jsonl")[-1]
+    assert not any("value" in name or "explained" in name for name in row)
+
+
 def test_samples_that_were_cut_are_not_trained_on(tmp_path: Path) -> None:
     for name, value in (("top_k", 3), ("top_p", 0.9)):
         policy = cloned_policy(0)
