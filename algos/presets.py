@@ -28,9 +28,10 @@
 Only what defines a method is set: learning rates, batch sizes and rewards stay those of the run.
 Where this trainer departs from the papers on purpose:
 
-- A token's return is what is earned from it on, not the whole episode's score; the two are the same
-  where rewards come with the last turn, as with the presets "answer" and "efficient".
-- The KL in the loss has k2's gradient, which is the KL's own; papers differentiate k3.
+- The KL in the loss has k2's gradient, that of the KL of each token's distribution; papers
+  differentiate k3. Neither sees how a token changes the KL of those after it.
+- vapo is its estimator alone: the critic is not pretrained for many updates (`critic_warmup` passes
+  over the first batch instead), and the loss has no language-modelling term on right episodes.
 - dapo does not draw further questions in place of tied ones, and shapes no reward for length.
 - rloo sums over an episode's tokens up to a constant factor, which Adam does not see.
 - The deviation of grpo has no epsilon added; questions on which all agree have advantage 0.

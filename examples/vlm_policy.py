@@ -24,6 +24,7 @@ import sage_env
 from algos.rollout import Trajectory, play
 from policies.base import Decision, Observation
 from sage_env import Answer, Sample, Skip, Zoom, format_action, parse_action
+from sage_env.datasets import lettered
 
 HUB_ID = "Qwen/Qwen2.5-VL-3B-Instruct"
 # The examples are written by the function whose texts `parse_action` reads back, so the prompt
@@ -95,7 +96,7 @@ def user_message(observation: Observation, *, first: bool) -> dict[str, Any]:
     if first:
         lines += [f"The video has {observation['duration']:.1f} seconds.", observation["question"]]
         choices = observation["choices"].split("\n") if observation["choices"] else []
-        lines += [f"{chr(ord('A') + k)}. {choice}" for k, choice in enumerate(choices)]
+        lines += lettered(choices)  # A. red, B. blue
     turns, frames = observation["turns_left"], observation["frames_left"]
     lines.append(f"Turns left: {turns}. Frames left: {frames}.")
     content.append({"type": "text", "text": "\n".join(line for line in lines if line)})

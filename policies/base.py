@@ -310,6 +310,14 @@ class TrainablePolicy(BatchPolicy, Protocol):
 
 
 @runtime_checkable
+class FreezesReference(Protocol):
+    """A policy whose reference is what its actor was at some moment."""
+
+    def freeze_reference(self) -> None:
+        """Make the actor as it is now the reference, which `state` holds from now on."""
+
+
+@runtime_checkable
 class AblatesFrames(Protocol):
     """A policy that can ablate frames: it makes the prompt of a turn again without them."""
 

@@ -15,7 +15,7 @@ from sage_env.actions.action import ACTION_NAMES, Action, Answer, Invalid
 from sage_env.argument_checks import picture_size, tolerance_seconds, whole_number
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.loading import DatasetSource, load_dataset
-from sage_env.datasets.matching import Judge, judge_answer
+from sage_env.datasets.matching import Judge, decide_answer
 from sage_env.episode import Budget, Episode, TurnResult
 from sage_env.errors import DatasetError, ResetNeeded, boundary
 from sage_env.frames import Tolerance
@@ -88,8 +88,9 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     | `"efficient"` | the same, less a cost of frames and turns when it is right |
     | `"sage"` | the terms of the SAGE paper: format, refused and repeated looks, accuracy |
 
-    Right is (see `match_answer`): the choice's letter or text; for open questions the same text or
-    number, or an alias; what these rules cannot decide goes to the `judge`, else it is wrong.
+    Right is (see `sage_env.datasets.Ruling`): an answer that names the right choice by letter, text
+    or a sentence; for open questions the same text or number, or an alias. An answer that names
+    several is wrong. What the rules cannot decide goes to the `judge`, else it is wrong.
 
     ## Starting State
     `reset(options={"item_id": …})` or `{"index": …}` chooses the question, without either the seed
@@ -109,8 +110,9 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     Always: `item_id`; `action` (its name, `None` at reset); `stop_reason` (`answered`,
     `out_of_turns` or `None`); `reward_terms`; `frame_seconds` (a float per frame shown this turn);
     `span` and `box` (what was served or skipped this turn, or `None`); `spent` (`sage_env.Spent`).
-    On the last step: `correct`; `evidence_recall` (share of the evidence spans in which a frame was
-    shown) and `evidence_hit_turn` (the first such turn, 0 is the overview), `None` where unknown.
+    On the last step: `correct`, and the `rule` that decided it; `evidence_recall` (share of the
+    evidence spans in which a frame was shown) and `evidence_hit_turn` (the first such turn, 0 is
+    the overview), `None` where unknown.
     `env.unwrapped.history` is the whole record.
 
     ## Arguments
@@ -125,7 +127,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         overview_frames: frames shown by `reset`.
         frame_size: (H, W); by default what the dataset suggests, else (224, 224).
         reward: name of a preset, or a function; see `sage_env.rewards.Reward`.
-        judge: function `(item, text) -> bool` for open answers.
+        judge: function `(item, text) -> bool` for answers that no rule can decide.
         tools: tools that the agent may use; see `sage_env.tools.Tool`.
         opener: function `path -> Video`; by default `sage_env.video.open_video`.
         frame_store: folder to share decoded pictures with other processes, `/dev/shm/…`.
@@ -282,8 +284,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         served = episode.serve(action)
         if isinstance(action, Answer):
             episode.end("answered", None)  # kept as not judged if the judge fails
-            item = episode.history.item
-            episode.end("answered", judge_answer(item, action.text, self._judge))
+            episode.end("answered", *decide_answer(episode.history.item, action.text, self._judge))
         elif not episode.turns_left:
             episode.end("out_of_turns", False)
         history = episode.history

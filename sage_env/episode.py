@@ -132,9 +132,9 @@ class Episode:
         self._record((*self.history.actions, action), result.look)
         return result
 
-    def end(self, stop_reason: str, verdict: bool | None) -> None:
-        """Record why the episode ended, and whether the answer is right if that is known."""
-        self.history = replace(self.history, stop_reason=stop_reason, verdict=verdict)
+    def end(self, stop_reason: str, verdict: bool | None, rule: str | None = None) -> None:
+        """Record why the episode ended, whether the answer is right, and what decided that."""
+        self.history = replace(self.history, stop_reason=stop_reason, verdict=verdict, rule=rule)
 
     def _serve(self, action: Action | Invalid) -> TurnResult:
         match action:

@@ -89,6 +89,7 @@ class History:
         stop_reason: `answered`, `out_of_turns`, or `None` while the episode goes on.
         verdict: whether the answer is right, once the episode has ended; `None` before that, and
             where the judge failed.
+        rule: what decided the verdict (`sage_env.datasets.Ruling`); `None` where nothing did.
         env_turns: the environment's budget of turns, which `reset` may have lowered to
             `max_turns`; `None` for the same.
         env_frames: likewise of frames. What prices a frame by a share of the budget takes the
@@ -103,6 +104,7 @@ class History:
     max_frames: int
     stop_reason: str | None = None
     verdict: bool | None = None
+    rule: str | None = None
     env_turns: int | None = None
     env_frames: int | None = None
 
@@ -154,6 +156,7 @@ def episode_info(history: History, terms: Mapping[str, float] | None = None) -> 
     }
     if history.ended:
         info["correct"] = history.verdict
+        info["rule"] = history.rule
         info["evidence_recall"] = history.evidence_recall
         info["evidence_hit_turn"] = history.evidence_hit_turn
     return info

@@ -228,11 +228,26 @@ def subtract_at_end(rewards: Tensor, sampled: Tensor, baseline: Tensor) -> Tenso
     Returns:
         Rewards, float `(B, L)`, a copy.
     """
+    return rewards - at_end(baseline, sampled)
+
+
+def at_end(scores: Tensor, sampled: Tensor) -> Tensor:
+    """Put each row's score on its last sampled token, 0 elsewhere.
+
+    So a whole episode's score is the return of each of its tokens, as outcome supervision has it
+    (DeepSeekMath, arXiv 2402.03300, section 4.1.2).
+
+    Args:
+        scores: float `(B,)`.
+        sampled: bool `(B, L)`.
+
+    Returns:
+        Float `(B, L)`.
+    """
     places = torch.arange(sampled.shape[1], device=sampled.device)
     last = torch.where(sampled, places, -1).argmax(1)
-    shifted = rewards.clone()
-    shifted[torch.arange(len(rewards), device=rewards.device), last] -= baseline
-    return shifted
+    zeros = torch.zeros(sampled.shape, dtype=scores.dtype, device=scores.device)
+    return zeros.scatter(1, last[:, None], scores[:, None])
 
 
 def whiten(values: Tensor, mask: Tensor, *, center: bool = True) -> Tensor:
@@ -269,7 +284,8 @@ def explained_variance(values: Tensor, returns: Tensor, mask: Tensor) -> float |
 
     Args:
         values: float `(B, L)`, what the critic said.
-        returns: float `(B, L)`, what it should have said.
+        returns: float `(B, L)`, what was earned: Monte-Carlo returns. Targets of GAE with a lambda
+            below 1 hold the critic's own words, and explain much of even a random critic.
         mask: bool `(B, L)`, where it is asked.
 
     Returns:

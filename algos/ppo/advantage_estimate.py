@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from algos.objectives.advantages import (
+    at_end,
     gae,
     group_baseline,
     group_deviation,
@@ -28,6 +29,10 @@ def shaped_rewards(
     reference: Tensor | None,
 ) -> Tensor:
     """Return what advantages are made of: rewards, less the KL and the group's baseline.
+
+    With a group alone, an episode has one advantage: its whole return above the baseline, also for
+    tokens behind a reward. What is left to earn, less the baseline of everything, would punish the
+    later turns of an episode for rewards it has already got, though all of its group got the same.
 
     Args:
         config: the settings.
@@ -50,7 +55,9 @@ def shaped_rewards(
         return rewards
     scores = rewards.sum(1)
     baseline = group_baseline(scores, groups, leave_one_out=config.leave_one_out)
-    rewards = subtract_at_end(rewards, batch.sampled, baseline)
+    if config.advantage == "both":
+        return subtract_at_end(rewards, batch.sampled, baseline)
+    rewards = at_end(scores - baseline, batch.sampled)
     if config.divide_by_std:
         # Where all agree, the deviation is rounding error.
         deviation = torch.where(
@@ -92,6 +99,22 @@ def estimate(
         critic = config.critic_lam
         returns = _on_clock(config, rewards, values, batch, critic, critic)[1]
     return advantages, returns
+
+
+def monte_carlo_returns(config: PPOConfig, rewards: Tensor, batch: TokenBatch) -> Tensor:
+    """Return what was earned from each sampled token on, discounted as the settings say.
+
+    Unlike the critic's targets with a lambda below 1, this holds nothing that the critic said.
+
+    Args:
+        config: the settings.
+        rewards: float `(B, L)`, non-zero on sampled tokens only.
+        batch: which tokens are sampled, in which turn.
+
+    Returns:
+        Float `(B, L)`, 0 where not sampled.
+    """
+    return _on_clock(config, rewards, torch.zeros_like(rewards), batch, 1.0, 1.0)[1]
 
 
 def _on_clock(

@@ -23,8 +23,9 @@ class PPOConfig:
     temperature: float = 1.0
     """Sampling temperature, > 0; re-scoring uses the same."""
     advantage: Literal["critic", "group", "both"] = "critic"
-    """critic: GAE. group: return above the mean of the question's other episodes, no critic.
-    both: GAE with a critic of what that group mean leaves over."""
+    """critic: GAE. group: the whole episode's return above the mean of the question's other
+    episodes, the same for each of its tokens, no critic. both: GAE with a critic of what that group
+    mean leaves over."""
     leave_one_out: bool = True
     """Leave an episode's own return out of its question's mean."""
     divide_by_std: bool = False
@@ -73,13 +74,16 @@ class PPOConfig:
     value_clip: float = 0.5
     """How far the value may move from the rollout's before its loss is clipped."""
     kl_coef: float = 0.0
-    """Weight of the KL from the reference (adapters off); 0 leaves its forward pass out."""
+    """Weight of the KL from the reference: the policy that training started from (its adapter, or
+    the base where it had none); 0 leaves its forward pass out."""
     kl_in: Literal["loss", "reward"] = "loss"
     """loss: the actor minimises it beside its own loss. reward: every sampled token pays for its
     own, and critic and baselines see it."""
     kl_estimator: Literal["k1", "k2", "k3"] = "k3"
-    """Which estimate is reported; the gradient in the loss is always k2's. In the reward only k1
-    has the right expected gradient."""
+    """Which estimate is reported; the gradient in the loss is always k2's, which is that of the
+    KL of each token's own distribution, given the tokens before it: how a token changes what
+    comes after it is not in it. In the reward only k1 has the right expected gradient, and there
+    that is."""
     entropy_coef: float = 0.0
     """Weight of the entropy bonus."""
     actor_lr: float = 1e-5

@@ -12,7 +12,7 @@ from algos.batching.token_batches import by_micro_batch
 from algos.objectives.advantages import has_signal, whiten
 from algos.objectives.aggregation import mask_weights, row_weights
 from algos.objectives.turn_advantages import first_of_turn
-from algos.ppo.advantage_estimate import estimate, shaped_rewards
+from algos.ppo.advantage_estimate import estimate, monte_carlo_returns, shaped_rewards
 from algos.ppo.config import PPOConfig
 from policies.base import TokenBatch, TrainablePolicy
 
@@ -27,6 +27,8 @@ class Targets:
         returns: float `(B, L)`, what the critic should have said.
         old_values: float `(B, L)`, what it said before this batch.
         reference: float `(B, L)`, log-probs of the reference; None when no KL is asked for.
+        earned: float `(B, L)`, Monte-Carlo returns, with which the critic is compared; None without
+            a critic.
         value_mask: bool `(B, L)`, where the critic is read and learns; None: every sampled token.
         in_loss: bool `(B,)`, the episodes that the actor learns from; None: all.
         weights: float `(B, 1)`, what the actor's tokens count for in a minibatch; None: all alike.
@@ -37,6 +39,7 @@ class Targets:
     returns: Tensor
     old_values: Tensor
     reference: Tensor | None = None
+    earned: Tensor | None = None
     value_mask: Tensor | None = None
     in_loss: Tensor | None = None
     weights: Tensor | None = None
@@ -79,7 +82,8 @@ def make_targets(
         # episodes of zero-variance groups.
         advantages = whiten(advantages, learned, center=config.advantage == "critic")
     value_mask = first_of_turn(sampled, batch.turn) if config.clock == "turn" else None
-    return Targets(advantages, returns, values, reference, value_mask, in_loss)
+    earned = monte_carlo_returns(config, rewards, batch) if config.uses_critic else None
+    return Targets(advantages, returns, values, reference, earned, value_mask, in_loss)
 
 
 def with_loss_weights(

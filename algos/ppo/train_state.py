@@ -8,7 +8,7 @@ from torch.optim import Adam
 from algos.ppo.config import PPOConfig
 from algos.recipe.frame_target import FramePrice
 from algos.runs import checkpoint
-from policies.base import TrainablePolicy
+from policies.base import FreezesReference, TrainablePolicy
 
 
 class TrainState:
@@ -21,6 +21,8 @@ class TrainState:
             ValueError: if the advantage needs a critic and the policy has none.
         """
         self.policy = policy
+        if config.kl_coef > 0 and isinstance(policy, FreezesReference):
+            policy.freeze_reference()  # a checkpoint that is loaded brings its own
         self.frame_price = FramePrice(config.recipe)
         self.actor = Adam(policy.actor_parameters(), lr=config.actor_lr)
         critic = policy.critic_parameters() if config.uses_critic else []

@@ -316,8 +316,9 @@ def _learn(
         epochs, critic_epochs = 0, config.critic_warmup
     if state.critic is not None:
         judged = batch.sampled if targets.value_mask is None else targets.value_mask
+        assert targets.earned is not None  # there is a critic
         row["losses/explained_variance"] = explained_variance(
-            targets.old_values, targets.returns, judged
+            targets.old_values, targets.earned, judged
         )
         state.critic.param_groups[0]["lr"] = config.critic_lr * share
         critic = critic_objective(config, state.policy, batch, targets, warming_up=warming_up)

@@ -111,7 +111,9 @@ def _turn_problem(
     decision = turn.decision
     if decision.tokens is not None:
         text = policy.read_text(decision.tokens.completion)
-        if text != decision.text or parse_action(text) != decision.action:
+        # A policy that thinks first reads its reply as one that begins inside thoughts.
+        readings = [parse_action(text, thinking=thinking) for thinking in (False, True)]
+        if text != decision.text or decision.action not in readings:
             return (
                 f"its tokens spell {text!r}, and it was stored as {decision.text!r}, the action "
                 f"{decision.action}"

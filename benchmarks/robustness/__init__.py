@@ -3,5 +3,5 @@
 May not: count a typed error as a fault, or anything else as none.
 
 To be read in this order: `outcome` (what a campaign counts), `isolated` (cases in processes of
-their own), the campaigns, `__main__` (all of them in one command, and the report).
+their own), the campaigns (`action_texts`), `__main__` (all of them in one command, and the report).
 """

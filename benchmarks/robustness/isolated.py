@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks.robustness.outcome import Outcome
 
 Case = Any
-Try = Callable[[Case], tuple[str, str]]
+Try = Callable[[Case], "tuple[str, str] | Outcome"]
 
 
 def run_isolated(
@@ -32,7 +32,8 @@ def run_isolated(
 
     Args:
         attempt: a function of a module (it is pickled) that tries one case and returns how it
-            ended and the fault, "" if there was none. What it raises is a fault too.
+            ended and the fault, "" if there was none; or tries many and returns their outcome.
+            What it raises is a fault too.
         cases: what it is given, one at a time; picklable. The `repr` of a case names it.
         seconds: what one case may take before the worker is killed: a hang.
         memory: bytes of address space that a worker may take beyond its libraries.
@@ -45,7 +46,11 @@ def run_isolated(
     try:
         for case in cases:
             worker = worker or _Worker(attempt, memory, prepare)
-            end, fault = worker.run(case, seconds)
+            answer = worker.run(case, seconds)
+            if isinstance(answer, Outcome):
+                outcome.merge(answer)
+                continue
+            end, fault = answer
             outcome.add(end, fault=f"{case!r:.200}: {fault}" if fault else "")
             if end in ("died", "hung"):
                 worker.kill()
@@ -70,17 +75,17 @@ class _Worker:
         if not self._pipe.poll(120) or self._pipe.recv() != "ready":
             raise RuntimeError("a worker process did not start: see its traceback above")
 
-    def run(self, case: Case, seconds: float) -> tuple[str, str]:
-        """Return how a case ended and its fault."""
+    def run(self, case: Case, seconds: float) -> tuple[str, str] | Outcome:
+        """Return what the attempt says of a case, or that the process died or hung."""
         try:
             self._pipe.send(case)
             if not self._pipe.poll(seconds):
                 return "hung", f"no answer within {seconds:g} s"
-            end, fault = self._pipe.recv()
+            answer: tuple[str, str] | Outcome = self._pipe.recv()
         except (EOFError, ConnectionError):
             self._process.join(5)
             return "died", f"the process ended with {self._process.exitcode}"
-        return end, fault
+        return answer
 
     def kill(self) -> None:
         """End the process, whatever it does."""
@@ -102,7 +107,7 @@ def _serve(pipe: Connection, attempt: Try, memory: int, prepare: Callable[[], No
         except EOFError:
             return
         try:
-            answer = attempt(case)
+            answer: tuple[str, str] | Outcome = attempt(case)
         except BaseException as error:
             answer = ("raised", f"{type(error).__name__}: {str(error)[:200]}")
         pipe.send(answer)

@@ -15,6 +15,7 @@ from policies.errors import PolicyError
 from sage_env.actions.action import Action, Answer, Invalid, Sample, Skip, UseTool, Zoom
 from sage_env.actions.action_text import parse_action
 from sage_env.actions.json_objects import read_object
+from sage_env.datasets.choice_labels import label_choices
 from sage_env.timeline import clock, parse_seconds
 
 FOLDER = Path("runs/human")
@@ -207,8 +208,8 @@ def _question(observation: Observation) -> str:
     duration = clock(float(observation["duration"]))
     lines = ["", f"A video of {duration}. {observation['question']}"]
     if observation["choices"]:
-        choices = str(observation["choices"]).split("\n")
-        lines += [f"  {chr(ord('A') + k)}) {choice}" for k, choice in enumerate(choices)]
+        choices = label_choices(str(observation["choices"]).split("\n"))
+        lines += [f"  {choice.label}) {choice.text}" for choice in choices]
     return "\n".join([*lines, "Type help for the commands."])
 
 

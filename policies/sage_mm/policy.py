@@ -258,16 +258,21 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
                 context.drop_kv_state()
 
     def _decision(self, turn: TurnTokens) -> Decision:
-        text = self.model.tokens.text(turn.completion)
-        return Decision(parse_action(text), text, turn)
+        tokens = self.model.tokens
+        text = tokens.text(turn.completion)
+        return Decision(parse_action(text, thinking=tokens.thinks_first), text, turn)
 
     def evaluate(self, batch: TokenBatch) -> Evaluation:
         """Score the sampled tokens with the actor, differentiably."""
         return scoring.evaluate(self.model, batch, self._grammar)
 
     def reference_logprobs(self, batch: TokenBatch) -> Tensor:
-        """Score them with the adapters off: float32 `(B, L)`, without gradient."""
+        """Score them with the reference (`freeze_reference`): float32 `(B, L)`, no gradient."""
         return scoring.reference_logprobs(self.model, batch, self._grammar)
+
+    def freeze_reference(self) -> None:
+        """Make the actor as it is now the reference; loading an adapter does so with that one."""
+        self.model.freeze_reference()
 
     def values(self, batch: TokenBatch) -> Tensor:
         """Return the critic's `values[t]` at sampled tokens, differentiably: float32 `(B, L)`."""

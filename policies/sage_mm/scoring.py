@@ -44,10 +44,11 @@ def evaluate(
 def reference_logprobs(
     model: SageModel, batch: TokenBatch, grammar: ActionGrammar | None = None
 ) -> Tensor:
-    """Score the sampled tokens with the adapters off, without gradient.
+    """Score the sampled tokens with the reference, without gradient.
 
-    A critic that is a head needs the same hidden states: where its values have been computed first,
-    only the output layer is left to run.
+    That is the adapter that training started from, or the base itself. A critic that is a head
+    needs the base's hidden states too: where its values have been computed first, only the output
+    layer is left to run.
 
     Args:
         model: the network.
@@ -57,12 +58,13 @@ def reference_logprobs(
     Returns:
         float32 `(B, L)` in nats, 0 where nothing was sampled.
     """
-    with model.using(None), torch.no_grad():
+    with model.using(model.reference), torch.no_grad():
         return _in_chunks(batch, lambda part: _of_reference(model, part, grammar))
 
 
 def _of_reference(model: SageModel, part: TokenBatch, grammar: ActionGrammar | None) -> Tensor:
-    if grammar is not None or "critic_features" not in part.cache:
+    of_base = model.reference is None and "critic_features" in part.cache
+    if grammar is not None or not of_base:
         return evaluate(model, part, grammar).logprobs
     states = part.cache["critic_features"][part.sampled].to(model.device)
     return _chosen(part, model.log_probs(states, part.temperature))

@@ -254,7 +254,8 @@ class SageReleased(EpisodeStates[_RunningEpisode]):
     def _decide(self, episode: _RunningEpisode, tokens: TurnTokens) -> Decision:
         """Parse a reply; one that cannot be used is `Invalid`, and the next prompt says why."""
         text = self.model.tokens.text(tokens.completion)
-        reply, problem = read_reply(text, episode.stage), ""
+        thinking = self.model.tokens.thinks_first
+        reply, problem = read_reply(text, episode.stage, thinking=thinking), ""
         action: Action | Invalid
         try:
             action = _action(reply, self.toolbox)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from string import ascii_uppercase
 from typing import Any
 
 from policies.prompt import Segment
 from policies.sage_released.protocol import Call, Stage
 from policies.sage_released.tools import VIDEO, timestamp
+from sage_env.datasets.choice_labels import label_choices
 
 MAX_RESULTS = 10
 """Most results that a prompt shows, the newest."""
@@ -73,8 +73,8 @@ def query(observation: Mapping[str, Any]) -> str:
     choices = str(observation["choices"]).split("\n") if observation["choices"] else []
     if not choices:
         return question
-    marks = [*ascii_uppercase, *range(27, 1 + len(choices))]
-    options = [f" ({mark}) {choice}" for mark, choice in zip(marks, choices, strict=False)]
+    labelled = enumerate(label_choices(choices), start=1)
+    options = [f" ({choice.label or number}) {choice.text}" for number, choice in labelled]
     return "\n".join([question, " Choose one of these options:", *options])
 
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from sage_env.actions.action_text import MAX_CHARS
 from sage_env.actions.json_objects import JsonObject, find_objects, read_object
+from sage_env.actions.thoughts import usable_spans
 from sage_env.argument_checks import is_number
 
 Stage = Literal["context", "reasoner"]
@@ -60,10 +61,11 @@ class StageReply:
     problem: str = ""
 
 
-def read_reply(text: str, stage: Stage) -> StageReply:
+def read_reply(text: str, stage: Stage, *, thinking: bool = False) -> StageReply:
     """Parse the first JSON object of `text` that is a reply of that stage; never raises.
 
-    Objects after a `<json>` come first. Which of answer and call counts:
+    Objects after a `<json>` come first; those in thoughts (`sage_env.actions.thoughts`) are drafts,
+    `thinking` says that the prompt has opened them. Which of answer and call counts:
 
     | stage | the model says | counts |
     |---|---|---|
@@ -78,9 +80,10 @@ def read_reply(text: str, stage: Stage) -> StageReply:
         return StageReply(
             problem=f"the reply has {len(text)} characters, at most {MAX_CHARS} are read"
         )
-    _, tag, tagged = text.partition("<json>")
-    problem = ""
-    for one in (*(find_objects(tagged) if tag else ()), *find_objects(text)):
+    found = find_objects(text)
+    usable, unfinished = usable_spans(text, [(o.start, o.end) for o in found], thinking=thinking)
+    tag, problem = text.find("<json>"), ""
+    for one in sorted(found[usable.start : usable.stop], key=lambda one: one.start < tag):
         if one.value is not None and not set(one.value) & set(STAGE_KEYS[stage]):
             continue  # an object inside one that cannot be read, or something else altogether
         try:
@@ -88,7 +91,8 @@ def read_reply(text: str, stage: Stage) -> StageReply:
         except ValueError as error:
             problem = problem or str(error)
     keys = ", ".join(STAGE_KEYS[stage])
-    return StageReply(problem=problem or f"no JSON object was found with the keys {keys}")
+    where = ", and the reply ends inside its thoughts" if unfinished else ""
+    return StageReply(problem=problem or f"no JSON object was found with the keys {keys}{where}")
 
 
 def _usable(one: JsonObject) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 The model sees what `NumericObservations(DiscreteActions(env))` shows, which is made here of the
 observation itself, so that it plays wherever other policies play. Beside the model's own file
-(`NAME.zip`) stands what it was trained with (`NAME.json`).
+(`NAME.zip`) stands what it was trained with (`NAME.json`), and, if its observations were
+normalised, by which means and variances (`NAME.npz`).
 """
 
 from __future__ import annotations
@@ -10,22 +11,25 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from policies.base import Observation
+from policies.sb3.normalisation import Normalisation, normalisation_of
+from policies.sb3.saved_files import (
+    FORMAT,
+    check_digests,
+    find_algorithm,
+    importable_name,
+    model_files,
+    read_settings,
+    sha256,
+)
 from sage_env.actions.action import Action, Invalid
-from sage_env.errors import MissingExtra
 from sage_env.storage.atomic_file import atomic_path, atomic_write
 from sage_env.wrappers import ActionGrid, NumericFeatures
-
-_FORMAT = 1
-"""Version of the settings' file (`NAME.json`): raise it with any change to the names in it, or to
-what they mean. A file of another version is refused, because its model would silently be shown
-other numbers than it was trained on."""
 
 
 class SB3Policy:
@@ -36,13 +40,16 @@ class SB3Policy:
         features: of its `NumericObservations`.
         grid: of its `DiscreteActions`.
         env_options: what the environment was made with, as far as known.
+        normalisation: of its `VecNormalize`; by default that of the model's environment, if it has
+            one.
 
     Attributes:
         temperature: 0 (default) takes the model's best action, as `model.predict` with
             `deterministic=True`; above that, actions are drawn, for actor-critic models only.
 
     Raises:
-        ValueError: if the model was trained on other observations or actions.
+        ValueError: if the model was trained on other observations or actions, or remembers what
+            it saw before (a recurrent model), which is not done here.
     """
 
     def __init__(
@@ -51,10 +58,14 @@ class SB3Policy:
         features: NumericFeatures,
         grid: ActionGrid,
         env_options: Mapping[str, Any] | None = None,
+        normalisation: Normalisation | None = None,
     ) -> None:
         """Start with no episode running."""
-        _check_spaces(model, features, grid)
+        if normalisation is None:
+            normalisation = normalisation_of(model.get_env())
+        _check_spaces(model, features, grid, normalisation)
         self.model, self.features, self.grid = model, features, grid
+        self.normalisation = normalisation
         self.env_options: Mapping[str, Any] = dict(env_options or {})
         self.temperature = 0.0
         self._random = np.random.default_rng()
@@ -69,17 +80,17 @@ class SB3Policy:
             path: of the model, with or without `.zip`.
 
         Raises:
-            FileNotFoundError: if one of the two files is missing.
+            FileNotFoundError: if one of the files is missing.
             ValueError: if they cannot be read, or do not fit each other.
             MissingExtra: if Stable-Baselines3 is not installed.
         """
-        model_file, settings_file = _files(path)
+        model_file, settings_file = model_files(path)
         for file, what in ((model_file, "the model"), (settings_file, "its settings")):
             if not file.is_file():
                 raise FileNotFoundError(
                     f"{file}, {what}, is missing: save models with policies.sb3.save_sb3"
                 )
-        settings = _settings(settings_file)
+        settings = read_settings(settings_file)
         try:
             features = NumericFeatures(**settings["features"])
             grid = ActionGrid(**settings["grid"])
@@ -88,14 +99,16 @@ class SB3Policy:
                 for key, value in settings["env_options"].items()
             }
             name = str(settings["algorithm"])
+            digests: Mapping[str, str] = settings.get("sha256", {})
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"{settings_file} lacks a setting, or has one more: {error}"
             ) from error
-        algorithm = getattr(_stable_baselines3(), name, None)
-        if algorithm is None:
-            raise ValueError(f"{settings_file}: Stable-Baselines3 has no algorithm {name!r}")
-        return cls(algorithm.load(model_file, device="cpu"), features, grid, options)
+        check_digests(model_file, digests)
+        algorithm = find_algorithm(name, settings_file)
+        statistics = model_file.with_suffix(".npz")
+        normalisation = Normalisation.load(statistics) if ".npz" in digests else None
+        return cls(algorithm.load(model_file, device="cpu"), features, grid, options, normalisation)
 
     def reset(self, *, seed: int | None = None) -> None:
         """Seed the draws; there is nothing to forget."""
@@ -107,7 +120,9 @@ class SB3Policy:
         Raises:
             ValueError: if the frames have another number or size than the model was trained on.
         """
-        numbers = self.features.encode(observation)
+        numbers: dict[str, Any] = dict(self.features.encode(observation))
+        if self.normalisation is not None:
+            numbers = self.normalisation.apply(numbers)
         if self.temperature == 0:
             index = int(self.model.predict(numbers, deterministic=True)[0])
         else:
@@ -141,9 +156,11 @@ def save_sb3(model: Any, path: Path | str) -> Path:
         The model's file.
 
     Raises:
-        ValueError: if the model has no environment, or one without these wrappers.
+        ValueError: if the model has no environment, one without these wrappers, or one with others
+            that may change what it sees; if it is recurrent; if its class predicts in its own way
+            and cannot be imported by name, so that `load` could not find it.
     """
-    model_file, settings_file = _files(path)
+    model_file, settings_file = model_files(path)
     env = model.get_env()
     try:
         if env is None:
@@ -156,10 +173,12 @@ def save_sb3(model: Any, path: Path | str) -> Path:
             "the model's environment must be wrapped in NumericObservations(DiscreteActions(env)): "
             f"{error}"
         ) from error
-    _check_spaces(model, features, grid)
-    settings = {
-        "format": _FORMAT,
-        "algorithm": type(model).__name__,
+    normalisation = normalisation_of(env)
+    _check_spaces(model, features, grid, normalisation)
+    algorithm = importable_name(type(model))
+    settings: dict[str, Any] = {
+        "format": FORMAT,
+        "algorithm": algorithm,
         "features": asdict(features),
         "grid": asdict(grid),
         "env_options": env_options,
@@ -167,38 +186,23 @@ def save_sb3(model: Any, path: Path | str) -> Path:
     model_file.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(model_file) as partial:
         model.save(partial)
+    settings["sha256"] = {".zip": sha256(model_file)}
+    if normalisation is not None:
+        normalisation.save(model_file.with_suffix(".npz"))
+        settings["sha256"][".npz"] = sha256(model_file.with_suffix(".npz"))
     atomic_write(settings_file, json.dumps(settings, indent=2) + "\n")
     return model_file
 
 
-def _files(path: Path | str) -> tuple[Path, Path]:
-    """Return the files of the model and of its settings."""
-    path = Path(path)
-    stem = path.with_suffix("") if path.suffix == ".zip" else path
-    return stem.with_name(f"{stem.name}.zip"), stem.with_name(f"{stem.name}.json")
-
-
-def _settings(file: Path) -> dict[str, Any]:
-    try:
-        settings = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{file} is not JSON: {error}") from error
-    if not isinstance(settings, dict) or settings.get("format") != _FORMAT:
-        raise ValueError(f"{file} is not a file of save_sb3 in format {_FORMAT}")
-    return settings
-
-
-def _stable_baselines3() -> Any:
-    try:
-        return import_module("stable_baselines3")
-    except ModuleNotFoundError as error:
-        raise MissingExtra(
-            f"SB3Policy needs the package {error.name!r}: pip install 'sage-video-qa[sb3]'"
-        ) from error
-
-
-def _check_spaces(model: Any, features: NumericFeatures, grid: ActionGrid) -> None:
-    """Refuse a model whose networks do not fit the settings."""
+def _check_spaces(
+    model: Any, features: NumericFeatures, grid: ActionGrid, normalisation: Normalisation | None
+) -> None:
+    """Refuse a model whose networks do not fit the settings, or that needs what is not there."""
+    if hasattr(model.policy, "lstm_actor"):
+        raise ValueError(
+            f"{type(model).__name__} remembers what it saw before, and this policy shows it one "
+            "observation at a time: train a model that is not recurrent"
+        )
     expected = {key: box.shape or () for key, box in features.space().spaces.items()}
     spaces = getattr(model.observation_space, "spaces", {})
     got = {key: space.shape for key, space in spaces.items()}
@@ -208,5 +212,12 @@ def _check_spaces(model: Any, features: NumericFeatures, grid: ActionGrid) -> No
             f"the model sees {got}, and the settings make {expected}: give it the settings that it "
             "was trained with, and no stacked frames"
         )
+    normalised = set() if normalisation is None else set(normalisation.mean)
+    for key, box in features.space().spaces.items():
+        if key not in normalised and spaces[key].dtype != box.dtype:
+            raise ValueError(
+                f"the model saw {key!r} as {spaces[key].dtype}, and is shown {box.dtype}: it was "
+                "trained behind a wrapper that changes observations, and is saved without it"
+            )
     if getattr(model.action_space, "n", None) != len(grid):
         raise ValueError(f"the model has {model.action_space}, and the grid {len(grid)} actions")

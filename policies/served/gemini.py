@@ -222,7 +222,8 @@ class _Gemini:
         if not text.strip():
             hint = ": raise max_output_tokens or lower thinking_budget" * (reason == "MAX_TOKENS")
             raise ReplyUnusable(f"{self._model} sent an empty reply ({reason}){hint}")
-        return Reply(candidate.content, Decision(parse_action(text), text))
+        cut = reason == "MAX_TOKENS"  # perhaps in the middle of its thoughts
+        return Reply(candidate.content, Decision(parse_action(text, thinking=cut), text))
 
     def _candidate(self, response: Any) -> Any:
         """Return the one reply of a response, unless the provider withholds it."""

@@ -228,7 +228,8 @@ class _ChatCompletions:
             raise ReplyUnusable(f"{self._model} sent an empty reply ({reason}){hint}")
         tokens, ids = self._tokens(response, last, observation, temperature)
         said = {"role": "assistant", "content": text}
-        return Reply(said, Decision(parse_action(text), text, tokens), ids=ids)
+        action = parse_action(text, thinking=reason == "length")  # cut, perhaps inside thoughts
+        return Reply(said, Decision(action, text, tokens), ids=ids)
 
     def _tokens(
         self, response: Any, last: Reply | None, observation: Observation, temperature: float | None

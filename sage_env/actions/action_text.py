@@ -23,6 +23,7 @@ from sage_env.actions.action_json import (
     thought_of,
 )
 from sage_env.actions.json_objects import JsonObject, find_objects
+from sage_env.actions.thoughts import usable_spans
 
 MAX_CHARS = 65_536
 """Longer texts are refused unread.
@@ -33,7 +34,6 @@ MAX_REASON = 300
 """Most characters of the reason of an `Invalid`: a model reads it in its next prompt."""
 
 _EXAMPLE = '{"action": "sample", "start": 0.0, "end": 60.0, "num_frames": 8}'
-_THOUGHT_ENDS = "</think>"
 
 
 @dataclass(frozen=True)
@@ -74,23 +74,31 @@ class ActionText:
         return tuple(notes)
 
 
-def read_action(text: str) -> ActionText:
+def read_action(text: str, *, thinking: bool = False) -> ActionText:
     """Read the first valid action in `text`, and report what was ignored; never raises.
 
     An action is one JSON object: the action's name under `action` and its values beside it, or a
     function call, `{"name": "zoom", "arguments": {…}}`, whose name is an action's or else a tool's.
-    It may stand in a code fence, in tags or between sentences. What stands before a `</think>` is
-    a thought: objects there are only reported. Numbers may also be strings, times `"05:12"` or
+    It may stand in a code fence, in tags or between sentences. What stands in thoughts is a draft,
+    and only reported: all before a `</think>`, and all behind a `<think>` that nothing ends
+    (`thoughts` has the marks of other families). Numbers may also be strings, times `"05:12"` or
     `"00:05:12.500"` too. Names are case-sensitive. An object with a key written twice is not valid.
+
+    Args:
+        text: a reply, as the model wrote it.
+        thinking: whether the prompt ended inside thoughts, as the chat templates of models that
+            always think make it; or whether the reply was cut by its length where that is not
+            known. Then an action counts only behind the end of the thoughts.
     """
     if len(text) > MAX_CHARS:
         reason = f"the reply has {len(text)} characters, at most {MAX_CHARS} are read"
         return ActionText(_invalid(text, f"{reason}: reply with one JSON object like {_EXAMPLE}"))
     found = find_objects(text)
-    drafts = _objects_in_thought(text, found)
+    spans = [(one.start, one.end) for one in found]
+    usable, unfinished = usable_spans(text, spans, thinking=thinking)
     problem: str | None = None
     blamed: JsonObject | None = None
-    for one in found[drafts:]:
+    for one in found[usable.start : usable.stop]:
         try:
             reading = action_from_json(_usable(one))
         except (TypeError, ValueError) as error:
@@ -99,14 +107,13 @@ def read_action(text: str) -> ActionText:
         else:
             return _report(text, reading.action, one, found, reading.ignored_keys)
     if problem is None:
-        where = f" after {_THOUGHT_ENDS}" if _THOUGHT_ENDS in text else ""
-        problem = f"no JSON object was found{where}: reply with one like {_EXAMPLE}"
+        problem = _nothing_found(unfinished, bool(usable.start))
     return _report(text, _invalid(text, problem), blamed, found)
 
 
-def parse_action(text: str) -> Action | Invalid:
+def parse_action(text: str, *, thinking: bool = False) -> Action | Invalid:
     """Return the first valid action in `text`, as `read_action` does; never raises."""
-    return read_action(text).action
+    return read_action(text, thinking=thinking).action
 
 
 def parse_thought(text: str) -> str | None:
@@ -145,19 +152,15 @@ def _rank(one: JsonObject) -> int:
     return 0 if names_action(one.value) else 2
 
 
-def _objects_in_thought(text: str, found: list[JsonObject]) -> int:
-    """Return how many objects stand before the last `</think>` that is not inside an object.
-
-    `{a} </think> {b} {c}` has one in its thought, `{a} {"thought": "</think>"}` none. The gaps
-    between objects are searched from the last to the first, because the last mark counts.
-    """
-    end = len(text)
-    for count in range(len(found), 0, -1):
-        one = found[count - 1]
-        if text.find(_THOUGHT_ENDS, one.end, end) >= 0:
-            return count
-        end = one.start
-    return 0
+def _nothing_found(unfinished: bool, ended: bool) -> str:
+    """Return why there is no action, where no object stands outside the thoughts."""
+    if unfinished:
+        return (
+            "the reply was cut or ends inside its thoughts, so nothing in it counts: be brief, end "
+            f"thoughts with </think>, then write one JSON object like {_EXAMPLE}"
+        )
+    where = " after </think>" if ended else ""
+    return f"no JSON object was found{where}: reply with one like {_EXAMPLE}"
 
 
 def _report(

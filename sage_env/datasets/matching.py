@@ -2,96 +2,128 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
+from sage_env.actions.thoughts import after_thoughts
+from sage_env.datasets.answer_text import final_part, normalise, without_markup
+from sage_env.datasets.choice_claims import said_answer
+from sage_env.datasets.choice_naming import WRONG_RULES, name_choice
 from sage_env.datasets.item import QAItem
+from sage_env.datasets.written_numbers import read_number, same_number
 from sage_env.errors import JudgeError, boundary
-from sage_env.timeline import parse_seconds
 
 Judge: TypeAlias = Callable[[QAItem, str], bool]
 
-_LETTER = re.compile(
-    r"(?:(?:answer|option|choice)(?:\s+is)?\s*:?\s*)?"
-    r"(?:\((?P<inside>[a-z])\)|(?P<bare>[a-z])(?P<mark>[).:]?))"
-    r"(?P<rest>.*)",
-    re.DOTALL,
-)
-_ARTICLE = re.compile(r"(?:a|an|the)\s+(?=\S)")
-_THOUSANDS = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?")
-_SECONDS_UNIT = re.compile(r"\s*(?:s|secs?|seconds?)$")
+
+class Ruling(NamedTuple):
+    """The verdict on an answer, and what decided it.
+
+    Attributes:
+        verdict: whether the answer is right; `None` where no rule could tell and no judge was
+            asked.
+        rule: what decided.
+
+    | rule | the answer |
+    |---|---|
+    | `text` | is the gold answer, or a choice, up to case, spaces, articles, markup |
+    | `alias` | is one of the item's aliases |
+    | `number` | is a number or time, and so is the gold answer |
+    | `letter`, `letter_and_text` | is the label of a choice, alone or beside the choice's text |
+    | `claim` | is a sentence that claims one choice, or the gold answer |
+    | `empty`, `thought` | says nothing, or ends inside its thoughts |
+    | `several_choices`, `no_choice`, `no_such_letter` | names several, none, one there is not |
+    | `contradiction` | has the label of one choice and the text of another |
+    | `judge` | was judged |
+    | `undecided` | is none of these |
+    """
+
+    verdict: bool | None
+    rule: str
+
+
+def rule_answer(item: QAItem, text: str) -> Ruling:
+    """Return the verdict of the rules alone, and which of them decided.
+
+    With choices: the text of a choice, its letter, both, or a sentence that claims one
+    (`choice_naming` has the whole grammar). Choices are told apart by the strictest comparison
+    that can: `Will` and `will` are two, `0:15` and `00:15` one. Open-ended: the same text up to
+    case, spaces, markup, outer punctuation and a leading article, also behind `the answer is`; the
+    same number up to `item.tolerance`, where times may be `MM:SS` or have a unit; or an alias. An
+    open answer that matches none of these is `undecided`, unless both sides are numbers.
+    """
+    if not text.strip():
+        return Ruling(False, "empty")
+    if any(text.strip() == alias.strip() for alias in item.aliases):
+        return Ruling(True, "alias")
+    if item.choices:
+        index, rule = name_choice(item.choices, text)
+        if index is not None:
+            return Ruling(item.choices[index] == item.answer, rule)
+        if rule != "undecided" or not item.aliases:
+            return Ruling(False if rule in WRONG_RULES else None, rule)
+    return _open(item, text)
 
 
 def match_answer(item: QAItem, text: str) -> bool | None:
-    """Return whether `text` answers `item`; `None` where only a judge can tell.
-
-    With choices: the text of a choice, or its letter (`B`, `(b)`, `B.`, `B) star`, `Option B`); a
-    letter that contradicts the text beside it is wrong, and a choice's text wins over a letter.
-    Open-ended: the same text up to case, spaces, outer punctuation and a leading article; the same
-    number up to `item.tolerance`, where times may be `MM:SS` or have a seconds unit; or an alias.
-    An open answer that matches none of these is `None`, unless both sides are numbers.
-    """
-    if not text.strip():
-        return False
-    answer = normalise(text)
-    if any(answer == normalise(right) for right in (item.answer, *item.aliases)):
-        return True
-    if item.choices:
-        chosen = _choice(item.choices, answer)
-        return chosen is not None and item.choices[chosen] == item.answer
-    given, gold = _number(answer), _number(normalise(item.answer))
-    if given is None or gold is None:
-        return None
-    # Decimal fractions are not exact in binary: 12.3 - 12.0 must not exceed a tolerance of 0.3.
-    return abs(given - gold) <= (item.tolerance or 0.0) + 1e-9 * max(1.0, abs(gold))
+    """Return whether `text` answers `item`, by the rules; `None` where only a judge can tell."""
+    return rule_answer(item, text).verdict
 
 
-def judge_answer(item: QAItem, text: str, judge: Judge | None = None) -> bool:
-    """Return whether `text` answers `item`: by `match_answer`, else by `judge`, else it does not.
+def decide_answer(item: QAItem, text: str, judge: Judge | None = None) -> Ruling:
+    """Return the verdict on an answer: by the rules, else by `judge`; without one it is wrong.
 
     Raises:
         JudgeError: if the judge raises an exception or returns something other than a bool.
     """
-    verdict = match_answer(item, text)
-    if verdict is not None or judge is None:
-        return bool(verdict)
+    ruling = rule_answer(item, text)
+    if ruling.verdict is not None:
+        return ruling
+    if judge is None:
+        return Ruling(False, ruling.rule)
     with boundary(JudgeError, f"the judge failed on item {item.id!r}", passes=(JudgeError,)):
         judged: object = judge(item, text)
     if not isinstance(judged, bool):
         raise JudgeError(f"a judge must return True or False, got {judged!r}")
-    return judged
+    return Ruling(judged, "judge")
 
 
-def normalise(text: str) -> str:
-    """Drop what does not matter: case, spacing, outer quotes and stops, a leading article."""
-    folded = " ".join(unicodedata.normalize("NFC", text).casefold().split())
-    # A leading dot may be a decimal point, so stops are dropped at the end only.
-    bare = folded.lstrip(" \"'`“‘").rstrip(" .,;:!?\"'`”’")
-    return _ARTICLE.sub("", bare, count=1) if _ARTICLE.match(bare) else bare or folded
+def judge_answer(item: QAItem, text: str, judge: Judge | None = None) -> bool:
+    """Return whether `text` answers `item`, as `decide_answer` does."""
+    return bool(decide_answer(item, text, judge).verdict)
 
 
-def _choice(choices: tuple[str, ...], answer: str) -> int | None:
-    """Return the index of the choice that a normalised answer names, by text or by letter."""
-    texts = [normalise(choice) for choice in choices]
-    if answer in texts:
-        return texts.index(answer)
-    named = _LETTER.fullmatch(answer)
-    if named is None:
-        return None
-    index = ord(named["inside"] or named["bare"]) - ord("a")
-    rest = named["rest"]
-    if index >= len(choices) or (rest and not (named["inside"] or named["mark"])):
-        return None  # "a star" is an article, not the letter A
-    return index if not rest or normalise(rest) == texts[index] else None
+def _open(item: QAItem, text: str) -> Ruling:
+    """Rule on an answer to an open-ended question."""
+    if after_thoughts(text) is None:
+        return Ruling(False, "thought")
+    given = _readings(text)
+    golds = [(alias, "alias") for alias in item.aliases]
+    if not item.choices:
+        golds.insert(0, (item.answer, "text"))
+    for gold, rule in golds:
+        wanted = normalise(gold)
+        for depth, reading in enumerate(given):
+            if normalise(reading) == wanted and _asks(gold) >= _asks(reading):
+                return Ruling(True, rule if depth < 2 else "claim")
+    gold_number = None if item.choices else read_number(normalise(item.answer))
+    for reading in given:
+        number = None if _asks(reading) else read_number(normalise(reading))
+        if number is not None and gold_number is not None:
+            tolerance = item.tolerance or 0.0
+            return Ruling(same_number(number.value, gold_number.value, tolerance), "number")
+    return Ruling(None, "undecided")
 
 
-def _number(text: str) -> float | None:
-    """Read a number: `5`, `-1.5`, `1,234`, `02:05`, `12 seconds`; `None` if it is none."""
-    sign = -1.0 if text.startswith("-") else 1.0
-    digits = _SECONDS_UNIT.sub("", text.removeprefix("-").removeprefix("+"))
-    if _THOUSANDS.fullmatch(digits):
-        digits = digits.replace(",", "")
-    value = parse_seconds(digits)
-    return None if value is None else sign * value
+def _readings(text: str) -> list[str]:
+    """Return a text as it is, without what surrounds it, and what it says the answer is."""
+    final, _ = final_part(text)
+    if final is None:  # two different ones
+        return [text]
+    plain = without_markup(final)
+    said = said_answer(plain)
+    return [text, plain] if said is None else [text, plain, said]
+
+
+def _asks(text: str) -> bool:
+    return text.rstrip().endswith("?")

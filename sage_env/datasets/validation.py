@@ -73,14 +73,14 @@ def _choice_problems(item: QAItem) -> Iterator[str]:
         yield "a choice must be a single line"
     if item.choices and item.answer not in item.choices:
         yield f"the answer {item.answer!r} is not among the choices {list(item.choices)}: fix one"
-    if not match_answer(item, item.answer):
-        yield f"the answer {item.answer!r} is not recognised as right: write it more plainly"
     others = list(item.choices)
     if item.answer in others:
         others.remove(item.answer)
     for other in others:
-        if match_answer(item, other):
+        if other.split() == item.answer.split() or match_answer(item, other):
             yield f"the choice {other!r} also counts as the answer {item.answer!r}: change one"
+    if not match_answer(item, item.answer):
+        yield f"the answer {item.answer!r} is not recognised as right: write it more plainly"
 
 
 def _number_problems(item: QAItem) -> Iterator[str]:

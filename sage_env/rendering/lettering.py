@@ -13,6 +13,8 @@ from functools import cache, lru_cache
 
 from PIL import ImageFont
 
+from sage_env.datasets.choice_labels import label_choices
+
 _REPLACED = str.maketrans(
     {
         "–": "-",
@@ -113,7 +115,10 @@ def question_block(question: str, choices: tuple[str, ...], width: int, height: 
         width: of the block, in pixels.
         height: most pixels of the block.
     """
-    named = [f"({_letter(index)}) {choice}" for index, choice in enumerate(choices)]
+    named = [
+        f"({choice.label or number}) {choice.text}"
+        for number, choice in enumerate(label_choices(choices), start=1)
+    ]
     columns = [number for number in _COLUMNS if number <= max(1, len(named))]
     for size in _SIZES:
         for number in columns:
@@ -140,10 +145,6 @@ def _plain(c: str) -> str:
     parts = unicodedata.normalize("NFKD", c)
     base = "".join(part for part in parts if not unicodedata.combining(part))
     return base if base.isascii() else c
-
-
-def _letter(index: int) -> str:
-    return chr(ord("A") + index) if index < 26 else str(index + 1)
 
 
 def _laid_out(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from string import ascii_uppercase
 from typing import Any
 
 import gymnasium as gym
@@ -11,6 +10,7 @@ import gymnasium as gym
 from sage_env.actions.action import Action, Invalid
 from sage_env.actions.action_text import format_action
 from sage_env.actions.grammar_text import JSON_INSTRUCTIONS
+from sage_env.datasets.choice_labels import lettered
 from sage_env.tools.tool import Tool
 from sage_env.tools.tool_prompt import describe_tools
 from sage_env.wrappers.chat_space import (
@@ -132,10 +132,7 @@ def _question(observation: Mapping[str, Any]) -> list[str]:
     lines = [f"Video: {float(observation['duration']):.1f} seconds."]
     lines.append(f"Question: {observation['question']}")
     if observation["choices"]:
-        choices = str(observation["choices"]).split("\n")
-        letters = [f"{letter}. " for letter in ascii_uppercase]  # the ones that can be answered
-        letters += [""] * (len(choices) - len(letters))
-        lines += [letter + choice for letter, choice in zip(letters, choices, strict=False)]
+        lines += lettered(str(observation["choices"]).split("\n"))
     return lines
 
 

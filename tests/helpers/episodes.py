@@ -76,5 +76,10 @@ def stir(policy: SageMM, seed: int = 0, scale: float = 0.1) -> None:
     generator = torch.Generator().manual_seed(seed)
     state = policy.state()
     policy.load_state(
-        {name: torch.randn(t.shape, generator=generator) * scale for name, t in state.items()}
+        {
+            name: t
+            if name.startswith("reference.")
+            else torch.randn(t.shape, generator=generator) * scale
+            for name, t in state.items()
+        }
     )

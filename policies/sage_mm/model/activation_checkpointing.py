@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-Adapter = Literal["actor", "critic"] | None
+Adapter = Literal["actor", "critic", "reference"] | None
 
 
 class AdapterSwitch(Protocol):

@@ -20,6 +20,7 @@ from policies.sage_mm.model.language_model import language_states
 from policies.sage_mm.model.packed_attention import use_packed_attention
 from policies.sage_mm.model.prefix_packing import PackedSpan
 from policies.sage_mm.model.pretrained import SHIPPED, open_checkpoint
+from policies.sage_mm.model.reference_adapter import PREFIX, ReferenceAdapter
 from policies.sage_mm.stage_timer import StageTimer
 from policies.sage_mm.tokens.chat_tokens import ChatTokens
 from policies.sage_mm.tokens.mrope import mrope_positions
@@ -52,7 +53,7 @@ class SageModel:
         critic: `head` is a small MLP over the hidden states of the frozen base; `adapter` gives
             the critic a LoRA adapter of its own and a linear head.
         adapter: folder or hub id of an actor adapter to start from, made by `save_adapter` or by
-            peft; `None` starts from the base itself.
+            peft, which is also the reference of a KL; `None` starts from the base itself.
         cache: how many bytes of frame features to keep where.
         env_options: arguments of `gym.make` that the checkpoint was trained for.
         checkpointing: whether the backward pass recomputes layers instead of keeping their
@@ -64,7 +65,7 @@ class SageModel:
         encoder: the vision tower and the cache of its features.
         value_head: `(..., hidden)` to `(..., 1)`, float32.
         timer: where the time of playing goes.
-        adapter: the one in use: `actor`, `critic`, or `None`.
+        adapter: the one in use: `actor`, `critic`, `reference`, or `None`.
 
     Raises:
         ModelError: if an adapter or a configuration does not suit the base.
@@ -111,7 +112,9 @@ class SageModel:
             fuse(cast(nn.Module, layer))
         if checkpointing:
             checkpoint_layers(self.base.model.language_model.layers, self)
+        self._reference = ReferenceAdapter(self._peft, self.base)
         self._use("actor")
+        self.freeze_reference()
 
     @property
     def device(self) -> torch.device:
@@ -154,6 +157,19 @@ class SageModel:
         heads = {f"critic.head.{name}": p for name, p in self.value_head.named_parameters()}
         return dict(sorted(named.items())) | heads
 
+    def freeze_reference(self) -> None:
+        """Keep a copy of the actor's adapter as it is now: the reference of a KL.
+
+        An adapter that changes nothing yet is not copied; the reference is then the base itself.
+        """
+        self._reference.freeze()
+        self._use("actor")
+
+    @property
+    def reference(self) -> Adapter:
+        """Return which adapter has the reference's scores: `reference`, or none."""
+        return "reference" if self._reference.present else None
+
     def actor_parameters(self) -> list[nn.Parameter]:
         """Return the actor's adapter."""
         return [p for name, p in self.named_parameters().items() if name.startswith("actor.")]
@@ -163,8 +179,12 @@ class SageModel:
         return [p for name, p in self.named_parameters().items() if name.startswith("critic.")]
 
     def state(self) -> dict[str, Tensor]:
-        """Return every trained tensor by name: detached copies on the CPU."""
-        return {name: p.detach().cpu().clone() for name, p in self.named_parameters().items()}
+        """Return every trained tensor by name, and the reference's: detached copies on the CPU.
+
+        The names of a reference that is not the base itself begin with `reference.`.
+        """
+        named = self.named_parameters() | self._reference.state()
+        return {name: p.detach().cpu().clone() for name, p in named.items()}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Take back what `state` returned, in place.
@@ -174,7 +194,7 @@ class SageModel:
         """
         named = self.named_parameters()
         shapes = {name: tuple(p.shape) for name, p in named.items()}
-        given = {name: tuple(tensor.shape) for name, tensor in state.items()}
+        given = {n: tuple(x.shape) for n, x in state.items() if not n.startswith(PREFIX)}
         if given != shapes:
             odd = sorted(name for name, _ in shapes.items() ^ given.items())
             raise ValueError(
@@ -184,6 +204,8 @@ class SageModel:
         with torch.no_grad():
             for name, parameter in named.items():
                 parameter.copy_(state[name])
+        self._reference.load(state)
+        self._use("actor")
 
     def weights_in_use(self) -> list[Tensor]:
         """Return the adapter weights that `hidden` adds to the base now, in the order of names."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from policies.errors import ModelError
 from policies.introspection import PromptFrame
 from policies.prompt import SYSTEM, Segment, Style, joined
+from sage_env.actions.thoughts import after_thoughts
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -67,6 +68,11 @@ class ChatTokens:
     def __reduce__(self) -> tuple[type[ChatTokens], tuple[Tokenizer, Style, str]]:
         """Pickle without the cache of encoded texts, which cannot be pickled."""
         return ChatTokens, (self._tokenizer, self.style, self.assistant_prefill)
+
+    @property
+    def thinks_first(self) -> bool:
+        """Return whether the prompt ends inside thoughts: a reply is a draft until it ends them."""
+        return after_thoughts(self.assistant_prefill) is None
 
     def with_prefill(self, assistant_prefill: str) -> ChatTokens:
         """Return the same layout with another prefill of the assistant's turns."""

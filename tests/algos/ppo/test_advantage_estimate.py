@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from algos.ppo.advantage_estimate import estimate, shaped_rewards
+from algos.objectives.advantages import explained_variance
+from algos.ppo.advantage_estimate import estimate, monte_carlo_returns, shaped_rewards
 from algos.ppo.config import PPOConfig
 from algos.ppo.targets import make_targets
 from algos.ppo.training import train
@@ -63,6 +64,64 @@ def test_ties_leave_the_loss_and_its_denominator() -> None:
     assert everything["losses/actor_grad_norm"] < 0.9 * dropped["losses/actor_grad_norm"]
     batch.rewards.zero_()
     assert step(config, batch, groups) == {}, "nothing differs, so nothing is learned"
+
+
+@pytest.mark.parametrize("name", ["grpo", "rloo", "dr-grpo", "dapo", "gspo"])
+def test_an_episode_has_one_advantage_wherever_its_rewards_came(name) -> None:
+    policy, batch, groups = toy_batch()
+    config = preset(name, kl_coef=0.0, kl_in="loss")
+    at_last = make_targets(config, policy, batch, groups).advantages
+    early = batch.rewards.clone()
+    moved = 0
+    for row, chosen in enumerate(batch.sampled):
+        first = int(chosen.nonzero()[0, 0])
+        early[row] = 0.0
+        early[row, first] = batch.rewards[row].sum()
+        moved += int(chosen.sum()) > 1
+    assert moved > 4, "the case must hold rewards before the last token"
+    batch.rewards = early
+    torch.testing.assert_close(make_targets(config, policy, batch, groups).advantages, at_last)
+
+
+@pytest.mark.parametrize("name", ["grpo", "rloo", "dr-grpo", "dapo", "gspo"])
+def test_tied_episodes_with_rewards_on_the_way_have_no_advantage(name) -> None:
+    policy, batch, groups = toy_batch()
+    batch.rewards.zero_()
+    for row, chosen in enumerate(batch.sampled):
+        places = chosen.nonzero()[:, 0].tolist()
+        batch.rewards[row, places[0]] += 0.05  # a format reward of the first turn
+    targets = make_targets(preset(name, kl_coef=0.0, kl_in="loss"), policy, batch, groups)
+    assert float(targets.advantages.abs().max()) == 0.0
+
+
+def test_a_critic_of_noise_explains_nothing_whatever_the_lambda() -> None:
+    policy, batch, groups = toy_batch()
+    noise = torch.randn(batch.ids.shape, generator=torch.Generator().manual_seed(0))
+    policy.values = lambda part: noise[: len(part), : part.ids.shape[1]] * part.sampled
+    for changes in (
+        {"lam": 0.5}, {"lam": 1.0}, {"clock": "turn", "turn_lam": 0.5}, {"critic_lam": 0.2},
+        {"clock": "bi-level", "turn_lam": 0.5, "lam": 0.5}, {"advantage": "both", "lam": 0.5},
+    ):  # fmt: skip
+        config = PPOConfig(micro_batch=len(batch), **changes)
+        targets = make_targets(config, policy, batch, groups)
+        mask = batch.sampled if targets.value_mask is None else targets.value_mask
+        known = explained_variance(targets.old_values, targets.earned, mask)
+        assert known is not None and known < 0.0, changes
+        same = config.critic_lam is None and config.lam == config.turn_lam == 1.0
+        by_lambda = explained_variance(targets.old_values, targets.returns, mask)
+        assert by_lambda == pytest.approx(known) if same else by_lambda > known
+
+
+@pytest.mark.parametrize("changes", [{"gamma": 0.9}, {"clock": "turn", "turn_gamma": 0.9}])
+def test_what_was_earned_is_discounted_as_the_settings_say(changes) -> None:
+    _, batch, _ = toy_batch()
+    row = int(batch.turn.max(1).values.argmax())
+    places = batch.sampled[row].nonzero()[:, 0].tolist()
+    rewards = torch.zeros_like(batch.rewards)
+    rewards[row, places[-1]] = 2.0
+    earned = monte_carlo_returns(PPOConfig(lam=0.3, **changes), rewards, batch)
+    steps = len(places) - 1 if "gamma" in changes else int(batch.turn[row, places[-1]])
+    assert steps > 0 and float(earned[row, places[0]]) == pytest.approx(2.0 * 0.9**steps)
 
 
 def test_a_kl_in_the_reward_is_paid_per_token() -> None:

@@ -85,12 +85,16 @@ def _rewards(
     if config.advantage == "critic":
         return rewards
     scores = [sum(r) for r in rewards]
-    for row, (mean, rest, deviation, _), differ in zip(
-        rewards, groups_of(scores, list(names)), differs, strict=True
+    for row, score, (mean, rest, deviation, _), differ in zip(
+        rewards, scores, groups_of(scores, list(names)), differs, strict=True
     ):
-        row[-1] -= rest if config.leave_one_out else mean
-        if config.divide_by_std and differ:
-            row[:] = [r / deviation for r in row]
+        baseline = rest if config.leave_one_out else mean
+        if config.advantage == "both":
+            row[-1] -= baseline
+            continue
+        above = score - baseline  # one advantage for the whole episode
+        row[:] = [0.0] * len(row)
+        row[-1] = above / deviation if config.divide_by_std and differ else above
     return rewards
 
 

@@ -70,6 +70,17 @@ def test_a_reply_is_found_whatever_stands_around_it(wrap: str) -> None:
     assert read_reply(text, "context") == StageReply("two", None, "a lake")
 
 
+def test_a_reply_in_unfinished_thoughts_is_a_draft() -> None:
+    said = '{"answerable": {"verdict": true}, "final_answer": "red", "recommended_tools": {}}'
+    other = said.replace("red", "blue")
+    assert read_reply(said, "reasoner").answer == "red"
+    for text in (f"<think>{said}", f"<json>{said}</json>"):
+        assert "inside its thoughts" in read_reply(text, "reasoner", thinking=True).problem
+    assert read_reply(f"<think><json>{said}</json>", "reasoner").answer is None
+    for text in (f"<think>{other}</think>{said}", f"<json>{other}</json></think><json>{said}"):
+        assert read_reply(text, "reasoner").answer == "red"
+
+
 def test_the_context_stage_prefers_a_tool_and_the_reasoner_a_verdict() -> None:
     both = json.dumps(context_reply(recommended_tools=calls()))
     assert read_reply(both, "context").call == Call(EXTRACT, SPAN, "look")

@@ -149,6 +149,14 @@ def test_empty_replies_are_errors_and_bad_calls_are_the_agents(serve) -> None:
     assert len(last) == 3 and last[2]["parts"][0]["text"].startswith("it was bad")
 
 
+def test_a_reply_that_was_cut_does_nothing_that_it_only_thought_of(serve) -> None:
+    draft = {"text": 'Perhaps {"action": "answer", "text": "A"}, or'}
+    _, policy = serve(candidate([draft], "MAX_TOKENS"), candidate([draft]))
+    action = policy.act(shown()).action
+    assert isinstance(action, Invalid) and "was cut" in action.reason
+    assert policy.act(shown()).action == Answer("A")
+
+
 def test_usage_counts_thoughts_as_output_and_cached_tokens_apart(serve) -> None:
     usage = {
         "promptTokenCount": 1000,

@@ -128,6 +128,16 @@ def test_a_call_that_cannot_be_read_is_the_agents_and_goes_back_as_text(serve) -
     assert messages[3]["content"][0]["text"].startswith("it was bad")
 
 
+def test_a_reply_that_was_cut_does_nothing_that_it_only_thought_of(serve) -> None:
+    draft, text = '{"action": "answer", "text": "A"}', '{"action": "skip", "to": 5}'
+    replies = [f"Perhaps {draft}, or", f"{draft}</think>{text} {draft[:9]}", f"Perhaps {draft}"]
+    reasons = ["length", "length", "stop"]
+    _, policy = serve(*(said({"content": t}, r) for t, r in zip(replies, reasons, strict=True)))
+    actions = [policy.act(shown()).action for _ in replies]
+    assert isinstance(actions[0], Invalid) and "was cut" in actions[0].reason
+    assert actions[1:] == [Skip(5), Answer("A")]
+
+
 def test_what_the_provider_withholds_is_no_action(serve) -> None:
     filtered = Says({"error": {"message": "no", "code": "content_filter"}}, 400)
     _, policy = serve(

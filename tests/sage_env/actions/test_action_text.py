@@ -98,6 +98,31 @@ def test_the_first_valid_action_counts_and_the_rest_is_reported():
     assert "another JSON object was ignored" in read_action(ZOOM_TEXT + SKIP_TEXT).notes[0]
 
 
+@pytest.mark.parametrize(
+    ("opening", "closing"),
+    [
+        ("<think>", "</think>"), ("<THINK>", "</Think>"), ("<thinking>", "</thinking>"),
+        ("< think >\n", "< / think >"), ("[THINK]", "[/THINK]"), ("◁think▷", "◁/think▷"),
+        ("<reasoning>", "</reasoning>"), ("<think>", "</thinking>"),
+    ],
+)  # fmt: skip
+def test_an_action_in_unfinished_thoughts_is_a_draft(opening, closing):
+    read = read_action(f"{opening} perhaps {ZOOM_TEXT} or")
+    assert isinstance(read.action, Invalid) and "inside its thoughts" in read.action.reason
+    assert read.extra_objects == (ZOOM_TEXT,)
+    assert isinstance(parse_action(f"{opening}a{closing} b {opening} {ZOOM_TEXT}"), Invalid)
+    assert isinstance(parse_action(f'{opening} {ZOOM_TEXT} {{"thought": "{closing}"}}'), Invalid)
+    assert parse_action(f"{opening} {SKIP_TEXT} {closing} {ZOOM_TEXT}") == ZOOM
+    assert parse_action(f"{ZOOM_TEXT} {opening} {SKIP_TEXT}") == ZOOM
+    assert parse_action(f'{{"thought": "{opening}", {ZOOM_TEXT[1:]}') == ZOOM
+
+
+def test_a_reply_that_begins_in_thoughts_is_a_draft_until_they_end():
+    assert isinstance(parse_action(f"so {ZOOM_TEXT}", thinking=True), Invalid)
+    assert parse_action(f"so {SKIP_TEXT} </think> {ZOOM_TEXT}", thinking=True) == ZOOM
+    assert parse_action(f"so {ZOOM_TEXT}") == ZOOM
+
+
 def test_what_stands_before_the_end_of_thinking_is_no_reply():
     read = read_action(f"<think>{SKIP_TEXT}? {SKIP_TEXT} no </think> {ZOOM_TEXT}")
     assert (read.action, read.extra_objects) == (ZOOM, (SKIP_TEXT, SKIP_TEXT))

@@ -1,5 +1,6 @@
 """Laws of `sage_env.datasets.matching`: letters, texts, numbers, aliases; a judge for the rest."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sage_env.datasets.item import QAItem
-from sage_env.datasets.matching import judge_answer, match_answer
+from sage_env.datasets.matching import decide_answer, judge_answer, match_answer, rule_answer
+from sage_env.datasets.validation import validate
 from sage_env.errors import JudgeError
+from tests.helpers.answers.odd_choices import ODD_CHOICES, ODD_OPEN
+from tests.helpers.answers.ways_to_answer import NOT_RIGHT, RIGHT
 
 CHOICES = ("circle", "star", "a square", "The Moon")
 WORDS = ("circle", "star", "square", "moon", "heart", "arrow", "drop")
@@ -36,17 +40,97 @@ def test_ways_to_name_a_choice(text):
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["", "  ", "E", "Z.", "A or B", "B, C", "B) circle", "B) star or C) square", "bstar", "stars",
-     "I don't know", "?", "2", "not star"],
+    ("text", "rule"),
+    [
+        ("", "empty"), ("  ", "empty"), ("E", "no_such_letter"), ("Z.", "no_such_letter"),
+        ("A or B", "several_choices"), ("B, C", "several_choices"),
+        ("B) circle", "contradiction"), ("none of the above", "no_choice"),
+        ("<think> star", "thought"), ("<answer>A</answer> <answer>B</answer>", "several_choices"),
+    ],
 )  # fmt: skip
-def test_what_names_no_choice_is_wrong_never_unknown(text):
-    assert match_answer(mcq("star"), text) is False
+def test_what_clearly_names_no_choice_is_wrong(text, rule):
+    assert rule_answer(mcq("star"), text) == (False, rule)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["B) star or C) square", "bstar", "stars", "I don't know", "?", "2", "not star", "maybe B"],
+)
+def test_what_no_rule_can_decide_is_a_judges(text):
+    item = mcq("star")
+    assert rule_answer(item, text) == (None, "undecided")
+    assert decide_answer(item, text) == (False, "undecided")
+    assert decide_answer(item, text, lambda item, text: True) == (True, "judge")
+
+
+COLOURS = ("red", "blue", "green", "dark red")
+
+
+@pytest.mark.parametrize("text", RIGHT)
+def test_a_right_answer_is_right_however_it_is_written(text):
+    ruling = rule_answer(mcq("blue", COLOURS), text)
+    assert ruling.verdict is True
+    assert ruling.rule in {"text", "letter", "letter_and_text", "claim"}
+    assert rule_answer(mcq("green", COLOURS), text).verdict is False
+
+
+@pytest.mark.parametrize("text", NOT_RIGHT)
+def test_no_wrong_and_no_ambiguous_answer_is_right(text):
+    assert rule_answer(mcq("blue", COLOURS), text).verdict is not True
+
+
+@pytest.mark.parametrize(("choices", "gold", "right", "not_right"), ODD_CHOICES)
+def test_choices_that_are_hard_to_tell_apart(choices, gold, right, not_right):
+    item = mcq(gold, choices)
+    assert [text for text in right if rule_answer(item, text).verdict is not True] == []
+    assert [text for text in not_right if rule_answer(item, text).verdict is True] == []
+    validate([item])
+
+
+@pytest.mark.parametrize(("gold", "tolerance", "right", "not_right"), ODD_OPEN)
+def test_open_answers_with_something_around_them(gold, tolerance, right, not_right):
+    item = open_item(gold, tolerance=tolerance)
+    assert [text for text in right if rule_answer(item, text).verdict is not True] == []
+    assert [text for text in not_right if rule_answer(item, text).verdict is True] == []
+
+
+@given(st.lists(st.sampled_from(WORDS), min_size=2, max_size=5, unique=True), st.data())
+def test_two_choices_are_never_one(choices, data):
+    gold, other = data.draw(st.permutations(choices))[:2]
+    letters = dict(zip(choices, "ABCDE", strict=False))
+    names = st.sampled_from(["{0}", "({1})", "{1}", "{1}. {0}", "**{1}**"])
+    one, two = (data.draw(names).format(word, letters[word]) for word in (gold, other))
+    joint = data.draw(st.sampled_from([" or ", " and ", ", ", "/", ". ", "\n", " but ", "; no, "]))
+    before = data.draw(st.sampled_from(["", "Answer: ", "The answer is ", "I think "]))
+    for text in (f"{before}{one}{joint}{two}", f"{before}{two}{joint}{one}"):
+        assert rule_answer(mcq(gold, tuple(choices)), text).verdict is not True
+
+
+@given(st.text(max_size=300))
+def test_any_text_has_a_ruling_and_choices_differ_in_it(text):
+    right = [choice for choice in COLOURS if rule_answer(mcq(choice, COLOURS), text).verdict]
+    assert len(right) <= 1
+    rule_answer(open_item("5"), text)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["the ", "so ", "B, ", "( ", "B is right ", "the answer is ", "and the so ", "<answer>", "{",
+     "\\boxed{", "\\a", "1:11", "-", "\n", "A. ", "<think>", "final answer: ", " ", "I'd say "],
+)  # fmt: skip
+def test_long_answers_are_read_in_linear_time(piece):
+    """A law of work done, told by the clock with a margin of a hundred: it was minutes once."""
+    text = piece * (60_000 // len(piece))
+    start = time.process_time()
+    for item in (mcq("blue", COLOURS), open_item("5")):
+        assert rule_answer(item, text).verdict is not True
+    assert time.process_time() - start < 10
 
 
 def test_an_article_is_not_the_letter_a():
     assert match_answer(mcq("circle"), "a star") is False
     assert match_answer(mcq("star"), "a star") is True
+    assert match_answer(mcq("star"), "a **star**") is True
     assert match_answer(mcq("a square"), "square") is True
     assert match_answer(mcq("circle"), "A") is True
 
@@ -93,6 +177,14 @@ def test_the_tolerance_is_the_limit(gold, tolerance, off):
     given_number = gold + off
     if abs(abs(off) - tolerance) > 1e-3:
         assert match_answer(item, f"{given_number:.9f}") is (abs(off) < tolerance)
+
+
+def test_an_alias_of_a_choice_does_not_make_an_unclear_answer_right():
+    item = mcq("Will", ("Will", "will"), aliases=("William",))
+    found = [rule_answer(item, text) for text in ("William", "Will", "will", "WILL", "the william")]
+    assert found == [
+        (True, "alias"), (True, "text"), (False, "text"), (None, "undecided"), (True, "alias"),
+    ]  # fmt: skip
 
 
 def test_aliases_count_as_the_answer():

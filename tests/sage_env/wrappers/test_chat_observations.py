@@ -7,6 +7,7 @@ import copy
 import io
 import json
 import pickle
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
@@ -16,7 +17,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from sage_env import Answer, Invalid, Sample, Skip, UseTool, Zoom, format_action, parse_action
+from sage_env import (
+    Answer,
+    Invalid,
+    QAItem,
+    Sample,
+    Skip,
+    UseTool,
+    Zoom,
+    format_action,
+    parse_action,
+)
+from sage_env.testing import open_memory
 from sage_env.wrappers import ChatObservations, ChatSpace, TextActions, describe_tools
 from sage_env.wrappers.chat_observations import SYSTEM
 from tests.helpers.painted import SIZE, make
@@ -245,3 +257,11 @@ def test_wrong_options_and_environments_are_named() -> None:
         ChatObservations(make(), encoding="gif")
     with pytest.raises(ValueError, match="before any wrapper that changes"):
         ChatObservations(ChatObservations(make()))
+
+
+def test_choices_with_letters_of_their_own_have_no_second_one() -> None:
+    for choices in (("yes", "no"), ("A. yes", "B. no")):
+        item = QAItem("q", Path("60.memory"), "Which?", choices, choices[1], "mcq")
+        env = gym.make("SageVideoQA-v0", dataset=[item], opener=open_memory, frame_size=SIZE)
+        messages, _ = ChatObservations(env).reset()
+        assert "\nA. yes\nB. no\n" in words(messages[-1])

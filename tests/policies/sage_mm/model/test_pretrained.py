@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -15,6 +17,7 @@ from transformers import Qwen3VLForConditionalGeneration  # noqa: E402
 from policies.errors import ModelError  # noqa: E402
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
 from policies.sage_mm.model.pretrained import find_dtype, four_bit_settings  # noqa: E402
+from sage_env import Invalid, Skip  # noqa: E402
 from sage_env.errors import MissingExtra  # noqa: E402
 from tests.helpers.episodes import as_batch, episode, play, stir  # noqa: E402
 from tests.helpers.tiny_model import QWEN_LAYOUT, write_tiny_model  # noqa: E402
@@ -201,6 +204,11 @@ def test_a_model_that_thinks_first_is_opened_as_its_template_does(folder):
     assert chat.assistant_prefill == "<think>\n"
     (turn,) = play(policy, episode(1, 1), "x")
     assert chat.text(turn.prompt).endswith("<|im_start|>assistant\n<think>\n")
+    skip, answer = '{"action": "skip", "to": 5}', '{"action": "answer", "text": "A"}'
+    for said, action in ((f"so {answer}", Invalid), (f"{answer}</think>\n{skip}", Skip)):
+        ids = chat.completion(said)
+        reply = replace(turn, completion=ids, logprobs=np.zeros(len(ids), np.float32))
+        assert isinstance(policy._decision(reply).action, action)
 
 
 @pytest.mark.parametrize(
