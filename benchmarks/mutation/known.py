@@ -10,6 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 KNOWN: Mapping[str, str] = {
+    "algos/batching/token_batches.py: stacked = _stack([*results, results[0].new_zeros(0, "
+    "batch.ids.shape[1])]) => stacked = _stack([*results, results[0].new_zeros(1, "
+    "batch.ids.shape[1])])": "same: the order that is taken from it ends before that row",
+    "algos/objectives/advantages.py: squares = squares.index_add(0, index[known], gap[known] ** 2) "
+    "=> squares = squares.index_add((-1), index[known], gap[known] ** 2)": "same: there is one "
+    "dimension",
+    "policies/sage_mm/tokens/frame_ablation.py: begin = int(np.flatnonzero(prompt[: starts[0]] == "
+    "tokens.im_start)[-1]) + 1 => begin = int(np.flatnonzero(prompt[: starts[(-1)]] == "
+    "tokens.im_start)[-1]) + 1": "same: no message opens between the frames of one prompt",
     "algos/objectives/advantages.py: gap = (returns - group_baseline(returns, groups, "
     "leave_one_out=False)).abs() => gap = (returns - group_baseline(returns, groups, "
     "leave_one_out=True)).abs()": "same: returns differ from the mean of all, or from that of the "
