@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from algos.evaluation.bootstrap import cluster_bootstrap_interval
+from algos.evaluation.decomposition import decompose
 from algos.evaluation.measures import (
     Difference,
     EvalResult,
@@ -23,9 +24,12 @@ from algos.evaluation.measures import (
 )
 from algos.evaluation.tables import (
     SUMMARY_HEADER,
+    breakdown_cells,
     difference_cell,
     format_table,
+    move_cells,
     number_cell,
+    part_cells,
     spread,
     summary_cells,
 )
@@ -263,3 +267,45 @@ def test_cells_by_hand() -> None:
     assert table.splitlines() == ["a     b    c", "----  --  --", "x     yy   1", "漢字  z   22"]
     flush = format_table(("a", "b"), [("x", "10"), ("yy", "2")], text_columns=1)
     assert flush.splitlines() == ["a    b", "--  --", "x   10", "yy   2"]
+
+
+def test_the_lines_of_the_tables_by_hand() -> None:
+    made = hand_made()
+    line = dict(zip(SUMMARY_HEADER, summary_cells([made])[0], strict=True))
+    assert list(line.values())[:3] == ["policy", "greedy", "4"]
+    assert line["accuracy, all"].startswith("66.7 [") and line["accuracy, <=600 s"] == "50.0"
+    assert (line["accuracy, >600 s"], line["failed"]) == ("100.0", "1")
+    assert (line["frames"], line["turns"]) == ("3.2", "1.75")
+    undecided = replace(made, decoding="")
+    assert summary_cells([undecided, made])[0][1] == "-"
+    rows = breakdown_cells(measure(made.items, made.trajectories))
+    assert rows[0][:3] == ("all", "all", "4") and rows[0][4:] == ("3.2", "1.75", "67%", "1")
+    hard = next(row for row in rows if row[:2] == ("tier", "hard"))
+    assert hard == ("tier", "hard", "1", "100.0", "5.0", "3.00", "100%", "0")
+
+
+def test_the_lines_of_a_decomposition_by_hand() -> None:
+    before = [
+        replace(e, turns=turns, correct=correct, video=e.item_id)
+        for e, turns, correct in zip(
+            hand_made().episodes(), (1, 1, 2, 2), (0, 1, 0, 1), strict=False
+        )
+    ]
+    after = [
+        replace(e, turns=turns, correct=True) for e, turns in zip(before, (1, 2, 2, 2), strict=True)
+    ]
+    found = decompose(after, before)
+    assert found is not None
+    names = [(cells[0], cells[1]) for cells in part_cells(found)]
+    assert names == [
+        ("gain", "over 4 questions"),
+        ("routing", "other questions are answered at once"),
+        ("skill", "better answers on the same route"),
+    ]
+    assert part_cells(found)[0][2].startswith("+50.0 [")
+    assert move_cells(found) == [
+        ("one turn", "one turn", "1", "0.0%", "100.0%", "+25.0"),
+        ("one turn", "more turns", "1", "100.0%", "100.0%", "+0.0"),
+        ("more turns", "one turn", "0", "-", "-", "+0.0"),
+        ("more turns", "more turns", "2", "50.0%", "100.0%", "+25.0"),
+    ]
