@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tyro
@@ -25,6 +25,9 @@ from benchmarks.mutation.operators import changed
 from benchmarks.mutation.sites import Mutant, all_mutants, left_out, sample
 from benchmarks.provenance import header, publish, versions
 
+CONTROLS = 10
+"""Mutants whose tests are also run without the change: they must pass, or a test that is red anyway
+would see every mutant."""
 LIMIT = 3.0
 """After so many times its budget, a mutant is taken to run for ever."""
 
@@ -58,6 +61,9 @@ def meet(
 
     Returns:
         In the order of `mutants`.
+
+    Raises:
+        RuntimeError: if a test is red without a mutant.
     """
     jobs, texts = [], {m.path: (root / m.path).read_text(encoding="utf-8") for m in mutants}
     for key, mutant in enumerate(mutants):
@@ -65,6 +71,7 @@ def meet(
         last = change.line + text.count("\n", change.start, change.end)
         tests = found.tests_of(mutant.path, change.line, last, budget)
         jobs.append(Job(key, tests, LIMIT * budget, mutant.path, changed(text, change)))
+    _require_green([replace(job, path=None) for job in jobs[:CONTROLS]], processes)
     verdicts: dict[int, Verdict] = {}
     for verdict in run_jobs(jobs, processes=processes):
         verdicts[verdict.key] = verdict
@@ -77,6 +84,15 @@ def meet(
         Met(mutant, mutant.name(root), verdicts[key], len(jobs[key].tests))
         for key, mutant in enumerate(mutants)
     ]
+
+
+def _require_green(controls: Sequence[Job], processes: int) -> None:
+    for verdict in run_jobs(controls, processes=processes):
+        if verdict.end != "passed":
+            raise RuntimeError(
+                f"without a mutant, tests {verdict.end} ({verdict.test}): mend them first, or give "
+                "more seconds with --budget"
+            )
 
 
 def report(met: Sequence[Met], whole: int, took: float, seed: int) -> str:
@@ -119,6 +135,9 @@ def report(met: Sequence[Met], whole: int, took: float, seed: int) -> str:
     ends = Counter(m.verdict.end for m in met if m.seen)
     said = {"failed": "a test failed", "hung": "the tests did not end", "died": "the process died"}
     lines += [f"| {said[end]} | {count} |" for end, count in ends.most_common()]
+    seers = Counter(m.verdict.test.partition("::")[0] for m in met if m.verdict.test)
+    lines += ["", "| who saw them first | mutants |", "|---|---|"]
+    lines += [f"| `{file}` | {count} |" for file, count in seers.most_common(12)]
     lines += ["", "## Not seen", "", *sorted(f"- `{m.name}`" for m in open_ones)]
     lines += [] if open_ones else ["None."]
     lines += ["", "## Change nothing that a test could see", ""]

@@ -115,6 +115,7 @@ class _Tracer:
         self._paths = {str(root / path): path for path in module_paths(root)}
         self._now: dict[str, set[int]] = {}
         self._of_file: dict[str, dict[str, set[int]]] = {}
+        self._failed: set[str] = set()
         self.executed = Executed()
 
     @pytest.hookimpl(wrapper=True)
@@ -135,9 +136,13 @@ class _Tracer:
         """Add up the seconds of set-up, test and clean-up."""
         seconds = self.executed.seconds
         seconds[report.nodeid] = seconds.get(report.nodeid, 0.0) + report.duration
+        if report.failed:
+            self._failed.add(report.nodeid)
 
     def pytest_sessionfinish(self) -> None:
-        """Give what a file's set-ups executed to all of its tests."""
+        """Give what a file's set-ups executed to all of its tests; leave out what failed."""
+        for test in self._failed:  # red without a mutant, it would see every one
+            self.executed.lines.pop(test, None)
         for test, of_test in self.executed.lines.items():
             for path, lines in self._of_file.get(test.partition("::")[0], {}).items():
                 of_test.setdefault(path, set()).update(lines)

@@ -10,6 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 KNOWN: Mapping[str, str] = {
+    "policies/sage_mm/vision/batched_tower.py: if torch.is_grad_enabled() and "
+    "projection.weight.requires_grad: => if False:": "cost: the other way differentiates more "
+    "slowly",
+    "policies/sage_mm/vision/frame_encoder.py: digest = hashlib.blake2b(digest_size=16) => "
+    "digest = hashlib.blake2b()": "same: a longer digest names the same weights",
     "algos/batching/token_batches.py: stacked = _stack([*results, results[0].new_zeros(0, "
     "batch.ids.shape[1])]) => stacked = _stack([*results, results[0].new_zeros(1, "
     "batch.ids.shape[1])])": "same: the order that is taken from it ends before that row",

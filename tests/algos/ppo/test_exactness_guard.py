@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from algos.batching.token_batches import collate
+from algos.ppo import exactness_guard
 from algos.ppo.exactness_guard import ExactnessGuard
 from algos.rollout.playing import EpisodeSpec, collect
 from algos.rollout.trajectory import Trajectory
@@ -24,7 +25,7 @@ torch.set_num_threads(1)
 class Counting(ToyPolicy):
     """Says how many frames it encoded."""
 
-    encodes = 0
+    encodes = 5  # in other rollouts, before this one
 
 
 def played(policy: ToyPolicy) -> list[Trajectory]:
@@ -51,6 +52,14 @@ def test_vision_passes_per_frame_count_those_of_failed_episodes_too(tmp_path: Pa
     found = checked(policy, tmp_path, Decision(Answer("a"), "a", tokens))
     assert found["proof/encodes_per_frame"] == pytest.approx(12 / (len(frames) + 1))
     assert checked(ToyPolicy(), tmp_path)["proof/encodes_per_frame"] is None
+
+
+def test_where_nothing_is_compared_nothing_is_read(tmp_path: Path, monkeypatch) -> None:
+    """Reading all weights of a large model takes long."""
+    monkeypatch.setattr(exactness_guard, "fingerprint", None)
+    ExactnessGuard(replace(TOY_PPO, rescore_sample=0), ToyPolicy(), tmp_path).record_sampler()
+    with pytest.raises(TypeError):
+        ExactnessGuard(TOY_PPO, ToyPolicy(), tmp_path).record_sampler()
 
 
 def test_a_proof_is_kept_as_long_as_the_checkpoint_that_sampled_it(tmp_path: Path) -> None:

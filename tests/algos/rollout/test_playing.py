@@ -273,6 +273,25 @@ def test_json_round_trip(tmp_path_factory, played: list[Turn], failed: bool) -> 
     assert back.error == trajectory.error
 
 
+def test_numbers_of_numpy_are_numbers_in_the_record(tmp_path) -> None:
+    info = {"a": np.float32(0.5), "b": np.int64(3), "c": np.bool_(True), "d": np.arange(2)}
+    played = Trajectory("q", 0, [Turn(Decision(Answer("a")), 1.0, info)], {"e": np.float64(2.0)})
+    save_trajectories(tmp_path / "a.jsonl", [played])
+    (found,) = load_trajectories(tmp_path / "a.jsonl")
+    assert found.turns[0].info == {"a": 0.5, "b": 3, "c": True, "d": [0, 1]}
+    assert found.start_info == {"e": 2.0} and isinstance(found.turns[0].info["b"], int)
+
+
+def test_a_record_that_says_less_of_its_tokens_is_read() -> None:
+    (played,) = collect([ToyEnv()], ToyPolicy(), JOBS[:1], seed=1)
+    row = played.to_json()
+    for name in ("context", "dropped", "fresh"):
+        row["turns"][0]["tokens"].pop(name, None)
+    found = Trajectory.from_json(row).turns[0].decision.tokens
+    assert found is not None
+    assert (found.context, found.dropped, found.fresh) == (b"", 0, False)
+
+
 def test_a_damaged_line_is_named(tmp_path) -> None:
     path = tmp_path / "t.jsonl"
     save_trajectories(path, [Trajectory("q0", 7)])
