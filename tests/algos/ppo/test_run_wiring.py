@@ -214,9 +214,11 @@ def test_the_speed_is_that_of_the_sampled_tokens(tmp_path: Path, monkeypatch) ->
 def test_the_bar_begins_where_the_run_goes_on_and_ends_where_it_ends(tmp_path, monkeypatch) -> None:
     bars: list[tuple[int, int, int]] = []
 
+    hidden: list[bool] = []
+
     class Bar(training.tqdm):  # type: ignore[type-arg]
         def __init__(self, **settings: Any) -> None:
-            assert settings["disable"]
+            hidden.append(settings["disable"])
             super().__init__(total=settings["total"], initial=settings["initial"], file=StringIO())
 
         def close(self) -> None:
@@ -227,6 +229,8 @@ def test_the_bar_begins_where_the_run_goes_on_and_ends_where_it_ends(tmp_path, m
     run(replace(CONFIG, updates=2), tmp_path)
     run(CONFIG, tmp_path)
     assert bars[0] == (0, 2, 2) and (2, 3, 3) in bars
+    train(CONFIG, cloned_policy(0), envs(2), ITEMS, tmp_path)
+    assert hidden == [True, True, False], "shown unless told otherwise"
 
 
 def test_an_advantage_by_a_critic_needs_one(tmp_path: Path, monkeypatch) -> None:

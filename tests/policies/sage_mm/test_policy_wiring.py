@@ -124,3 +124,10 @@ def test_settings_that_are_no_distribution_or_no_choice_are_refused(policy) -> N
             SageMM(policy.model, **settings)
     with pytest.raises(ValueError, match="when_full must be 'error' or 'drop', got 'stop'"):
         SageMM(policy.model, when_full="stop")  # type: ignore[arg-type]
+
+
+def test_a_batch_without_episodes_is_refused(policy) -> None:
+    policy.reset(seed=3)
+    empty = as_batch([play(policy, episode(1, 1), "x")]).select([])
+    with pytest.raises(ValueError, match="the batch has no episodes"):
+        policy.reference_logprobs(empty)

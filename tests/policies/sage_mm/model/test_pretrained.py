@@ -16,6 +16,7 @@ from transformers import Qwen3VLForConditionalGeneration  # noqa: E402
 
 from policies.errors import ModelError  # noqa: E402
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
+from policies.sage_mm.model import adapters  # noqa: E402
 from policies.sage_mm.model.pretrained import find_dtype, four_bit_settings  # noqa: E402
 from sage_env import Invalid, Skip  # noqa: E402
 from sage_env.errors import MissingExtra  # noqa: E402
@@ -264,3 +265,10 @@ def test_adapters_are_by_default_those_of_a_training():
 
     rank = FirstLight().lora_rank
     assert LoraSettings() == LoraSettings(r=rank, alpha=2 * rank, seed=0)
+
+
+@pytest.mark.parametrize("rows", [1, 60, 1000, 100_000])
+def test_a_fingerprint_reads_a_small_embedding_whole_and_some_rows_of_a_large_one(rows):
+    embedding = torch.zeros(rows, 1)
+    read = len(embedding[:: adapters._step(embedding)])
+    assert read == rows if rows < 64 else 64 <= read < 128
