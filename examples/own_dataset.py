@@ -110,7 +110,7 @@ def main(folder: Path | None = None, overview_frames: int = 3) -> list[MeasureRo
         found = row.measures
         line = f"{row.section:7} {row.name:9} {found.questions:3} questions"
         line += f"  accuracy {found.accuracy:.2f}" if found.accuracy is not None else ""
-        if found.interval is not None:  # 95 %, whole videos resampled; None for a single video
+        if found.interval is not None:  # 95 %, over videos; None for fewer than five
             line += " [{:.2f}, {:.2f}]".format(*found.interval)
         print(line)
     return rows

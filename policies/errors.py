@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Any
 
-from sage_env.errors import SageEnvError
+from sage_env.errors import MissingExtra, SageEnvError
 
 
 class PolicyError(SageEnvError):
@@ -16,6 +16,10 @@ class PolicyError(SageEnvError):
 
     No reward can be given for it, so the play ends.
     """
+
+
+class InputEnded(PolicyError):
+    """There is nobody to ask any more: the input of a policy that reads it has ended."""
 
 
 class MissingKey(SageEnvError):
@@ -68,3 +72,10 @@ class ModelError(SageEnvError, ValueError):
 
 class ContextFull(ModelError):
     """An episode needs more tokens than the model's context has."""
+
+
+ENDS_RUN = (ServiceRefused, MissingKey, InputEnded, MissingExtra)
+"""Errors after which every other episode would fail too: a run ends there, with what it has saved.
+
+Every other error is that of the episode that raised it.
+"""

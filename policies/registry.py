@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import inspect
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -11,7 +14,7 @@ from policies.base import BatchPolicy, Policy
 from policies.baselines.uniform import UniformPolicy
 from sage_env.errors import SageEnvError
 from sage_env.lazy_exports import needs_extra
-from sage_env.object_reference import load_object
+from sage_env.object_reference import is_reference, load_object
 
 AnyPolicy: TypeAlias = Policy | BatchPolicy
 UNIFORM_FRAMES = 16
@@ -50,6 +53,10 @@ def _load(name: str, adapter: Path | None) -> AnyPolicy:
     kind, _, rest = name.partition(":")
     entry = POLICIES.get(kind)
     if entry is None or (rest and not entry.argument):  # a module may be named like an entry
+        if entry is not None and not is_reference(name):
+            raise UnknownPolicy(
+                f"{kind!r} takes nothing after its name, and no module is named {name!r}"
+            )
         if not (kind and rest):
             raise UnknownPolicy(f"there is no policy {name!r}; give one of {_explained()}")
         return _own(name, adapter)
@@ -159,14 +166,30 @@ def _sb3(path: str, adapter: Path | None) -> Policy:
 def _own(name: str, adapter: Path | None) -> AnyPolicy:
     """Import `package.module:Class` and make one."""
     _refuse_adapter(name, adapter)
-    made = load_object(name, "the policy", UnknownPolicy)
-    try:
+    with _told_as_theirs(name):
+        made = load_object(name, "the policy", UnknownPolicy)
+        if callable(made):
+            try:
+                inspect.signature(made).bind()
+            except (TypeError, ValueError) as error:
+                raise UnknownPolicy(f"{name} cannot be made without arguments: {error}") from error
         policy: AnyPolicy = made() if callable(made) else made
-    except TypeError as error:
-        raise UnknownPolicy(f"{name} cannot be made without arguments: {error}") from error
     if not hasattr(policy, "reset") or not (hasattr(policy, "act") or hasattr(policy, "act_batch")):
         raise UnknownPolicy(f"{name} is not a policy: it needs `reset` and `act`")
     return policy
+
+
+@contextmanager
+def _told_as_theirs(name: str) -> Iterator[None]:
+    """Turn what the user's code raises into one sentence that says where."""
+    try:
+        yield
+    except SageEnvError:
+        raise
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{last.filename}, line {last.lineno}"
+        raise UnknownPolicy(f"{name} fails: {type(error).__name__}: {error} ({where})") from error
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,10 @@ def needs_extra(what: str, extra: str | None) -> Iterator[None]:
     except ModuleNotFoundError as error:
         if extra is None or (error.name or "").partition(".")[0] in _OURS:
             raise
+        # Packages that test for another one themselves do not always name it.
+        package = f"the package {error.name!r}" if error.name else f"a package ({error})"
         raise MissingExtra(
-            f"{what} needs the package {error.name!r}: pip install 'sage-video-qa[{extra}]'"
+            f"{what} needs {package}: pip install 'sage-video-qa[{extra}]'"
         ) from error
 
 

@@ -33,7 +33,8 @@ ARRANGE = {"compress", "first_of_turn", "mask_weights", "require_on_sampled"}
 # Of these modules the first docstring does.
 EACH_MODULE = [
     "algos/presets.py",
-    "algos/evaluation/bootstrap.py",
+    "algos/evaluation/cluster_intervals.py",
+    "algos/evaluation/quantiles.py",
     "policies/sage_mm/generation/ngram_drafter.py",
     "policies/sage_mm/generation/prefix_cache.py",
     "policies/sage_mm/model/fused_lora.py",

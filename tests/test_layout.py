@@ -54,7 +54,7 @@ LAYERS = {
         "testing/",
     ],
     "policies": [
-        "errors prompt",
+        "errors prompt terminal_text",
         "base",
         "introspection",
         "sage_mm/stage_timer",

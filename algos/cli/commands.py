@@ -2,43 +2,26 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 from tqdm import tqdm
 
-from algos.cli.options import (
-    CommandError,
-    OnDataset,
-    Playing,
-    decoding_of,
-    evenly,
-    make_envs,
-)
-from algos.evaluation.measures import EvalResult, evaluate, measure_episodes
-from algos.evaluation.tables import (
-    BREAKDOWN_HEADER,
-    SUMMARY_HEADER,
-    breakdown_cells,
-    format_table,
-    summary_cells,
-)
-from algos.report.report import load_report, save_report, write_report
-from algos.report.report_data import ReportData
+from algos.cli.options import CommandError, OnDataset, Playing, evenly, make_envs
+from algos.cli.terminal import say
+from algos.report.report import load_report, write_report
 from algos.rollout.playing import play
-from algos.rollout.trajectory import Trajectory, save_trajectories
+from algos.rollout.trajectory import save_trajectories
 from algos.rollout.transcript import spent_in_words, transcript, unjudged
 from algos.runs.run_folder import RunFolder
 from policies.base import PrivilegedPolicy
+from policies.terminal_text import visible
 from sage_env.datasets.item import QAItem
-from sage_env.datasets.loading import find_item, load_dataset
+from sage_env.datasets.loading import find_item
 from sage_env.storage.cache_folder import cache_folder
 from sage_env.video.health import VIDEO_SUFFIXES, check_health
 from sage_env.video.video_file import open_video
@@ -64,6 +47,12 @@ class Ask(Playing):
         if len(self.choices) == 1 or len(set(self.choices)) < len(self.choices):
             raise CommandError(f"--choices needs two or more different answers, got {self.choices}")
         open_video(self.video).close()  # a wrong path should not wait for a model to load
+        folder = RunFolder(self.out)
+        with folder.alone("--out"):
+            folder.require_no_other("a question that was asked", "--out")
+            self._ask(folder)
+
+    def _ask(self, folder: RunFolder) -> None:
         # The gold answer is not known: the verdict on this one is not printed.
         item = QAItem(
             id="question",
@@ -80,22 +69,21 @@ class Ask(Playing):
                 "question has none: use it with `sage-vqa play` or `sage-vqa eval`"
             )
         if self.policy in ("sage-mm-tiny", "uniform"):
-            print(
+            say(
                 "Note: sage-mm-tiny was trained on small synthetic clips only. It plays real video "
                 "end to end,\nbut its answers will be poor; for good ones name a real checkpoint "
                 "with --policy sage-mm:FOLDER.\n"
             )
         env = make_envs([item], 1, self.env_options(policy))[0]
         began = perf_counter()
-        trajectory = play(env, policy, seed=self.seed, item_id=item.id)
+        trajectory = play(env, policy, seed=self.seed, item_id=item.id, isolate=True)
         seconds = perf_counter() - began
         env.close()
-        print(transcript(item, unjudged(trajectory), judged=False))
-        print(f"spent:    {spent_in_words(trajectory, seconds)}")
-        folder = RunFolder(self.out)
+        say(transcript(item, unjudged(trajectory), judged=False))
+        say(f"spent:    {spent_in_words(trajectory, seconds)}")
         folder.save_config(self)
         save_trajectories(folder.trajectory, [unjudged(trajectory)])
-        print(f"saved in {folder.trajectory}")
+        say(f"saved in {folder.trajectory}")
         if trajectory.error is not None:
             raise CommandError(trajectory.error)
 
@@ -111,7 +99,7 @@ class Play(OnDataset):
 
     def run(self) -> None:
         """Play and print."""
-        items = load_dataset(self.dataset, root=self.root, split=self.split)
+        items = self.load_items()
         if self.item_id is None:
             chosen = evenly(items, self.limit)
         else:
@@ -120,79 +108,11 @@ class Play(OnDataset):
         policy = self.load_policy()
         env = make_envs(items, 1, self.env_options(policy))[0]
         for item in chosen:
-            trajectory = play(env, policy, seed=self.seed, item_id=item.id)
-            print(transcript(item, trajectory), end="\n\n", flush=True)
+            trajectory = play(env, policy, seed=self.seed, item_id=item.id, isolate=True)
+            say(transcript(item, trajectory), end="\n\n")
             if trajectory.error is not None:
                 raise CommandError(trajectory.error)
         env.close()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Eval(OnDataset):
-    """Measure a policy on a dataset; print tables, and save them with all episodes."""
-
-    limit: int | None = None
-    """How many questions to play, evenly spaced over the dataset; by default all."""
-    envs: int = 8
-    """Questions that are played at the same time; changes the speed, not the result."""
-    out: Path = Path("runs/eval")
-    """Folder for the evaluation, the episodes and a report."""
-
-    def run(self) -> None:
-        """Play, print, save."""
-        items = load_dataset(self.dataset, root=self.root, split=self.split)
-        chosen = evenly(items, self.limit)
-        policy = self.load_policy()
-        options = self.env_options(policy)
-        envs = make_envs(items, self.envs, options)
-        with tqdm(total=len(chosen), desc=self.policy, unit="question") as bar:
-
-            def progress(_: Trajectory) -> None:
-                bar.update()
-
-            result = evaluate(
-                envs,
-                policy,
-                chosen,
-                seed=self.seed,
-                name=self.policy,
-                decoding=decoding_of(policy),
-                progress=progress,
-            )
-        for env in envs:
-            env.close()
-        folder = RunFolder(self.out)
-        folder.save_config(self)
-        report = save_report(folder, self._report(result, items, options))
-        print_tables(result)
-        print(f"\nsaved in {self.out}; report: {report}")
-        errors = [t.error for t in result.trajectories if t.error is not None]
-        if len(errors) == len(chosen):
-            raise CommandError(f"every question failed, the first with: {errors[0]}")
-        if errors:
-            print(
-                f"{len(errors)} of {len(chosen)} questions failed and are in no mean, the first "
-                f"with: {errors[0]}; each is in {self.out / 'evaluations'}, under `error`",
-                file=sys.stderr,
-            )
-
-    def _report(
-        self, result: EvalResult, items: Sequence[QAItem], options: dict[str, Any]
-    ) -> ReportData:
-        default = getattr(items, "frame_size", (224, 224))
-        height, width = options.get("frame_size", default)
-        words = [result.name, *([result.decoding] if result.decoding else [])]
-        name = re.sub(r"[^A-Za-z0-9.=-]+", "-", " ".join(words)).strip("-.") or "policy"
-        about = {
-            "policy": result.title,
-            "dataset": f"{self.dataset}, {self.split}, {len(result.items)} questions",
-            "environment": ", ".join(f"{k}={v}" for k, v in options.items()) or "defaults",
-            "seed": str(self.seed),
-            "command": shlex.join(["sage-vqa", *sys.argv[1:]]),
-        }
-        return ReportData(
-            f"{self.policy} on {self.dataset}", about, {name: result}, frame_size=(height, width)
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,7 +126,7 @@ class Report:
         """Write the report and print where it is."""
         folder = RunFolder(self.run_folder)
         write_report(folder.report, load_report(folder))
-        print(folder.report)
+        say(folder.report)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,8 +144,12 @@ class BuildData:
         """Build with a progress bar, and say where the videos are."""
         from sage_env.synth.build import build
 
+        if self.workers is not None and self.workers < 1:
+            raise CommandError(f"--workers must be at least 1, got {self.workers}")
+        if not self.splits:
+            raise CommandError("--splits needs at least one of train, validation, test")
         written = build(self.root, self.splits, self.workers, progress=True)
-        print(f"{written} videos written, all are in {self.root or cache_folder()}")
+        say(f"{written} videos written, all are in {self.root or cache_folder()}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,6 +169,8 @@ class CheckData:
         Raises:
             CommandError: if there is no video, or one is broken.
         """
+        if self.timeout is not None and not 0 < self.timeout < float("inf"):
+            raise CommandError(f"--timeout must be seconds above 0, got {self.timeout}")
         paths = [self.folder] if self.folder.is_file() else sorted(self.folder.rglob("*"))
         paths = [p for p in paths if p.suffix.lower() in VIDEO_SUFFIXES and not p.is_dir()]
         if not paths:
@@ -254,15 +180,8 @@ class CheckData:
         for path in tqdm(paths, desc="checking", unit="video"):
             health = check_health(path, quick=self.quick, timeout=self.timeout)
             broken, seconds = broken + (not health.sound), seconds + health.duration
-            tqdm.write(str(health), file=sys.stdout)
+            tqdm.write(visible(str(health)), file=sys.stdout)
         videos = "1 video" if len(paths) == 1 else f"{len(paths)} videos"
-        print(f"{videos}, {seconds / 3600:.2f} hours, {broken} broken")
+        say(f"{videos}, {seconds / 3600:.2f} hours, {broken} broken")
         if broken:
             raise CommandError(f"{broken} of {len(paths)} videos are broken: see above")
-
-
-def print_tables(result: EvalResult) -> None:
-    """Print the summary of one evaluation, and its groups."""
-    print(format_table(SUMMARY_HEADER, summary_cells([result])))
-    print()
-    print(format_table(BREAKDOWN_HEADER, breakdown_cells(measure_episodes(result.episodes()))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import ArgumentError, ArgumentParser
 from collections.abc import Sequence
@@ -10,9 +11,12 @@ from typing import Any
 
 import tyro
 
-from algos.cli.commands import Ask, BuildData, CheckData, Eval, Play, Report
+from algos.cli.commands import Ask, BuildData, CheckData, Play, Report
+from algos.cli.eval_command import Eval
+from algos.cli.terminal import plain_messages, plain_traceback, say
+from algos.cli.usage import told_in_one_sentence
 from algos.cli.verify_command import Verify
-from algos.runs.stopping import Stopped, stop_on_sigterm
+from algos.runs.stopping import Stopped, Terminated, stop_on_sigterm
 from sage_env.errors import SageEnvError
 from sage_env.lazy_exports import needs_extra
 from sage_env.release import __version__
@@ -41,28 +45,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         0, also when a signal stopped a training that can go on later; 2 after input that cannot be
-        worked with, which is said in one sentence; 130 after an interrupt.
+        worked with, which is said in one sentence; 130 after an interrupt, and 143 after SIGTERM
+        where that is no training; 141 where nobody reads the output any more.
     """
-    try:
-        _run(list(sys.argv[1:] if arguments is None else arguments))
-    except SageEnvError as error:
-        print(f"sage-vqa: {error}", file=sys.stderr)
-        return 2
-    except Stopped as stopped:
-        print(f"sage-vqa: {stopped}", file=sys.stderr)
-    except KeyboardInterrupt:
-        print(
-            "\nsage-vqa: interrupted; `train` and `data build` go on from here when run again",
-            file=sys.stderr,
-        )
-        return 130
+    # So that package.module:name of a policy or a dataset is found in the working directory.
+    if "" not in sys.path:
+        sys.path.append("")
+    with plain_messages():
+        try:
+            _run(list(sys.argv[1:] if arguments is None else arguments))
+        except SageEnvError as error:
+            say(f"sage-vqa: {error}", error=True)
+            return 2
+        except Stopped as stopped:
+            say(f"sage-vqa: {stopped}", error=True)
+        except KeyboardInterrupt as interrupt:
+            terminated = isinstance(interrupt, Terminated)
+            say(
+                f"\nsage-vqa: {'terminated' if terminated else 'interrupted'}; `train`, `eval` and "
+                "`data build` go on from here when run again",
+                error=True,
+            )
+            return 143 if terminated else 130
+        except BrokenPipeError:  # whoever read the output has gone, as `head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 141
+        except OSError as error:  # a full disk, a file without permission: no bug of ours
+            say(f"sage-vqa: {error}", error=True)
+            return 2
+        except Exception:  # a bug: its traceback is told, and nothing in it carried out
+            sys.excepthook = plain_traceback
+            raise
     return 0
 
 
 def _run(arguments: list[str]) -> None:
     """Run the command that the arguments describe; tyro exits with 2 where they describe none."""
     if arguments == ["--version"]:
-        print(f"sage-vqa {__version__}")
+        say(f"sage-vqa {__version__}")
         return
     if arguments[:1] == ["data"]:
         about = "Make the videos of the embedded dataset, or check the videos of a folder."
@@ -99,11 +119,14 @@ def _train(arguments: list[str]) -> None:
     except ArgumentError:  # tyro says what is wrong
         name = None
     default = with_preset(name) if name in PRESETS else FirstLight()
+    with told_in_one_sentence(arguments):
+        config = tyro.cli(FirstLight, prog="sage-vqa train", args=arguments, default=default)
     with stop_on_sigterm():
-        run(tyro.cli(FirstLight, prog="sage-vqa train", args=arguments, default=default))
+        run(config)
 
 
 def _parse(commands: dict[str, Any], arguments: list[str], program: str, about: str) -> Any:
-    return tyro.extras.subcommand_cli_from_dict(
-        commands, prog=program, description=about, args=arguments
-    )
+    with told_in_one_sentence(arguments):
+        return tyro.extras.subcommand_cli_from_dict(
+            commands, prog=program, description=about, args=arguments
+        )

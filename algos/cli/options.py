@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +12,19 @@ import tyro
 
 from policies.registry import NAMES, AnyPolicy, load_policy
 from sage_env.datasets.item import QAItem
+from sage_env.datasets.loading import load_dataset
 from sage_env.env import VideoQAEnv
 from sage_env.errors import SageEnvError
 
 POLICY_HELP = "Who plays:\n" + "\n".join(f"{usage}: {about}." for usage, about in NAMES.items())
 """Help of `--policy`, from the table of the policies itself."""
+
+
+SPLITS = ("train", "validation", "test")
+FRAMES = 16
+"""Frames of the overview, and of a turn, that the environment shows unless it is told otherwise."""
+MAX_OBSERVATION = 1 << 30
+"""Bytes of the frames of one observation: Gymnasium makes arrays of this size for every space."""
 
 
 class CommandError(SageEnvError):
@@ -47,9 +55,10 @@ class Playing:
 
     def load_policy(self) -> AnyPolicy:
         """Return the policy."""
+        if self.seed < 0:
+            raise CommandError(f"--seed must be 0 or more, got {self.seed}")
         if not 0 <= self.temperature < float("inf"):
             raise CommandError(f"--temperature must be 0 or more, got {self.temperature}")
-        sys.path.append("")  # so that package.module:Class is found in the working directory
         return load_policy(self.policy, adapter=self.adapter, temperature=self.temperature)
 
     def env_options(self, policy: AnyPolicy) -> dict[str, Any]:
@@ -59,7 +68,12 @@ class Playing:
         names = ("max_turns", "max_frames", "frames_per_turn", "overview_frames", "frame_size")
         given = {name: getattr(self, name) for name in names}
         options: dict[str, Any] = dict(getattr(policy, "env_options", {}))
-        return options | {name: value for name, value in given.items() if value is not None}
+        options |= {name: value for name, value in given.items() if value is not None}
+        if self.max_frames is not None and self.max_frames > 0 and self.overview_frames is None:
+            # A small budget is meant as one, and not to be refused for an overview nobody named.
+            overview = options.get("overview_frames", FRAMES)
+            options["overview_frames"] = min(overview, self.max_frames)
+        return options
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +85,15 @@ class OnDataset(Playing):
     root: Path | None = None
     """Folder of the videos; each dataset has its own default."""
     split: str = "test"
-    """train, validation or test."""
+    """train, validation or test; a function may have others. A .jsonl file is one split."""
+
+    def load_items(self) -> Sequence[QAItem]:
+        """Return the questions of the dataset."""
+        if Path(self.dataset).suffix == ".jsonl" and self.split not in SPLITS:
+            near = difflib.get_close_matches(self.split, SPLITS, n=1)
+            meant = f": did you mean {near[0]!r}?" if near else ""
+            raise CommandError(f"--split takes {', '.join(SPLITS)}, got {self.split!r}{meant}")
+        return load_dataset(self.dataset, root=self.root, split=self.split)
 
 
 def make_envs(items: Sequence[QAItem], count: int, options: dict[str, Any]) -> list[VideoQAEnv]:
@@ -82,10 +104,19 @@ def make_envs(items: Sequence[QAItem], count: int, options: dict[str, Any]) -> l
     """
     if count < 1:
         raise CommandError(f"--envs must be at least 1, got {count}")
+    frames = max(options.get(name, FRAMES) for name in ("frames_per_turn", "overview_frames"))
+    height, width = options.get("frame_size") or (224, 224)
+    if (size := 3 * frames * height * width) > MAX_OBSERVATION:
+        raise CommandError(
+            f"{frames} frames of {height}x{width} are {size / 2**30:.1f} GiB, and one observation "
+            "may have 1 GiB: give fewer --frames-per-turn and --overview-frames, or a smaller "
+            "--frame-size"
+        )
     try:
-        return [VideoQAEnv(dataset=items, **options) for _ in range(count)]
-    except ValueError as error:
-        raise CommandError(str(error)) from error
+        return [VideoQAEnv(dataset=items, **options) for _ in range(min(count, len(items)))]
+    except (ValueError, OverflowError) as error:
+        told = ", ".join(f"{name}={value!r}" for name, value in options.items())
+        raise CommandError(f"no environment can be made with {told}: {error}") from error
 
 
 def evenly(items: Sequence[QAItem], limit: int | None) -> list[QAItem]:

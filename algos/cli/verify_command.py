@@ -9,8 +9,11 @@ from typing import Annotated
 import tyro
 
 from algos.cli.options import CommandError
+from algos.cli.terminal import say
 from algos.evaluation.tables import format_table
+from algos.exactness.check_result import CheckResult
 from algos.runs.run_folder import RunFolder
+from algos.verify.verify_evaluation import verify_evaluation
 from sage_env.lazy_exports import needs_extra
 
 HEADER = ("what", "check", "verdict", "measured")
@@ -18,10 +21,15 @@ HEADER = ("what", "check", "verdict", "measured")
 
 @dataclass(frozen=True, kw_only=True)
 class Verify:
-    """Play and score a sample of a run's episodes again, with the weights that sampled them."""
+    """Play a sample of a run's episodes again, and look whether its files agree.
+
+    The episodes of a training are scored again too, with the weights that sampled them. Those of an
+    evaluation are stored without tokens: their actions are played again, frames, verdicts and
+    rewards compared; the policy is not asked again.
+    """
 
     run_folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
-    """The folder of the run, written by `sage-vqa train`."""
+    """The folder of the run, written by `sage-vqa train` or `sage-vqa eval`."""
     root: Path | None = None
     """Folder of the video files, if it is not where the run had it."""
 
@@ -31,20 +39,27 @@ class Verify:
         Raises:
             CommandError: if a check failed.
         """
+        folder = RunFolder(self.run_folder)
+        if folder.manifest.exists():
+            found = list(verify_evaluation(folder, root=self.root))
+        else:
+            found = self._training(folder)
+        lines = [(what, f.name, f.verdict, f.measured) for what, f in found]
+        say(format_table(HEADER, lines, text_columns=len(HEADER)))
+        problems = [f"{what}, {f.name}: {f.problem}" for what, f in found if f.problem]
+        for problem in problems:
+            say(f"\n{problem}")
+        if problems:
+            raise CommandError(f"{len(problems)} of {len(found)} checks failed: see above")
+
+    def _training(self, folder: RunFolder) -> list[tuple[str, CheckResult]]:
+        """Return what was found of a training."""
         from algos.experiment.settings import load_config
 
-        folder = RunFolder(self.run_folder)
         config = load_config(folder, root=self.root)
         with needs_extra("`sage-vqa verify`", "sage"):
             from algos.experiment.building import load_policy, training_env
             from algos.verify.verify_run import verify
         policy = load_policy(config)
         with training_env(config, policy) as env:
-            found = list(verify(folder, policy, env))
-        lines = [(what, f.name, f.verdict, f.measured) for what, f in found]
-        print(format_table(HEADER, lines, text_columns=len(HEADER)))
-        problems = [f"{what}, {f.name}: {f.problem}" for what, f in found if f.problem]
-        for problem in problems:
-            print(f"\n{problem}")
-        if problems:
-            raise CommandError(f"{len(problems)} of {len(found)} checks failed: see above")
+            return list(verify(folder, policy, env))

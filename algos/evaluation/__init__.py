@@ -1,12 +1,17 @@
-"""From trajectories to numbers: measures, bootstrap intervals, where a gain comes from. No torch.
+"""From trajectories to numbers: measures, intervals over videos, where a gain comes from. No torch.
 
 May not: draw or write HTML; `report/` does.
 
-Read in this order: `measures` (an episode's result, accuracy by group), `bootstrap` (cluster
-bootstrap by video), `decomposition` (routing and skill), `tables` (plain text).
+Read in this order: `measures` (an episode's result, accuracy by group), `cluster_intervals` (by
+video, with `quantiles`), `over_seeds` (several runs), `decomposition` (routing and skill), `tables`
+(plain text), `sample_rows` (one flat row per question).
 """
 
-from algos.evaluation.bootstrap import cluster_bootstrap_interval
+from algos.evaluation.cluster_intervals import (
+    difference_interval,
+    proportion_interval,
+    seeds_interval,
+)
 from algos.evaluation.decomposition import Decomposition, decompose
 from algos.evaluation.measures import (
     Difference,
@@ -18,6 +23,7 @@ from algos.evaluation.measures import (
     evaluate,
     measure,
 )
+from algos.evaluation.over_seeds import difference_over_seeds
 
 __all__ = [
     "Decomposition",
@@ -26,9 +32,12 @@ __all__ = [
     "EvalResult",
     "MeasureRow",
     "Measures",
-    "cluster_bootstrap_interval",
     "decompose",
     "difference",
+    "difference_interval",
+    "difference_over_seeds",
     "evaluate",
     "measure",
+    "proportion_interval",
+    "seeds_interval",
 ]

@@ -26,20 +26,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from algos.evaluation.bootstrap import cluster_resamples
+from algos.evaluation.cluster_intervals import (
+    MIN_CLUSTERS,
+    Floats,
+    Interval,
+    interval_of_parts,
+)
 from algos.evaluation.measures import EpisodeResult, paired
 
 ROUTES = ("one turn", "more turns")
-Interval = tuple[float, float] | None
-Floats = NDArray[np.float64]
-"""Float64 arrays."""
 
 
 @dataclass(frozen=True)
 class GainPart:
-    """A part of the gain in accuracy with its 95 % interval; `None` with fewer than two videos."""
+    """A part of the gain in accuracy with its 95 % interval; `None` with fewer than five videos."""
 
     name: str
     mean: float
@@ -99,13 +100,15 @@ def decompose(
     cells = _cells(pairs)
     means = _parts(cells.sum(0, keepdims=True))[:, 0]
     intervals: list[Interval] = [None] * 3
-    drawn = cluster_resamples([now.video for _, now in pairs])
-    if drawn is not None:
-        which, draws = drawn
-        of_video = np.zeros((draws.shape[1], cells.shape[1]))
-        np.add.at(of_video, which, cells)
-        ends = np.percentile(_parts(draws @ of_video), [2.5, 97.5], axis=1)
-        intervals = [(float(low), float(high)) for low, high in ends.T]
+    videos = {name: k for k, name in enumerate(dict.fromkeys(now.video for _, now in pairs))}
+    if len(videos) >= MIN_CLUSTERS:
+        of_video = np.zeros((len(videos), cells.shape[1]))
+        np.add.at(of_video, [videos[now.video] for _, now in pairs], cells)
+        without = _parts(cells.sum(0) - of_video)
+        intervals = [
+            interval_of_parts(float(mean), row, len(pairs))
+            for mean, row in zip(means, without, strict=True)
+        ]
     names = ("gain", "routing", "skill")
     gain, routing, skill = (
         GainPart(name, float(mean), interval)

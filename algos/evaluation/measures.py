@@ -1,8 +1,8 @@
 """Measures of played questions: accuracy with intervals, cost, and paired differences.
 
-Episodes about one video are not independent, so every interval is a cluster bootstrap over *videos*
-(`algos.evaluation.bootstrap`). An episode that failed on our side is counted and is in no measure;
-one whose answer was not judged is counted and is not in the accuracy.
+Episodes about one video are not independent, so every interval is one over *videos*
+(`algos.evaluation.cluster_intervals`). An episode that failed on our side is counted and is in no
+measure; one whose answer was not judged is counted and is not in the accuracy.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from gymnasium import Env
 
-from algos.evaluation.bootstrap import cluster_bootstrap_interval
+from algos.evaluation.cluster_intervals import difference_interval, proportion_interval
 from algos.rollout.playing import EpisodeSpec, collect
 from algos.rollout.trajectory import Trajectory
 from algos.seeds import subseed
@@ -64,7 +64,7 @@ class Measures:
         failed: episodes that our side failed; in none of the means.
         unjudged: episodes without a verdict; not in the accuracy.
         accuracy: share of judged episodes that are right.
-        interval: 95 % interval of the accuracy; `None` with fewer than two videos.
+        interval: 95 % interval of the accuracy; `None` with fewer than five videos.
         frames: mean frames shown per question.
         turns: mean turns per question.
         evidence_hits: share of episodes with known evidence that were shown a frame of it.
@@ -151,8 +151,13 @@ def evaluate(
     name: str = "",
     decoding: str = "",
     progress: Callable[[Trajectory], None] | None = None,
+    done: Mapping[str, Trajectory] | None = None,
+    isolate: bool = False,
 ) -> EvalResult:
     """Play every item once, with the loop that training uses.
+
+    An episode depends on the seed, the policy and its item alone: not on the other items, on their
+    order, or on what was played before. So an evaluation may go on in another process.
 
     Args:
         envs: alike, and made with a dataset that holds the items.
@@ -161,11 +166,22 @@ def evaluate(
         seed: of the environment (one per item) and of the policy.
         name: of the result.
         decoding: label of how the policy chooses.
-        progress: called with each trajectory that ended.
+        progress: called with each trajectory that ended, also when an exception ends the rest.
+        done: what was played before, by item id: those are not played again.
+        isolate: whether a bug is the failure of the episode that raised it; see `collect`.
     """
-    specs = [EpisodeSpec(item.id, subseed(seed, "evaluate", k)) for k, item in enumerate(items)]
-    trajectories = collect(envs, policy, specs, seed=seed, progress=progress)
-    return EvalResult(name, items, trajectories, decoding)
+    done = done or {}
+    waiting = [item.id for item in items if item.id not in done]
+    specs = [EpisodeSpec(one, subseed(seed, "evaluate", one), name=one) for one in waiting]
+    played = collect(envs, policy, specs, seed=seed, progress=progress, isolate=isolate)
+    found = {**done, **dict(zip(waiting, played, strict=True))}
+    return EvalResult(name, items, [found[item.id] for item in items], decoding)
+
+
+def failures(result: EvalResult) -> list[tuple[str, str]]:
+    """Return the questions that failed on our side, with the reasons, in order."""
+    pairs = zip(result.items, result.trajectories, strict=True)
+    return [(item.id, played.error) for item, played in pairs if played.error is not None]
 
 
 def episode_result(item: QAItem, trajectory: Trajectory) -> EpisodeResult:
@@ -239,7 +255,7 @@ def measures_of(episodes: Sequence[EpisodeResult]) -> Measures:
         failed=len(episodes) - len(played),
         unjudged=len(played) - len(judged),
         accuracy=_mean(right),
-        interval=cluster_bootstrap_interval(right, [e.video for e in judged]),
+        interval=proportion_interval(right, [e.video for e in judged]),
         frames=_mean(e.frames for e in played),
         turns=_mean(e.turns for e in played),
         evidence_hits=_mean(e.evidence_seen for e in played if e.evidence_seen is not None),
@@ -254,9 +270,7 @@ def difference(ours: Sequence[EpisodeResult], theirs: Sequence[EpisodeResult]) -
     """
     both = paired(ours, theirs)
     gaps = [float(bool(a.correct)) - float(bool(b.correct)) for a, b in both]
-    return Difference(
-        len(gaps), _mean(gaps), cluster_bootstrap_interval(gaps, [a.video for a, _ in both])
-    )
+    return Difference(len(gaps), _mean(gaps), difference_interval(gaps, [a.video for a, _ in both]))
 
 
 def paired(

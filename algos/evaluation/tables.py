@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from statistics import fmean
 from unicodedata import combining, east_asian_width
 
-from algos.evaluation.decomposition import Decomposition, Interval
+from algos.evaluation.cluster_intervals import Interval
+from algos.evaluation.decomposition import Decomposition
 from algos.evaluation.measures import (
     LONG,
     SHORT,

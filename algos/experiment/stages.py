@@ -19,6 +19,7 @@ from algos.experiment.building import load_policy, open_envs, training_options
 from algos.experiment.results import ORDER, print_tables, report_data
 from algos.experiment.settings import FirstLight, save_settings
 from algos.report.report import save_report
+from algos.rollout.trajectory import Trajectory
 from algos.runs.run_folder import RunFolder
 from algos.runs.tracking import require_tracker, tracking
 from policies.base import BatchPolicy, TrainablePolicy
@@ -51,6 +52,7 @@ def run(config: FirstLight) -> dict[str, EvalResult]:
         require_tracker(config.track)  # before hours of work, not after
     folder = RunFolder(config.run)
     with folder.alone():
+        folder.require_no_other("a training", "--run")
         save_settings(folder, config)
         build(config.root)
         policy = load_policy(config)
@@ -95,19 +97,30 @@ class Stages:
             return
         # The model's environment, with the policy's own options where it has some (DIRECT does).
         options = {**self.policy.env_options, **getattr(policy, "env_options", {})}
+        credited = self.config.show_credit and policy is self.policy
+        played = self.folder.load_played(key).items()
+        done = {item_id: episode for item_id, episode in played if episode.error is None}
+        label = f"{name} {decoding}".strip()
         with (
-            tqdm(total=len(self.test), desc=f"{name} {decoding}".strip()) as bar,
+            tqdm(total=len(self.test), initial=len(done), desc=label) as bar,
             open_envs(self.test, options, self.config.slots) as envs,
+            self.folder.play_log(key, tokens=credited) as record,  # credit is read off the tokens
         ):
+
+            def progress(episode: Trajectory) -> None:
+                record(episode)
+                bar.update()
+
             result = evaluate(
                 envs,
                 policy,
                 list(self.test),
                 name=name,
                 decoding=decoding,
-                progress=lambda _: bar.update(),
+                progress=progress,
+                done=done,
             )
-        if self.config.show_credit and policy is self.policy:
+        if credited:
             result = self._with_credit(result)
         self.results[key] = result
         self.folder.save_result(key, result)

@@ -12,6 +12,7 @@ from algos.report.page import facts, page
 from algos.report.report_data import ReportData
 from algos.report.sections import (
     example_section,
+    failed_section,
     family_section,
     learning_section,
     length_section,
@@ -30,6 +31,8 @@ def write_report(path: Path, data: ReportData) -> None:
         ("length", "Accuracy and cost by length of the video", length_section(data)),
         ("families", "Families of questions", family_section(data)),
     ]
+    if failed := failed_section(data):
+        sections.append(("failed", "Questions that failed", failed))
     if data.before is not None and (routing := routing_section(data, data.results[data.before])):
         sections.append(("routing", "Routing and skill", routing))
     if data.metrics:
@@ -37,7 +40,9 @@ def write_report(path: Path, data: ReportData) -> None:
     if data.examples > 0:
         sections.append(("examples", "Example episodes", example_section(data)))
     path.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(path, page(data.title, facts(data.about), sections))
+    # A lone surrogate of some reply has no place in UTF-8; the page is about the rest.
+    text = page(data.title, facts(data.about), sections)
+    atomic_write(path, text.encode("utf-8", "backslashreplace"))
 
 
 def save_report(folder: RunFolder, data: ReportData) -> Path:
@@ -64,8 +69,14 @@ def load_report(folder: RunFolder) -> ReportData:
     """Get back from a run's folder what `save_report` was given.
 
     Raises:
-        RunFolderError: if the folder holds no evaluation, or a file of it cannot be read.
+        RunFolderError: if the folder holds no evaluation, an unfinished one, or a file of it cannot
+            be read.
     """
+    if folder.manifest.exists() and not folder.report_settings.exists():
+        raise RunFolderError(
+            f"{folder.path} holds an unfinished evaluation: run the same `sage-vqa eval` again, "
+            "which goes on with it and writes the report"
+        )
     settings = read_json(folder.report_settings)
     metrics = read_metrics(folder.metrics)
     try:

@@ -7,7 +7,14 @@ from html import escape
 from typing import Any
 
 from algos.evaluation.decomposition import decompose
-from algos.evaluation.measures import Difference, EvalResult, Measures, difference, measure_episodes
+from algos.evaluation.measures import (
+    Difference,
+    EvalResult,
+    Measures,
+    difference,
+    failures,
+    measure_episodes,
+)
 from algos.evaluation.tables import (
     MOVES_HEADER,
     PARTS_HEADER,
@@ -50,9 +57,9 @@ def summary_section(data: ReportData) -> str:
         gap = difference(ours.episodes(), other.episodes())
         parts.append(f"<p>{_gap_text(ours.title, other.title, gap)}</p>")
     parts.append(
-        '<p class="note">Accuracy in percent with its 95 % interval, from resampling whole videos. '
-        "An interval without width says that all videos agree, not that there is no doubt. "
-        "Failed episodes are counted and are in no mean. Frames count the overview.</p>"
+        '<p class="note">Accuracy in percent with its 95 % interval over videos; fewer than five '
+        "videos have none. Failed episodes are counted and are in no mean. "
+        "Frames count the overview.</p>"
     )
     for tier in _other_tiers(data):
         parts.append(f"<h3>Tier: {escape(tier)}</h3>")
@@ -150,6 +157,19 @@ def family_section(data: ReportData) -> str:
     if not lines:
         return '<p class="note">The items name neither a family nor a tier.</p>'
     return table("Accuracy by family and tier", header, lines)
+
+
+def failed_section(data: ReportData) -> str:
+    """Return the questions that failed on our side, with the reasons; "" where none did."""
+    lines = [
+        (result.title, item_id, error)
+        for result in data.results.values()
+        for item_id, error in failures(result)
+    ]
+    if not lines:
+        return ""
+    note = '<p class="note">They are in no mean, and can be played again.</p>'
+    return table("Failed questions", ("policy", "question", "reason"), lines) + note
 
 
 def learning_section(metrics: Sequence[Mapping[str, Any]]) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+import traceback
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +16,8 @@ from gymnasium import Env
 from algos.rollout.trajectory import Trajectory, Turn
 from algos.seeds import subseed
 from policies.base import BatchPolicy, Decision, Observation, Policy, PrivilegedPolicy
-from policies.errors import EpisodesFailed
+from policies.errors import ENDS_RUN, EpisodesFailed
+from sage_env.actions.action import ACTION_NAMES
 from sage_env.datasets.item import QAItem
 from sage_env.errors import SageEnvError
 
@@ -24,13 +28,15 @@ Progress = Callable[[Trajectory], None]
 class EpisodeSpec:
     """One episode to play: which question (`None`: the seed picks) and the environment's seed.
 
-    `max_turns` and `max_frames` lower the budget of this episode; `None` leaves it whole.
+    `max_turns` and `max_frames` lower the budget of this episode; `None` leaves it whole. `name` is
+    what the policy knows it by, and draws its seed from; `None` is its number among the specs.
     """
 
     item_id: str | None = None
     seed: int | None = None
     max_turns: int | None = None
     max_frames: int | None = None
+    name: Hashable = None
 
     @property
     def options(self) -> dict[str, Any] | None:
@@ -49,6 +55,7 @@ def play(
     *,
     seed: int | None = None,
     item_id: str | None = None,
+    isolate: bool = False,
 ) -> Trajectory:
     """Play one episode; `collect` plays many.
 
@@ -57,11 +64,13 @@ def play(
         policy: who acts.
         seed: of the environment and of the policy.
         item_id: the question; by default the environment's seed picks one.
+        isolate: whether a bug of the policy or a plug-in is recorded too; see `collect`.
 
     Returns:
-        The episode. A `SageEnvError` is recorded in its `error`; any other exception propagates.
+        The episode. A `SageEnvError` is recorded in its `error`; any other exception propagates,
+        unless it is isolated.
     """
-    return collect([env], policy, [EpisodeSpec(item_id, seed)], seed=seed)[0]
+    return collect([env], policy, [EpisodeSpec(item_id, seed)], seed=seed, isolate=isolate)[0]
 
 
 def collect(
@@ -71,6 +80,7 @@ def collect(
     *,
     seed: int | None = None,
     progress: Progress | None = None,
+    isolate: bool = False,
 ) -> list[Trajectory]:
     """Play every episode of `specs`, as many at a time as there are environments.
 
@@ -82,58 +92,117 @@ def collect(
     Args:
         envs: alike, and not used by anyone else meanwhile.
         policy: who acts. It is reset once with `seed` (one that has no `act_batch`: at every
-            episode, with a seed made of `seed` and the episode's number). Episodes are named by
-            their number in `specs`.
-        specs: the episodes to play.
+            episode, with a seed made of `seed` and the episode's name).
+        specs: the episodes to play, no name twice.
         seed: of the policy.
-        progress: called, in the calling thread, with each trajectory that ended.
+        progress: called, in the calling thread, with each trajectory that ended, also when an
+            exception ends the rest.
+        isolate: whether every exception is the failure of the episode that raised it, a bug of a
+            policy or a plug-in too, but for those in `policies.errors.ENDS_RUN`. If it was raised
+            for a batch, the episodes of the batch are played again from their beginning, each
+            alone, so that only those that raise it by themselves fail.
 
     Returns:
-        One trajectory per episode, in the order of `specs`. A `SageEnvError` is recorded in the
-        trajectory's `error`, and so are those in an `EpisodesFailed` that the policy raises; any
-        other exception propagates.
+        One trajectory per episode, in the order of `specs`. A `SageEnvError` of the environment is
+        recorded in the trajectory's `error`, and so are those in an `EpisodesFailed` that the
+        policy raises; any other exception propagates, unless it is isolated.
     """
     if not envs:
         raise ValueError("collect needs at least one environment, got none")
     if not isinstance(policy, BatchPolicy):
         policy, envs = _OneByOne(policy), envs[:1]
-    waiting, ended = deque(enumerate(specs)), deque[tuple[int, Trajectory]]()
+    named = [spec.name if spec.name is not None else k for k, spec in enumerate(specs)]
+    if len(set(named)) < len(named):
+        raise ValueError("collect needs episodes with different names: one name stands twice")
+    waiting, ended = deque(zip(named, specs, strict=True)), deque[tuple[Hashable, Trajectory]]()
     inform = policy.inform if isinstance(policy, PrivilegedPolicy) else None
-    slots = [_Slot(env, waiting, ended, inform) for env in envs[: len(specs)]]
-    results: dict[int, Trajectory] = {}
+    failures = Exception if isolate else SageEnvError
+    slots = [_Slot(env, waiting, ended, inform, failures) for env in envs[: len(specs)]]
+    results: dict[Hashable, Trajectory] = {}
+
+    def report() -> None:
+        while ended:
+            name, trajectory = ended.popleft()
+            results[name] = trajectory
+            if progress is not None:
+                progress(trajectory)
+
     policy.reset(seed=seed)
-    with ThreadPoolExecutor() as pool:
+    with _reported(report), ThreadPoolExecutor() as pool:
         list(pool.map(_Slot.start, slots))
-        while True:
-            while ended:
-                number, trajectory = ended.popleft()
-                results[number] = trajectory
-                if progress is not None:
-                    progress(trajectory)
-            live = [slot for slot in slots if slot.live]
-            if not live:
-                return [results[number] for number in range(len(specs))]
-            episodes = [slot.number for slot in live]
-            decisions = _decide(policy, [slot.observation for slot in live], episodes)
-            if len(decisions) != len(live):
-                raise ValueError(
-                    f"act_batch must return one decision per observation: expected {len(live)}, "
-                    f"got {len(decisions)}"
-                )
-            over = list(pool.map(_Slot.step, live, decisions))
-            policy.end(
-                [episode for episode, is_over in zip(episodes, over, strict=True) if is_over]
+        _play_on(slots, policy, pool, report, isolate)
+    return [results[name] for name in named]
+
+
+@contextmanager
+def _reported(report: Callable[[], None]) -> Iterator[None]:
+    """Report what ended in the block, also when an exception ends the block itself."""
+    try:
+        yield
+    finally:
+        report()
+
+
+def _play_on(
+    slots: Sequence[_Slot],
+    policy: BatchPolicy,
+    pool: ThreadPoolExecutor,
+    report: Callable[[], None],
+    isolate: bool,
+) -> None:
+    """Play until no slot is in an episode; see `collect`."""
+    while True:
+        report()
+        live = [slot for slot in slots if slot.live]
+        if not live:
+            return
+        names = [slot.name for slot in live]
+        try:
+            decisions = _decide(policy, [slot.observation for slot in live], names)
+        except Exception as error:
+            if not isolate or isinstance(error, ENDS_RUN):
+                raise
+            if len(live) > 1:
+                _play_alone(live, policy, pool, report)
+                continue
+            decisions = [error]
+        if len(decisions) != len(live):
+            raise ValueError(
+                f"act_batch must return one decision per observation: expected {len(live)}, "
+                f"got {len(decisions)}"
             )
+        over = list(pool.map(_Slot.step, live, decisions))
+        failed = isinstance(decisions[0], Exception) and isolate
+        with suppress(Exception) if failed else nullcontext():  # it may not know the episode yet
+            policy.end([name for name, is_over in zip(names, over, strict=True) if is_over])
+
+
+def _play_alone(
+    slots: Sequence[_Slot],
+    policy: BatchPolicy,
+    pool: ThreadPoolExecutor,
+    report: Callable[[], None],
+) -> None:
+    """Play the episodes of a batch that failed from their beginning, each alone."""
+    for slot in slots:
+        slot.live = False
+        with suppress(Exception):  # the policy may not know the episode yet
+            policy.end([slot.name])
+    for slot in slots:
+        with slot.kept_apart():
+            slot.start()
+            _play_on([slot], policy, pool, report, True)
+    list(pool.map(_Slot.start, slots))
 
 
 def _decide(
     policy: BatchPolicy, observations: Sequence[Observation], episodes: Sequence[Hashable]
-) -> Sequence[Decision | SageEnvError]:
+) -> Sequence[Decision | Exception]:
     """Return what the policy chose for each episode, or why it could not choose."""
     try:
         return policy.act_batch(observations, episodes)
     except EpisodesFailed as failed:
-        found: dict[Hashable, Decision | SageEnvError] = {**failed.decisions, **failed.errors}
+        found: dict[Hashable, Decision | Exception] = {**failed.decisions, **failed.errors}
         return [found[episode] for episode in episodes]
 
 
@@ -143,24 +212,38 @@ class _Slot:
     def __init__(
         self,
         env: Env[Any, Any],
-        waiting: deque[tuple[int, EpisodeSpec]],
-        ended: deque[tuple[int, Trajectory]],
+        waiting: deque[tuple[Hashable, EpisodeSpec]],
+        ended: deque[tuple[Hashable, Trajectory]],
         inform: Callable[[Hashable, QAItem], None] | None,
+        failures: type[Exception],
     ) -> None:
         self.env, self.waiting, self.ended, self.inform = env, waiting, ended, inform
+        self.failures = failures
         self.live = False
-        self.number = -1
+        self.name: Hashable = None
+        self.spec = EpisodeSpec()
         self.trajectory = Trajectory()
         self.observation: Observation = {}
+        self.began = 0.0
+
+    @contextmanager
+    def kept_apart(self) -> Iterator[None]:
+        """Let `start` begin the slot's own episode again, and none after it."""
+        waiting, self.waiting = self.waiting, deque([(self.name, self.spec)])
+        try:
+            yield
+        finally:
+            self.waiting = waiting
 
     def start(self) -> None:
         """Reset into the next episode; one whose reset fails is finished at once."""
         self.live = False
         while not self.live:
             try:
-                self.number, spec = self.waiting.popleft()
+                self.name, self.spec = self.waiting.popleft()
             except IndexError:  # other slots took the last ones
                 return
+            spec, self.began = self.spec, time.perf_counter()
             self.trajectory = Trajectory(spec.item_id, spec.seed)
             try:
                 self.observation, info = self.env.reset(seed=spec.seed, options=spec.options)
@@ -168,23 +251,23 @@ class _Slot:
                 self.trajectory.item_id = info.get("item_id", spec.item_id)
                 if self.inform is not None:
                     env: Any = self.env.unwrapped
-                    self.inform(self.number, env.history.item)
-            except SageEnvError as error:
+                    self.inform(self.name, env.history.item)
+            except self.failures as error:
                 self._finish(error)
                 continue
             self.live = True
 
-    def step(self, decision: Decision | SageEnvError) -> bool:
+    def step(self, decision: Decision | Exception) -> bool:
         """Play one turn, return whether it ended the episode, and start the next one if it did."""
         trajectory = self.trajectory
-        if isinstance(decision, SageEnvError):  # the policy has none: nothing is played
+        if isinstance(decision, Exception):  # the policy has none: nothing is played
             self._finish(decision)
             self.start()
             return True
         try:
             self.observation, reward, terminated, truncated, info = self.env.step(decision.action)
-        except SageEnvError as error:
-            trajectory.failed = decision
+        except self.failures as error:
+            trajectory.failed = decision if _is_decision(decision) else None
             self._finish(error)
         else:
             trajectory.turns.append(Turn(decision, float(reward), info))
@@ -195,10 +278,26 @@ class _Slot:
         self.start()
         return True
 
-    def _finish(self, error: SageEnvError | None = None) -> None:
+    def _finish(self, error: Exception | None = None) -> None:
         if error is not None:
-            self.trajectory.error = f"{type(error).__name__}: {error}"
-        self.ended.append((self.number, self.trajectory))
+            if isinstance(error, ENDS_RUN):
+                raise error
+            self.trajectory.error = f"{type(error).__name__}: {error}{_place(error)}"
+        self.trajectory.seconds = time.perf_counter() - self.began
+        self.ended.append((self.name, self.trajectory))
+
+
+def _is_decision(decision: object) -> bool:
+    """Return whether it can be kept; a policy of the user's may give anything."""
+    return isinstance(decision, Decision) and isinstance(decision.action, (*ACTION_NAMES,))
+
+
+def _place(error: Exception) -> str:
+    """Return where a bug was raised, so that it can be found without its traceback."""
+    if isinstance(error, SageEnvError) or error.__traceback__ is None:
+        return ""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f" ({frame.filename}, line {frame.lineno})"
 
 
 class _OneByOne:

@@ -56,6 +56,8 @@ class Trajectory:
         error: "Type: text" when the *environment* failed; such an episode is counted, and kept out
             of the loss, every baseline and every mean.
         failed: the decision whose step failed, so that an unjudged answer is not lost.
+        seconds: wall-clock seconds from the reset to the end; `None` for what was read from a file:
+            it is not stored, so that equal episodes are equal files.
     """
 
     item_id: str | None = None
@@ -66,6 +68,7 @@ class Trajectory:
     truncated: bool = False
     error: str | None = None
     failed: Decision | None = None
+    seconds: float | None = None
 
     @property
     def ret(self) -> float:

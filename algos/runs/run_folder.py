@@ -3,34 +3,43 @@
 ```
 RUN/
 config.json             every setting of the command that made the run
+manifest.json           of `sage-vqa eval`: what its episodes depend on, see `evaluation_run`
+samples.jsonl           of `sage-vqa eval`: one flat row per question
+results.json            of `sage-vqa eval`: its measures, and the questions that failed
 metrics.jsonl           one line per update
 checkpoints/            see `algos.runs.checkpoint`
-evaluations/NAME.json   name, decoding, measures, and the items that were asked
-evaluations/NAME.jsonl  one trajectory per line, without tokens
+evaluations/NAME.jsonl  one trajectory per line, without tokens, written as they are played
+evaluations/NAME.json   name, decoding, measures, and the items that were asked; written at the end
 report.json             which evaluations the report shows, and as what
 report.html
 trajectory.jsonl        the one episode of `sage-vqa ask`, tokens included
-lock                    held while a training writes to the folder
+lock                    held while a command writes to the folder
 ```
+
+An evaluation is finished when its `NAME.json` is there; before, `NAME.jsonl` is a part of it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
 from algos.evaluation.measures import EvalResult, measure
-from algos.rollout.trajectory import Trajectory, Turn, load_trajectories, save_trajectories
+from algos.rollout.trajectory import Trajectory, Turn
+from algos.runs.append_log import AppendLog, read_log
 from algos.runs.dataclass_json import dataclass_from_json
 from sage_env.datasets.item import QAItem
 from sage_env.errors import SageEnvError
 from sage_env.storage.atomic_file import atomic_write
+
+RunKind = Literal["an evaluation", "a training", "a question that was asked"]
+"""What a command writes into its folder."""
 
 
 class RunFolderError(SageEnvError):
@@ -47,6 +56,21 @@ class RunFolder:
     def config(self) -> Path:
         """Return the path of the settings."""
         return self.path / "config.json"
+
+    @property
+    def manifest(self) -> Path:
+        """Return the path of what the episodes of an evaluation depend on."""
+        return self.path / "manifest.json"
+
+    @property
+    def samples(self) -> Path:
+        """Return the path of an evaluation's flat rows."""
+        return self.path / "samples.jsonl"
+
+    @property
+    def summary(self) -> Path:
+        """Return the path of an evaluation's measures."""
+        return self.path / "results.json"
 
     @property
     def metrics(self) -> Path:
@@ -78,27 +102,60 @@ class RunFolder:
         """Return the path of the one episode of `sage-vqa ask`."""
         return self.path / "trajectory.jsonl"
 
+    def require_no_other(self, own: RunKind, option: str) -> None:
+        """Refuse a folder that another kind of command has written into.
+
+        Args:
+            own: what is about to be written.
+            option: which names another folder on the command line.
+
+        Raises:
+            RunFolderError: naming what is there.
+        """
+        found = self._kind()
+        if found not in (None, own):
+            raise RunFolderError(
+                f"{self.path} holds {found}: give this one a folder of its own with {option}"
+            )
+
+    def _kind(self) -> RunKind | None:
+        """Return what was written into the folder; `None` if it was nothing of ours."""
+        if self.manifest.exists():
+            return "an evaluation"
+        if not self.config.exists():
+            return None
+        settings = read_json(self.config)
+        asked = isinstance(settings, dict) and "question" in settings
+        return "a question that was asked" if asked else "a training"
+
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Keep other processes from training into the folder meanwhile.
+    def alone(self, option: str = "--run") -> Iterator[None]:
+        """Keep other processes from writing into the folder meanwhile.
 
         The system lets go when the process ends, in whatever way. File systems without locks keep
         nobody out.
 
+        Args:
+            option: which names another folder on the command line.
+
         Raises:
-            RunFolderError: if another training is at it.
+            RunFolderError: if another command is at it, or nothing can be written there.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
+        own = f"give this run a folder of its own with {option}"
         lock = FileLock(self.path / "lock")
         try:
+            self.path.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0)
         except Timeout:
             raise RunFolderError(
-                f"another process is training into {self.path}: wait for it or stop it, or give "
-                "this run a folder of its own with --run"
+                f"another process is writing into {self.path}: wait for it or stop it, or {own}"
             ) from None
         except NotImplementedError:
             pass
+        except OSError as error:
+            raise RunFolderError(
+                f"nothing can be written into {self.path} ({error.strerror}): {own}"
+            ) from error
         try:
             yield
         finally:
@@ -109,23 +166,24 @@ class RunFolder:
         write_json(self.config, asdict(config))
 
     def save_result(self, name: str, result: EvalResult) -> Path:
-        """Write an evaluation as `evaluations/NAME.json` and `.jsonl`; return the first's path.
+        """Write an evaluation as `evaluations/NAME.jsonl` and `.json`; return the second's path.
 
-        Tokens are left out: they are the learner's, and a hundred times larger than the rest.
+        Tokens are left out: they are the learner's, and a hundred times larger than the rest. What
+        is there already and would not change is left alone.
         """
         path = self._result(name)
+        rows = [_dumped(_without_tokens(trajectory)) for trajectory in result.trajectories]
+        data = {
+            "name": result.name,
+            "decoding": result.decoding,
+            "measures": [asdict(row) for row in measure(result.items, result.trajectories)],
+            "items": [item_to_json(item) for item in result.items],
+        }
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_trajectories(path.with_suffix(".jsonl"), map(_without_tokens, result.trajectories))
-        rows = measure(result.items, result.trajectories)
-        write_json(
-            path,
-            {
-                "name": result.name,
-                "decoding": result.decoding,
-                "measures": [asdict(row) for row in rows],
-                "items": [item_to_json(item) for item in result.items],
-            },
-        )
+        if path.exists() and json_text(data) != path.read_text("utf-8"):
+            path.unlink()  # killed before the end of this, it is not finished, rather than wrong
+        _write_changed(path.with_suffix(".jsonl"), "".join(f"{row}\n" for row in rows))
+        _write_changed(path, json_text(data))
         return path
 
     def load_result(self, name: str) -> EvalResult:
@@ -137,11 +195,50 @@ class RunFolder:
         path = self._result(name)
         data = read_json(path)
         try:
+            played = self.load_played(name)
             items = [item_from_json(row) for row in data["items"]]
-            trajectories = load_trajectories(path.with_suffix(".jsonl"))
+            trajectories = [played[item.id] for item in items if item.id in played]
             return EvalResult(data["name"], items, trajectories, data["decoding"])
-        except (KeyError, TypeError, ValueError, OSError) as error:
+        except (KeyError, TypeError, ValueError, SageEnvError) as error:
             raise RunFolderError(f"{path} is not a saved evaluation: {error}") from error
+
+    def load_played(self, name: str) -> dict[str, Trajectory]:
+        """Return the trajectories of an evaluation so far, by item id; the last of each counts.
+
+        Raises:
+            LogError: if the file cannot be read; names the line.
+            RunFolderError: if a line is not a trajectory; names it.
+        """
+        path = self._result(name).with_suffix(".jsonl")
+        played = {}
+        for number, row in enumerate(read_log(path), 1):
+            try:
+                trajectory = Trajectory.from_json(row)
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise RunFolderError(
+                    f"{path}, line {number} is not a trajectory: {error!r}"
+                ) from error
+            played[str(trajectory.item_id)] = trajectory
+        return played
+
+    @contextmanager
+    def play_log(
+        self, name: str, *, tokens: bool = False
+    ) -> Iterator[Callable[[Trajectory], None]]:
+        """Give a function that adds a trajectory to those of an evaluation, at once and for good.
+
+        Args:
+            name: of the evaluation.
+            tokens: whether to keep the tokens until `save_result` leaves them out.
+
+        Raises:
+            LogError: if it cannot be written.
+        """
+        log = AppendLog(self._result(name).with_suffix(".jsonl"))
+        try:
+            yield lambda t: log.append((t if tokens else _without_tokens(t)).to_json())
+        finally:
+            log.close()
 
     def result_names(self) -> list[str]:
         """Return the names of the saved evaluations, sorted."""
@@ -156,7 +253,18 @@ class RunFolder:
 def write_json(path: Path, data: Any) -> None:
     """Write JSON so that a reader sees the old file or the new one, never half of one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(path, json.dumps(data, indent=1, default=_plain, ensure_ascii=False) + "\n")
+    atomic_write(path, json_text(data))
+
+
+def json_text(data: Any) -> str:
+    """Return data as JSON that can be written as UTF-8: a lone surrogate is escaped."""
+    text = json.dumps(data, indent=1, default=_plain, ensure_ascii=False) + "\n"
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _write_changed(path: Path, text: str) -> None:
+    if not path.exists() or path.read_bytes() != text.encode():
+        atomic_write(path, text)
 
 
 def read_json(path: Path) -> Any:
@@ -189,6 +297,11 @@ def item_from_json(row: Mapping[str, Any]) -> QAItem:
         ValueError: if a value is missing, not known, or of another type; the message names it.
     """
     return dataclass_from_json(QAItem, row)
+
+
+def _dumped(trajectory: Trajectory) -> str:
+    """Return a trajectory as one line of JSON, whatever its `info` holds."""
+    return json.dumps(trajectory.to_json(), default=str)
 
 
 def _without_tokens(trajectory: Trajectory) -> Trajectory:

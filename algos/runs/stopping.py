@@ -1,12 +1,16 @@
-"""Stopping a training by a signal: at the next safe point, with everything saved.
+"""Stopping by a signal: a training at its next safe point, an evaluation at once; all is saved.
 
 A scheduler sends SIGTERM some seconds before it kills; a person presses Ctrl-C. While
 `defer_signals` is entered, either signal only sets a request. `requested` is then True, and `check`
 raises at places where nothing would be lost. A second Ctrl-C stops at once, as everywhere.
+
+What writes every result as it comes needs no safe point: `ended_by_signals` ends it at once, and
+does not wait for a request or a tool that hangs.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -17,6 +21,14 @@ from types import FrameType
 
 class Stopped(Exception):
     """A signal asked to stop, and what was done is saved: not an error. The message says where."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came where Ctrl-C would have ended the work just so."""
+
+
+GRACE = 5
+"""Seconds between a signal and the end, at most. Schedulers kill 10 s or more after SIGTERM."""
 
 
 class StopRequest:
@@ -64,6 +76,43 @@ def stop_on_sigterm() -> Iterator[None]:
 
     with _handlers(stop, signal.SIGTERM):
         yield
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Inside the block, let SIGTERM and SIGINT raise, and end the process if that takes too long.
+
+    The process then ends `GRACE` seconds after the signal with 128 + its number, as a shell has it,
+    and nothing is waited for: use it where everything that must stay is on the disk already.
+
+    Raises:
+        Terminated: after SIGTERM.
+        KeyboardInterrupt: after SIGINT.
+    """
+    received: signal.Signals | None = None
+
+    def end(number: int, frame: FrameType | None) -> None:
+        nonlocal received
+        received = signal.Signals(number)
+        if hasattr(signal, "alarm"):  # not on Windows
+            signal.alarm(GRACE)
+        raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+
+    def give_up(number: int, frame: FrameType | None) -> None:
+        name, status = (received.name, 128 + received) if received else ("SIGALRM", 1)
+        print(f"\n{name}: ended without waiting for what hangs", file=sys.stderr, flush=True)
+        os._exit(status)
+
+    with _handlers(end, signal.SIGTERM, signal.SIGINT):
+        if not hasattr(signal, "alarm"):
+            yield
+            return
+        with _handlers(give_up, signal.SIGALRM):
+            try:
+                yield
+            finally:
+                if received:
+                    signal.alarm(0)
 
 
 @contextmanager

@@ -2,5 +2,6 @@
 
 May not: train, or write into the run.
 
-Read in this order: `replay` (one episode, action by action), `verify_run` (a sample of a run).
+Read in this order: `replay` (one episode, action by action), `verify_run` (a sample of a
+training), `verify_evaluation` (an evaluation, without its policy).
 """

@@ -3,8 +3,8 @@
     python -m benchmarks.learning.fresh_videos [--runs runs/first-light-seeds] [--videos 56]
         [--seed 11]
 
-Frames are rendered, not decoded from files. Greedy decoding, core tier; intervals come from a
-bootstrap over videos, gains are paired by question. A seed is fresh until its figures decide
+Frames are rendered, not decoded from files. Greedy decoding, core tier; intervals are over
+videos, gains are paired by question. A seed is fresh until its figures decide
 something: 11 has decided, 12 and 13 have been published. It prints a table;
 `reports/first_light.md` quotes it.
 """

@@ -195,7 +195,7 @@ def report(
         f"- training: {len(task.train)} `glance` questions about {videos} videos of up to "
         f"{DURATION_RANGES[SHORT - 1][1]} s; held out: {len(task.held_out)} about "
         f"{len({item.video for item in task.held_out})} videos of the test split",
-        "- accuracy in percent, greedy, with 95 % intervals that resample videos",
+        "- accuracy in percent, greedy, with 95 % intervals over videos",
         "",
         "```",
         format_table(HEADER, rows),

@@ -4,7 +4,8 @@
 
 Every seed is a run of its own below `runs/first-light-seeds/`; an interrupted benchmark goes on
 where it was. Videos and the shipped base are the same for all seeds; the order of questions, the
-sampling and the initial adapters differ. Intervals of one seed come from a bootstrap over videos;
+sampling and the initial adapters differ. Intervals of one seed are over
+videos, that of all over seeds and videos;
 cells of the table are the mean over seeds with the lowest and the highest.
 """
 
@@ -16,7 +17,17 @@ from pathlib import Path
 
 import tyro
 
-from algos.evaluation.measures import LONG, SHORT, EvalResult, difference, measures_of, of_length
+from algos.evaluation.measures import (
+    LONG,
+    SHORT,
+    Difference,
+    EpisodeResult,
+    EvalResult,
+    difference,
+    measures_of,
+    of_length,
+)
+from algos.evaluation.over_seeds import difference_over_seeds
 from algos.evaluation.tables import difference_cell, format_table, spread
 from algos.experiment.results import ORDER
 from algos.experiment.settings import FirstLight
@@ -67,17 +78,29 @@ def report(settings: Settings, results: Sequence[Mapping[str, EvalResult]]) -> s
     for seed, result in zip(settings.seeds, results, strict=True):
         gaps = [_gap(result, length) for length in (None, LONG)]
         lines.append(f"- seed {seed}: all {gaps[0]}; {LONG} {gaps[1]}")
+    over = [difference_cell(_over_seeds(results, length)) for length in (None, LONG)]
+    lines.append(f"- over seeds and videos: all {over[0]}; {LONG} {over[1]}")
     return "\n".join(lines) + "\n"
 
 
 def _gap(result: Mapping[str, EvalResult], length: str | None) -> str:
     """Return the gain in accuracy by PPO on videos of a length (`None`: all), as text."""
+    return difference_cell(difference(*_compared(result, length)))
+
+
+def _over_seeds(results: Sequence[Mapping[str, EvalResult]], length: str | None) -> Difference:
+    return difference_over_seeds([_compared(result, length) for result in results])
+
+
+def _compared(
+    result: Mapping[str, EvalResult], length: str | None
+) -> tuple[list[EpisodeResult], list[EpisodeResult]]:
+    """Return the episodes after PPO and before it."""
     after, before = (
         of_length(result[key].only("tier", "core").episodes(), length)
         for key in ("after-ppo-greedy", "sft-base-greedy")
     )
-    gap = difference(after, before)
-    return difference_cell(gap)
+    return after, before
 
 
 def _line(runs: Sequence[EvalResult]) -> tuple[str, ...]:

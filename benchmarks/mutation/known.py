@@ -10,6 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 KNOWN: Mapping[str, str] = {
+    'algos/ppo/training.py: if getattr(policy, "top_k", 0) > 0 or getattr(policy, "top_p", 1.0) < '
+    '1: => if getattr(policy, "top_k", (-1)) > 0 or getattr(policy, "top_p", 1.0) < 1:': "same: "
+    "neither is above 0",
+    "policies/sage_mm/generation/prefix_cache.py: _NO_IDS = np.zeros(0, np.int64) => _NO_IDS = "
+    "np.ones(0, np.int64)": "same: there is nothing in either",
+    "algos/evaluation/decomposition.py: accuracy = np.divide(right, taken, out=np.full_like(right, "
+    "np.nan), where=taken > 0) => accuracy = np.divide(right, taken, out=np.full_like(right, "
+    "np.nan), where=taken > (-1))": "words: 0 / 0 is nan as well, with a warning of numpy",
     "policies/sage_mm/vision/batched_tower.py: if torch.is_grad_enabled() and "
     "projection.weight.requires_grad: => if False:": "cost: the other way differentiates more "
     "slowly",

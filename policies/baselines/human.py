@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image
 
 from policies.base import Decision, Observation
-from policies.errors import PolicyError
+from policies.errors import InputEnded
+from policies.terminal_text import visible
 from sage_env.actions.action import Action, Answer, Invalid, Sample, Skip, UseTool, Zoom
 from sage_env.actions.action_text import parse_action
 from sage_env.actions.json_objects import read_object
@@ -71,7 +72,7 @@ class Human:
         """Print what there is to see, and ask until an action is typed.
 
         Raises:
-            PolicyError: if there is no more input.
+            InputEnded: if there is no more input.
         """
         if self._episode is None:
             self._episode = self._new_episode()
@@ -117,7 +118,7 @@ class Human:
             line = (self._stdin or sys.stdin).readline()
             if not line:
                 self._say("")
-                raise PolicyError(
+                raise InputEnded(
                     "the input ended before the question was answered: type or pipe one action per "
                     "line, the last of them an answer"
                 )
@@ -125,7 +126,7 @@ class Human:
                 return line.strip()
 
     def _say(self, text: str) -> None:
-        print(text, file=self._stdout or sys.stdout, flush=True)
+        print(visible(text), file=self._stdout or sys.stdout, flush=True)
 
 
 def read_command(line: str) -> Action | Invalid:

@@ -25,7 +25,7 @@ class QAItem:
         kind: `mcq`, `open` or `ground`.
         evidence: `[start, end)` spans in seconds that the answer rests on; `()` if not known.
         duration: seconds, or `None` to read it from the file.
-        group: report keys, e.g. `{"family": "needle", "bucket": "600-1200", "tier": "core"}`.
+        group: report keys and their values, all text, e.g. `{"family": "needle", "tier": "core"}`.
         tolerance: how far a numeric answer may be off, in its own unit; `None` for exact.
         aliases: other texts that count as `answer`.
     """

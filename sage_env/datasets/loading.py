@@ -55,14 +55,17 @@ def load_dataset(
         return cast(Sequence[QAItem], _named(DATASETS[name])(root=folder, split=split))
     if is_reference(name):
         return _called(_named(name), name, folder, split)
+    near = difflib.get_close_matches(name, DATASETS, n=1)
+    meant = f": did you mean {near[0]!r}?" if near else ""
     raise DatasetError(
         f"dataset must be one of {', '.join(DATASETS)}, the path of a .jsonl file, "
-        f"'package.module:function', a function, or a sequence of QAItem, got {name!r}"
+        f"'package.module:function', a function, or a sequence of QAItem, got {name!r}{meant}"
     )
 
 
 def _named(reference: str) -> Any:
-    return load_object(reference, "the dataset", DatasetError)
+    with boundary(DatasetError, f"the dataset {reference} cannot be imported"):
+        return load_object(reference, "the dataset", DatasetError)
 
 
 def _called(

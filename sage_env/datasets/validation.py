@@ -62,6 +62,10 @@ def _type_problems(item: QAItem) -> Iterator[str]:
         yield f"video must be a Path (in JSON a string, not empty), got {item.video!r}"
     if not isinstance(item.group, Mapping):
         yield f"group must be a mapping of report keys, got {item.group!r}"
+    else:
+        for key, value in item.group.items():
+            if not all(isinstance(x, str) and is_unicode(x) for x in (key, value)):
+                yield f"keys and values of group must be strings, got {key!a}: {value!a}"
     if item.kind not in KINDS:
         yield f"kind must be one of {', '.join(KINDS)}, got {item.kind!r}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -94,7 +95,9 @@ def sage_synth(
         DatasetError: if the split has another name.
     """
     if split not in SPLITS:
-        raise DatasetError(f"sage-synth has the splits {', '.join(SPLITS)}, not {split!r}")
+        near = difflib.get_close_matches(str(split), SPLITS, n=1)
+        meant = f": did you mean {near[0]!r}?" if near else ""
+        raise DatasetError(f"sage-synth has the splits {', '.join(SPLITS)}, not {split!r}{meant}")
     folder = Path(root) if root is not None else cache_folder()
     size = DEFAULT_COUNTS[split] if count is None else count
     return SageSynth(folder / f"sage-synth-v{VERSION}-seed{seed}", split, size, seed)

@@ -10,7 +10,7 @@ import pytest
 
 import algos.cli.entry
 from algos.cli.entry import main
-from algos.cli.options import CommandError, evenly
+from algos.cli.options import CommandError, evenly, make_envs
 from algos.runs.run_folder import RunFolder
 from tests.helpers.clips import write_clip
 from tests.helpers.handmade import item
@@ -30,6 +30,35 @@ class Careful:
             self.looked = True
             return Sample(10.0, 20.0, 3)
         return Answer(observation["choices"].splitlines()[0])
+"""
+
+OWN = """
+from pathlib import Path
+from sage_env import Answer, QAItem
+
+def questions(root=None):
+    return [QAItem("q", Path("a.mp4"), "yes?", answer="yes")]
+
+def fails():
+    raise RuntimeError("no")
+
+class Yes:
+    def reset(self, *, seed=None):
+        pass
+    def act(self, observation):
+        return Answer("yes")
+
+class Needs(Yes):
+    def __init__(self, x):
+        pass
+
+class TypeErrs(Yes):
+    def __init__(self):
+        len(3)
+
+class Stops(Yes):
+    def act(self, observation):
+        return 1 / 0
 """
 
 
@@ -224,3 +253,65 @@ def test_a_build_says_where_the_videos_are(tmp_path, monkeypatch, capsys) -> Non
     for written in (1, 0):
         assert main([*arguments, "--root", str(tmp_path)]) == 0
         assert f"{written} videos written, all are in {tmp_path}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["ask", "a.mp4", "?", "--policy", "random", "--seed", "-1"], "--seed must be 0 or more"),
+        (["ask", "a.mp4", "?", "--policy", "random:3"], "'random' takes nothing after its name"),
+        (["ask", "a.mp4", "?", "--policy", "broken:X"], "broken:X fails: SyntaxError"),
+        (["ask", "a.mp4", "?", "--policy", "own:Needs"], "own:Needs cannot be made without arg"),
+        (
+            ["ask", "a.mp4", "?", "--policy", "own:TypeErrs"],
+            "own:TypeErrs fails: TypeError: object",
+        ),
+        (["ask", "a.mp4", "?", "--policy", "own:Stops"], "ZeroDivisionError: division by zero ("),
+        (["play", "--dataset", "own:fails", "--policy", "random"], "the dataset own:fails failed"),
+        (["play", "--dataset", "broken:x", "--policy", "random"], "broken:x cannot be imported"),
+        (["play", "--dataset", "sage-synht", "--policy", "random"], "did you mean 'sage-synth'?"),
+        (["play", "--split", "trian", "--policy", "random"], "did you mean 'train'?"),
+        (
+            ["eval", "--dataset", "data.jsonl", "--split", "tset", "--policy", "random"],
+            "did you mean 'test'?",
+        ),
+        (
+            ["ask", "a.mp4", "?", "--policy", "random", "--frame-size", "100000", "100000"],
+            "one observation may have 1 GiB",
+        ),
+        (["ask", "a.mp4", "?", "--policy", "random", "--max-turns", "9" * 20], "max_turns=999"),
+        (["ask", "a.mp4", "?", "--policy", "uniform:99999999999:random"], "may have 1 GiB"),
+        (["data", "check", ".", "--timeout", "-1"], "--timeout must be seconds above 0"),
+        (["data", "check", ".", "--timeout", "nan"], "--timeout must be seconds above 0"),
+        (["data", "build", "--workers", "0"], "--workers must be at least 1"),
+        (["data", "build", "--splits"], "--splits needs at least one"),
+    ],
+)
+def test_odd_values_are_refused_in_one_sentence(arguments, message, folder, capsys) -> None:
+    (folder / "broken.py").write_text("def f(:\n")
+    (folder / "own.py").write_text(OWN)
+    said = refused(arguments, capsys)
+    assert message in said and len(said) < 500
+
+
+def test_a_dataset_and_a_policy_of_the_current_folder_are_found(folder, capsys, tmp_path) -> None:
+    (folder / "own.py").write_text(OWN)
+    given = ["eval", "--dataset", "own:questions", "--policy", "own:Yes", "--out"]
+    assert main([*given, str(tmp_path / "run")]) == 0
+    assert " 100.0 " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("frames", [1, 4, 16, 40])
+def test_a_small_budget_of_frames_makes_the_overview_small(frames, capsys) -> None:
+    given = ["ask", "a.mp4", "?", "--policy", "random", "--max-frames", str(frames)]
+    assert main(given) == 0
+    noun = "frame" if frames == 1 else "frames"
+    assert f"overview  {min(frames, 16)} {noun} at" in capsys.readouterr().out
+    assert f"must be a whole number from 0 to {frames}" in refused(
+        [*given, "--overview-frames", str(frames + 1)], capsys
+    )
+
+
+def test_more_environments_than_questions_are_not_made() -> None:
+    items = [item(f"q{k}", answer="yes", choices=("yes", "no"), kind="mcq") for k in range(3)]
+    assert len(make_envs(items, 10**9, {})) == 3

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from algos.evaluation.bootstrap import cluster_bootstrap_interval
 from algos.evaluation.decomposition import decompose
 from algos.evaluation.measures import (
     Difference,
@@ -108,29 +107,6 @@ def test_every_duration_lies_in_the_bucket_that_it_gets(duration: float) -> None
     assert name in BUCKETS and float(low) <= duration < float(high or "inf")
 
 
-def test_intervals_are_clustered_by_video() -> None:
-    rng = np.random.default_rng(0)
-    verdicts = np.repeat(rng.random(25) < 0.5, 16).astype(float)  # all questions of a video agree
-    videos = np.repeat(np.arange(25), 16).tolist()
-    low, high = cluster_bootstrap_interval(verdicts.tolist(), videos) or (0, 0)
-    narrow = cluster_bootstrap_interval(verdicts.tolist(), list(range(400))) or (0, 0)
-    spread = 1.96 * np.sqrt(verdicts.mean() * (1 - verdicts.mean()) / 25)
-    assert high - low == pytest.approx(2 * spread, rel=0.15)
-    assert (narrow[1] - narrow[0]) * 4 == pytest.approx(high - low, rel=0.15)
-    assert low < verdicts.mean() < high
-
-
-def test_what_all_videos_agree_on_has_no_spread_however_many_questions_each_has() -> None:
-    interval = cluster_bootstrap_interval([0.7] * 6, ["a", "b", "b", "c", "c", "c"])
-    assert interval == pytest.approx((0.7, 0.7))
-
-
-def test_an_interval_does_not_depend_on_names_or_runs() -> None:
-    values, videos = [1.0, 0.0, 1.0, 1.0, 0.0], ["a", "a", "b", "c", "d"]
-    again = cluster_bootstrap_interval(values, [name.upper() for name in videos])
-    assert cluster_bootstrap_interval(values, videos) == again
-
-
 def test_a_paired_difference_is_worked_out_question_by_question() -> None:
     names = [f"q{k}" for k in range(6)]
     ours = [True, True, False, True, None, True]
@@ -145,9 +121,9 @@ def test_a_paired_difference_is_worked_out_question_by_question() -> None:
     assert gap.questions == 5 and gap.mean == pytest.approx((1 + 0 - 1 + 1 + 0) / 5)
     back = difference(second, first)
     assert gap.interval is not None and back.interval is not None and back.mean == -gap.mean  # type: ignore[operator]
-    assert back.interval == pytest.approx((-gap.interval[1], -gap.interval[0]), abs=0.05)
+    assert back.interval == pytest.approx((-gap.interval[1], -gap.interval[0]), abs=1e-12)
     same = difference(first, first)
-    assert same.mean == 0 and same.interval == (0, 0)
+    assert same.mean == 0 and same.interval is not None and same.interval[0] < 0 < same.interval[1]
     assert difference(first, []).mean is None
 
 
@@ -273,7 +249,7 @@ def test_the_lines_of_the_tables_by_hand() -> None:
     made = hand_made()
     line = dict(zip(SUMMARY_HEADER, summary_cells([made])[0], strict=True))
     assert list(line.values())[:3] == ["policy", "greedy", "4"]
-    assert line["accuracy, all"].startswith("66.7 [") and line["accuracy, <=600 s"] == "50.0"
+    assert line["accuracy, all"].startswith("66.7") and line["accuracy, <=600 s"] == "50.0"
     assert (line["accuracy, >600 s"], line["failed"]) == ("100.0", "1")
     assert (line["frames"], line["turns"]) == ("3.2", "1.75")
     undecided = replace(made, decoding="")
@@ -302,7 +278,7 @@ def test_the_lines_of_a_decomposition_by_hand() -> None:
         ("routing", "other questions are answered at once"),
         ("skill", "better answers on the same route"),
     ]
-    assert part_cells(found)[0][2].startswith("+50.0 [")
+    assert part_cells(found)[0][2].startswith("+50.0")
     assert move_cells(found) == [
         ("one turn", "one turn", "1", "0.0%", "100.0%", "+25.0"),
         ("one turn", "more turns", "1", "100.0%", "100.0%", "+0.0"),

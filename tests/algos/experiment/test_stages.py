@@ -12,10 +12,11 @@ from algos.cli.entry import main
 from algos.experiment.building import load_policy
 from algos.experiment.results import ORDER
 from algos.experiment.settings import FirstLight
-from algos.experiment.stages import run
+from algos.experiment.stages import Stages, run
 from algos.ppo.config import PPOConfig
 from algos.runs.checkpoint import ConfigChanged
 from algos.runs.run_folder import RunFolder, RunFolderError
+from policies.baselines.random_policy import RandomPolicy
 from policies.sage_mm.model.sage_model import SHIPPED
 
 pytestmark = pytest.mark.skipif(not SHIPPED.is_dir(), reason="no shipped model")
@@ -83,3 +84,42 @@ def test_the_model_has_the_device_and_dtype_that_are_asked_for(config) -> None:
     plain = load_policy(config)
     if not torch.cuda.is_available():
         assert {p.dtype for p in plain.model.base.parameters()} == {torch.float32}
+
+
+class Interrupted(RandomPolicy):
+    """Chance, until it was asked for some episodes."""
+
+    env_options: dict[str, int] = {}
+    episodes = 10**9
+
+    def reset(self, *, seed=None):
+        self.episodes -= 1
+        if self.episodes < 0:
+            raise KeyboardInterrupt
+        super().reset(seed=seed)
+
+
+def test_an_evaluation_of_a_training_that_stops_loses_nothing_and_plays_nothing_twice(
+    config, tmp_path
+) -> None:
+    def measure(path, episodes):
+        stages = Stages(config, RunFolder(path), Interrupted())  # type: ignore[arg-type]
+        policy = Interrupted()
+        policy.episodes = episodes
+        try:
+            stages.measure("demonstrator", policy)  # type: ignore[arg-type]
+        except KeyboardInterrupt:
+            return None
+        return stages.results["demonstrator"]
+
+    whole = measure(tmp_path / "whole", 10**9)
+    assert whole is not None and len(whole.items) > 4
+    path = tmp_path / "stopped"
+    log = path / "evaluations" / "demonstrator.jsonl"
+    for stop, saved in ((2, 2), (1, 3), (2, 5)):
+        assert measure(path, stop) is None and len(log.read_text().splitlines()) == saved
+        assert RunFolder(path).result_names() == []
+    found = measure(path, len(whole.items) - 5)
+    assert found is not None and found.episodes() == whole.episodes()
+    result = log.with_suffix(".json").read_text()
+    assert result == (tmp_path / "whole" / "evaluations" / "demonstrator.json").read_text()
