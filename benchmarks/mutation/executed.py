@@ -55,7 +55,8 @@ class Executed:
         """Return the tests that execute some of the lines of a module, the cheapest of them.
 
         Lines that no test executes, such as those that run at import, are met by all tests of the
-        module. A file's tests stay together, so that its fixtures are made once.
+        files that execute others of the module. A file's tests stay together, so that its fixtures
+        are made once.
 
         Args:
             path: of the module.
@@ -65,7 +66,10 @@ class Executed:
         """
         ran = {test: lines[path] for test, lines in self.lines.items() if path in lines}
         span = set(range(line, last + 1))
-        chosen = [test for test, lines in ran.items() if lines & span] or list(ran)
+        chosen = [test for test, lines in ran.items() if lines & span]
+        if not chosen:
+            near = {test.partition("::")[0] for test in ran}
+            chosen = [test for test in self.seconds if test.partition("::")[0] in near]
         chosen.sort(key=lambda test: self.seconds[test])
         files: dict[str, list[str]] = {}
         for test in chosen:

@@ -185,6 +185,8 @@ def _test(job: Job) -> tuple[str, str]:
     """Run the tests of a job in this process."""
     import pytest
 
+    if not job.tests:  # pytest would take none for all
+        return "passed", ""
     if job.path is not None:
         serve(job.path, job.source)
     found = _FirstFailure()

@@ -55,12 +55,13 @@ def test_a_mutant_meets_the_tests_of_its_line_the_cheap_ones_first() -> None:
     seconds = {"a.py::1": 5.0, "b.py::1": 1.0, "b.py::2": 9.0, "c.py::1": 0.5, "d.py::1": 30.0}
     lines = {test: {"m.py": {3, 4}} for test in seconds}
     lines["c.py::1"] = {"m.py": {9}}
+    del lines["b.py::2"]  # calls nothing of the module, as a test of its constants
     lines["d.py::1"] = {"other.py": {3}}
     found = Executed(seconds, lines)
-    assert found.tests_of("m.py", 3, 3, 100) == ["b.py::1", "b.py::2", "a.py::1"]
+    assert found.tests_of("m.py", 3, 3, 100) == ["b.py::1", "a.py::1"]
     assert found.tests_of("m.py", 3, 3, 6.5) == ["b.py::1", "a.py::1"]
     assert found.tests_of("m.py", 8, 12, 100) == ["c.py::1"]
-    # A line that runs at import, or never: every test of the module.
+    # A line that runs at import, or never: every test of the files that execute others.
     assert set(found.tests_of("m.py", 1, 1, 100)) == set(seconds) - {"d.py::1"}
     assert found.tests_of("other.py", 3, 3, 1.0) == ["d.py::1"], "the cheapest is always met"
     assert found.tests_of("nobody.py", 3, 3, 100) == []
