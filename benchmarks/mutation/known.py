@@ -10,6 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 KNOWN: Mapping[str, str] = {
+    "policies/sage_mm/model/fused_lora.py: name, modules = names[0], layer._modules => name, "
+    "modules = names[(-1)], layer._modules": "same: there is one name",
+    "policies/sage_mm/generation/sampling.py: kept = torch.zeros_like(keep).scatter_(1, index, "
+    "keep) => kept = torch.ones_like(keep).scatter_(1, index, keep)": "same: every place is "
+    "scattered to",
+    "policies/sage_mm/model/adapters.py: digest = hashlib.blake2b(digest_size=16) => digest = "
+    "hashlib.blake2b(digest_size=17)": "same: a longer digest names the same weights",
+    "policies/sage_mm/scoring.py: if torch.is_grad_enabled(): => if True:": "cost: the pass is not "
+    "cut into chunks",
     'algos/ppo/training.py: if getattr(policy, "top_k", 0) > 0 or getattr(policy, "top_p", 1.0) < '
     '1: => if getattr(policy, "top_k", (-1)) > 0 or getattr(policy, "top_p", 1.0) < 1:': "same: "
     "neither is above 0",
