@@ -112,7 +112,8 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     `span` and `box` (what was served or skipped this turn, or `None`); `spent` (`sage_env.Spent`).
     On the last step: `correct`, and the `rule` that decided it; `evidence_recall` (share of the
     evidence spans in which a frame was shown) and `evidence_hit_turn` (the first such turn, 0 is
-    the overview), `None` where unknown.
+    the overview), `None` where unknown. At reset also `budget`: this episode's `max_turns`,
+    `max_frames`, `frames_per_turn` and `overview_frames`, by name.
     `env.unwrapped.history` is the whole record.
 
     ## Arguments
@@ -256,7 +257,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         overview = episode.overview(self._overview_frames, self._tolerance)
         observation = self._observe(episode, overview)
         self._running = True
-        return observation, episode_info(episode.history)
+        return observation, episode_info(episode.history) | budget.info(self._overview_frames)
 
     def step(
         self, action: Action | Invalid

@@ -34,6 +34,12 @@ class Budget:
     frames: int
     frames_per_turn: int
 
+    def info(self, overview_frames: int) -> dict[str, dict[str, int]]:
+        """Return what the `info` of `reset` says of it, under the names of `gym.make`."""
+        budget = {"max_turns": self.turns, "max_frames": self.frames}
+        budget |= {"frames_per_turn": self.frames_per_turn, "overview_frames": overview_frames}
+        return {"budget": budget}
+
 
 class TurnResult(NamedTuple):
     """The outcome of one turn: what is recorded, shown and told.

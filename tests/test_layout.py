@@ -54,7 +54,7 @@ LAYERS = {
         "testing/",
     ],
     "policies": [
-        "errors prompt terminal_text",
+        "errors prompt saved_env_options terminal_text",
         "base",
         "introspection",
         "sage_mm/stage_timer",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from algos.evaluation.decomposition import decompose
 from algos.evaluation.measures import EvalResult, measure_episodes
@@ -17,6 +18,7 @@ from algos.evaluation.tables import (
     part_cells,
     summary_cells,
 )
+from algos.ppo.learning_signal import nothing_learned
 from algos.report.report_data import ReportData
 from algos.runs.metrics import read_metrics
 from algos.runs.run_folder import RunFolder
@@ -32,7 +34,34 @@ ORDER = (
     "sft-base-t-1",
     "after-ppo-t-1",
 )
+REMARKS = ("after PPO", "what was learned")
+"""Names of what `remarks` says."""
 BEFORE, AFTER = "sft-base-greedy", "after-ppo-greedy"
+
+
+def after_ppo(update: int) -> str:
+    """Return the name of the lines of the trained policy: which update it is of."""
+    return f"after PPO, update {update}" + (": untrained" if update == 0 else "")
+
+
+def remarks(update: int, updates: int, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return what has to be known to read the tables, by the names of `REMARKS`.
+
+    Args:
+        update: that the trained policy is of.
+        updates: of the whole training.
+        rows: its metrics.
+    """
+    after, learned = REMARKS
+    said = {after: f"update {update} of {updates}, the best by validation"}
+    if update == 0:
+        said[after] = (
+            f"the model before learning: validation found none of {updates} updates better, so "
+            "that every gain of PPO is 0"
+        )
+    if nothing := nothing_learned(rows):
+        said[learned] = nothing
+    return said
 
 
 def print_tables(results: Mapping[str, EvalResult]) -> None:

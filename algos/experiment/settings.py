@@ -99,11 +99,18 @@ def load_config(folder: RunFolder, *, root: Path | None = None) -> FirstLight:
     return replace(config, run=folder.path, root=root or config.root)
 
 
-def save_settings(folder: RunFolder, config: FirstLight) -> None:
-    """Write the settings; refuse a folder whose results were made with others."""
+def check_settings(folder: RunFolder, config: FirstLight) -> None:
+    """Refuse a folder whose results were made with other settings.
+
+    Settings are written right before the first result. Without one they bind nobody: they are of a
+    start that failed.
+
+    Raises:
+        ConfigChanged: names the settings that differ.
+        RunFolderError: if the settings of the results cannot be read.
+    """
     from algos.runs.checkpoint import require_same
 
-    now = json.loads(json.dumps(asdict(config), default=str))
-    if folder.config.exists():
+    if folder.config.exists() and folder.has_results():
+        now = json.loads(json.dumps(asdict(config), default=str))
         require_same(read_json(folder.config), now, may_differ=MAY_DIFFER)
-    folder.save_config(config)

@@ -16,10 +16,18 @@ from tqdm import tqdm
 
 from algos.evaluation.measures import EvalResult, evaluate, measures_of
 from algos.experiment.building import load_policy, open_envs, training_options
-from algos.experiment.results import ORDER, print_tables, report_data
-from algos.experiment.settings import FirstLight, save_settings
+from algos.experiment.results import (
+    ORDER,
+    REMARKS,
+    after_ppo,
+    print_tables,
+    remarks,
+    report_data,
+)
+from algos.experiment.settings import FirstLight, check_settings
 from algos.report.report import save_report
 from algos.rollout.trajectory import Trajectory
+from algos.runs.metrics import read_metrics
 from algos.runs.run_folder import RunFolder
 from algos.runs.tracking import require_tracker, tracking
 from policies.base import BatchPolicy, TrainablePolicy
@@ -53,14 +61,14 @@ def run(config: FirstLight) -> dict[str, EvalResult]:
     folder = RunFolder(config.run)
     with folder.alone():
         folder.require_no_other("a training", "--run")
-        save_settings(folder, config)
+        check_settings(folder, config)
+        policy = load_policy(config)  # before the videos: a wrong name should not wait for them
         build(config.root)
-        policy = load_policy(config)
         stages = Stages(config, folder, policy)
         stages.measure("demonstrator", Scripted.load(DEMONSTRATOR, config.checkpoint))
         stages.measure_both("SFT base", policy)
-        stages.learn()
-        stages.measure_both("after PPO", policy)
+        update = stages.learn()
+        stages.measure_both(after_ppo(update), policy, key="after PPO")
         frames = stages.mean_frames("after-ppo-greedy")
         stages.measure_both("DIRECT, same frames", UniformPolicy(policy, frames))
         stages.measure_both("DIRECT, double frames", UniformPolicy(policy, 2 * frames))
@@ -73,7 +81,7 @@ class Stages:
 
     Args:
         config: the settings.
-        folder: of the run, which `save_settings` has prepared.
+        folder: of the run, which `check_settings` has let pass.
         policy: that is measured and trained, in place.
     """
 
@@ -82,16 +90,24 @@ class Stages:
         self.config, self.folder, self.policy = config, folder, policy
         self.test = sage_synth(config.root, "test")
         self.results: dict[str, EvalResult] = {}
+        self.update = 0
 
-    def measure_both(self, name: str, policy: SageMM | UniformPolicy) -> None:
-        """Measure greedy decoding and sampling at T = 1."""
+    def measure_both(self, name: str, policy: SageMM | UniformPolicy, key: str = "") -> None:
+        """Measure greedy decoding and sampling at T = 1; `key` is as for `measure`."""
         for temperature, decoding in DECODINGS.items():
             policy.temperature = temperature
-            self.measure(name, policy, decoding)
+            self.measure(name, policy, decoding, key=key)
 
-    def measure(self, name: str, policy: BatchPolicy, decoding: str = "") -> None:
-        """Play the test questions, unless the run's folder has the result already."""
-        key = re.sub(r"[^a-z0-9]+", "-", f"{name} {decoding}".lower()).strip("-")
+    def measure(self, name: str, policy: BatchPolicy, decoding: str = "", *, key: str = "") -> None:
+        """Play the test questions, unless the run's folder has the result already.
+
+        Args:
+            name: of the line in tables.
+            policy: who plays.
+            decoding: how it chooses, for the tables.
+            key: what files are named after, with the decoding; by default the name.
+        """
+        key = re.sub(r"[^a-z0-9]+", "-", f"{key or name} {decoding}".lower()).strip("-")
         if key in self.folder.result_names():
             self.results[key] = self.folder.load_result(key)
             return
@@ -123,6 +139,7 @@ class Stages:
         if credited:
             result = self._with_credit(result)
         self.results[key] = result
+        self.folder.save_config(self.config)
         self.folder.save_result(key, result)
 
     def _with_credit(self, result: EvalResult) -> EvalResult:
@@ -132,8 +149,12 @@ class Stages:
         scored = with_credit(self.policy, result.trajectories, micro_batch=size, overview=True)
         return replace(result, trajectories=scored)
 
-    def learn(self) -> None:
-        """Train on the core questions of the training videos; keep the best by validation."""
+    def learn(self) -> int:
+        """Train on the core questions of the training videos; keep the best by validation.
+
+        Returns:
+            After which update the policy is now; 0 is before any.
+        """
         from algos.ppo.training import train
         from algos.recipe.frame_target import budgeted
         from algos.runs import checkpoint
@@ -159,6 +180,7 @@ class Stages:
                 frames = measures_of(played.episodes()).frames or 0.0
                 return budgeted(sum(returns) / len(returns), frames, config.ppo.recipe)
 
+            self.folder.save_config(config)
             train(
                 config.ppo,
                 self.policy,
@@ -173,6 +195,8 @@ class Stages:
         if best is not None:
             self.policy.load_state(best.policy)
         self.policy.save_adapter(self.folder.path / "adapter")
+        self.update = 0 if best is None else best.update
+        return self.update
 
     def mean_frames(self, key: str) -> int:
         """Return the frames per question of a result, rounded."""
@@ -186,7 +210,12 @@ class Stages:
             "reward in training": self.config.reward,
             "seed": str(self.config.ppo.seed),
         }
+        about |= remarks(self.update, self.config.ppo.updates, read_metrics(self.folder.metrics))
         results = {key: self.results[key] for key in ORDER}
         data = report_data(results, about, self.folder, self.test.frame_size)
         print_tables(results)
+        print()
+        for name, said in about.items():
+            if name in REMARKS:
+                print(f"{name}: {said}")
         print(f"\nreport: {save_report(self.folder, data)}")

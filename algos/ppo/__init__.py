@@ -4,8 +4,9 @@ May not: know a dataset or a policy class; it takes environments and a `Trainabl
 
 Read in this order: `config` (every setting), `training` (the loop), `targets` (advantages, returns
 and weights of a batch), `advantage_estimate` (which estimator the settings ask for), `update`
-(losses, gradients, optimiser steps), `train_state` (what is saved), `exactness_guard` (stops a run
-whose sampler and learner disagree). Importing this loads no torch; all but `config` do. One
+(losses, gradients, optimiser steps), `learning_signal` (whether there was anything to learn from),
+`train_state` (what is saved), `exactness_guard` (stops a run whose sampler and learner disagree).
+Importing this loads no torch; all but `config` do. One
 process: no several GPUs, no asynchronous rollout.
 """
 

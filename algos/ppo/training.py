@@ -33,6 +33,7 @@ from algos.batching.token_batches import collate
 from algos.objectives.advantages import explained_variance
 from algos.ppo.config import PPOConfig
 from algos.ppo.exactness_guard import ExactnessGuard
+from algos.ppo.learning_signal import signal_row, warn_if_nothing_was_learned
 from algos.ppo.targets import Targets, make_targets
 from algos.ppo.train_state import TrainState
 from algos.ppo.update import actor_objective, critic_objective, fit
@@ -42,7 +43,7 @@ from algos.rollout.playing import EpisodeSpec, collect
 from algos.rollout.trajectory import Trajectory
 from algos.runs import checkpoint
 from algos.runs.checkpoint import Best, Checkpoint
-from algos.runs.metrics import Metrics, MetricsRow, rollout_row
+from algos.runs.metrics import Metrics, MetricsRow, progress_fields, rollout_row
 from algos.runs.stopping import Stopped, StopRequest, defer_signals
 from algos.runs.tracking import Tracker
 from algos.seeds import subseed
@@ -94,6 +95,7 @@ def train(
 
     Raises:
         ConfigChanged: if the folder belongs to a run with other settings or items.
+        CheckpointError: if it has checkpoints, and none is whole, or the best so far is not.
         ExactnessError: if what is learned from is not what was sampled, or not with its weights.
         Stopped: after a signal, when everything is saved.
         SageEnvError: if every episode of an update failed.
@@ -105,6 +107,7 @@ def train(
             # Update 0 is the state before learning: the first candidate for the best.
             specs = draw_specs(config, items, update, durations) if update > 0 else []
             run.advance(update, envs, specs, validate, bar, stop)
+    warn_if_nothing_was_learned(run_folder / "metrics.jsonl")
     return run.best
 
 
@@ -130,7 +133,7 @@ class _Run:
         self._checkpoints = folder / "checkpoints"
         # As they come back from JSON: lists for tuples.
         self._settings = json.loads(json.dumps({**asdict(config), "items": _digest(items)}))
-        latest = checkpoint.load_latest(self._checkpoints)
+        latest = checkpoint.load_to_go_on(self._checkpoints)
         if latest is not None:
             may_differ = _MAY_DIFFER - {"updates"} if config.lr_decay else _MAY_DIFFER
             checkpoint.require_same(latest.config, self._settings, may_differ=may_differ)
@@ -233,6 +236,7 @@ def _update(
     targets = make_targets(config, policy, batch, groups)
     if targets.in_loss is not None:
         row["rollout/tied"] = len(episodes) - int(targets.in_loss.sum())
+    row |= signal_row(batch, targets, groups)
     row |= _learn(config, state, batch, targets, update, rng)
     row |= recipe_row(config.recipe, specs, episodes, state.frame_price.multiplier)
     state.frame_price.update(row["rollout/frames"])
@@ -240,7 +244,7 @@ def _update(
     row["time/rollout"], row["time/learn"] = rolled_out - began, ended - rolled_out
     row["time/cpu"] = time.process_time() - cpu  # all our threads; other processes do not count
     row["time/tokens_per_second"] = float(batch.sampled.sum()) / (ended - began)
-    bar.set_postfix(_postfix(row))
+    bar.set_postfix(progress_fields(row))
     return row
 
 
@@ -327,20 +331,6 @@ def _learn(
     actor = actor_objective(config, state.policy, batch, targets)
     row |= fit(config, actor, state.actor, epochs=epochs, rng=rng)
     return row
-
-
-def _postfix(row: MetricsRow) -> dict[str, str]:
-    """Return what the progress bar shows of an update; "-" where nothing was measured."""
-    shown = {
-        "reward": ("rollout/return", ".3f"),
-        "accuracy": ("rollout/accuracy", ".3f"),
-        "turns": ("rollout/turns", ".2f"),
-        "frames": ("rollout/frames", ".1f"),
-        "|dlogp|": ("proof/max_dlogp", ".1e"),
-        "tok/s": ("time/tokens_per_second", ".0f"),
-    }
-    values = {name: (row.get(key), form) for name, (key, form) in shown.items()}
-    return {name: "-" if x is None else format(x, form) for name, (x, form) in values.items()}
 
 
 def _digest(items: Sequence[str]) -> str:

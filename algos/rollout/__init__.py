@@ -2,15 +2,18 @@
 
 May not: learn from what was played, or sum it up.
 
-Read in this order: `trajectory` (the record), `playing` (`play`, and `collect` for many at once:
+Read in this order: `conditions` (budgets, sampling, weights and seed of an episode), `trajectory`
+(the record), `playing` (`play`, and `collect` for many at once:
 the only loop, for training and evaluation), `transcript` (an episode as text).
 """
 
+from algos.rollout.conditions import Conditions
 from algos.rollout.playing import EpisodeSpec, collect, play
 from algos.rollout.trajectory import Trajectory, Turn, load_trajectories, save_trajectories
 from algos.seeds import subseed
 
 __all__ = [
+    "Conditions",
     "EpisodeSpec",
     "Trajectory",
     "Turn",

@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gymnasium import Env
 
+from algos.rollout.conditions import Conditions, conditions_of
 from algos.rollout.trajectory import Trajectory, Turn
 from algos.seeds import subseed
 from policies.base import BatchPolicy, Decision, Observation, Policy, PrivilegedPolicy
@@ -109,6 +110,7 @@ def collect(
     """
     if not envs:
         raise ValueError("collect needs at least one environment, got none")
+    conditions = conditions_of(policy, seed)
     if not isinstance(policy, BatchPolicy):
         policy, envs = _OneByOne(policy), envs[:1]
     named = [spec.name if spec.name is not None else k for k, spec in enumerate(specs)]
@@ -117,7 +119,11 @@ def collect(
     waiting, ended = deque(zip(named, specs, strict=True)), deque[tuple[Hashable, Trajectory]]()
     inform = policy.inform if isinstance(policy, PrivilegedPolicy) else None
     failures = Exception if isolate else SageEnvError
-    slots = [_Slot(env, waiting, ended, inform, failures) for env in envs[: len(specs)]]
+    order = {name: k for k, name in enumerate(named)}
+    slots = [
+        _Slot(env, waiting, ended, inform, failures, conditions, order)
+        for env in envs[: len(specs)]
+    ]
     results: dict[Hashable, Trajectory] = {}
 
     def report() -> None:
@@ -153,7 +159,9 @@ def _play_on(
     """Play until no slot is in an episode; see `collect`."""
     while True:
         report()
-        live = [slot for slot in slots if slot.live]
+        # In the order of the episodes: which slot has which is up to the threads, and the order of
+        # a batch decides the last bits of its numbers.
+        live = sorted((slot for slot in slots if slot.live), key=lambda slot: slot.order[slot.name])
         if not live:
             return
         names = [slot.name for slot in live]
@@ -216,8 +224,11 @@ class _Slot:
         ended: deque[tuple[Hashable, Trajectory]],
         inform: Callable[[Hashable, QAItem], None] | None,
         failures: type[Exception],
+        conditions: Conditions,
+        order: Mapping[Hashable, int],
     ) -> None:
         self.env, self.waiting, self.ended, self.inform = env, waiting, ended, inform
+        self.conditions, self.order = conditions, order
         self.failures = failures
         self.live = False
         self.name: Hashable = None
@@ -244,10 +255,17 @@ class _Slot:
             except IndexError:  # other slots took the last ones
                 return
             spec, self.began = self.spec, time.perf_counter()
-            self.trajectory = Trajectory(spec.item_id, spec.seed)
+            asked = replace(
+                self.conditions,
+                max_turns=spec.max_turns,
+                max_frames=spec.max_frames,
+                episode=self.name if isinstance(self.name, int | str) else repr(self.name),
+            )
+            self.trajectory = Trajectory(spec.item_id, spec.seed, conditions=asked)
             try:
                 self.observation, info = self.env.reset(seed=spec.seed, options=spec.options)
                 self.trajectory.start_info = info
+                self.trajectory.conditions = asked.with_budget(info.get("budget") or {})
                 self.trajectory.item_id = info.get("item_id", spec.item_id)
                 if self.inform is not None:
                     env: Any = self.env.unwrapped

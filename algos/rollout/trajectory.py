@@ -6,6 +6,7 @@ Tokens are kept as they were sampled and joined on demand; nothing derived is st
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from algos.rollout.conditions import Conditions
 from policies.base import Decision, TurnTokens
 from sage_env import Invalid, format_action, parse_action
 from sage_env.shadowing import require_ours
@@ -26,11 +28,24 @@ Info = dict[str, Any]
 
 @dataclass(frozen=True, eq=False)
 class Turn:
-    """One decision, the reward that it earned, and the `info` of its step."""
+    """One decision, the reward that it earned, and the `info` of its step.
+
+    Attributes:
+        decision: what the policy chose.
+        reward: what is learned from: the environment's own, and what a recipe added.
+        info: of the step; `reward_terms` in it are the terms of `reward`.
+        env_reward: the environment's own; by default `reward`. `dataclasses.replace` keeps it.
+    """
 
     decision: Decision
     reward: float
     info: Info
+    env_reward: float = math.nan
+
+    def __post_init__(self) -> None:
+        """Nothing is added yet where the environment's own reward is not given."""
+        if math.isnan(self.env_reward):
+            object.__setattr__(self, "env_reward", self.reward)
 
 
 @dataclass(eq=False)
@@ -56,6 +71,7 @@ class Trajectory:
         error: "Type: text" when the *environment* failed; such an episode is counted, and kept out
             of the loss, every baseline and every mean.
         failed: the decision whose step failed, so that an unjudged answer is not lost.
+        conditions: what it was played under: budgets, sampling, weights, seed.
         seconds: wall-clock seconds from the reset to the end; `None` for what was read from a file:
             it is not stored, so that equal episodes are equal files.
     """
@@ -68,7 +84,14 @@ class Trajectory:
     truncated: bool = False
     error: str | None = None
     failed: Decision | None = None
+    conditions: Conditions = field(default_factory=Conditions)
     seconds: float | None = None
+
+    @property
+    def rule(self) -> str | None:
+        """Return the name of the rule that decided the answer's verdict; None if none is known."""
+        rule = self.turns[-1].info.get("rule") if self.turns else None
+        return rule if isinstance(rule, str) else None
 
     @property
     def ret(self) -> float:
@@ -132,8 +155,13 @@ class Trajectory:
     def to_json(self) -> Info:
         """Return plain JSON data; `from_json` takes it back."""
         turns = [
-            {**_decision_json(t.decision), "reward": t.reward, "info": _plain(t.info)}
-            for t in self.turns
+            {
+                **_decision_json(turn.decision),
+                "reward": turn.reward,
+                "env_reward": turn.env_reward,
+                "info": _plain(turn.info),
+            }
+            for turn in self.turns
         ]
         return {
             "item_id": self.item_id,
@@ -144,14 +172,23 @@ class Trajectory:
             "truncated": self.truncated,
             "error": self.error,
             "failed": None if self.failed is None else _decision_json(self.failed),
+            "conditions": asdict(self.conditions),
         }
 
     @classmethod
     def from_json(cls, data: Info) -> Trajectory:
-        """Read what `to_json` returned; `info` comes back as plain lists, numbers and text."""
-        turns = [Turn(_decision(row), row["reward"], row["info"]) for row in data["turns"]]
+        """Read what `to_json` returned; `info` comes back as plain lists, numbers and text.
+
+        A record of a version that kept no conditions has none, and its rewards count as the
+        environment's own.
+        """
+        turns = [
+            Turn(_decision(row), row["reward"], row["info"], row.get("env_reward", math.nan))
+            for row in data["turns"]
+        ]
         failed = None if data["failed"] is None else _decision(data["failed"])
-        return cls(**{**data, "turns": turns, "failed": failed})
+        conditions = Conditions(**data.get("conditions", {}))
+        return cls(**{**data, "turns": turns, "failed": failed, "conditions": conditions})
 
 
 def save_trajectories(path: Path, trajectories: Iterable[Trajectory]) -> None:

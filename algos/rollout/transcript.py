@@ -70,7 +70,9 @@ def unjudged(trajectory: Trajectory) -> Trajectory:
         return trajectory
     *before, last = trajectory.turns
     info = {**last.info, "reward_terms": {}, "correct": None}
-    return replace(trajectory, turns=[*before, replace(last, reward=0.0, info=info)])
+    return replace(
+        trajectory, turns=[*before, replace(last, reward=0.0, info=info, env_reward=0.0)]
+    )
 
 
 def spent_in_words(trajectory: Trajectory, seconds: float) -> str:

@@ -2,10 +2,11 @@
 
     checkpoints/update-000007/tensors.safetensors    trained weights and optimiser states
                               state.json             counters, configuration, the best so far
+                              SHA256SUMS             digests of both
 
 A folder is written under another name, flushed, and then renamed, so that an interrupt at any
-moment leaves the previous checkpoint in place. `state.json` holds a digest of the tensors: a
-flipped bit is found when they are read.
+moment leaves the previous checkpoint in place. A bit that flips in any of the files is seen when
+they are read, and the checkpoint before is taken.
 
 What is not in it, because the number of finished updates says it:
 
@@ -38,6 +39,7 @@ from torch.optim import Optimizer
 from algos.runs.dataclass_json import dataclass_from_json
 from sage_env.errors import SageEnvError
 from sage_env.storage.atomic_file import atomic_folder, is_abandoned
+from sage_env.storage.digests import DIGESTS, damage, write_digests
 
 _TENSORS, _STATE = "tensors.safetensors", "state.json"
 _NAME = re.compile(r"update-(\d{6,})")
@@ -49,6 +51,10 @@ _log = logging.getLogger(__name__)
 
 class ConfigChanged(SageEnvError):
     """A run is resumed with another configuration than it was started with."""
+
+
+class CheckpointError(SageEnvError):
+    """A checkpoint that is needed is missing or damaged."""
 
 
 @dataclass(frozen=True)
@@ -114,15 +120,27 @@ def save(folder: Path, checkpoint: Checkpoint, *, keep_last: int) -> Path:
             "config": checkpoint.config,
             "best": None if best is None else {"update": best.update, "score": best.score},
             "versions": checkpoint.versions,
-            "sha256": _digest(partial / _TENSORS),
         }
         (partial / _STATE).write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
+        write_digests(partial, (_TENSORS, _STATE))
         shutil.rmtree(target, ignore_errors=True)  # only ever a damaged one, which was not resumed
-    newest = sorted(_updates(folder))[-keep_last:]
+    # Later ones can only be damaged: this run went on from one before them. And whoever falls back
+    # on one of the kept needs what was the best then.
+    newest = sorted(u for u in _updates(folder) if u <= checkpoint.update)[-keep_last:]
+    kept = {*newest, *(_best_then(folder, update) for update in newest)}
     for update in _updates(folder):
-        if update not in newest and (best is None or update != best.update):
+        if update not in kept:
             shutil.rmtree(folder / f"update-{update:06d}")
     return target
+
+
+def _best_then(folder: Path, update: int) -> int | None:
+    """Return which update was the best at a checkpoint; `None` if none was, or it is damaged."""
+    try:
+        state = json.loads((folder / f"update-{update:06d}" / _STATE).read_text("utf-8"))
+        return int(state["best"]["update"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def load(folder: Path, update: int) -> Checkpoint:
@@ -132,15 +150,21 @@ def load(folder: Path, update: int) -> Checkpoint:
         OSError, ValueError, KeyError, SafetensorError: if it is missing or damaged.
     """
     path = folder / f"update-{update:06d}"
+    if problem := damage(path, (_TENSORS, _STATE)):
+        raise ValueError(problem)
     state = json.loads((path / _STATE).read_text(encoding="utf-8"))
     if not isinstance(state, dict):
         raise ValueError(f"{_STATE} does not hold a JSON object")
-    found = _digest(path / _TENSORS)
-    if found != state["sha256"]:
-        raise ValueError(f"{_TENSORS} has the digest {found}, and was written as {state['sha256']}")
+    # Older versions kept one digest, that of the tensors, in the state.
+    if not (path / DIGESTS).exists() and _digest(path / _TENSORS) != state["sha256"]:
+        raise ValueError(f"{_TENSORS} has another digest than when it was written")
+    if state["update"] != update:
+        raise ValueError(f"{_STATE} is that of update {state['update']!r}")
+    if not (isinstance(state["config"], dict) and isinstance(state["versions"], dict)):
+        raise ValueError(f"config and versions of {_STATE} must be JSON objects")
     best = None if state["best"] is None else dataclass_from_json(Best, state["best"], "best")
     tensors = load_file(path / _TENSORS)
-    return Checkpoint(state["update"], tensors, state["config"], best, state["versions"])
+    return Checkpoint(update, tensors, state["config"], best, state["versions"])
 
 
 def exists(folder: Path, update: int) -> bool:
@@ -179,12 +203,50 @@ def load_latest(folder: Path) -> Checkpoint | None:
     return None
 
 
-def load_best(folder: Path) -> Checkpoint | None:
-    """Read the checkpoint with the best validation score; the newest if none was validated."""
+def load_to_go_on(folder: Path) -> Checkpoint | None:
+    """Read the newest whole checkpoint of a run that goes on; `None` where there is none at all.
+
+    Raises:
+        CheckpointError: if all are damaged, or the best so far is, which the run may end with.
+    """
     latest = load_latest(folder)
-    if latest is None or latest.best is None:
+    if latest is None and _updates(folder):
+        raise CheckpointError(
+            f"none of the {len(_updates(folder))} checkpoints in {folder} can be read: put back "
+            "what is missing, or start in a new folder (`sage-vqa train --run FOLDER`)"
+        )
+    if latest is not None:
+        _best_of(folder, latest)
+    return latest
+
+
+def load_best(folder: Path) -> Checkpoint | None:
+    """Read the checkpoint with the best validation score; the newest if none was validated.
+
+    Raises:
+        CheckpointError: if the best is missing or damaged.
+    """
+    latest = load_latest(folder)
+    return None if latest is None else _best_of(folder, latest)
+
+
+def _best_of(folder: Path, latest: Checkpoint) -> Checkpoint:
+    best = latest.best
+    if best is None or best.update == latest.update:
         return latest
-    return load(folder, latest.best.update)
+    try:
+        return load(folder, best.update)
+    except DAMAGE as error:
+        raise CheckpointError(
+            f"the best checkpoint of this run, {folder / f'update-{best.update:06d}'}, cannot be "
+            f"read ({_in_words(error)}): put it back, or start in a new folder"
+        ) from error
+
+
+def _in_words(error: BaseException) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"{Path(error.filename).name} is missing" if error.filename else str(error)
+    return str(error)
 
 
 def require_same(

@@ -7,6 +7,8 @@ means not measured.
 from __future__ import annotations
 
 import json
+import logging
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,9 +19,22 @@ from algos.runs.tracking import Tracker
 from sage_env.datasets.duration_buckets import BUCKETS, bucket_of
 from sage_env.storage.atomic_file import atomic_write
 
+_log = logging.getLogger(__name__)
 MetricsRow = dict[str, float | None]
 TURNS = "rollout/turns/"
 """Before a bucket's name: mean turns on videos of that many seconds."""
+_OF_THE_MACHINE = re.compile(
+    r"^time/|_seconds$|/encodes_per_frame$|^rollout/frames_(decoded|cached)$"
+)
+
+
+def of_the_run(row: Mapping[str, float | None]) -> MetricsRow:
+    """Return the numbers of a row that the run decides, without those of the machine.
+
+    Seconds, and what a cache had or had not, differ from one machine to the next, and between a
+    run that was interrupted and one that was not; nothing else does.
+    """
+    return {name: value for name, value in row.items() if not _OF_THE_MACHINE.search(name)}
 
 
 class Metrics:
@@ -49,11 +64,21 @@ class Metrics:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of a metrics file, `[]` when there is none; a torn last line is left out."""
+    """Return the lines of a metrics file, `[]` when there is none.
+
+    A torn last line is left out, and with a warning any other that is none.
+    """
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").split("\n")
-    return [json.loads(line) for line in lines[:-1]]
+    rows: list[dict[str, Any]] = []
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    for number, line in enumerate(lines[:-1], 1):
+        try:
+            row = json.loads(line)
+            rows.append({**row, "update": int(row["update"])})
+        except (ValueError, TypeError, KeyError) as error:
+            _log.warning("%s, line %d is damaged and is left out: %r", path, number, error)
+    return rows
 
 
 def rollout_row(trajectories: Sequence[Trajectory]) -> MetricsRow:
@@ -80,6 +105,20 @@ def rollout_row(trajectories: Sequence[Trajectory]) -> MetricsRow:
         },
         **_turns_by_bucket(whole),
     }
+
+
+def progress_fields(row: MetricsRow) -> dict[str, str]:
+    """Return what the progress bar shows of an update; "-" where nothing was measured."""
+    shown = {
+        "reward": ("rollout/return", ".3f"),
+        "accuracy": ("rollout/accuracy", ".3f"),
+        "turns": ("rollout/turns", ".2f"),
+        "frames": ("rollout/frames", ".1f"),
+        "|dlogp|": ("proof/max_dlogp", ".1e"),
+        "tok/s": ("time/tokens_per_second", ".0f"),
+    }
+    values = {name: (row.get(key), form) for name, (key, form) in shown.items()}
+    return {name: "-" if x is None else format(x, form) for name, (x, form) in values.items()}
 
 
 def _turns_by_bucket(trajectories: Sequence[Trajectory]) -> MetricsRow:

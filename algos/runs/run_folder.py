@@ -31,7 +31,7 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from algos.evaluation.measures import EvalResult, measure
-from algos.rollout.trajectory import Trajectory, Turn
+from algos.rollout.trajectory import Trajectory
 from algos.runs.append_log import AppendLog, read_log
 from algos.runs.dataclass_json import dataclass_from_json
 from sage_env.datasets.item import QAItem
@@ -202,6 +202,10 @@ class RunFolder:
         except (KeyError, TypeError, ValueError, SageEnvError) as error:
             raise RunFolderError(f"{path} is not a saved evaluation: {error}") from error
 
+    def has_results(self) -> bool:
+        """Return whether there is anything that was made with the settings."""
+        return bool(self.result_names()) or any(self.checkpoints.glob("update-*"))
+
     def load_played(self, name: str) -> dict[str, Trajectory]:
         """Return the trajectories of an evaluation so far, by item id; the last of each counts.
 
@@ -305,7 +309,7 @@ def _dumped(trajectory: Trajectory) -> str:
 
 
 def _without_tokens(trajectory: Trajectory) -> Trajectory:
-    turns = [Turn(replace(t.decision, tokens=None), t.reward, t.info) for t in trajectory.turns]
+    turns = [replace(t, decision=replace(t.decision, tokens=None)) for t in trajectory.turns]
     failed = None if trajectory.failed is None else replace(trajectory.failed, tokens=None)
     return replace(trajectory, turns=turns, failed=failed)
 

@@ -116,7 +116,11 @@ def demonstrate(
         for at in range(0, len(groups), VIDEOS_PER_TASK)
     ]
     setup = WorkerSetup(
-        FrameEncoder(encoder.visual, CacheSizes(cpu=WORKER_CACHE)), head, tokens, habits, seed
+        FrameEncoder(encoder.visual, CacheSizes(cpu=WORKER_CACHE, pictures=0)),
+        head,
+        tokens,
+        habits,
+        seed,
     )
     episodes: list[Example] = []
     with (

@@ -11,12 +11,17 @@ from numpy.typing import NDArray
 
 from algos.exactness.check_result import CheckResult
 from algos.exactness.prompt_checks import frame_seconds
+from algos.rollout.conditions import Conditions
 from algos.rollout.trajectory import Trajectory, Turn
 from policies.base import Observation, TurnTokens
 from policies.introspection import DetokenizingPolicy
 from sage_env import parse_action
 from sage_env.errors import SageEnvError
 
+OLDER = (
+    " (its record is of an older version, which kept neither the budget nor the environment's own "
+    "reward: with a recipe, such an episode cannot be played again)"
+)
 SHOWN = 12  # tokens that a problem quotes before and after the one that differs
 
 
@@ -27,7 +32,9 @@ def replay(
 
     The environment decodes the frames anew, the policy renders, tokenises and encodes anew.
     Everything that was stored must come out: prompts token for token, frames by their content,
-    times, actions as their tokens spell them, rewards.
+    times, actions as their tokens spell them, the environment's own rewards. Each episode gets the
+    budget that it was played under. What a recipe added to the rewards is not in them:
+    `recipe_check` computes it again.
 
     Args:
         env: as the episodes were played in.
@@ -49,10 +56,17 @@ def replay(
 
 def _replay(env: Env[Any, Any], policy: DetokenizingPolicy, trajectory: Trajectory) -> str:
     """Return the first difference, "" if there is none; plays to the end in either case."""
-    options = None if trajectory.item_id is None else {"item_id": trajectory.item_id}
-    observation, info = env.reset(seed=trajectory.seed, options=options)
+    options: dict[str, Any] = dict(trajectory.conditions.lowered)
+    if trajectory.item_id is not None:
+        options["item_id"] = trajectory.item_id
+    try:
+        observation, info = env.reset(seed=trajectory.seed, options=options or None)
+    except ValueError as error:
+        return (
+            f"it cannot be played again under the budget {trajectory.conditions.lowered}: {error}"
+        )
     said = np.zeros(0, np.int64)
-    problem = ""
+    problem = _budget_problem(trajectory.conditions, info)
     for k, turn in enumerate(trajectory.turns):
         tokens = turn.decision.tokens
         if tokens is not None:
@@ -65,7 +79,19 @@ def _replay(env: Env[Any, Any], policy: DetokenizingPolicy, trajectory: Trajecto
         problem = problem or (found and f"turn {k}: {found}")
         if over:
             break
+    if problem and trajectory.conditions == Conditions():
+        problem += OLDER
     return problem
+
+
+def _budget_problem(conditions: Conditions, info: dict[str, Any]) -> str:
+    now = conditions.with_budget(info.get("budget") or {})
+    differ = [
+        f"{name} {getattr(now, name)}, and was stored with {getattr(conditions, name)}"
+        for name in ("max_turns", "max_frames", "frames_per_turn", "overview_frames")
+        if getattr(now, name) != getattr(conditions, name) is not None
+    ]
+    return f"the environment plays it with {'; '.join(differ)}" if differ else ""
 
 
 def _prompt_problem(
@@ -118,8 +144,8 @@ def _turn_problem(
                 f"its tokens spell {text!r}, and it was stored as {decision.text!r}, the action "
                 f"{decision.action}"
             )
-    if abs(reward - turn.reward) > 1e-6:
-        return f"the reward is {reward:g}, and was stored as {turn.reward:g}"
+    if not abs(reward - turn.env_reward) <= 1e-6:  # a nan is an offence too
+        return f"the environment's reward is {reward:g}, and was stored as {turn.env_reward:g}"
     if over != last:
         return "the episode ends here" if over else "the episode goes on after its last turn"
     return ""

@@ -14,10 +14,13 @@ from algos.batching.token_batches import collate
 from algos.exactness.check_result import CheckResult
 from algos.exactness.prompt_checks import check_frames, check_prefixes
 from algos.exactness.rescoring import rescore
+from algos.recipe.settings import Recipe
 from algos.rollout.trajectory import Trajectory
 from algos.runs import checkpoint
+from algos.runs.dataclass_json import dataclass_from_json
 from algos.runs.metrics import read_metrics
 from algos.runs.run_folder import RunFolder, RunFolderError
+from algos.verify.recipe_check import NAME, check_recipe
 from algos.verify.replay import replay
 from policies.base import TrainablePolicy
 from policies.introspection import DetokenizingPolicy, FingerprintedPolicy, fingerprint
@@ -133,6 +136,28 @@ def _check_episodes(
         known = [trajectory for trajectory in played if _has_features(policy, trajectory)]
         yield from check_frames(policy, known)
     yield _check_logprobs(policy, stored_file, known)
+    yield _check_recipe(policy, stored_file, known, state)
+
+
+def _check_recipe(
+    policy: TrainablePolicy,
+    stored_file: StoredEpisodes,
+    known: Sequence[Trajectory],
+    state: checkpoint.Checkpoint,
+) -> CheckResult:
+    try:
+        recipe = dataclass_from_json(Recipe, state.config.get("recipe", {}), "recipe")
+        return check_recipe(
+            recipe,
+            policy,
+            known,
+            state.tensors,
+            micro_batch=MICRO_BATCH,
+            temperature=stored_file.temperature,
+            tolerance=stored_file.tolerance,
+        )
+    except (ValueError, KeyError, IndexError) as error:  # settings or tokens that are none
+        return CheckResult(NAME, problem=f"it cannot be computed: {error}")
 
 
 def _check_logprobs(

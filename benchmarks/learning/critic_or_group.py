@@ -35,7 +35,7 @@ from algos.evaluation.measures import (
 )
 from algos.evaluation.tables import difference_cell, format_table, spread
 from algos.experiment.building import load_policy
-from algos.experiment.settings import BUDGET, FirstLight, save_settings
+from algos.experiment.settings import BUDGET, FirstLight, check_settings
 from algos.experiment.stages import Stages
 from algos.runs import checkpoint
 from algos.runs.metrics import read_metrics
@@ -121,7 +121,8 @@ def outcomes(config: FirstLight, seconds: float | None) -> dict[str, RunPoint]:
 
 
 def _outcomes(folder: RunFolder, config: FirstLight, seconds: float | None) -> dict[str, RunPoint]:
-    save_settings(folder, config)
+    check_settings(folder, config)
+    folder.save_config(config)
     policy = load_policy(config)
     stages = Stages(config, folder, policy)
     if seconds is None:

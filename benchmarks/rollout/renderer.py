@@ -100,7 +100,5 @@ class UncachedEncoder(FrameEncoder):
         keys = [tuple(self._key(frame) for frame in frames) for frames in batches]
         for frames, names in zip(batches, keys, strict=True):
             self._seen |= set(names)
-            for at in range(0, len(names), self._chunk):
-                part = names[at : at + self._chunk]
-                self._encode_chunk(part, dict(zip(part, frames[at:], strict=False)))
+            self._encode(dict(zip(names, frames, strict=True)))
         return keys

@@ -66,7 +66,8 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
         when_full: what to do when an episode outgrows the model's context: `error` refuses, before
             the first turn where all frames of the budget cannot fit; `drop` takes out the oldest
             turns after the first, whole, with their frames. Such episodes cannot be trained on.
-        prefix_cache_bytes: keys and values of first prompts to keep for rollouts that begin later.
+        prefix_cache_bytes: keys and values of first prompts to keep for rollouts that begin later,
+            until `reset`.
         constrained: let the model write valid actions only. The log-probs, sampled and re-scored,
             are then of the distribution over what the schema allows.
         tools: of the environment, for the schema of constrained decoding.
@@ -157,9 +158,15 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
         return self.model.tokens.stop
 
     def reset(self, *, seed: int | None = None) -> None:
-        """Forget all episodes; `seed` decides what is sampled from here on."""
+        """Forget all episodes; `seed` decides what is sampled from here on.
+
+        Prefilled prompts and counted replies go too: in which batch a prompt was prefilled decides
+        its last bits, so that what was played before would be seen in what is played from here on,
+        and a resumed run would not be the uninterrupted one.
+        """
         self._seed = policy_seed(seed)
         self._episodes = {}
+        self._prefix_cache.forget()
         self._drafter.forget()
         self.model.timer.reset()
 

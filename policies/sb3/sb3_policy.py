@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from policies.base import Observation
+from policies.saved_env_options import saved_env_options
 from policies.sb3.normalisation import Normalisation, normalisation_of
 from policies.sb3.saved_files import (
     FORMAT,
@@ -94,10 +95,7 @@ class SB3Policy:
         try:
             features = NumericFeatures(**settings["features"])
             grid = ActionGrid(**settings["grid"])
-            options = {
-                key: tuple(value) if isinstance(value, list) else value
-                for key, value in settings["env_options"].items()
-            }
+            options = saved_env_options(settings["env_options"], settings_file)
             name = str(settings["algorithm"])
             digests: Mapping[str, str] = settings.get("sha256", {})
         except (KeyError, TypeError, AttributeError) as error:

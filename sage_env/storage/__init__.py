@@ -3,7 +3,7 @@
 May not: know what the files hold; no video, no question, no numpy.
 
 Read in this order: `cache_folder` (where files go), `atomic_file` (whole or not there),
-`byte_lru` (a mapping bounded in bytes), `forking` (what a forked process must set right),
-`folder_ledger` (a count of bytes and claims on names that several processes agree on),
-`bounded_folder` (a folder bounded in bytes that they share).
+`digests` (a flipped bit is seen), `byte_lru` (a mapping bounded in bytes), `forking` (what a forked
+process must set right), `folder_ledger` (a count of bytes and claims on names that several
+processes agree on), `bounded_folder` (a folder bounded in bytes that they share).
 """

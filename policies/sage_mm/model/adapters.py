@@ -28,11 +28,15 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from policies.errors import ModelError
+from policies.sage_mm.model.checkpoint_source import reading, require_source
+from sage_env.storage.atomic_file import atomic_path
+from sage_env.storage.digests import DIGESTS, damage, write_digests
 
 LANGUAGE_LINEARS = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 """What new adapters change: every linear layer of the language model. In a mixture of experts these
 are the attention's (and those of dense layers): the experts are not linear layers there."""
-WEIGHTS = "adapter_model.safetensors"
+KIND = "a peft adapter"
+WEIGHTS, SETTINGS = "adapter_model.safetensors", "adapter_config.json"
 _SAMPLE = 64  # rows of the embedding in a fingerprint: 151,936 rows of 8B would be 1.2 GB to hash
 
 
@@ -108,13 +112,17 @@ def read_adapter(base: Any, adapter: str | Path, name: str) -> Any:
             its weights and, if `save_adapter` wrote it, by the fingerprint of its base.
     """
     source = str(adapter)
-    try:
+    require_source(source, KIND)
+    with reading(source, KIND):
+        problem = damage(Path(source), (WEIGHTS, SETTINGS))
+    if problem:
+        raise ModelError(
+            f"the adapter {source} is damaged ({problem}): save it anew, or delete {DIGESTS} if "
+            "the change was meant"
+        )
+    with reading(source, KIND):
         config = PeftConfig.from_pretrained(source)
         weights = load_peft_weights(source, device="cpu")
-    except (ValueError, OSError, KeyError) as error:
-        raise ModelError(
-            f"{source} is not the folder or hub id of a peft adapter: {error}"
-        ) from error
     if not isinstance(config, LoraConfig):
         raise ModelError(f"expected a LoRA adapter, but {source} is of type {config.peft_type}")
     _require_base(base, source)
@@ -135,6 +143,8 @@ def read_adapter(base: Any, adapter: str | Path, name: str) -> Any:
 def save_adapter(model: Any, folder: str | Path, name: str) -> None:
     """Write an adapter as a folder that plain peft loads, with a fingerprint of its base.
 
+    Beside it are the digests of its files, so that `read_adapter` sees a bit that flips in them.
+
     Args:
         model: peft's, from `new_adapter` or `read_adapter`.
         folder: made if it is missing.
@@ -145,8 +155,11 @@ def save_adapter(model: Any, folder: str | Path, name: str) -> None:
     state = get_peft_model_state_dict(model, adapter_name=name)
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in state.items()}
     metadata = {"format": "pt", "base": fingerprint(model.get_base_model())}
-    save_file(tensors, folder / WEIGHTS, metadata=metadata)
+    (folder / DIGESTS).unlink(missing_ok=True)  # until all is written anew
+    with atomic_path(folder / WEIGHTS) as partial:
+        save_file(tensors, partial, metadata=metadata)
     model.peft_config[name].save_pretrained(folder)
+    write_digests(folder, (WEIGHTS, SETTINGS))
 
 
 def fingerprint(base: Any) -> str:

@@ -20,8 +20,10 @@ from transformers import (
 from transformers.utils import logging
 
 from policies.errors import ModelError
+from policies.sage_mm.model.checkpoint_source import reading, require_source
 from policies.sage_mm.tokens.chat_template import template_prefill
 from policies.sage_mm.tokens.chat_tokens import ChatTokens
+from policies.saved_env_options import saved_env_options
 from sage_env.errors import MissingExtra
 
 SHIPPED = Path(__file__).parents[2] / "sage_mm_tiny"
@@ -32,6 +34,7 @@ ARCHITECTURES: dict[str, Any] = {
 }
 """The classes of transformers by `model_type` in a checkpoint's `config.json`."""
 AUTO = "auto"
+KIND = "a Qwen3-VL checkpoint"
 
 
 class Opened(NamedTuple):
@@ -74,21 +77,24 @@ def open_checkpoint(
         raise MissingExtra(
             "a 4-bit base needs the package 'bitsandbytes': pip install 'sage-video-qa[quant]'"
         )
-    config = AutoConfig.from_pretrained(source)
+    require_source(source, KIND)
+    with reading(source, KIND):
+        config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+        settings = _settings(source)
     if config.model_type not in ARCHITECTURES:
         raise ModelError(
             f"SAGE-MM needs a checkpoint of type {' or '.join(ARCHITECTURES)}, but {source} is of "
             f"type {config.model_type}: name a Qwen3-VL checkpoint"
         )
-    settings = _settings(source)
     tokens = read_tokens(source, config, settings.get("prompt", "full"))
     kind = find_dtype(dtype, config, place)
     options: dict[str, Any] = {"dtype": kind, "attn_implementation": "sdpa"}
+    options["trust_remote_code"] = False  # a checkpoint is weights: none of its code runs
     if four_bit:
         options["quantization_config"] = four_bit_settings(kind)
     if four_bit or place.type != "cpu":
         options["device_map"] = {"": place}  # layer by layer: never all of it in the CPU's memory
-    with _quiet(source):
+    with _quiet(source), reading(source, KIND):
         base = ARCHITECTURES[config.model_type].from_pretrained(source, **options)
     return Opened(base, tokens, settings.get("env", {}))
 
@@ -105,7 +111,8 @@ def read_tokens(source: str, config: Any, style: Any) -> ChatTokens:
         ModelError: if it lacks the chat or vision tokens, if the configuration means other ids by
             them, or if the chat template writes a conversation differently than we do.
     """
-    tokenizer: Any = AutoTokenizer.from_pretrained(source)
+    with reading(source, KIND):
+        tokenizer: Any = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     tokens = ChatTokens(tokenizer.backend_tokenizer, style)
     named = {
         "video_token_id": tokens.frame_pad,
@@ -204,9 +211,19 @@ def _quiet(source: str) -> Iterator[None]:
 
 
 def _settings(source: str) -> dict[str, Any]:
-    """Read `sage_mm.json`: which prompt and which environment the checkpoint was trained with."""
+    """Read `sage_mm.json`: which prompt and which environment the checkpoint was trained with.
+
+    Raises:
+        ModelError: if it holds something else.
+    """
     path = Path(source) / "sage_mm.json"
-    settings: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
-    env = settings.get("env", {})
-    settings["env"] = {k: tuple(v) if isinstance(v, list) else v for k, v in env.items()}
-    return settings
+    if not path.is_file():
+        return {"env": {}}
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        prompt = settings.get("prompt", "full")
+        return {"prompt": prompt, "env": saved_env_options(settings.get("env", {}), path)}
+    except AttributeError:
+        raise ModelError(f"{path}: expected an object with prompt and env") from None
+    except (ValueError, OSError) as error:
+        raise ModelError(f"{path} cannot be used: {error}") from error

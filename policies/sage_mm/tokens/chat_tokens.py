@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from functools import lru_cache
@@ -57,11 +58,12 @@ class ChatTokens:
         self.style, self.assistant_prefill = style, assistant_prefill
         self._tokenizer = type(tokenizer).from_str(tokenizer.to_str())
         self._tokenizer.encode_special_tokens = True
+        self._words = _without_added_tokens(self._tokenizer)
         self.im_start, self.im_end = self._special("<|im_start|>"), self._special("<|im_end|>")
         self.vision_start = self._special("<|vision_start|>")
         self.vision_end = self._special("<|vision_end|>")
         self.frame_pad = self._special("<|video_pad|>")
-        self._encode = lru_cache(maxsize=1 << 16)(self._encode_text)
+        self._encode = lru_cache(maxsize=1 << 16)(self._encode_words)
         # with added tokens: `<think>` is one in checkpoints that think first
         self._prefill = self._plain(assistant_prefill) if assistant_prefill else []
 
@@ -93,6 +95,10 @@ class ChatTokens:
 
     def _encode_text(self, text: str) -> list[int]:
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def _encode_words(self, text: str) -> list[int]:
+        """Encode words of a user or of the environment, in which every tag is plain text."""
+        return list(self._words.encode(text, add_special_tokens=False).ids)
 
     def _plain(self, text: str) -> list[int]:
         """Encode text of the chat template, in which added tokens are tokens and not text."""
@@ -170,7 +176,7 @@ class ChatTokens:
 
     def completion(self, text: str) -> NDArray[np.int64]:
         """Return the ids of an assistant's text, stop token included: int64 `(C,)`."""
-        return np.array([*self._encode(text), self.stop], dtype=np.int64)
+        return np.array([*self._encode_text(text), self.stop], dtype=np.int64)
 
     def text(self, ids: NDArray[np.int64]) -> str:
         """Return what the ids int64 `(C,)` of a completion spell, without its stop token."""
@@ -189,3 +195,19 @@ class ChatTokens:
             found.append(PromptFrame(float(times[-1][1]) if stands_last else None, end - begin))
             after = end
         return found
+
+
+def _without_added_tokens(tokenizer: Tokenizer) -> Tokenizer:
+    """Return a tokenizer that reads every added token as the text that spells it.
+
+    `encode_special_tokens` does so for special tokens. Checkpoints also have added tokens that are
+    not special, such as `<think>` and `<tool_call>` of Qwen3: in a question they would be tokens.
+    """
+    if all(token.special for token in tokenizer.get_added_tokens_decoder().values()):
+        return tokenizer
+    data = json.loads(tokenizer.to_str())
+    for token in data["added_tokens"]:
+        token["special"] = True
+    plain = type(tokenizer).from_str(json.dumps(data))
+    plain.encode_special_tokens = True
+    return plain

@@ -3,5 +3,6 @@
 May not: know a question, a conversation or an adapter: the vision tower is frozen.
 
 Read in this order: `batched_tower` (all frames of a size in one pass), `feature_cache` (what was
-encoded: GPU, CPU, disk), `frame_encoder` (the two together).
+encoded: GPU, CPU, disk), `picture_file` (pixels, for what the cache dropped), `frame_encoder` (all
+together).
 """

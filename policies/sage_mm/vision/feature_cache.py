@@ -26,22 +26,25 @@ class CacheSizes:
     """Bounds of a `FeatureCache` in bytes, per level; the least recently used features go first.
 
     Attributes:
-        cpu: in the CPU's memory. Features of every frame that is still to be trained on must fit
-            here or on disk.
+        cpu: in the CPU's memory. Features of frames that are still to be trained on are encoded
+            again where they fit neither here nor on disk, which takes time and changes nothing.
         gpu: beside the model, where that is on a GPU: spares copies.
         folder: on disk, for later runs and for other processes, which may share the folder; `None`
             for nowhere.
         disk: bytes of the files in the folder.
+        pictures: of the pixels that dropped features are encoded from again, in a temporary file:
+            those of the last half of so many bytes are there. 0: a dropped frame is an error.
     """
 
     cpu: int = 2 << 30
     gpu: int = 0
     folder: Path | None = None
     disk: int = 16 << 30
+    pictures: int = 4 << 30
 
     def __post_init__(self) -> None:
         """Refuse sizes below zero."""
-        if min(self.cpu, self.gpu, self.disk) < 0:
+        if min(self.cpu, self.gpu, self.disk, self.pictures) < 0:
             raise ValueError(f"cache sizes must be 0 bytes or more, got {self}")
 
 

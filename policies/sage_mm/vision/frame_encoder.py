@@ -1,5 +1,10 @@
 """Frames to visual features: each distinct frame goes through the frozen vision tower once.
 
+A frame's features are the same to the last bit whatever it is encoded with: a product of matrices
+rounds differently with another number of rows, so every pass of the tower has one number of frames,
+which depends on their size alone, and is filled up with black ones. So a cache that lost a frame
+costs time, and a resumed run stays the run that it was.
+
 The features of a frame are its merged embeddings and the DeepStack maps of some of the tower's
 layers (DeepStack, arXiv 2406.04334; Qwen3-VL, arXiv 2511.21631).
 """
@@ -7,6 +12,7 @@ layers (DeepStack, arXiv 2406.04334; Qwen3-VL, arXiv 2511.21631).
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +25,13 @@ from policies.errors import ModelError
 from policies.sage_mm.tokens.mrope import Grid
 from policies.sage_mm.vision.batched_tower import BatchedTower
 from policies.sage_mm.vision.feature_cache import CacheSizes, Entry, FeatureCache
+from policies.sage_mm.vision.picture_file import Picture, PictureFile
+
+_log = logging.getLogger(__name__)
+# Patches of one pass. On a CPU a frame of 224x224 pixels (196 patches) gains nothing from others
+# beside it, one of 64x64 (16) is encoded 2.3 times faster among seven more. For a GPU it is
+# reckoned, not measured: about what fills one with a tower of 300 M parameters.
+CPU_PATCHES, GPU_PATCHES = 128, 4096
 
 
 def patchify(frames: Tensor, patch: int = 16, merge: int = 2) -> Tensor:
@@ -58,16 +71,16 @@ class FrameEncoder:
 
     A frame's features are one tensor `(1 + K, n, hidden)`: the merged embedding of its n visual
     tokens, then the K DeepStack maps. They are kept under a key made of the pixels and of the
-    tower's weights. Rollout, re-scoring, training and evaluation all ask here.
+    tower's weights. Rollout, re-scoring, training and evaluation all ask here. Features that the
+    cache has dropped are made again from the frame's pixels, which `PictureFile` keeps.
 
     Args:
         visual: the vision tower of a Qwen3-VL model.
         cache: how many bytes to keep where.
-        chunk: most frames in one pass of the tower. More take more memory at once, and fill a GPU
-            better; 64 is not measured.
+        chunk: most frames in one pass of the tower, see `frames_per_pass`.
 
     Attributes:
-        encodes: frames that went through the tower.
+        encodes: frames that went through the tower, those that were dropped since once more.
         hits: frames requested whose features were held.
     """
 
@@ -84,9 +97,12 @@ class FrameEncoder:
             )
         self._patch, self._merge = self._tower.patch, self._tower.merge
         self._weights = _weights_hash(visual)
-        self._store = FeatureCache(cache or CacheSizes(), visual.patch_embed.proj.weight.device)
+        sizes = cache or CacheSizes()
+        self._store = FeatureCache(sizes, visual.patch_embed.proj.weight.device)
+        self._pictures = PictureFile(sizes.pictures)
         self._chunk = chunk
         self._seen: set[bytes] = set()
+        self._warned = False
         self.encodes = self.hits = 0
 
     @property
@@ -120,6 +136,13 @@ class FrameEncoder:
             )
         return height // side, width // side
 
+    def frames_per_pass(self, grid: Grid) -> int:
+        """Return how many frames, of a grid of visual tokens, every pass of the tower has."""
+        on_cpu = self._tower.visual.patch_embed.proj.weight.device.type == "cpu"
+        patches = grid[0] * grid[1] * self._merge**2
+        fitting = (CPU_PATCHES if on_cpu else GPU_PATCHES) // patches
+        return min(max(1, fitting), self._chunk)
+
     def encode(self, batches: Sequence[NDArray[np.uint8]]) -> list[tuple[bytes, ...]]:
         """Return one key per frame, and have the features of all of them held.
 
@@ -133,7 +156,7 @@ class FrameEncoder:
             ModelError: if frames cannot be cut into whole visual tokens.
         """
         keys = [tuple(self._key(frame) for frame in frames) for frames in batches]
-        todo: dict[tuple[int, ...], dict[bytes, NDArray[np.uint8]]] = {}
+        fresh: dict[bytes, Picture] = {}
         known: set[bytes] = set()
         for frames, names in zip(batches, keys, strict=True):
             self.grid_of(frames)
@@ -141,25 +164,27 @@ class FrameEncoder:
                 if name in known or self._store.get(name) is not None:
                     self.hits += 1
                 else:
-                    todo.setdefault(frame.shape, {})[name] = frame
+                    fresh[name] = frame
+                if name not in known:
+                    self._pictures.put(name, frame)
                 known.add(name)
         self._seen |= known
-        for fresh in todo.values():
-            names = tuple(fresh)
-            for at in range(0, len(names), self._chunk):
-                self._encode_chunk(names[at : at + self._chunk], fresh)
+        self._encode(fresh)
         return keys
 
     def grids(self, keys: Sequence[bytes]) -> list[Grid]:
         """Return the grid of each frame: its rows and columns of visual tokens.
 
         Raises:
-            KeyError: if a frame has been dropped from the cache or was never encoded here.
+            KeyError: if a frame was never encoded here, or neither its features nor its pixels are
+                kept any more.
         """
-        return [self._entry(key)[0] for key in keys]
+        return [self._grid(key) for key in keys]
 
     def features(self, keys: Sequence[bytes]) -> Tensor:
         """Return the features of frames, one after the other: `(1 + K, sum of n, hidden)`.
+
+        Those that the cache has dropped are made again.
 
         Args:
             keys: of the frames, at least one; n is the number of visual tokens of each.
@@ -169,28 +194,54 @@ class FrameEncoder:
             or beside the model.
 
         Raises:
-            KeyError: if a frame has been dropped from the cache or was never encoded here.
+            KeyError: as `grids`.
         """
-        found = [self._entry(key)[1] for key in keys]
+        entries = self.entries(keys)
+        found = [entries[key][1] for key in keys]
         return torch.cat([features.to(found[0].device) for features in found], dim=1)
 
     def entries(self, keys: Iterable[bytes]) -> dict[bytes, Entry]:
-        """Return the grids and features `(1 + K, n, hidden)` of frames, for another's `adopt`."""
-        return {key: self._entry(key) for key in keys}
+        """Return the grids and features `(1 + K, n, hidden)` of frames, for another's `adopt`.
+
+        Raises:
+            KeyError: as `grids`.
+        """
+        found: dict[bytes, Entry] = {}
+        lost: dict[bytes, Picture] = {}
+        for key in dict.fromkeys(keys):
+            entry = self._store.get(key)
+            if entry is not None:
+                found[key] = entry
+            else:
+                lost[key] = self._picture(key)
+        if lost and not self._warned:
+            self._warned = True
+            _log.warning(
+                "the cache of features (%s) is too small for what is asked of it: frames are "
+                "encoded again; raise the sizes in CacheSizes",
+                self._store,
+            )
+        return found | self._encode(lost)
 
     def adopt(self, entries: Mapping[bytes, Entry]) -> None:
         """Keep what `entries` of an encoder with the same weights returned in another process."""
         for key, entry in entries.items():
             self._store.put(key, entry)
 
-    def _entry(self, key: bytes) -> Entry:
+    def _grid(self, key: bytes) -> Grid:
         entry = self._store.get(key)
-        if entry is None:
+        return self.grid_of(self._picture(key)[None]) if entry is None else entry[0]
+
+    def _picture(self, key: bytes) -> Picture:
+        """Return the pixels uint8 `(H, W, 3)` of a frame whose features were dropped."""
+        picture = self._pictures.get(key)
+        if picture is None or self._key(picture) != key:
             raise KeyError(
-                f"the features of frame {key.hex()} are not in the cache ({self._store}): raise "
-                "the sizes in CacheSizes, or collect fewer episodes before training on them"
+                f"the features of frame {key.hex()} are not in the cache ({self._store}), and its "
+                "pixels are not kept: encode it first, raise the sizes in CacheSizes, or collect "
+                "fewer episodes before training on them"
             )
-        return entry
+        return picture
 
     def _key(self, frame: NDArray[np.uint8]) -> bytes:
         digest = hashlib.blake2b(self._weights, digest_size=16)
@@ -198,18 +249,35 @@ class FrameEncoder:
         digest.update(np.ascontiguousarray(frame).data)
         return digest.digest()
 
+    def _encode(self, pictures: Mapping[bytes, Picture]) -> dict[bytes, Entry]:
+        """Encode frames, those of a size together; return their features, and keep what fits."""
+        sizes: dict[tuple[int, ...], list[bytes]] = {}
+        for name, picture in pictures.items():
+            sizes.setdefault(picture.shape, []).append(name)
+        found: dict[bytes, Entry] = {}
+        for names in sizes.values():
+            step = self.frames_per_pass(self.grid_of(pictures[names[0]][None]))
+            for at in range(0, len(names), step):
+                part = names[at : at + step]
+                stacked = np.stack([pictures[name] for name in part])
+                found |= zip(part, self._pass(stacked, step), strict=True)
+        for name, entry in found.items():
+            self._store.put(name, entry)
+        self.encodes += len(found)
+        return found
+
     @torch.no_grad()
-    def _encode_chunk(self, names: Sequence[bytes], pixels: dict[bytes, NDArray[np.uint8]]) -> None:
-        frames = np.stack([pixels[name] for name in names])
+    def _pass(self, frames: NDArray[np.uint8], count: int) -> list[Entry]:
+        """Run the tower on at most `count` frames, uint8 `(N, H, W, 3)`, filled up with black."""
         grid = self.grid_of(frames)
+        full = np.zeros((count, *frames.shape[1:]), np.uint8)
+        full[: len(frames)] = frames
         weight = self._tower.visual.patch_embed.proj.weight
-        rows = patchify(torch.from_numpy(frames).to(weight.device), self._patch, self._merge)
         patches = grid[0] * self._merge, grid[1] * self._merge
+        rows = patchify(torch.from_numpy(full).to(weight.device), self._patch, self._merge)
         maps = torch.stack(self._tower(rows.to(weight.dtype), patches))
-        maps = maps.view(len(maps), len(names), -1, maps.shape[-1]).transpose(0, 1)
-        for name, features in zip(names, maps, strict=True):
-            self._store.put(name, (grid, features.clone()))
-        self.encodes += len(names)
+        maps = maps.view(len(maps), count, -1, maps.shape[-1]).transpose(0, 1)
+        return [(grid, features.clone()) for features in maps[: len(frames)]]
 
 
 def _weights_hash(module: torch.nn.Module) -> bytes:

@@ -10,11 +10,11 @@ import torch
 
 from algos.cli.entry import main
 from algos.experiment.building import load_policy
-from algos.experiment.results import ORDER
-from algos.experiment.settings import FirstLight
+from algos.experiment.results import ORDER, after_ppo, remarks
+from algos.experiment.settings import FirstLight, check_settings
 from algos.experiment.stages import Stages, run
 from algos.ppo.config import PPOConfig
-from algos.runs.checkpoint import ConfigChanged
+from algos.runs.checkpoint import ConfigChanged, load_best
 from algos.runs.run_folder import RunFolder, RunFolderError
 from policies.baselines.random_policy import RandomPolicy
 from policies.sage_mm.model.sage_model import SHIPPED
@@ -45,6 +45,12 @@ def test_it_runs_from_files_to_report_and_goes_on_where_it_was(config, capsys, m
     assert all(t.error is None for r in results.values() for t in r.trajectories)
     for text in ("demonstrator", "SFT base", "after PPO", "DIRECT", "hard tier", "report:"):
         assert text in out
+    best = load_best(RunFolder(config.run).checkpoints)
+    assert best is not None and best.best is not None
+    name, said = after_ppo(best.update), remarks(best.update, 1, [])["after PPO"]
+    page = RunFolder(config.run).report.read_text()
+    assert name in out and said in out and name in page and said in page
+    assert results["after-ppo-greedy"].name == name
     folder = RunFolder(config.run)
     assert folder.report.exists() and (config.run / "adapter" / "adapter_config.json").exists()
     lines = [json.loads(line) for line in folder.metrics.read_text().splitlines()]
@@ -84,6 +90,45 @@ def test_the_model_has_the_device_and_dtype_that_are_asked_for(config) -> None:
     plain = load_policy(config)
     if not torch.cuda.is_available():
         assert {p.dtype for p in plain.model.base.parameters()} == {torch.float32}
+
+
+def test_a_failed_start_leaves_the_folder_free_for_other_settings(config, monkeypatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("before the first result")
+
+    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+        patch.setattr("algos.experiment.stages.evaluate", broken)
+        run(config)
+    other = replace(config, reward="answer")
+    check_settings(RunFolder(config.run), other)
+    RunFolder(config.run).save_config(config)  # as versions before this one left it behind
+    check_settings(RunFolder(config.run), other)
+    (config.run / "checkpoints" / "update-000000").mkdir(parents=True)
+    with pytest.raises(ConfigChanged, match="reward: was 'efficient', is 'answer'"):
+        check_settings(RunFolder(config.run), other)
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "said"),
+    [("/nowhere", "there is no folder /nowhere"), ("{tmp}/empty", "is not the folder or hub id")],
+)
+def test_a_model_that_is_not_there_is_one_sentence(config, tmp_path, capsys, checkpoint, said):
+    (tmp_path / "empty").mkdir()
+    name = checkpoint.format(tmp=tmp_path)
+    assert main(["train", "--checkpoint", name, "--run", str(tmp_path / "run")]) == 2
+    error = capsys.readouterr().err
+    assert said in error and len(error.strip().splitlines()) == 1
+    check_settings(RunFolder(tmp_path / "run"), config)
+
+
+def test_the_row_after_ppo_says_which_update_it_is_of() -> None:
+    assert after_ppo(12) == "after PPO, update 12"
+    assert after_ppo(0) == "after PPO, update 0: untrained"
+    assert remarks(12, 20, []) == {"after PPO": "update 12 of 20, the best by validation"}
+    nothing = {"losses/nonzero_advantages": 0.0, "rollout/return_spread": 0.0}
+    said = remarks(0, 20, [{"update": 0}, nothing])
+    assert "validation found none of 20 updates better" in said["after PPO"]
+    assert "nothing could be learned" in said["what was learned"]
 
 
 class Interrupted(RandomPolicy):

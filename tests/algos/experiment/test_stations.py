@@ -118,11 +118,11 @@ class Watched:
 
 def made_up(item: QAItem, name: str, decoding: str) -> Trajectory:
     """An episode whose frames and verdict say who played it, and on which tier."""
-    key = "after" if name == "after PPO" else "before"
+    key = "after" if name.startswith("after PPO") else "before"
     looks = FRAMES["hard"] if item.group["tier"] == "hard" else FRAMES[key]
-    if name == "after PPO" and decoding != "greedy":
+    if name.startswith("after PPO") and decoding != "greedy":
         looks += 20
-    right = name == "after PPO" or item.group["family"] == "glance"
+    right = name.startswith("after PPO") or item.group["family"] == "glance"
     times = tuple(float(k) for k in range(looks - 1))
     return trajectory(item.id, right, overview=(), looks=(times, (99.0,)))
 
@@ -154,7 +154,7 @@ def test_the_stations_come_in_order_and_every_one_once(run: Watched) -> None:
         "demonstrator, ",
         *(f"SFT base, {x}" for x in both),
         "train",
-        *(f"after PPO, {x}" for x in both),
+        *(f"after PPO, update {BEST}, {x}" for x in both),
         *(f"DIRECT, same frames, {x}" for x in both),
         *(f"DIRECT, double frames, {x}" for x in both),
     ]
@@ -234,7 +234,7 @@ def test_direct_sees_as_many_frames_as_the_policy_took_and_twice_as_many(run: Wa
             budget = station.env("_budget")
             assert (budget.turns, budget.frames, budget.frames_per_turn) == (1, count, count)
             assert station.env("_overview_frames") == count
-    assert run.stations["after PPO, greedy"].env("_budget").turns > 1
+    assert run.stations[f"after PPO, update {BEST}, greedy"].env("_budget").turns > 1
 
 
 def test_the_tables_say_after_minus_before(run: Watched, capsys) -> None:
@@ -254,9 +254,9 @@ def test_the_report_pairs_after_with_before_and_with_twice_the_frames(run: Watch
     data = load_report(RunFolder(run.config.run))
     assert (data.before, data.after) == (BEFORE, AFTER)
     assert data.direct == "direct-double-frames-greedy" and data.tier == "core"
-    assert data.shown.title == "after PPO, greedy"
+    assert data.shown.title == f"after PPO, update {BEST}, greedy"
     assert [result.title for result in data.compared()] == [
-        "after PPO, greedy",
+        f"after PPO, update {BEST}, greedy",
         "SFT base, greedy",
         "DIRECT, double frames, greedy",
     ]

@@ -187,6 +187,18 @@ def test_the_headline_is_about_one_tier_and_every_other_has_its_own_table(tmp_pa
     assert " 0.0 [0.0, 52.2]" in second and "count" in words[words.rindex("Accuracy and cost") :]
 
 
+def test_a_page_can_neither_run_nor_load_anything(data, tmp_path) -> None:
+    page = Page(written(data, tmp_path))
+    (policy,) = [a["content"] for tag, a in page.tags if a.get("http-equiv")]
+    assert policy.split("; ")[0] == "default-src 'none'" and "script-src" not in policy
+    assert {"base-uri 'none'", "form-action 'none'", "img-src data:"} <= set(policy.split("; "))
+    first = [tag for tag, _ in page.tags].index("title")
+    assert any(a.get("http-equiv") for _, a in page.tags[:first]), "it must stand before all else"
+    assert not [tag for tag, _ in page.tags if tag in ("script", "link", "iframe", "object")]
+    sources = [a["src"] for _, a in page.tags if a.get("src")]
+    assert sources and all(source.startswith("data:image/") for source in sources)
+
+
 def test_won_and_lost_questions_are_shown_with_both_episodes(data) -> None:
     chosen = choose_examples(data.results["ppo"], data.results["base"])
     assert [e.heading for e in chosen] == ["Wrong before learning, right after"]

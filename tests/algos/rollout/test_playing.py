@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from algos.rollout.conditions import Conditions
 from algos.rollout.playing import EpisodeSpec, collect, play
 from algos.rollout.trajectory import Trajectory, Turn, load_trajectories, save_trajectories
 from algos.seeds import subseed
@@ -211,6 +214,20 @@ def test_seeds_differ_by_purpose_and_stay() -> None:
     assert len({subseed(*path) for path in paths}) == len(paths)
 
 
+def test_episodes_act_in_the_order_of_their_numbers_whichever_thread_has_them() -> None:
+    class Ordered(ToyPolicy):
+        def act_batch(self, observations, episodes):
+            assert list(episodes) == sorted(episodes)
+            return super().act_batch(observations, episodes)
+
+    class Uneven(ToyEnv):
+        def reset(self, **kwargs):
+            time.sleep(2e-3 * np.random.random())
+            return super().reset(**kwargs)
+
+    collect([Uneven(jitter=2e-3) for _ in range(6)], Ordered(), JOBS, seed=5)
+
+
 @st.composite
 def turns(draw: st.DrawFn) -> Turn:
     prompt, completion = draw(st.lists(st.integers(0, 99))), draw(st.lists(st.integers(0, 99)))
@@ -260,6 +277,8 @@ def test_derived_sequences_line_up(played: list[Turn]) -> None:
 def test_json_round_trip(tmp_path_factory, played: list[Turn], failed: bool) -> None:
     path = tmp_path_factory.mktemp("trajectories") / "t.jsonl"
     trajectory = Trajectory("q0", 7, played, {"frame_seconds": (0.5,)}, terminated=not failed)
+    trajectory.conditions = Conditions(max_turns=3, temperature=0.5, policy_version="ab", episode=4)
+    trajectory.turns = [replace(turn, reward=turn.reward + 0.1) for turn in played]
     if failed:
         trajectory.error, trajectory.failed = "JudgeError: no reply", Decision(Answer("b"), "so")
     save_trajectories(path, [trajectory, trajectory])
@@ -271,6 +290,8 @@ def test_json_round_trip(tmp_path_factory, played: list[Turn], failed: bool) -> 
     assert back.logprobs.tolist() == trajectory.logprobs.tolist()
     assert back.frames == trajectory.frames
     assert back.error == trajectory.error
+    assert back.conditions == trajectory.conditions
+    assert [turn.env_reward for turn in back.turns] == [turn.reward for turn in played]
 
 
 def test_numbers_of_numpy_are_numbers_in_the_record(tmp_path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,9 +16,11 @@ from algos.runs import checkpoint
 from algos.runs.checkpoint import (
     Best,
     Checkpoint,
+    CheckpointError,
     ConfigChanged,
     load_best,
     load_latest,
+    load_to_go_on,
     require_same,
 )
 from algos.runs.metrics import Metrics, read_metrics
@@ -75,6 +80,77 @@ def test_a_truncated_checkpoint_is_passed_over(tmp_path, caplog, name: str, keep
     write(tmp_path, 2)
     again = load_latest(tmp_path)
     assert again is not None and again.update == 2
+
+
+@pytest.mark.parametrize("name", ["tensors.safetensors", "state.json", "SHA256SUMS"])
+def test_every_bit_that_flips_is_seen(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path, 2, Best(2, 0.5)) / name
+    whole = path.read_bytes()
+    for bit in range(0, 8 * len(whole), 1 if len(whole) < 300 else 7):
+        flipped = bytearray(whole)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        with pytest.raises(checkpoint.DAMAGE):
+            checkpoint.load(tmp_path, 2)
+    path.write_bytes(whole)
+    assert checkpoint.load(tmp_path, 2).best == Best(2, 0.5)
+
+
+def test_a_run_does_not_go_on_without_its_best(tmp_path: Path) -> None:
+    for update in range(5):
+        write(tmp_path, update, Best(min(update, 1), 0.5), keep_last=2)
+    assert updates(tmp_path) == [1, 3, 4]
+    tensors = tmp_path / "update-000001" / "tensors.safetensors"
+    tensors.write_bytes(b"\1" + tensors.read_bytes()[1:])
+    for read in (load_best, load_to_go_on):
+        with pytest.raises(CheckpointError, match="best .*update-000001, cannot be .*damaged"):
+            read(tmp_path)
+    shutil.rmtree(tensors.parent)
+    for read in (load_best, load_to_go_on):
+        with pytest.raises(CheckpointError, match=r"update-000001, cannot be .*\(SHA256SUMS|state"):
+            read(tmp_path)
+
+
+def test_a_run_does_not_begin_anew_where_all_is_damaged(tmp_path: Path) -> None:
+    assert load_to_go_on(tmp_path) is None
+    for update in (1, 2):
+        (write(tmp_path, update) / "state.json").write_text("{}")
+    with pytest.raises(CheckpointError, match="none of the 2 checkpoints"):
+        load_to_go_on(tmp_path)
+
+
+def test_who_falls_back_finds_the_best_of_then(tmp_path: Path) -> None:
+    for update in range(6):
+        write(tmp_path, update, Best(5 if update == 5 else 1 if update else 0, 0.5), keep_last=2)
+    (tmp_path / "update-000005" / "state.json").write_text("{}")
+    back = load_to_go_on(tmp_path)
+    assert back is not None and (back.update, back.best) == (4, Best(1, 0.5))
+    best = load_best(tmp_path)
+    assert best is not None and best.update == 1
+
+
+def test_a_later_checkpoint_that_is_damaged_takes_no_place(tmp_path: Path) -> None:
+    for update in (1, 2, 3):
+        write(tmp_path, update)
+    for update in (2, 3):
+        (tmp_path / f"update-00000{update}" / "state.json").write_text("{}")
+    write(tmp_path, 2, keep_last=1)
+    assert updates(tmp_path) == [2] and load_latest(tmp_path).update == 2  # type: ignore[union-attr]
+
+
+def test_a_checkpoint_of_an_older_version_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path, 2, Best(1, 0.5))
+    (path / "SHA256SUMS").unlink()
+    with pytest.raises(KeyError, match="sha256"):
+        checkpoint.load(tmp_path, 2)
+    state = json.loads((path / "state.json").read_text())
+    digest = hashlib.sha256((path / "tensors.safetensors").read_bytes()).hexdigest()
+    (path / "state.json").write_text(json.dumps({**state, "sha256": digest}))
+    assert checkpoint.load(tmp_path, 2).best == Best(1, 0.5)
+    for change in ({"sha256": digest[::-1]}, {"update": 3}, {"config": []}, {"versions": 1}):
+        (path / "state.json").write_text(json.dumps({**state, "sha256": digest, **change}))
+        with pytest.raises(checkpoint.DAMAGE):
+            checkpoint.load(tmp_path, 2)
 
 
 def test_an_interrupt_at_any_moment_leaves_the_previous_checkpoint(tmp_path, monkeypatch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from algos.rollout.trajectory import Trajectory
-from algos.runs.metrics import rollout_row
+from algos.runs.metrics import of_the_run, read_metrics, rollout_row
 from sage_env.history import Spent
 from tests.helpers.handmade import trajectory
 
@@ -42,3 +42,18 @@ def test_turns_are_counted_by_length_of_the_video() -> None:
         "rollout/turns/0-60",
         "rollout/turns/2400+",
     ]
+
+
+def test_a_damaged_line_is_left_out_with_a_warning(tmp_path, caplog) -> None:
+    path = tmp_path / "metrics.jsonl"
+    lines = [b'{"update": 1, "a": 1}', b'{"update": 2\xff', b"7", b'{"a": 2}', b'{"update": 3}']
+    path.write_bytes(b"\n".join(lines) + b'\n{"update": 4')
+    assert [row["update"] for row in read_metrics(path)] == [1, 3]
+    assert len(caplog.records) == 3 and "line 2 is damaged" in caplog.text
+
+
+def test_the_numbers_of_the_machine_are_told_from_those_of_the_run() -> None:
+    run = {"rollout/return": 0.5, "losses/entropy": 1.0, "policy/prefill_tokens": 9.0}
+    machine = {"time/cpu": 1.0, "policy/encode_seconds": 1.0, "rollout/frames_cached": 3.0}
+    machine |= {"proof/encodes_per_frame": 1.0, "rollout/decode_seconds": 0.1}
+    assert of_the_run({**run, **machine}) == run

@@ -28,6 +28,7 @@ from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
 from policies.sage_mm.vision.feature_cache import CacheSizes, FeatureCache  # noqa: E402
 from sage_env import QAItem  # noqa: E402
 from sage_env.env import VideoQAEnv  # noqa: E402
+from sage_env.storage.digests import write_digests  # noqa: E402
 from sage_env.testing import open_memory  # noqa: E402
 from tests.helpers.episodes import stir  # noqa: E402
 from tests.helpers.tiny_model import write_tiny_model  # noqa: E402
@@ -112,7 +113,7 @@ def test_every_update_proves_itself(finished: Path) -> None:
 def test_a_sound_run_is_verified_from_its_files(finished: Path, policy: SageMM) -> None:
     found = findings(finished, policy)
     assert {f.verdict for f in found.values()} == {"ok"}, found
-    assert len(found) == 1 + 6
+    assert len(found) == 1 + 7
     assert "of 3 episodes" in found["update-000002: played again"].measured
 
 
@@ -189,16 +190,15 @@ def test_a_changed_weight_is_found(run: Path, policy: SageMM, cover_up: bool) ->
     tensors[name][0, 0] += 0.5
     save_file(tensors, path)
     if cover_up:
-        state = json.loads((path.parent / "state.json").read_text())
-        state["sha256"] = checkpoint._digest(path)
-        (path.parent / "state.json").write_text(json.dumps(state))
+        write_digests(path.parent, ("tensors.safetensors", "state.json"))
     problems = failed(run, policy)
     if cover_up:
         said = problems["update-000002: weights of checkpoint 1"]
         assert "its weights were changed since" in said
         assert "update-000002: log-probs scored again" in problems
     else:
-        assert "was written as" in problems["update-000002: checkpoint 1"]
+        assert "tensors.safetensors" in problems["update-000002: checkpoint 1"]
+        assert "is damaged" in problems["update-000002: checkpoint 1"]
 
 
 def test_a_changed_log_is_found(run: Path, policy: SageMM) -> None:

@@ -379,3 +379,22 @@ except ImportError as error:
 sys.exit(2)
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_was_played_before_a_reset_leaves_no_trace(policy):
+    """A prompt's last bits depend on the batch that it was prefilled in."""
+    first = [EPISODES[name][0] for name in EPISODES]
+
+    def replies() -> list[bytes]:
+        decisions = policy.act_batch(first, range(len(first)))
+        return [d.tokens.logprobs.tobytes() for d in decisions]
+
+    policy.temperature = 1.0
+    policy.reset(seed=3)
+    fresh, read = replies(), policy.measures()["policy/prefill_tokens"]
+    policy.reset(seed=4)
+    for number, observation in enumerate(first):  # each prompt in a batch of its own
+        policy.act_batch([observation], [number])
+    policy.reset(seed=3)
+    assert replies() == fresh
+    assert policy.measures()["policy/prefill_tokens"] == read > 0

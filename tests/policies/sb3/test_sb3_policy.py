@@ -147,6 +147,7 @@ def test_what_cannot_be_loaded_is_named(saved, tmp_path) -> None:
         ({**good, "algorithm": "NoSuch"}, "class 'NoSuch' is not found"),
         ({**good, "features": {**good["features"], "hash_size": 33}}, "trained with"),
         ({**good, "grid": {}}, "the grid 22 actions"),
+        ({**good, "env_options": {"root": "/"}}, "sets 'root' of the environment"),
     ):
         settings.write_text(change if isinstance(change, str) else json.dumps(change))
         with pytest.raises(UnknownPolicy, match=words):

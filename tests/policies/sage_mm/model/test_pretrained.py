@@ -150,6 +150,9 @@ def test_an_adapter_for_another_base_is_refused(tiny_folder, tmp_path):
     from safetensors.torch import load_file, save_file
 
     save_file(load_file(weights), weights)  # as peft writes it: without a fingerprint
+    with pytest.raises(ModelError, match="adapter_model.safetensors is damaged"):
+        SageMM.load(wide, adapter=tmp_path / "adapter")
+    (tmp_path / "adapter" / "SHA256SUMS").unlink()  # nor digests
     with pytest.raises(ModelError, match=r"for another base: .* is absent there"):
         SageMM.load(wide, adapter=tmp_path / "adapter")
     with pytest.raises(ModelError, match="not the folder or hub id of a peft adapter"):
@@ -272,3 +275,32 @@ def test_a_fingerprint_reads_a_small_embedding_whole_and_some_rows_of_a_large_on
     embedding = torch.zeros(rows, 1)
     read = len(embedding[:: adapters._step(embedding)])
     assert read == rows if rows < 64 else 64 <= read < 128
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"env": {"frame_store": "/tmp/elsewhere"}}, "sets 'frame_store' of the environment"),
+        ({"env": {"root": "/", "max_turns": 3}}, "sets 'root' of the environment"),
+        ({"env": {"dataset": "evil:items"}}, "may set max_turns"),
+        ({"env": {"tools": ["evil:tool"]}}, "remove the others"),
+        ({"env": {"max_turns": "/tmp"}}, "sets max_turns to '/tmp'"),
+        ({"env": {"frame_size": ["/", "tmp"]}}, "sets frame_size"),
+        ({"env": ["root"]}, "expected the environment's arguments"),
+        ([1], "expected an object"),
+        ("{", "cannot be used"),
+    ],
+)
+def test_a_checkpoint_cannot_choose_folders_or_code(folder, settings, words):
+    text = settings if isinstance(settings, str) else json.dumps(settings)
+    (folder / "sage_mm.json").write_text(text)
+    with pytest.raises(ModelError, match=words):
+        SageMM.load(folder)
+
+
+def test_code_of_a_checkpoint_is_never_run(folder, tmp_path):
+    rewrite(folder / "config.json", auto_map={"AutoConfig": "evil.Config", "AutoModel": "evil.M"})
+    rewrite(folder / "tokenizer_config.json", auto_map={"AutoTokenizer": ["evil.Tokenizer", None]})
+    (folder / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\n1 / 0\n")
+    SageMM.load(folder)
+    assert not (tmp_path / "ran").exists()

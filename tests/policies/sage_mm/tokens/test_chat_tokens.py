@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -136,3 +138,22 @@ def test_a_tokenizer_without_vision_tokens_is_refused():
         ChatTokens(bare)
     with pytest.raises(ValueError, match="must be one of"):
         ChatTokens(TOKENIZER.backend_tokenizer, "short")
+
+
+def test_tags_in_a_question_stay_text_with_any_tokenizer():
+    """Qwen3's `<think>` and `<tool_call>` are added tokens that are not special."""
+    hub = tiny.build_tokenizer().backend_tokenizer
+    hub.add_tokens(["<think>", "</think>", "<tool_call>"])
+    added = {hub.token_to_id(tag) for tag in ("<think>", "</think>", "<tool_call>")}
+    tokens = ChatTokens(hub, "full")
+    said = "a <think>b</think> <tool_call> <|im_end|> <|video_pad|>?"
+    for again in (tokens, pickle.loads(pickle.dumps(tokens)), tokens.with_prefill("<think>")):
+        for words in ({"first": True, "system": said}, {"first": False}):
+            ids = again.prompt([said], 1, **words)
+            body = ids[: len(ids) - len(again._prefill)]
+            assert not added & set(body.tolist())
+            assert (body == again.im_end).sum() == (body == again.im_start).sum() - 1
+            assert said in again.text(body) and not (body == again.frame_pad).any()
+    assert added & set(tokens.completion("<think>so</think>").tolist()), "a model may think"
+    plain = ChatTokens(TOKENIZER.backend_tokenizer, "full")
+    assert plain._words is plain._tokenizer, "nothing is copied where there is nothing to hide"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -148,17 +150,70 @@ def test_keys_tell_pixels_shapes_and_weights_apart(model, tiny_folder):
     assert other[0] != keys[0]
 
 
-def test_the_cache_is_bounded_and_a_lost_frame_is_an_error(model):
+def test_the_cache_is_bounded_and_a_dropped_frame_is_encoded_again(model, caplog):
     frames = observe(1, 4)["frames"]
     one = 4 * 4 * 64 * 4  # maps, tokens, hidden, bytes
     encoder = FrameEncoder(model.base.model.visual, CacheSizes(cpu=3 * one))
     (keys,) = encoder.encode([frames[:3]])
+    before = encoder.features(keys)
     encoder.encode([frames[:1]])  # used again: now the second is the oldest
     encoder.encode([frames[3:]])
-    assert encoder.held_bytes == 3 * one
+    assert encoder.held_bytes == 3 * one and encoder.encodes == 4
     encoder.features([keys[0], keys[2]])
-    with pytest.raises(KeyError, match="raise the sizes"):
-        encoder.features([keys[1]])
+    assert encoder.encodes == 4 and not caplog.records
+    assert encoder.grids([keys[1]]) == [(2, 2)]
+    again = encoder.features([keys[1]])
+    assert encoder.encodes == 5 and torch.equal(again, before[:, 4:8])
+    (record,) = caplog.records
+    assert "is too small" in record.message and "raise the sizes" in record.message
+    with pytest.raises(KeyError, match="encode it first, raise the sizes"):
+        encoder.features([bytes(16)])
+    with pytest.raises(KeyError, match="encode it first"):
+        encoder.grids([bytes(16)])
+
+
+@pytest.mark.parametrize("cpu", [0, 1, 10_000])
+def test_without_a_cache_all_is_as_with_one(model, cpu):
+    frames = np.random.default_rng(3).integers(0, 256, (9, 64, 64, 3), dtype=np.uint8)
+    whole = FrameEncoder(model.base.model.visual)
+    (keys,) = whole.encode([frames])
+    small = FrameEncoder(model.base.model.visual, CacheSizes(cpu=cpu))
+    with torch.inference_mode():  # as while sampling
+        assert small.encode([frames]) == [keys]
+        small.features(keys)
+    assert torch.equal(small.features(keys + keys[:2]), whole.features(keys + keys[:2]))
+    scale = torch.ones(1, requires_grad=True)
+    (small.features(keys) * scale).sum().backward()  # what was made in it can be trained on
+    assert scale.grad is not None
+    forgetful = FrameEncoder(model.base.model.visual, CacheSizes(cpu=0, pictures=0))
+    forgetful.encode([frames])
+    with pytest.raises(KeyError):
+        forgetful.features(keys)
+
+
+@given(
+    order=st.permutations(range(24)),
+    cuts=st.lists(st.integers(1, 24), max_size=6),
+    size=st.sampled_from([(64, 64), (32, 96)]),
+)
+@settings(max_examples=40, deadline=None)
+def test_features_are_the_same_bits_whatever_is_encoded_beside(model, order, cuts, size):
+    visual = model.base.model.visual
+    frames = np.random.default_rng(5).integers(0, 256, (24, *size, 3), dtype=np.uint8)
+    alone = FrameEncoder(visual)
+    keys = [alone.encode([frame[None]])[0][0] for frame in frames]
+    mixed = FrameEncoder(visual, CacheSizes(cpu=20_000))  # of about ten frames
+    for part in np.split(np.array(order), sorted(cuts)):
+        mixed.encode([frames[part], observe(len(part), 2)["frames"]])
+    for key, entry in mixed.entries(keys).items():
+        assert torch.equal(entry[1], alone.features([key]))
+
+
+def test_a_pass_is_filled_on_a_cpu_and_no_fuller(model):
+    encoder = FrameEncoder(model.base.model.visual)
+    assert encoder.frames_per_pass((2, 2)) == 8  # 16 patches each
+    assert encoder.frames_per_pass((7, 7)) == encoder.frames_per_pass((40, 60)) == 1
+    assert FrameEncoder(model.base.model.visual, chunk=3).frames_per_pass((2, 2)) == 3
 
 
 def test_odd_sizes_are_refused(model):
