@@ -31,7 +31,11 @@ class ServiceError(SageEnvError):
 
 
 class ServiceRefused(ServiceError):
-    """The server will not serve us at all, for the key or the model's name: do not ask again."""
+    """The server will not serve us at all: the key, the model's name, the address, a spent quota.
+
+    The only error of a service that ends the run, and not its episode alone: whoever plays keeps
+    what was played, and asks no more.
+    """
 
 
 class ReplyBlocked(ServiceError):
@@ -39,7 +43,16 @@ class ReplyBlocked(ServiceError):
 
 
 class ReplyUnusable(ServiceError):
-    """A response holds no reply of a model: it is empty, or in another form than the service's."""
+    """A response holds no reply of a model: it is empty, or in another form than the service's.
+
+    Attributes:
+        again: whether another attempt may bring one; not where the reply was cut at its length.
+    """
+
+    def __init__(self, message: str, again: bool = True) -> None:
+        """Say what came."""
+        super().__init__(message)
+        self.again = again
 
 
 class EpisodesFailed(SageEnvError):

@@ -6,7 +6,7 @@ import inspect
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -27,8 +27,27 @@ class UnknownPolicy(SageEnvError):
     """A policy cannot be had by that name; the message says why, and what there is."""
 
 
+@dataclass(frozen=True)
+class Given:
+    """What a policy is made with beside its name.
+
+    Attributes:
+        adapter: folder of a LoRA adapter; `None` for none.
+        options: settings of a served policy, see `policies.served.named_options`.
+        temperature: of sampling; `None` for the policy's own.
+    """
+
+    adapter: Path | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    temperature: float | None = None
+
+
 def load_policy(
-    name: str, *, adapter: Path | None = None, temperature: float | None = None
+    name: str,
+    *,
+    adapter: Path | None = None,
+    temperature: float | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> AnyPolicy:
     """Return the policy with that name, see `POLICIES` and `NAMES`.
 
@@ -36,19 +55,22 @@ def load_policy(
         name: of the policy.
         adapter: folder of a trained LoRA adapter, for the `sage-mm` policies.
         temperature: of sampling, for policies that have one; 0 is greedy.
+        options: settings of the `gemini` and `openai` policies by name, e.g. `{"replies": "json",
+            "seed": None}`; see `policies.served.named_options`.
 
     Raises:
-        UnknownPolicy: if the name stands for no policy, or the policy takes no adapter.
+        UnknownPolicy: if the name stands for no policy, or the policy takes no adapter or no such
+            options.
         MissingExtra: if it needs a package that is not installed.
         MissingKey, ServiceError: if it is served, and the key, the server or the model is missing.
     """
-    policy = _load(name, adapter)
+    policy = _load(name, Given(adapter, dict(options or {}), temperature))
     if temperature is not None and hasattr(policy, "temperature"):
         policy.temperature = temperature
     return policy
 
 
-def _load(name: str, adapter: Path | None) -> AnyPolicy:
+def _load(name: str, given: Given) -> AnyPolicy:
     """Return the policy of an entry of `POLICIES`, or one of the user's own."""
     kind, _, rest = name.partition(":")
     entry = POLICIES.get(kind)
@@ -59,68 +81,90 @@ def _load(name: str, adapter: Path | None) -> AnyPolicy:
             )
         if not (kind and rest):
             raise UnknownPolicy(f"there is no policy {name!r}; give one of {_explained()}")
-        return _own(name, adapter)
+        return _own(name, given)
     if not rest and entry.argument.startswith(":"):
         raise UnknownPolicy(f"{name!r} lacks a part: {kind}{entry.argument} is {entry.about}")
-    return entry.load(rest, adapter)
+    return entry.load(rest, given)
 
 
 def _explained() -> str:
     return "; ".join(f"{usage} ({about})" for usage, about in NAMES.items())
 
 
-def _random(_: str, adapter: Path | None) -> AnyPolicy:
+def _random(_: str, given: Given) -> AnyPolicy:
+    _refuse("random", given)
     from policies.baselines.random_policy import RandomPolicy
 
-    _refuse_adapter("random", adapter)
     return RandomPolicy()
 
 
-def _uniform(rest: str, adapter: Path | None) -> AnyPolicy:
+def _uniform(rest: str, given: Given) -> AnyPolicy:
     frames, _, inner = rest.partition(":")
     if frames and not (frames.isdecimal() and int(frames) > 0):
         raise UnknownPolicy(f"uniform:FRAMES needs a whole number above 0, got 'uniform:{rest}'")
-    return UniformPolicy(_load(inner or "sage-mm-tiny", adapter), int(frames or UNIFORM_FRAMES))
+    return UniformPolicy(_load(inner or "sage-mm-tiny", given), int(frames or UNIFORM_FRAMES))
 
 
-def _oracle(rest: str, adapter: Path | None) -> AnyPolicy:
+def _oracle(rest: str, given: Given) -> AnyPolicy:
     from policies.baselines.oracle import Oracle
 
     if not rest:
-        _refuse_adapter("oracle", adapter)
-    return Oracle(_load(rest, adapter) if rest else None)
+        _refuse("oracle", given)
+    return Oracle(_load(rest, given) if rest else None)
 
 
-def _human(folder: str, adapter: Path | None) -> AnyPolicy:
+def _human(folder: str, given: Given) -> AnyPolicy:
     from policies.baselines.human import FOLDER, Human
 
-    _refuse_adapter("human", adapter)
+    _refuse("human", given)
     return Human(Path(folder) if folder else FOLDER)
 
 
-def _gemini(model: str, adapter: Path | None) -> AnyPolicy:
+def _gemini(model: str, given: Given) -> AnyPolicy:
     from policies.served.gemini import GeminiPolicy
 
-    _refuse_adapter("gemini", adapter)
-    return GeminiPolicy(model) if model else GeminiPolicy()
+    _refuse("gemini", replace(given, options={}))
+    return _served(GeminiPolicy, (model,) if model else (), given)
 
 
-def _openai(model: str, adapter: Path | None) -> AnyPolicy:
+def _openai(model: str, given: Given) -> AnyPolicy:
     from policies.served.openai_compatible import OpenAIPolicy
 
-    _refuse_adapter("openai", adapter)
-    return OpenAIPolicy(model)
+    _refuse("openai", replace(given, options={}))
+    return _served(OpenAIPolicy, (model,), given)
 
 
-def _refuse_adapter(name: str, adapter: Path | None) -> None:
-    if adapter is not None:
+def _served(make: Callable[..., AnyPolicy], names: tuple[str, ...], given: Given) -> AnyPolicy:
+    """Make a served policy with the options given by name."""
+    from policies.served.named_options import named_options
+
+    try:
+        arguments = named_options(make, given.options)
+        return make(*names, temperature=given.temperature, **arguments)
+    except (ValueError, TypeError) as error:
+        raise UnknownPolicy(f"these options do not suit {make.__name__}: {error}") from None
+
+
+def _refuse(name: str, given: Given) -> None:
+    if given.adapter is not None:
         raise UnknownPolicy(f"only the sage-mm policies take an adapter, {name!r} does not")
+    _refuse_options(name, given)
 
 
-def _model(checkpoint: str, adapter: Path | None) -> BatchPolicy:
+def _refuse_options(name: str, given: Given) -> None:
+    if given.options:
+        raise UnknownPolicy(
+            f"only the gemini and openai policies take options, {name!r} does not: "
+            f"{', '.join(given.options)}"
+        )
+
+
+def _model(checkpoint: str, given: Given) -> BatchPolicy:
     """Load SAGE-MM; the checkpoint "" is the shipped one."""
+    _refuse_options("sage-mm", given)
     from policies.sage_mm import SageMM
 
+    adapter = given.adapter
     if adapter is not None and not adapter.is_dir():
         raise UnknownPolicy(f"{adapter} is not a folder with a LoRA adapter")
     name = f"sage-mm:{checkpoint}" if checkpoint else "sage-mm-tiny"
@@ -131,19 +175,20 @@ def _model(checkpoint: str, adapter: Path | None) -> BatchPolicy:
         raise UnknownPolicy(f"{name!r} cannot be loaded: {lost}{error}") from error
 
 
-def _released(checkpoint: str, adapter: Path | None) -> BatchPolicy:
+def _released(checkpoint: str, given: Given) -> BatchPolicy:
+    _refuse_options("sage-released", given)
     from policies.sage_released import SageReleased
 
     try:
-        return SageReleased.load(checkpoint, adapter=adapter, **_WHERE)
+        return SageReleased.load(checkpoint, adapter=given.adapter, **_WHERE)
     except (ValueError, OSError) as error:
         raise UnknownPolicy(f"'sage-released:{checkpoint}' cannot be loaded: {error}") from error
 
 
-def _scripted(_: str, adapter: Path | None) -> BatchPolicy:
+def _scripted(_: str, given: Given) -> BatchPolicy:
+    _refuse("scripted", given)
     from policies.baselines.scripted import Scripted
 
-    _refuse_adapter("scripted", adapter)
     try:
         with needs_extra("'scripted'", "sage"):
             return Scripted.load()
@@ -153,19 +198,19 @@ def _scripted(_: str, adapter: Path | None) -> BatchPolicy:
         ) from error
 
 
-def _sb3(path: str, adapter: Path | None) -> Policy:
+def _sb3(path: str, given: Given) -> Policy:
+    _refuse("sb3", given)
     from policies.sb3.sb3_policy import SB3Policy
 
-    _refuse_adapter("sb3", adapter)
     try:
         return SB3Policy.load(path)
     except (ValueError, OSError) as error:
         raise UnknownPolicy(f"the model {path!r} cannot be loaded: {error}") from error
 
 
-def _own(name: str, adapter: Path | None) -> AnyPolicy:
+def _own(name: str, given: Given) -> AnyPolicy:
     """Import `package.module:Class` and make one."""
-    _refuse_adapter(name, adapter)
+    _refuse(name, given)
     with _told_as_theirs(name):
         made = load_object(name, "the policy", UnknownPolicy)
         if callable(made):
@@ -200,12 +245,12 @@ class PolicyEntry:
         argument: what follows the kind in the name; in brackets where it may be left out, "" where
             nothing may follow.
         about: one line of help.
-        load: makes the policy from the text after the colon and the folder of an adapter.
+        load: makes the policy from the text after the colon and what else is given.
     """
 
     argument: str
     about: str
-    load: Callable[[str, Path | None], AnyPolicy]
+    load: Callable[[str, Given], AnyPolicy]
 
 
 POLICIES: Mapping[str, PolicyEntry] = {

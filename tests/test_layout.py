@@ -20,7 +20,18 @@ from tests.helpers.source_tree import (
     rooms,
 )
 
-HEAVY = ["torch", "transformers", "peft", "google", "openai", "ray", "stable_baselines3", "pygame"]
+HEAVY = [
+    "torch",
+    "transformers",
+    "peft",
+    "google",
+    "openai",
+    "httpx2",
+    "httpcore2",
+    "ray",
+    "stable_baselines3",
+    "pygame",
+]
 MODULES = modules()
 GRAPH = import_graph(MODULES)
 FILES = sorted(MODULES.values())

@@ -15,6 +15,7 @@ TEXTS = ["README.md", "docs"]
 HOOKS = {
     "close_extras",  # of gymnasium.vector.VectorEnv
     "character_set", "character_list", "character_index",  # of gymnasium.spaces.Text
+    "handle_request",  # of httpx2.BaseTransport
 }  # fmt: skip
 """Methods that a base class of another project calls."""
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import tyro
 
 from policies.registry import NAMES, AnyPolicy, load_policy
+from policies.served.named_options import read_options
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.loading import load_dataset
 from sage_env.env import VideoQAEnv
@@ -38,6 +39,10 @@ class Playing:
     policy: Annotated[str, tyro.conf.arg(help=POLICY_HELP)] = "sage-mm-tiny"
     adapter: Path | None = None
     """Folder of a trained LoRA adapter, for the sage-mm policies."""
+    policy_option: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """NAME=VALUE, as often as needed: a setting of the gemini and openai policies (replies=json,
+    max_tokens=512, base_url=URL, timeout=60) or any field of the request (seed=null leaves it out).
+    """
     temperature: float = 0.0
     """Sampling temperature of policies that have one; 0 is greedy."""
     seed: int = 0
@@ -59,7 +64,13 @@ class Playing:
             raise CommandError(f"--seed must be 0 or more, got {self.seed}")
         if not 0 <= self.temperature < float("inf"):
             raise CommandError(f"--temperature must be 0 or more, got {self.temperature}")
-        return load_policy(self.policy, adapter=self.adapter, temperature=self.temperature)
+        try:
+            options = read_options(self.policy_option)
+        except ValueError as error:
+            raise CommandError(f"--policy-option {error}") from None
+        return load_policy(
+            self.policy, adapter=self.adapter, temperature=self.temperature, options=options
+        )
 
     def env_options(self, policy: AnyPolicy) -> dict[str, Any]:
         """Return what the environment is made with."""

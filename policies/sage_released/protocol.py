@@ -9,6 +9,7 @@ The format is that of github.com/allenai/SAGE (arXiv 2512.13874).
 from __future__ import annotations
 
 import json
+import re
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from typing import Any, Literal
 from sage_env.actions.action_text import MAX_CHARS
 from sage_env.actions.json_objects import JsonObject, find_objects, read_object
 from sage_env.actions.thoughts import usable_spans
-from sage_env.argument_checks import is_number
+from sage_env.argument_checks import is_finite
 
 Stage = Literal["context", "reasoner"]
 """`context`: the first turn, which sees the frames; `reasoner`: every later one, text only."""
@@ -26,6 +27,7 @@ STAGE_KEYS: Mapping[Stage, tuple[str, ...]] = {
     "context": ("video_context", "query_intent", "final_answer", "recommended_tools"),
     "reasoner": ("answerable", "final_answer", "recommended_tools"),
 }
+_SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, which no tokenizer can encode
 _NEITHER = "the reply has neither a final_answer nor a tool call"
 
 
@@ -111,6 +113,7 @@ def _reply(value: Mapping[str, Any], stage: Stage) -> StageReply:
     if stage == "context":
         context = value.get("video_context")
         context = context if isinstance(context, str) else json.dumps(context, ensure_ascii=False)
+        context = _SURROGATE.sub("\ufffd", context)  # it is part of the next prompts
         if call is not None:
             return StageReply(None, call, context)
         return StageReply(answer, None, context, "" if answer else _NEITHER)
@@ -125,7 +128,7 @@ def _answer(value: object) -> str | None:
     """Return the answer as text; numbers are texts too, lists are not."""
     if value is None or isinstance(value, str):
         return value if value and value.strip() else None
-    if is_number(value):
+    if is_finite(value):
         return str(value)
     raise ValueError(f"final_answer must be a string or null, got {reprlib.repr(value)}")
 

@@ -23,6 +23,7 @@ from typing import Any
 
 from policies.sage_released.protocol import Call
 from sage_env.actions.action import Action, UseTool, Zoom
+from sage_env.actions.function_name import bare_name
 from sage_env.argument_checks import is_number
 from sage_env.timeline import parse_seconds
 from sage_env.tools.tool import Tool
@@ -201,10 +202,10 @@ class Toolbox:
         Raises:
             ValueError: if there is no such tool, or its arguments are missing or wrong.
         """
-        released = next((tool for tool in RELEASED_TOOLS if call.name in tool.names), None)
+        name, released = self._meant(call)
         if released is None:
-            if call.name in self._tools:
-                return UseTool(call.name, call.arguments)
+            if name in self._tools:
+                return UseTool(name, call.arguments)
             there = ", ".join(one["function"]["name"] for one in self.schemas())
             raise ValueError(f"there is no tool {call.name!r}: the tools are {there}")
         required = [key for key in released.properties if key not in released.optional]
@@ -224,7 +225,7 @@ class Toolbox:
         That is a printed Python dictionary, as in the released code.
         """
         shown, message = int(observation["num_frames"]), str(observation["message"])
-        released = next((tool for tool in RELEASED_TOOLS if call.name in tool.names), None)
+        _, released = self._meant(call)
         if released is not None and released.name == EXTRACT:
             if not shown:
                 return message or "No frame is shown."
@@ -235,6 +236,12 @@ class Toolbox:
         if text and released is not None and released.result and not text.startswith("{"):
             text = str({released.result: text})
         return " ".join(filter(None, [text, message])) or "The tool said nothing."
+
+    def _meant(self, call: Call) -> tuple[str, ReleasedTool | None]:
+        """Return the tool's name without a namespace, and which of the released ones it is."""
+        known = {name for tool in RELEASED_TOOLS for name in tool.names} | self._tools.keys()
+        name = bare_name(call.name, known)
+        return name, next((tool for tool in RELEASED_TOOLS if name in tool.names), None)
 
 
 def _declared(name: str, description: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

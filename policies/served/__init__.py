@@ -1,13 +1,18 @@
 """Models behind an API: Gemini, and every server that speaks OpenAI's chat completions.
 
-Importing this loads no client package; what needs one says which extra to install.
+The packages `openai` and `google-genai` speak to the providers, through a transport of ours.
+Importing this loads neither of them; what needs one says which extra to install.
 
-May not: read a key from anywhere but the environment, or show it; give an action for a reply that a
-provider withheld.
+May not: read a key from anywhere but the environment, or show it, or send it to another address
+than the one given; give an action for a reply that a provider withheld; let an odd reply cost more
+than its episode.
 
 Read in this order: `policy` (one chat per episode, whoever answers), `prompt` (what is sent),
-`retries` (back-off and rate), `server_errors`, `usage` (tokens and dollars), `api_key`,
-`token_record`; then the protocols: `gemini`, `openai_compatible`.
+`retries` (back-off and rate), `usage` (tokens and dollars), `api_key`; how a server is heard:
+`wire` (what the packages send through, bounded), `reply_json`, `server_errors`, `function_calls`,
+`token_record`; then the protocols: `gemini` and `gemini_replies`, `openai_compatible`,
+`openai_replies` and `request_fields` (what a server takes); `named_options` (settings for the
+command line).
 """
 
 from policies.served.gemini import GeminiPolicy

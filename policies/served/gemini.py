@@ -2,44 +2,40 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+import base64
+import os
+import ssl
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
+from urllib.parse import quote
 
-from policies.base import Decision, Observation
-from policies.errors import ReplyBlocked, ReplyUnusable
-from policies.served.api_key import Key
+from policies.base import Observation
+from policies.served.api_key import GEMINI_KEYS, Key
+from policies.served.gemini_replies import counts_of, read_candidate
 from policies.served.policy import Reply, ServedPolicy
 from policies.served.prompt import ONLY_THE_FIRST, call_result, system_prompt, user_parts
+from policies.served.reply_json import Json, part_of
 from policies.served.retries import Failure, RetrySettings, retry_after
-from policies.served.server_errors import failure_of, malformed, short
+from policies.served.server_errors import (
+    HttpFailure,
+    failure_of,
+    failure_of_status,
+    json_of,
+    said_by,
+)
 from policies.served.usage import Prices, TokenCounts
-from sage_env.actions.action import Invalid
-from sage_env.actions.action_text import parse_action
-from sage_env.errors import MissingExtra
+from policies.served.wire import Wire
+from sage_env.lazy_exports import needs_extra
 from sage_env.tools.reply_schema import function_schemas
 from sage_env.tools.tool import Tool
 
+GOOGLE = "https://generativelanguage.googleapis.com"
 DEFAULT_MODEL = "gemini-2.5-flash"
-_KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
-_BLOCKED = {
-    "SAFETY",
-    "RECITATION",
-    "LANGUAGE",
-    "BLOCKLIST",
-    "PROHIBITED_CONTENT",
-    "SPII",
-    "IMAGE_SAFETY",
-    "IMAGE_PROHIBITED_CONTENT",
-    "IMAGE_RECITATION",
-    "ESCALATION",
-    "MODEL_ARMOR",
-    "PUP_LIMITED_DISABLED",
-}
-"""Reasons to stop that are the provider's decision."""
-_BAD_CALL = {"MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS"}
-"""Reasons to stop that are the model's own mistake: a turn that it has spent."""
+_USER, _EXTRA = "GeminiPolicy", "gemini"
+_NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Trusts nobody: for the client's asynchronous half, which is not used, and would read the system's
+certificates twice (80 ms)."""
 
 
 class GeminiPolicy(ServedPolicy):
@@ -60,6 +56,8 @@ class GeminiPolicy(ServedPolicy):
         retries: how long to wait for the server.
         prices: of the model, for `usage.cost`.
         base_url: of the server; `None` for Google's, or `GOOGLE_GEMINI_BASE_URL`.
+        options: further fields of the request's body, objects inside it joined, over all others,
+            e.g. `{"generationConfig": {"topP": 0.9}}`; `None` leaves a field out.
         check: whether to ask at once if there is such a model; this costs nothing.
 
     Raises:
@@ -83,6 +81,7 @@ class GeminiPolicy(ServedPolicy):
         retries: RetrySettings | None = None,
         prices: Prices | None = None,
         base_url: str | None = None,
+        options: Mapping[str, Any] | None = None,
         check: bool = True,
     ) -> None:
         """Start with no episode running."""
@@ -93,7 +92,8 @@ class GeminiPolicy(ServedPolicy):
             "max_frames": max_frames,
             "thinking_budget": thinking_budget,
             "max_output_tokens": max_output_tokens,
-            "base_url": base_url,
+            "base_url": base_url or os.environ.get("GOOGLE_GEMINI_BASE_URL") or GOOGLE,
+            "options": dict(options or {}),
         }
         super().__init__(
             _Gemini(settings, retries.timeout),
@@ -112,186 +112,157 @@ class _Gemini:
 
     def __init__(self, settings: Mapping[str, Any], timeout: float) -> None:
         self._model: str = settings["model"]
-        self._key = Key(*_KEYS, user=f"the model {self._model!r}")
-        try:
+        self._key = Key(*GEMINI_KEYS, user=f"the model {self._model!r}")
+        with needs_extra(_USER, _EXTRA):
             genai = import_module("google.genai")
-        except ModuleNotFoundError as error:
-            raise MissingExtra(
-                f"GeminiPolicy needs the package {error.name!r}: "
-                "pip install 'sage-video-qa[gemini]'"
-            ) from error
-        self._types, self._api_error = genai.types, genai.errors.APIError
-        options = genai.types.HttpOptions(
-            base_url=settings["base_url"], timeout=max(1, round(timeout * 1000))
-        )
+        self._wire = Wire(settings["base_url"], timeout, user=_USER, extra=_EXTRA)
+        self._types = genai.types
         self._client = genai.Client(
-            api_key=self._key.reveal(), vertexai=False, http_options=options
+            api_key=self._key.reveal(),
+            vertexai=False,
+            http_options=genai.types.HttpOptions(
+                base_url=self._wire.base_url,
+                timeout=max(1, round(timeout * 1000)),  # told to the server; `Wire` keeps it
+                httpx_client=self._wire.client,
+                async_client_args={"verify": _NOBODY, "ssl": _NOBODY},
+            ),
         )
-        self._config = _config(genai.types, settings)
+        self._name = quote(self._model)  # the client does not
+        functions = function_schemas(settings["tools"], settings["max_frames"])
+        self._known = frozenset(function["name"] for function in functions)
+        self._body, self._options = _body(settings, functions), settings["options"]
 
     def turn(self, observation: Observation, last: Reply | None) -> list[Any]:
         """Return the results of the calls, and then what is shown: the API wants them apart."""
-        types = self._types
         calls = () if last is None else last.calls
         contents = []
         if calls:
             results = [call_result(observation)] + [ONLY_THE_FIRST] * (len(calls) - 1)
-            responses = [
-                types.FunctionResponse(id=number, name=name, response={"output": result})
+            parts = [
+                {
+                    "functionResponse": ({} if number is None else {"id": number})
+                    | {"name": name, "response": {"output": result}}
+                }
                 for (name, number), result in zip(calls, results, strict=True)
             ]
-            parts = [types.Part(function_response=response) for response in responses]
-            contents.append(types.Content(role="user", parts=parts))
+            contents.append({"role": "user", "parts": parts})
         shown = [
-            types.Part(text=part)
-            if isinstance(part, str)
-            else types.Part.from_bytes(data=part, mime_type="image/jpeg")
+            {"text": part} if isinstance(part, str) else _picture(part)
             for part in user_parts(observation, first=last is None, with_notes=not calls)
         ]
-        return [*contents, types.Content(role="user", parts=shown)]
+        return [*contents, {"role": "user", "parts": shown}]
 
     def check(self) -> None:
         """Ask what the model is."""
-        self._client.models.get(model=self._model)
+        self._asked(lambda: self._client.models.get(model=self._name))
 
     def request(self, messages: Sequence[Any], temperature: float | None, seed: int | None) -> Any:
-        """Send the chat once."""
-        config = self._config.model_copy(update={"temperature": temperature, "seed": seed})
-        return self._client.models.generate_content(
-            model=self._model, contents=list(messages), config=config
+        """Send the chat once.
+
+        The body is given as the API's own JSON, through the client's `extra_body`: its types refuse
+        what they do not know, and a part of a model's reply with a field of tomorrow must go back
+        as it came. `contents` of the call is only what the client asks for; the body's own replace
+        it. The response is read likewise, as it came.
+        """
+        sampling = {"generationConfig": {"temperature": temperature, "seed": seed}}
+        body = _joined(_joined(self._body, sampling), self._options)
+        types = self._types
+        config = types.GenerateContentConfig(
+            http_options=types.HttpOptions(extra_body={"contents": list(messages)} | body),
+            automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
+            should_return_http_response=True,
+        )
+        return self._asked(
+            lambda: self._client.models.generate_content(
+                model=self._name, contents="as in extra_body", config=config
+            )
         )
 
-    def failure(self, error: Exception) -> Failure | None:
+    def _asked(self, call: Callable[[], Any]) -> Json:
+        return json_of(self._wire.heard(call), self._model, self._key)
+
+    def failure(self, error: Exception, served: bool) -> Failure | None:
         """Return what an exception means."""
-        if not isinstance(error, self._api_error):
-            return failure_of(error, self._model, self._key)
-        details: Any = error.details
-        wait = retry_after(_header(error, "retry-after"))
-        return failure_of(
+        if not isinstance(error, HttpFailure):
+            return failure_of(error, self._model, self._key, served=served)
+        details = _details(error.body)
+        reasons = [part_of(one, "reason") for one in details]
+        wait = retry_after(error.reply.headers.get("retry-after"))
+        status = part_of(error.body, "error", "status")
+        return failure_of_status(
             error,
             self._model,
             self._key,
-            status=int(error.code or 0),
-            said=f"{error.status}: {error.message}",
+            served=served,
+            said=f"{f'{status}: ' if status else ''}{said_by(error, self._key)}",
             wait=_retry_delay(details) if wait is None else wait,
-            refused="API_KEY_INVALID" in json.dumps(details, default=str),
+            refused="API_KEY_INVALID" in reasons or _spent_for_the_day(details),
         )
 
     def counts(self, response: Any) -> TokenCounts | None:
-        """Return the tokens that a response says it took; thoughts are billed as output."""
-        usage = response.usage_metadata
-        if usage is None or usage.prompt_token_count is None:
-            return None
-        thinking = usage.thoughts_token_count or 0
-        return TokenCounts(
-            usage.prompt_token_count + (usage.tool_use_prompt_token_count or 0),
-            (usage.candidates_token_count or 0) + thinking,
-            usage.cached_content_token_count or 0,
-            thinking,
-        )
+        """Return the tokens that a response says it took."""
+        return counts_of(response)
 
     def read(
         self, response: Any, last: Reply | None, observation: Observation, temperature: float | None
     ) -> Reply:
-        """Read the first call of a reply, or its text if it has none.
-
-        The first row that fits a response says what it becomes:
-
-        | response | becomes |
-        |---|---|
-        | the prompt was blocked | `ReplyBlocked` |
-        | has no candidate | an error of the server, to be retried |
-        | withheld (`_BLOCKED`) | `ReplyBlocked` |
-        | holds calls | the action of the first; the others are answered, and not done |
-        | a call that cannot be read (`_BAD_CALL`) | `Invalid`: a turn that the model has spent |
-        | has no text | `ReplyUnusable` |
-        | has text | the action that the text writes |
-        """
-        candidate = self._candidate(response)
-        reason = _name(candidate.finish_reason)
-        parts = (candidate.content and candidate.content.parts) or []
-        calls = [part.function_call for part in parts if part.function_call is not None]
-        if calls:
-            return _first_call(candidate.content, calls)
-        text = "".join(part.text for part in parts if part.text and not part.thought)
-        if reason in _BAD_CALL:
-            said = text or f"({reason})"
-            why = "the function call could not be read: call one of the functions by its schema"
-            message = candidate.content if parts else self._said(said)
-            return Reply(message, Decision(Invalid(said, why), said))
-        if not text.strip():
-            hint = ": raise max_output_tokens or lower thinking_budget" * (reason == "MAX_TOKENS")
-            raise ReplyUnusable(f"{self._model} sent an empty reply ({reason}){hint}")
-        cut = reason == "MAX_TOKENS"  # perhaps in the middle of its thoughts
-        return Reply(candidate.content, Decision(parse_action(text, thinking=cut), text))
-
-    def _candidate(self, response: Any) -> Any:
-        """Return the one reply of a response, unless the provider withholds it."""
-        feedback = response.prompt_feedback
-        if feedback is not None and feedback.block_reason is not None:
-            why = _name(feedback.block_reason)
-            raise ReplyBlocked(
-                f"{self._model} was not shown the prompt: the provider blocked it ({why})"
-            )
-        if not response.candidates:
-            raise malformed(self._model, "a response without a candidate")
-        candidate = response.candidates[0]
-        reason = _name(candidate.finish_reason)
-        if reason in _BLOCKED:
-            raise ReplyBlocked(f"a reply of {self._model} was withheld by the provider ({reason})")
-        return candidate
-
-    def _said(self, text: str) -> Any:
-        return self._types.Content(role="model", parts=[self._types.Part(text=short(text))])
+        """Read the first call of a reply, or its text if it has none."""
+        return read_candidate(response, self._model, self._known)
 
 
-def _config(types: Any, settings: Mapping[str, Any]) -> Any:
+def _body(settings: Mapping[str, Any], functions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return what is the same in every request."""
-    functions = [
-        types.FunctionDeclaration(
-            name=function["name"],
-            description=function["description"],
-            parameters_json_schema=function.get("parameters"),
-        )
-        for function in function_schemas(settings["tools"], settings["max_frames"])
+    declared = [
+        {"name": function["name"], "description": function["description"]}
+        | ({"parameters_json_schema": function["parameters"]} if "parameters" in function else {})
+        for function in functions
     ]
-    budget = settings["thinking_budget"]
-    return types.GenerateContentConfig(
-        system_instruction=system_prompt("calls"),
-        tools=[types.Tool(function_declarations=functions)],
-        tool_config=types.ToolConfig(
-            function_calling_config=types.FunctionCallingConfig(mode="ANY")
-        ),
-        automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
-        thinking_config=None if budget is None else types.ThinkingConfig(thinking_budget=budget),
-        max_output_tokens=settings["max_output_tokens"],
-    )
+    generation: dict[str, Any] = {"maxOutputTokens": settings["max_output_tokens"]}
+    if settings["thinking_budget"] is not None:
+        generation["thinkingConfig"] = {"thinking_budget": settings["thinking_budget"]}
+    return {
+        "systemInstruction": {"role": "user", "parts": [{"text": system_prompt("calls")}]},
+        "tools": [{"functionDeclarations": declared}],
+        "toolConfig": {"functionCallingConfig": {"mode": "ANY"}},
+        "generationConfig": generation,
+    }
 
 
-def _first_call(content: Any, calls: Sequence[Any]) -> Reply:
-    """Return a reply that does the first of some calls and names them all, in order."""
-    first = {"name": calls[0].name, "arguments": calls[0].args or {}}
-    text = json.dumps(first, ensure_ascii=False)
-    made = tuple((call.name or "", call.id) for call in calls)
-    return Reply(content, Decision(parse_action(text), text), made)
+def _joined(body: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a body with changes, objects inside it joined; `None` takes a field out."""
+    joined = dict(body)
+    for key, value in changes.items():
+        old = joined.get(key)
+        if value is None:
+            joined.pop(key, None)
+        elif isinstance(value, Mapping):
+            joined[key] = _joined(old if isinstance(old, Mapping) else {}, value)
+        else:
+            joined[key] = value
+    return joined
 
 
-def _name(value: Any) -> str:
-    """Return the name of an enumeration's value, also of one that the client does not know."""
-    return str(getattr(value, "value", value))
+def _picture(jpeg: bytes) -> dict[str, Any]:
+    data = base64.urlsafe_b64encode(jpeg).decode()
+    return {"inlineData": {"mimeType": "image/jpeg", "data": data}}
 
 
-def _header(error: Any, name: str) -> str | None:
-    headers = getattr(error.response, "headers", None)
-    return None if headers is None else headers.get(name)
+def _details(body: Json) -> list[Json]:
+    found = part_of(body, "error", "details")
+    if found is None:
+        found = part_of(body, 0, "error", "details")
+    return found if isinstance(found, list) else []
 
 
-def _retry_delay(details: Any) -> float | None:
-    """Return the seconds of the `RetryInfo` in an error's body, written like "34.5s"."""
-    body = details.get("error", details) if isinstance(details, dict) else {}
-    infos = body.get("details") if isinstance(body, dict) else None
-    for info in infos if isinstance(infos, list) else []:
-        delay = info.get("retryDelay") if isinstance(info, dict) else None
-        if isinstance(delay, str):
-            return retry_after(delay.removesuffix("s"))
-    return None
+def _retry_delay(details: Sequence[Json]) -> float | None:
+    """Return the seconds of the `RetryInfo` in an error's details, written like "34.5s"."""
+    delays = (part_of(one, "retryDelay") for one in details)
+    found = next((delay for delay in delays if isinstance(delay, str)), None)
+    return None if found is None else retry_after(found.removesuffix("s"))
+
+
+def _spent_for_the_day(details: Sequence[Json]) -> bool:
+    """Return whether a quota of a day is used up: `…PerDay…` in the id of a violation."""
+    listed = [part_of(one, "violations") for one in details]
+    violations = [v for violated in listed if isinstance(violated, list) for v in violated]
+    return any("PerDay" in str(part_of(v, "quotaId")) for v in violations)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
@@ -31,12 +31,14 @@ class Reply:
         calls: name and id of the function calls in `message`, each of which wants a result; the
             decision is the first.
         ids: the token ids of the chat so far, this reply included; `None` where not known.
+        turn: its number in the chat, from 0.
     """
 
     message: Message
     decision: Decision
     calls: tuple[tuple[str, str | None], ...] = ()
     ids: tuple[int, ...] | None = None
+    turn: int = 0
 
 
 @dataclass(eq=False)
@@ -55,15 +57,20 @@ class Service(Protocol):
         """Return the messages that show an observation; `last` is `None` on the first turn."""
 
     def check(self) -> None:
-        """Ask whether the model can be had; raises what the client raises."""
+        """Ask whether the model can be had; raises what `failure` can read."""
 
     def request(
         self, messages: Sequence[Message], temperature: float | None, seed: int | None
     ) -> Any:
-        """Send the whole chat once, and return what came; raises what the client raises."""
+        """Send the whole chat, and return what came; raises what `failure` can read."""
 
-    def failure(self, error: Exception) -> Failure | None:
-        """Return what an exception of `request` or `check` means; `None` for a bug."""
+    def failure(self, error: Exception, served: bool) -> Failure | None:
+        """Return what an exception of `request`, `read` or `check` means; `None` for a bug.
+
+        Args:
+            error: the exception.
+            served: whether the server has replied to us before.
+        """
 
     def counts(self, response: Any) -> TokenCounts | None:
         """Return the tokens that a response says it took."""
@@ -81,14 +88,17 @@ class Service(Protocol):
 
         Raises:
             ReplyBlocked: if the provider withheld the prompt or the reply.
-            ReplyUnusable: if it is empty.
+            ReplyUnusable: if it is empty, or in another form: it is asked for again.
         """
 
 
 class ServedPolicy(EpisodeStates[Chat]):
     """Plays by asking a service. See `GeminiPolicy` and `OpenAIPolicy`.
 
-    After a failure a chat is as it was before the turn: the observation can be shown again.
+    What a server does wrong costs the episode in which it does it, after as many attempts as
+    `retries` allows: a `ServiceError` in `EpisodesFailed`. `ServiceRefused` alone ends the run. A
+    403 or 404 is a refusal only until the first reply. After a failure a chat is as it was before
+    the turn: the observation can be shown again.
 
     Args:
         service: what is asked.
@@ -131,12 +141,10 @@ class ServedPolicy(EpisodeStates[Chat]):
             "retries": retries,
             "prices": prices,
         }
+        self._served = False  # set by any thread, never unset
         self.reset()
         if check:
-            probe = replace(retries, attempts=min(2, retries.attempts))
-            request_with_retries(
-                service.check, service.failure, probe, self._limit, self._counter.failed
-            )
+            self._ask(service.check, replace(retries, attempts=min(2, retries.attempts)))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the settings: a copy has no episodes, and takes its key from its environment."""
@@ -174,11 +182,17 @@ class ServedPolicy(EpisodeStates[Chat]):
             except SageEnvError as error:
                 return error
 
+        begun = self._served
         if len(chats) == 1:  # in this thread, which an interrupt from the keyboard reaches
             replies = [decide(chats[0], observations[0])]
         else:
             with ThreadPoolExecutor(self._workers) as pool:
                 replies = list(pool.map(decide, chats, observations))
+        if self._served and not begun:  # refused beside others that were not: a passing fault
+            replies = [
+                decide(chat, shown) if isinstance(reply, ServiceRefused) else reply
+                for chat, shown, reply in zip(chats, observations, replies, strict=True)
+            ]
         found = dict(zip(episodes, replies, strict=True))
         errors = {name: x for name, x in found.items() if isinstance(x, SageEnvError)}
         for error in errors.values():
@@ -202,17 +216,23 @@ class ServedPolicy(EpisodeStates[Chat]):
         service, temperature = self._service, self.temperature
         turn = service.turn(observation, chat.reply)
         messages = [*chat.messages, *turn]
-        response = request_with_retries(
-            lambda: service.request(messages, temperature, chat.seed),
-            service.failure,
-            self._retries,
-            self._limit,
-            self._counter.failed,
-        )
-        self._counter.add(service.counts(response))  # what was withheld is paid for too
-        reply = service.read(response, chat.reply, observation, temperature)
+
+        def answered() -> Reply:
+            response = service.request(messages, temperature, chat.seed)
+            self._counter.add(service.counts(response))  # what cannot be used is paid for too
+            reply = service.read(response, chat.reply, observation, temperature)
+            self._served = True
+            return reply
+
+        reply = self._ask(answered, self._retries)
         chat.messages, chat.reply = [*messages, reply.message], reply
         return reply.decision
+
+    def _ask(self, request: Callable[[], T], retries: RetrySettings) -> T:
+        def failure(error: Exception) -> Failure | None:
+            return self._service.failure(error, self._served)
+
+        return request_with_retries(request, failure, retries, self._limit, self._counter.failed)
 
 
 def _remade(kind: type[Any], settings: dict[str, Any]) -> Any:

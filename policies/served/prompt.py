@@ -7,6 +7,7 @@ from typing import Literal
 
 from policies.base import Observation
 from policies.prompt import render_user
+from policies.served.reply_json import whole_text
 from sage_env.actions.grammar_text import CALL_INSTRUCTIONS, JSON_INSTRUCTIONS
 from sage_env.tools.tool import Tool
 from sage_env.tools.tool_prompt import describe_tools
@@ -42,7 +43,7 @@ def user_parts(observation: Observation, *, first: bool, with_notes: bool = True
     """
     told = observation if with_notes else {**observation, "message": "", "text": ""}
     return [
-        segment
+        whole_text(segment)
         if isinstance(segment, str)
         else encoded_picture(observation["frames"][segment], "jpeg")
         for segment in render_user(told, first=first)
@@ -54,4 +55,4 @@ def call_result(observation: Observation) -> str:
     notes = [str(note) for note in (observation["message"], observation["text"]) if note]
     if observation["num_frames"]:
         notes.append("The frames follow.")
-    return "\n".join(notes) or "Done."
+    return whole_text("\n".join(notes)) or "Done."

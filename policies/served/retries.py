@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
@@ -11,7 +12,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
-from policies.errors import ServiceError
+from policies.errors import ServiceError, ServiceRefused
 
 T = TypeVar("T")
 
@@ -23,14 +24,14 @@ class RetrySettings:
     The defaults are choices: between six attempts lie at most 1 + 2 + 4 + 8 + 16 = 31 s.
 
     Attributes:
-        timeout: seconds in which the server must take a connection, and send the next bytes.
+        timeout: seconds for one request, from the connection to the last byte of the reply.
         attempts: how often one request is sent at most.
         first_wait: seconds before the second attempt; it doubles with every further one, and up to
             half of it is taken off at random, so that many askers do not come back together.
         longest_wait: seconds; what no wait exceeds. A server that asks for more is given up.
     """
 
-    timeout: float = 120.0
+    timeout: float = 300.0
     attempts: int = 6
     first_wait: float = 1.0
     longest_wait: float = 60.0
@@ -54,11 +55,13 @@ class Failure:
         error: what to raise if it is not sent again.
         again: whether it may be sent again.
         wait: seconds that the server asks to wait; `None` if it does not say.
+        busy: whether it takes nobody's requests until then, as when a quota is used up.
     """
 
     error: ServiceError
     again: bool = False
     wait: float | None = None
+    busy: bool = False
 
 
 class RateLimit:
@@ -119,7 +122,8 @@ def request_with_retries(
         if not failed.again:
             raise failed.error
         if failed.wait is not None and failed.wait > retries.longest_wait:
-            raise type(failed.error)(
+            kind = ServiceRefused if failed.busy else type(failed.error)
+            raise kind(
                 f"{failed.error}; it asks to wait {failed.wait:.0f} s, and longest_wait is "
                 f"{retries.longest_wait:.0f} s"
             )
@@ -136,12 +140,13 @@ def retry_after(value: str | None) -> float | None:
     if value is None:
         return None
     try:
-        return max(0.0, float(value))
+        seconds = float(value)
+        return max(0.0, seconds) if math.isfinite(seconds) else None
     except ValueError:
         pass
     try:
         date = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     date = date if date.tzinfo else date.replace(tzinfo=UTC)
     return max(0.0, (date - datetime.now(UTC)).total_seconds())

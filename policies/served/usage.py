@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, replace
 
+from policies.served.reply_json import Json, count_of
+
 
 @dataclass(frozen=True)
 class Prices:
@@ -41,6 +43,30 @@ class TokenCounts:
     completion: int
     cached: int = 0
     thinking: int = 0
+
+
+def counts_or_none(
+    usage: Json,
+    prompt: tuple[str, ...],
+    completion: tuple[str, ...],
+    cached: tuple[str, ...],
+    thinking: tuple[str, ...],
+) -> TokenCounts | None:
+    """Return the counts of a response; `None` if it does not say them as whole numbers >= 0.
+
+    Args:
+        usage: what the response says of its tokens.
+        prompt: path of the tokens sent.
+        completion: of those generated.
+        cached: of those sent that were in a cache; none said is 0.
+        thinking: of those generated that are not shown; none said is 0.
+    """
+    sent, made = count_of(usage, *prompt), count_of(usage, *completion)
+    if sent is None or made is None:
+        return None
+    return TokenCounts(
+        sent, made, min(count_of(usage, *cached) or 0, sent), count_of(usage, *thinking) or 0
+    )
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """An action as a JSON object: which keys it has, and how their values are read.
 
 A value means what it says, or it is refused: numbers may also be written as strings, and times as
-`"05:12"` or `"00:05:12.500"`; nothing is rounded, clamped, renamed or guessed.
+`"05:12"` or `"00:05:12.500"`, and the name of a call may have a namespace before it (see
+`function_name`); nothing is rounded, clamped, renamed or guessed.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from sage_env.actions.action import (
     Zoom,
     is_unicode,
 )
+from sage_env.actions.function_name import bare_name
 from sage_env.actions.json_objects import read_object
 from sage_env.timeline import parse_seconds
 
@@ -51,6 +53,7 @@ class _Parts:
     |---|---|---|---|
     | `{"action": "skip", "to": 3, "x": 1}` | skip | to, x | |
     | `{"name": "skip", "arguments": {"to": 3}, "x": 1}` | skip | to | x |
+    | `{"name": "functions.skip", "arguments": {"to": 3}}` | skip | to | |
     | `{"name": "echo", "arguments": {"text": "a"}}` | use_tool | name, arguments | |
 
     Attributes:
@@ -168,7 +171,7 @@ def _parts(found: Mapping[str, Any]) -> _Parts:
     name, thought = found["name"], found.get("thought")
     if not isinstance(name, str):
         raise TypeError(f"name must be that of an action or a tool, got {_SHOW.repr(name)}")
-    arguments = _arguments(found["arguments"])
+    name, arguments = bare_name(name, ACTION_TYPES), _arguments(found["arguments"])
     strays = tuple(_without(found, "name", "arguments", "thought"))
     if name not in ACTION_TYPES:  # a tool, whose arguments are its own
         call = {"name": name, "arguments": arguments}

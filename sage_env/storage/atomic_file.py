@@ -93,11 +93,15 @@ def atomic_path(target: str | Path, *, durable: bool = False, ending: str = "") 
 def atomic_write(target: str | Path, content: str | bytes, *, durable: bool = False) -> None:
     """Write a whole file, text as UTF-8; see `atomic_path`.
 
+    A lone surrogate, which UTF-8 cannot hold, is written as Python and JSON escape it.
+
     Raises:
         OSError: what the system says, e.g. if the disk is full or `target` is a folder.
     """
     with atomic_path(target, durable=durable) as partial:
-        partial.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+        if isinstance(content, str):
+            content = content.encode("utf-8", "backslashreplace")
+        partial.write_bytes(content)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from sage_env.actions.action import ACTION_NAMES, UseTool, is_unicode
+from sage_env.actions.function_name import bare_name
 from sage_env.datasets.item import QAItem
 from sage_env.errors import MissingExtra, ToolError, ToolInputError, boundary
 from sage_env.history import History
@@ -157,6 +158,8 @@ def call_tool(
 ) -> ToolReply:
     """Call the tool that `action` names, if there is one and the arguments fit.
 
+    A namespace before the name is none of it, see `sage_env.actions.function_name`.
+
     | the call | text | message | refused |
     |---|---|---|---|
     | names no tool, or its arguments do not fit | "" | why | yes |
@@ -177,7 +180,7 @@ def call_tool(
         VideoError: if the video cannot be opened for it.
         MissingExtra: if it needs a package that is not installed.
     """
-    tool = tools.get(action.name)
+    tool = tools.get(bare_name(action.name, tools))
     if tool is None:
         there = f"the tools are {', '.join(tools)}" if tools else "there are no tools here"
         return ToolReply("", f"There is no tool {reprlib.repr(action.name)}: {there}.", True)

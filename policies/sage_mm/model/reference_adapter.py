@@ -32,7 +32,8 @@ class ReferenceAdapter:
     def freeze(self) -> None:
         """Make it a copy of the actor's as it is now; none if that changes nothing yet."""
         actor = {name: p.detach().clone() for name, p in self._named("actor").items()}
-        moved = any(bool(p.any()) for name, p in actor.items() if _OUTPUT in name)
+        outputs = [p for name, p in actor.items() if _OUTPUT in name and not p.is_meta]
+        moved = any(bool(p.any()) for p in outputs)  # shapes alone (meta tensors) have not moved
         renamed = {name.replace(".actor.", ".reference."): p for name, p in actor.items()}
         self._put(renamed if moved else {})
 

@@ -118,6 +118,27 @@ def test_all_text_is_escaped(data, tmp_path) -> None:
     assert words.count(NASTY) >= 6  # title twice, command, question, choice, answer
 
 
+def test_half_a_character_of_a_model_does_not_cost_the_report(clip, tmp_path) -> None:
+    """Lone surrogates in all that a model or a dataset can write."""
+    odd = "\ud800 \udfffred"
+    asked = item("seen", str(clip), question=odd, choices=("yes", odd), kind="mcq", answer=odd)
+    played = trajectory("seen", False, looks=((13.0,),), answer="yes")
+    last = played.turns[-1]
+    played.turns[-1] = Turn(Decision(Invalid(odd, odd), odd), last.reward, last.info)
+    failed = trajectory("seen", None, error=f"ServiceError: {odd}")
+    shown = ReportData(
+        odd,
+        {"command": odd},
+        {"a": result((asked, played), name="a"), "b": result((asked, failed), name="b")},
+    )
+    folder = RunFolder(tmp_path)
+    text = save_report(folder, shown).read_text("utf-8")
+    assert "red" in text and len(text) > 1000
+    again = load_report(folder)
+    assert again.title == odd and again.results["a"].items[0].question == odd
+    assert again.results["a"].trajectories[0].turns[-1].decision.text == odd
+
+
 def test_every_picture_has_words(data, tmp_path) -> None:
     page = Page(written(data, tmp_path))
     assert all(attrs.get("alt") for tag, attrs in page.tags if tag == "img")

@@ -149,6 +149,51 @@ def test_no_text_makes_the_reader_raise(text: str) -> None:
         assert reply.problem or reply.answer or reply.call
 
 
+@pytest.mark.parametrize("stage", STAGE_KEYS)
+@pytest.mark.parametrize(
+    "odd",
+    ['"\\ud800"', "9" * 5000, "-" + "9" * 5000, "NaN", "Infinity", "1e999",
+     "[" * 30_000, "[" * 50 + "]" * 50, "[" * 200 + "]" * 200, '{"a": NaN}', '""', "null", "{}"],
+)  # fmt: skip
+def test_odd_values_anywhere_are_read_or_are_a_problem_and_can_be_shown(stage, odd) -> None:
+    """What comes of a reply is text for the next prompt, or a valid action, or neither."""
+    arguments = {**SPAN, "extract_type": "frames"}
+    toolbox = Toolbox([Hear(), Weather()])
+    for place in ("context", "answer", "needed", "calls", "name", "arguments", "start", "own"):
+        call = {"name": EXTRACT, "arguments": arguments}
+        if place == "own":
+            call = {"name": "weather", "arguments": {"place": "ODD"}}
+        call = call | ({place: "ODD"} if place in call else {})
+        if place == "start":
+            call["arguments"] = arguments | {"timestamp_start": "ODD"}
+        said = {
+            "video_context": "ODD" if place == "context" else "a lake",
+            "query_intent": "x",
+            "answerable": {"verdict": place == "answer"},
+            "final_answer": "ODD" if place == "answer" else None,
+            "recommended_tools": {
+                "needed": "ODD" if place == "needed" else place != "answer",
+                "tool_calls": "ODD" if place == "calls" else [call],
+            },
+        }
+        reply = read_reply(json.dumps(said).replace('"ODD"', odd), stage)
+        assert reply.answer or reply.call or reply.problem
+        assert reply.answer not in ("nan", "inf", "-inf")
+        reply.problem.encode("utf-8")
+        action = Answer("x")
+        try:
+            if reply.answer is not None:
+                action = Answer(reply.answer)
+            elif reply.call is not None:
+                action = toolbox.action(reply.call)
+        except (ValueError, TypeError) as error:
+            str(error).encode("utf-8")
+        assert isinstance(action, Answer | Zoom | UseTool)
+        observation = {"question": "q", "choices": "", "duration": np.float32(60)}
+        shown = reply.call or Call("None")
+        reasoner_turn(observation, reply.context, "k_#1", shown, []).encode("utf-8")
+
+
 words = st.text(min_size=1, max_size=30).filter(str.strip)
 whole = st.integers(0, 4 * 3600)
 
@@ -219,12 +264,15 @@ def test_their_names_are_exactly_those_of_the_release() -> None:
     ],
 )
 def test_calls_become_actions(name, arguments, action) -> None:
-    assert Toolbox([Hear(), LookAtFrames(), Weather()]).action(Call(name, arguments)) == action
+    box = Toolbox([Hear(), LookAtFrames(), Weather()])
+    for prefix in ("", "functions.", "default_api.", "tools."):
+        assert box.action(Call(prefix + name, arguments)) == action
 
 
 @pytest.mark.parametrize(
     ("name", "arguments", "reason"),
     [
+        ("tools.fly", {}, "no tool 'tools.fly': the tools are"),
         ("fly", {}, "no tool 'fly': the tools are extract_parts_from_timestamp, verbal_transcript"),
         ("unified_web_search", {"query": "x"}, "no tool for unified_web_search"),
         (EXTRACT, {"timestamp_start": "00:10"}, "lacks the arguments timestamp_end"),
@@ -270,6 +318,9 @@ def test_results_look_like_theirs() -> None:
     assert box.result(LOOK, shown(message="Nothing is shown.")) == "Nothing is shown."
     assert box.result(Call("verbal_transcript"), shown(text="hi")) == "{'transcript': 'hi'}"
     assert box.result(Call("analyze"), shown(text='{"answer": 1}')) == '{"answer": 1}'
+    assert (
+        box.result(Call("functions.verbal_transcript"), shown(text="hi")) == "{'transcript': 'hi'}"
+    )
     assert box.result(Call("weather"), shown(text="rain")) == "rain"
     assert box.result(Call("weather"), shown()) == "The tool said nothing."
 

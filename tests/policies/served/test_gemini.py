@@ -193,3 +193,24 @@ def test_it_keeps_the_contract_and_has_a_name(serve, env, monkeypatch) -> None:
     assert isinstance(named, GeminiPolicy) and named.temperature == 0.0
     assert server.looked_up[0].path.endswith("/models/gemini-y")
     assert repr(load_policy("gemini")) == "GeminiPolicy('gemini-2.5-flash')"
+
+
+def test_names_and_nulls_of_a_reply_go_back_letter_for_letter(serve) -> None:
+    """The client's types would rename, refuse or drop each of these."""
+    call = {"name": "skip", "args": {"to": 1, "a_b": {"aB": None}}, "will_continue": False}
+    parts = [
+        {
+            "text": "so",
+            "thought": True,
+            "thought_signature": "c2ln+/==",
+            "tomorrow": {"x_y": [None]},
+        },
+        {"functionCall": call, "thoughtSignature": "YQ", "partMetadata": {}},
+    ]
+    content = {"role": "model", "parts": parts, "new_field": 1.0}
+    first = Says({"candidates": [{"content": content, "finishReason": "STOP"}]})
+    server, policy = serve(first, called("answer", text="red"))
+    assert policy.act(shown()).action == Skip(1)
+    assert policy.act(shown(1)).action == Answer("red")
+    assert server.bodies[1]["contents"][1] == content
+    assert server.bodies[1]["contents"][:1] == server.bodies[0]["contents"]

@@ -14,7 +14,7 @@ from algos.rollout.playing import play
 from policies.check.policy_check import check_policy
 from policies.errors import MissingKey, ReplyBlocked, ReplyUnusable, ServiceError, ServiceRefused
 from policies.registry import UnknownPolicy, load_policy
-from policies.served import OpenAIPolicy, Prices
+from policies.served import OpenAIPolicy, Prices, openai_compatible
 from sage_env import Answer, Invalid, Sample, Skip, UseTool, function_schemas
 from tests.helpers.loopback import KEY, Provider, Says, shown
 from tests.helpers.tools_to_try import Blueness
@@ -231,7 +231,14 @@ def test_a_missing_model_is_told_before_any_episode(serve) -> None:
     other = Says({"object": "list", "data": [{"id": "qwen", "object": "model"}]})
     with pytest.raises(ServiceRefused, match="no model 'm', it has qwen"):
         serve(about=other, check=True)
-    serve(about=Says({"error": "?"}, 404), check=True)  # a server without such a list
+    for status in (403, 404, 405):  # a server without such a list, or not for this key
+        serve(about=Says({"error": "?"}, status), check=True)
+    serve(about=Says({"data": [{"id": "models/m"}, {"id": 3}]}), check=True)
+    for odd in ({"data": 3}, {"data": [3]}, {"data": None}, {}):
+        try:
+            serve(about=Says(odd), check=True)
+        except ServiceError as error:
+            assert "something else than a list of models" in str(error)
     with pytest.raises(ServiceError, match="is there such a service"):
         serve(about=Says(b"<html>"), check=True)
 
@@ -242,6 +249,34 @@ def test_only_openai_itself_must_have_a_key(serve, monkeypatch) -> None:
     assert policy.act(shown()).action == Answer("red")
     with pytest.raises(MissingKey, match="set the environment variable OPENAI_API_KEY"):
         OpenAIPolicy("gpt-x")
+
+
+def test_the_account_is_named_to_openai_alone(serve, monkeypatch) -> None:
+    for name in ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_ADMIN_KEY"):
+        monkeypatch.setenv(name, "mine")
+    server, policy = serve(called("answer", text="red"))
+    policy.act(shown())
+    monkeypatch.delenv("OPENAI_API_KEY")
+    other, policy = serve(called("answer", text="red"), check=True)
+    policy.act(shown())
+    for asked in (*server.asked, *other.asked, *other.looked_up):
+        assert "mine" not in str(asked.headers)
+    assert "authorization" not in other.asked[0].headers | other.looked_up[0].headers
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setattr(openai_compatible, "OPENAI", "http://127.0.0.1")
+    server, policy = serve(called("answer", text="red"))
+    policy.act(shown())
+    found = server.asked[0].headers
+    assert found["openai-organization"] == found["openai-project"] == "mine"
+    assert found["authorization"] == f"Bearer {KEY}"
+
+
+def test_fields_that_the_client_has_for_itself_go_to_the_server(serve) -> None:
+    options = {"timeout": 1e-9, "extra_headers": {"a": "b"}, "stream": True, "top_k": 3, "n": 1}
+    server, policy = serve(called("answer", text="red"), options=options)
+    assert policy.act(shown()).action == Answer("red")
+    assert {name: server.bodies[0][name] for name in options} == options
+    assert "a" not in server.asked[0].headers
 
 
 def test_it_keeps_the_contract_and_has_a_name(serve, env, monkeypatch) -> None:

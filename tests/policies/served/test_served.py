@@ -1,11 +1,15 @@
-"""Laws of `policies.served.policy`, `retries`, `server_errors`, `api_key`, `usage`: any service."""
+"""Laws of `policies.served.policy`, `retries`, `server_errors`, `usage`: any service."""
 
 from __future__ import annotations
 
+import base64
+import json
 import logging
 import pickle
+import sys
 import threading
 import time
+from urllib.parse import quote
 
 import pytest
 
@@ -19,10 +23,12 @@ from policies.errors import (
     ServiceRefused,
 )
 from policies.registry import load_policy
-from policies.served import GeminiPolicy, OpenAIPolicy, Prices, RetrySettings
+from policies.served import GeminiPolicy, OpenAIPolicy, Prices, RetrySettings, server_errors
+from policies.served.api_key import Key
 from policies.served.retries import RateLimit, retry_after
 from policies.served.usage import TokenCounts, UsageCounter
 from sage_env import Answer, QAItem, VideoQAEnv
+from sage_env.errors import MissingExtra
 from tests.helpers.clips import write_clip
 from tests.helpers.loopback import KEY, Loopback, Provider, Says, shown
 
@@ -31,7 +37,7 @@ CALL = {"name": "answer", "arguments": '{"text": "red"}'}
 
 
 class Gemini:
-    make, client = GeminiPolicy, "google.genai"
+    make = GeminiPolicy
     variables = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
     path = ""
     about = Says({"name": "models/m"})
@@ -52,7 +58,7 @@ class Gemini:
 
 
 class OpenAI:
-    make, client = OpenAIPolicy, "openai"
+    make = OpenAIPolicy
     variables = ("OPENAI_API_KEY",)
     path = "/v1"
     about = Says({"object": "list", "data": [{"id": "m", "object": "model"}]})
@@ -76,7 +82,7 @@ class OpenAI:
 
 @pytest.fixture(params=[Gemini, OpenAI])
 def api(request):
-    pytest.importorskip(request.param.client)
+    pytest.importorskip({Gemini: "google.genai", OpenAI: "openai"}[request.param])
     return request.param
 
 
@@ -245,6 +251,124 @@ def test_a_refused_key_stops_the_batch(api, serve) -> None:
         policy.act_batch([shown(0), shown(1)], ["a", "b"])
 
 
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_server_that_has_served_us_refuses_one_episode_at_most(api, serve, slept, status) -> None:
+    server, policy = serve(api.answer, error(status), api.answer, *[error(status)] * 3, api.answer)
+    assert policy.act(shown()).action == Answer("red")
+    assert policy.act(shown(1)).action == Answer("red")  # sent again
+    with pytest.raises(ServiceError, match=f"{status}.*sent 3 times") as raised:
+        policy.act(shown(2))
+    assert not isinstance(raised.value, ServiceRefused)
+    assert policy.act(shown(3)).action == Answer("red") and len(server.asked) == 7
+
+
+def test_a_refusal_beside_replies_of_the_first_batch_is_none(api, serve, slept) -> None:
+    refusals = [error(404), error(403)]
+    served = threading.Event()
+
+    def script(body):
+        if "what is it, 0?" in api.question(body):
+            served.set()
+            return api.answer
+        return refusals.pop() if refusals else api.answer
+
+    _, policy = serve(script, workers=1)
+    decisions = policy.act_batch([shown(1), shown(0), shown(2)], "abc")
+    assert [decision.action for decision in decisions] == [Answer("red")] * 3 and served.is_set()
+
+
+def test_a_key_that_is_no_longer_taken_ends_the_run(api, serve, slept) -> None:
+    _, policy = serve(api.answer, error(401), api.answer, *[error(401, "expired")] * 3)
+    policy.act(shown())
+    policy.act(shown(1))
+    with pytest.raises(ServiceRefused, match=r"expired.*sent 3 times"):
+        policy.act(shown(2))
+
+
+def test_a_spent_quota_ends_the_run_at_once(api, serve) -> None:
+    day = {"violations": [{"quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier"}]}
+    spent = {"code": 429, "message": "spent", "details": [day]}
+    if api is OpenAI:
+        spent = {"code": "insufficient_quota", "message": "spent"}
+    ends = [
+        Says({"error": spent}, 429),
+        Says({"error": {"message": "spent"}}, 402),
+        error(429, "spent", **{"retry-after": "86400"}),
+    ]
+    for end in ends:
+        server, policy = serve(api.answer, end)
+        policy.act(shown())
+        with pytest.raises(ServiceRefused, match="spent"):
+            policy.act_batch([shown(1)], "a")
+        assert len(server.asked) == 2
+
+
+def test_a_redirect_takes_the_key_nowhere(api, serve) -> None:
+    with Loopback(lambda _: api.answer, api.about) as other:
+        moved = Says({}, 307, {"location": other.url + "/v1/chat"})
+        _, policy = serve(moved, api.answer, moved)
+        with pytest.raises(ServiceRefused, match=f"redirects to {other.url}/v1/chat"):
+            policy.act(shown())
+        policy.act(shown(1))
+        with pytest.raises(ServiceError, match="the key goes nowhere but") as raised:
+            policy.act(shown(2))
+        assert not isinstance(raised.value, ServiceRefused)
+        with pytest.raises(ServiceRefused, match="redirects"):
+            serve(about=moved, check=True)
+        assert not other.asked and not other.looked_up
+
+
+def test_what_a_server_says_is_shown_without_escape_codes(api, serve) -> None:
+    said = "\x1b[2J\x1b]0;title\x07on\r\nfire\x9b31m \u202e\ud800 \x00now" + "x" * 5000
+    _, policy = serve(*[error(500, said)] * 3, *[Says(said.encode("utf-8", "replace"), 500)] * 3)
+    for _ in range(2):
+        with pytest.raises(ServiceError, match="on fire") as raised:
+            policy.act(shown())
+        assert str(raised.value).isprintable() and len(str(raised.value)) < 400
+        assert "[2J" not in str(raised.value) and "title" not in str(raised.value)
+    assert_no_key(
+        server_errors.shown(f"{KEY[:9]}\x1b[0m{KEY[9:]}", Key("OPENAI_API_KEY", user=None))
+    )
+
+
+def test_no_form_of_the_key_is_in_an_error_or_in_what_is_kept(api, serve) -> None:
+    basic = base64.b64encode(f"user:{KEY}".encode()).decode()
+    echo = f"{KEY} {quote(KEY)} ?key={KEY.upper()} Basic {basic} {KEY.encode().hex()}"
+    split = f"{KEY[:9]}\x1b[0m{KEY[9:]}"  # whole again where the code is taken out
+    for said in (echo, split):
+        for says in (error(400, said), Says(said.encode(), 400), Says({said: {said: said}}, 400)):
+            _, policy = serve(says)
+            with pytest.raises(ServiceError) as raised:
+                policy.act(shown())
+            assert_no_key(str(raised.value))
+    text = json.dumps(api.answer.body).replace("red", echo)
+    server, policy = serve(Says(text.encode()), api.answer)
+    assert_no_key(repr(policy.act(shown())))
+    policy.act(shown(1))
+    assert_no_key(json.dumps(server.bodies[1]))
+
+
+def assert_no_key(text):
+    middle = base64.b64encode(f"user:{KEY}".encode()).decode()[10:-6]
+    for form in (KEY, KEY.upper(), middle, KEY.encode().hex()):
+        assert form not in text
+
+
+def test_a_missing_package_names_the_extra(api, serve, monkeypatch) -> None:
+    package, extra = ("google.genai", "gemini") if api is Gemini else ("openai", "openai")
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtra, match=rf"{package}.*sage-video-qa\[{extra}\]"):
+        serve()
+
+
+def test_half_a_character_is_sent_as_the_sign_for_it(api, serve) -> None:
+    server, policy = serve(api.answer, api.answer)
+    for _ in range(2):
+        policy.act(shown(question="a \ud800 b", message="x\udc80y", text="\udfff"))
+    sent = json.dumps(server.bodies[1], ensure_ascii=False)
+    assert "a \ufffd b" in sent and "x\ufffdy" in sent and sent.encode()
+
+
 def test_requests_are_spaced_over_all_threads(api, serve) -> None:
     _, policy = serve(lambda _: api.answer, requests_per_minute=600, workers=4)
     begun = time.monotonic()
@@ -269,6 +393,20 @@ def test_retry_after_reads_numbers_and_dates() -> None:
     assert retry_after("1.5") == 1.5 and retry_after("-3") == 0
     assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
     assert retry_after("Wed, 21 Oct 2099 07:28:00 GMT") > 1e9
+
+
+@pytest.mark.parametrize("odd", [None, [1], "many", -1, 2.5, True, 10**400, {"n": 1}])
+def test_counts_that_are_none_are_not_counted(api, serve, odd) -> None:
+    for name in ("prompt", "completion"):
+        body = json.loads(json.dumps(api.answer.body))
+        if api is OpenAI:
+            body["usage"][f"{name}_tokens"] = odd
+        else:
+            name = "candidates" if name == "completion" else name
+            body["usageMetadata"][f"{name}TokenCount"] = odd
+        _, policy = serve(Says(body), prices=Prices(1, 1))
+        assert policy.act(shown()).action == Answer("red") and policy.usage.cost is None
+        assert policy.usage.uncounted_replies == 1
 
 
 def test_a_cost_is_never_guessed() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import errno
+import json
 import multiprocessing
 import os
 import stat
@@ -52,6 +53,16 @@ def test_what_is_written_is_what_is_there(tmp_path, content):
         expected = content.encode("utf-8") if isinstance(content, str) else content
         assert (tmp_path / "a.txt").read_bytes() == expected  # line ends too
         assert os.listdir(tmp_path) == ["a.txt"]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(content="a\ud800b\udfff")
+@given(content=st.text(st.characters(categories=["Cs", "Lu", "Po"])))
+def test_half_a_character_is_written_as_its_escape(tmp_path, content):
+    """A whole file of UTF-8 in any case, and JSON that says the same."""
+    atomic_write(tmp_path / "a.json", json.dumps([content], ensure_ascii=False))
+    text = (tmp_path / "a.json").read_text("utf-8")
+    assert json.dumps(json.loads(text)) == json.dumps([content])
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=repr)

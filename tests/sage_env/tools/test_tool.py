@@ -42,8 +42,9 @@ def test_the_text_comes_back_and_costs_a_turn():
     assert (info["action"], info["span"], info["spent"].turns) == ("use_tool", None, 2)
     assert env.history.looks[-1].text == "Käfer Käfer " and not env.history.looks[-1].refused
     assert observation in env.observation_space
-    observation = env.step(UseTool("blueness", {"at": 7.3}))[0]
-    assert observation["text"] == "124.7 at 7.0 s of 60 s"
+    for name in ("blueness", "functions.blueness"):
+        observation = env.step(UseTool(name, {"at": 7.3}))[0]
+        assert observation["text"] == "124.7 at 7.0 s of 60 s"
     assert env.step(Skip(1.0))[0]["text"] == ""
     assert list(env.tools) == ["echo", "blueness"]
 
@@ -52,6 +53,7 @@ def test_the_text_comes_back_and_costs_a_turn():
     ("action", "words"),
     [
         (UseTool("ecco", {}), "There is no tool 'ecco': the tools are echo, blueness."),
+        (UseTool("tools.ecco", {}), "There is no tool 'tools.ecco': the tools are echo"),
         (UseTool("x" * 8000, {}), "There is no tool 'xxxxxxxxxxxx...xxxxxxxxxxxxx': "),
         (UseTool("echo", {}), "arguments: text is missing: the keys are text, times"),
         (UseTool("echo", {"text": "a", "tmes": 1}), "arguments: 'tmes' is not known: the keys"),

@@ -1,0 +1,92 @@
+"""Settings of served policies by name, as the command line gives them: `NAME=VALUE`.
+
+| name | sets |
+|---|---|
+| a parameter of the policy, such as `replies` or `max_tokens` | that parameter |
+| a field of `RetrySettings`, such as `timeout` | that field of `retries` |
+| `body.NAME` | the request's field of that name, also where a parameter is named alike |
+| any other name | the request's field of that name |
+
+Keys are no settings, also not inside an address: they are read from the environment, and what is
+given by name is kept with the run. An address that needs one goes into `OPENAI_BASE_URL`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
+from typing import Any
+
+from policies.served.api_key import KEY_VARIABLES, Key
+from policies.served.reply_json import can_be_sent
+from policies.served.retries import RetrySettings
+
+_NOT_BY_NAME = {"model", "tools", "retries", "prices", "options", "check", "temperature"}
+_BODY = "body."
+
+
+def read_options(written: Iterable[str]) -> dict[str, Any]:
+    """Return options by name; a value is JSON where it can be read as such, and text where not.
+
+    Raises:
+        ValueError: if one is not `NAME=VALUE`, or a name comes twice.
+    """
+    options: dict[str, Any] = {}
+    for one in written:
+        name, equals, value = one.partition("=")
+        name = name.strip()
+        if not (name and equals):
+            raise ValueError(f"must be NAME=VALUE, got {one.partition('=')[0]!r:.60}")
+        if name in options:
+            raise ValueError(f"has {name!r} twice")
+        try:
+            options[name] = json.loads(value)
+        except (ValueError, RecursionError):
+            options[name] = value
+    return options
+
+
+def named_options(make: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments of a served policy's class.
+
+    Args:
+        make: the class.
+        options: by name, as `read_options` returns them.
+
+    Raises:
+        ValueError: if a name cannot be set in this way, or a value is none of its kind.
+    """
+    known = set(inspect.signature(make).parameters) - _NOT_BY_NAME
+    waits = {field.name for field in fields(RetrySettings)}
+    arguments: dict[str, Any] = {}
+    retries: dict[str, Any] = {}
+    body: dict[str, Any] = {}
+    for name, value in options.items():
+        if name.removeprefix(_BODY) in ("api_key", "key", "authorization") or _holds_key(value):
+            raise ValueError("a key is read from the environment, and is no option")
+        if not can_be_sent(value):
+            raise ValueError(f"{name} must be a value that JSON has, got {value!r:.60}")
+        if name.startswith(_BODY):
+            body[name.removeprefix(_BODY)] = value
+        elif name in _NOT_BY_NAME:
+            raise ValueError(f"{name} is not set in this way")
+        elif name in known:
+            arguments[name] = value
+        elif name in waits:
+            retries[name] = value
+        else:
+            body[name] = value
+    if retries:
+        arguments["retries"] = RetrySettings(**retries)
+    return arguments | ({"options": body} if body else {})
+
+
+def _holds_key(value: Any) -> bool:
+    """Return whether a value has a key in it: what is given by name is kept in the run's files."""
+    text = json.dumps(value, default=str)
+    keys = (Key(name, user=None) for name in KEY_VARIABLES)
+    in_address = re.search(r"[?&](api[-_]?key|key|token|access_token)=", text, re.IGNORECASE)
+    return in_address is not None or any(key.hide_in_reply(text) != text for key in keys)
