@@ -105,6 +105,7 @@ LAYERS = {
         "ppo/",
         "learning/",
         "robustness/",
+        "mutation/",
     ],
 }
 FORBIDDEN = {"utils", "util", "common", "core", "manager", "helpers", "misc"}
