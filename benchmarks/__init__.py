@@ -6,5 +6,5 @@ Run from a clone, as modules: `python -m benchmarks.frame_access`, `python -m
 benchmarks.rollout.env_overhead`, …; `README.md` lists all, with the question that each answers.
 
 In the order to read them: `provenance` (the head of a report), `timing` (clocks and ratios), then
-the rooms `frame_access/`, `rollout/`, `ppo/`, `learning/`, `robustness/`.
+the rooms `frame_access/`, `rollout/`, `ppo/`, `learning/`, `robustness/`, `mutation/`.
 """

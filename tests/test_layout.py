@@ -107,6 +107,7 @@ LAYERS = {
         "learning/",
         "robustness/clips/",
         "robustness/",
+        "mutation/",
     ],
 }
 FORBIDDEN = {"utils", "util", "common", "core", "manager", "helpers", "misc"}

@@ -144,7 +144,8 @@ def value_loss(
         The loss, float `()`; and the statistics `value_loss` and `value_clipfrac`, float `()` each.
     """
     values, old_values, returns = (_masked(x, mask) for x in (values, old_values, returns))
-    near = old_values + (values - old_values).clamp(-clip, clip)
+    # Not `old + (values - old).clamp(...)`, whose rounding would count as clipped.
+    near = values.clamp(old_values - clip, old_values + clip)
     plain, clipped = (values - returns) ** 2, (near - returns) ** 2
     loss = 0.5 * _weighted_sum(torch.maximum(plain, clipped), weights) / denominator
     with torch.no_grad():

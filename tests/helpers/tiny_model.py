@@ -79,7 +79,7 @@ def build_tokenizer(vocab: int = 400) -> PreTrainedTokenizerFast:
 def build_config(
     tokenizer: PreTrainedTokenizerFast,
     hidden: int = 64,
-    layers: int = 2,
+    layers: int = 3,
     vocab: int | None = None,
     experts: int = 0,
 ) -> Qwen3VLConfig | Qwen3VLMoeConfig:
@@ -107,7 +107,7 @@ def build_config(
         tie_word_embeddings=True,
     )
     vision = dict(
-        depth=2,
+        depth=4,
         hidden_size=64,
         intermediate_size=128,
         num_heads=4,
@@ -116,7 +116,7 @@ def build_config(
         temporal_patch_size=2,
         out_hidden_size=hidden,
         num_position_embeddings=256,
-        deepstack_visual_indexes=[0],
+        deepstack_visual_indexes=[0, 1, 2],  # three maps, as the published models have
     )
     if experts:
         text |= dict(num_experts=experts, num_experts_per_tok=2, moe_intermediate_size=hidden)
@@ -159,7 +159,7 @@ def write_tiny_model(
             if parameter.ndim > 1:
                 torch.nn.init.normal_(parameter, std=0.1)
         with torch.no_grad():
-            model.lm_head.weight[tokenizer.eos_token_id] *= 5
+            model.lm_head.weight[tokenizer.eos_token_id] *= 8
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.save_pretrained(folder)

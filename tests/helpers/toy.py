@@ -158,8 +158,9 @@ class ToyPolicy:
 
     def _logits(self, net: Mapping[str, nn.Module], ids: Tensor) -> Tensor:
         logits = net["head"](net["gru"](net["embed"](ids))[0])
-        if logits.shape[-1] == 1:
-            return logits
+        return logits if logits.shape[-1] == 1 else self._speakable(logits)
+
+    def _speakable(self, logits: Tensor) -> Tensor:
         silent = [i for i in range(len(WORDS)) if i not in SPEAKABLE]
         return logits.index_fill(-1, torch.tensor(silent), -torch.inf)
 

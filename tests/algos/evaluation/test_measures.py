@@ -10,8 +10,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from algos.evaluation.measures import EvalResult, difference, evaluate, measure, measures_of
-from algos.evaluation.tables import SUMMARY_HEADER, format_table, summary_cells
+from algos.evaluation.decomposition import decompose
+from algos.evaluation.measures import (
+    Difference,
+    EvalResult,
+    difference,
+    evaluate,
+    length_of,
+    measure,
+    measures_of,
+    of_length,
+)
+from algos.evaluation.tables import (
+    SUMMARY_HEADER,
+    breakdown_cells,
+    difference_cell,
+    format_table,
+    move_cells,
+    number_cell,
+    part_cells,
+    spread,
+    summary_cells,
+)
 from algos.rollout.trajectory import Trajectory
 from algos.runs.run_folder import RunFolder, RunFolderError
 from policies.base import Decision, TurnTokens
@@ -188,3 +208,80 @@ def test_the_summary_says_what_was_not_measured() -> None:
     line = dict(zip(SUMMARY_HEADER, summary_cells([only_short])[0], strict=True))
     assert line["accuracy, all"] == "100.0" and line["accuracy, >600 s"] == "-"
     assert line["frames"] == "2.0" and line["failed"] == "0"
+
+
+def test_an_environment_that_tells_no_times_shows_no_frames() -> None:
+    """Others than ours may leave `frame_seconds` out, or have none to tell."""
+    for infos in ({}, {"frame_seconds": None}):
+        bare = trajectory("x", True)
+        bare.start_info = {"item_id": "x", **infos}
+        (found,) = result((item("x"), bare)).episodes()
+        assert (found.frames, found.evidence_seen, found.correct) == (0, False, True)
+
+
+def test_ten_minutes_is_short_and_an_unknown_length_is_neither() -> None:
+    episodes = result(
+        (item("a", duration=600.0), trajectory("a", True)),
+        (item("b", duration=600.1), trajectory("b", True)),
+        (item("c", duration=None), trajectory("c", True)),
+    ).episodes()
+    episodes[2] = replace(episodes[2], duration=None)
+    assert [length_of(e.duration) for e in episodes] == ["<=600 s", ">600 s", "unknown"]
+    assert [e.item_id for e in of_length(episodes, "<=600 s")] == ["a"]
+    assert [e.item_id for e in of_length(episodes, ">600 s")] == ["b"]
+    assert of_length(episodes, None) == episodes
+
+
+def test_cells_by_hand() -> None:
+    assert difference_cell(Difference(3, 0.061, (0.02, 0.098))) == "+6.1 [+2.0, +9.8]"
+    assert difference_cell(Difference(3, -0.061, None)) == "-6.1"
+    assert difference_cell(Difference(0, None, None)) == "-"
+    assert spread([85.3, 93.3, 95.6]) == "91.4 [85.3, 95.6]"
+    assert spread([2.0, 2.0], ".2f") == "2.00"
+    assert number_cell(0.25, ".0%") == "25%" and number_cell(None, ".0%") == "-"
+    table = format_table(("a", "b", "c"), [("x", "yy", "1"), ("漢字", "z", "22")], text_columns=2)
+    assert table.splitlines() == ["a     b    c", "----  --  --", "x     yy   1", "漢字  z   22"]
+    flush = format_table(("a", "b"), [("x", "10"), ("yy", "2")], text_columns=1)
+    assert flush.splitlines() == ["a    b", "--  --", "x   10", "yy   2"]
+
+
+def test_the_lines_of_the_tables_by_hand() -> None:
+    made = hand_made()
+    line = dict(zip(SUMMARY_HEADER, summary_cells([made])[0], strict=True))
+    assert list(line.values())[:3] == ["policy", "greedy", "4"]
+    assert line["accuracy, all"].startswith("66.7") and line["accuracy, <=600 s"] == "50.0"
+    assert (line["accuracy, >600 s"], line["failed"]) == ("100.0", "1")
+    assert (line["frames"], line["turns"]) == ("3.2", "1.75")
+    undecided = replace(made, decoding="")
+    assert summary_cells([undecided, made])[0][1] == "-"
+    rows = breakdown_cells(measure(made.items, made.trajectories))
+    assert rows[0][:3] == ("all", "all", "4") and rows[0][4:] == ("3.2", "1.75", "67%", "1")
+    hard = next(row for row in rows if row[:2] == ("tier", "hard"))
+    assert hard == ("tier", "hard", "1", "100.0", "5.0", "3.00", "100%", "0")
+
+
+def test_the_lines_of_a_decomposition_by_hand() -> None:
+    before = [
+        replace(e, turns=turns, correct=correct, video=e.item_id)
+        for e, turns, correct in zip(
+            hand_made().episodes(), (1, 1, 2, 2), (0, 1, 0, 1), strict=False
+        )
+    ]
+    after = [
+        replace(e, turns=turns, correct=True) for e, turns in zip(before, (1, 2, 2, 2), strict=True)
+    ]
+    found = decompose(after, before)
+    assert found is not None
+    names = [(cells[0], cells[1]) for cells in part_cells(found)]
+    assert names == [
+        ("gain", "over 4 questions"),
+        ("routing", "other questions are answered at once"),
+        ("skill", "better answers on the same route"),
+    ]
+    assert part_cells(found)[0][2].startswith("+50.0")
+    assert move_cells(found) == [
+        ("one turn", "one turn", "1", "0.0%", "100.0%", "+25.0"),
+        ("one turn", "more turns", "1", "100.0%", "100.0%", "+0.0"),
+        ("more turns", "one turn", "0", "-", "-", "+0.0"),
+        ("more turns", "more turns", "2", "50.0%", "100.0%", "+25.0"),
+    ]

@@ -228,3 +228,9 @@ def test_explained_variance() -> None:
     assert explained_variance(returns, returns, mask) == pytest.approx(1)
     assert explained_variance(torch.full_like(returns, 7.0), returns, mask) == pytest.approx(0)
     assert explained_variance(returns, torch.ones_like(returns), mask) is None
+
+
+def test_the_adaptive_lambda_of_the_shortest_rows() -> None:
+    sampled = torch.tensor([[True, False], [True, True], [False, False]])
+    assert length_adaptive_lam(sampled, 2.0).tolist() == pytest.approx([0.5, 0.75, 0.5])
+    assert length_adaptive_lam(sampled, 0.05).tolist() == [0.0, 0.0, 0.0]

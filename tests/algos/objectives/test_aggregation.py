@@ -138,3 +138,8 @@ def test_no_preset_depends_on_how_the_batch_is_cut(name: str) -> None:
     )
     for x, y in zip(pieces, whole, strict=True):
         torch.testing.assert_close(x, y, atol=1e-5, rtol=0)
+
+
+def test_where_nothing_is_asked_nothing_counts() -> None:
+    sampled = torch.ones(2, 3, dtype=torch.bool)
+    assert mask_weights(torch.zeros_like(sampled), sampled).tolist() == [[0.0] * 3] * 2

@@ -132,6 +132,16 @@ def test_value_loss_by_hand() -> None:
     torch.testing.assert_close(values.grad, row(1 / 3, -0.8 / 3, 0.0))
 
 
+def test_a_value_inside_the_clip_is_not_counted_as_clipped() -> None:
+    """`old + (new - old)` is not `new` in floats; its rounding would look like clipping."""
+    generator = torch.Generator().manual_seed(3)
+    old, returns = torch.randn(2, 20, 50, generator=generator)
+    values = old + 0.4 * torch.rand(20, 50, generator=generator)
+    for clip in (0.5, math.inf):
+        _, stats = value_loss(values, old, returns, everywhere(values), 1000, clip=clip)
+        assert float(stats["value_clipfrac"]) == 0.0
+
+
 def test_the_kl_has_the_value_of_k3() -> None:
     new, reference = row(-1.0, -2.0), row(-1.5, -1.0)
     loss, stats = kl_loss(new, reference, everywhere(new), 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +18,9 @@ from algos.rollout.playing import EpisodeSpec, collect, play
 from algos.rollout.trajectory import Trajectory, Turn, load_trajectories, save_trajectories
 from algos.seeds import subseed
 from policies.base import Decision, TurnTokens
+from policies.errors import EpisodesFailed
 from sage_env import Answer, Invalid, Sample
+from sage_env.errors import VideoError
 from tests.helpers.toy import FIRST_ANSWER, ITEMS, STOP, WORDS, ToyEnv, ToyPolicy, envs
 
 torch.set_num_threads(1)
@@ -89,6 +92,65 @@ def test_a_plain_policy_is_played_one_episode_at_a_time_and_reset_for_each() -> 
     assert [t.turns[1].decision.action for t in played] == [
         t.turns[1].decision.action for t in again
     ]
+
+
+def test_without_a_seed_a_policy_is_reset_without_one() -> None:
+    class Seeds(Looker):
+        def reset(self, *, seed=None):
+            super().reset(seed=seed)
+            seeds.append(seed)
+
+    seeds: list[int | None] = []
+    collect([ToyEnv()], Seeds(), JOBS[:3])
+    assert seeds == [None] * 3
+    collect([ToyEnv()], Seeds(), JOBS[:3], seed=0)
+    assert len(set(seeds[3:])) == 3 and None not in seeds[3:]
+
+
+def test_a_policy_that_fails_some_episodes_plays_the_others_on() -> None:
+    """Its failures are ours: recorded, not played, and their place is taken by the next episode."""
+    refused = [3, 8]
+
+    class Refusing(ToyPolicy):
+        def act_batch(self, observations, episodes):
+            decisions = dict(zip(episodes, super().act_batch(observations, episodes), strict=True))
+            errors = {k: VideoError(f"no {k}") for k in refused if k in decisions}
+            if not errors:
+                return list(decisions.values())
+            kept = {k: v for k, v in decisions.items() if k not in errors}
+            raise EpisodesFailed(errors, kept)
+
+    heard: list[Trajectory] = []
+    for count in (1, 4):
+        ended: list[int] = []
+        policy = Refusing()
+        forget = policy.end
+        policy.end = lambda names: ended.extend(names) or forget(names)  # noqa: B023
+        played = collect(envs(count), policy, JOBS, seed=1, progress=heard.append)
+        sound = collect(envs(4), ToyPolicy(), JOBS, seed=1)
+        for number, (found, expected) in enumerate(zip(played, sound, strict=True)):
+            if number in refused:
+                assert found.error == f"VideoError: no {number}" and found.turns == []
+                assert found.item_id == JOBS[number].item_id and math.isnan(found.ret)
+            else:
+                assert tokens(found) == tokens(expected) and found.error is None
+        assert sorted(ended) == list(range(len(JOBS))), "what is held for it must be freed too"
+    assert len(heard) == 2 * len(JOBS)
+
+
+def test_a_privileged_policy_is_told_the_item_of_every_episode() -> None:
+    class Told(ToyPolicy):
+        def inform(self, episode, item):
+            items[episode] = item
+
+    class Telling(ToyEnv):
+        @property
+        def history(self):
+            return SimpleNamespace(item=self.item)
+
+    items: dict[int, str] = {}
+    collect([Telling(), Telling()], Told(), JOBS, seed=1)
+    assert items == {number: job.item_id for number, job in enumerate(JOBS)}
 
 
 def test_play_is_collect_of_one_job() -> None:
@@ -230,6 +292,25 @@ def test_json_round_trip(tmp_path_factory, played: list[Turn], failed: bool) -> 
     assert back.error == trajectory.error
     assert back.conditions == trajectory.conditions
     assert [turn.env_reward for turn in back.turns] == [turn.reward for turn in played]
+
+
+def test_numbers_of_numpy_are_numbers_in_the_record(tmp_path) -> None:
+    info = {"a": np.float32(0.5), "b": np.int64(3), "c": np.bool_(True), "d": np.arange(2)}
+    played = Trajectory("q", 0, [Turn(Decision(Answer("a")), 1.0, info)], {"e": np.float64(2.0)})
+    save_trajectories(tmp_path / "a.jsonl", [played])
+    (found,) = load_trajectories(tmp_path / "a.jsonl")
+    assert found.turns[0].info == {"a": 0.5, "b": 3, "c": True, "d": [0, 1]}
+    assert found.start_info == {"e": 2.0} and isinstance(found.turns[0].info["b"], int)
+
+
+def test_a_record_that_says_less_of_its_tokens_is_read() -> None:
+    (played,) = collect([ToyEnv()], ToyPolicy(), JOBS[:1], seed=1)
+    row = played.to_json()
+    for name in ("context", "dropped", "fresh"):
+        row["turns"][0]["tokens"].pop(name, None)
+    found = Trajectory.from_json(row).turns[0].decision.tokens
+    assert found is not None
+    assert (found.context, found.dropped, found.fresh) == (b"", 0, False)
 
 
 def test_a_damaged_line_is_named(tmp_path) -> None:

@@ -1,5 +1,6 @@
-"""Laws of `benchmarks.robustness.mutated_mp4`, `other_files`, and of `clips.sequential_check`,
-`clips.mp4_surgery`, `clips.graded_clips`: no fault in a few files, and planted ones are found.
+"""Laws of `benchmarks.robustness.mutated_mp4`, `benchmarks.robustness.other_files`,
+`benchmarks.robustness.clips.graded_clips`, `benchmarks.robustness.clips.mp4_surgery` and
+`benchmarks.robustness.clips.sequential_check`: planted faults are found, and no others.
 """
 
 from __future__ import annotations

@@ -15,8 +15,9 @@ from algos.batching.token_batches import collate  # noqa: E402
 from algos.rollout.trajectory import Trajectory, Turn  # noqa: E402
 from policies.base import Decision  # noqa: E402
 from policies.errors import ContextFull, ModelError  # noqa: E402
+from policies.prompt import render_user  # noqa: E402
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
-from policies.sage_mm.context import Context, fix_seam, require_prefix  # noqa: E402
+from policies.sage_mm.context import Context, fix_seam, require_prefix, require_room  # noqa: E402
 from policies.sage_mm.generation.sequence import Completion  # noqa: E402
 from sage_env.actions.action import Skip  # noqa: E402
 from tests.helpers.dropped_turns import in_context  # noqa: E402
@@ -259,3 +260,45 @@ def test_training_refuses_episodes_that_lost_turns(model, monkeypatch):
     assert [t.decision.tokens.dropped for t in copy.turns] == [t.dropped for t in turns]
     with pytest.raises(ValueError, match="outgrew the policy's context"):
         collate([trajectory], 1.0)
+
+
+def least_room(tokens, observation, *, prompt=50, frame=4, reply=7) -> int:
+    """The smallest context that `require_room` accepts."""
+    low, high = 0, 100_000
+    while low < high:
+        middle = (low + high) // 2
+        try:
+            require_room(tokens, observation, prompt, frame, reply, middle)
+            high = middle
+        except ContextFull:
+            low = middle + 1
+    return low
+
+
+def test_the_room_that_an_episode_needs_is_counted_to_the_token(policy):
+    """A prompt and one token for every look, every frame with its time, and the last reply."""
+    tokens = policy.model.tokens
+    bare = {"turns_left": 4, "frames_left": 5, "duration": np.float32(600)}
+    first = observe(1, 0, **bare)
+    empty = len(tokens.prompt(render_user(first, first=False, style=tokens.style), 0, first=False))
+    stamped = len(tokens.prompt(["<600.0 seconds>", 0], 4, first=False))
+    stamped -= len(tokens.prompt([], 4, first=False))
+    expected = 50 + 3 * (empty + 1) + 5 * stamped + 7
+    assert least_room(tokens, first) == expected
+    # What the first turn says and shows is in its own prompt already.
+    told = observe(1, 3, **bare, message="look closer " * 9, text="a b " * 99)
+    assert least_room(tokens, told) == expected
+    for changes, more in (
+        ({"frames_left": 6}, stamped),
+        ({"turns_left": 5}, empty + 1),
+        ({"turns_left": 1}, -3 * (empty + 1)),
+        ({"turns_left": 0}, -3 * (empty + 1)),
+    ):
+        other = observe(1, 0, **(bare | changes))
+        assert least_room(tokens, other) == expected + more, changes
+    # No more looks than there are frames to see.
+    assert least_room(tokens, observe(1, 0, **(bare | {"turns_left": 9}))) == expected + 2 * (
+        empty + 1
+    )
+    assert least_room(tokens, first, prompt=51, reply=9) == expected + 3
+    assert least_room(tokens, first, frame=6) == expected + 10

@@ -68,15 +68,37 @@ def test_the_prompt_tells_the_true_times_of_irregular_frames(policy, tmp_path):
 
 @pytest.mark.parametrize("critic", ["head", "adapter"])
 def test_a_value_does_not_see_the_token_that_it_judges(tiny_folder, critic):
-    learner = SageMM.load(tiny_folder, max_new_tokens=5, critic=critic, lora=LoraSettings(r=4))
+    """In any turn: a later one's first token is judged after its observation, before itself."""
+    learner = SageMM.load(tiny_folder, max_new_tokens=3, critic=critic, lora=LoraSettings(r=4))
     stir(learner)
     learner.reset(seed=3)
-    batch = as_batch([play(learner, episode(1, 2), "x")])
-    place = int(batch.sampled[0].nonzero()[1])
-    other = replace(batch, ids=batch.ids.clone(), cache={})
-    other.ids[0, place] += 1
-    for grad in (False, True):  # with an adapter the two take different ways
-        with torch.set_grad_enabled(grad):
-            before, after = learner.values(batch)[0], learner.values(other)[0]
-        assert before[place] == after[place] != 0
-        assert abs(before[place + 1] - after[place + 1]) > 1e-4, "the next value must see it"
+    batch = as_batch([play(learner, episode(1, 3), "x")])
+    places = batch.sampled[0].nonzero()[:, 0].tolist()
+    assert len(set(batch.turn[0][places].tolist())) == 3
+    for place in places[:-1]:
+        after_it = places[places.index(place) + 1]
+        other = replace(batch, ids=batch.ids.clone(), cache={})
+        other.ids[0, place] += 1
+        for grad in (False, True):  # with an adapter the two take different ways
+            with torch.set_grad_enabled(grad):
+                before, after = learner.values(batch)[0], learner.values(other)[0]
+            assert torch.equal(before[: place + 1], after[: place + 1]) and before[place] != 0
+            assert abs(before[after_it] - after[after_it]) > 1e-6, "the next value must see it"
+
+
+@pytest.mark.parametrize(("critic", "asked_first"), [("head", True), ("adapter", False)])
+def test_the_reference_has_nobodys_adapter_on(tiny_folder, critic, asked_first):
+    """Neither the actor's nor the critic's; with a head it may read what the critic has read."""
+    learner = SageMM.load(tiny_folder, max_new_tokens=4, critic=critic, lora=LoraSettings(r=4))
+    stir(learner)
+    learner.reset(seed=3)
+    batch = as_batch([play(learner, episode(i, turns), i) for i, turns in enumerate([2, 1])])
+    base = SageMM.load(tiny_folder, lora=LoraSettings(r=4))  # fresh adapters change nothing
+    base.model.encoder = learner.model.encoder
+    if asked_first:
+        learner.values(batch)
+    found, expected = learner.reference_logprobs(batch), base.evaluate(batch).logprobs
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    assert not found.requires_grad
+    far = (learner.evaluate(batch).logprobs - found).abs().max()
+    assert far > 0.01, "the actor must differ from the reference for this to show anything"

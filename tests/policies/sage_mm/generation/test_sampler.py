@@ -23,6 +23,7 @@ def test_buckets_by_hand(monkeypatch):
     assert buckets([0, 0], first=2) == []
     monkeypatch.setattr(sampler, "PREFILL_TOKENS", 36)
     assert buckets([10, 12, 12, 12]) == [(0, 3), (3, 4)], "36 tokens fit, 48 do not"
+    assert buckets([12] * 7) == [(0, 3), (3, 6), (6, 7)], "the same for every pass"
     assert buckets([100]) == [(0, 1)], "a prompt is never cut, however long"
 
 
@@ -66,3 +67,12 @@ def test_results_come_in_order_from_batches_of_similar_length(sizes, max_batch, 
     totals = sorted(old + new for old, new in sizes)
     cuts = [totals[at : at + max_batch] for at in range(0, len(totals), max_batch)]
     assert sorted(batches) == sorted(cuts)
+
+
+def test_batches_that_run_side_by_side_have_one_core_each():
+    sequences = [SequenceInput(np.full(3, i), (), None, np.zeros(1)) for i in range(6)]
+    before = torch.get_num_threads()
+    found = in_batches(
+        lambda batch: [torch.get_num_threads()] * len(batch), sequences, max_batch=2, workers=2
+    )
+    assert found == [1] * 6 and torch.get_num_threads() == before

@@ -134,6 +134,18 @@ def test_constrained_replies_are_actions_and_rescore_as_sampled(tiny_folder):
         policy.evaluate(as_batch([free_turn]))
 
 
+def test_what_counts_as_a_cut():
+    """Greedy decoding leaves nothing out that is re-scored: its log-probs are those at T = 1."""
+    assert not Sampling(1.0, 0, 1.0).cuts and not Sampling(0.0, 3, 0.5).cuts
+    assert Sampling(1.0, 1, 1.0).cuts and Sampling(0.1, 0, 0.99).cuts
+    for wrong in ((-0.1, 0, 1.0), (float("nan"), 0, 1.0), (float("inf"), 0, 1.0)):
+        with pytest.raises(ValueError):
+            Sampling(*wrong)
+    for wrong in ((1.0, -1, 1.0), (1.0, 0, 0.0), (1.0, 0, 1.1)):
+        with pytest.raises(ValueError, match="expected top_k >= 0 and 0 < top_p <= 1"):
+            Sampling(*wrong)
+
+
 def test_constrained_decoding_says_what_it_needs(tiny_folder, monkeypatch):
     import sys
 

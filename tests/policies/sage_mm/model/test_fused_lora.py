@@ -97,3 +97,18 @@ def test_mixed_dtypes_and_autocast_run_as_before(monkeypatch) -> None:
         layer.base_layer.bfloat16()
     x = x.bfloat16()
     assert torch.equal(results(fused, x)[0], results(plain, x)[0])
+
+
+def test_what_peft_is_asked_for_beside_the_input_is_left_to_peft() -> None:
+    """Such as another adapter for every row; `__base__` is none."""
+    plain, fused = layers()
+    x = torch.randn(3, 24)
+    for layer in (plain, fused):
+        layer.enable_adapters(True)
+        layer.set_adapter("actor")
+    mixed = ["__base__", "actor", "critic"]
+    with torch.no_grad():
+        found = fused.eval()(x, adapter_names=mixed)
+        torch.testing.assert_close(found, plain.eval()(x, adapter_names=mixed))
+        torch.testing.assert_close(found[0], fused.base_layer(x[0]))
+        assert (found[0] - fused(x)[0]).abs().max() > 0.1

@@ -16,7 +16,8 @@ from transformers import Qwen3VLForConditionalGeneration  # noqa: E402
 
 from policies.errors import ModelError  # noqa: E402
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
-from policies.sage_mm.model.pretrained import four_bit_settings  # noqa: E402
+from policies.sage_mm.model import adapters  # noqa: E402
+from policies.sage_mm.model.pretrained import find_dtype, four_bit_settings  # noqa: E402
 from sage_env import Invalid, Skip  # noqa: E402
 from sage_env.errors import MissingExtra  # noqa: E402
 from tests.helpers.episodes import as_batch, episode, play, stir  # noqa: E402
@@ -91,7 +92,7 @@ def test_lora_of_peft_is_taken_as_it_is(tiny_folder):
     config = LoraConfig(r=2, target_modules=r".*language_model.*q_proj", lora_dropout=0.5)
     policy = SageMM.load(tiny_folder, lora=config)
     lora = [name for name in policy.state() if "lora" in name]
-    assert len(lora) == 4 and all("q_proj" in name for name in lora)
+    assert len(lora) == 6 and all("q_proj" in name for name in lora)
     batch, again = sampled_and_rescored(policy)  # dropout must not act, or these would differ
     torch.testing.assert_close(again, batch.old_logprobs, atol=2e-5, rtol=0)
 
@@ -125,10 +126,23 @@ def test_an_adapter_of_plain_peft_starts_the_actor(tiny_folder, tmp_path):
         torch.testing.assert_close(found, model(input_ids=text).logits, atol=1e-5, rtol=0)
 
 
+def test_an_adapter_without_a_fingerprint_is_taken_at_its_word(tiny_folder, tmp_path):
+    """One that is no safetensors file has none; float16 rounds the base's differently."""
+    SageMM.load(tiny_folder, lora=LoraSettings(r=2)).save_adapter(tmp_path / "adapter")
+    SageMM.load(tiny_folder, adapter=tmp_path / "adapter", dtype="float16")
+    weights = tmp_path / "adapter" / "adapter_model.safetensors"
+    from safetensors.torch import load_file
+
+    torch.save(load_file(weights), tmp_path / "adapter" / "adapter_model.bin")
+    weights.unlink()
+    (tmp_path / "adapter" / "SHA256SUMS").unlink(missing_ok=True)  # peft writes none
+    SageMM.load(tiny_folder, adapter=tmp_path / "adapter")
+
+
 def test_an_adapter_for_another_base_is_refused(tiny_folder, tmp_path):
     SageMM.load(tiny_folder, lora=LoraSettings(r=2)).save_adapter(tmp_path / "adapter")
     SageMM.load(tiny_folder, adapter=tmp_path / "adapter", dtype="bfloat16")  # the same weights
-    wide = write_tiny_model(tmp_path / "wide", layers=3)
+    wide = write_tiny_model(tmp_path / "wide", layers=4)
     twin = write_tiny_model(tmp_path / "twin", seed=1)
     for other, message in ((wide, "with other weights"), (twin, "with other weights")):
         with pytest.raises(ModelError, match=message):
@@ -217,6 +231,51 @@ def test_another_chat_template_is_refused(folder, old, new, message):
     (folder / "chat_template.jinja").write_text(template)
     with pytest.raises(ModelError, match=message):
         SageMM.load(folder)
+
+
+class Config:
+    """A checkpoint's configuration, which names the dtype itself or in its text part."""
+
+    def __init__(self, dtype, of_text=None):
+        self.dtype, self._text = dtype, of_text
+
+    def get_text_config(self):
+        return Config(self._text)
+
+
+@pytest.mark.parametrize(
+    ("asked", "config", "place", "expected"),
+    [
+        ("auto", Config(torch.bfloat16), "cpu", torch.float32),
+        ("auto", Config(torch.bfloat16), "cuda", torch.bfloat16),
+        ("auto", Config(None, torch.float16), "cuda", torch.float16),
+        ("auto", Config(None), "cuda", torch.float32),
+        ("float16", Config(torch.bfloat16), "cpu", torch.float16),
+        (torch.bfloat16, Config(None), "cpu", torch.bfloat16),
+    ],
+)
+def test_the_dtype_is_the_checkpoints_own_where_it_is_fast(asked, config, place, expected):
+    assert find_dtype(asked, config, torch.device(place)) == expected
+
+
+@pytest.mark.parametrize("wrong", ["int8", "float8_e4m3fn", "no dtype", torch.int32])
+def test_a_dtype_that_no_weight_can_have_is_refused(wrong):
+    with pytest.raises(ModelError, match="expected a dtype such as"):
+        find_dtype(wrong, Config(None), torch.device("cpu"))
+
+
+def test_adapters_are_by_default_those_of_a_training():
+    from algos.experiment.settings import FirstLight
+
+    rank = FirstLight().lora_rank
+    assert LoraSettings() == LoraSettings(r=rank, alpha=2 * rank, seed=0)
+
+
+@pytest.mark.parametrize("rows", [1, 60, 1000, 100_000])
+def test_a_fingerprint_reads_a_small_embedding_whole_and_some_rows_of_a_large_one(rows):
+    embedding = torch.zeros(rows, 1)
+    read = len(embedding[:: adapters._step(embedding)])
+    assert read == rows if rows < 64 else 64 <= read < 128
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from sage_env.storage.sealed_file import seal  # noqa: E402
 from tests.helpers.episodes import as_batch, episode, observe, play  # noqa: E402
 from tests.helpers.storage.odd_entries import ODD, is_untouched, put_odd  # noqa: E402
 
-ONE = 2 * 4 * 64 * 4  # bytes of a frame's features: maps, tokens, hidden, float32
+ONE = 4 * 4 * 64 * 4  # bytes of a frame's features: maps, tokens, hidden, float32
 
 
 @pytest.fixture(scope="module")
@@ -227,3 +227,14 @@ def test_features_stay_on_the_gpu(tiny_folder, frames):
     assert encoder.features(keys[-2:]).device.type == "cuda"
     assert encoder.features(keys[:2]).device.type == "cpu"  # found below, and taken up again
     assert encoder.features(keys[:2]).device.type == "cuda"
+
+
+def test_a_cache_says_which_levels_it_has(tmp_path):
+    """It stands in the error of a frame that was lost, so that the right size is raised."""
+    cpu = torch.device("cpu")
+    plain = FeatureCache(CacheSizes(cpu=3 << 20), cpu)
+    assert str(plain) == "0 frames on cpu (0 of 3 MiB)"
+    shared = FeatureCache(CacheSizes(cpu=2 << 20, folder=tmp_path), cpu)
+    shared.put(b"k", ((1, 1), torch.zeros(1 << 18)))  # one MiB
+    text = str(shared)
+    assert text.startswith(f"1 frames on cpu (1 of 2 MiB), files in {tmp_path} (at most ")

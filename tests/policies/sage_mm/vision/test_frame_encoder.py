@@ -134,7 +134,7 @@ def test_features_do_not_depend_on_the_chunk(model):
     (keys,) = whole.encode([frames])
     assert single.encode([frames]) == [keys]
     torch.testing.assert_close(whole.features(keys), single.features(keys), atol=1e-6, rtol=1e-5)
-    assert whole.features(keys).shape == (2, 16, 64) and whole.grids(keys) == [(2, 2)] * 4
+    assert whole.features(keys).shape == (4, 16, 64) and whole.grids(keys) == [(2, 2)] * 4
 
 
 def test_keys_tell_pixels_shapes_and_weights_apart(model, tiny_folder):
@@ -152,7 +152,7 @@ def test_keys_tell_pixels_shapes_and_weights_apart(model, tiny_folder):
 
 def test_the_cache_is_bounded_and_a_dropped_frame_is_encoded_again(model, caplog):
     frames = observe(1, 4)["frames"]
-    one = 2 * 4 * 64 * 4  # maps, tokens, hidden, bytes
+    one = 4 * 4 * 64 * 4  # maps, tokens, hidden, bytes
     encoder = FrameEncoder(model.base.model.visual, CacheSizes(cpu=3 * one))
     (keys,) = encoder.encode([frames[:3]])
     before = encoder.features(keys)
