@@ -1,6 +1,6 @@
-"""Laws of `benchmarks.robustness.mutated_mp4`, `benchmarks.robustness.other_files`,
-`benchmarks.robustness.clips.graded_clips`, `benchmarks.robustness.clips.mp4_surgery` and
-`benchmarks.robustness.clips.sequential_check`: planted faults are found, and no others.
+"""Laws of `mutated_mp4`, `other_files`, `graded_clips`, `mp4_surgery` and `sequential_check`.
+
+Planted faults are found, and no others.
 """
 
 from __future__ import annotations
