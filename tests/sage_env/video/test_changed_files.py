@@ -127,8 +127,9 @@ def test_who_has_it_open_sees_the_old_video_or_an_error(pair, path: Path, opened
 
 @pytest.mark.parametrize("change", [over_name, in_place])
 def test_a_file_that_changes_while_it_is_indexed_is_an_error(
-    pair, path: Path, monkeypatch, change: Callable
+    pair, path: Path, tmp_path: Path, monkeypatch, change: Callable
 ) -> None:
+    monkeypatch.setenv("SAGE_ENV_CACHE", str(tmp_path / "cache"))  # where no index is kept
     real, changes = video_index._index, iter([pair[1]])
 
     def slow(*arguments):
