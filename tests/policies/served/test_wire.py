@@ -144,7 +144,9 @@ def test_a_body_that_just_fits_comes_whole_packed_or_not(monkeypatch) -> None:
         OK + b"transfer-encoding: chunked\r\n\r\nzz\r\nno\r\n",
         OK + b"transfer-encoding: chunked\r\n\r\n5\r\nab",
         OK + b"content-encoding: gzip\r\ncontent-length: 3\r\n\r\nabc",
-        OK + b"content-encoding: gzip\r\nconnection: close\r\n\r\n" + gzip.compress(b"abc", mtime=0)[:-9],
+        OK
+        + b"content-encoding: gzip\r\nconnection: close\r\n\r\n"
+        + gzip.compress(b"abc", mtime=0)[:-9],
         OK + b"content-encoding: br\r\ncontent-length: 3\r\n\r\nabc",
         OK + b"content-length: -5\r\n\r\n",
         b"SSH-2.0-OpenSSH_9.6\r\n",
