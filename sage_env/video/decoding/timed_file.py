@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sage_env.errors import VideoError
 from sage_env.storage.steady_file import SteadyFile
 from sage_env.video.deadline import NO_LIMIT, Deadline
 
@@ -16,9 +17,13 @@ class TimedFile(SteadyFile):
     """
 
     deadline: Deadline = NO_LIMIT
+    _told: Deadline | None = None  # the deadline whose end was told
 
     def read(self, nbytes: int = -1) -> bytes:
         """Return the next bytes, as a `SteadyFile` does.
+
+        What was raised is told once: FFmpeg goes on reading before it returns, and of two errors
+        PyAV keeps one and prints the other.
 
         Raises:
             DecodeTimeout: if the deadline is over.
@@ -26,5 +31,17 @@ class TimedFile(SteadyFile):
             FileChanged: if the file has changed.
             OSError: if it cannot be read.
         """
-        self.deadline.check(f"{self.name}: decoding")
+        if self._told is self.deadline:
+            return b""
+        try:
+            self.deadline.check(f"{self.name}: decoding")
+        except VideoError:
+            self._told = self.deadline
+            raise
         return super().read(nbytes)
+
+    def check(self) -> None:
+        """Raise what `read` told already, too: the end that FFmpeg saw after it was none."""
+        if self._told is self.deadline:
+            self.deadline.check(f"{self.name}: decoding")
+        super().check()

@@ -60,6 +60,41 @@ _COLUMNS = 7
 """PTS, DTS, duration, offset, size, whether a keyframe, whether shown."""
 
 
+class _Rows:
+    """The packets of a stream as they come, one row of `_COLUMNS` numbers each.
+
+    Attributes:
+        count: rows so far.
+        intact: rows up to the last packet that the container does not call damaged.
+        sliceable: whether each packet stands in the file as it is.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        """Start without rows; `file` is where packets are looked for."""
+        self.count = self.intact = 0
+        self.sliceable = True
+        self._file = file
+        self._values = array("q")  # 8 bytes a value, where a list of tuples takes 40
+
+    def add(self, packet: Packet[VideoStream]) -> None:
+        """Add a packet that has data and a time."""
+        if not packet.size or packet.pts is None:
+            return
+        at = _payload_at(self._file, packet) if self.sliceable else None
+        self.sliceable = at is not None
+        dts = NO_DTS if packet.dts is None else packet.dts
+        length, key = packet.duration or 0, packet.is_keyframe
+        self._values.extend(
+            (packet.pts, dts, length, at or 0, packet.size, key, not packet.is_discard)
+        )
+        self.count += 1
+        self.intact = self.intact if packet.is_corrupt else self.count
+
+    def columns(self) -> NDArray[np.int64]:
+        """Return the intact rows by column, int64 `(_COLUMNS, N)`."""
+        return np.array(self._values, dtype=np.int64).reshape(-1, _COLUMNS)[: self.intact].T
+
+
 def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
     """Read the whole file: list every packet with its times and place, and decode the first frame.
 
@@ -80,32 +115,18 @@ def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
         others = others_start(container, stream)
         first: av.VideoFrame | None = None
         first_after = 0  # rows that were there when the first frame came out
-        rows = array("q")  # 8 bytes a value, where a list of tuples takes 40
-        count = 0
-        intact = 0  # packets up to the last that the container does not call damaged
-        sliceable = True
+        rows = _Rows(file)
         for packet in _packets(container, stream, path, deadline):
-            if packet.size and packet.pts is not None:
-                at = _payload_at(file, packet) if sliceable else None
-                sliceable = at is not None
-                dts = NO_DTS if packet.dts is None else packet.dts
-                length, key = packet.duration or 0, packet.is_keyframe
-                rows.extend(
-                    (packet.pts, dts, length, at or 0, packet.size, key, not packet.is_discard)
-                )
-                count += 1
-                intact = intact if packet.is_corrupt else count
+            rows.add(packet)
             if first is None:
-                first, first_after = _decoded(packet), count
+                first, first_after = _decoded(packet), rows.count
                 own = stream.codec_context.sample_aspect_ratio
         begins_with_key = _begins_with_key(stream, form)
-        missing = max(count, len(stream.index_entries)) - intact
+        missing = max(rows.count, len(stream.index_entries)) - rows.intact
         missing = max(missing, int(_claims_more(file)))
-    if first is None or first.pts is None or not intact:
+    if first is None or first.pts is None or not rows.intact:
         raise VideoError(f"{path}: its video stream holds no frame that can be decoded; {REMEDY}")
-    pts, dts, length, at, size, key, shown = (
-        np.array(rows, dtype=np.int64).reshape(-1, _COLUMNS)[:intact].T
-    )
+    pts, dts, length, at, size, key, shown = rows.columns()
     key[0] |= begins_with_key
     times = PacketTimes(pts, dts, length, key > 0, shown > 0)
     found = _continuous(times, form, stream.codec_context.name, path)
@@ -115,7 +136,7 @@ def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
     return PacketTable(
         table,
         np.where(dts == NO_DTS, pts, dts),
-        sliceable,
+        rows.sliceable,
         missing,
         _first_pts(found, times, first.pts, first_after, path),
         first.height,

@@ -58,7 +58,9 @@ def test_links_among_the_folders_above_are_followed(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "file").write_bytes(b"x")
     (tmp_path / "way").symlink_to(tmp_path / "real")
-    os.close(open_regular(tmp_path / "way" / "file", WRITE))
+    descriptor = open_regular(tmp_path / "way" / "file", WRITE)
+    assert os.path.samestat(os.fstat(descriptor), os.stat(tmp_path / "real" / "file"))
+    os.close(descriptor)
 
 
 def test_no_descriptor_is_left_behind(tmp_path: Path) -> None:

@@ -47,7 +47,9 @@ def slow(monkeypatch, padded):
 
 
 @pytest.mark.parametrize("kind", [DemuxedPackets, CountedPackets])
-def test_one_long_call_of_the_demuxer_ends_in_time_and_the_next_one_goes_on(padded, slow, kind):
+def test_one_long_call_of_the_demuxer_ends_in_time_and_the_next_one_goes_on(
+    padded, slow, kind, capfd
+):
     index = read_index(padded[0])
     source, last = kind(index), len(index.packet_pts)
     source.seek(0)
@@ -57,6 +59,7 @@ def test_one_long_call_of_the_demuxer_ends_in_time_and_the_next_one_goes_on(padd
     with pytest.raises(DecodeTimeout, match=r"padded.ts: decoding took longer than the 0.1 s"):
         list(source.packets(0, last, last))
     assert time.monotonic() - start < 1
+    assert capfd.readouterr().err == "", "an error was told twice, and one was printed"
     slow.clear()
     source.read_until(Deadline.after(60))
     for key in (int(index.key_packets[-1]), 0):  # one ahead, one behind
