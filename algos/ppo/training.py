@@ -139,6 +139,7 @@ class _Run:
             checkpoint.require_same(latest.config, self._settings, may_differ=may_differ)
             state.load_tensors(latest.tensors)
             self.saved, self.best = latest.update, latest.best
+            checkpoint.prune(self._checkpoints, latest.update, keep_last=config.keep_last)
             if changed := checkpoint.changed_versions(latest.versions):
                 _log.warning("going on with other packages, so not bit for bit: %s", changed)
         self._metrics = Metrics(folder / "metrics.jsonl", keep_through=self.saved, tracker=tracker)
