@@ -28,7 +28,7 @@ from sage_env.video.decoding.decode_plan import DecodeJob, plan_jobs
 from sage_env.video.decoding.disposable_packets import disposable_test
 from sage_env.video.decoding.packet_source import PacketSource, SourcePacket
 from sage_env.video.index.picture_form import PictureForm
-from sage_env.video.index.stream import REMEDY, decoding_errors
+from sage_env.video.index.stream import GREY_FIRST, REMEDY, decoding_errors
 from sage_env.video.index.video_index import VideoIndex
 
 _BEFORE_ALL, _AFTER_ALL = -(2**63), 2**63 - 1
@@ -282,7 +282,7 @@ class PacketDecoder:
         """
         self.decoded += 1
         pts = frame.pts
-        if pts is None or pts <= self._last_pts:
+        if pts is None or (pts <= self._last_pts and targets.keyframe_out):
             raise VideoError(
                 f"{self._index.path}: presentation times that do not increase; {REMEDY}"
             )
@@ -305,8 +305,9 @@ class PacketDecoder:
 
         Those of H.264 and H.265 give out none before; Cinepak's and others do not say what it is.
         """
-        silent = self._is_disposable is not None or frame.pict_type == PictureType.NONE
-        return silent or frame.key_frame
+        if self._is_disposable is not None or frame.key_frame:
+            return True
+        return frame.pict_type == PictureType.NONE and self._context.name not in GREY_FIRST
 
     def _distrust(self, frame: av.VideoFrame) -> None:
         """Take no frame until the next keyframe after a corrupt one: they may refer to it.

@@ -62,6 +62,12 @@ _LEAST_WAIT = 0.1
 """Seconds that FFmpeg gets to open a file, however late it is: with less, sound files would fail
 for want of processor time. Not measured."""
 REMEDY = "check that the file is whole, or convert it: ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4"
+GREY_FIRST = frozenset(
+    "mpeg1video mpeg2video mpeg4 h263 h263i h263p flv msmpeg4v1 msmpeg4v2 msmpeg4 wmv1 wmv2 wmv3 "
+    "vc1 rv10 rv20 rv30 rv40".split()
+)
+"""FFmpeg's decoders that may give out a grey picture, of no type, where what one refers to is not
+there."""
 _TIMES_OF_DECODING = {
     "asf": {"h264", "hevc", "mpeg1video", "mpeg2video"},
     "mxf": {"h264", "hevc"},

@@ -18,10 +18,10 @@ from tests.helpers.video.as_shown import shown_by_ffmpeg
 FRAMES = 24
 
 
-def all_keys(path: Path, codec: str) -> Path:
+def all_keys(path: Path, codec: str, b_frames: int) -> Path:
     """Write 24 frames, one in eight a keyframe, and call them all one."""
     source = path.with_name(f"source{path.suffix}")
-    write_clip(source, range(FRAMES), codec=codec, options={"g": "8"})
+    write_clip(source, range(FRAMES), codec=codec, options={"g": "8", "bf": str(b_frames)})
     with av.open(str(source)) as old, av.open(str(path), "w") as new:
         copy = new.add_stream_from_template(old.streams.video[0])
         for packet in old.demux(old.streams.video[0]):
@@ -32,21 +32,22 @@ def all_keys(path: Path, codec: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("name", "codec"),
+    ("name", "codec", "b_frames"),
     [
-        ("a.mp4", "mpeg4"),
-        ("a.mov", "mpeg4"),
-        ("a.mkv", "msmpeg4v3"),
-        ("a.avi", "msmpeg4v3"),
-        ("a.nut", "ffv1"),
-        ("a.mp4", "libx264"),
-        ("a.mkv", "libvpx-vp9"),
+        ("a.mp4", "mpeg4", 0),
+        ("a.mov", "mpeg4", 2),
+        ("a.mkv", "mpeg2video", 2),
+        ("a.mkv", "msmpeg4v3", 0),
+        ("a.avi", "msmpeg4v3", 0),
+        ("a.nut", "ffv1", 0),
+        ("a.mp4", "libx264", 2),
+        ("a.mkv", "libvpx-vp9", 0),
     ],
 )
-def test_each_frame_is_whole_wherever_reading_begins(tmp_path, name, codec):
-    path = all_keys(tmp_path / name, codec)
+def test_each_frame_is_whole_wherever_reading_begins(tmp_path, name, codec, b_frames):
+    path = all_keys(tmp_path / name, codec, b_frames)
     wanted = [picture for _, picture in shown_by_ffmpeg(path)]
-    for number in (0, 1, 5, 9, 15, 23):
+    for number in (0, 1, 2, 3, 5, 9, 15, 23):
         with uncached(path) as video:
             times = video._index.seconds(np.array([number]))
             np.testing.assert_array_equal(video.frames_at(times.tolist()).pixels[0], wanted[number])
