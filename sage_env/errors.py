@@ -114,6 +114,19 @@ class PackageShadowed(SageEnvError, ImportError):
     """A folder of the user's hides one of our packages; the message names both."""
 
 
+def type_and_text(error: BaseException) -> str:
+    """Return an exception in a line, also one of a plug-in's whose own text cannot be made.
+
+    >>> type_and_text(ValueError("no such answer"))
+    'ValueError: no such answer'
+    """
+    try:
+        text = str(error)
+    except Exception as failed:
+        text = f"its text cannot be made ({type(failed).__name__})"
+    return f"{type(error).__name__}: {text}"
+
+
 class boundary:
     """Turns what a plug-in raises in the block into one of our errors, with the plug-in's as cause.
 
@@ -156,5 +169,4 @@ class boundary:
     ) -> None:
         """Raise our error in place of the plug-in's."""
         if isinstance(raised, Exception) and not isinstance(raised, self._passes):
-            what = f"{self._what}: {type(raised).__name__}: {raised}"
-            raise self._error(what) from raised
+            raise self._error(f"{self._what}: {type_and_text(raised)}") from raised

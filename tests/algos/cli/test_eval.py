@@ -230,6 +230,20 @@ def test_verify_plays_an_evaluation_again_and_finds_what_was_changed(capsys) -> 
     assert "cannot be played again: VideoError" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [("5", "env_options of the policy"), ("{'nope': 1}", "unexpected keyword argument 'nope'"),
+     ("{'max_turns': 'x'}", "max_turns must be a whole number"), ("{'overview_frames': 'x'}", "x")],
+)  # fmt: skip
+def test_what_a_policy_asks_wrongly_of_the_environment_is_told(options, said, capsys) -> None:
+    with Path("stopping_policy.py").open("a") as file:
+        file.write(f"\nclass Asks(Stops):\n    env_options = {options}\n")
+    for command in (["eval", "--out", "run"], ["play"]):
+        more = ["--dataset", "data.jsonl", "--policy", "stopping_policy:Asks"]
+        assert main([*command, *more]) == 2
+        assert said in capsys.readouterr().err
+
+
 ODD = [None, b"[1]\n", b'{"id": 3}\n', bytes(range(256))]
 
 
