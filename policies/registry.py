@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from policies.base import BatchPolicy, Policy
 from policies.baselines.uniform import UniformPolicy
-from sage_env.errors import SageEnvError
+from sage_env.errors import SageEnvError, type_and_text
 from sage_env.lazy_exports import needs_extra
 from sage_env.object_reference import is_reference, load_object
 
@@ -234,7 +234,7 @@ def _told_as_theirs(name: str) -> Iterator[None]:
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{last.filename}, line {last.lineno}"
-        raise UnknownPolicy(f"{name} fails: {type(error).__name__}: {error} ({where})") from error
+        raise UnknownPolicy(f"{name} fails: {type_and_text(error)} ({where})") from error
 
 
 @dataclass(frozen=True)

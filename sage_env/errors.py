@@ -114,6 +114,25 @@ class PackageShadowed(SageEnvError, ImportError):
     """A folder of the user's hides one of our packages; the message names both."""
 
 
+def error_text(error: BaseException) -> str:
+    """Return the text of an exception, or that it has none that can be read."""
+    try:
+        return str(error)
+    except Exception as unreadable:
+        return f"its text cannot be made ({type(unreadable).__name__})"
+
+
+def type_and_text(error: BaseException) -> str:
+    """Return an exception in a line, with its notes.
+
+    >>> type_and_text(ValueError("no such answer"))
+    'ValueError: no such answer'
+    """
+    notes = getattr(error, "__notes__", ())
+    told = "; ".join(map(str, [error_text(error), *notes]))
+    return f"{type(error).__name__}: {told}"
+
+
 class boundary:
     """Turns what a plug-in raises in the block into one of our errors, with the plug-in's as cause.
 
@@ -156,14 +175,4 @@ class boundary:
     ) -> None:
         """Raise our error in place of the plug-in's."""
         if isinstance(raised, Exception) and not isinstance(raised, self._passes):
-            notes = getattr(raised, "__notes__", ())
-            told = "; ".join(map(str, [error_text(raised), *notes]))
-            raise self._error(f"{self._what}: {type(raised).__name__}: {told}") from raised
-
-
-def error_text(error: BaseException) -> str:
-    """Return the text of an exception, or that it has none that can be read."""
-    try:
-        return str(error)
-    except Exception as unreadable:
-        return f"(its text cannot be read: {type(unreadable).__name__})"
+            raise self._error(f"{self._what}: {type_and_text(raised)}") from raised

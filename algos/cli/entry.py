@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from argparse import ArgumentError, ArgumentParser
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # So that package.module:name of a policy or a dataset is found in the working directory.
     if "" not in sys.path:
         sys.path.append("")
-    with plain_messages():
+    with _somewhere_to_write(), plain_messages():
         try:
             _run(list(sys.argv[1:] if arguments is None else arguments))
         except SageEnvError as error:
@@ -77,6 +78,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.excepthook = plain_traceback
             raise
     return 0
+
+
+@contextmanager
+def _somewhere_to_write() -> Iterator[None]:
+    """Inside the block, let what is written to a closed output go nowhere: Python has `None`."""
+    with (
+        open(os.devnull, "w") as nowhere,
+        redirect_stdout(sys.stdout or nowhere),
+        redirect_stderr(sys.stderr or nowhere),
+    ):
+        yield
 
 
 def _run(arguments: list[str]) -> None:

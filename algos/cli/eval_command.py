@@ -30,6 +30,7 @@ from algos.runs.run_folder import RunFolder
 from algos.runs.stopping import ended_by_signals
 from policies.introspection import FingerprintedPolicy
 from policies.registry import AnyPolicy
+from policies.served.named_options import answering_options
 from policies.terminal_text import visible
 from sage_env.datasets.item import QAItem
 from sage_env.errors import SageEnvError
@@ -71,6 +72,8 @@ class Eval(OnDataset):
             # A play that ended at a call's deadline may go on with a later one.
             environment = {k: v for k, v in options.items() if k != "call_timeout"}
             settings |= {"environment": environment, "weights": _weights(policy)}
+            # Not before `load_policy` has refused a key among them.
+            settings |= {"policy options": answering_options(self.policy_option) or None}
             name = _file_name(self.policy, decoding_of(policy))
             with EvaluationRun(folder, name, chosen, settings) as run:
                 result = self._play(run, items, chosen, policy, options)

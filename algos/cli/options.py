@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -80,7 +80,13 @@ class Playing:
             raise CommandError(f"--frame-size must be two multiples of 32, got {self.frame_size}")
         budget = ("max_turns", "max_frames", "frames_per_turn", "overview_frames")
         given = {name: getattr(self, name) for name in (*budget, "frame_size", "call_timeout")}
-        options: dict[str, Any] = dict(getattr(policy, "env_options", {}))
+        wanted = getattr(policy, "env_options", {})
+        if not isinstance(wanted, Mapping):
+            raise CommandError(
+                f"env_options of the policy {self.policy} must be a mapping of the environment's "
+                f"arguments, got {wanted!r}"
+            )
+        options: dict[str, Any] = dict(wanted)
         options |= {name: value for name, value in given.items() if value is not None}
         if self.max_frames is not None and self.max_frames > 0 and self.overview_frames is None:
             # A small budget is meant as one, and not to be refused for an overview nobody named.
@@ -125,17 +131,17 @@ def make_envs(items: Sequence[QAItem], count: int, options: dict[str, Any]) -> l
     """
     if count < 1:
         raise CommandError(f"--envs must be at least 1, got {count}")
-    frames = max(options.get(name, FRAMES) for name in ("frames_per_turn", "overview_frames"))
-    height, width = options.get("frame_size") or (224, 224)
-    if (size := 3 * frames * height * width) > MAX_OBSERVATION:
-        raise CommandError(
-            f"{frames} frames of {height}x{width} are {size / 2**30:.1f} GiB, and one observation "
-            "may have 1 GiB: give fewer --frames-per-turn and --overview-frames, or a smaller "
-            "--frame-size"
-        )
     try:
+        frames = max(options.get(name, FRAMES) for name in ("frames_per_turn", "overview_frames"))
+        height, width = options.get("frame_size") or (224, 224)
+        if (size := 3 * frames * height * width) > MAX_OBSERVATION:
+            raise CommandError(
+                f"{frames} frames of {height}x{width} are {size / 2**30:.1f} GiB, and one "
+                "observation may have 1 GiB: give fewer --frames-per-turn and --overview-frames, "
+                "or a smaller --frame-size"
+            )
         return [VideoQAEnv(dataset=items, **options) for _ in range(min(count, len(items)))]
-    except (ValueError, OverflowError) as error:
+    except (ValueError, OverflowError, TypeError) as error:
         told = ", ".join(f"{name}={value!r}" for name, value in options.items())
         raise CommandError(f"no environment can be made with {told}: {error}") from error
 

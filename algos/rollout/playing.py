@@ -20,7 +20,7 @@ from policies.base import BatchPolicy, Decision, Observation, Policy, Privileged
 from policies.errors import ENDS_RUN, EpisodesFailed
 from sage_env.actions.action import ACTION_NAMES
 from sage_env.datasets.item import QAItem
-from sage_env.errors import SageEnvError
+from sage_env.errors import SageEnvError, type_and_text
 
 Progress = Callable[[Trajectory], None]
 
@@ -305,7 +305,7 @@ class _Slot:
         if error is not None:
             if isinstance(error, ENDS_RUN):
                 raise error
-            self.trajectory.error = f"{type(error).__name__}: {error}{_place(error)}"
+            self.trajectory.error = type_and_text(error) + _place(error)
         self.trajectory.seconds = time.perf_counter() - self.began
         self.ended.append((self.name, self.trajectory))
 

@@ -64,7 +64,7 @@ class EvaluationRun:
         self.folder, self.name, self.settings = folder, name, plain(settings)
         self._items = {item.id: item for item in items}
         self._played = folder.load_played(name)
-        self._rows = {row["id"]: row for row in _rows(folder.samples)}
+        self._rows = {row["id"]: row for row in read_rows(folder.samples)}
         self.done = {
             key: trajectory
             for key, trajectory in self._played.items()
@@ -139,8 +139,13 @@ class EvaluationRun:
         self._told = True
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
-    """Return the rows so far."""
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of the questions so far.
+
+    Raises:
+        LogError: if the file cannot be read; names the line.
+        RunFolderError: if a line is no row; names it.
+    """
     rows = read_log(path)
     for number, row in enumerate(rows, 1):
         if not isinstance(row, dict) or not isinstance(row.get("id"), str):
@@ -164,10 +169,7 @@ def require_settings(folder: RunFolder, settings: Mapping[str, Any]) -> None:
         if found := _another_run(folder.path):
             raise RunFolderError(f"{found} is of another command: {own}")
         return
-    data = read_json(folder.manifest)
-    if not isinstance(data, dict) or data.get("kind") != KIND or "settings" not in data:
-        raise RunFolderError(f"{folder.manifest} is not of an evaluation: {own}")
-    then = data["settings"]
+    then = read_settings(folder)
     differ = [(name, then.get(name), now) for name, now in plain(settings).items()]
     told = [f"{name} {old!r}, now {new!r}" for name, old, new in differ if old != new]
     if told:
@@ -175,6 +177,25 @@ def require_settings(folder: RunFolder, settings: Mapping[str, Any]) -> None:
             f"{folder.path} holds an evaluation with other settings ({'; '.join(told)}): go on "
             f"with those, or {own}"
         )
+
+
+def read_settings(folder: RunFolder) -> dict[str, Any]:
+    """Return what the episodes of a folder depend on, as its manifest has it.
+
+    Raises:
+        RunFolderError: if that is missing, or none of an evaluation.
+    """
+    data = read_json(folder.manifest)
+    whole = isinstance(data, dict) and data.get("kind") == KIND
+    if not (
+        whole and isinstance(data.get("settings"), dict) and isinstance(data.get("sessions"), list)
+    ):
+        raise RunFolderError(
+            f"{folder.manifest} is not of an evaluation: give this evaluation a folder of its own "
+            "with --out"
+        )
+    settings: dict[str, Any] = data["settings"]
+    return settings
 
 
 def _another_run(path: Path) -> Path | None:

@@ -180,7 +180,7 @@ class RunFolder:
             "items": [item_to_json(item) for item in result.items],
         }
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and json_text(data) != path.read_text("utf-8"):
+        if path.exists() and json_text(data).encode() != path.read_bytes():
             path.unlink()  # killed before the end of this, it is not finished, rather than wrong
         _write_changed(path.with_suffix(".jsonl"), "".join(f"{row}\n" for row in rows))
         _write_changed(path, json_text(data))
@@ -284,7 +284,7 @@ def read_json(path: Path) -> Any:
             f"{path} cannot be read ({error.strerror}): give the folder of a run that "
             "`sage-vqa train` or `sage-vqa eval` wrote"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RunFolderError(f"{path} is not JSON: {error}") from error
 
 

@@ -16,7 +16,7 @@ from algos.evaluation.measures import EvalResult, measure
 from algos.evaluation.sample_rows import sample_row
 from algos.exactness.check_result import CheckResult
 from algos.rollout.trajectory import Trajectory
-from algos.runs.append_log import read_log
+from algos.runs.evaluation_run import read_rows, read_settings
 from algos.runs.run_folder import RunFolder, RunFolderError, read_json
 from sage_env.datasets.item import QAItem
 from sage_env.env import VideoQAEnv
@@ -49,9 +49,9 @@ def verify_evaluation(
             "which goes on with it"
         )
     result = folder.load_result(names[0])
-    yield folder.samples.name, _check_rows(result, read_log(folder.samples))
+    yield folder.samples.name, _check_rows(result, read_rows(folder.samples))
     yield folder.summary.name, _check_measures(result, read_json(folder.summary))
-    options = read_json(folder.manifest)["settings"].get("environment", {})
+    options = read_settings(folder).get("environment", {})
     yield "episodes", _check_episodes(result, options, root)
 
 
@@ -75,7 +75,8 @@ def _check_rows(result: EvalResult, rows: Sequence[Any]) -> CheckResult:
 def _check_measures(result: EvalResult, summary: Any) -> CheckResult:
     """Check that the measures are those of the episodes."""
     rows = [asdict(row) for row in measure(result.items, result.trajectories)]
-    same = json.loads(json.dumps(rows)) == summary.get("measures")
+    stored = summary.get("measures") if isinstance(summary, dict) else None
+    same = json.loads(json.dumps(rows)) == stored
     problem = "" if same else "the measures are not those of the stored episodes"
     return CheckResult("measures", f"{len(rows)} groups", problem)
 
@@ -95,7 +96,7 @@ def _check_episodes(result: EvalResult, options: Any, root: Path | None) -> Chec
         }
         items = [item if root is None else _below(item, root) for item, _ in chosen]
         env = VideoQAEnv(dataset=items, **arguments)
-    except (SageEnvError, ValueError, TypeError) as error:
+    except (SageEnvError, AttributeError, ValueError, TypeError) as error:
         return CheckResult("played again", problem=f"the environment cannot be made: {error}")
     problem, turns = "", 0
     for item, played in chosen:

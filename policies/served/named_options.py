@@ -84,6 +84,16 @@ def named_options(make: Callable[..., Any], options: Mapping[str, Any]) -> dict[
     return arguments | ({"options": body} if body else {})
 
 
+def answering_options(written: Iterable[str]) -> dict[str, Any]:
+    """Return the options that an answer depends on: all but where the server is, and the pace.
+
+    Raises:
+        ValueError: as `read_options`.
+    """
+    pace = {"base_url", "workers", "requests_per_minute", *(f.name for f in fields(RetrySettings))}
+    return {name: value for name, value in read_options(written).items() if name not in pace}
+
+
 def _holds_key(value: Any) -> bool:
     """Return whether a value has a key in it: what is given by name is kept in the run's files."""
     text = json.dumps(value, default=str)

@@ -49,7 +49,7 @@ _SAYS = re.compile(
     r"|(?<!\w)(?:ans|correct|result|conclusion|to\s+conclude|in\s+conclusion)\s*[.:]\s+"
     r"|(?:正确答案|最终答案|答案)\s*(?:应该)?(?:是|为)?\s*[::]?\s*|故?(?:选择|选)\s*[::]?\s*"
     r"|(?<!\w)(?:ответ|respuesta|réponse|antwort|risposta|resposta)\s*"
-    r"(?::|is|ist|es|est|è|é|-)\s*)",
+    r"(?::|is|ist|es|est|è|é|[-–—])\s*)",
     re.IGNORECASE | re.MULTILINE,
 )
 _STOP = re.compile(r"\s*[.,:;!(–—\n-]")
@@ -59,12 +59,19 @@ _RETRACTS = re.compile(
     r"scratch|sorry|oops|hmm+|also|too|both|either|or|maybe|perhaps|possibly|probably|might|could|"
     r"may|unsure|uncertain|guess(?:ing)?|reconsider\w*|mistaken?|rather|second thoughts?|as well|"
     r"on the other hand|nevertheless|yet|except|change|likely|equally|nor|neither|doubt\w*|if|"
-    r"not (?:sure|certain|confident|clear)|cannot|can't|unclear|no wait|nope|no)(?!\w)|\?",
+    r"not (?:sure|certain|confident|clear)|cannot|can't|unclear|no wait|nope|no)(?!\w)|\?|"
+    r"[吗或]|还是|可能|也许|大概|但是?|不过|不确定|其实|等等",
     re.IGNORECASE,
 )
 _NEGATES = re.compile(
     r"(?<!\w)(?:not|no|never|none|nothing|without|wrong|incorrect|false|false(?:ly)?|unlikely|"
-    r"deny|denies|hardly|than|rule[sd]? out|exclud\w+|eliminat\w+|reject\w*)(?!\w)|n['’]t(?!\w)",
+    r"deny|denies|hardly|than|rule[sd]? out|exclud\w+|eliminat\w+|reject\w*)(?!\w)|n['’]t(?!\w)|"
+    r"[不没非别勿否]|排除|错|除了",
+    re.IGNORECASE,
+)
+_DENIES = re.compile(  # what stands behind the choice `No`, and says it again
+    r"\s*[,.;–—-]\s*(?:he|she|it|they|there|the\s+\w+)\s+(?:do|does|did|is|are|was|were|has|have|"
+    r"had|can|will)(?:\s+not|n['’]t)(?P<what>(?:\s+\w+){0,6})\s*[.!]?\s*",
     re.IGNORECASE,
 )
 _REPORTS = re.compile(
@@ -79,7 +86,12 @@ def label_alone(options: Options, text: str) -> Named | None:
     naming = _NAMING.match(text)
     if naming is None or text[naming.end() :].strip(_ENDS):
         return None
-    return _by_label(options, naming, bare=True)
+    named = _by_label(options, naming, bare=True)
+    spelled = options.by_text(naming["inside"] or naming["bare"])
+    if spelled is None or named is None or spelled.choice == named.choice:
+        return named
+    kind = (naming["kind"] or "").casefold()  # the letter of one choice is another's text
+    return spelled if naming["bare"] and (not kind or "answer" in kind) else UNDECIDED
 
 
 def several(options: Options, text: str) -> Named | None:
@@ -107,7 +119,8 @@ def label_with_text(options: Options, text: str) -> Named | None:
     if naming is not None:
         rest = text[naming.end() :]
         separated = _SEPARATED.match(rest)
-        marked = naming["inside"] or naming["kind"] or separated or naming["bare"].isupper()
+        marked = naming["inside"] or separated or naming["bare"].isupper()
+        marked = marked or (naming["kind"] and naming["bare"] != "a")  # the answer is a red car
         beside = options.by_text(rest[separated.end() if separated else 0 :]) if marked else None
         if beside is not None:
             return _agreeing(_by_label(options, naming, bare=True), beside)
@@ -259,6 +272,9 @@ def _quiet(options: Options, index: int, before: str, rest: str) -> bool:
     if _RETRACTS.search(rest) or _other_claim(options, index, rest):
         return False
     reason = _REASON.match(rest)
+    denial = _DENIES.fullmatch(rest)
+    if denial is not None and options.labelled[index].text.casefold().strip(" .") == "no":
+        rest = denial["what"]
     if reason is None and (_NEGATES.search(rest) or _mentions_other(options, index, rest)):
         return False
     if any(word.search(before) for word in (_RETRACTS, _NEGATES, _REPORTS)):

@@ -11,11 +11,19 @@ from collections.abc import Sequence
 from string import ascii_uppercase
 from typing import NamedTuple
 
-# `(B) blue`, `[B] blue`, `B) blue`, `B. blue`, `B: blue`; a number needs the same signs. Behind a
-# stop or colon there is a blank, or `0:15` would have the label 0.
+from sage_env.datasets.answer_text import fold
+
+# `(B) blue`, `[B] blue`, `B) blue`, `B. blue`, `B: blue`, `B.blue`, `B、blue`, `B - blue`,
+# `**B.** blue`, `Option B: blue`. Behind a number's stop or colon there is a blank, or `0:15` would
+# have the label 0 and `1.5` the label 1; `1 - 5` is a range. `A.M.` is no label either.
+_LETTER, _NUMBER = "[A-Za-zＡ-Ｚａ-ｚ]", "[0-9]{1,2}"
 _OWN = re.compile(
-    r"\s*(?:[(\[](?P<inside>[A-Za-z]|[0-9]{1,2})[)\]][.:]?\s*|"
-    r"(?P<bare>[A-Za-z]|[0-9]{1,2})(?:\)\s*|[.:]\s+))(?P<text>\S.*)"
+    rf"\s*(?P<mark>\*\*|__)?(?:(?:option|choice|answer)\s+)?(?:"
+    rf"[(\[（【](?P<inside>{_LETTER}|{_NUMBER})[)\]）】][.:]?\s*"
+    rf"|(?P<letter>{_LETTER})(?:[)）、．：|]\s*|[.:](?:\s+|(?=(?(mark)[*_]|\w\w)))|\s+[-–—|]\s+)"
+    rf"|(?P<number>{_NUMBER})(?:[)）、]\s*|[.:]\s+)"
+    r")(?(mark)(?P=mark)\s*)(?P<text>\S.*)",
+    re.IGNORECASE,
 )
 
 
@@ -42,7 +50,7 @@ def label_choices(choices: Sequence[str]) -> list[Labelled]:
     [Labelled(label='A', text='red'), Labelled(label='B', text='blue')]
     """
     found = [_OWN.fullmatch(choice) for choice in choices]
-    own = [(m["inside"] or m["bare"]).upper() for m in found if m]
+    own = [fold(m["inside"] or m["letter"] or m["number"]).upper() for m in found if m]
     count = len(choices)
     letters, numbers = ascii_uppercase[:count], [str(k + 1) for k in range(count)]
     if len(own) == count and (sorted(own) == list(letters) or sorted(own) == sorted(numbers)):

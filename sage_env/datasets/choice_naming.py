@@ -36,9 +36,10 @@ def name_choice(choices: Sequence[str], text: str) -> Named:
     if not text.strip():
         return Named(None, "empty")
     options = options_of(tuple(choices))
-    if text not in choices and after_thoughts(text) is None:
+    outside = after_thoughts(text)
+    if text not in choices and not (outside or "").strip():
         return Named(None, "thought")
-    if found := options.by_text(text):
+    if found := options.by_text(text if text in choices else outside or text):
         return found
     said, _ = final_part(text)
     if said is None:

@@ -109,7 +109,11 @@ def _times(text: str) -> str:
     return _AT.sub("", written) if written != plain else ""
 
 
-_KEYS: tuple[Callable[[str], str], ...] = (_exact, _bare, normalise, _plain, _times)
+def _measures(text: str) -> str:
+    return re.sub(r"(?<=[0-9])\s+(?=[^\W\d_])", "", _plain(text))  # 5 kg is 5kg
+
+
+_KEYS: tuple[Callable[[str], str], ...] = (_exact, _bare, normalise, _plain, _times, _measures)
 """Comparisons of texts, from the strictest to the loosest; `""` compares with nothing."""
 
 

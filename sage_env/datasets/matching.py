@@ -31,7 +31,7 @@ class Ruling(NamedTuple):
     | `number` | is a number or time, and so is the gold answer |
     | `letter`, `letter_and_text` | is the label of a choice, alone or beside the choice's text |
     | `claim` | is a sentence that claims one choice, or the gold answer |
-    | `empty`, `thought` | says nothing, or ends inside its thoughts |
+    | `empty`, `thought` | says nothing, or nothing outside its thoughts |
     | `several_choices`, `no_choice`, `no_such_letter` | names several, none, one there is not |
     | `contradiction` | has the label of one choice and the text of another |
     | `judge` | was judged |
@@ -95,7 +95,7 @@ def judge_answer(item: QAItem, text: str, judge: Judge | None = None) -> bool:
 
 def _open(item: QAItem, text: str) -> Ruling:
     """Rule on an answer to an open-ended question."""
-    if after_thoughts(text) is None:
+    if not (after_thoughts(text) or "").strip():
         return Ruling(False, "thought")
     given = _readings(text)
     golds = [(alias, "alias") for alias in item.aliases]

@@ -10,9 +10,9 @@ from sage_env.timeline import parse_seconds
 _THOUSANDS = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?")
 SECONDS_OF_UNIT = {"h": 3600.0, "m": 60.0, "s": 1.0}
 _DURATION = re.compile(
-    r"(?:(?P<h>[0-9.]+)\s*(?:h|hrs?|hours?)\b[\s,]*(?:and\s+)?)?"
-    r"(?:(?P<m>[0-9.]+)\s*(?:m|mins?|minutes?)\b[\s,]*(?:and\s+)?)?"
-    r"(?:(?P<s>[0-9.]+)\s*(?:s|secs?|seconds?)\b)?"
+    r"(?:(?P<h>[0-9.]+)\s*(?:h|hrs?|hours?)(?![a-z])[\s,]*(?:and\s+)?)?"
+    r"(?:(?P<m>[0-9.]+)\s*(?:m|mins?|minutes?)(?![a-z])[\s,]*(?:and\s+)?)?"
+    r"(?:(?P<s>[0-9.]+)\s*(?:s|secs?|seconds?)(?![a-z]))?"
 )
 _LONGEST = 64  # characters of a number: what is longer is none
 

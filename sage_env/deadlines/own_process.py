@@ -15,6 +15,7 @@ from typing import Any
 from weakref import WeakSet, finalize
 
 from sage_env.deadlines.call_threads import CallOverdue
+from sage_env.errors import type_and_text
 from sage_env.object_reference import is_reference
 from sage_env.storage.forking import on_fork
 
@@ -89,7 +90,7 @@ class OwnProcess:
             except AttributeError:
                 raise
             except Exception as error:
-                said = f"{type(error).__name__}: {error}"
+                said = type_and_text(error)
                 raise ValueError(f"{self!r} cannot be asked for its {name}: {said}") from error
         return self._attributes[name]
 

@@ -7,6 +7,7 @@ import signal
 from multiprocessing.connection import Connection
 from typing import Any
 
+from sage_env.errors import type_and_text
 from sage_env.object_reference import load_object
 
 GRACE = 2.0
@@ -68,5 +69,5 @@ def _told(error: BaseException) -> bytes:
         told = pickle.dumps((True, error))
         pickle.loads(told)
     except Exception:
-        return pickle.dumps((True, RuntimeError(f"{type(error).__name__}: {error}")))
+        return pickle.dumps((True, RuntimeError(type_and_text(error))))
     return told

@@ -14,6 +14,7 @@ from sage_env.errors import (
     ToolInputError,
     VideoError,
     boundary,
+    type_and_text,
 )
 
 
@@ -31,7 +32,7 @@ def test_an_exception_without_a_text_that_can_be_read_is_told_all_the_same():
 
     with pytest.raises(ToolError) as caught, boundary(ToolError, "the tool"):
         raise Unreadable
-    assert str(caught.value) == "the tool: Unreadable: (its text cannot be read: LookupError)"
+    assert str(caught.value) == "the tool: Unreadable: its text cannot be made (LookupError)"
     assert isinstance(caught.value.__cause__, Unreadable)
 
 
@@ -76,3 +77,18 @@ def test_damage_says_where_it_is():
     error = CorruptFrame("a.mp4", 1.5, 7, (3, 4))
     assert (error.seconds, error.packet, error.frames, str(error)) == (1.5, 7, (3, 4), "a.mp4")
     assert str(pickle.loads(pickle.dumps(error))) == "a.mp4"
+
+
+class Untold(Exception):
+    """A plug-in's exception whose text cannot be made."""
+
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+def test_an_exception_without_a_text_is_told_by_its_type():
+    assert type_and_text(KeyError("a")) == "KeyError: 'a'"
+    assert type_and_text(Untold()) == "Untold: its text cannot be made (ValueError)"
+    with pytest.raises(RewardError, match="the reward failed: Untold: its text cannot be made"):
+        with boundary(RewardError, "the reward failed"):
+            raise Untold

@@ -230,6 +230,40 @@ def test_verify_plays_an_evaluation_again_and_finds_what_was_changed(capsys) -> 
     assert "cannot be played again: VideoError" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [("5", "env_options of the policy"), ("{'nope': 1}", "unexpected keyword argument 'nope'"),
+     ("{'max_turns': 'x'}", "max_turns must be a whole number"), ("{'overview_frames': 'x'}", "x")],
+)  # fmt: skip
+def test_what_a_policy_asks_wrongly_of_the_environment_is_told(options, said, capsys) -> None:
+    with Path("stopping_policy.py").open("a") as file:
+        file.write(f"\nclass Asks(Stops):\n    env_options = {options}\n")
+    for command in (["eval", "--out", "run"], ["play"]):
+        more = ["--dataset", "data.jsonl", "--policy", "stopping_policy:Asks"]
+        assert main([*command, *more]) == 2
+        assert said in capsys.readouterr().err
+
+
+ODD = [None, b"[1]\n", b'{"id": 3}\n', bytes(range(256))]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: repr(odd)[:12])
+def test_a_damaged_file_of_an_evaluation_is_told_in_one_sentence(odd, capsys) -> None:
+    assert evaluate() == 0
+    whole = {p: p.read_bytes() for p in Path("run").rglob("*") if p.is_file() and p.name != "lock"}
+    capsys.readouterr()
+    for path in sorted(whole):
+        for command in (["verify", "run"], ["report", "run"], None):
+            for file, data in whole.items():
+                file.write_bytes(data)
+            path.unlink() if odd is None else path.write_bytes(odd)
+            status = evaluate() if command is None else main(command)
+            told = capsys.readouterr().err.count("sage-vqa: ")
+            assert (status, told) in ((0, 0), (2, 1)), (path, command)
+            # What an evaluation can read and go on with, it makes whole.
+            assert command is not None or status == 2 or main(["verify", "run"]) == 0, path
+
+
 def test_verify_of_an_unfinished_evaluation_says_how_it_is_finished(capsys) -> None:
     Path("then").write_text("quota")
     assert evaluate() == 2 and main(["verify", "run"]) == 2

@@ -181,3 +181,11 @@ def test_a_value_of_the_wrong_form_is_told_in_one_sentence(arguments, said, caps
 def test_any_other_error_of_the_parser_is_left_as_it_is() -> None:
     for page in ("", "Unrecognized options: --x", "Error parsing --x: odd"):
         assert value_sentence(page) == ""
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_a_closed_output_is_written_nowhere(name, monkeypatch) -> None:
+    monkeypatch.setattr(sys, name, None)  # as Python has it behind `>&-`
+    assert main(["verify", "nowhere"]) == 2
+    assert main(["--version"]) == 0
+    assert getattr(sys, name) is None

@@ -133,3 +133,20 @@ def test_names_are_what_a_policy_knows_episodes_by() -> None:
     assert policy.heard == {"first", 1}
     with pytest.raises(ValueError, match="different names"):
         collect(envs(2), policy, [EpisodeSpec("q0", name="x"), EpisodeSpec("q1", name="x")])
+
+
+def test_an_exception_without_a_text_costs_its_episode_alone() -> None:
+    class Untold(Exception):
+        def __str__(self) -> str:
+            raise ValueError("no text")
+
+    class Raises(ToyPolicy):
+        def act_batch(self, observations, episodes):
+            if "q2" in episodes:
+                raise Untold
+            return super().act_batch(observations, episodes)
+
+    played = collect(envs(2), Raises(), SPECS, seed=1, isolate=True)
+    (failed,) = [t for t in played if t.error]
+    assert failed.item_id == "q2"
+    assert failed.error.startswith("Untold: its text cannot be made (ValueError) (")

@@ -130,3 +130,25 @@ def test_the_command_line_sets_and_removes_fields(serve, tmp_path: Path, capsys)
         assert main([*command[:8], "--policy-option", *wrong]) == 2
         assert KEY not in "".join(capsys.readouterr())
     assert json.dumps(body).count("which?") == 1
+
+
+def test_an_evaluation_goes_on_only_with_the_options_that_it_was_played_with(
+    serve, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    server, _ = serve(lambda _: ANSWER)
+    write_clip(tmp_path / "a.mp4", [25 * i for i in range(8)])
+    row = {"id": "q", "video": "a.mp4", "question": "q?", "choices": ["red", "blue"]}
+    (tmp_path / "d.jsonl").write_text(json.dumps(row | {"answer": "red"}) + "\n")
+    monkeypatch.chdir(tmp_path)
+
+    def played(*options: str) -> int:
+        command = ["eval", "--dataset", "d.jsonl", "--policy", "openai:m", "--out", "run"]
+        for one in (f"base_url={server.url}/v1", "replies=json", *options):
+            command += ["--policy-option", one]
+        return main(command)
+
+    assert played("max_tokens=77", "timeout=30") == 0
+    assert played("max_tokens=77", "timeout=31", "workers=2") == 0  # the pace changes no answer
+    for options in ((), ("max_tokens=78",), ("max_tokens=77", "reasoning_effort=low")):
+        assert played(*options) == 2
+        assert "policy options {'replies': 'json', 'max_tokens': 77}" in capsys.readouterr().err

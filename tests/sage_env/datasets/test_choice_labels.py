@@ -21,6 +21,17 @@ from sage_env.datasets.choice_labels import label_choices, lettered
         (["B. red", "A. blue"], "BA", ["red", "blue"]),
         (["1. red", "2. blue"], "12", ["red", "blue"]),
         (["(1) red", "(2) blue"], "12", ["red", "blue"]),
+        (["A、red", "B、blue"], "AB", ["red", "blue"]),
+        (["A.red", "B:blue"], "AB", ["red", "blue"]),
+        (["A.red", "B:blue"], "AB", ["red", "blue"]),
+        (["（A）red", "【B】blue"], "AB", ["red", "blue"]),
+        (["A - red", "B – blue", "C — green"], "ABC", ["red", "blue", "green"]),
+        (["**A.** red", "**B:** blue", "Option C: green"], "ABC", ["red", "blue", "green"]),
+        (["1、red", "2）blue"], "12", ["red", "blue"]),
+        # times of day, ranges, compounds
+        (["A.M.", "P.M."], "AB", ["A.M.", "P.M."]),
+        (["1 - 5", "2 - 7"], "AB", ["1 - 5", "2 - 7"]),
+        (["A-team", "B-side"], "AB", ["A-team", "B-side"]),
         # no labels: initials, one without, the wrong ones, the same twice, times, decimals, a hole
         (["C. elegans", "E. coli"], "AB", ["C. elegans", "E. coli"]),
         (["A. red", "blue"], "AB", ["A. red", "blue"]),

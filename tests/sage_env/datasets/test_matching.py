@@ -12,6 +12,7 @@ from sage_env.datasets.matching import decide_answer, judge_answer, match_answer
 from sage_env.datasets.validation import validate
 from sage_env.errors import JudgeError
 from tests.helpers.answers.odd_choices import ODD_CHOICES, ODD_OPEN
+from tests.helpers.answers.other_choices import OTHER_CHOICES
 from tests.helpers.answers.ways_to_answer import NOT_RIGHT, RIGHT
 
 CHOICES = ("circle", "star", "a square", "The Moon")
@@ -79,7 +80,7 @@ def test_no_wrong_and_no_ambiguous_answer_is_right(text):
     assert rule_answer(mcq("blue", COLOURS), text).verdict is not True
 
 
-@pytest.mark.parametrize(("choices", "gold", "right", "not_right"), ODD_CHOICES)
+@pytest.mark.parametrize(("choices", "gold", "right", "not_right"), ODD_CHOICES + OTHER_CHOICES)
 def test_choices_that_are_hard_to_tell_apart(choices, gold, right, not_right):
     item = mcq(gold, choices)
     assert [text for text in right if rule_answer(item, text).verdict is not True] == []
@@ -92,6 +93,16 @@ def test_open_answers_with_something_around_them(gold, tolerance, right, not_rig
     item = open_item(gold, tolerance=tolerance)
     assert [text for text in right if rule_answer(item, text).verdict is not True] == []
     assert [text for text in not_right if rule_answer(item, text).verdict is True] == []
+
+
+@pytest.mark.parametrize("choices", [("red", "blue"), ()])
+@pytest.mark.parametrize("mark", ["think", "thinking", "reasoning"])
+def test_thoughts_with_nothing_behind_them_are_no_answer(choices, mark):
+    item = mcq("blue", choices) if choices else open_item("blue")
+    for said in ("blue", "B", "The answer is blue.", ""):
+        for text in (f"<{mark}>{said}</{mark}>", f"{said}</{mark}>\n", f"<{mark}>{said}"):
+            assert rule_answer(item, text) == (False, "thought"), text
+    assert rule_answer(item, f"<{mark}>red</{mark}> blue").verdict is True
 
 
 @given(st.lists(st.sampled_from(WORDS), min_size=2, max_size=5, unique=True), st.data())
