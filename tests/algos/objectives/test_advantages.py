@@ -253,7 +253,9 @@ def test_an_episode_alone_has_nothing_to_compare_with() -> None:
     assert group_baseline(returns, groups, leave_one_out=False)[:2].tolist() == [3.0, 5.0]
     assert group_deviation(returns, groups)[:2].tolist() == [0.0, 0.0]
     assert not has_signal(returns, groups).any()
-    torch.testing.assert_close(group_baseline(torch.tensor([1.0, 4.0]), "xx"), torch.tensor([4.0, 1]))
+    torch.testing.assert_close(
+        group_baseline(torch.tensor([1.0, 4.0]), "xx"), torch.tensor([4.0, 1])
+    )
 
 
 @pytest.mark.parametrize(("apart", "told"), [(1.9e-6, False), (2.1e-6, True)])

@@ -162,7 +162,9 @@ def test_a_proof_says_what_is_needed_to_play_it_again(tmp_path: Path) -> None:
     guard, episodes = ExactnessGuard(config, policy, tmp_path), played(policy)
     guard.record_sampler()
     guard.check(5, episodes, collate(episodes, 1.0), episodes, [2, 1])
-    header, *lines = map(json.loads, (guard.folder / "update-000005.jsonl").read_text().splitlines())
+    header, *lines = map(
+        json.loads, (guard.folder / "update-000005.jsonl").read_text().splitlines()
+    )
     assert header == {
         **dict(update=5, checkpoint=4, temperature=0.5, tolerance=0.25),
         "weights": fingerprint(policy.actor_parameters()),

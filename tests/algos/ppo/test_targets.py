@@ -1,15 +1,18 @@
-"""Laws of `algos.ppo.targets` and `update`: what is computed where it is asked for, at the edges."""
+"""Laws of `algos.ppo.targets`, `update`, `train_state`: nothing is computed that nobody needs."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from algos.ppo.config import PPOConfig
 from algos.ppo.targets import Targets, make_targets, rows_with_gradient, with_loss_weights
-from algos.ppo.update import actor_objective, critic_objective
+from algos.ppo.train_state import TrainState
+from algos.ppo.update import Objective, actor_objective, critic_objective, fit
+from algos.recipe.settings import Recipe
 from policies.base import TokenBatch
 from tests.helpers.toy import ToyPolicy, toy_batch
 
@@ -114,3 +117,55 @@ def test_the_actor_alone_runs_side_by_side_and_learns_from_what_is_in_its_loss()
     assert (critic.name, critic.workers, list(critic.rows)) == ("critic", 1, [0, 1, 2])
     assert list(actor_objective(config, policy, batch, targets).rows) == [0, 1, 2]
     assert list(critic.scored([2, 0])) == [2, 0]
+
+
+def fitted(config: PPOConfig, *, epochs: int, rows: range = range(4), scored=list):
+    """Four episodes of one token each; every step pulls the one weight up by the same gradient."""
+    weight = torch.nn.Parameter(torch.zeros(()))
+    batch, targets = with_advantages([1.0] * 4)
+
+    def loss(part: TokenBatch, _: Targets, denominator: float):
+        share = torch.tensor(len(part) / denominator)
+        return -weight * share * 4, {"x": share, "entropy": share}
+
+    objective = Objective("actor", batch, targets, loss, rows, scored)
+    optimizer = torch.optim.SGD([weight], lr=1.0)
+    row = fit(config, objective, optimizer, epochs=epochs, rng=np.random.default_rng(0))
+    return row, float(weight.detach())
+
+
+def test_statistics_are_means_over_the_steps_and_over_what_was_scored() -> None:
+    config = replace(GROUP, minibatches=2, micro_batch=1, max_grad_norm=0.5)
+    row, weight = fitted(config, epochs=3)
+    assert row == pytest.approx(
+        {"losses/x": 1.0, "losses/entropy": 1.0, "losses/actor_grad_norm": 4.0}
+    )
+    assert weight == pytest.approx(3 * 2 * 0.5), "six steps, each held to the largest norm"
+    row, weight = fitted(config, epochs=1, scored=lambda rows: rows[:1])
+    assert row == pytest.approx(
+        {"losses/x": 0.5, "losses/entropy": 1.0, "losses/actor_grad_norm": 2.0}
+    )
+    for nothing in ({"epochs": 0}, {"epochs": 2, "rows": range(0)}):
+        assert fitted(config, **nothing) == ({}, 0.0)  # type: ignore[arg-type]
+    assert fitted(replace(config, minibatches=9), epochs=1)[1] == pytest.approx(4 * 0.5)
+
+
+def test_what_an_update_changes_has_a_critic_only_where_one_is_used() -> None:
+    config = PPOConfig(actor_lr=0.25, critic_lr=0.5, recipe=Recipe(target_frames=3.0))
+    both = TrainState(config, ToyPolicy())
+    assert both.actor.param_groups[0]["lr"] == 0.25 and both.critic is not None
+    assert both.critic.param_groups[0]["lr"] == 0.5
+    alone = TrainState(replace(GROUP, actor_lr=0.25), ToyPolicy())
+    assert alone.critic is None and not any(n.startswith("recipe/") for n in alone.tensors())
+    assert "recipe/multiplier" in both.tensors()
+    alone.load_tensors(alone.tensors())
+    with pytest.raises(ValueError, match='advantage="critic" needs a critic and this policy has'):
+        TrainState(config, Silent())  # type: ignore[arg-type]
+    assert TrainState(GROUP, Silent()).critic is None  # type: ignore[arg-type]
+
+
+class Silent(ToyPolicy):
+    """A policy without a critic."""
+
+    def critic_parameters(self):
+        return []

@@ -34,7 +34,9 @@ def test_what_is_switched_on_is_logged_beside_the_return(recipe: Recipe, expecte
 
 
 def test_an_episode_is_compared_under_its_own_budget() -> None:
-    assert group_of(SPECS[0]) == group_of(EpisodeSpec("a", 9, 3, 10)), "the seed is not the question"
+    assert group_of(SPECS[0]) == group_of(EpisodeSpec("a", 9, 3, 10)), (
+        "the seed is not the question"
+    )
     assert len({group_of(spec) for spec in (*SPECS, EpisodeSpec("a", 1, 4, 10))}) == 4
 
 

@@ -35,9 +35,7 @@ from algos.recipe.settings import Recipe
         ("step_credit_limit", 1e9, math.nan),
     ],
 )
-def test_the_edge_is_taken_and_what_lies_beyond_is_not(
-    name: str, taken: Any, refused: Any
-) -> None:
+def test_the_edge_is_taken_and_what_lies_beyond_is_not(name: str, taken: Any, refused: Any) -> None:
     assert getattr(Recipe(**{name: taken}), name) == taken
     with pytest.raises(ValueError, match=f"^recipe.{name} must be"):
         Recipe(**{name: refused})

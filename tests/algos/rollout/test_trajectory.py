@@ -1,4 +1,4 @@
-"""Laws of `algos.rollout.trajectory`: what a record keeps, and records that say less or too much."""
+"""Laws of `algos.rollout.trajectory`: what a record keeps, and records that say less."""
 
 from __future__ import annotations
 
@@ -99,7 +99,9 @@ def test_an_action_that_cannot_be_read_is_damage_and_what_was_invalid_is_not(tmp
     row = of(invalid, look).to_json()
     row["turns"][1]["action"] = "look around"
     path.write_text(path.read_text() + json.dumps(row) + "\n")
-    with pytest.raises(ValueError, match=r"line 2 is not a trajectory.*look around.*cannot be read"):
+    with pytest.raises(
+        ValueError, match=r"line 2 is not a trajectory.*look around.*cannot be read"
+    ):
         load_trajectories(path)
 
 

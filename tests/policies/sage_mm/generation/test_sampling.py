@@ -167,7 +167,9 @@ def test_a_seed_and_a_name_are_the_same_numbers_on_any_machine():
     """Recorded runs are played again from them; NumPy promises the streams."""
     assert policy_seed(7) == 16920295385781661272
     found = [float(episode_random(policy_seed(7), name).random()) for name in ("a", 0, ("a", 0))]
-    assert found == pytest.approx([0.5727382035599905, 0.31201800830423976, 0.8825446952738392], abs=1e-15)
+    assert found == pytest.approx(
+        [0.5727382035599905, 0.31201800830423976, 0.8825446952738392], abs=1e-15
+    )
     assert policy_seed(None) != policy_seed(None), "fresh entropy"
 
 

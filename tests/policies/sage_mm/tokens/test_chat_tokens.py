@@ -165,7 +165,9 @@ def test_a_frame_is_read_with_the_time_right_before_it_or_none() -> None:
     far = ["<3.0 seconds> and then ", 0]
 
     def found(segments, size):
-        return [(f.seconds, f.tokens) for f in BRIEF.frames(BRIEF.prompt(segments, size, first=True))]
+        return [
+            (f.seconds, f.tokens) for f in BRIEF.frames(BRIEF.prompt(segments, size, first=True))
+        ]
 
     assert found([*timed, *bare, *far, *timed, "?"], 3) == [
         (12.5, 3), (None, 3), (None, 3), (12.5, 3)
@@ -205,12 +207,16 @@ def test_a_system_prompt_may_be_given_or_left_out() -> None:
     assert FULL.text(none).startswith("<|im_start|>user\n?")
     default = FULL.text(FULL.prompt(["?"], 1, first=True))
     assert default.startswith(f"<|im_start|>system\n{SYSTEM['full']}<|im_end|>")
-    assert FULL.text(FULL.prompt(["?"], 1, first=False, system="Hi")).startswith("\n<|im_start|>user")
+    assert FULL.text(FULL.prompt(["?"], 1, first=False, system="Hi")).startswith(
+        "\n<|im_start|>user"
+    )
 
 
 def test_a_token_that_is_plain_text_is_none() -> None:
     from tokenizers import Tokenizer, models
 
     plain = Tokenizer(models.WordLevel({"<|im_start|>": 0, "x": 1}, unk_token="x"))
-    with pytest.raises(ValueError, match=r"must know <\|im_start\|> as a special token, not as text"):
+    with pytest.raises(
+        ValueError, match=r"must know <\|im_start\|> as a special token, not as text"
+    ):
         ChatTokens(plain)
