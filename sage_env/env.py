@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -13,23 +14,21 @@ from numpy.typing import NDArray
 
 from sage_env.actions.action import ACTION_NAMES, Action, Answer, Invalid
 from sage_env.argument_checks import picture_size, tolerance_seconds, whole_number
-from sage_env.datasets.item import QAItem
-from sage_env.datasets.loading import DatasetSource, load_dataset
+from sage_env.datasets.loading import DatasetSource, load_dataset, prepare_item
 from sage_env.datasets.matching import Judge, decide_answer
+from sage_env.deadlines.timed_call import CALL_TIMEOUT, call_seconds, end_idle, timed_judge
 from sage_env.episode import Budget, Episode, TurnResult
-from sage_env.errors import DatasetError, ResetNeeded, boundary
+from sage_env.errors import ResetNeeded, ToolTimeout
 from sage_env.frames import Tolerance
 from sage_env.history import History, episode_info
 from sage_env.observation import Observation, observation_space, observe
 from sage_env.openers import Opener, find_opener
-from sage_env.reset_options import Limits, budget_limits, read_reset
+from sage_env.rendering.making import make_renderer
+from sage_env.reset_options import Limits, budget_limits, read_reset, read_seed
 from sage_env.rewards import Reward, find_reward, reward_terms
 from sage_env.spaces import ActionSpace
 from sage_env.tools.tool import Tool, find_tools
 from sage_env.viewer import Viewer
-
-if TYPE_CHECKING:
-    from sage_env.rendering.renderer import Renderer
 
 
 class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
@@ -39,7 +38,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     A question about a video is asked, and a budget of turns and frames is given. Each turn the
     agent skips ahead, samples frames of a stretch, zooms into a short window (and into a region of
     the picture), uses a tool, or answers. All times are float seconds from the start of the video,
-    all stretches `[start, end)`.
+    which is that of its picture or its sound, whichever comes first; all stretches `[start, end)`.
 
     ## Action Space
     `ActionSpace`: the dataclasses of `sage_env.actions` themselves.
@@ -56,8 +55,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     picture that is on screen at several of these times is shown and paid for once. With `snap`
     the times move, by at most half a part, to a grid that all stretches share, and frames that are
     decoded on the way are prefetched for closer looks (not by an `opener` of yours). A request
-    beyond the video (by over 0.1 s) or the budget is served as far as it goes, and `message` says
-    so.
+    beyond the video (by over 0.1 s) or the budget is served as far as it goes; `message` says so.
     `sage_env.Invalid`, which `parse_action` makes of a text that is no action, costs a turn too, as
     do a tool that there is not and arguments that do not suit it; `message` says why. The space
     samples `UseTool` where there are tools. `env.unwrapped.tools` maps their names to the tools,
@@ -68,7 +66,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
 
     | key | space | is |
     |---|---|---|
-    | `frames` | uint8 (F, H, W, 3) | RGB pictures of this turn, letterboxed; the rest is zero |
+    | `frames` | uint8 (F, H, W, 3) | RGB, upright, square pixels, letterboxed; the rest is zero |
     | `seconds` | float32 (F,) | when each is shown, increasing; the rest is -1 |
     | `num_frames` | Discrete | how many there are |
     | `cursor`, `duration` | float32 () | seconds |
@@ -113,14 +111,14 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     On the last step: `correct`, and the `rule` that decided it; `evidence_recall` (share of the
     evidence spans in which a frame was shown) and `evidence_hit_turn` (the first such turn, 0 is
     the overview), `None` where unknown. At reset also `budget`: this episode's `max_turns`,
-    `max_frames`, `frames_per_turn` and `overview_frames`, by name.
-    `env.unwrapped.history` is the whole record.
+    `max_frames`, `frames_per_turn`, `overview_frames`. `env.unwrapped.history` is the whole record.
 
     ## Arguments
     Args:
         dataset: a name, a `.jsonl` file, a sequence of `QAItem`, or a function that returns one,
             also as `"package.module:function"`; see `load_dataset`.
         root: folder of the videos; by default the dataset's own.
+        allow_outside: whether a `.jsonl` file may name videos that do not lie under `root`.
         split: `train`, `validation` or `test`.
         max_turns: budget of actions, the answer included.
         max_frames: budget of frames, the overview included.
@@ -131,6 +129,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         judge: function `(item, text) -> bool` for answers that no rule can decide.
         tools: tools that the agent may use; see `sage_env.tools.Tool`.
         opener: function `path -> Video`; by default `sage_env.video.open_video`.
+        call_timeout: seconds for each call of a plug-in, or `None`; files get at least 120.
         frame_store: folder to share decoded pictures with other processes, `/dev/shm/…`.
         snap: show times of a grid that episodes share; see `timeline.snapped`.
         overview_tolerance: seconds by which the overview may be off, or `"auto"`; see Starting
@@ -146,14 +145,18 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
 
     ## Errors
     `ValueError` for illegal arguments or options, `TypeError` for a step with something that is no
-    action. What is not the agent's fault is never a reward: `DatasetError`, `VideoError`,
-    `ToolError`, `RewardError`, and `JudgeError`, after which `history` keeps the answer with the
-    verdict `None` (not judged), so that it can be scored later. What a dataset, an opener, a video,
-    a tool, a reward or a judge raises becomes one of these. `sage_env.testing` checks each of them.
+    action. What is not the agent's fault is never a reward: `DatasetError`, `VideoError` (also of a
+    file that is written over while it is open), `ToolError`, `RewardError`, and `JudgeError`, after
+    which `history` keeps the answer with the verdict `None` (not judged), to be scored later. What
+    a dataset, an opener, a video, a tool, a reward or a judge raises becomes one of these.
+    `sage_env.testing` checks each of them. Each call of a plug-in ends after `call_timeout` with
+    `ToolTimeout`, `JudgeTimeout`, `RewardTimeout` or `DecodeTimeout`; `sage_env.deadlines` says
+    how. After a `ToolTimeout` the turn has not happened, and `step` can go on. A tool's
+    `context.video` ends with its call.
 
     ## Copies
     An environment can be copied and pickled, also within an episode, if its arguments can: the copy
-    goes on in the same way, and opens the video anew when it needs it.
+    goes on in the same way, and opens the video anew. `copy.copy` shares dataset and plug-ins.
 
     ## Version History
     * v0: first version.
@@ -167,6 +170,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         dataset: DatasetSource = "sage-synth",
         root: str | Path | None = None,
         split: str = "train",
+        allow_outside: bool = False,
         max_turns: int = 10,
         max_frames: int = 128,
         frames_per_turn: int = 16,
@@ -174,8 +178,9 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         frame_size: tuple[int, int] | None = None,
         reward: str | Reward = "answer",
         judge: Judge | None = None,
-        tools: Sequence[Tool] = (),
+        tools: Sequence[Tool | str] = (),
         opener: Opener | None = None,
+        call_timeout: float | None = CALL_TIMEOUT,
         frame_store: str | Path | None = None,
         snap: bool = False,
         overview_tolerance: Tolerance = 0.0,
@@ -184,20 +189,22 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     ) -> None:
         """Load the dataset; no video is opened yet."""
         self.render_mode = render_mode
-        self._renderer = self._make_renderer(render_gold)
+        self._renderer = make_renderer(render_mode, self.metadata["render_fps"], render_gold)
         self._budget = Budget(
             whole_number("max_turns", max_turns, 1),
             whole_number("max_frames", max_frames, 1),
             whole_number("frames_per_turn", frames_per_turn, 1),
         )
         self._overview_frames = whole_number("overview_frames", overview_frames, 0, max_frames)
-        self._reward = find_reward(reward)
-        self._judge = judge
+        limit = call_seconds(call_timeout)
+        self._reward = find_reward(reward, limit)
+        self._judge: Judge | None = timed_judge(judge, limit)
         self._tools = find_tools(tools)
-        self._items = items = load_dataset(dataset, root=root, split=split)
-        self._index = {item.id: index for index, item in enumerate(self._items)}
+        items = load_dataset(dataset, root=root, split=split, allow_outside=allow_outside)
+        self._items, self._index = items, {item.id: index for index, item in enumerate(items)}
         size = picture_size(frame_size or getattr(self._items, "frame_size", None) or (224, 224))
-        self._viewer = Viewer(size, find_opener(opener, frame_store, snap=snap), snap=snap)
+        opens = find_opener(opener, frame_store, snap=snap, timeout=limit)
+        self._viewer = Viewer(size, opens, snap=snap, timeout=limit)
         self._tolerance = tolerance_seconds("overview_tolerance", overview_tolerance)
         self._shape = shape = max(frames_per_turn, overview_frames), *size, 3
         self._episode: Episode | None = None
@@ -234,16 +241,16 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         """Ask a question and show the overview.
 
         Args:
-            seed: seeds the choice of questions.
+            seed: seeds the choice of questions: a whole number, 0 or more, however large.
             options: `{"item_id": id}` or `{"index": number}` to ask that question; `max_turns`
                 and `max_frames` to allow fewer of them in this episode.
 
         Raises:
-            ValueError: if an option is not known, or a number is out of range.
+            ValueError: if an option is not known, or a number or the seed is out of range.
             DatasetError: if there is no question with that id, or the dataset cannot prepare it.
             VideoError: if its video cannot be opened or decoded.
         """
-        super().reset(seed=seed)
+        super().reset(seed=read_seed(seed))
         self._running, self._episode = False, None
         if self._renderer is not None:
             self._renderer.clear()
@@ -251,7 +258,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         if index is None:
             index = int(self.np_random.integers(len(self._items)))
         item = self._items[index]
-        _prepare(self._items, item)
+        prepare_item(self._items, item)
         episode = Episode(item, self._viewer, budget, self._tools, whole=self._budget)
         self._episode = episode
         overview = episode.overview(self._overview_frames, self._tolerance)
@@ -271,6 +278,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         Raises:
             ResetNeeded: before `reset`, after the end of the episode, and after an exception.
             TypeError: if `action` is neither an action nor `Invalid`; nothing has happened then.
+            ToolTimeout: the turn has not happened; see Deadlines.
             VideoError, ToolError, JudgeError, RewardError: the episode cannot go on.
         """
         episode = self._episode
@@ -282,7 +290,11 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
                 f"{type(action).__name__}: read text with sage_env.parse_action"
             )
         self._running = False  # stays so if anything below fails
-        served = episode.serve(action)
+        try:
+            served = episode.serve(action)
+        except ToolTimeout:
+            self._running = True
+            raise
         if isinstance(action, Answer):
             episode.end("answered", None)  # kept as not judged if the judge fails
             episode.end("answered", *decide_answer(episode.history.item, action.text, self._judge))
@@ -312,8 +324,14 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         """Close the video, which `reset` opens again, and the window."""
         self._running = False
         self._viewer.close()
+        end_idle((*self._tools.values(), self._judge, self._reward))
         if self._renderer is not None:
             self._renderer.close()
+
+    def __copy__(self) -> VideoQAEnv:
+        """Return an environment of its own, in the same state; see Copies."""
+        shared = self._items, self._judge, self._reward, self._viewer._opener
+        return deepcopy(self, {id(kept): kept for kept in (*shared, *self._tools.values())})
 
     def _observe(self, episode: Episode, served: TurnResult) -> Observation:
         observation = observe(
@@ -330,19 +348,3 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         if self._renderer is not None:
             self._renderer.show(observation, episode.history, self._viewer.native_size)
         return observation
-
-    def _make_renderer(self, render_gold: bool) -> Renderer | None:
-        if self.render_mode is None:
-            return None
-        from sage_env.rendering.renderer import Renderer  # Pillow, and pygame for a window
-
-        fps = float(self.metadata["render_fps"])
-        return Renderer(self.render_mode, render_fps=fps, render_gold=render_gold)
-
-
-def _prepare(items: Sequence[QAItem], item: QAItem) -> None:
-    """Have the dataset make the item's video file, if it makes files."""
-    prepare = getattr(items, "prepare", None)
-    if prepare is not None:
-        with boundary(DatasetError, f"the dataset cannot prepare item {item.id!r}"):
-            prepare(item)

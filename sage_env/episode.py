@@ -77,7 +77,7 @@ class Episode:
 
         Args:
             item: the question.
-            viewer: opens the video and shows its frames.
+            viewer: opens the video and shows its frames; its `timeout` holds for tools too.
             budget: what this episode may use.
             tools: by name.
             whole: the environment's budget, where this episode's is a part of it.
@@ -153,8 +153,9 @@ class Episode:
             case Zoom(start, end, num_frames, box):
                 return self._look((start, end), num_frames, box)
             case UseTool():
-                view = self._viewer.view  # opened only where there is something to call
-                reply = call_tool(self._tools, action, self.history, view, self.cursor)
+                with self._viewer.lending() as view:
+                    tools, history, timeout = self._tools, self.history, self._viewer.timeout
+                    reply = call_tool(tools, action, history, view, self.cursor, timeout=timeout)
                 look = Look(text=reply.text, refused=reply.refused)
                 return TurnResult(look, None, reply.message)
             case Invalid(_, reason):

@@ -6,9 +6,12 @@
     │   └── CorruptFrame      a frame is there, and damage keeps it from being decoded
     ├── DatasetError          a dataset, or a row of it, cannot be used
     ├── ToolError             a tool failed
+    │   └── ToolTimeout       it took longer than allowed; the episode goes on
     ├── ToolInputError        the agent called a tool wrongly; never leaves the environment
     ├── JudgeError            the judge failed: the answer stays not judged
+    │   └── JudgeTimeout      it took longer than allowed
     ├── RewardError           a reward failed, or gave no terms
+    │   └── RewardTimeout     it took longer than allowed
     ├── ResetNeeded           `step` without an episode (Gymnasium's error too)
     ├── MissingExtra          names the command that installs it (an `ImportError` too)
     └── PackageShadowed       a folder of the user's hides our package (an `ImportError` too)
@@ -72,6 +75,10 @@ class ToolError(SageEnvError):
     """A tool that the agent called failed, or did not return text: not the agent's fault."""
 
 
+class ToolTimeout(ToolError):
+    """A tool took longer than allowed: its turn has not happened, and the episode goes on."""
+
+
 class ToolInputError(SageEnvError):
     """Arguments that do not suit a tool: the agent is told, and has spent a turn on them.
 
@@ -83,8 +90,16 @@ class JudgeError(SageEnvError):
     """The judge failed: the answer stays *not judged* (`None`), which is not the same as wrong."""
 
 
+class JudgeTimeout(JudgeError):
+    """The judge took longer than allowed."""
+
+
 class RewardError(SageEnvError):
     """A reward function failed, or gave something else than a mapping of names to numbers."""
+
+
+class RewardTimeout(RewardError):
+    """A reward took longer than allowed."""
 
 
 class ResetNeeded(SageEnvError, gymnasium.error.ResetNeeded):

@@ -96,10 +96,12 @@ class Video(Protocol):
     """The protocol of a video; any object with these four is one.
 
     `sage_env.testing.check_video` checks it. A video that also has `stats.decoded`, a running count
-    of decoded pictures, has it reported in `Spent.frames_decoded`.
+    of decoded pictures, has it reported in `Spent.frames_decoded`. One whose reads end in time by
+    themselves says so by `self_timed = True`, and is then called without a deadline, in the thread
+    of the environment. No video needs to be safe for several threads at once.
 
     Attributes:
-        duration: seconds from the start of the first frame to the end of the last.
+        duration: seconds from time 0 to the end of the last frame.
         fps: average frames per second, for information.
     """
 

@@ -31,6 +31,23 @@ def crop_bounds(box: Box, height: int, width: int) -> tuple[int, int, int, int]:
     return top, bottom, left, right
 
 
+def box_size(box: Box | None, height: int, width: int) -> tuple[int, int]:
+    """Return `(H, W)` of a box in pixels, of the whole picture if it is `None`.
+
+    Args:
+        box: `(x0, y0, x1, y1)` in fractions of the picture, from the top left.
+        height: of the picture, pixels.
+        width: of the picture, pixels.
+
+    Raises:
+        ValueError: as `crop_bounds` does.
+    """
+    if box is None:
+        return height, width
+    top, bottom, left, right = crop_bounds(box, height, width)
+    return bottom - top, right - left
+
+
 def _edges(low: float, high: float, length: int) -> tuple[int, int]:
     """Return the pixels of one axis between two fractions, half-open, at least one."""
     first = min(math.floor(low * length + 0.5), length - 1)

@@ -1,4 +1,4 @@
-"""The options of `reset`: which question to ask, and how much of the budget the episode may use."""
+"""What `reset` takes: the seed, which question to ask, how much of the budget may be used."""
 
 from __future__ import annotations
 
@@ -12,6 +12,15 @@ from sage_env.episode import Budget
 
 Limits = Mapping[str, tuple[int, int]]
 """The least and the most of each option that lowers the budget."""
+
+
+def read_seed(seed: Any) -> int | None:
+    """Return the seed of `reset` as Python's own number, `None` for none.
+
+    Raises:
+        ValueError: if it is neither `None` nor a whole number of 0 or more.
+    """
+    return None if seed is None else whole_number("seed", seed, 0)
 
 
 def budget_limits(budget: Budget, overview_frames: int) -> Limits:

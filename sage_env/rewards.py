@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, cast
 
 from sage_env.actions.action import Action, Answer, Invalid
 from sage_env.argument_checks import is_finite
 from sage_env.datasets.item import QAItem
-from sage_env.errors import JudgeError, RewardError, boundary
+from sage_env.deadlines.timed_call import TimedPlugIn
+from sage_env.errors import JudgeError, RewardError, RewardTimeout, boundary
 from sage_env.history import History
 
 
@@ -166,19 +167,34 @@ def _asked(judge: StepJudge, item: QAItem, action: Action | Invalid, history: Hi
 PRESETS: Mapping[str, Reward] = {"answer": answer, "efficient": efficient(), "sage": sage()}
 
 
-def find_reward(reward: str | Reward) -> Reward:
-    """Return the preset of that name, or the function itself.
+def find_reward(reward: str | Reward, timeout: float | None = None) -> Reward:
+    """Return the preset of that name, or the function itself, with a deadline.
+
+    Args:
+        reward: the name, or the function.
+        timeout: seconds that a call may take; `None` for no limit. Those of ours that ask nobody
+            need none.
 
     Raises:
         ValueError: if there is no such preset, or it is not a function.
     """
-    if not isinstance(reward, str) and callable(reward):
+    if isinstance(reward, str) or not callable(reward):
+        if not isinstance(reward, str) or reward not in PRESETS:
+            raise ValueError(
+                f"reward must be a function or one of {', '.join(PRESETS)}, got {reward!r}"
+            )
+        return PRESETS[reward]
+    if timeout is None or _asks_nobody(reward):
         return reward
-    if not isinstance(reward, str) or reward not in PRESETS:
-        raise ValueError(
-            f"reward must be a function or one of {', '.join(PRESETS)}, got {reward!r}"
-        )
-    return PRESETS[reward]
+    return cast(Reward, TimedPlugIn(reward, timeout, RewardTimeout, "the reward"))
+
+
+def _asks_nobody(reward: Reward) -> bool:
+    """Return whether a reward is one of ours that asks nobody."""
+    if not isinstance(reward, partial):
+        return reward is answer
+    asks = reward.keywords.get("reasonable") is not None
+    return reward.func in (_efficient, _sage) and not asks
 
 
 def reward_terms(

@@ -6,17 +6,20 @@ What a video returns is checked by `sage_env.frames`, beside the protocol that a
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sage_env.deadlines.timed_call import CALL_TIMEOUT
 from sage_env.errors import VideoError, boundary
 from sage_env.frames import Box, FrameBatch, Tolerance, check_batch, checked_duration
-from sage_env.openers import Opener, open_file
+from sage_env.openers import FileOpener, Opener
 from sage_env.timeline import Span, midpoints, snapped
+from sage_env.video.opened_video import OpenedVideo, SentVideo
 
 if TYPE_CHECKING:
     from sage_env.frames import Video
@@ -60,30 +63,40 @@ class _Count:
 class Viewer:
     """Shows frames of one video at a time. A video stays open while the next is the same one.
 
-    Copies and pickles leave the open video behind, and open it again when they need it.
+    Copies and pickles leave the open video behind, and open it again when they need it. Threads may
+    read at the same time: a tool's own, those that it has left behind.
 
     Attributes:
         size: `(H, W)` of the frames shown.
         duration: seconds of the video.
         decode_seconds: wall time spent in the video since `open`.
+        timeout: seconds for one call of a plug-in; `None` for no limit.
     """
 
     def __init__(
-        self, size: tuple[int, int], opener: Opener | None = None, *, snap: bool = False
+        self,
+        size: tuple[int, int],
+        opener: Opener | None = None,
+        *,
+        snap: bool = False,
+        timeout: float | None = CALL_TIMEOUT,
     ) -> None:
         """Open nothing yet.
 
         Args:
             size: `(H, W)` of the frames shown.
-            opener: of videos; by default `sage_env.video.open_video`.
+            opener: of videos; by default `FileOpener`.
             snap: whether looks are at times of a grid that all share, instead of midpoints.
+            timeout: seconds that opening a video, one read and closing it may take; `None` for no
+                limit. Openers and videos that are `self_timed` have their own.
         """
         self.size = size
         self.duration = 0.0
         self.decode_seconds = 0.0
-        self._opener = opener or open_file
+        self._opener = opener or FileOpener()
+        self.timeout = timeout
         self._times = snapped if snap else midpoints
-        self._video: Video | None = None
+        self._opened_video: OpenedVideo | None = None
         self._path: Path | None = None
         self._decoded, self._cached = _Count("decoded"), _Count("hits")
         self._period = 0  # grows when a video is opened or closed: a `VideoView` is for one
@@ -91,7 +104,11 @@ class Viewer:
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy needs, which the open video is not: it can open it again."""
         counts = {name: getattr(self, name).closed(self._video) for name in ("_decoded", "_cached")}
-        return {**vars(self), "_video": None, **counts}
+        return {**vars(self), "_opened_video": None, **counts}
+
+    @property
+    def _video(self) -> Video | None:
+        return None if self._opened_video is None else self._opened_video.video
 
     def open(self, path: Path) -> None:
         """Open the video at `path` and start counting its cost anew.
@@ -102,7 +119,7 @@ class Viewer:
         if path != self._path:
             self.close()
         self._path, self._period = path, self._period + 1
-        video = self._opened()
+        video = self._opened().video
         try:
             self.duration = checked_duration(video, path)
         except VideoError:
@@ -153,22 +170,31 @@ class Viewer:
             VideoError: if they cannot be had, or are not what was asked for; the video is closed
                 then.
         """
-        began = time.perf_counter()
         try:
-            video = self._opened()
-            with boundary(VideoError, f"{self._path}: its frames cannot be read"):
-                batch = video.frames_at(seconds, size=size, box=box, **more)
-            law = f"{self._path}: frames_at must return"
-            check_batch(batch, law, count=len(seconds), size=size, duration=self.duration)
+            opened = self._opened()
         except Exception:
             self.close()
             raise
-        self.decode_seconds += time.perf_counter() - began
-        return batch
+        return self._read(opened, seconds, size, box, **more)
 
     def view(self) -> VideoView:
-        """Return the open video for others to read, until the next `open` or `close`."""
-        return VideoView(self)
+        """Return the open video for others to read, until it is closed or the view is ended."""
+        return VideoView(self, self._opened())
+
+    @contextmanager
+    def lending(self) -> Iterator[Callable[[], VideoView]]:
+        """Lend the video to others in the block: what is given is `view`, whose views end there."""
+        lent: list[VideoView] = []
+
+        def view() -> VideoView:
+            lent.append(self.view())
+            return lent[-1]
+
+        try:
+            yield view
+        finally:
+            for each in lent:
+                each.end()
 
     @property
     def frames_decoded(self) -> int | None:
@@ -187,41 +213,88 @@ class Viewer:
         return size
 
     def close(self) -> None:
-        """Close the video, if one is open."""
-        self._period += 1
-        if self._video is not None:
-            video, self._video = self._video, None
-            self._decoded, self._cached = self._decoded.closed(video), self._cached.closed(video)
-            with boundary(VideoError, f"{self._path}: it cannot be closed"):
-                video.close()
+        """Close the video, if one is open; another thread that reads it does so when it ends.
 
-    def _opened(self) -> Video:
+        Raises:
+            VideoError: if it cannot be closed.
+        """
+        opened = self._let_go()
+        if opened is not None:
+            opened.close()
+
+    def _let_go(self) -> OpenedVideo | None:
+        """Return the open video, which is now another's to close; the next look opens it anew."""
+        self._period += 1
+        opened, video = self._opened_video, self._video
+        self._decoded, self._cached = self._decoded.closed(video), self._cached.closed(video)
+        self._opened_video = None
+        return opened
+
+    def _read(
+        self,
+        opened: OpenedVideo,
+        seconds: Sequence[float],
+        size: tuple[int, int] | None,
+        box: Box | None,
+        **more: Any,
+    ) -> FrameBatch:
+        """Return frames of a video, and count what they cost if it is still the one shown.
+
+        Args:
+            opened: the video, which is closed if it fails.
+            seconds: as in `read`, as are the others.
+            size: of the pictures.
+            box: the region to show.
+            **more: what the video takes beside the protocol.
+        """
+        began = time.perf_counter()
+        try:
+            batch = opened.frames_at(seconds, size, box, more)
+            law = f"{opened.path}: frames_at must return"
+            check_batch(batch, law, count=len(seconds), size=size, duration=self.duration)
+        except Exception:
+            if self._opened_video is opened:
+                self.close()
+            raise
+        if self._opened_video is opened:
+            self.decode_seconds += time.perf_counter() - began
+        return batch
+
+    def _opened(self) -> OpenedVideo:
         """Return the open video, which may have to be opened first."""
-        if self._video is None:
+        if self._opened_video is None:
             if self._path is None:
                 raise RuntimeError("look before open")
-            with boundary(VideoError, f"{self._path}: it cannot be opened"):
-                self._video = self._opener(self._path)
-            video = self._video
+            self._opened_video = OpenedVideo.open(self._opener, self._path, self.timeout)
+            video = self._opened_video.video
             self._decoded, self._cached = self._decoded.opened(video), self._cached.opened(video)
-        return self._video
+        return self._opened_video
 
 
 class VideoView:
-    """A `Video` that is another's to close: the one of the running episode, as tools see it.
+    """A `Video` that is another's to close: the one of the running episode, as a tool sees it.
+
+    It ends with the tool's call: a thread that the tool leaves behind gets a `VideoError` at its
+    next read, and disturbs nobody. A pickle of it opens the file anew where it is read.
 
     Attributes:
         duration: seconds.
         fps: average frames per second.
     """
 
-    def __init__(self, viewer: Viewer) -> None:
+    def __init__(self, viewer: Viewer, opened: OpenedVideo) -> None:
         """Show what `viewer` has open; what is read counts there."""
         self._viewer = viewer
+        self._opened: OpenedVideo | None = opened
         self._period = viewer._period
         self.duration = viewer.duration
-        with boundary(VideoError, f"{viewer._path}: its frame rate cannot be read"):
-            self.fps = float(viewer._opened().fps)
+        with boundary(VideoError, f"{opened.path}: its frame rate cannot be read"):
+            self.fps = float(opened.video.fps)
+
+    def __reduce__(self) -> tuple[type[SentVideo], tuple[Any, ...]]:
+        """Say how to make a copy: it opens the file for itself."""
+        viewer = self._viewer
+        return SentVideo, (viewer._opener, viewer._path, self.duration, self.fps)
 
     def frames_at(
         self,
@@ -233,11 +306,21 @@ class VideoView:
         """Return the frames on screen at the given times; see `sage_env.video.Video`.
 
         Raises:
-            VideoError: if they cannot be had, or the episode is over.
+            VideoError: if they cannot be had, or the call is over.
         """
-        if self._period != self._viewer._period:
-            raise VideoError("this video was for the turn of an earlier episode: do not keep it")
-        return self._viewer.read(seconds, size, box)
+        opened = self._opened
+        if opened is None or self._viewer._period != self._period:
+            raise VideoError(
+                "this video was for one call, which is over, of an earlier turn or of an earlier "
+                "episode: do not keep it, and let no thread outlive the call"
+            )
+        return self._viewer._read(opened, seconds, size, box)
 
     def close(self) -> None:
         """Do nothing: the environment closes the video."""
+
+    def end(self) -> None:
+        """Let nobody read any more; a read that is running gets a video of its own."""
+        opened, self._opened = self._opened, None
+        if opened is not None and opened.is_read and self._viewer._opened_video is opened:
+            self._viewer.close()

@@ -68,7 +68,9 @@ class Eval(OnDataset):
             require_settings(folder, settings)  # before a large model is loaded
             policy = self.load_policy()
             options = self.env_options(policy)
-            settings |= {"environment": options, "weights": _weights(policy)}
+            # A play that ended at a call's deadline may go on with a later one.
+            environment = {k: v for k, v in options.items() if k != "call_timeout"}
+            settings |= {"environment": environment, "weights": _weights(policy)}
             name = _file_name(self.policy, decoding_of(policy))
             with EvaluationRun(folder, name, chosen, settings) as run:
                 result = self._play(run, items, chosen, policy, options)

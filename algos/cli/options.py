@@ -57,6 +57,8 @@ class Playing:
     """Evenly spaced frames shown at the start; 0 starts blind."""
     frame_size: tuple[int, int] | None = None
     """Height and width of the frames, multiples of 32."""
+    call_timeout: float | None = None
+    """Seconds for one call of a tool or judge; by default 120, which reading a file always has."""
 
     def load_policy(self) -> AnyPolicy:
         """Return the policy."""
@@ -76,8 +78,8 @@ class Playing:
         """Return what the environment is made with."""
         if self.frame_size is not None and any(n < 32 or n % 32 for n in self.frame_size):
             raise CommandError(f"--frame-size must be two multiples of 32, got {self.frame_size}")
-        names = ("max_turns", "max_frames", "frames_per_turn", "overview_frames", "frame_size")
-        given = {name: getattr(self, name) for name in names}
+        budget = ("max_turns", "max_frames", "frames_per_turn", "overview_frames")
+        given = {name: getattr(self, name) for name in (*budget, "frame_size", "call_timeout")}
         options: dict[str, Any] = dict(getattr(policy, "env_options", {}))
         options |= {name: value for name, value in given.items() if value is not None}
         if self.max_frames is not None and self.max_frames > 0 and self.overview_frames is None:
@@ -97,14 +99,22 @@ class OnDataset(Playing):
     """Folder of the videos; each dataset has its own default."""
     split: str = "test"
     """train, validation or test; a function may have others. A .jsonl file is one split."""
+    allow_outside: bool = False
+    """Whether a .jsonl file may name videos that do not lie under the root."""
 
     def load_items(self) -> Sequence[QAItem]:
-        """Return the questions of the dataset."""
+        """Return the questions of the dataset.
+
+        Raises:
+            DatasetError: if they cannot be asked.
+        """
         if Path(self.dataset).suffix == ".jsonl" and self.split not in SPLITS:
             near = difflib.get_close_matches(self.split, SPLITS, n=1)
             meant = f": did you mean {near[0]!r}?" if near else ""
             raise CommandError(f"--split takes {', '.join(SPLITS)}, got {self.split!r}{meant}")
-        return load_dataset(self.dataset, root=self.root, split=self.split)
+        return load_dataset(
+            self.dataset, root=self.root, split=self.split, allow_outside=self.allow_outside
+        )
 
 
 def make_envs(items: Sequence[QAItem], count: int, options: dict[str, Any]) -> list[VideoQAEnv]:

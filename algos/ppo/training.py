@@ -139,6 +139,7 @@ class _Run:
             checkpoint.require_same(latest.config, self._settings, may_differ=may_differ)
             state.load_tensors(latest.tensors)
             self.saved, self.best = latest.update, latest.best
+            checkpoint.prune(self._checkpoints, latest.update, keep_last=config.keep_last)
             if changed := checkpoint.changed_versions(latest.versions):
                 _log.warning("going on with other packages, so not bit for bit: %s", changed)
         self._metrics = Metrics(folder / "metrics.jsonl", keep_through=self.saved, tracker=tracker)
@@ -210,8 +211,8 @@ def _update(
     episodes = [t for t in played if t.error is None]
     groups = [group_of(spec) for spec, t in zip(specs, played, strict=True) if t.error is None]
     if not episodes:
-        error = played[0].error
-        raise SageEnvError(f"all {len(played)} episodes of update {update} failed; first: {error}")
+        told = f"all {len(played)} episodes of update {update} failed"
+        raise SageEnvError(f"{told}; first: {played[0].error}")
     row = rollout_row(played)
     if hasattr(policy, "measures"):  # what playing cost: frames encoded, tokens read and sampled
         row |= policy.measures()
@@ -225,7 +226,6 @@ def _update(
     )
     batch = collate(episodes, config.temperature, policy.actor_parameters()[0].device)
     rolled_out = time.perf_counter()
-
     # 2. Exactness. Before any weight moves, the learner must agree with the sampler.
     if config.rescore_sample > 0:
         rows = rng.permutation(len(episodes))[: config.rescore_sample].tolist()
@@ -241,7 +241,7 @@ def _update(
     row |= recipe_row(config.recipe, specs, episodes, state.frame_price.multiplier)
     state.frame_price.update(row["rollout/frames"])
     ended = time.perf_counter()
-    row["time/rollout"], row["time/learn"] = rolled_out - began, ended - rolled_out
+    row |= {"time/rollout": rolled_out - began, "time/learn": ended - rolled_out}
     row["time/cpu"] = time.process_time() - cpu  # all our threads; other processes do not count
     row["time/tokens_per_second"] = float(batch.sampled.sum()) / (ended - began)
     bar.set_postfix(progress_fields(row))

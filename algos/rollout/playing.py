@@ -96,8 +96,7 @@ def collect(
             episode, with a seed made of `seed` and the episode's name).
         specs: the episodes to play, no name twice.
         seed: of the policy.
-        progress: called, in the calling thread, with each trajectory that ended, also when an
-            exception ends the rest.
+        progress: called in this thread with each trajectory that ended, also before an exception.
         isolate: whether every exception is the failure of the episode that raised it, a bug of a
             policy or a plug-in too, but for those in `policies.errors.ENDS_RUN`. If it was raised
             for a batch, the episodes of the batch are played again from their beginning, each
@@ -113,13 +112,10 @@ def collect(
     conditions = conditions_of(policy, seed)
     if not isinstance(policy, BatchPolicy):
         policy, envs = _OneByOne(policy), envs[:1]
-    named = [spec.name if spec.name is not None else k for k, spec in enumerate(specs)]
-    if len(set(named)) < len(named):
-        raise ValueError("collect needs episodes with different names: one name stands twice")
-    waiting, ended = deque(zip(named, specs, strict=True)), deque[tuple[Hashable, Trajectory]]()
+    order = _numbered(specs)
+    waiting, ended = deque(zip(order, specs, strict=True)), deque[tuple[Hashable, Trajectory]]()
     inform = policy.inform if isinstance(policy, PrivilegedPolicy) else None
     failures = Exception if isolate else SageEnvError
-    order = {name: k for k, name in enumerate(named)}
     slots = [
         _Slot(env, waiting, ended, inform, failures, conditions, order)
         for env in envs[: len(specs)]
@@ -137,7 +133,16 @@ def collect(
     with _reported(report), ThreadPoolExecutor() as pool:
         list(pool.map(_Slot.start, slots))
         _play_on(slots, policy, pool, report, isolate)
-    return [results[name] for name in named]
+    return [results[name] for name in order]
+
+
+def _numbered(specs: Sequence[EpisodeSpec]) -> dict[Hashable, int]:
+    """Return the number of each episode by its name, which is its number where it has none."""
+    names = [spec.name if spec.name is not None else k for k, spec in enumerate(specs)]
+    order: dict[Hashable, int] = {name: k for k, name in enumerate(names)}
+    if len(order) < len(names):
+        raise ValueError("collect needs episodes with different names: one name stands twice")
+    return order
 
 
 @contextmanager

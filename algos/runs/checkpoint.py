@@ -107,8 +107,6 @@ def save(folder: Path, checkpoint: Checkpoint, *, keep_last: int) -> Path:
         The checkpoint's own folder.
     """
     target = folder / f"update-{checkpoint.update:06d}"
-    for left_over in filter(is_abandoned, folder.glob(".partial-*")):  # its process was killed
-        shutil.rmtree(left_over, ignore_errors=True)
     tensors = {
         name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()
     }
@@ -124,14 +122,32 @@ def save(folder: Path, checkpoint: Checkpoint, *, keep_last: int) -> Path:
         (partial / _STATE).write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
         write_digests(partial, (_TENSORS, _STATE))
         shutil.rmtree(target, ignore_errors=True)  # only ever a damaged one, which was not resumed
-    # Later ones can only be damaged: this run went on from one before them. And whoever falls back
-    # on one of the kept needs what was the best then.
-    newest = sorted(u for u in _updates(folder) if u <= checkpoint.update)[-keep_last:]
-    kept = {*newest, *(_best_then(folder, update) for update in newest)}
-    for update in _updates(folder):
-        if update not in kept:
-            shutil.rmtree(folder / f"update-{update:06d}")
+    for later in _updates(folder):
+        if later > checkpoint.update:  # only ever damaged: this run went on from one before it
+            shutil.rmtree(folder / f"update-{later:06d}")
+    prune(folder, checkpoint.update, keep_last=keep_last)
     return target
+
+
+def prune(folder: Path, update: int, *, keep_last: int) -> None:
+    """Delete the checkpoints before an update that need not be kept, and what killed writers left.
+
+    Kept are the newest, and what was the best when each of them was written: whoever falls back on
+    one needs it. `save` does so; a run that goes on does it first, because the one before it may
+    have been killed between writing and deleting.
+
+    Args:
+        folder: of all checkpoints of the run.
+        update: of the newest sound checkpoint.
+        keep_last: newest checkpoints to keep, that one included.
+    """
+    for left_over in filter(is_abandoned, folder.glob(".partial-*")):  # its process was killed
+        shutil.rmtree(left_over, ignore_errors=True)
+    until = sorted(u for u in _updates(folder) if u <= update)
+    kept = {*until[-keep_last:], *(_best_then(folder, u) for u in until[-keep_last:])}
+    for old in until:
+        if old not in kept:
+            shutil.rmtree(folder / f"update-{old:06d}")
 
 
 def _best_then(folder: Path, update: int) -> int | None:

@@ -12,6 +12,8 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from torch import nn
 from transformers import PreTrainedTokenizerFast, Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
+from sage_env.storage.atomic_file import atomic_files
+
 SPECIAL = (
     "<|endoftext|>",
     "<|im_start|>",
@@ -176,9 +178,9 @@ def save_checkpoint(
         folder: made when missing.
         env_options: what environments are made with for this model.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor.bfloat16() for name, tensor in model.state_dict().items()}
-    model.save_pretrained(folder, state_dict=tensors)
-    tokenizer.save_pretrained(folder)
     settings = {"prompt": "brief", "env": dict(env_options)}
-    (folder / "sage_mm.json").write_text(json.dumps(settings, indent=1) + "\n")
+    with atomic_files(folder) as partial:
+        model.save_pretrained(partial, state_dict=tensors)
+        tokenizer.save_pretrained(partial)
+        (partial / "sage_mm.json").write_text(json.dumps(settings, indent=1) + "\n")

@@ -17,6 +17,7 @@ from sage_env.actions.action import Action, Answer, Invalid, Sample, Skip, UseTo
 from sage_env.actions.action_text import parse_action
 from sage_env.actions.json_objects import read_object
 from sage_env.datasets.choice_labels import label_choices
+from sage_env.storage.atomic_file import atomic_path
 from sage_env.timeline import clock, parse_seconds
 
 FOLDER = Path("runs/human")
@@ -107,7 +108,8 @@ class Human:
         for k in range(shown):
             second = float(observation["seconds"][k])
             path = folder / f"{k:02d}-at-{second:.1f}s.png"
-            Image.fromarray(np.asarray(observation["frames"][k])).save(path)
+            with atomic_path(path) as partial:
+                Image.fromarray(np.asarray(observation["frames"][k])).save(partial, "PNG")
             lines.append(f"  {clock(second)}  {path}")
         return lines
 

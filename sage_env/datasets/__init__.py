@@ -5,9 +5,9 @@ May not: open a video, know an episode.
 Read in this order: `item` (the dataclass), `matching` (is this text its answer?) with what it
 needs, `answer_text` (without markup and thoughts), `written_numbers`, `choice_labels` (letters),
 `choice_options`, `choice_claims` (sentences that claim one) and `choice_naming` (which one is
-named); `validation` (can it be asked?), `loading` (by name, file or function), `duration_buckets`
-(keys of reports). A dataset's own format gets a module beside `loading` and a line in
-`loading.DATASETS`.
+named); `validation` (can it be asked?), `video_paths` (where its videos may lie), `loading` (by
+name, file or function), `duration_buckets` (keys of reports). A dataset's own format gets a module
+beside `loading` and a line in `loading.DATASETS`.
 """
 
 from sage_env.datasets.choice_labels import Labelled, label_choices, lettered

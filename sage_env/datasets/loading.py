@@ -13,6 +13,7 @@ from typing import Any, TypeAlias, cast
 from sage_env.datasets.item import KINDS as KINDS
 from sage_env.datasets.item import QAItem as QAItem
 from sage_env.datasets.validation import validate as validate
+from sage_env.datasets.video_paths import check_inside
 from sage_env.errors import DatasetError, boundary
 from sage_env.object_reference import is_reference, load_object
 from sage_env.timeline import Span as Span
@@ -22,7 +23,11 @@ DatasetSource: TypeAlias = str | Path | Sequence[QAItem] | Callable[..., Sequenc
 
 
 def load_dataset(
-    dataset: DatasetSource, *, root: str | Path | None = None, split: str = "train"
+    dataset: DatasetSource,
+    *,
+    root: str | Path | None = None,
+    split: str = "train",
+    allow_outside: bool = False,
 ) -> Sequence[QAItem]:
     """Return the questions that `dataset` names, after checking each of them.
 
@@ -38,6 +43,7 @@ def load_dataset(
             `frame_size`, the `(H, W)` that its pictures are made for.
         root: the folder of the videos; each dataset has a default.
         split: `train`, `validation` or `test`, for a named dataset or a function.
+        allow_outside: whether a `.jsonl` file may name videos that do not lie under `root`.
 
     Raises:
         DatasetError: if the name is not known, the file cannot be read, the function fails, or an
@@ -50,7 +56,7 @@ def load_dataset(
         return _called(dataset, getattr(dataset, "__qualname__", repr(dataset)), folder, split)
     name = str(dataset)
     if Path(dataset).suffix == ".jsonl":
-        return read_jsonl(Path(dataset), folder)
+        return read_jsonl(Path(dataset), folder, allow_outside=allow_outside)
     if name in DATASETS:
         return cast(Sequence[QAItem], _named(DATASETS[name])(root=folder, split=split))
     if is_reference(name):
@@ -125,11 +131,19 @@ It is called with `root` and `split`.
 """
 
 
-def read_jsonl(path: Path, root: Path | None = None) -> list[QAItem]:
+def read_jsonl(
+    path: Path, root: Path | None = None, *, allow_outside: bool = False
+) -> list[QAItem]:
     """Read one question per line: a JSON object with the attributes of `QAItem`.
 
     `id`, `video`, `question` and `answer` are needed. `video` is relative to `root`, by default
-    the folder of the file; `kind` is by default `mcq` where there are choices.
+    the folder of the file, and has to lie under it, links followed: whoever wrote the file does not
+    choose what else is opened on this machine. `kind` is by default `mcq` where there are choices.
+
+    Args:
+        path: the file.
+        root: the folder of the videos.
+        allow_outside: whether videos may lie elsewhere: absolute paths, `..`, links that lead out.
 
     Raises:
         DatasetError: naming the file, the line, and what to change.
@@ -140,14 +154,29 @@ def read_jsonl(path: Path, root: Path | None = None) -> list[QAItem]:
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"{path} cannot be read as a dataset: {error}") from error
     items, places = [], []
+    folder = path.parent if root is None else root
     for number, line in enumerate(lines, 1):
         if line.strip():
             places.append(f"{path}, line {number}")
-            items.append(_item(line, path.parent if root is None else root, places[-1]))
+            items.append(_item(line, folder, places[-1]))
     if not items:
         raise DatasetError(f"{path} holds no question: write one JSON object per line")
     validate(items, places=places)
+    if not allow_outside:
+        check_inside([item.video for item in items], folder, places)
     return items
+
+
+def prepare_item(items: Sequence[QAItem], item: QAItem) -> None:
+    """Have a dataset make an item's video file, if it makes files.
+
+    Raises:
+        DatasetError: if it cannot.
+    """
+    prepare = getattr(items, "prepare", None)
+    if prepare is not None:
+        with boundary(DatasetError, f"the dataset cannot prepare item {item.id!r}"):
+            prepare(item)
 
 
 def find_item(ids: Mapping[str, int], item_id: str) -> int:

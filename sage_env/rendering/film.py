@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -59,6 +61,7 @@ class Film:
 
         Raises:
             ValueError: if it has another shape or dtype than the film.
+            OSError: if the disk has become full; no part of the film is left under its name then.
         """
         shape = (*self._size, 3)
         if picture.shape != shape or picture.dtype != np.uint8:
@@ -70,15 +73,30 @@ class Film:
         even = np.pad(picture, ((0, rows), (0, columns), (0, 0)), mode="edge")
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
         frame.pts, frame.time_base = self.num_pictures, self._tick
-        self._container.mux(self._stream.encode(frame))
+        with self._whole_or_gone():
+            self._container.mux(self._stream.encode(frame))
         self.num_pictures += 1
 
     def close(self) -> None:
-        """Write what makes the file a film that can be played; closing twice is once."""
+        """Write what makes the file a film that can be played; closing twice is once.
+
+        Raises:
+            OSError: if the disk has become full; no part of the film is left under its name then.
+        """
         if self._file.closed:
             return
-        try:
+        with self._whole_or_gone():
             self._container.mux(self._stream.encode(None))
             self._container.close()
-        finally:
             self._file.close()
+
+    @contextmanager
+    def _whole_or_gone(self) -> Iterator[None]:
+        """Delete the file if the block fails: a part of a film cannot be played."""
+        try:
+            yield
+        except BaseException:
+            with suppress(OSError):
+                self._file.close()
+            self.path.unlink(missing_ok=True)
+            raise

@@ -5,17 +5,19 @@ the real one: POSIX `rename` (IEEE Std 1003.1) swaps a name in one step within a
 temporary name is made once per call, so that two writers of one target never write one file; the
 last to finish wins.
 
-What is not done here: a link at the target is replaced, not followed (`_publish` is the place to
-change that), and no checksum is kept.
+A link at the target is replaced, not followed: what it leads to stays as it is. A pipe, a device or
+a folder at the target is an error, and stays. Checksums are not kept here: see `sealed_file`.
 """
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import re
 import shutil
 import stat
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -98,10 +100,10 @@ def atomic_write(target: str | Path, content: str | bytes, *, durable: bool = Fa
     Raises:
         OSError: what the system says, e.g. if the disk is full or `target` is a folder.
     """
-    with atomic_path(target, durable=durable) as partial:
-        if isinstance(content, str):
-            content = content.encode("utf-8", "backslashreplace")
-        partial.write_bytes(content)
+    if isinstance(content, str):
+        content = content.encode("utf-8", "backslashreplace")
+    with atomic_path(target, durable=durable) as partial, open(partial, "xb") as file:
+        file.write(content)
 
 
 @contextmanager
@@ -133,6 +135,32 @@ def atomic_folder(target: str | Path, *, durable: bool = False) -> Iterator[Path
         shutil.rmtree(partial, ignore_errors=True)
 
 
+@contextmanager
+def atomic_files(folder: str | Path, *, seal: str = "") -> Iterator[Path]:
+    """Give a temporary folder to fill; its files then take their names in `folder`, each whole.
+
+    For writers that fill a folder of their own choice of files, where an older version of these may
+    be. If the block fails, `folder` is as it was. Renaming takes no space, so that all files take
+    their names or none does, unless the process ends in between.
+
+    Args:
+        folder: is made if it is missing.
+        seal: name of the file that vouches for the others, if there is one: its older version goes
+            first, and it takes its name last.
+
+    Raises:
+        OSError: what the system says, e.g. if the disk is full.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder) as temporary:
+        yield Path(temporary)
+        if seal:
+            (folder / seal).unlink(missing_ok=True)
+        for path in sorted(Path(temporary).iterdir(), key=lambda path: (path.name == seal, path)):
+            _publish(path, folder / path.name, durable=False)
+
+
 def _sweep(target: Path) -> None:
     """Delete what killed writers of `target` left behind.
 
@@ -142,16 +170,23 @@ def _sweep(target: Path) -> None:
     now = time.time()
     with suppress(OSError):
         for partial in target.parent.glob(f".partial-{glob.escape(target.name[:_SHOWN])}-*"):
-            if is_abandoned(partial) and now - partial.stat().st_mtime > _OLD:
+            if is_abandoned(partial) and now - partial.lstat().st_mtime > _OLD:
                 partial.unlink()
 
 
 def _publish(partial: Path, target: Path, durable: bool) -> None:
-    """Put a finished temporary file in the place of `target`."""
-    with suppress(OSError):  # there is no old file, or a file system without permissions
-        old = target.stat()
-        if stat.S_ISREG(old.st_mode):
+    """Put a finished temporary file in the place of `target`, if that is a file, a link or free."""
+    old: os.stat_result | None = None
+    with suppress(OSError):  # there is nothing yet
+        old = target.lstat()
+    if old is not None and stat.S_ISREG(old.st_mode):
+        with suppress(OSError):  # a file system without permissions
             partial.chmod(stat.S_IMODE(old.st_mode))
+    elif old is not None and not stat.S_ISLNK(old.st_mode):
+        code, found = errno.EEXIST, "a pipe or a device"
+        if stat.S_ISDIR(old.st_mode):
+            code, found = errno.EISDIR, "a folder"
+        raise OSError(code, f"expected a file to replace, found {found}", os.fspath(target))
     if durable:
         _flush(partial)
     os.replace(partial, target)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import FileIO
@@ -13,10 +13,11 @@ from typing import TypeVar
 
 from sage_env.storage.atomic_file import PARTIAL, partial_path
 from sage_env.storage.folder_ledger import FolderLedger, FolderTotal, ledger_of
+from sage_env.storage.regular_file import NotRegular, is_regular
+from sage_env.storage.sealed_file import Piece
+from sage_env.storage.warn_once import warn_once
 
 Content = TypeVar("Content")
-ContentPiece = bytes | memoryview
-"""A piece of a file's content; a view has to be contiguous."""
 _ABANDONED = 60.0
 """Seconds without a write after which a partial file is of a writer that died.
 
@@ -35,7 +36,10 @@ class BoundedFolder:
     """Files by name in one folder, at most `max_bytes` of them, for any number of processes.
 
     A name stands for one content: a file that is there is never written again. What cannot be read
-    or written is as if it were not there, with one warning: every content can be made again.
+    or written is as if it were not there, with one warning: every content can be made again. That
+    holds of the folder too: one that is full, read-only or no folder keeps nothing. A link, a pipe
+    or a device in the place of a file is no file: it is deleted, and what it leads to is not
+    touched.
 
     Writing a file (`put`) has numbered steps, and L marks those under the ledger's lock:
 
@@ -73,7 +77,7 @@ class BoundedFolder:
     """
 
     def __init__(self, folder: str | Path, max_bytes: int, *, suffix: str, contents: str) -> None:
-        """Use a folder, which is made if it is missing.
+        """Use a folder, which is made if it is missing; that it cannot be made is a warning.
 
         Args:
             folder: may hold other files, and bounded ones with another suffix: each suffix has a
@@ -84,21 +88,22 @@ class BoundedFolder:
 
         Raises:
             ValueError: if `max_bytes` is negative.
-            OSError: if the folder cannot be made or written.
         """
         if max_bytes < 0:
             raise ValueError(f"max_bytes must be 0 or more, got {max_bytes}")
         self.folder = Path(folder).absolute()
         self.max_bytes = max_bytes
         self._suffix, self._contents = suffix, contents
-        self._warned = False
-        self.folder.mkdir(parents=True, exist_ok=True)
         self._ledger_path = self.folder / f"ledger-{suffix.strip('.')}"
-        ledger_of(self._ledger_path)  # fails here rather than at the first file
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            ledger_of(self._ledger_path)  # said here rather than at the first file
+        except OSError as error:
+            self._warn(error)
 
     def __contains__(self, name: str) -> bool:
         """Return whether there is a file of this name; that is not a reading."""
-        return os.path.exists(self.path(name))
+        return is_regular(self.path(name))
 
     def path(self, name: str) -> Path:
         """Return where the file of a name is, or would be. Names are hex digits."""
@@ -109,12 +114,15 @@ class BoundedFolder:
 
         Args:
             name: of the file.
-            parse: reads the file at a path; returns `None` if it is damaged, which deletes it.
-                `OSError` from it is a warning.
+            parse: reads the file at a path; returns `None` if it is damaged, or raises `NotRegular`
+                if it is none: both delete it. Another `OSError` from it is a warning.
         """
         path = self.path(name)
         try:
-            content = parse(path)
+            try:
+                content = parse(path)
+            except NotRegular:
+                content = None
             if content is None:
                 # The total keeps its bytes: a damaged file may have another size than was counted.
                 path.unlink(missing_ok=True)
@@ -128,14 +136,14 @@ class BoundedFolder:
             os.utime(path)  # a reading counts as a use
         return content
 
-    def put(self, name: str, parts: Sequence[ContentPiece]) -> None:
+    def put(self, name: str, parts: Sequence[Piece]) -> None:
         """Write a file for every process to see; see the numbered steps of the class.
 
         One for which there is no room is left out. If it cannot be written, say because the disk is
         full, there is a warning.
         """
         nbytes, path = sum(memoryview(part).nbytes for part in parts), self.path(name)
-        if nbytes > self.max_bytes or os.path.exists(path):  # 1
+        if nbytes > self.max_bytes or is_regular(path):  # 1
             return
         partial = partial_path(path)
         try:
@@ -159,8 +167,13 @@ class BoundedFolder:
         A claim says that its process is making the file, so that others wait instead of making it
         too. It keeps nobody from writing, and threads of one process do not see each other's.
         """
-        ledger = self._ledger
         mine: list[str] = []
+        try:
+            ledger = self._ledger
+        except OSError as error:
+            self._warn(error)
+            yield list(names)  # where nobody can say who makes what, everyone makes all
+            return
         try:
             for name in names:
                 if ledger.claim(name):
@@ -191,13 +204,14 @@ class BoundedFolder:
             try:
                 return _make(partial, nbytes)
             except BaseException:
-                total.set(held)
+                with suppress(OSError):  # the total is too large then; the first error is the cause
+                    total.set(held)
                 raise
 
     def _publish(self, partial: Path, path: Path, nbytes: int) -> None:
         """Do step 6: give a whole partial file its name, unless there is one of that name."""
         with self._ledger.locked_total() as total:  # a listing would miss what is renamed under it
-            if not os.path.exists(path):
+            if not is_regular(path):  # a link is replaced, not followed
                 os.replace(partial, path)
                 return
             partial.unlink()
@@ -225,8 +239,10 @@ class BoundedFolder:
                 partial = entry.name.endswith(PARTIAL)
                 if not partial and not entry.name.endswith(self._suffix):
                     continue  # not ours
+                if entry.is_dir(follow_symlinks=False):
+                    continue  # nothing of ours is a folder
                 with suppress(FileNotFoundError):  # a reader has deleted a damaged one
-                    status = entry.stat()
+                    status = entry.stat(follow_symlinks=False)
                     held += status.st_size
                     if not partial:
                         files.append((status.st_mtime_ns, status.st_size, entry.path))
@@ -243,14 +259,12 @@ class BoundedFolder:
 
     def _warn(self, error: OSError) -> None:
         """Say once that the folder does not work: without it everything is slower, not wrong."""
-        if not self._warned:
-            self._warned = True
-            warnings.warn(
-                f"{self.folder}: {self._contents} cannot be shared through this folder ({error}); "
-                "they are made again where needed: free some space, or name another folder",
-                RuntimeWarning,
-                stacklevel=4,
-            )
+        warn_once(
+            self.folder,
+            self._contents,
+            f"{self.folder}: {self._contents} cannot be shared through this folder ({error}); "
+            "they are made again where needed: free some space, or name another folder",
+        )
 
 
 def _make(partial: Path, nbytes: int) -> FileIO:
@@ -260,22 +274,27 @@ def _make(partial: Path, nbytes: int) -> FileIO:
         os.truncate(file.fileno(), nbytes)
     except BaseException:
         file.close()
-        partial.unlink()
+        with suppress(OSError):  # the first error is the one to see
+            partial.unlink()
         raise
     return file
 
 
-def _write(file: FileIO, parts: Sequence[ContentPiece]) -> None:
+def _write(file: FileIO, parts: Sequence[Piece]) -> None:
     """Write the content of a partial file, also where the system takes it in several pieces.
 
-    Here is the place for what a file should say of itself, such as a checksum.
+    Raises:
+        OSError: if the system takes no more.
     """
     for part in parts:
         left = memoryview(part)
         if left.nbytes:  # an empty view cannot be cast
             left = left.cast("B")
         while left.nbytes:  # a disk that is nearly full takes less than it is given, and no error
-            left = left[file.write(left) :]
+            taken = file.write(left)
+            if not taken:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            left = left[taken:]
 
 
 def _take_off(total: FolderTotal, nbytes: int) -> None:

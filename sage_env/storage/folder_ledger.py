@@ -10,6 +10,7 @@ ends, in whatever way, so that a dead process never holds anyone up.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ from pathlib import Path
 from threading import Lock
 
 from sage_env.storage.forking import on_fork
+from sage_env.storage.regular_file import open_regular
 
 try:
     import fcntl
@@ -46,7 +48,8 @@ class FolderTotal:
         Raises:
             OSError: if it cannot be written.
         """
-        os.pwrite(self._file, nbytes.to_bytes(_TOTAL_BYTES, "little"), 0)
+        if os.pwrite(self._file, nbytes.to_bytes(_TOTAL_BYTES, "little"), 0) < _TOTAL_BYTES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self.nbytes = nbytes
 
 
@@ -61,9 +64,10 @@ class FolderLedger:
         """Open a ledger, or make an empty one.
 
         Raises:
+            NotRegular: if something else is there, e.g. a link: what it leads to is not changed.
             OSError: if that is not possible.
         """
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        self._file = open_regular(path, os.O_RDWR | os.O_CREAT)
         self._lock = Lock()
 
     @contextmanager

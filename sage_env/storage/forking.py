@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import TypeVar
+from weakref import WeakSet
+
+T = TypeVar("T")
 
 
 def on_fork(reset: Callable[[], object]) -> None:
@@ -23,3 +27,21 @@ def on_fork(reset: Callable[[], object]) -> None:
     """
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=reset)
+
+
+def reset_each_on_fork(reset: Callable[[T], object]) -> WeakSet[T]:
+    """Return a set for objects that hold locks: `reset` is called for each in every child.
+
+    Objects that nobody else refers to leave the set by themselves.
+
+    Args:
+        reset: gets one object, and may do what that of `on_fork` may.
+    """
+    objects: WeakSet[T] = WeakSet()
+
+    def reset_all() -> None:
+        for each in objects:
+            reset(each)
+
+    on_fork(reset_all)
+    return objects

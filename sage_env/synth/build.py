@@ -40,7 +40,7 @@ def build(
     for split in splits:
         dataset = sage_synth(root, split, seed=seed)
         total += len(dataset.videos)
-        todo += [(split, i, p) for i, p in enumerate(dataset.videos) if not p.exists()]
+        todo += [(split, i, p) for i, p in enumerate(dataset.videos) if not p.is_file()]
     if not todo:
         return 0
     # Long videos first, so that no core waits for a last long one.

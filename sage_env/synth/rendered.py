@@ -17,6 +17,7 @@ from sage_env.frames import Box, FrameBatch
 from sage_env.synth.plan import Scene, VideoPlan, plan_video
 from sage_env.synth.render import SIZE, ScenePainter
 from sage_env.video.decoding.frame_converter import FrameConverter
+from sage_env.video.index.picture_form import PictureForm
 
 
 class RenderedVideo:
@@ -27,7 +28,7 @@ class RenderedVideo:
         self.plan = plan
         self.duration = plan.duration
         self.fps = len(plan.times) / plan.duration
-        self._maker = FrameConverter(SIZE, SIZE, 0)
+        self._maker = FrameConverter((SIZE, SIZE))
 
     def frames_at(
         self,
@@ -55,7 +56,7 @@ class RenderedVideo:
         for i, second in zip(index.tolist(), shown.tolist(), strict=True):
             image = _painter(self.plan.scene_at(second)).paint(i, second)
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-            pictures.append(self._maker.convert(frame, size, box))
+            pictures.append(self._maker.convert(frame, PictureForm(), size, box))
         return FrameBatch(np.stack(pictures), shown)
 
     def close(self) -> None:

@@ -7,13 +7,16 @@ import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from sage_env.actions.action import ACTION_NAMES, UseTool, is_unicode
 from sage_env.actions.function_name import bare_name
 from sage_env.datasets.item import QAItem
-from sage_env.errors import MissingExtra, ToolError, ToolInputError, boundary
+from sage_env.deadlines.own_process import OwnProcess
+from sage_env.deadlines.timed_call import CALL_TIMEOUT, timed_call
+from sage_env.errors import MissingExtra, ToolError, ToolInputError, ToolTimeout, boundary
 from sage_env.history import History
+from sage_env.object_reference import is_reference
 from sage_env.tools.json_schema import check_parameters, fit_arguments
 
 if TYPE_CHECKING:
@@ -37,7 +40,8 @@ class ToolContext:
         choices: the choices in order; `()` when open-ended.
         path: of the video file.
         video: the open video. Reading any of its frames costs the agent nothing but the turn, and
-            counts in `Spent.frames_decoded`; `close` does nothing.
+            counts in `Spent.frames_decoded`; `close` does nothing. It ends with the call: a thread
+            that outlives it gets a `VideoError`.
         duration: seconds of the video.
         cursor: seconds.
         history: the turns before this one. Its `item` has no answer, aliases, tolerance, evidence
@@ -101,8 +105,8 @@ class ToolReply(NamedTuple):
     refused: bool = False
 
 
-def find_tools(tools: Sequence[Tool]) -> dict[str, Tool]:
-    """Return the tools by name, in order.
+def find_tools(tools: Sequence[Tool | str]) -> dict[str, Tool]:
+    """Return the tools by name, in order; those named `package.module:name` as `OwnProcess`.
 
     Raises:
         ValueError: if one of them is not a tool, or two have one name.
@@ -110,17 +114,23 @@ def find_tools(tools: Sequence[Tool]) -> dict[str, Tool]:
     if isinstance(tools, str) or not isinstance(tools, Sequence):
         raise ValueError(f"tools must be a list of tools, got {tools!r}: write tools=[tool]")
     found: dict[str, Tool] = {}
-    for tool in tools:
-        if isinstance(tool, str):
-            raise ValueError(
-                f"no tool comes with this version, so none by the name {tool!r}: pass "
-                "an object as sage_env.tools.Tool describes it"
-            )
+    for given in tools:
+        tool = _named_tool(given) if isinstance(given, str) else given
         check_tool_object(tool)
         if tool.name in found:
             raise ValueError(f"two tools have the name {tool.name!r}: rename one")
         found[tool.name] = tool
     return found
+
+
+def _named_tool(name: str) -> Tool:
+    """Return the tool `package.module:name`, in a process of its own."""
+    if not is_reference(name):
+        raise ValueError(
+            f"no tool comes with this version, so none by the name {name!r}: pass an object as "
+            "sage_env.tools.Tool describes it, or its 'package.module:name'"
+        )
+    return cast(Tool, OwnProcess(name))  # which has what the tool has
 
 
 def check_tool_object(tool: Tool) -> None:
@@ -155,6 +165,8 @@ def call_tool(
     history: History,
     view: Callable[[], Video],
     cursor: float,
+    *,
+    timeout: float | None = CALL_TIMEOUT,
 ) -> ToolReply:
     """Call the tool that `action` names, if there is one and the arguments fit.
 
@@ -174,8 +186,10 @@ def call_tool(
         history: the turns before it.
         view: opens the video for the tool; not called where the call is refused.
         cursor: seconds.
+        timeout: seconds that the call may take; `None` for no limit.
 
     Raises:
+        ToolTimeout: if the tool takes longer.
         ToolError: if the tool fails.
         VideoError: if the video cannot be opened for it.
         MissingExtra: if it needs a package that is not installed.
@@ -186,7 +200,7 @@ def call_tool(
         return ToolReply("", f"There is no tool {reprlib.repr(action.name)}: {there}.", True)
     try:
         arguments = fit_arguments(action.arguments, tool.parameters)
-        text = _text(tool, arguments, tool_context(history, view(), cursor))
+        text = _text(tool, arguments, tool_context(history, view(), cursor), timeout)
     except ToolInputError as error:
         return ToolReply("", f"{tool.name} cannot be used so: {agent_message(str(error))}", True)
     if not text:
@@ -197,12 +211,15 @@ def call_tool(
     return ToolReply(text)
 
 
-def _text(tool: Tool, arguments: dict[str, Any], context: ToolContext) -> str:
+def _text(
+    tool: Tool, arguments: dict[str, Any], context: ToolContext, timeout: float | None
+) -> str:
     """Return what the tool returns, if it is text."""
     item = context.history.item.id
+    what = f"the tool {tool.name!r} on item {item!r}"
     failed = f"the tool {tool.name!r} failed on item {item!r}"
-    with boundary(ToolError, failed, passes=(ToolInputError, MissingExtra)):
-        text: object = tool(arguments, context)
+    with boundary(ToolError, failed, passes=(ToolInputError, MissingExtra, ToolTimeout)):
+        text: object = timed_call(tool, (arguments, context), timeout, ToolTimeout, what)
     if not isinstance(text, str) or not is_unicode(text):
         law = f"the tool {tool.name!r} must return a string without lone surrogates"
         raise ToolError(f"{law}, got {text!a:.80} on item {item!r}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sage_env.actions.action import ACTION_NAMES
-from sage_env.reset_options import Limits, chosen_by, question_index, read_limit
+from sage_env.argument_checks import whole_number
+from sage_env.reset_options import Limits, chosen_by, question_index, read_limit, read_seed
 
 Seeds = int | Sequence[int | None] | None
 ResetOptions = dict[str, Any] | None
@@ -21,15 +21,16 @@ def read_seeds(seed: Seeds, num_envs: int) -> list[int | None]:
     """Return the seed of each environment; from one number, the numbers that follow it.
 
     Raises:
-        ValueError: if a sequence has another length.
+        ValueError: if a sequence has another length, or one is no whole number of 0 or more.
     """
     if seed is None:
         return [None] * num_envs
     if not isinstance(seed, Sequence | np.ndarray):
-        return [operator.index(seed) + i for i in range(num_envs)]
+        first = whole_number("seed", seed, 0)
+        return [first + i for i in range(num_envs)]
     if len(seed) != num_envs:
         raise ValueError(f"seed must be a number or one for each of {num_envs}, got {len(seed)}")
-    return [None if each is None else operator.index(each) for each in seed]
+    return [read_seed(each) for each in seed]
 
 
 def read_options(

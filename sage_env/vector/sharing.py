@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from sage_env.datasets.item import QAItem
 from sage_env.frames import Box, FrameBatch
-from sage_env.openers import Opener, open_file
+from sage_env.openers import FileOpener, Opener
 
 if TYPE_CHECKING:
     from sage_env.frames import Video
@@ -97,11 +97,15 @@ class SharedOpener:
     A file is scanned by one thread at a time. Of equal requests, such as the overview of one
     question in many environments, the first decodes, and the others then find the pictures in the
     frame cache. Requests that differ run side by side.
+
+    Attributes:
+        self_timed: whether the opener ends in time by itself.
     """
 
     def __init__(self, opener: Opener | None = None) -> None:
         """Open nothing yet; `opener` is by default `sage_env.video.open_video`."""
-        self._opener = opener or open_file
+        self._opener = opener or FileOpener()
+        self.self_timed = getattr(self._opener, "self_timed", False)
         self._opening = KeyedLock()
         self._reading = KeyedLock()
 

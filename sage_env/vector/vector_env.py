@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from sage_env.argument_checks import whole_number
 from sage_env.datasets.loading import DatasetSource, load_dataset
+from sage_env.deadlines.timed_call import CALL_TIMEOUT, call_seconds
 from sage_env.env import VideoQAEnv
 from sage_env.errors import ResetNeeded
 from sage_env.observation import Observation
@@ -143,10 +144,13 @@ class VideoQAVectorEnv(VectorEnv[Observation, Sequence[AnyAction], Array]):
         if autoreset_mode not in [*modes, *AutoresetMode]:
             raise ValueError(f"autoreset_mode must be one of {modes}, got {autoreset_mode!r}")
         self.autoreset_mode = AutoresetMode(autoreset_mode)
-        items = SharedDataset(load_dataset(dataset, root=root, split=split))
+        outside = arguments.get("allow_outside", False)
+        items = SharedDataset(load_dataset(dataset, root=root, split=split, allow_outside=outside))
         self._index = {item.id: index for index, item in enumerate(items)}
         arguments |= {"dataset": items, "root": root, "split": split}
-        opens = find_opener(opener, frame_store, snap=arguments.get("snap", False))
+        limit = call_seconds(arguments.get("call_timeout", CALL_TIMEOUT))
+        snap = arguments.get("snap", False)
+        opens = find_opener(opener, frame_store, snap=snap, timeout=limit)
         arguments |= {"opener": SharedOpener(opens)}
         self.envs = [FailureAsTruncation(VideoQAEnv(**arguments)) for _ in range(num_envs)]
         first = self.envs[0]

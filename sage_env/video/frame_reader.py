@@ -11,6 +11,7 @@ import numpy as np
 
 from sage_env.errors import CorruptFrame
 from sage_env.frames import Box
+from sage_env.picture_geometry import box_size
 from sage_env.video.cache.frame_cache import FrameCache
 from sage_env.video.cache.frame_key import FrameKey
 from sage_env.video.deadline import Deadline
@@ -128,7 +129,8 @@ class FrameReader:
         return {key.frame: picture for key, picture in found.items()}
 
     def _key(self, frame: int, view: _View) -> FrameKey:
-        return FrameKey(self._index.content_id, frame, view.size, view.box)
+        native = box_size(view.box, *self._index.size) if view.size is None else None
+        return FrameKey(self._index.content_id, frame, view.size, view.box, native)
 
     def _jobs(self, frames: list[int], view: _View) -> tuple[DecodeJob, ...]:
         """Return the jobs that decode frames, with what to prefetch if there is room for it."""

@@ -27,8 +27,8 @@ class VideoHealth:
         path: the file.
         error: why it cannot be opened, else ""; the rest then says nothing.
         codec: FFmpeg's name of the decoder.
-        size: native `(H, W)` of the upright picture.
-        duration: seconds.
+        size: native `(H, W)` of the first picture as it is shown: upright, with square pixels.
+        duration: seconds from time 0 to the end of the last frame.
         fps: average frames per second.
         variable_rate: whether the distances between frames differ by more than one tick.
         keyframe_seconds: mean distance between keyframes: what an exact frame costs grows with it.
@@ -83,25 +83,35 @@ def check_health(path: Path, *, quick: bool = False, timeout: float | None = Non
         quick: try the keyframes only; an hour then takes seconds.
         timeout: seconds for the whole file; `None` for no limit. What is not tried by then counts
             as an error.
+
+    Returns:
+        The findings. Whatever goes wrong with the file is one of them, and no exception.
     """
     try:
-        index = read_index(path)
-        undecodable = _undecodable(index, quick, Deadline.after(timeout))
+        return _health(path, quick, Deadline.after(timeout))
     except VideoError as error:
         return VideoHealth(path, error=str(error))
+    except Exception as error:  # whatever one file does, the others are to be checked
+        return VideoHealth(path, error=f"checking it failed ({type(error).__name__}: {error})")
+
+
+def _health(path: Path, quick: bool, deadline: Deadline) -> VideoHealth:
+    """Return what is found in a file that can be opened; see `check_health`."""
+    index = read_index(path, deadline)
+    undecodable = _undecodable(index, quick, deadline)
     steps = np.diff(index.pts)
     seconds = float(index.time_base)
-    first = int(index.pts[0])
+    first, span = int(index.pts[0]), index.duration - index.lead
     keys = (np.maximum(index.key_pts, first) - first) * seconds
-    gaps = np.diff(np.append(keys, index.duration))
+    gaps = np.diff(np.append(keys, span))
     return VideoHealth(
         path,
         codec=index.config.codec,
         size=index.size,
         duration=index.duration,
-        fps=len(index.pts) / index.duration,
+        fps=len(index.pts) / span,
         variable_rate=bool(len(steps) and np.ptp(steps) > 1),
-        keyframe_seconds=float(index.duration / len(keys)),
+        keyframe_seconds=float(span / len(keys)),
         longest_gap=float(gaps.max()),
         sliceable=index.sliceable,
         absent=index.missing_frames,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sage_env.frames import Box, FrameBatch, Tolerance
-from sage_env.picture_geometry import crop_bounds
+from sage_env.picture_geometry import box_size
 from sage_env.video.cache.buffer_pool import pixel_buffers
 from sage_env.video.cache.frame_cache import FrameCache
 from sage_env.video.cache.process_cache import shared_cache
@@ -29,6 +29,7 @@ from sage_env.video.decoding.decode_pool import DecodePool, Picture, default_thr
 from sage_env.video.decoding.prefetch import prefetch_step
 from sage_env.video.frame_reader import FrameReader, OnError
 from sage_env.video.index.video_index import VideoIndex, read_index
+from sage_env.video.read_turns import ReadTurns
 
 TIMEOUT = 120.0
 """Seconds that one request may take unless told otherwise.
@@ -57,17 +58,23 @@ class ReadStats:
 
 
 class PyAVVideo:
-    """A video file. Time 0 is the first frame's. One thread at a time; objects may share a file.
+    """A video file, as `open_video` says.
 
-    The file is opened with the first frame that the cache does not have.
+    The file is opened with the first frame that the cache does not have. Threads may share a video:
+    their reads come one after the other, since decoders belong to one thread at a time. For reads
+    side by side open the file once for each thread; the cache is shared. `close` in one thread ends
+    the read of another with a `VideoError`.
 
     Attributes:
-        duration: seconds from the start of the first frame to the end of the last.
-        fps: average frames per second.
-        size: native `(H, W)` of the upright picture.
+        duration: seconds from time 0 to the end of the last frame.
+        fps: average frames per second, from the first frame on.
+        size: native `(H, W)` of the first picture as it is shown: upright, with square pixels.
         absent: frames that the file announces but does not hold; above 0 it was cut short,
             and `duration` is that of what is there.
+        self_timed: true: reads end in time by themselves, so that nobody else needs to see to it.
     """
+
+    self_timed = True
 
     def __init__(
         self,
@@ -91,16 +98,18 @@ class PyAVVideo:
             prefetch: whether to cache frames for closer looks on the way.
         """
         self.duration = index.duration
-        self.fps = len(index.pts) / index.duration
+        self.fps = len(index.pts) / (index.duration - index.lead)
         self.size = index.size
         self.absent = index.missing_frames
         self._index = index
         self._prefetch = prefetch
+        self._doing = f"{index.path}: reading it"
         self._timeout = Deadline.after(timeout).seconds
         self._recorder = None if proxy is None else ProxyRecorder(index, proxy)
         on_frame = None if self._recorder is None else self._recorder.on_frame
         self._pool = DecodePool(index, default_threads() if threads is None else threads, on_frame)
         self._reader = FrameReader(index, cache, self._pool)
+        self._turns = ReadTurns(self._pool.close)
 
     def __repr__(self) -> str:
         """Show the file and its measures."""
@@ -141,8 +150,9 @@ class PyAVVideo:
             seconds: finite times in any order; before the first frame means the first, after the
                 last the last. A time may fall short of a frame by a microsecond of rounding.
             size: `(H, W)` to fit the picture into, aspect kept, black bars; `None` for native
-                pixels.
-            box: the region to show, cropped before it is fitted; `None` for the whole picture.
+                pixels: `PyAVVideo.size`, or the box's part of it.
+            box: the region to show, in fractions of each frame's own picture as it is shown,
+                cropped before it is fitted; `None` for the whole picture.
             tolerance: seconds by which a frame may be off, which makes overviews of long videos
                 several times cheaper: the nearest keyframe within it is taken, else the first
                 frame. "auto" is half the smallest distance between two times, at most 5 s.
@@ -156,24 +166,26 @@ class PyAVVideo:
         Raises:
             ValueError: if a time is not finite, or another argument is not as above.
             CorruptFrame: if a frame does not decode and `on_error` is "raise", or none does.
-            DecodeTimeout: if it takes longer than the `timeout` of `open_video`.
-            VideoError: if the file can no longer be read.
+            DecodeTimeout: if it takes longer than the `timeout` of `open_video`, the wait for other
+                threads' reads of this video included.
+            VideoError: if the file can no longer be read, or another thread closes the video.
         """
         if on_error not in ("raise", "nearest"):
             raise ValueError(f'on_error must be "raise" or "nearest", got {on_error!r}')
         shape = self._shape(size, box)
         selection = select_frames(self._index, seconds, tolerance)
-        from_proxy = self._from_proxy(selection, seconds, size, box)
-        selected: list[int] = selection.frames.tolist()
-        asked = [f for place, f in enumerate(selected) if place not in from_proxy]
-        read, pictures = self._reader.read(
-            asked,
-            size,
-            box,
-            on_error=on_error,
-            deadline=Deadline.after(self._timeout),
-            prefetch_step=prefetch_step(seconds) if self._prefetch else None,
-        )
+        with self._turns.reading(self._timeout, self._doing) as deadline:
+            from_proxy = self._from_proxy(selection, seconds, size, box)
+            selected: list[int] = selection.frames.tolist()
+            asked = [f for place, f in enumerate(selected) if place not in from_proxy]
+            read, pictures = self._reader.read(
+                asked,
+                size,
+                box,
+                on_error=on_error,
+                deadline=deadline,
+                prefetch_step=prefetch_step(seconds) if self._prefetch else None,
+            )
         if read == selected:  # the usual case, kept short: a hit costs little more than its copy
             shown = [pictures[frame] for frame in read]
             return self._batch(selection.frames, selection.exact, shown, shape)
@@ -192,8 +204,11 @@ class PyAVVideo:
         return plan_frames(self._index, seconds, tolerance)
 
     def close(self) -> None:
-        """Let go of the file and its decoders; a later read opens them again."""
-        self._pool.close()
+        """Let go of the file and its decoders; a later read opens them again.
+
+        A read that another thread is at fails soon, and lets go of them itself: this never waits.
+        """
+        self._turns.close()
 
     def _mixed_batch(
         self,
@@ -265,10 +280,9 @@ class PyAVVideo:
 
     def _shape(self, size: tuple[int, int] | None, box: Box | None) -> tuple[int, int]:
         """Return `(H, W)` of the pictures, after checking what was asked for."""
-        if box is not None or size is None:
-            top, bottom, left, right = crop_bounds(box or (0.0, 0.0, 1.0, 1.0), *self.size)
+        native = box_size(box, *self.size)
         if size is None:
-            return bottom - top, right - left
+            return native
         if len(size) != 2 or min(size) < 1:
             raise ValueError(f"size must be (H, W), at least 1 each, got {size}")
         return size
@@ -283,17 +297,39 @@ def open_video(
     proxy_folder: str | Path | None = None,
     prefetch: bool = False,
 ) -> PyAVVideo:
-    """Open a video file. Time 0 is the start of its first frame.
+    """Open a video file.
+
+    Time 0 is where the first of picture and sound begins, in every container, as players and
+    FFmpeg's `start_time` have it. With sound from 0 s and the first frame at 3 s, that frame has
+    the time 3.0, and comes back for earlier times too; without sound it has 0.0.
+
+    Pictures are those that FFmpeg shows with `-autorotate` and square pixels: turned and mirrored
+    as the stream itself says, else the container (to the nearest quarter turn), and stretched along
+    the longer side of a pixel as the container says, else the stream. `clap` is not applied. Where
+    a stream changes size, format or any of this, each frame is shown whole. See
+    `video.index.picture_form`.
+
+    Only files that hold video are opened: the format, whatever the name says, must be one of
+    `video.index.stream.FORMATS`. No text, picture, playlist or script is played, and no other file
+    or address that a file names is opened. Convert others, or give the environment an `opener`.
 
     Among several video streams FFmpeg's best is taken (more pixels, then more frames), not simply
     the first. A file that was cut short is played as far as it goes: see
     `PyAVVideo.absent`.
 
+    Parts joined byte by byte are one video in .ts, .m2ts, .mpg and .vob: times go on where a part
+    ends (a gap stays one). Refused are second parts behind a header (.mp4, .mov, .mkv, .webm, .avi,
+    .flv, .wmv, …), fragments of MP4 that start again, streams numbered anew at the joint, and times
+    that step back without a keyframe. Frames at one time follow each other by a tick of the clock;
+    of reordered ones, where nobody knows which comes last, the first decoded stands for them.
+
     Args:
         path: the file.
         cache: keeps decoded pictures; `None` for the one that all videos of the process share.
         threads: most threads that decode one request; `None` for 2, or 1 on a single core.
-        timeout: seconds that one request may take; `None` for no limit.
+        timeout: seconds that opening, and then each request, may take; `None` for no limit. It is
+            looked at whenever FFmpeg reads; what hangs in the system itself, such as a network
+            drive that does not answer, is beyond its reach.
         proxy_folder: keeps small pictures, one a second, of what is decoded anyway, and serves them
             where a tolerance allows it, so that a video becomes cheaper where it is looked at.
             What comes back then depends on what was looked at before. `None` for none.
@@ -303,10 +339,11 @@ def open_video(
 
     Raises:
         VideoError: if there is no such file or it holds no video that can be played.
+        DecodeTimeout: if opening it takes longer than `timeout`.
         ValueError: if `threads` or `timeout` is not as above.
     """
     shared = shared_cache() if cache is None else cache
-    index = read_index(path)
+    index = read_index(path, Deadline.after(timeout))
     proxy = None if proxy_folder is None else FrameProxy(proxy_folder, index.content_id)
     return PyAVVideo(
         index, shared, threads=threads, timeout=timeout, proxy=proxy, prefetch=prefetch

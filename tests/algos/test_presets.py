@@ -83,7 +83,7 @@ OUTCOME = {
 }
 
 
-@pytest.mark.parametrize("name", OUTCOME)
+@pytest.mark.parametrize("name", sorted(OUTCOME))
 def test_one_of_four_is_right(name: str) -> None:
     """The question's mean is 1/4; of the others' it is 0 for the right one and 1/3 for the rest."""
     right, wrong = OUTCOME[name]
@@ -106,13 +106,13 @@ CREDIT = {
 }
 
 
-@pytest.mark.parametrize("name", CREDIT)
+@pytest.mark.parametrize("name", sorted(CREDIT))
 def test_credit_by_hand(name: str) -> None:
     found = advantages(name, [1.0, 0.0], whiten=False)
     assert found[0] == pytest.approx(CREDIT[name])
 
 
-@pytest.mark.parametrize("name", CRITICS)
+@pytest.mark.parametrize("name", sorted(CRITICS))
 def test_critics_are_taught_the_return(name: str) -> None:
     config = preset(name)
     batch = batch_of([1.0, 0.0], [2, 2], turns=2)

@@ -78,6 +78,7 @@ def write_clip(
     options: dict[str, str] | None = None,
     size: tuple[int, int] = (64, 96),
     rotation: int = 0,
+    aspect: Fraction | None = None,
     container_options: dict[str, str] | None = None,
     draw: Callable[[int, int, int], Picture] = numbered,
 ) -> Path:
@@ -87,6 +88,8 @@ def write_clip(
         stream = container.add_stream(codec, rate=25, options=options or {})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.time_base = time_base
+        if aspect:
+            stream.sample_aspect_ratio = aspect
         if rotation:
             stream.set_display_rotation(rotation)
         for number, tick in enumerate(ticks):

@@ -77,7 +77,7 @@ def test_the_four_policies_share_the_rules(kind, tiny_folder, monkeypatch):
 
     if kind == "served":
         policy = ServedPolicy.__new__(ServedPolicy)  # without a server: nothing is sent
-        policy._workers, policy._seed, policy._episodes = 2, 0, {}
+        policy._workers, policy._seed, policy._episodes, policy._served = 2, 0, {}, True
         monkeypatch.setattr(policy, "_decide", lambda *_: Decision(Skip(1.0)), raising=True)
     elif kind == "scripted":
         model = SageMM.load(tiny_folder).model

@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from copy import copy as shallow
 from copy import deepcopy
 
 import gymnasium as gym
@@ -76,10 +77,14 @@ def test_same_seed_and_actions_give_the_same_of_everything(reward):
 
 # Copies
 
-COPIES = [deepcopy, lambda env: pickle.loads(pickle.dumps(env))]
+COPIES = [
+    deepcopy,
+    lambda env: pickle.loads(pickle.dumps(env)),
+    lambda env: shallow(env.unwrapped),  # Gymnasium's wrappers share what they wrap
+]
 
 
-@pytest.mark.parametrize("copy", COPIES, ids=["deepcopy", "pickle"])
+@pytest.mark.parametrize("copy", COPIES, ids=["deepcopy", "pickle", "copy"])
 def test_a_copy_goes_on_in_the_same_way(copy):
     env = make(reward=sage(early=0.1), tools=[Echo(), Blueness()], max_turns=30)
     env.reset(seed=3)
@@ -102,7 +107,7 @@ def test_the_generator_of_questions_is_copied():
     assert asked[0] == asked[1]
 
 
-@pytest.mark.parametrize("copy", COPIES, ids=["deepcopy", "pickle"])
+@pytest.mark.parametrize("copy", COPIES, ids=["deepcopy", "pickle", "copy"])
 def test_a_copy_opens_the_file_anew_and_counts_on(copy, tmp_path):
     path = write_clip(tmp_path / "a.mp4", range(100))
     item = sage_env.QAItem("q", path, "?", (), "x")
@@ -119,6 +124,19 @@ def test_a_copy_opens_the_file_anew_and_counts_on(copy, tmp_path):
     with pytest.raises(ResetNeeded):
         env.step(Skip(1))
     assert twin.step(Zoom(1, 2, 3))[0]["num_frames"] == 3
+
+
+def test_a_shallow_copy_shares_what_never_changes_and_nothing_else():
+    tools, judge = [Echo()], lambda item, text: False
+    env = make(tools=tools, judge=judge).unwrapped
+    env.reset(seed=0, options={"index": 0})
+    twin = shallow(env)
+    assert twin._items is env._items and twin.tools["echo"] is tools[0]
+    assert twin._viewer is not env._viewer and twin._viewer._opener is env._viewer._opener
+    twin.reset(seed=9, options={"index": 1})
+    twin.close()
+    assert env.history.item is ITEMS[0] and env.step(Sample(0, 9, 3))[0]["num_frames"] == 3
+    assert env.np_random is not twin.np_random
 
 
 def test_a_video_with_its_own_cache_does_not_hinder_copies(tmp_path):

@@ -21,6 +21,15 @@ def test_files_are_opened_as_the_arguments_say(folder, snap, expected):
     assert find_opener(None, folder, snap=snap) == expected
 
 
+@pytest.mark.parametrize(
+    ("timeout", "seconds"), [(0.1, None), (120.0, None), (500.0, 500.0), (None, "none")]
+)
+def test_files_get_120_seconds_at_least(timeout, seconds):
+    opener = find_opener(None, None, timeout=timeout)
+    limit = {None: FileOpener().timeout, "none": None}.get(seconds, seconds)
+    assert (opener or FileOpener()).timeout == limit and FileOpener().timeout == 120.0
+
+
 def test_a_relative_folder_is_the_same_wherever_a_worker_runs():
     assert find_opener(None, "shared").folder == str(Path.cwd() / "shared")
 

@@ -1,4 +1,4 @@
-"""Laws of `sage_env.reset_options`: a lowered budget, in one environment and in many."""
+"""Laws of `sage_env.reset_options`: seeds and lowered budgets, in one environment and in many."""
 
 from __future__ import annotations
 
@@ -108,4 +108,30 @@ def test_many_environments_have_a_budget_for_all_or_each() -> None:
         with pytest.raises(ValueError, match=words):
             envs.reset(options=options)
     assert envs.step([LOOK] * 3)[0]["turns_left"].tolist() == [0, 2, 3]
+    envs.close()
+
+
+@pytest.mark.parametrize(
+    "seed", [-1, 1.0, True, "3", np.int64(-2), np.float64(1), [1], 2**64 - 0.5]
+)
+def test_a_seed_is_a_whole_number_of_0_or_more(seed) -> None:
+    env = make()
+    env.reset(seed=3)
+    with pytest.raises(ValueError, match="seed must be a whole number >= 0, got"):
+        env.reset(seed=seed)
+    envs = gym.make_vec("SageVideoQA-v0", num_envs=1, **MADE)
+    with pytest.raises(ValueError, match="seed must be a whole number >= 0, got"):
+        envs.reset(seed=[seed])
+    envs.close()
+
+
+@pytest.mark.parametrize("seed", [0, np.int64(7), np.uint8(7), 2**64, 10**30])
+def test_seeds_of_every_size_and_type_of_whole_number_are_taken(seed) -> None:
+    picks = [
+        [env.reset(seed=value)[1]["item_id"], *(env.reset()[1]["item_id"] for _ in range(9))]
+        for env, value in ((make(), seed), (make(), int(seed)))
+    ]
+    assert picks[0] == picks[1]
+    envs = gym.make_vec("SageVideoQA-v0", num_envs=2, **MADE)
+    assert envs.reset(seed=seed)[1]["item_id"][0] == picks[0][0]
     envs.close()

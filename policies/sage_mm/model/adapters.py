@@ -29,7 +29,7 @@ from safetensors.torch import save_file
 
 from policies.errors import ModelError
 from policies.sage_mm.model.checkpoint_source import reading, require_source
-from sage_env.storage.atomic_file import atomic_path
+from sage_env.storage.atomic_file import atomic_files
 from sage_env.storage.digests import DIGESTS, damage, write_digests
 
 LANGUAGE_LINEARS = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
@@ -150,16 +150,13 @@ def save_adapter(model: Any, folder: str | Path, name: str) -> None:
         folder: made if it is missing.
         name: of the adapter.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     state = get_peft_model_state_dict(model, adapter_name=name)
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in state.items()}
     metadata = {"format": "pt", "base": fingerprint(model.get_base_model())}
-    (folder / DIGESTS).unlink(missing_ok=True)  # until all is written anew
-    with atomic_path(folder / WEIGHTS) as partial:
-        save_file(tensors, partial, metadata=metadata)
-    model.peft_config[name].save_pretrained(folder)
-    write_digests(folder, (WEIGHTS, SETTINGS))
+    with atomic_files(folder, seal=DIGESTS) as partial:
+        save_file(tensors, partial / WEIGHTS, metadata=metadata)
+        model.peft_config[name].save_pretrained(partial)
+        write_digests(partial, (WEIGHTS, SETTINGS))
 
 
 def fingerprint(base: Any) -> str:

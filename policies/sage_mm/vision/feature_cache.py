@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
 from policies.sage_mm.tokens.mrope import Grid
 from sage_env.storage.bounded_folder import BoundedFolder
 from sage_env.storage.byte_lru import ByteLRU
+from sage_env.storage.forking import reset_each_on_fork
+from sage_env.storage.sealed_file import SealedContent, read_sealed, seal
 
 Entry = tuple[Grid, Tensor]
 """What is kept of a frame: its grid and its features `(1 + K, n, hidden)`, of the tower's dtype.
 
 The first map is the merged embedding of the frame's n visual tokens; K DeepStack maps follow."""
+_GRID = struct.Struct("<II")
 
 
 @dataclass(frozen=True)
@@ -61,16 +65,19 @@ class FeatureCache:
     """
 
     def __init__(self, sizes: CacheSizes, device: torch.device) -> None:
-        """Keep nothing yet.
-
-        Raises:
-            OSError: if the folder cannot be made.
-        """
+        """Keep nothing yet."""
         self._sizes, self._device = sizes, device
         self._gpu = _Level(sizes.gpu if device.type != "cpu" else 0, device)
         self._cpu = _Level(sizes.cpu, torch.device("cpu"))
         self._disk = None if sizes.folder is None else FeatureFolder(sizes.folder, sizes.disk)
         self._lock = RLock()
+        _caches.add(self)
+
+    def _forget_threads(self) -> None:
+        """Go on in a forked process, which has none of the threads that held the lock."""
+        self._lock = RLock()
+        for level in (self._gpu, self._cpu):
+            level.entries.recount()
 
     def __reduce__(self) -> tuple[type[FeatureCache], tuple[CacheSizes, torch.device]]:
         """Copy and pickle as a cache that is empty, but for what is in the folder."""
@@ -113,6 +120,9 @@ class FeatureCache:
         return ", ".join(levels + [str(self._disk)] * (self._disk is not None))
 
 
+_caches = reset_each_on_fork(FeatureCache._forget_threads)
+
+
 class _Level:
     """Entries on one device."""
 
@@ -134,9 +144,10 @@ class _Level:
 class FeatureFolder:
     """Entries in the files of a folder that processes may share; the least recently read go first.
 
-    A file is in the safetensors format: one tensor, `features`, and `grid` as `ROWSxCOLUMNS` in its
-    metadata. `BoundedFolder` tells how processes share it. If a file cannot be written or read,
-    there is one warning, and the frame counts as not there.
+    A file is sealed (`sage_env.storage.sealed_file`). Its content is the grid, rows and columns as
+    two little-endian uint32, then the safetensors format with one tensor, `features`.
+    `BoundedFolder` tells how processes share it. If a file cannot be written or read, there is one
+    warning, and the frame counts as not there.
 
     Args:
         folder: made if it is missing.
@@ -144,11 +155,10 @@ class FeatureFolder:
     """
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
-        """Make the folder.
+        """Make the folder; that it cannot be made is a warning.
 
         Raises:
             ValueError: if `max_bytes` is negative.
-            OSError: if the folder cannot be made or written.
         """
         self._files = BoundedFolder(
             folder, max_bytes, suffix=".features", contents="frame features"
@@ -160,7 +170,11 @@ class FeatureFolder:
 
         A damaged file is deleted.
         """
-        return self._files.read(key.hex(), _read)
+
+        def unpack(content: SealedContent) -> Entry | None:
+            return _unpacked(content) if content.left <= self.max_bytes else None
+
+        return self._files.read(key.hex(), lambda path: read_sealed(path, unpack))
 
     def put(self, key: bytes, entry: Entry) -> None:
         """Write an entry, unless it is there or larger than the folder may be.
@@ -169,24 +183,23 @@ class FeatureFolder:
             key: of the frame.
             entry: its grid and its features `(1 + K, n, hidden)`, on any device.
         """
-        (rows, columns), features = entry
+        grid, features = entry
         if key.hex() in self._files:  # asked first: serialising takes longer
             return
-        tensors = {"features": features.cpu().contiguous()}
-        data = save(tensors, metadata={"grid": f"{rows}x{columns}"})
-        self._files.put(key.hex(), (data,))
+        data = save({"features": features.cpu().contiguous()})
+        self._files.put(key.hex(), seal(key.hex(), (_GRID.pack(*grid), data)))
 
     def __str__(self) -> str:
         """Say where, and how much it may be."""
         return f"files in {self.folder} (at most {self.max_bytes >> 20} MiB)"
 
 
-def _read(path: Path) -> Entry | None:
-    """Return the entry in a file on the CPU, `None` if the file is damaged."""
+def _unpacked(content: SealedContent) -> Entry | None:
+    """Return the entry in the content of a file on the CPU, `None` if it is none."""
+    rows, columns = _GRID.unpack(content.take(_GRID.size))
     try:
-        with safe_open(path, "pt") as file:
-            rows, columns = map(int, file.metadata()["grid"].split("x"))
-            features: Tensor = file.get_tensor("features")
-    except (SafetensorError, KeyError, TypeError, ValueError):
+        features = load(bytes(content.take(content.left)))["features"]
+    except (SafetensorError, KeyError):
         return None
-    return (rows, columns), features
+    fits = features.ndim == 3 and features.shape[1] == rows * columns
+    return ((rows, columns), features) if fits else None

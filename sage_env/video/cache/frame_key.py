@@ -22,12 +22,19 @@ class FrameKey(NamedTuple):
         frame: number of the frame in order of presentation, from 0.
         size: `(H, W)` of the picture, or `None` for native pixels.
         box: the region shown, or `None` for the whole picture.
+        native: `(H, W)` of the picture where `size` is `None`; `None` if that is not known.
     """
 
     content: Hashable
     frame: int
     size: tuple[int, int] | None
     box: Box | None
+    native: tuple[int, int] | None = None
+
+    @property
+    def shape(self) -> tuple[int, int] | None:
+        """Return `(H, W)` of the picture, `None` if that is not known."""
+        return self.native if self.size is None else self.size
 
 
 Decode = Callable[[list[FrameKey]], Iterable[tuple[FrameKey, Picture]]]

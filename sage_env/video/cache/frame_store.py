@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 import time
 from collections.abc import Iterator, Sequence
@@ -13,16 +12,16 @@ from pathlib import Path
 import numpy as np
 
 from sage_env.storage.bounded_folder import BoundedFolder
+from sage_env.storage.sealed_file import SealedContent, read_sealed, seal
 from sage_env.video.cache.frame_key import Decode, FetchedPicture, FrameKey, Picture
 
 STORE_BYTES = 2 * 2**30
 """Bytes of a store unless told otherwise: 14,000 pictures of 224 by 224 pixels."""
 
-_PIXEL_VERSION = 2
+_PIXEL_VERSION = 3
 """Raise it when the same `FrameKey` comes to mean other pixels: folders outlive the program."""
-_HEADER = struct.Struct("<8sII")
-"""What a file begins with: the format's name, H, W, little-endian. H * W * 3 bytes follow."""
-_MAGIC = b"sagepic1"
+_SHAPE = struct.Struct("<II")
+"""What the content of a file begins with: H, W, little-endian. H * W * 3 bytes follow."""
 _PAUSE, _LONGEST_PAUSE = 0.001, 0.02
 """Seconds between looks for what another process decodes: doubled from the first to the second.
 
@@ -32,6 +31,9 @@ decodes. Not measured: revisit when processes often wait for each other."""
 
 class FrameStore:
     """Pictures in the files of one folder, at most `max_bytes`, the least recently read go first.
+
+    A file is sealed (`sealed_file`): one that was cut or flipped, is another picture's or no file
+    at all is not there, and is deleted. So is one of another shape than its key's.
 
     Any number of processes and threads may read and write at once: `BoundedFolder` tells how, and
     what a process leaves that dies. Where a file system has no locks, processes may decode the same
@@ -44,11 +46,10 @@ class FrameStore:
     """
 
     def __init__(self, folder: str | Path, max_bytes: int = STORE_BYTES) -> None:
-        """Use a folder, which is made if it is missing.
+        """Use a folder, which is made if it is missing; one that does not work is a warning.
 
         Raises:
             ValueError: if `max_bytes` is negative.
-            OSError: if the folder cannot be made or written.
         """
         self._files = BoundedFolder(folder, max_bytes, suffix=".rgb", contents="pictures")
         self.folder = self._files.folder
@@ -65,16 +66,26 @@ class FrameStore:
 
         A file that is not a whole picture is deleted.
         """
-        return self._files.read(self._name(key), _read)
+        return self._read(self._name(key), key)
 
     def put(self, key: FrameKey, picture: Picture) -> None:
         """Write a picture, uint8 `(H, W, 3)`, for every process to see.
 
         One for which there is no room is not kept. If it cannot be written, say because the disk is
         full, there is a warning: it can be decoded again.
+
+        Raises:
+            ValueError: if it is none, or not of the shape that its key says.
         """
-        header = _HEADER.pack(_MAGIC, *picture.shape[:2])
-        self._files.put(self._name(key), (header, np.ascontiguousarray(picture).data))
+        height, width, *channels = picture.shape
+        if picture.dtype != np.uint8 or channels != [3] or key.shape not in (None, (height, width)):
+            raise ValueError(
+                f"a picture must be uint8 (H, W, 3) with (H, W) = {key.shape or 'any'}, got "
+                f"{picture.dtype} {picture.shape}"
+            )
+        name, pixels = self._name(key), np.ascontiguousarray(picture).reshape(-1).data
+        if name not in self._files:  # asked first: the checksum takes longer
+            self._files.put(name, seal(name, (_SHAPE.pack(height, width), pixels)))
 
     def fetch(
         self, keys: Sequence[FrameKey], decode: Decode, deadline: float | None = None
@@ -120,8 +131,8 @@ class FrameStore:
 
     def _take_stored(self, absent: dict[str, FrameKey]) -> Iterator[FetchedPicture]:
         """Yield what is in the folder, and take it out of `absent`, which goes by file name."""
-        for name in list(absent):
-            picture = self._files.read(name, _read)
+        for name, key in list(absent.items()):
+            picture = self._read(name, key)
             if picture is not None:
                 yield FetchedPicture(absent.pop(name), picture, decoded=False)
 
@@ -133,24 +144,20 @@ class FrameStore:
                 f"not come in time to {self.folder}: allow more time, or end the process that hangs"
             )
 
+    def _read(self, name: str, key: FrameKey) -> Picture | None:
+        """Return the picture in the file of a key, `None` if there is none or another."""
+
+        def unpack(content: SealedContent) -> Picture | None:
+            height, width = _SHAPE.unpack(content.take(_SHAPE.size))
+            if key.shape not in (None, (height, width)) or content.left != 3 * height * width:
+                return None
+            picture = np.empty((height, width, 3), np.uint8)
+            content.fill(picture.reshape(-1).data)
+            return picture
+
+        return self._files.read(name, lambda path: read_sealed(path, unpack))
+
     def _name(self, key: FrameKey) -> str:
         """Return what a key is called, in every process: 32 hex digits."""
         text = repr((self._pixel_version, *key))
         return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-
-
-def _read(path: Path) -> Picture | None:
-    """Return the picture in a file, or `None` if there is less or more in it, or something else.
-
-    Here is the place to check what a file says of itself beyond its length.
-    """
-    with open(path, "rb", buffering=0) as file:
-        header = file.read(_HEADER.size)
-        if len(header) < _HEADER.size:
-            return None
-        magic, height, width = _HEADER.unpack(header)
-        nbytes = 3 * height * width
-        if magic != _MAGIC or os.fstat(file.fileno()).st_size != _HEADER.size + nbytes:
-            return None
-        picture = np.empty((height, width, 3), np.uint8)
-        return picture if file.readinto(picture.data) == nbytes else None

@@ -2,16 +2,18 @@
 
 There is one file per video, to which records are appended. A record is little-endian:
 
-    offset  0   4 bytes   "SPX1"
+    offset  0   4 bytes   "SPX2"
             4   int64     number of the frame, from 0
            12   uint32    native height, in pixels
            16   uint32    native width, in pixels
            20   uint32    n, bytes of JPEG (ITU-T T.81, baseline)
-           24   uint32    CRC-32 of the record with zero in this place
-           28   n bytes   the JPEG
+           24   uint32    CRC-32 of the JPEG
+           28   uint32    CRC-32 of the video's content id and the 28 bytes before
+           32   n bytes   the JPEG
 
 There is no other index: it is read from the heads, so that a crash leaves nothing to repair but the
-end of the file. A record that is not whole is cut off by the next who appends.
+end of the file. A head that is damaged, or of another video's file, ends what is there; it is cut
+off by the next who appends. A link or a pipe in the place of the file is no proxy, and stays.
 """
 
 from __future__ import annotations
@@ -19,7 +21,6 @@ from __future__ import annotations
 import os
 import re
 import struct
-import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,9 +28,13 @@ from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 
+from sage_env.storage.forking import reset_each_on_fork
+from sage_env.storage.regular_file import open_regular
+from sage_env.storage.warn_once import warn_once
 from sage_env.video.cache.proxy_jpeg import JpegReader, small_jpeg
 
 try:
@@ -45,9 +50,11 @@ SHORT_SIDE = 224
 A larger side serves larger requests and holds fewer seconds in `PROXY_BYTES`."""
 
 _HEAD = struct.Struct("<4sqIIII")
-_MAGIC = b"SPX1"
+_HEAD_CHECK = struct.Struct("<I")
+_HEAD_BYTES = _HEAD.size + _HEAD_CHECK.size
+_MAGIC = b"SPX2"
 _CONTENT_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
-_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+_APPENDING = os.O_RDWR | os.O_CREAT | os.O_APPEND
 
 
 class _Place(NamedTuple):
@@ -57,11 +64,13 @@ class _Place(NamedTuple):
         offset: of the head in bytes; the JPEG follows it.
         native: `(H, W)` of the video's own pictures.
         nbytes: of the JPEG.
+        checksum: CRC-32 of the JPEG.
     """
 
     offset: int
     native: tuple[int, int]
     nbytes: int
+    checksum: int
 
 
 def one_per_step(seconds: NDArray[np.float64], step: float = 1.0) -> NDArray[np.bool_]:
@@ -116,6 +125,7 @@ class FrameProxy:
                 f"{short_side}"
             )
         self.path = Path(folder).absolute() / f"{content_id}.jpegs"
+        self._whose = zlib.crc32(content_id.encode("ascii"))  # begins the checksum of each head
         self.max_bytes = max_bytes
         self._short_side = short_side
         self._places: dict[int, _Place] = {}
@@ -123,9 +133,9 @@ class FrameProxy:
         self._full = max_bytes == 0
         self._lock = Lock()
         self._reader: JpegReader | None = None
-        if self.path.exists():
-            with self._opened() as file:
-                self._catch_up(file)
+        _proxies.add(self)
+        with suppress(OSError), self._opened(os.O_RDONLY) as file:
+            self._catch_up(file)
 
     def __reduce__(self) -> tuple[object, tuple[Path, str, int, int]]:
         """Copy and pickle as another view of the same file."""
@@ -150,7 +160,7 @@ class FrameProxy:
     ) -> None:
         """Keep a frame, unless it is there or there is no room.
 
-        A file that cannot be written is a warning, and takes no more.
+        A file that cannot be written takes no more; there is one warning for its folder.
 
         Args:
             frame: its number, from 0.
@@ -160,10 +170,11 @@ class FrameProxy:
         if not self.lacks(frame):
             return
         height, width = picture.shape[:2]
-        record = _record(frame, native or (height, width), small_jpeg(picture, self._short_side))
+        jpeg = small_jpeg(picture, self._short_side)
+        record = self._head(frame, native or (height, width), jpeg) + jpeg
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self._opened() as file, _alone(file):
+            with self._opened(_APPENDING) as file, _alone(file):
                 size = self._catch_up(file)
                 if size > self._end:  # a process died while it wrote: nothing there is of use
                     os.ftruncate(file, self._end)
@@ -173,10 +184,11 @@ class FrameProxy:
                     self._append(file, record)
         except OSError as error:
             self._full = True
-            warnings.warn(
-                f"{self.path}: pictures can no longer be kept ({error}): free some space",
-                RuntimeWarning,
-                stacklevel=2,
+            warn_once(
+                self.path.parent,
+                "small pictures",
+                f"{self.path}: pictures can no longer be kept ({error}): free some space, or name "
+                "another folder",
             )
 
     def get(self, frame: int, size: tuple[int, int]) -> NDArray[np.uint8] | None:
@@ -189,49 +201,59 @@ class FrameProxy:
         Returns:
             `None` if the frame is not there, is damaged, or was kept smaller than that.
         """
-        place = self._places.get(frame)
         try:
-            with self._opened(create=False) as file:
-                if place is None:
+            with self._opened(os.O_RDONLY) as file:
+                if frame not in self._places:
                     self._catch_up(file)  # another process may have brought it
-                    place = self._places.get(frame)
-                    if place is None:
-                        return None
-                os.lseek(file, place.offset, os.SEEK_SET)
-                record = os.read(file, _HEAD.size + place.nbytes)
-        except OSError:
-            return None  # no such file, or a bad disk: it can be decoded instead
-        if not _is_whole(record, frame):
-            self._places.pop(frame, None)
-            return None
-        with self._lock:
-            self._reader = self._reader or JpegReader()
-            return self._reader.read(record[_HEAD.size :], place.native, size)
+                place = self._places.get(frame)
+                if place is None:
+                    return None
+                jpeg = os.pread(file, place.nbytes, place.offset + _HEAD_BYTES)
+                if len(jpeg) < place.nbytes or zlib.crc32(jpeg) != place.checksum:
+                    del self._places[frame]
+                    return None
+                self._reader = self._reader or JpegReader()
+                return self._reader.read(jpeg, place.native, size)
+        except (OSError, av.FFmpegError):
+            return None  # no such file, or a bad disk, or no JPEG: it can be decoded instead
 
     @contextmanager
-    def _opened(self, create: bool = True) -> Iterator[int]:
+    def _opened(self, flags: int) -> Iterator[int]:
         """Open the file, and keep other threads out."""
         with self._lock:
-            file = os.open(self.path, _FLAGS if create else _FLAGS & ~os.O_CREAT, 0o666)
+            file = open_regular(self.path, flags)
             try:
                 yield file
             finally:
                 os.close(file)
+
+    def _head(self, frame: int, native: tuple[int, int], jpeg: bytes) -> bytes:
+        """Return what stands before the JPEG of a frame."""
+        head = _HEAD.pack(_MAGIC, frame, *native, len(jpeg), zlib.crc32(jpeg))
+        return head + _HEAD_CHECK.pack(zlib.crc32(head, self._whose))
 
     def _catch_up(self, file: int) -> int:
         """Read the heads of what has been appended; return the bytes of the file."""
         size = os.fstat(file).st_size
         if size < self._end:  # someone has made it anew
             self._places, self._end = {}, 0
-        while self._end + _HEAD.size <= size:
-            os.lseek(file, self._end, os.SEEK_SET)
-            magic, frame, height, width, nbytes, _ = _HEAD.unpack(os.read(file, _HEAD.size))
-            after = self._end + _HEAD.size + nbytes
-            if magic != _MAGIC or after > size:
+        while self._end + _HEAD_BYTES <= size:
+            head = os.pread(file, _HEAD_BYTES, self._end)
+            if len(head) < _HEAD_BYTES:
+                break  # it has become shorter
+            magic, frame, height, width, nbytes, checksum = _HEAD.unpack_from(head)
+            (of_head,) = _HEAD_CHECK.unpack_from(head, _HEAD.size)
+            after = self._end + _HEAD_BYTES + nbytes
+            whole = of_head == zlib.crc32(head[: _HEAD.size], self._whose)
+            if magic != _MAGIC or not whole or after > size:
                 break
-            self._places[frame] = _Place(self._end, (height, width), nbytes)
+            self._places[frame] = _Place(self._end, (height, width), nbytes, checksum)
             self._end = after
         return size
+
+    def _forget_threads(self) -> None:
+        """Go on in a forked process, which has none of the threads that held the lock."""
+        self._lock, self._reader = Lock(), None
 
     def _append(self, file: int, record: bytes) -> None:
         """Write a record at the end; all of it, or nothing."""
@@ -249,25 +271,6 @@ def _again(folder: Path, content_id: str, max_bytes: int, short_side: int) -> Fr
     return FrameProxy(folder, content_id, max_bytes=max_bytes, short_side=short_side)
 
 
-def _checksum(parts: tuple[bytes | int, ...], content: bytes) -> int:
-    return zlib.crc32(content, zlib.crc32(_HEAD.pack(*parts, 0)))
-
-
-def _is_whole(record: bytes, frame: int) -> bool:
-    """Return whether a record is what was once written for that frame."""
-    if len(record) < _HEAD.size:
-        return False
-    *parts, checksum = _HEAD.unpack_from(record)
-    content = record[_HEAD.size :]
-    return bool(parts[1] == frame and checksum == _checksum(tuple(parts), content))
-
-
-def _record(frame: int, native: tuple[int, int], jpeg: bytes) -> bytes:
-    """Return what to write for a frame."""
-    parts = (_MAGIC, frame, *native, len(jpeg))
-    return _HEAD.pack(*parts, _checksum(parts, jpeg)) + jpeg
-
-
 @contextmanager
 def _alone(file: int) -> Iterator[None]:
     """Keep other processes from appending; the system lifts the lock when one ends."""
@@ -279,3 +282,6 @@ def _alone(file: int) -> Iterator[None]:
         yield
     finally:
         fcntl.flock(file, fcntl.LOCK_UN)
+
+
+_proxies = reset_each_on_fork(FrameProxy._forget_threads)

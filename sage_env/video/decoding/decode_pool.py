@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 
 from sage_env.errors import CorruptFrame, DecodeTimeout
 from sage_env.frames import Box
-from sage_env.storage.forking import on_fork
+from sage_env.storage.forking import on_fork, reset_each_on_fork
 from sage_env.video.deadline import Deadline
+from sage_env.video.decoding.counted_packets import CountedPackets
 from sage_env.video.decoding.decode_plan import DecodeJob, plan_jobs
 from sage_env.video.decoding.demuxed_packets import DemuxedPackets
 from sage_env.video.decoding.frame_converter import FrameConverter
 from sage_env.video.decoding.packet_decoder import OnFrame, PacketDecoder
+from sage_env.video.decoding.packet_source import PacketSource
 from sage_env.video.decoding.sliced_packets import SlicedPackets
 from sage_env.video.index.video_index import VideoIndex
 
@@ -93,6 +95,7 @@ class DecodePool:
         self._on_frame = on_frame
         self._slots: list[_DecoderSlot] = []
         self._decoded = 0  # by decoders that were closed
+        _pools.add(self)
 
     @property
     def decoded(self) -> int:
@@ -131,7 +134,7 @@ class DecodePool:
             VideoError: the first error of a job.
         """
         count = min(self.threads, len(jobs))
-        self._open_slots(count)
+        self._open_slots(count, deadline)
         # All of them, not `count`: a later one may be the one that can resume.
         request = _Request(self._index.path, list(jobs), self._slots, size, box, deadline)
         helpers: list[Future[None]] = []
@@ -155,7 +158,7 @@ class DecodePool:
             DecodeTimeout: if it takes too long.
             VideoError: if the file can no longer be read.
         """
-        decoder = self._open_slots(1)[0].decoder
+        decoder = self._open_slots(1, deadline)[0].decoder
         good: list[int] = []
         for job in plan_jobs(self._index, np.array(frames, dtype=np.int64)):
             with suppress(CorruptFrame):
@@ -163,17 +166,36 @@ class DecodePool:
                     good.append(frame)
         return good
 
-    def _open_slots(self, count: int) -> list[_DecoderSlot]:
+    def _open_slots(self, count: int, deadline: Deadline) -> list[_DecoderSlot]:
         """Return the first `count` decoders, opened where they are not."""
         while len(self._slots) < count:
-            self._slots.append(self._new_slot())
+            self._slots.append(self._new_slot(deadline))
         return self._slots[:count]
 
-    def _new_slot(self) -> _DecoderSlot:
+    def _leave_slots(self) -> None:
+        """Go on in a forked process with decoders of its own.
+
+        One that a thread of the parent had in hand is half changed; even to free it could crash.
+        """
+        self._decoded = self.decoded
+        _left_behind.extend(self._slots)
+        self._slots = []
+
+    def _new_slot(self, deadline: Deadline) -> _DecoderSlot:
         index = self._index
-        source = (SlicedPackets if index.sliceable else DemuxedPackets)(index)
-        decoder = PacketDecoder(index, source, self._on_frame)
-        return _DecoderSlot(decoder, FrameConverter(index.height, index.width, index.quarter_turns))
+        decoder = PacketDecoder(index, _source_of(index, deadline), self._on_frame)
+        return _DecoderSlot(decoder, FrameConverter(index.size))
+
+
+def _source_of(index: VideoIndex, deadline: Deadline) -> PacketSource:
+    """Return what brings the packets of a file, the cheapest that its index allows."""
+    if index.sliceable:
+        return SlicedPackets(index)
+    return (CountedPackets if index.counted else DemuxedPackets)(index, deadline)
+
+
+_pools = reset_each_on_fork(DecodePool._leave_slots)
+_left_behind: list[_DecoderSlot] = []  # decoders of the parent of this process, never used again
 
 
 class _Request:
@@ -277,7 +299,7 @@ class _Request:
     def _run(self, job: DecodeJob, slot: _DecoderSlot) -> Iterator[tuple[int, Picture]]:
         """Yield the pictures of one job."""
         for frame, decoded in slot.decoder.read(job, self._deadline):
-            yield frame, slot.pictures.convert(decoded, self._size, self._box)
+            yield frame, slot.pictures.convert(decoded, slot.decoder.form, self._size, self._box)
             if self._stopped:
                 break
         with self._lock:

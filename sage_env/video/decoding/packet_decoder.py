@@ -15,9 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 
 import av
 import numpy as np
+from av.video.frame import PictureType
 
 from sage_env.errors import VideoError
 from sage_env.video.deadline import Deadline
@@ -25,10 +27,11 @@ from sage_env.video.decoding.decode_fault import DecodeFault, corrupt_frame
 from sage_env.video.decoding.decode_plan import DecodeJob, plan_jobs
 from sage_env.video.decoding.disposable_packets import disposable_test
 from sage_env.video.decoding.packet_source import PacketSource, SourcePacket
+from sage_env.video.index.picture_form import PictureForm
 from sage_env.video.index.stream import REMEDY, decoding_errors
 from sage_env.video.index.video_index import VideoIndex
 
-_BEFORE_ALL = -(2**63)
+_BEFORE_ALL, _AFTER_ALL = -(2**63), 2**63 - 1
 _HELD_BACK = 32
 """Packets fed beyond the last requested one to bring it out without the end-of-stream mark.
 
@@ -36,8 +39,8 @@ A decoder holds back at most 16 frames to put them in order (H.264, A.3.1: `MaxD
 A.4.2). Twice that leaves room for packets that bring out none; then the mark is sent after all.
 """
 
-OnFrame = Callable[[int, av.VideoFrame], None]
-"""Is shown each sound frame that comes out of a decoder: its PTS in ticks, and the frame."""
+OnFrame = Callable[[int, av.VideoFrame, PictureForm], None]
+"""Is shown each sound frame that comes out of a decoder: its PTS in ticks, the frame, its form."""
 
 
 @dataclass(eq=False)
@@ -67,6 +70,7 @@ class PacketDecoder:
 
     Attributes:
         decoded: frames that came out of the decoder so far.
+        form: how the frame that came out last is shown.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class PacketDecoder:
             on_frame: is shown every frame that comes out, requested or not.
         """
         self.decoded = 0
+        self.form = index.form
         self._index = index
         self._source = source
         self._on_frame = on_frame
@@ -92,7 +97,12 @@ class PacketDecoder:
         self._first = 0  # the packet that decoding started from; kept when the decoder gets cold
         self._next = 0  # the packet to feed next
         self._last_pts = _BEFORE_ALL  # PTS of the frame that came out last
+        # The shape of pixels from each keyframe on that was fed and has not come out, by PTS.
+        self._aspects: dict[int, Fraction | None] = {}
         self._fault: DecodeFault | None = None
+        self._undecoded: set[int] = set()  # PTS of packets that raised: what comes of them is none
+        self._disposable: set[int] = set()  # PTS of those fed to which no other frame refers
+        self._sound_from = _BEFORE_ALL  # PTS before which frames refer to one that is corrupt
         self._skip_flush = False  # whether to feed more packets instead of the end-of-stream mark
 
     def close(self) -> None:
@@ -139,6 +149,7 @@ class PacketDecoder:
         self._skip_flush = not self._source.restarts_cheaply or self._lies_ahead(job)
         starts = [job.start, int(self._index.key_packets[max(job.gop - 1, 0)]), 0]
         first_fault: DecodeFault | None = None
+        self._source.read_until(deadline)
         with decoding_errors(self._index.path, "reading it"):
             for start in starts:
                 if not resumes:
@@ -170,6 +181,11 @@ class PacketDecoder:
         self._warm = True
         self._first = self._next = start
         self._last_pts, self._fault = _BEFORE_ALL, None
+        self._undecoded.clear()
+        self._disposable.clear()
+        self._sound_from = _BEFORE_ALL
+        self.form = self._index.form
+        self._aspects.clear()
 
     def _decode(
         self, stop: int, targets: _Targets, deadline: Deadline
@@ -229,17 +245,22 @@ class PacketDecoder:
             return []
         self._next = number + 1
         needed = key or pts in targets.missing
-        disposable = False  # and not requested: fed for prefetch alone
+        disposable = False  # as its header says
         if self._is_disposable is None:  # headers of this codec do not say: left to FFmpeg
             self._context.skip_frame = "DEFAULT" if needed else "NONREF"
-        elif not needed and self._is_disposable(data):
-            if pts not in targets.prefetch:
+        elif not key and self._is_disposable(data):
+            if not needed and pts not in targets.prefetch:
                 return []
             disposable = True
+            self._disposable.add(pts)
         try:
-            return self._context.decode(packet.decodable())
+            frames = self._context.decode(packet.decodable())
+            if key:  # the codec says it of the packet that went in last
+                self._aspects[pts] = self._context.sample_aspect_ratio
+            return frames
         except av.FFmpegError as error:
-            if pts >= targets.start_pts and not disposable:
+            self._undecoded.add(pts)
+            if pts >= targets.start_pts and (needed or not disposable):
                 reason = f"gives: {error.strerror or type(error).__name__}"
                 self._fault = DecodeFault(number, reason)
             return []
@@ -267,11 +288,31 @@ class PacketDecoder:
         self._last_pts = pts
         if pts == targets.start_pts:
             targets.keyframe_out = True
-        if not targets.keyframe_out or frame.is_corrupt:
+        if frame.is_corrupt:
+            self._distrust(frame)
+        if pts in self._aspects:
+            self.form = self._index.form.at_key(frame, self._aspects.pop(pts))
+        damaged = frame.is_corrupt or pts < self._sound_from or pts in self._undecoded
+        if damaged or not targets.keyframe_out:
             return None
         if self._on_frame is not None:
-            self._on_frame(pts, frame)
+            self._on_frame(pts, frame, self.form)
         return targets.take(pts)
+
+    def _distrust(self, frame: av.VideoFrame) -> None:
+        """Take no frame until the next keyframe after a corrupt one: they may refer to it.
+
+        None refers to one that is disposable; where headers do not say which are, B pictures are.
+        """
+        if self._is_disposable is None:
+            disposable = frame.pict_type == PictureType.B
+        else:
+            disposable = frame.pts in self._disposable
+        if disposable or frame.pts is None:
+            return
+        keys = self._index.key_pts
+        later = int(np.searchsorted(keys, frame.pts, side="right"))
+        self._sound_from = int(keys[later]) if later < len(keys) else _AFTER_ALL
 
     def _recover_after_damage(
         self, job: DecodeJob, lost: tuple[int, ...], fault: DecodeFault | None, deadline: Deadline

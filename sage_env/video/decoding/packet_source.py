@@ -9,6 +9,8 @@ from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
+from sage_env.video.deadline import Deadline
+
 
 class SourcePacket(NamedTuple):
     """One packet on its way to the decoder.
@@ -50,6 +52,9 @@ class PacketSource(Protocol):
 
     context: VideoCodecContext
     restarts_cheaply: bool
+
+    def read_until(self, deadline: Deadline) -> None:
+        """Give up with `DecodeTimeout` at that time, if the way to one packet may be long."""
 
     def seek(self, packet: int) -> None:
         """Make the keyframe with this packet number the next packet.

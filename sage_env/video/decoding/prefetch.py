@@ -71,8 +71,12 @@ def _on_the_way(index: VideoIndex, job: DecodeJob, step: float) -> list[int]:
     pts = index.packet_pts[job.start : job.stop]
     first, last = np.searchsorted(index.pts, (index.key_pts[job.gop], pts.max()))
     ends = index.seconds(np.minimum((first, last), len(index.pts) - 1))
-    times = np.arange(math.ceil(ends[0] / step), math.floor(ends[1] / step) + 1) * step
-    frames = np.unique(index.frames_on_screen(times))
+    # A frame is on screen at a multiple if at the last one before it, as times are rounded, or at
+    # the next. Not all multiples: between two frames may lie hours.
+    shown = index.seconds(np.arange(first, min(last, len(index.pts) - 1) + 1))
+    multiples = np.unique(np.floor(shown / step)[:, None] + (0.0, 1.0)) * step
+    inside = (multiples >= ends[0]) & (multiples <= ends[1])
+    frames = np.unique(index.frames_on_screen(multiples[inside]))
     packets = index.packet_of_frame[frames]
     frames = frames[(packets >= job.start) & (packets < job.stop)]
     return [frame for frame in frames.tolist() if frame not in job.frames]

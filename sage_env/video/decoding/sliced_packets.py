@@ -8,6 +8,8 @@ from typing import cast
 import av
 from av.video.codeccontext import VideoCodecContext
 
+from sage_env.storage.steady_file import SteadyFile
+from sage_env.video.deadline import Deadline
 from sage_env.video.decoding.packet_source import SourcePacket
 from sage_env.video.index.stream import decoding_errors, prepare_decoder
 from sage_env.video.index.video_index import VideoIndex
@@ -25,7 +27,7 @@ class SlicedPackets:
     """The packets of a sliceable file. A `PacketSource`.
 
     The file is read, not mapped: if somebody cut a mapped file short meanwhile, the process would
-    be killed.
+    be killed. It is a `SteadyFile`: one that is written over meanwhile is an error.
     """
 
     restarts_cheaply = True
@@ -34,17 +36,20 @@ class SlicedPackets:
         """Open the file, and make its decoder of what the index says.
 
         Raises:
-            VideoError: if it can no longer be opened.
+            VideoError: if it can no longer be opened, or is another version than that of the index.
         """
         self._index = index
         with decoding_errors(index.path, "opening it"):
-            self._file = open(index.path, "rb", buffering=0)
+            self._file = SteadyFile(index.path, index.fingerprint)
             context = av.CodecContext.create(index.config.codec, "r")
         self.context = cast(VideoCodecContext, context)
         prepare_decoder(self.context, strict=not index.open_gops)
         self.context.extradata = index.config.extradata or None
         self.context.color_range, self.context.colorspace = index.config.colors
         self._chunk, self._chunk_at = _EMPTY, 0  # what was read of the file last, and its offset
+
+    def read_until(self, deadline: Deadline) -> None:
+        """Do nothing: each read is short."""
 
     def seek(self, packet: int) -> None:
         """Do nothing: `packets` finds each packet by its offset."""
@@ -75,7 +80,7 @@ class SlicedPackets:
         start = offset - self._chunk_at
         if start < 0 or start + size > len(self._chunk):
             end = int(self._index.packet_offset[last] + self._index.packet_size[last])
-            self._file.seek(offset)
-            self._chunk = memoryview(self._file.read(max(size, min(end - offset, _CHUNK))))
+            nbytes = max(size, min(end - offset, _CHUNK))
+            self._chunk = memoryview(self._file.read_at(offset, nbytes))
             self._chunk_at, start = offset, 0
         return self._chunk[start : start + size]

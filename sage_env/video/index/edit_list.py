@@ -41,6 +41,8 @@ def _read_edit_list(box: memoryview, movie_ticks: int, ticks: int) -> _Edit:
         UnsupportedLayout: if the list is longer, or the rate another.
     """
     (count,) = struct.unpack_from(">I", box, 4)
+    if box[0] > 1:  # versions that are not defined: FFmpeg reads them as it likes
+        raise UnsupportedLayout
     form, width = (">QqhH", 20) if box[0] else (">IihH", 12)
     if not 0 < count <= 2:
         raise UnsupportedLayout
@@ -50,6 +52,29 @@ def _read_edit_list(box: memoryview, movie_ticks: int, ticks: int) -> _Edit:
         raise UnsupportedLayout
     wait = _rescaled(edits[0][0], ticks, movie_ticks) if count == 2 else 0
     return _Edit(wait, start, start + _rescaled(length, ticks, movie_ticks))
+
+
+def wait_of(boxes: list[memoryview]) -> int:
+    """Return how long a track waits before anything of it is shown, in ticks of the movie.
+
+    Args:
+        boxes: the `elst` boxes of the track, none or one.
+
+    Raises:
+        UnsupportedLayout: if it waits more than once.
+    """
+    if not boxes:
+        return 0
+    if len(boxes) != 1 or boxes[0][0] > 1:
+        raise UnsupportedLayout
+    (box,) = boxes
+    (count,) = struct.unpack_from(">I", box, 4)
+    form, width = (">Qq", 20) if box[0] else (">Ii", 12)
+    edits = [struct.unpack_from(form, box, 8 + width * k) for k in range(min(count, 2))]
+    waits = [length for length, start in edits if start == -1]
+    if len(waits) > 1:
+        raise UnsupportedLayout
+    return waits[0] if edits and edits[0][1] == -1 else 0
 
 
 def apply_edit_list(
@@ -80,6 +105,8 @@ def apply_edit_list(
     """
     if not boxes:
         return shown_at, np.ones(len(shown_at), dtype=np.bool_)
+    if len(boxes) != 1:
+        raise UnsupportedLayout
     (box,) = boxes
     edit = _read_edit_list(box, movie_ticks, ticks)
     shown = (shown_at >= edit.start) & (shown_at < edit.end)

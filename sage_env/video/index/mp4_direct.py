@@ -1,9 +1,9 @@
 """Plain MP4 files: opened from their tables alone, without FFmpeg's demuxer.
 
 The demuxer takes 10 ms to open an hour of video, since it reads every table entry by entry. A file
-is plain if its only video track is H.264 or HEVC, shown as a whole and upright, and all of it in
-the file; sound beside it does no harm. Its tables say everything but the size of the pictures, for
-which the first one is decoded.
+is plain if its only video track is H.264 or HEVC, shown as a whole and not turned by its container,
+and all of it in the file; sound beside it does no harm. Its tables say everything but the size of
+the pictures and how the stream turns them, for which the first one is decoded.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 
+from sage_env.video.index.edit_list import wait_of
 from sage_env.video.index.mp4_boxes import (
     Boxes,
     UnsupportedLayout,
@@ -27,12 +28,22 @@ from sage_env.video.index.mp4_boxes import (
     read_moov,
     single_box,
 )
+from sage_env.video.index.picture_form import PictureForm
 from sage_env.video.index.presentation_order import PacketTable
-from sage_env.video.index.sample_table import SampleTable, table_of, timescale
+from sage_env.video.index.sample_table import (
+    SampleTable,
+    edits_of,
+    shown_size,
+    table_of,
+    timescale,
+)
 from sage_env.video.index.stream import StreamConfig, prepare_decoder
 
 # Sample entries and the boxes of their decoder configuration (ISO/IEC 14496-15, clauses 5 and 8).
 _CODECS = {b"avc1": ("h264", b"avcC"), b"hvc1": ("hevc", b"hvcC"), b"hev1": ("hevc", b"hvcC")}
+# Handlers of tracks that hold neither sound nor pictures (14496-12, clause 12; QuickTime); what the
+# others hold, FFmpeg tells by their samples.
+_NEITHER = frozenset(b"text sbtl subt clcp tmcd meta hint odsm sdsm".split())
 _ENTRY = 78  # bytes of a visual sample entry before its boxes (ISO/IEC 14496-12, 12.1.3)
 _UNKNOWN = (0, 2)  # AVCOL_RANGE_UNSPECIFIED, AVCOL_SPC_UNSPECIFIED: no range, no matrix named
 
@@ -46,39 +57,74 @@ def open_directly(path: Path) -> tuple[StreamConfig, PacketTable] | None:
     try:
         with open(path, "rb") as file:
             moov = children(read_moov(file))
-            number, trak = _video_track(moov)
-            config = _stream_config(trak, number)
-            table = table_of(moov, trak)
-            if not _is_whole(table, os.fstat(file.fileno()).st_size):
+            number, trak, sound = _video_track(moov)
+            others = _start(moov, sound)
+            config, named = _stream_config(trak, number)
+            length = os.fstat(file.fileno()).st_size
+            table = table_of(moov, trak, length)
+            if not _is_whole(table, length):
                 return None
             config = config._replace(reorder_depth=_reorder_depth(table))
-            frame = _first_frame(file, config, table)
+            frame, own = _first_frame(file, config, table)
     except (UnsupportedLayout, KeyError, IndexError, struct.error, av.FFmpegError):
         return None
     if frame is None:
         return None
-    first = int(table.pts[0])
-    return config, PacketTable(table, table.pts, True, 0, first, frame.height, frame.width, 0, 0)
+    first, size = int(table.pts[0]), (frame.height, frame.width)
+    form = PictureForm.of_first(frame, None if named == own else named, own)
+    return config, PacketTable(
+        table, table.pts, True, 0, first, *size, form, start=0, others_start=others
+    )
 
 
-def _video_track(moov: Boxes) -> tuple[int, Boxes]:
-    """Return number and boxes of the only video track (`hdlr` of type `vide`, 8.4.3)."""
-    found = []
+def _video_track(moov: Boxes) -> tuple[int, Boxes, list[Boxes]]:
+    """Return number and boxes of the only video track, and the boxes of the tracks of sound.
+
+    `hdlr` (8.4.3) has the type `vide` or `soun`.
+    """
+    found: list[tuple[int, Boxes]] = []
+    sound: list[Boxes] = []
     for number, box in enumerate(moov[b"trak"]):
         trak = children(box)
         handler = single_box(children(single_box(trak, b"mdia")), b"hdlr")
-        if bytes(handler[8:12]) == b"vide":
+        kind = bytes(handler[8:12])
+        if kind == b"vide":
             found.append((number, trak))
+        elif kind == b"soun":
+            sound.append(trak)
+        elif kind not in _NEITHER:
+            raise UnsupportedLayout
     if len(found) != 1:
         raise UnsupportedLayout
-    return found[0]
+    return *found[0], sound
 
 
-def _stream_config(trak: Boxes, number: int) -> StreamConfig:
-    """Return how the samples of a track are coded, as its one sample entry says (`stsd`, 8.5.2)."""
+def _start(moov: Boxes, tracks: list[Boxes]) -> Fraction | None:
+    """Return the seconds at which the first of some tracks begins; `None` if none has samples."""
+    ticks = timescale(single_box(moov, b"mvhd"))
+    waits = [Fraction(wait_of(edits_of(trak)), ticks) for trak in tracks if _has_samples(trak)]
+    return min(waits, default=None)
+
+
+def _has_samples(trak: Boxes) -> bool:
+    """Return whether a track holds anything (`stsz`, 8.7.3.2)."""
+    (count,) = struct.unpack_from(">I", single_box(_sample_boxes(trak), b"stsz"), 8)
+    return bool(count)
+
+
+def _sample_boxes(trak: Boxes) -> Boxes:
+    """Return the boxes that describe a track's samples (`stbl`, 8.5.1)."""
+    media = children(single_box(trak, b"mdia"))
+    return children(single_box(children(single_box(media, b"minf")), b"stbl"))
+
+
+def _stream_config(trak: Boxes, number: int) -> tuple[StreamConfig, Fraction | None]:
+    """Return how the samples of a track are coded, as its one sample entry says (`stsd`, 8.5.2).
+
+    With it comes the shape of the pixels, `None` if the track does not say.
+    """
     mdia = children(single_box(trak, b"mdia"))
-    table = children(single_box(children(single_box(mdia, b"minf")), b"stbl"))
-    kind, entry = _only_entry(single_box(table, b"stsd")[8:])
+    kind, entry = _only_entry(single_box(_sample_boxes(trak), b"stsd")[8:])
     codec, configuration = _CODECS[kind]
     parts = children(entry[_ENTRY:])
     if b"sinf" in parts:  # encrypted (8.12.1)
@@ -86,7 +132,29 @@ def _stream_config(trak: Boxes, number: int) -> StreamConfig:
     extradata = bytes(single_box(parts, configuration))
     colors = _colors(single_box(parts, b"colr")) if b"colr" in parts else _UNKNOWN
     ticks = Fraction(1, timescale(single_box(mdia, b"mdhd")))
-    return StreamConfig(number, codec, extradata, 0, colors, ticks)
+    named = _aspect(parts, entry, single_box(trak, b"tkhd"))
+    return StreamConfig(number, codec, extradata, 0, colors, ticks), named
+
+
+def _aspect(parts: Boxes, entry: memoryview, header: memoryview) -> Fraction | None:
+    """Return the width of a pixel over its height as the track says, `None` if it does not.
+
+    Either `pasp` says so (ISO/IEC 14496-12, 12.1.4), or the size on the screen in `tkhd` (8.3.2)
+    other than that of the sample entry (12.1.3), whole pixels of both, as FFmpeg has it.
+    """
+    if b"pasp" in parts:
+        width, height = struct.unpack_from(">II", single_box(parts, b"pasp"))
+        if max(width, height) >= 2**31:
+            raise UnsupportedLayout
+        if width and height:
+            return Fraction(width, height)
+    coded_width, coded_height = struct.unpack_from(">HH", entry, 24)
+    height, width = shown_size(header)
+    if not (width and height and coded_width and coded_height):
+        return None
+    if (width, height) == (coded_width, coded_height):
+        return None
+    return Fraction(coded_height * width, coded_width * height)
 
 
 def _only_entry(data: memoryview) -> tuple[bytes, memoryview]:
@@ -128,8 +196,13 @@ def _reorder_depth(table: SampleTable) -> int:
     return max(0, int((table.by_time - np.arange(len(table.by_time))).max()))
 
 
-def _first_frame(file: BinaryIO, config: StreamConfig, table: SampleTable) -> av.VideoFrame | None:
-    """Return the first sample, decoded as every other will be; `None` if no picture comes out."""
+def _first_frame(
+    file: BinaryIO, config: StreamConfig, table: SampleTable
+) -> tuple[av.VideoFrame | None, Fraction | None]:
+    """Return the first sample, decoded as every other will be; `None` if no picture comes out.
+
+    With it comes the shape of its pixels as the stream says.
+    """
     context = cast(VideoCodecContext, av.CodecContext.create(config.codec, "r"))
     prepare_decoder(context, strict=not table.open_gops)
     context.extradata = config.extradata
@@ -137,4 +210,5 @@ def _first_frame(file: BinaryIO, config: StreamConfig, table: SampleTable) -> av
     packet = Packet(file.read(int(table.size[0])))
     packet.is_keyframe = True
     frames = [*context.decode(packet), *context.decode(None)]
-    return frames[0] if len(frames) == 1 and not frames[0].is_corrupt else None
+    sound = len(frames) == 1 and not frames[0].is_corrupt
+    return frames[0] if sound else None, context.sample_aspect_ratio

@@ -5,7 +5,7 @@ The boxes and the sections of ISO/IEC 14496-12 that define them:
 | box | section | what it holds |
 |---|---|---|
 | `mvhd`, `mdhd` | 8.2.2, 8.4.2 | ticks per second of the movie and of the track |
-| `tkhd` | 8.3.2 | id of the track, matrix that turns the picture |
+| `tkhd` | 8.3.2 | id of the track, matrix that turns the picture, its size on the screen |
 | `stts` | 8.6.1.2 | runs of durations: decode times |
 | `ctts` | 8.6.1.3 | runs of offsets from decode to presentation time |
 | `stss` | 8.6.2 | numbers of the sync samples (keyframes) |
@@ -21,6 +21,7 @@ packet. Sizes and counts in the file are claims: none is believed beyond the byt
 
 from __future__ import annotations
 
+import os
 import struct
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,9 +35,13 @@ from sage_env.video.index.mp4_boxes import Boxes, UnsupportedLayout, children, r
 
 MAX_SAMPLES = 2**24
 """Most frames of a file: six days at 30 a second. A limit on memory: 0.6 GB of arrays."""
+# Beyond these FFmpeg's demuxer repairs, or gives up: `mov_build_index`, `mov_read_stts` and
+# `mov_read_ctts` of its `mov.c`.
+_LARGEST_SAMPLE, _LARGEST_DELTA, _LARGEST_OFFSET = 0x3FFFFFFF, 2**31 - 1, 2**28
 # The matrix that leaves a picture as it is: 16.16 fixed point, the last column 2.30 (6.2.2).
 _UPRIGHT = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 _MATRIX_AT = {b"tkhd": (40, 52), b"mvhd": (36, 48)}  # byte of the box in version 0, in version 1
+_MATRIX = 36  # bytes
 
 Integers = NDArray[np.int64]
 
@@ -92,7 +97,8 @@ def read_sample_table(path: Path, track: int) -> SampleTable | None:
     try:
         with open(path, "rb") as file:
             moov = children(read_moov(file))
-        return table_of(moov, _find(moov, track))
+            length = os.fstat(file.fileno()).st_size
+        return table_of(moov, _find(moov, track), length)
     except (UnsupportedLayout, KeyError, struct.error):
         return None
 
@@ -107,12 +113,13 @@ def _find(moov: Boxes, track: int) -> Boxes:
     raise UnsupportedLayout
 
 
-def table_of(moov: Boxes, trak: Boxes) -> SampleTable:
+def table_of(moov: Boxes, trak: Boxes, length: int) -> SampleTable:
     """Return the samples of a track.
 
     Args:
         moov: the boxes of the movie.
         trak: the boxes of the track.
+        length: bytes of the file: it cannot hold more samples.
 
     Raises:
         UnsupportedLayout: if the file is not of the common kind; so do `KeyError` and
@@ -124,36 +131,49 @@ def table_of(moov: Boxes, trak: Boxes) -> SampleTable:
     header = single_box(trak, b"tkhd")
     movie = single_box(moov, b"mvhd")
     mdia = children(single_box(trak, b"mdia"))
-    edits = children(single_box(trak, b"edts")).get(b"elst", []) if b"edts" in trak else []
     table = children(single_box(children(single_box(mdia, b"minf")), b"stbl"))
-    size = _sizes(table)
-    delta = _per_sample(single_box(table, b"stts"), ">u4", len(size))
+    size = _sizes(table, length)
+    delta = _per_sample(single_box(table, b"stts"), ">u4", len(size), _LARGEST_DELTA)
     shown_at = np.cumsum(delta)
     shown_at -= delta
     if b"ctts" in table:
         # Version 0 holds unsigned offsets, yet writers put negative ones there; FFmpeg reads both
         # versions as signed, and so must whoever wants its times.
-        shown_at += _per_sample(single_box(table, b"ctts"), ">i4", len(size))
+        shown_at += _per_sample(single_box(table, b"ctts"), ">i4", len(size), _LARGEST_OFFSET)
     pts, shown = apply_edit_list(
-        shown_at, edits, timescale(movie), timescale(single_box(mdia, b"mdhd"))
+        shown_at, edits_of(trak), timescale(movie), timescale(single_box(mdia, b"mdhd"))
     )
     offset = _sample_offsets(table, size)
     upright = _is_upright(b"tkhd", header) and _is_upright(b"mvhd", movie)
     return SampleTable(pts, delta, offset, size, _keys(table, len(size)), shown, upright)
 
 
+def edits_of(trak: Boxes) -> list[memoryview]:
+    """Return the `elst` boxes of a track, usually none or one (8.6.5, 8.6.6)."""
+    return children(single_box(trak, b"edts")).get(b"elst", []) if b"edts" in trak else []
+
+
 def timescale(header: memoryview) -> int:
     """Return the ticks per second that an `mvhd` or `mdhd` box names."""
     ticks: int = struct.unpack_from(">I", header, 20 if header[0] else 12)[0]
-    if not ticks:
+    if header[0] > 1 or not 0 < ticks < 2**31:
         raise UnsupportedLayout
     return ticks
 
 
 def _is_upright(kind: bytes, header: memoryview) -> bool:
     """Return whether the matrix of a header leaves the picture as it is."""
-    at = _MATRIX_AT[kind][header[0] > 0]
-    return bytes(header[at : at + 36]) == _UPRIGHT
+    if header[0] > 1:
+        raise UnsupportedLayout
+    at = _MATRIX_AT[kind][header[0]]
+    return bytes(header[at : at + _MATRIX]) == _UPRIGHT
+
+
+def shown_size(header: memoryview) -> tuple[int, int]:
+    """Return `(H, W)` of a track on the screen, whole pixels, as its `tkhd` box names it."""
+    at = _MATRIX_AT[b"tkhd"][header[0] > 0] + _MATRIX
+    width, height = struct.unpack_from(">II", header, at)  # 16.16 fixed point
+    return height >> 16, width >> 16
 
 
 def _columns(box: memoryview, dtype: str, columns: int, at: int = 4) -> NDArray[np.integer]:
@@ -181,26 +201,42 @@ def _entries(box: memoryview, dtype: str, columns: int, at: int = 4) -> Integers
     return _columns(box, dtype, columns, at).astype(np.int64)
 
 
-def _sizes(table: Boxes) -> Integers:
-    """Return the bytes of each sample, int64 `(M,)` (`stsz`: one size for all, or a list)."""
+def _sizes(table: Boxes, length: int) -> Integers:
+    """Return the bytes of each sample, int64 `(M,)` (`stsz`: one size for all, or a list).
+
+    Args:
+        table: the boxes of the sample table.
+        length: bytes of the file.
+    """
     box = single_box(table, b"stsz")
     fixed, count = struct.unpack_from(">II", box, 4)
-    if not 0 < count <= MAX_SAMPLES:
+    if not 0 < count <= min(MAX_SAMPLES, length) or fixed > _LARGEST_SAMPLE:
         raise UnsupportedLayout
     if fixed:
         return np.full(count, fixed, dtype=np.int64)
-    return _entries(box, ">u4", 1, at=8)[:, 0]
+    sizes = _entries(box, ">u4", 1, at=8)[:, 0]
+    if sizes.max() > _LARGEST_SAMPLE:
+        raise UnsupportedLayout
+    return sizes
 
 
-def _per_sample(box: memoryview, dtype: str, count: int) -> Integers:
+def _per_sample(box: memoryview, dtype: str, count: int, largest: int) -> Integers:
     """Return the value of each sample, int64 `(count,)`, from runs `(samples, value)`.
 
     Runs `(2, 512), (1, 1024)` of three samples give `[512, 512, 1024]`.
+
+    Args:
+        box: the content of the box.
+        dtype: NumPy's name of the type of each value.
+        count: samples of the track.
+        largest: the largest value, of either sign, that FFmpeg takes as it is.
     """
     samples = _columns(box, ">u4", 2)[:, 0].astype(np.int64)
     if samples.sum() != count:
         raise UnsupportedLayout
     values = _columns(box, dtype, 2)[:, 1].astype(np.int64)
+    if len(values) and max(int(values.max()), -int(values.min())) > largest:
+        raise UnsupportedLayout
     # As many runs as samples, none empty: each run is one sample, and nothing has to be repeated.
     return values if len(values) == count and samples.all() else np.repeat(values, samples)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,17 +12,53 @@ from typing import NamedTuple
 
 import av
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from sage_env.errors import VideoError
+from sage_env.errors import DecodeTimeout, VideoError
+from sage_env.storage.steady_file import FileChanged, SteadyFile
+from sage_env.video.deadline import Deadline
+from sage_env.video.index.content_kind import STILL, content_kind
 
 MAX_PIXELS = 2**26
 """Most pixels of one picture (8192 x 8192); a header that claims more is not believed.
 
 Bounds memory: such a picture is 200 MB of RGB. Revisit when 16K video comes up.
 """
+FORMATS = (
+    "mov",  # and mp4, m4v, 3gp, 3g2
+    "matroska",  # and webm
+    "avi",
+    "mpegts",  # and m2ts, mts
+    "mpeg",  # and mpg, vob
+    "mpegvideo",
+    "m4v",
+    "h264",
+    "hevc",
+    "obu",
+    "flv",
+    "asf",  # and wmv
+    "ogg",  # and ogv
+    "mxf",
+    "gif",
+    "nut",
+    "ivf",
+    "dv",
+    "rm",
+    "yuv4mpegpipe",
+)
+"""FFmpeg's names of the formats that are opened: those of cameras, of broadcasting and of the web.
+
+All of them hold their pictures themselves. What others hold is not what a question is about (text,
+still pictures, subtitles), or they name other files and addresses to read (playlists, scripts,
+session descriptions), which would be an open door to a machine that plays a stranger's dataset.
+"""
+SUFFIXES = "mp4, mov, mkv, webm, avi, ts, mpg, flv, wmv, ogv, mxf, gif, …"
+_LEAST_WAIT = 0.1
+"""Seconds that FFmpeg gets to open a file, however late it is: with less, sound files would fail
+for want of processor time. Not measured."""
 REMEDY = "check that the file is whole, or convert it: ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4"
 # FFmpeg's decoders that conceal damage without a word unless told to report it.
 _STRICT = {"h264", "hevc"}
@@ -69,18 +106,111 @@ def decoding_errors(path: str | Path, doing: str) -> Iterator[None]:
         doing: what the block does, for the message: "opening it".
 
     Raises:
+        DecodeTimeout: if FFmpeg gave up because the time for opening or reading was over.
         VideoError: if the block raises one of them.
     """
     try:
         yield
+    except FileChanged as error:
+        raise VideoError(f"{path}: {error.strerror}") from error
+    except av.error.ExitError as error:
+        raise DecodeTimeout(f"{path}: {doing} took longer than the time allowed for it") from error
     except (av.FFmpegError, OSError) as error:
         reason = error.strerror or type(error).__name__
         raise VideoError(f"{path}: {doing} failed ({reason}); {REMEDY}") from error
 
 
-def open_container(path: str | Path) -> InputContainer:
-    """Open a file for reading; tags in an unknown encoding are no error."""
-    return av.open(os.fspath(path), metadata_errors="replace")
+def open_container(file: str | Path | SteadyFile, deadline: Deadline) -> InputContainer:
+    """Open a video file for reading; tags in an unknown encoding are no error.
+
+    FFmpeg may take it for one of `FORMATS` only, and open no other file that it names.
+
+    Args:
+        file: an open one, or an absolute path: FFmpeg would take others, such as `concat:a|b`, for
+            addresses.
+        deadline: when to give up opening it; reading it later may take as long each time.
+
+    Raises:
+        VideoError: if it is no video of these formats.
+        av.FFmpegError, OSError: if it cannot be read; see `decoding_errors`.
+    """
+    path = file.name if isinstance(file, SteadyFile) else os.fspath(file)
+    source = file if isinstance(file, SteadyFile) else path
+    waits = (
+        None
+        if deadline.seconds == math.inf
+        else (max(deadline.left, _LEAST_WAIT), deadline.seconds)
+    )
+    options = {
+        "format_whitelist": ",".join(FORMATS),
+        "protocol_whitelist": "file",
+        "max_pixels": str(MAX_PIXELS),  # FFmpeg decodes a frame to find out what there is
+    }
+    kind, cause = content_kind(path), None
+    if kind != STILL:  # which FFmpeg would play, with one frame
+        try:
+            return av.open(source, "r", metadata_errors="replace", options=options, timeout=waits)
+        except (av.error.ArgumentError, av.error.InvalidDataError) as error:
+            cause = error
+    reason = "a still picture" if cause is None else cause.strerror or type(cause).__name__
+    raise VideoError(
+        f"{path}: reading it as a video failed ({reason}): expected one of {SUFFIXES}, found "
+        f"{kind}; {REMEDY}"
+    ) from cause
+
+
+def demuxed(
+    container: InputContainer, stream: VideoStream, path: str | Path
+) -> Iterator[Packet[VideoStream]]:
+    """Yield the packets of a stream, the empty one at the end included.
+
+    Args:
+        container: the opened file.
+        stream: one of its streams.
+        path: its path, for messages.
+
+    Raises:
+        VideoError: if a stream appears that was not there when the file was opened: PyAV knows none
+            of its packets, and looks for it in vain.
+    """
+    try:
+        yield from container.demux(stream)
+    except IndexError:
+        raise VideoError(f"{path}: another stream begins in the middle of it; {REMEDY}") from None
+
+
+def others_start(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    """Return the seconds at which the first other stream of sound or pictures begins.
+
+    That is on the clock of the stream's PTS. Cover art and subtitles do not count; `None` if there
+    is nothing else.
+
+    Args:
+        container: the opened file.
+        stream: the stream that is played.
+    """
+    starts = [
+        other.start_time * other.time_base
+        for other in (*container.streams.audio, *container.streams.video)
+        if other is not stream
+        and other.start_time is not None
+        and other.time_base
+        and not other.disposition & Disposition.attached_pic
+    ]
+    return min(starts, default=None)
+
+
+def aspect_by_container(stream: VideoStream) -> Fraction | None:
+    """Return the width of a pixel over its height where the container overrules the stream.
+
+    FFmpeg prefers what the container says, and gives one of both. `None` where the container is
+    silent or says the same: then what the stream says later holds as well.
+
+    Args:
+        stream: a stream of a file that was opened; nothing was decoded yet.
+    """
+    said = stream.sample_aspect_ratio
+    return None if said == stream.codec_context.sample_aspect_ratio else said
 
 
 def prepare_decoder(context: VideoCodecContext, *, strict: bool) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
+import errno
 import os
 import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -15,18 +15,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sage_env.errors import VideoError
+from sage_env.storage.fingerprint import FileVersion, Fingerprint, version_of
+from sage_env.storage.steady_file import FileChanged, SteadyFile
 from sage_env.video.deadline import Deadline
-from sage_env.video.index.index_cache import load_cached, save_cached
+from sage_env.video.index.content_kind import special_kind
+from sage_env.video.index.index_cache import forget_cached, load_cached, save_cached
+from sage_env.video.index.mp4_claims import check_claims
 from sage_env.video.index.mp4_crosscheck import SLICEABLE, read_tables
 from sage_env.video.index.mp4_direct import open_directly
+from sage_env.video.index.packed_index import index_arrays, packed, unpacked
 from sage_env.video.index.packet_scan import scan_packets
+from sage_env.video.index.picture_form import PictureForm
 from sage_env.video.index.presentation_order import (
     PacketTable,
-    PresentationOrder,
-    cut_table,
+    first_stray,
+    lead_of,
     order_frames,
 )
-from sage_env.video.index.sample_table import SampleTable, read_sample_table
 from sage_env.video.index.stream import (
     REMEDY,
     StreamConfig,
@@ -39,10 +44,13 @@ from sage_env.video.index.stream import (
 _EPSILON = 1e-6
 """Seconds by which a time may fall short of its frame: times are rounded on their way here (JSON,
 text of an agent), and frames are thousands of times longer."""
+_OPEN_TIMEOUT = 300.0
+"""Seconds for opening a file where the caller does not say: one pass over hours of video on a slow
+disk; then it is taken to hang."""
 _INDEXES_KEPT = 256
 """Indexes that a process remembers; an hour at 30 frames a second takes 5 MB. Not measured."""
-_SCAN_TIMEOUT = 300.0
-"""Seconds for one pass over a file: hours of video on a slow disk; then it is taken to hang."""
+_LONGEST = 2.0**28
+"""Seconds, 8.5 years: the times of a file that lasts longer are taken for damage."""
 _ONE_FRAME = 0.04
 """Seconds that a lone frame counts as shown if nothing says how long: a frame of 25 a second."""
 _WORTH_KEEPING = 0.1
@@ -64,8 +72,7 @@ class VideoIndex:
 
     Attributes:
         path: the file, resolved.
-        content_id: hex digits that name the content: a digest of its size, its modification time
-            and five pieces of it.
+        content_id: hex digits that name the content; see `Fingerprint.content_id`.
         config: what the decoder has to be told, and seconds per tick.
         pts: `(N,)`, increasing: when each frame is shown.
         packet_of_frame: `(N,)`: the number of each frame's packet.
@@ -78,11 +85,17 @@ class VideoIndex:
         packet_key: bool `(M,)`: whether decoding can start at each packet.
         open_gops: whether some packets after a keyframe are shown before it.
         sliceable: whether packets can be cut out of the file, without a demuxer.
-        duration: seconds from the first frame's start to the last frame's end.
-        height: of the picture as coded, before it is turned.
-        width: of the picture as coded, before it is turned.
-        quarter_turns: counter-clockwise turns by 90 degrees that show the picture upright.
+        lead: seconds from time 0 to the first frame: sound may begin before the picture.
+        duration: seconds from time 0 to the last frame's end.
+        height: of the first picture as coded.
+        width: of the first picture as coded.
+        form: how the first picture is shown, and every other of which nothing else is said.
         missing_frames: frames that the file announces but does not hold; above 0 it was cut short.
+        joints: the numbers of the packets where times of the file start again, as in files
+            joined byte by byte. Times here go on: see `continuous_times`. Empty for most files.
+        counted: whether a demuxer's packets have to be counted from the start of the file, because
+            their times are others than here, or others after a seek.
+        fingerprint: the version of the file; `None` for whichever is there.
     """
 
     path: Path
@@ -99,11 +112,15 @@ class VideoIndex:
     packet_key: NDArray[np.bool_]
     open_gops: bool
     sliceable: bool
+    lead: float
     duration: float
     height: int
     width: int
-    quarter_turns: int
+    form: PictureForm
     missing_frames: int
+    joints: tuple[int, ...]
+    counted: bool
+    fingerprint: Fingerprint | None = None
 
     @property
     def time_base(self) -> Fraction:
@@ -112,18 +129,18 @@ class VideoIndex:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Return `(H, W)` of the upright picture."""
-        return (self.width, self.height) if self.quarter_turns % 2 else (self.height, self.width)
+        """Return `(H, W)` of the first picture on the screen: upright, in square pixels."""
+        return self.form.shown(self.height, self.width)
 
     @cached_property
     def _shown(self) -> NDArray[np.float64]:
-        """Return when each frame is shown, float64 `(N,)`, seconds from the first one."""
+        """Return when each frame is shown, float64 `(N,)`, seconds from time 0."""
         ticks = (self.pts - self.pts[0]).astype(np.float64)
         shown: NDArray[np.float64] = ticks * self.time_base.numerator / self.time_base.denominator
-        return shown
+        return shown + self.lead if self.lead else shown
 
     def seconds(self, frames: Integers) -> NDArray[np.float64]:
-        """Return when frames are shown, float64 `(F,)`, seconds from the first frame of the video.
+        """Return when frames are shown, float64 `(F,)`, seconds from time 0.
 
         Args:
             frames: int64 `(F,)`, their numbers, from 0.
@@ -137,7 +154,7 @@ class VideoIndex:
         fall short of its frame by a microsecond.
 
         Args:
-            seconds: float64 `(T,)`, from the first frame.
+            seconds: float64 `(T,)`, from time 0.
         """
         return _last_at_or_before(self._shown, seconds + _EPSILON)
 
@@ -147,7 +164,7 @@ class VideoIndex:
         A time may be later than its frame by a microsecond; times after the last frame give it.
 
         Args:
-            seconds: float64 `(T,)`, from the first frame.
+            seconds: float64 `(T,)`, from time 0.
         """
         numbers: Integers = self._shown.searchsorted(seconds - _EPSILON)
         return np.minimum(numbers, len(self.pts) - 1)
@@ -174,7 +191,7 @@ def _last_at_or_before(starts: NDArray[Any], times: NDArray[Any]) -> Integers:
     return np.maximum(numbers - 1, 0)
 
 
-def read_index(path: str | Path) -> VideoIndex:
+def read_index(path: str | Path, deadline: Deadline | None = None) -> VideoIndex:
     """Return the index of a file; the indexes of the last 256 files are remembered.
 
     In this order:
@@ -189,129 +206,130 @@ def read_index(path: str | Path) -> VideoIndex:
     The video stream is the one that FFmpeg calls best (more pixels, then more frames), not simply
     the first; cover art is not a video.
 
+    Args:
+        path: the file.
+        deadline: when to give up; `None` for in 300 seconds.
+
     Raises:
-        VideoError: if there is no such file or it holds no video that can be played.
+        VideoError: if there is no such file, it holds no video that can be played, or it changes
+            meanwhile.
+        DecodeTimeout: if it takes too long.
     """
     try:
         resolved = Path(path).resolve(strict=True)
         status = resolved.stat()
     except (OSError, ValueError, RuntimeError) as error:
         raise VideoError(f"{path}: cannot read this video file ({error}); check the path") from None
-    if not resolved.is_file():
-        raise VideoError(f"{path}: expected a video file, got a folder or a device; name a file")
+    if special := special_kind(status):
+        raise VideoError(
+            f"{path}: expected a video file, got {special}: neither a folder nor a device is one"
+        )
     if status.st_size == 0:
         raise VideoError(f"{path}: the file is empty; download or make it again")
-    return _remembered(os.fspath(resolved), status.st_size, status.st_mtime_ns)
+    deadline = deadline or Deadline.after(_OPEN_TIMEOUT)
+    return _remembered(_Opening(os.fspath(resolved), version_of(status), deadline))
+
+
+@dataclass(frozen=True)
+class _Opening:
+    """One version of a file, and when to give up reading it, which makes no other version."""
+
+    path: str
+    version: FileVersion
+    deadline: Deadline = field(compare=False)
 
 
 @lru_cache(maxsize=_INDEXES_KEPT)
-def _remembered(path: str, size: int, mtime_ns: int) -> VideoIndex:
-    """Index one version of a file, in the order that `read_index` tells."""
-    with decoding_errors(path, "reading it as a video"):
-        content_id = _content_id(path, size, mtime_ns)
-        kept = load_cached(content_id)
-        if kept is not None and (unpacked := _unpacked(Path(path), content_id, kept)) is not None:
-            return unpacked
-        if (plain := open_directly(Path(path))) is not None:
-            return _index(*plain, Path(path), content_id)
-        with open_container(path) as container:
-            stream = video_stream(container, path)
-            began, packets = time.thread_time(), read_tables(container, stream, Path(path))
-            if packets is None:
-                packets = scan_packets(Path(path), Deadline.after(_SCAN_TIMEOUT))
-            index = _index(stream_config_of(stream), packets, Path(path), content_id)
-            scanned = packets.start < 0 and time.thread_time() - began > _WORTH_KEEPING
-            if scanned or (packets.start >= 0 and len(packets.table.pts) >= _LONG):
-                save_cached(content_id, _packed(index, packets, stream.id))
-    return index
+def _remembered(opening: _Opening) -> VideoIndex:
+    """Index one version of a file, in the order that `read_index` tells.
 
-
-def _content_id(path: str, size: int, mtime_ns: int) -> str:
-    """Return a digest of size, modification time, and five pieces of 4096 bytes, evenly spread.
-
-    Reading a whole hour would take longer than opening it. Rewriting a file in place with the same
-    size and time, and the same five pieces, goes unnoticed.
+    The file is opened several times on the way, by name: what was found is thrown away if the name
+    leads to another version in the end.
     """
-    digest = hashlib.blake2b(f"{size} {mtime_ns}".encode(), digest_size=16)
-    with open(path, "rb") as file:
-        for part in range(5):
-            file.seek(max(0, size - 4096) * part // 4)
-            digest.update(file.read(4096))
-    return digest.hexdigest()
+    path, version = opening.path, opening.version
+    with decoding_errors(path, "reading it as a video"):
+        file = SteadyFile(Path(path))
+        try:
+            found = file.fingerprint
+            kept = load_cached(found.content_id)
+            index = None if kept is None else _unpacked(Path(path), found.content_id, kept)
+            if kept is not None and index is None:
+                forget_cached(found.content_id)
+            to_keep = None
+            if index is None:
+                index, to_keep = _made(path, found.content_id, opening.deadline)
+            file.check()
+            if found.version != version or version_of(os.stat(path)) != version:
+                raise FileChanged(errno.ESTALE, "it changed while it was opened: open it again")
+            if to_keep is not None:
+                save_cached(found.content_id, to_keep)
+        finally:
+            file.close()
+    return replace(index, fingerprint=found)
+
+
+def _made(
+    path: str, content_id: str, deadline: Deadline
+) -> tuple[VideoIndex, dict[str, Any] | None]:
+    """Return the index of a file, and what of it is worth keeping, `None` if nothing is.
+
+    Args:
+        path: the file.
+        content_id: of its version.
+        deadline: when to give up.
+    """
+    if (plain := open_directly(Path(path))) is not None:
+        return _index(*plain, Path(path), content_id), None
+    check_claims(Path(path))
+    with open_container(path, deadline) as container:
+        stream = video_stream(container, path)
+        config = stream_config_of(stream)  # before anything is decoded, which may change it
+        began = time.thread_time()
+        packets = read_tables(container, stream, Path(path), deadline)
+        if packets is None:
+            packets = scan_packets(Path(path), deadline)
+        index = _index(config, packets, Path(path), content_id)
+        scanned = packets.start < 0 and time.thread_time() - began > _WORTH_KEEPING
+        if scanned or (packets.start >= 0 and len(packets.table.pts) >= _LONG):
+            values = {field.name: getattr(index, field.name) for field in fields(index)}
+            return index, packed(values, packets, stream.id)
+    return index, None
 
 
 def _index(config: StreamConfig, packets: PacketTable, path: Path, content_id: str) -> VideoIndex:
     """Return the index of a file whose packets were found."""
     table = packets.table
-    frames = order_frames(table, packets.first_pts)
+    frames = order_frames(table, packets.first_pts, config.codec)
     if not len(frames.pts) or not config.time_base:
         raise VideoError(f"{path}: its video stream holds no frame that can be decoded; {REMEDY}")
+    if (stray := first_stray(table, packets.first_pts)) is not None:
+        raise VideoError(f"{path}: packet {stray} has a time before the video begins; {REMEDY}")
     span = float((int(frames.pts[-1] - frames.pts[0]) + frames.last) * config.time_base)
+    if span > _LONGEST:
+        raise VideoError(f"{path}: its times say that it lasts {span:.3g} s; {REMEDY}")
+    lead = lead_of(int(frames.pts[0]) * config.time_base, packets.others_start)
     return VideoIndex(
         path=path,
         content_id=content_id,
         config=config,
         open_gops=table.open_gops,
         sliceable=packets.sliceable and config.codec in SLICEABLE,
-        duration=span or _ONE_FRAME,
+        lead=lead,
+        duration=lead + (span or _ONE_FRAME),
         height=packets.height,
         width=packets.width,
-        quarter_turns=packets.quarter_turns,
+        form=packets.form,
         missing_frames=packets.missing_frames,
-        **_arrays(table, packets.dts, frames),
+        counted=packets.counted or frames.packet_pts is not table.pts,
+        joints=packets.joints,
+        **index_arrays(table, packets.dts, frames),
     )
 
 
-def _arrays(table: SampleTable, dts: Integers, frames: PresentationOrder) -> dict[str, Any]:
-    """Return the fields of an index that follow from its packets."""
-    return {
-        "pts": frames.pts,
-        "packet_of_frame": frames.packet_of_frame,
-        "key_pts": frames.key_pts,
-        "key_dts": dts[frames.key_packets],
-        "key_packets": frames.key_packets,
-        "packet_pts": table.pts,
-        "packet_offset": table.offset,
-        "packet_size": table.size,
-        "packet_key": table.key,
-    }
-
-
-def _packed(index: VideoIndex, packets: PacketTable, track: int) -> dict[str, Any]:
-    """Return an index as arrays and plain values, for `index_cache`.
-
-    Arrays that follow from the tables of the file are left out: those are read again.
-
-    Args:
-        index: the index.
-        packets: what it was made of.
-        track: `track_ID` of the stream, to find its tables again.
-    """
-    values = {field.name: getattr(index, field.name) for field in fields(index)}
-    del values["path"], values["content_id"], values["config"]
-    if packets.start >= 0:
-        part = [track, packets.start, len(packets.table.pts), packets.first_pts]
-        values = {k: v for k, v in values.items() if not isinstance(v, np.ndarray)}
-        values["tables"] = part
-    ticks = [index.time_base.numerator, index.time_base.denominator]
-    stream, codec, extradata, depth, colors, _ = index.config
-    return {**values, "config": [stream, codec, extradata.hex(), depth, colors, ticks]}
-
-
-def _unpacked(path: Path, content_id: str, values: dict[str, Any]) -> VideoIndex | None:
-    """Return the index that `_packed` took apart, `None` if these are not its values."""
+def _unpacked(path: Path, content_id: str, kept: dict[str, Any]) -> VideoIndex | None:
+    """Return the index of which these values were kept, `None` if they are of none."""
+    values = unpacked(path, kept)
     try:
-        stream, codec, extradata, depth, (spread, matrix), ticks = values["config"]
-        values["config"] = StreamConfig(
-            stream, codec, bytes.fromhex(extradata), depth, (spread, matrix), Fraction(*ticks)
-        )
-        if "tables" in values:
-            track, start, count, first_pts = values.pop("tables")
-            whole = read_sample_table(path, track)
-            if whole is None or len(whole.pts) < start + count:
-                return None
-            table = cut_table(whole, slice(start, start + count))
-            values |= _arrays(table, table.pts, order_frames(table, first_pts))
-        return VideoIndex(path=path, content_id=content_id, **values)
-    except (KeyError, TypeError, ValueError):
+        return None if values is None else VideoIndex(path=path, content_id=content_id, **values)
+    except TypeError:  # other fields
         return None

@@ -176,6 +176,19 @@ def test_a_question_without_an_answer_is_refused_by_file_and_line(tmp_path, caps
     assert "bad.jsonl, line 1" in said and "answer" in said
 
 
+def test_a_video_outside_the_root_is_refused_unless_allowed(folder, tmp_path, capsys) -> None:
+    row = {"id": "q", "video": str(folder / "a.mp4"), "question": "yes?", "answer": "yes"}
+    row["choices"] = ["yes", "no"]
+    (tmp_path / "out.jsonl").write_text(json.dumps(row) + "\n")
+    given = ["play", "--dataset", str(tmp_path / "out.jsonl"), "--policy", "careful:Careful"]
+    assert "--allow-outside" in refused(given, capsys)
+    assert main([*given, "--allow-outside", "--call-timeout", "60"]) == 0
+    assert "--call-timeout" not in capsys.readouterr().err
+    assert "call_timeout must be seconds" in refused(
+        [*given, "--root", "/", "--call-timeout", "-1"], capsys
+    )
+
+
 def test_when_every_question_fails_the_first_failure_is_said(tmp_path, capsys) -> None:
     row = {"id": "q", "video": "gone.mp4", "question": "yes?", "answer": "yes"}
     (tmp_path / "gone.jsonl").write_text(json.dumps(row) + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -120,6 +121,16 @@ def test_two_and_two_updates_are_four(tmp_path: Path, advantage) -> None:
     assert ends[0] is not None and ends[1] is not None and ends[0].best == ends[1].best
     for name, tensor in ends[0].tensors.items():
         assert torch.equal(tensor, ends[1].tensors[name]), name
+
+
+def test_a_finished_run_deletes_what_its_last_process_had_no_time_to_delete(tmp_path: Path) -> None:
+    config = replace(SMALL, updates=3, keep_last=1)
+    run(config, tmp_path)
+    checkpoints = tmp_path / "checkpoints"
+    (kept,) = checkpoints.iterdir()
+    shutil.copytree(kept, checkpoints / "update-000001")  # killed between writing and deleting
+    run(config, tmp_path)
+    assert list(checkpoints.iterdir()) == [kept]
 
 
 @pytest.mark.parametrize("moment", ["collect", "fit", "save"])

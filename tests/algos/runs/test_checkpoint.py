@@ -138,6 +138,17 @@ def test_a_later_checkpoint_that_is_damaged_takes_no_place(tmp_path: Path) -> No
     assert updates(tmp_path) == [2] and load_latest(tmp_path).update == 2  # type: ignore[union-attr]
 
 
+def test_what_a_kill_kept_from_being_deleted_goes_when_the_run_goes_on(tmp_path: Path) -> None:
+    for update in range(4):
+        write(tmp_path, update, Best(1, 0.9) if update else Best(0, 0.1))
+    checkpoint.prune(tmp_path, 3, keep_last=2)
+    assert updates(tmp_path) == [1, 2, 3]
+    write(tmp_path, 4)
+    (tmp_path / "update-000004" / "state.json").write_text("{")
+    checkpoint.prune(tmp_path, 3, keep_last=1)
+    assert updates(tmp_path) == [1, 3, 4], "a later one is not the earlier run's to delete"
+
+
 def test_a_checkpoint_of_an_older_version_is_read(tmp_path: Path) -> None:
     path = write(tmp_path, 2, Best(1, 0.5))
     (path / "SHA256SUMS").unlink()

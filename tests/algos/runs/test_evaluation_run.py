@@ -189,6 +189,7 @@ def test_what_another_command_wrote_is_not_written_over(name, tmp_path) -> None:
 def test_a_start_that_fails_leaves_a_folder_that_any_evaluation_may_have(tmp_path) -> None:
     EvaluationRun(RunFolder(tmp_path), "toy", QUESTIONS, SETTINGS).__exit__()
     require_settings(RunFolder(tmp_path), {"policy": "another"})
+    assert not (tmp_path / "manifest.json").exists()
 
 
 def test_the_digest_sees_every_field_and_not_where_the_videos_lie() -> None:

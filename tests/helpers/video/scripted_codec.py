@@ -18,8 +18,10 @@ from typing import Any
 import av
 import numpy as np
 
+from sage_env.video.deadline import Deadline
 from sage_env.video.decoding.packet_decoder import PacketDecoder
 from sage_env.video.decoding.packet_source import SourcePacket
+from sage_env.video.index.picture_form import PictureForm
 from sage_env.video.index.presentation_order import PacketTable
 from sage_env.video.index.sample_table import SampleTable
 from sage_env.video.index.stream import StreamConfig
@@ -36,7 +38,7 @@ def scripted_index(depth: int = 2) -> VideoIndex:
     key = np.array([kind == "I" for kind in KINDS])
     ones = np.ones(len(PTS), dtype=np.int64)
     table = SampleTable(np.array(PTS), ones, ones, ones, key, ones > 0, upright=True)
-    packets = PacketTable(table, table.pts, True, 0, 0, 16, 16, 0)
+    packets = PacketTable(table, table.pts, True, 0, 0, 16, 16, PictureForm())
     config = StreamConfig(0, "h264", b"", depth, (0, 2), Fraction(1, 25))
     return _index(config, packets, Path("scripted.mp4"), "scripted")
 
@@ -47,6 +49,7 @@ class ScriptedCodec:
     Attributes:
         fed: numbers of the packets that went in since the last flush.
         bad: packets that raise.
+        half_decoded: packets of `bad` whose frames come out all the same, of the half that decoded.
         corrupt: packets whose frames come out flagged as corrupt.
         retimed: other PTS for the frames of some packets.
         recovery: keyframes that do not come out if decoding starts at them, nor anything whole.
@@ -56,8 +59,10 @@ class ScriptedCodec:
         """Hold back `depth` frames."""
         self.reorder_depth = -1
         self.skip_frame = ""
+        self.sample_aspect_ratio: Fraction | None = None
         self.fed: list[int] = []
         self.bad: set[int] = set()
+        self.half_decoded: set[int] = set()
         self.corrupt: set[int] = set()
         self.retimed: dict[int, int] = {}
         self.recovery: set[int] = set()
@@ -78,13 +83,15 @@ class ScriptedCodec:
             return [self._held.pop(0) for _ in range(len(self._held))]
         number = packet.number
         self.fed.append(number)
+        if number in self.half_decoded:
+            self._held.append(SimpleNamespace(pts=PTS[number], is_corrupt=False, whole=False))
         if number in self.bad:
             raise av.error.InvalidDataError(1, "Invalid data")
         if number == self.fed[0] and number in self.recovery:
             return []
         pts = self.retimed.get(number, PTS[number])
         frame = SimpleNamespace(
-            pts=pts, is_corrupt=number in self.corrupt, whole=self._is_whole(number)
+            pts=pts, is_corrupt=number in self.corrupt, whole=self._is_whole(number), side_data={}
         )
         self._held = sorted([*self._held, frame], key=lambda held: held.pts)
         return [self._held.pop(0) for _ in range(len(self._held) - self._depth)]
@@ -115,6 +122,9 @@ class ScriptedSource:
         self.seeks: list[int] = []
         self.damaged: set[int] = set()
         self._at = 0
+
+    def read_until(self, deadline: Deadline) -> None:
+        """Do nothing."""
 
     def seek(self, packet: int) -> None:
         """Go to a packet."""

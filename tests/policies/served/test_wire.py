@@ -111,7 +111,7 @@ def test_a_body_without_end_is_not_kept(monkeypatch) -> None:
     """A body of 700 MB, announced or not, and one of 60 kB that unpacks into 60 MB."""
     monkeypatch.setattr(wire, "MAX_BODY", 2**20)
     megabyte = b" " * 2**20
-    packed = gzip.compress(b" " * 60_000_000, 1)
+    packed = gzip.compress(b" " * 60_000_000, 1, mtime=0)
     for head, pieces in (
         (b"content-length: 734003200\r\n\r\n", [megabyte] * 700),
         (b"connection: close\r\n\r\n", [megabyte] * 700),
@@ -130,7 +130,7 @@ def test_a_body_that_just_fits_comes_whole_packed_or_not(monkeypatch) -> None:
     for size in (0, 1, 999, 1000):
         data = bytes(k % 251 for k in range(size))
         packed = {"content-encoding": "gzip"}
-        for says in (Says(data), Says(gzip.compress(data), headers=packed)):
+        for says in (Says(data), Says(gzip.compress(data, mtime=0), headers=packed)):
             with Loopback([says], says) as server:
                 assert ask(server.url).body == data
     with Loopback([Says(b" " * 1001)], Says("")) as server:
@@ -144,7 +144,9 @@ def test_a_body_that_just_fits_comes_whole_packed_or_not(monkeypatch) -> None:
         OK + b"transfer-encoding: chunked\r\n\r\nzz\r\nno\r\n",
         OK + b"transfer-encoding: chunked\r\n\r\n5\r\nab",
         OK + b"content-encoding: gzip\r\ncontent-length: 3\r\n\r\nabc",
-        OK + b"content-encoding: gzip\r\nconnection: close\r\n\r\n" + gzip.compress(b"abc")[:-9],
+        OK
+        + b"content-encoding: gzip\r\nconnection: close\r\n\r\n"
+        + gzip.compress(b"abc", mtime=0)[:-9],
         OK + b"content-encoding: br\r\ncontent-length: 3\r\n\r\nabc",
         OK + b"content-length: -5\r\n\r\n",
         b"SSH-2.0-OpenSSH_9.6\r\n",

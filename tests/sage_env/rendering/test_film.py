@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from fractions import Fraction
 from pathlib import Path
 
@@ -98,3 +99,21 @@ def test_a_picture_of_another_kind_is_refused_and_the_film_goes_on(tmp_path, pic
     film.write(drawn(1, (64, 64)))
     film.close()
     assert len(decoded(film.path)[0]) == 2
+
+
+@pytest.mark.parametrize("limit", [0, 30, 48, 500, 900])
+def test_of_a_film_that_the_disk_has_no_room_for_nothing_is_left(tmp_path, limit) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (8, 32, 48, 3), np.uint8)
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with pytest.raises(OSError, match="too large"):
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, old[1]))
+            film = Film(tmp_path / "film.mp4", (32, 48), 5.0)
+            for picture in noise:
+                film.write(picture)
+            film.close()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    if limit:  # else there was no film yet
+        film.close()
+    assert not (tmp_path / "film.mp4").exists()

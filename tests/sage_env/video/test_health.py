@@ -56,3 +56,27 @@ def test_the_command_prints_a_line_for_each_and_fails_if_one_is_broken(clip, tmp
     assert "2 videos" in out and "1 of 2 videos are broken" in err
     assert main(["data", "check", str(tmp_path / "none")]) == 2
     assert "no video here" in capsys.readouterr().err
+
+
+def test_a_transport_stream_in_which_a_programme_begins_later_is_one_line_of_the_report(
+    tmp_path, capsys
+):
+    write_clip(tmp_path / "a.ts", range(40))
+    other = {"mpegts_service_id": "7", "mpegts_pmt_start_pid": "0x1100", "mpegts_start_pid": "0x30"}
+    later = write_clip(tmp_path / "later.ts", range(40), container_options=other).read_bytes()
+    (tmp_path / "b.ts").write_bytes((tmp_path / "a.ts").read_bytes() + later)
+    (tmp_path / "later.ts").unlink()
+    write_clip(tmp_path / "c.mkv", range(30))
+    assert main(["data", "check", str(tmp_path)]) == 2
+    lines = [line for line in capsys.readouterr().out.splitlines() if str(tmp_path) in line]
+    assert [line.split()[0] for line in lines] == ["ok", "BROKEN", "ok"]
+    assert "b.ts: its video goes on as another stream, 0x30" in lines[1]
+
+
+def test_whatever_goes_wrong_with_one_file_is_a_finding(tmp_path, monkeypatch):
+    def trip(*_):
+        raise IndexError("list index out of range")
+
+    monkeypatch.setattr("sage_env.video.health.read_index", trip)
+    health = check_health(tmp_path / "a.ts")
+    assert not health.sound and "checking it failed (IndexError: list index" in str(health)

@@ -136,7 +136,7 @@ def test_an_adapter_without_a_fingerprint_is_taken_at_its_word(tiny_folder, tmp_
     torch.save(load_file(weights), tmp_path / "adapter" / "adapter_model.bin")
     weights.unlink()
     (tmp_path / "adapter" / "SHA256SUMS").unlink(missing_ok=True)  # peft writes none
-    SageMM.load(tiny_folder, adapter=tmp_path / "adapter")
+    assert SageMM.load(tiny_folder, adapter=tmp_path / "adapter").model.adapter == "actor"
 
 
 def test_an_adapter_for_another_base_is_refused(tiny_folder, tmp_path):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
+import struct
+from threading import Event, Thread
 
 import numpy as np
 import pytest
@@ -11,11 +14,16 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
+from safetensors.torch import save  # noqa: E402
+
 from policies.sage_mm import SageMM  # noqa: E402
 from policies.sage_mm.vision import feature_cache  # noqa: E402
 from policies.sage_mm.vision.feature_cache import CacheSizes, FeatureCache, FeatureFolder  # noqa: E402
 from policies.sage_mm.vision.frame_encoder import FrameEncoder  # noqa: E402
+from sage_env.storage import sealed_file  # noqa: E402
+from sage_env.storage.sealed_file import seal  # noqa: E402
 from tests.helpers.episodes import as_batch, episode, observe, play  # noqa: E402
+from tests.helpers.storage.odd_entries import ODD, is_untouched, put_odd  # noqa: E402
 
 ONE = 4 * 4 * 64 * 4  # bytes of a frame's features: maps, tokens, hidden, float32
 
@@ -93,6 +101,78 @@ def test_a_full_disk_is_a_warning(tmp_path, monkeypatch):
     with pytest.warns(RuntimeWarning, match="No space left"):
         folder.put(b"k" * 16, ((1, 1), torch.ones(1, 1, 4)))
     assert folder.get(b"k" * 16) is None and not list(tmp_path.glob("*.part"))
+
+
+def _kept(folder, number, value):
+    entry = (2, 3), torch.full((2, 6, 4), float(value))
+    FeatureFolder(folder, 1 << 20).put(bytes([number] * 16), entry)
+    return folder / f"{bytes([number] * 16).hex()}.features"
+
+
+def test_no_flipped_bit_and_no_other_frame_is_a_feature(tmp_path):
+    one, two = _kept(tmp_path, 1, 0.5), _kept(tmp_path, 2, -0.5)
+    folder, whole = FeatureFolder(tmp_path, 1 << 20), one.read_bytes()
+    for place in range(0, len(whole), 5):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << place % 8
+        one.write_bytes(flipped)
+        assert folder.get(b"\x01" * 16) is None and not one.exists()
+    os.replace(two, one)
+    assert folder.get(b"\x01" * 16) is None
+    for shape in ((2, 5, 4), (12, 4), (2, 6, 4, 1)):  # six tokens are named, and others there
+        data = save({"features": torch.ones(shape)})
+        one.write_bytes(b"".join(seal(one.stem, (struct.pack("<II", 2, 3), data))))
+        assert folder.get(b"\x01" * 16) is None
+    length = 1 << 42  # a file with a hole, which takes no space, and a header that says so
+    about, whose = sealed_file._about(one.stem, length), bytes(4)
+    one.write_bytes(about + whose)
+    os.truncate(one, length + sealed_file.HEADER_BYTES)
+    assert folder.get(b"\x01" * 16) is None and not one.exists()
+
+
+@pytest.mark.parametrize("kind", ODD)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_what_is_no_file_is_no_feature(tmp_path, kind):
+    (tmp_path / "elsewhere").mkdir()
+    path = _kept(tmp_path / "store", 1, 0.5)
+    target = put_odd(kind, path, tmp_path / "elsewhere")
+    folder = FeatureFolder(tmp_path / "store", 1 << 20)
+    assert folder.get(b"\x01" * 16) is None
+    _kept(tmp_path / "store", 1, 0.5)
+    assert is_untouched(kind, path, target)
+    assert kind == "folder" or folder.get(b"\x01" * 16) is not None
+
+
+def test_a_folder_that_cannot_be_made_is_a_warning(tmp_path):
+    (tmp_path / "taken").write_text("a file")
+    with pytest.warns(RuntimeWarning, match="frame features cannot be shared"):
+        cache = FeatureCache(CacheSizes(folder=tmp_path / "taken"), torch.device("cpu"))
+    cache.put(b"k" * 16, ((1, 1), torch.ones(1, 1, 4)))
+    assert cache.get(b"k" * 16) is not None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_forked_process_waits_for_no_thread_of_its_parent():
+    cache = FeatureCache(CacheSizes(), torch.device("cpu"))
+    cache.put(b"k" * 16, ((1, 1), torch.ones(1, 1, 4)))
+    taken, go_on = Event(), Event()
+
+    def hold():
+        with cache._lock:
+            taken.set()
+            go_on.wait(20)
+
+    thread = Thread(target=hold)
+    thread.start()
+    assert taken.wait(20)
+    child = os.fork()
+    if not child:
+        signal.alarm(10)  # what hangs is ended
+        os._exit(0 if cache.get(b"k" * 16) is not None else 1)
+    _, status = os.waitpid(child, 0)
+    go_on.set()
+    thread.join()
+    assert status == 0
 
 
 def test_what_a_slower_level_finds_goes_to_the_faster_ones(tmp_path):

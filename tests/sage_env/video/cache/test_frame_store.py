@@ -19,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sage_env.storage.sealed_file import HEADER_BYTES
 from sage_env.video.cache import frame_cache
 from sage_env.video.cache.frame_cache import FrameCache
 from sage_env.video.cache.frame_key import FrameKey
@@ -26,13 +27,13 @@ from sage_env.video.cache.frame_store import FrameStore
 from sage_env.video.cache.process_cache import shared_cache
 
 SOON = 20.0  # seconds; what must happen happens long before, what hangs fails then
-FILE_BYTES = 16 + 3  # of a picture of one pixel
+FILE_BYTES = HEADER_BYTES + 8 + 3  # of a picture of one pixel
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked here")
 
 
-def key(frame: int) -> FrameKey:
-    return FrameKey("clip", frame, (1, 1), None)
+def key(frame: int, rows: int = 1) -> FrameKey:
+    return FrameKey("clip", frame, (rows, 1), None)
 
 
 def picture(frame: int, rows: int = 1) -> np.ndarray:
@@ -89,8 +90,8 @@ def test_bytes_are_bounded(tmp_path, files):
         assert bytes_of(tmp_path) <= store.max_bytes
         if files:
             np.testing.assert_array_equal(store.get(key(frame)), picture(frame))
-    store.put(key(99), picture(99, rows=1000))
-    assert store.get(key(99)) is None
+    store.put(key(99, rows=1000), picture(99, rows=1000))
+    assert store.get(key(99, rows=1000)) is None
 
 
 def test_the_least_recently_read_goes_first(tmp_path):
@@ -227,8 +228,8 @@ def _write_on(folder: Path, seed: int) -> None:
     store, rng = FrameStore(folder, max_bytes=300_000), np.random.default_rng(seed)
     while True:
         frame = int(rng.integers(0, 200))
-        store.put(key(frame), picture(frame, rows=2000))
-        read = store.get(key(int(rng.integers(0, 200))))
+        store.put(key(frame, rows=2000), picture(frame, rows=2000))
+        read = store.get(key(int(rng.integers(0, 200)), rows=2000))
         assert read is None or (read == read[0, 0, 0]).all()
 
 
@@ -246,10 +247,10 @@ def test_writers_killed_at_any_moment_leave_whole_pictures_and_bounded_bytes(tmp
             os.utime(file, (1, 1))  # long ago
     store = FrameStore(tmp_path, max_bytes=300_000)
     for frame in range(200):
-        read = store.get(key(frame))
+        read = store.get(key(frame, rows=2000))
         assert read is None or (read == frame % 256).all()
     for frame in range(200, 260):
-        store.put(key(frame), picture(frame, rows=2000))
+        store.put(key(frame, rows=2000), picture(frame, rows=2000))
     assert bytes_of(tmp_path) <= 300_000 and not list(tmp_path.glob("*.part"))
 
 

@@ -75,7 +75,7 @@ def test_every_view_of_the_file_sees_what_any_of_them_adds(tmp_path):
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cut=st.integers(0, 10**6), tail=st.binary(max_size=40))
 def test_after_a_crash_the_whole_records_are_there_and_more_can_be_added(tmp_path, cut, tail):
-    whole = _three(tmp_path)
+    whole = _three(tmp_path / "whole", "torn")
     ends = _ends(whole)
     keep = cut % (len(whole) + 1)
     left = [f for f, end in enumerate(ends) if end <= keep]
@@ -91,22 +91,22 @@ def test_after_a_crash_the_whole_records_are_there_and_more_can_be_added(tmp_pat
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.integers(0, 10**6), flip=st.integers(1, 255))
 def test_a_flipped_byte_never_gives_a_wrong_picture(tmp_path, place, flip):
-    whole = bytearray(_three(tmp_path))
+    whole = bytearray(_three(tmp_path / "whole", "flipped"))
     whole[place % len(whole)] ^= flip
     (tmp_path / "flipped.jpegs").write_bytes(whole)
     proxy = FrameProxy(tmp_path, "flipped")
     assert all(shown(proxy, f) in (f, None) for f in range(3))
 
 
-def _three(folder: Path) -> bytes:
-    proxy = FrameProxy(folder, "three")
+def _three(folder: Path, content_id: str) -> bytes:
+    proxy = FrameProxy(folder, content_id)
     for frame in range(3):
         proxy.add(frame, drawn(frame))
     return proxy.path.read_bytes()
 
 
 def _ends(whole: bytes) -> list[int]:
-    starts = [at for at in range(len(whole)) if whole.startswith(b"SPX1", at)]
+    starts = [at for at in range(len(whole)) if whole.startswith(b"SPX2", at)]
     return [*starts[1:], len(whole)]
 
 
@@ -137,7 +137,7 @@ def test_processes_add_each_frame_once(tmp_path):
         process.join(30)
         assert process.exitcode == 0
     proxy = FrameProxy(tmp_path, "v")
-    assert proxy.path.read_bytes().count(b"SPX1") == len(proxy) == 30
+    assert proxy.path.read_bytes().count(b"SPX2") == len(proxy) == 30
     assert [shown(proxy, f) for f in range(30)] == list(range(30))
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sage_env.timeline import nearest_places
 from sage_env.video.cache.proxy_file import FrameProxy
 from sage_env.video.cache.proxy_recorder import ProxyRecorder
+from sage_env.video.index.picture_form import PictureForm
 from sage_env.video.index.video_index import read_index
 from tests.helpers.clips import number_in
 
@@ -28,7 +29,7 @@ def recorder(clip, tmp_path):
     with av.open(str(path)) as container:
         for _ in range(2):
             for frame in container.decode(video=0):
-                recorder.on_frame(frame.pts, frame)
+                recorder.on_frame(frame.pts, frame, PictureForm())
             container.seek(0)
     return recorder
 

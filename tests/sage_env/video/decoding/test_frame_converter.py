@@ -9,6 +9,7 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from PIL import Image
 
 from sage_env.video.decoding.frame_converter import FrameConverter
+from sage_env.video.index.picture_form import PictureForm
 from tests.helpers.clips import (
     number_in,
     numbered,
@@ -83,7 +84,7 @@ def test_shrinking_before_rgb_gives_the_colours_of_doing_both_at_once(pixel_form
         scene, format=pixel_format, dst_colorspace=matrix, dst_color_range=spread
     )
     frame.colorspace, frame.color_range = matrix, spread
-    made = FrameConverter(360, 640, 0).convert(frame, size, None).astype(int)
+    made = FrameConverter((360, 640)).convert(frame, PictureForm(), size, None).astype(int)
     at_once = VideoReformatter().reformat(frame, size[1], size[0], "rgb24", interpolation="AREA")
     off = made - at_once.to_ndarray().astype(int)
     assert np.abs(off).mean() < 3

@@ -6,6 +6,7 @@ Exact pixels of real files are in `test_exact_frames`, damaged files in `index/t
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -186,12 +187,33 @@ def test_a_deadline_is_looked_at_between_packets_and_no_packet_is_lost_by_it(che
 
 def test_every_sound_frame_is_shown_on_the_way():
     seen = []
-    decoder, _, codec = scripted_decoder(on_frame=lambda pts, frame: seen.append(pts))
+    decoder, _, codec = scripted_decoder(on_frame=lambda pts, frame, form: seen.append(pts))
     codec.corrupt = {1}
     assert read(decoder, 9) == [9]
     assert seen == [7, 9, 10] and decoder.decoded == 4  # 5 came out too, before the keyframe
-    assert read(decoder, 6) == [6]
-    assert seen == [7, 9, 10, 0, 5, 6, 7] and decoder.decoded == 4 + 5  # and 3, corrupt
+    assert read(decoder, 0) == [0] and seen[3:] == [0]
+    with pytest.raises(CorruptFrame):  # 3 is corrupt, and the leading 6 refers to it
+        read(decoder, 6)
+    assert seen[4:6] == [0, 7] and not {3, 5, 6} & set(seen[4:])
+
+
+def test_what_refers_to_a_corrupt_frame_is_not_served_and_the_next_keyframe_is():
+    decoder, _, codec = scripted_decoder()
+    codec.corrupt = {1}
+    (job,) = jobs_of(0, 3, 6, 7, 9)
+    came = []
+    with pytest.raises(CorruptFrame) as raised:
+        for number, _ in decoder.read(job, FOREVER):
+            came.append(number)
+    assert (came, raised.value.frames) == ([0, 7, 9], (3, 6))
+
+
+def test_what_comes_out_for_a_packet_that_did_not_decode_is_no_frame():
+    decoder, _, codec = scripted_decoder()
+    codec.bad, codec.half_decoded = {11}, {11}
+    with pytest.raises(CorruptFrame) as raised:
+        read(decoder, 10, 13)
+    assert (raised.value.packet, raised.value.frames) == (11, (13,))
 
 
 def test_a_disposable_packet_is_taken_along_for_prefetch_and_may_fail():
@@ -203,3 +225,14 @@ def test_a_disposable_packet_is_taken_along_for_prefetch_and_may_fail():
     assert [number for number, _ in decoder.read(job, FOREVER)] == [2, 3]
     with pytest.raises(CorruptFrame):
         read(decoder, 1)
+
+
+def test_a_form_holds_from_its_keyframe_to_the_next_and_not_beyond_a_new_start():
+    wide = scripted_index().form._replace(aspect=Fraction(2))
+    decoder, _, codec = scripted_decoder()
+    codec.sample_aspect_ratio = Fraction(2)
+    assert read(decoder, 9) == [9] and decoder.form == wide
+    codec.sample_aspect_ratio, codec.bad = None, {0}  # the first keyframe does not come out
+    with pytest.raises(CorruptFrame):
+        read(decoder, 1)
+    assert decoder.form == scripted_index().form

@@ -1,7 +1,8 @@
-"""Laws of `sliced_packets`, `demuxed_packets`: the packets of the index, none twice, none lost."""
+"""Laws of `sliced_packets`, `demuxed_packets`, `counted_packets`: all of the index, each once."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import av
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from sage_env.video.decoding import demuxed_packets
+from sage_env.video.decoding.counted_packets import CountedPackets
 from sage_env.video.decoding.demuxed_packets import DemuxedPackets
 from sage_env.video.decoding.sliced_packets import SlicedPackets
 from sage_env.video.index.video_index import read_index
@@ -20,6 +22,9 @@ SOURCES = [
     (SlicedPackets, "irregular-mkv"),
     (DemuxedPackets, "transport-stream"),
     (DemuxedPackets, "open-gops"),  # what is sliced can be demuxed as well
+    (CountedPackets, "transport-stream"),
+    (CountedPackets, "program-stream"),
+    (CountedPackets, "vp9"),
 ]
 
 
@@ -46,13 +51,45 @@ def test_from_every_keyframe_on_come_the_packets_of_the_index(clip, kind, name):
     source.close()
 
 
+def test_counted_packets_end_before_a_joint_unless_more_are_needed(clip):
+    index = replace(read_index(clip("transport-stream")), joints=(30, 60))
+    source = CountedPackets(index)
+
+    def numbers(first, stop, end):
+        source.seek(first)
+        return [packet.number for packet in source.packets(first, stop, end)]
+
+    assert numbers(20, 25, 57) == [*range(20, 30)]
+    assert numbers(20, 30, 62) == [*range(20, 30)]
+    assert numbers(20, 31, 63) == [*range(20, 60)]
+    assert numbers(70, 75, 107) == [*range(70, 107)]
+    assert numbers(0, 1, 3) == [0, 1, 2]
+    source.close()
+
+
+def test_damage_is_a_false_alarm_right_before_a_joint_alone(clip):
+    index = replace(read_index(clip("transport-stream")), joints=(30,))
+    source = CountedPackets(index)
+    source.seek(0)
+    real = source._demuxed
+    flagged = (
+        SimpleNamespace(is_corrupt=True, is_keyframe=False, size=4, pts=0) for _ in range(30)
+    )
+    source._demuxed = (type("Bytes", (bytes,), vars(each))(b"data") for each in flagged)
+    came = list(source.packets(0, 30, 30))
+    assert [packet.number for packet in came if not packet.fault] == [28, 29]
+    assert [packet.pts for packet in came] == index.packet_pts[:30].tolist()
+    real.close()
+    source.close()
+
+
 def test_packets_beyond_the_end_of_a_file_that_became_shorter_are_faulty(clip, tmp_path):
     path = copy_clip(clip("short-gops"), tmp_path / "cut.mp4")
-    index = read_index(path)
-    source = SlicedPackets(index)
+    index = replace(read_index(path), fingerprint=None)  # of whichever version is there
     last = int(index.packet_offset[30])
     with open(path, "r+b") as file:
         file.truncate(last + 1)
+    source = SlicedPackets(index)
     came = list(source.packets(0, len(PTS), 40))
     assert [bool(packet.fault) for packet in came] == [n >= 30 for n in range(40)]
     assert came[30].fault == "is no longer in the file, which has become shorter"
@@ -89,7 +126,8 @@ def demuxed(monkeypatch):
 
     def get(*packets, first=4, end=99):
         container = Container(packets)
-        monkeypatch.setattr(demuxed_packets, "open_container", lambda path: container)
+        monkeypatch.setattr(demuxed_packets, "open_container", lambda file, deadline: container)
+        monkeypatch.setattr(demuxed_packets, "TimedFile", lambda *_: SimpleNamespace(check=bool))
         source = DemuxedPackets(scripted_index())
         source.seek(first)
         return container, source, list(source.packets(first, end, end))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import tracemalloc
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -23,7 +26,7 @@ from sage_env.video.decoding.prefetch import add_prefetch, prefetch_step
 from sage_env.video.decoding.sliced_packets import SlicedPackets
 from sage_env.video.index.video_index import read_index
 from sage_env.video.video_file import open_video
-from tests.helpers.clips import CLIPS, copy_clip, number_in, uncached
+from tests.helpers.clips import CLIPS, ONE_GOP, copy_clip, number_in, uncached, write_clip
 
 ROOM = 2**22
 FOREVER = Deadline.after(None)
@@ -167,3 +170,36 @@ def test_environments_on_a_shared_grid_keep_what_they_pass(clip, tmp_path, snap,
     content = read_index(path).content_id
     held = sorted(key.frame for key in shared_cache()._pictures if key.content == content)
     assert held == ([0, 25, 50, 75, 100] if snap else [30, 90])
+
+
+def on_the_way_by_all_multiples(index, job, step):
+    """Return the frames to prefetch by looking at every multiple of the step."""
+    pts = index.packet_pts[job.start : job.stop]
+    first, last = np.searchsorted(index.pts, (index.key_pts[job.gop], pts.max()))
+    ends = index.seconds(np.minimum((first, last), len(index.pts) - 1))
+    times = np.arange(math.ceil(ends[0] / step), math.floor(ends[1] / step) + 1) * step
+    frames = np.unique(index.frames_on_screen(times))
+    inside = (index.packet_of_frame[frames] >= job.start) & (
+        index.packet_of_frame[frames] < job.stop
+    )
+    return [frame for frame in frames[inside].tolist() if frame not in job.frames]
+
+
+@pytest.mark.parametrize("name", ["one-gop", "open-gops", "irregular-mkv", "two-a-second"])
+@given(frame=st.integers(0, 119), step=st.sampled_from([0.25, 0.5, 1.0, 2.0, 8.0]))
+def test_every_multiple_of_the_step_counts(clip, name, frame, step):
+    index = read_index(clip(name))
+    for job in plan_jobs(index, np.array([frame])):
+        (with_prefetch,) = add_prefetch(index, [job], step, lambda frames: frames)
+        assert list(with_prefetch.prefetch) == on_the_way_by_all_multiples(index, job, step)
+
+
+def test_years_between_two_frames_cost_no_memory(tmp_path):
+    path = write_clip(tmp_path / "gap.mkv", [0, 1, 2, 2**32, 2**32 + 1], options=ONE_GOP)
+    index = read_index(path)
+    assert index.duration > 1e8  # seconds, of which there would be an entry for every half
+    job = plan_jobs(index, np.array([3]))
+    tracemalloc.start()
+    assert add_prefetch(index, job, 0.5, lambda frames: frames)[0].prefetch == (0, 2)
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()

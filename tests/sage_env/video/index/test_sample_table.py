@@ -289,7 +289,7 @@ def test_a_cached_index_is_the_index_again_and_a_damaged_one_is_made_anew(
     index_cache.save_cached(first.content_id, {"pts": first.pts, "surprise": 3})
     np.testing.assert_array_equal(index().pts, first.pts)
     assert len(scans) == 5
-    assert [path.suffix for path in (tmp_path / "index").iterdir()] == [".npz"]
+    assert [path.suffix for path in (tmp_path / "index").iterdir()] == [".index"]
 
 
 def test_the_oldest_cached_indexes_go_when_there_are_too_many(tmp_path, monkeypatch):

@@ -1,0 +1,72 @@
+"""The process of an `OwnProcess`: it answers requests until the pipe is closed."""
+
+from __future__ import annotations
+
+import pickle
+import signal
+from multiprocessing.connection import Connection
+from typing import Any
+
+from sage_env.object_reference import load_object
+
+GRACE = 2.0
+"""Seconds after the deadline until the system ends the process by itself: its caller does so before
+that, unless it was killed. A choice."""
+
+
+def serve(descriptor: int) -> None:
+    """Answer requests on a pipe until its other end is closed.
+
+    Args:
+        descriptor: of the pipe.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller decides
+    pipe = Connection(descriptor)
+    pipe.send_bytes(b"ready")
+    plug_ins: dict[bytes, Any] = {}  # kept from call to call
+    while True:
+        try:
+            seconds, request = pipe.recv(), pipe.recv_bytes()
+        except EOFError:
+            return
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, 0 if seconds is None else seconds + GRACE)
+        answer = _answer(request, plug_ins)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        pipe.send_bytes(answer)
+
+
+def _answer(request: bytes, plug_ins: dict[bytes, Any]) -> bytes:
+    """Return whether a request has failed and its answer or error, pickled."""
+    try:
+        kind, packed, arguments = pickle.loads(request)
+        if packed not in plug_ins:
+            plug_ins[packed] = _loaded(pickle.loads(packed))
+        plug_in = plug_ins[packed]
+        answer = getattr(plug_in, *arguments) if kind == "get" else plug_in(*arguments)
+        return pickle.dumps((False, answer))
+    except BaseException as error:
+        return _told(error)
+
+
+def _loaded(plug_in: Any) -> Any:
+    """Return the plug-in, or what has that name; of a class, an instance."""
+    if not isinstance(plug_in, str):
+        return plug_in
+    found = load_object(plug_in, "the plug-in", LookupError)
+    return found() if isinstance(found, type) else found
+
+
+def _told(error: BaseException) -> bytes:
+    """Return an error as the caller can read it: itself if it travels, else its type and text.
+
+    What is no `Exception`, such as `SystemExit`, ends this process at most, and not the caller.
+    """
+    try:
+        if not isinstance(error, Exception):
+            raise TypeError
+        told = pickle.dumps((True, error))
+        pickle.loads(told)
+    except Exception:
+        return pickle.dumps((True, RuntimeError(f"{type(error).__name__}: {error}")))
+    return told
