@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -198,3 +199,48 @@ def test_a_group_learns_in_its_first_update_whatever_a_critic_would_need(tmp_pat
     run(config, tmp_path, policy=policy)
     moved = {name for name, x in policy.state().items() if not torch.equal(x, before[name])}
     assert moved and all(name.startswith("actor.") for name in moved)
+
+
+def test_a_run_that_goes_on_keeps_what_its_checkpoint_knows_and_no_more(tmp_path: Path) -> None:
+    """Rows of updates that are played again are dropped, and checkpoints beyond what is kept."""
+    config = replace(CONFIG, updates=3, keep_last=9)
+    run(config, tmp_path)
+    assert kept(tmp_path) == [0, 1, 2, 3]
+    run(replace(config, keep_last=2), tmp_path)
+    assert kept(tmp_path) == [2, 3]
+    rows = [row["update"] for row in read_metrics(tmp_path / "metrics.jsonl")]
+    assert rows == [0, 1, 2, 3]
+    for path in (tmp_path / "checkpoints").glob("*000003*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    run(replace(config, keep_last=2), tmp_path)
+    assert [row["update"] for row in read_metrics(tmp_path / "metrics.jsonl")] == rows
+
+
+def test_a_stop_in_a_validation_ends_the_run_after_it_and_saves_its_update(tmp_path, monkeypatch):
+    requests: list[StopRequest] = []
+    straight = training._update
+
+    def remembered(*args):
+        requests.append(args[-1])
+        return straight(*args)
+
+    def validate(policy) -> float:
+        requests[-1].requested = len(requests) == 2  # that is update 1
+        return -float(len(requests))  # never better than the start
+
+    monkeypatch.setattr(training, "_update", remembered)
+    config = replace(CONFIG, updates=5, checkpoint_every=9, eval_every=1, keep_last=9)
+    with pytest.raises(Stopped, match="stopped after update 1, which is saved"):
+        run(config, tmp_path, validate=validate)
+    assert kept(tmp_path) == [0, 1] and len(requests) == 2
+
+
+def test_a_tracker_is_told_every_update(tmp_path: Path) -> None:
+    told: list[int] = []
+
+    class Told:
+        def log(self, update: int, row: Any) -> None:
+            told.append(update)
+
+    run(CONFIG, tmp_path, tracker=Told())
+    assert told == [0, 1, 2]

@@ -12,6 +12,7 @@ pytest.importorskip("transformers")
 pytest.importorskip("peft")
 from peft import LoraConfig  # noqa: E402
 
+from policies.base import context_digest  # noqa: E402
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
 from policies.sage_mm.model import sage_model  # noqa: E402
 from policies.sage_mm.model.adapters import LANGUAGE_LINEARS  # noqa: E402
@@ -149,3 +150,12 @@ def test_a_state_of_another_model_is_refused_and_moves_nothing(policy) -> None:
         with pytest.raises(ValueError, match="the state is of another model"):
             policy.load_state(wrong)
     assert all(torch.equal(state[n], x) for n, x in policy.state().items())
+
+
+def test_a_turn_tells_what_was_read_before_it_was_sampled(policy) -> None:
+    policy.reset(seed=4)
+    read: list[int] = []
+    for turn in play(policy, episode(6, 3), "x"):
+        read += turn.prompt.tolist()
+        assert turn.context == context_digest(np.array(read, np.int64))
+        read += turn.completion.tolist()

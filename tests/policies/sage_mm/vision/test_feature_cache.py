@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
+from pathlib import Path
+from tempfile import TemporaryDirectory
 import signal
 import struct
 from threading import Event, Thread
@@ -287,12 +289,35 @@ def test_what_is_there_is_not_copied_or_written_again(tmp_path, monkeypatch):
     assert str(later).endswith(f"files in {tmp_path} (at most {16 << 10} MiB)")
 
 
-@pytest.mark.parametrize("grid", [None, "3", "3x", "axb", "1x2x3"])
-def test_a_file_that_names_no_grid_is_damaged(tmp_path, grid):
-    from safetensors.torch import save_file
+@pytest.mark.parametrize(
+    ("grid", "tensors"),
+    [
+        ((2, 3), {"features": torch.ones(1, 5, 4)}),
+        ((2, 3), {"features": torch.ones(1, 7, 4)}),
+        ((2, 3), {"features": torch.ones(1, 6)}),
+        ((2, 3), {"features": torch.ones(1, 6, 4, 1)}),
+        ((2, 3), {"others": torch.ones(1, 6, 4)}),
+        ((2, 3), None),
+    ],
+)
+def test_a_file_whose_features_are_not_those_of_its_grid_is_none(tmp_path, grid, tensors):
+    folder, key = FeatureFolder(tmp_path, 1 << 20), b"a" * 16
+    data = b"no tensors" if tensors is None else feature_cache.save(tensors)
+    content = (feature_cache._GRID.pack(*grid), data)
+    folder._files.put(key.hex(), feature_cache.seal(key.hex(), content))
+    assert list(tmp_path.glob("*.features"))
+    assert folder.get(key) is None
+    folder.put(key, (grid, torch.ones(1, 6, 4)))
+    found = folder.get(key)
+    assert found is not None and found[0] == grid and torch.equal(found[1], torch.ones(1, 6, 4))
 
-    folder = FeatureFolder(tmp_path, 1 << 20)
-    folder.put(b"a" * 16, ((1, 1), torch.ones(1, 1, 4)))
-    (path,) = tmp_path.glob("*.features")
-    save_file({"features": torch.ones(1)}, path, metadata=None if grid is None else {"grid": grid})
-    assert folder.get(b"a" * 16) is None
+
+def test_what_fills_a_folder_to_its_last_byte_is_read():
+    """The bound of a folder is one of what is read from it too."""
+    with TemporaryDirectory() as name:
+        key, entry = b"a" * 16, ((1, 1), torch.ones(1, 1, 4))
+        FeatureFolder(Path(name), 1 << 20).put(key, entry)
+        (path,) = Path(name).glob("*.features")
+        size = path.stat().st_size
+        assert FeatureFolder(Path(name), size).get(key) is not None
+        assert FeatureFolder(Path(name), 20).get(key) is None
