@@ -161,3 +161,20 @@ def test_a_policy_may_return_an_action_or_a_decision() -> None:
         assert [t.turns[0].decision.text for t in played] == [text] * 2
         assert all(t.turns[0].decision.action == Answer("a") for t in played)
     assert bare.seeds == whole.seeds and len(set(bare.seeds)) == 2
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_an_episode_ends_where_it_is_over_or_cut(count: int) -> None:
+    """Each alone is an end, told apart in the record; neither is none."""
+
+    class Ends(ToyEnv):
+        def step(self, action):
+            self.turns += 1
+            over, cut = self.item == "q0" and self.turns == 1, self.item == "q1" and self.turns == 1
+            return {"seen": 0}, 1, over or self.turns == 3, cut, {"correct": None}
+
+    played = collect([Ends() for _ in range(count)], Answers(), SPECS[:3])
+    assert [(t.terminated, t.truncated, t.num_turns) for t in played] == [
+        (True, False, 1), (False, True, 1), (True, False, 3)
+    ]  # fmt: skip
+    assert [type(turn.reward) for t in played for turn in t.turns] == [float] * 5

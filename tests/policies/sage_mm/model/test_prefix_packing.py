@@ -277,3 +277,25 @@ def test_scores_do_not_depend_on_where_a_chunk_ends(policy, batch, monkeypatch, 
     monkeypatch.setattr(scoring, "CHUNK", 99)
     torch.testing.assert_close(policy.reference_logprobs(part), reference, atol=1e-5, rtol=0)
     assert values.shape == reference.shape == part.ids.shape
+
+
+@given(EPISODES, st.integers(1, 5))
+@settings(max_examples=60, deadline=None)
+def test_what_others_look_at_was_worth_a_span(pieces: list[list[str]], share: int) -> None:
+    """However deep in the tree: each shared stretch has as many tokens as it must."""
+    texts = ["0" + "".join(row) for row in pieces]
+    packing = pack(*laid_out(texts), PAD, share=share)
+    looked_at = {number for span in packing.spans for number in span.before}
+    assert all(len(packing.spans[number]) >= share for number in looked_at)
+
+
+def test_an_episode_may_begin_with_a_frame_and_be_nothing_else() -> None:
+    for texts in (["a1", "b1"], ["a", "b"], ["ab", "ba"]):
+        ids, lengths, frames = laid_out(texts)
+        packing = pack(ids, lengths, frames, PAD, share=1)
+        assert sorted(packing.frames) == sorted(key for row in frames for key in row)
+        for row, length in enumerate(lengths):
+            found = [int(ids[r, c]) for r, c in tokens_of(packing, row, length)]
+            assert found == ids[row, :length].tolist()
+    same = pack(*laid_out(["a1", "a2"]), PAD, share=1)
+    assert same.frames == (b"a",) and len(same.rows) == 5

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import pickle
-from pathlib import Path
-from tempfile import TemporaryDirectory
 import signal
 import struct
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Event, Thread
 
 import numpy as np
