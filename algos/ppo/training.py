@@ -144,6 +144,7 @@ class _Run:
                 _log.warning("going on with other packages, so not bit for bit: %s", changed)
         self._metrics = Metrics(folder / "metrics.jsonl", keep_through=self.saved, tracker=tracker)
         self._guard = ExactnessGuard(config, state.policy, folder)
+        self._guard.prune()  # the last process may have been killed before it did
 
     def advance(
         self,

@@ -124,13 +124,16 @@ def test_two_and_two_updates_are_four(tmp_path: Path, advantage) -> None:
 
 
 def test_a_finished_run_deletes_what_its_last_process_had_no_time_to_delete(tmp_path: Path) -> None:
-    config = replace(SMALL, updates=3, keep_last=1)
+    config = replace(SMALL, updates=4, keep_last=2)
     run(config, tmp_path)
     checkpoints = tmp_path / "checkpoints"
-    (kept,) = checkpoints.iterdir()
-    shutil.copytree(kept, checkpoints / "update-000001")  # killed between writing and deleting
+    kept = sorted(checkpoints.iterdir())
+    (proof,) = (tmp_path / "proof").glob("*.jsonl")
+    shutil.copytree(kept[-1], checkpoints / "update-000001")  # killed between writing and deleting
+    shutil.copy(proof, proof.with_name("update-000001.jsonl"))
     run(config, tmp_path)
-    assert list(checkpoints.iterdir()) == [kept]
+    assert sorted(checkpoints.iterdir()) == kept
+    assert list((tmp_path / "proof").glob("*.jsonl")) == [proof]
 
 
 @pytest.mark.parametrize("moment", ["collect", "fit", "save"])
