@@ -262,3 +262,25 @@ def test_a_difference_of_shares_is_at_least_minus_1_and_at_most_1() -> None:
     videos = list(range(5))
     assert difference_interval([1.0] * 5, videos)[1] == 1.0
     assert difference_interval([-1.0] * 5, videos)[0] == -1.0
+
+
+def test_videos_that_are_all_alike_count_as_one_question_each() -> None:
+    """Half of each video's questions are right: nothing varies, and not all is right or wrong."""
+    values, videos = [1, 0] * 6, [k for k in range(6) for _ in range(2)]
+    low, high = proportion_interval(values, videos)
+    assert incomplete_beta(3, 4, low) == pytest.approx(0.025, abs=1e-6)  # 3 of 6
+    assert (low, high) == pytest.approx((1 - high, 1 - low))
+
+
+def test_less_than_one_right_answer_is_more_than_none() -> None:
+    """At the effective number of episodes: 1 of 12, in 6 videos."""
+    values, videos = [1] + [0] * 11, [k for k in range(6) for _ in range(2)]
+    shrink = student_t_quantile(0.975, 11) / student_t_quantile(0.975, 5)
+    without = np.array([0.0] + [0.1] * 5)
+    variance = 5 / 6 * ((without - without.mean()) ** 2).sum()
+    effective = min(12, 1 / 12 * 11 / 12 / variance) * shrink**2
+    low, high = proportion_interval(values, videos)
+    assert effective / 12 < 1 and 0 < low
+    assert incomplete_beta(effective / 12, effective * 11 / 12 + 1, low) == pytest.approx(0.025)
+    mirrored = proportion_interval([1 - v for v in values], videos)
+    assert mirrored == pytest.approx((1 - high, 1 - low))

@@ -321,3 +321,9 @@ def test_what_fills_a_folder_to_its_last_byte_is_read():
         size = path.stat().st_size
         assert FeatureFolder(Path(name), size).get(key) is not None
         assert FeatureFolder(Path(name), 20).get(key) is None
+
+
+def test_what_is_kept_by_default_is_what_a_machine_of_today_can_spare():
+    """Two GiB of memory, nothing beside the model, four GiB of pictures; a folder has sixteen."""
+    gib = 1 << 30
+    assert CacheSizes() == CacheSizes(2 * gib, 0, None, 16 * gib, 4 * gib)
