@@ -89,7 +89,7 @@ def test_learning_draws_from_the_seed_of_its_update(tmp_path: Path, monkeypatch)
     assert seen == [subseed(5, "torch", update) for update in (1, 2)] * 2
 
 
-@pytest.mark.parametrize("sample", [0, 1, 4, 99])
+@pytest.mark.parametrize("sample", [0, 1, 4])
 def test_as_many_episodes_are_scored_again_as_are_asked_for(tmp_path, monkeypatch, sample) -> None:
     asked: list[list[int]] = []
     check = training.ExactnessGuard.check

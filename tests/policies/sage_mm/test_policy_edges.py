@@ -79,7 +79,7 @@ def test_acting_on_nobody_is_nothing_and_names_must_be_as_many_as_observations(p
     policy.end(["never begun"])
 
 
-@pytest.mark.parametrize("max_batch", [1, 2, 3, 4])
+@pytest.mark.parametrize("max_batch", [1, 3])
 def test_a_batch_of_one_more_or_one_less_plays_the_same(policy, monkeypatch, max_batch) -> None:
     looks = [episode(i, 1)[0] for i in range(3)]
     policy.reset(seed=2)
