@@ -39,6 +39,17 @@ KNOWN: Mapping[str, str] = {
     "leave_one_out=False)).abs() => gap = (returns - group_baseline(returns, groups, "
     "leave_one_out=True)).abs()": "same: returns differ from the mean of all, or from that of the "
     "others, in the same groups",
+    "algos/evaluation/quantiles.py: _TERMS = 2_000 # of the continued fraction; about the square "
+    "root of the larger parameter is needed => _TERMS = 2001 # of the continued fraction; about "
+    "the square root of the larger parameter is needed": "same: the fraction has converged before, "
+    "for up to millions of questions",
+    "policies/sage_mm/scoring.py: return _at_sampled(batch, logprobs.gather(1, chosen[:, None])[:, "
+    "0]) => return _at_sampled(batch, logprobs.gather(1, chosen[:, None])[:, (-1)])": "same: there "
+    "is one column",
+    "policies/sage_mm/tokens/chat_template.py: ours = tokens.with_prefill(prefill).prompt(["
+    '"<0.5 seconds>", 0, "\\nWhat?"], 1, first=True) => ours = tokens.with_prefill(prefill)'
+    '.prompt(["<0.5 seconds>", (-1), "\\nWhat?"], 1, first=True)': "same: a frame's tokens do "
+    "not tell its number",
     "policies/sage_mm/model/packed_attention.py: if shared: # kernels that take a mask take no "
     "groups of heads => if True: # kernels that take a mask take no groups of heads": "same: where "
     "heads are not shared, each is repeated once",

@@ -159,3 +159,17 @@ def test_a_turn_tells_what_was_read_before_it_was_sampled(policy) -> None:
         read += turn.prompt.tolist()
         assert turn.context == context_digest(np.array(read, np.int64))
         read += turn.completion.tolist()
+
+
+@pytest.mark.parametrize("critic", ["head", "adapter"])
+def test_a_head_can_say_any_number(critic) -> None:
+    """A return may be a cost: nothing holds the value above 0, or below."""
+    head = sage_model._value_head(6, critic)
+    states = torch.randn(9, 6)
+    with torch.no_grad():
+        for sign in (-1, 1):
+            last = [m for m in head.modules() if isinstance(m, torch.nn.Linear)][-1]
+            last.bias.fill_(sign * 5.0)
+            torch.testing.assert_close(head(states), torch.full((9, 1), sign * 5.0))
+        torch.nn.init.normal_(last.weight)
+        assert head(states).std() > 1e-3, "and it depends on the state"

@@ -50,13 +50,13 @@ def test_a_tower_of_other_patches_is_refused(pair: int) -> None:
         FrameEncoder(SimpleNamespace(config=settings))
 
 
-def on(device: str, chunk: int = 64) -> FrameEncoder:
+def on(device: str, chunk: int = 64, merge: int = 2) -> FrameEncoder:
     """An encoder whose tower is elsewhere, as far as the size of a pass is concerned."""
     encoder: Any = FrameEncoder.__new__(FrameEncoder)
     weight = SimpleNamespace(device=torch.device(device))
     patch_embed = SimpleNamespace(proj=SimpleNamespace(weight=weight))
     encoder._tower = SimpleNamespace(visual=SimpleNamespace(patch_embed=patch_embed))
-    encoder._merge, encoder._chunk = 2, chunk
+    encoder._merge, encoder._chunk = merge, chunk
     return encoder
 
 
@@ -71,6 +71,11 @@ def on(device: str, chunk: int = 64) -> FrameEncoder:
 def test_a_pass_is_filled_and_no_fuller_on_either_device(device, grid, count) -> None:
     assert on(device).frames_per_pass(grid) == count
     assert on(device, chunk=1).frames_per_pass(grid) == 1
+
+
+@pytest.mark.parametrize(("merge", "count"), [(1, 32), (2, 8), (3, 3), (4, 2)])
+def test_a_visual_token_is_a_square_of_patches(merge: int, count: int) -> None:
+    assert on("cpu", merge=merge).frames_per_pass((2, 2)) == count
 
 
 def test_a_pass_has_64_frames_at_most_unless_told_otherwise(visual, monkeypatch) -> None:
