@@ -156,5 +156,14 @@ class boundary:
     ) -> None:
         """Raise our error in place of the plug-in's."""
         if isinstance(raised, Exception) and not isinstance(raised, self._passes):
-            what = f"{self._what}: {type(raised).__name__}: {raised}"
-            raise self._error(what) from raised
+            notes = getattr(raised, "__notes__", ())
+            told = "; ".join(map(str, [error_text(raised), *notes]))
+            raise self._error(f"{self._what}: {type(raised).__name__}: {told}") from raised
+
+
+def error_text(error: BaseException) -> str:
+    """Return the text of an exception, or that it has none that can be read."""
+    try:
+        return str(error)
+    except Exception as unreadable:
+        return f"(its text cannot be read: {type(unreadable).__name__})"

@@ -8,30 +8,44 @@ were tried, how they ended, and every fault. The exit status is 1 if there was o
 
 from __future__ import annotations
 
-import argparse
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+
+import tyro
 
 from benchmarks.provenance import header, publish, versions
 from benchmarks.robustness.campaigns import CAMPAIGNS, Campaign, run_campaign
 from benchmarks.robustness.outcome import Outcome
 
 
-def main() -> int:
+@dataclass(frozen=True)
+class Settings:
+    """Settings of the campaigns."""
+
+    seed: int = 0
+    """Of all random choices."""
+    only: tuple[str, ...] = ()
+    """Names of campaigns, of `benchmarks.robustness.campaigns`; by default all."""
+    quick: bool = False
+    """A few cases of each kind."""
+    jobs: int = 2
+    """Campaigns side by side."""
+    out: Path | None = None
+    """Folder for `robustness.md`."""
+
+
+def main(settings: Settings) -> int:
     """Run the campaigns and print the report; return 1 if there was a fault."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", nargs="*", choices=[c.module for c in CAMPAIGNS], default=None)
-    parser.add_argument("--quick", action="store_true", help="a few cases of each kind")
-    parser.add_argument("--jobs", type=int, default=2, help="campaigns side by side")
-    parser.add_argument("--out", type=Path, help="folder for robustness.md")
-    options = parser.parse_args()
-    chosen = [c for c in CAMPAIGNS if options.only is None or c.module in options.only]
-    with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
+    names = [campaign.module for campaign in CAMPAIGNS]
+    if unknown := [name for name in settings.only if name not in names]:
+        sys.exit(f"no campaign is named {', '.join(unknown)}: there are {', '.join(names)}")
+    chosen = [c for c in CAMPAIGNS if not settings.only or c.module in settings.only]
+    with ProcessPoolExecutor(settings.jobs, mp_context=get_context("spawn")) as pool:
         started = [
-            pool.submit(run_campaign, c, c.quick if options.quick else c.tries, options.seed)
+            pool.submit(run_campaign, c, c.quick if settings.quick else c.tries, settings.seed)
             for c in chosen
         ]
         results = []
@@ -41,8 +55,8 @@ def main() -> int:
             line = f"{campaign.title}: {outcome.tries} in {seconds:.0f} s"
             print(f"{line}, {len(outcome.faults)} faults", file=sys.stderr, flush=True)
     lines = header("Robustness", "benchmarks.robustness", libraries=versions("torch", "av"))
-    lines += [f"- seed: {options.seed}", "", *_table(chosen, results), *_faults(chosen, results)]
-    publish("\n".join(lines) + "\n", options.out, "robustness.md")
+    lines += [f"- seed: {settings.seed}", "", *_table(chosen, results), *_faults(chosen, results)]
+    publish("\n".join(lines) + "\n", settings.out, "robustness.md")
     return int(any(outcome.faults for outcome, _ in results))
 
 
@@ -67,4 +81,4 @@ def _faults(chosen: list[Campaign], results: list[tuple[Outcome, float]]) -> lis
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(tyro.cli(Settings)))

@@ -148,6 +148,8 @@ def read_jsonl(
     Raises:
         DatasetError: naming the file, the line, and what to change.
     """
+    if path.exists() and not path.is_file():  # a pipe would be waited for, a device has no end
+        raise DatasetError(f"{path} cannot be read as a dataset: it is a folder, pipe or device")
     try:
         # Not splitlines: strings in JSON may hold other line separators as they are.
         lines = path.read_text(encoding="utf-8-sig").split("\n")

@@ -10,7 +10,7 @@ from typing import Any
 from sage_env.argument_checks import is_number
 from sage_env.deadlines.call_threads import CallOverdue, call_in_thread, end_idle_threads
 from sage_env.deadlines.own_process import OwnProcess
-from sage_env.errors import DecodeTimeout, JudgeTimeout, SageEnvError
+from sage_env.errors import DecodeTimeout, JudgeTimeout, SageEnvError, error_text
 
 CALL_TIMEOUT = 120.0
 """Seconds for one call of a plug-in unless told otherwise, as for one read of a video. A choice:
@@ -18,6 +18,12 @@ models that judge or transcribe take some seconds, and repeat what failed."""
 
 _LONGEST = 1e6
 """Seconds, eleven days, in place of longer ones, which timers and locks of the system refuse."""
+
+_OTHER_THREAD = (
+    "it was called in a thread of its own, to end in time: have it make there what belongs to one "
+    "thread, or pass call_timeout=None"
+)
+"""What SQLite's connections, event loops and handlers of signals do not say by themselves."""
 
 
 def call_seconds(seconds: float | None) -> float | None:
@@ -59,13 +65,26 @@ def timed_call(
     try:
         if isinstance(function, OwnProcess):
             return function.call(arguments, seconds)
-        return call_in_thread(partial(function, *arguments), seconds)
+        return _called_in_thread(function, arguments, seconds)
     except CallOverdue:
-        hint = "" if late is DecodeTimeout else "; what hangs outside Python needs an OwnProcess"
+        killed = late is DecodeTimeout or isinstance(function, OwnProcess)
+        hint = "" if killed else "; what hangs outside Python needs an OwnProcess"
         raise late(
             f"{what} took longer than the {seconds:g} s allowed and is given up: mend it, or give "
-            f"more time with call_timeout={hint}"
+            f"more time with call_timeout{hint}"
         ) from None
+
+
+def _called_in_thread(
+    function: Callable[..., Any], arguments: tuple[Any, ...], seconds: float
+) -> Any:
+    """Return what a plug-in returns; errors about threads are told which one it was called in."""
+    try:
+        return call_in_thread(partial(function, *arguments), seconds)
+    except Exception as error:
+        if "thread" in error_text(error) and not isinstance(error, SageEnvError):
+            error.add_note(_OTHER_THREAD)
+        raise
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,14 @@ from sage_env.actions.function_name import bare_name
 from sage_env.datasets.item import QAItem
 from sage_env.deadlines.own_process import OwnProcess
 from sage_env.deadlines.timed_call import CALL_TIMEOUT, timed_call
-from sage_env.errors import MissingExtra, ToolError, ToolInputError, ToolTimeout, boundary
+from sage_env.errors import (
+    MissingExtra,
+    ToolError,
+    ToolInputError,
+    ToolTimeout,
+    boundary,
+    error_text,
+)
 from sage_env.history import History
 from sage_env.object_reference import is_reference
 from sage_env.tools.json_schema import check_parameters, fit_arguments
@@ -202,7 +209,9 @@ def call_tool(
         arguments = fit_arguments(action.arguments, tool.parameters)
         text = _text(tool, arguments, tool_context(history, view(), cursor), timeout)
     except ToolInputError as error:
-        return ToolReply("", f"{tool.name} cannot be used so: {agent_message(str(error))}", True)
+        return ToolReply(
+            "", f"{tool.name} cannot be used so: {agent_message(error_text(error))}", True
+        )
     if not text:
         return ToolReply("", f"{tool.name} found nothing to say.")
     if len(text) > MAX_TOOL_TEXT:

@@ -24,6 +24,25 @@ def test_a_foreign_exception_is_told_with_its_type_and_kept_as_the_cause():
     assert isinstance(caught.value.__cause__, KeyError)
 
 
+def test_an_exception_without_a_text_that_can_be_read_is_told_all_the_same():
+    class Unreadable(Exception):
+        def __str__(self):
+            raise LookupError
+
+    with pytest.raises(ToolError) as caught, boundary(ToolError, "the tool"):
+        raise Unreadable
+    assert str(caught.value) == "the tool: Unreadable: (its text cannot be read: LookupError)"
+    assert isinstance(caught.value.__cause__, Unreadable)
+
+
+def test_notes_of_an_exception_are_told():
+    with pytest.raises(ToolError) as caught, boundary(ToolError, "the tool"):
+        error = KeyError("at")
+        error.add_note("look behind")
+        raise error
+    assert str(caught.value) == "the tool: KeyError: 'at'; look behind"
+
+
 @pytest.mark.parametrize("ours", [DecodeTimeout("slow"), JudgeError("dead"), MissingExtra("no av")])
 def test_an_error_of_ours_already_says_what_happened(ours):
     with pytest.raises(type(ours)) as caught, boundary(VideoError, "reading"):

@@ -28,7 +28,7 @@ from sage_env.video.decoding.decode_plan import DecodeJob, plan_jobs
 from sage_env.video.decoding.disposable_packets import disposable_test
 from sage_env.video.decoding.packet_source import PacketSource, SourcePacket
 from sage_env.video.index.picture_form import PictureForm
-from sage_env.video.index.stream import REMEDY, decoding_errors
+from sage_env.video.index.stream import GREY_FIRST, REMEDY, decoding_errors
 from sage_env.video.index.video_index import VideoIndex
 
 _BEFORE_ALL, _AFTER_ALL = -(2**63), 2**63 - 1
@@ -127,9 +127,10 @@ class PacketDecoder:
 
         1. If the requested frames lie ahead of where the decoder is, feed on; else start at the
            job's keyframe.
-        2. If that keyframe itself does not come out, start at the keyframe before; then at the
-           start of the file. Intra-refresh streams need it: they mark recovery points (SEI message
-           "recovery point", H.264, Annex D) as keyframes, which do not come out by themselves.
+        2. If that keyframe itself does not come out, or is none, start at the keyframe before; then
+           at the start of the file. Intra-refresh streams need it: they mark recovery points (SEI
+           message "recovery point", H.264, Annex D) as keyframes, which do not come out by
+           themselves. Some writers call every frame one.
         3. Frames behind a packet that does not decode are read from the next keyframe, if they
            belong to it; the others are the error.
 
@@ -281,12 +282,12 @@ class PacketDecoder:
         """
         self.decoded += 1
         pts = frame.pts
-        if pts is None or pts <= self._last_pts:
+        if pts is None or (pts <= self._last_pts and targets.keyframe_out):
             raise VideoError(
                 f"{self._index.path}: presentation times that do not increase; {REMEDY}"
             )
         self._last_pts = pts
-        if pts == targets.start_pts:
+        if pts == targets.start_pts and self._can_begin(frame):
             targets.keyframe_out = True
         if frame.is_corrupt:
             self._distrust(frame)
@@ -298,6 +299,15 @@ class PacketDecoder:
         if self._on_frame is not None:
             self._on_frame(pts, frame, self.form)
         return targets.take(pts)
+
+    def _can_begin(self, frame: av.VideoFrame) -> bool:
+        """Return whether decoding can begin at a frame, as far as its decoder says.
+
+        Those of H.264 and H.265 give out none before; Cinepak's and others do not say what it is.
+        """
+        if self._is_disposable is not None or frame.key_frame:
+            return True
+        return frame.pict_type == PictureType.NONE and self._context.name not in GREY_FIRST
 
     def _distrust(self, frame: av.VideoFrame) -> None:
         """Take no frame until the next keyframe after a corrupt one: they may refer to it.

@@ -35,10 +35,10 @@ class TimedFile(SteadyFile):
             return b""
         try:
             self.deadline.check(f"{self.name}: decoding")
-        except VideoError:
+            return super().read(nbytes)
+        except (VideoError, OSError):
             self._told = self.deadline
             raise
-        return super().read(nbytes)
 
     def check(self) -> None:
         """Raise what `read` told already, too: the end that FFmpeg saw after it was none."""

@@ -33,6 +33,7 @@ from sage_env.video.index.second_header import second_header
 from sage_env.video.index.stream import (
     REMEDY,
     aspect_by_container,
+    check_reordering,
     demuxed,
     open_container,
     others_start,
@@ -56,8 +57,7 @@ Integers = NDArray[np.int64]
 _SEEKABLE = frozenset("mov matroska avi mpegts mpeg flv asf".split())
 """FFmpeg's names of containers whose packets have the same times after a seek, or are never sought
 (MPEG-PS). Elsewhere the demuxer counts times itself (GIF, raw streams), or may not find them."""
-_COLUMNS = 7
-"""PTS, DTS, duration, offset, size, whether a keyframe, whether shown."""
+_COLUMNS = 7  # PTS, DTS, duration, offset, size, whether a keyframe, whether shown
 
 
 class _Rows:
@@ -129,7 +129,7 @@ def scan_packets(path: Path, deadline: Deadline) -> PacketTable:
     pts, dts, length, at, size, key, shown = rows.columns()
     key[0] |= begins_with_key
     times = PacketTimes(pts, dts, length, key > 0, shown > 0)
-    found = _continuous(times, form, stream.codec_context.name, path)
+    found = _continuous(times, form, stream, path)
     counted = bool((found.pts != pts).any())
     starts = _starts(times.key, form, counted)
     table = SampleTable(found.pts, length, at, size, starts, times.shown, upright=False)
@@ -190,21 +190,22 @@ def _refuse_joined(path: Path, form: str, stream: int, deadline: Deadline) -> No
         raise VideoError(f"{path}: {found}, {join}ffmpeg -f concat")
 
 
-def _continuous(times: PacketTimes, form: str, codec: str, path: Path) -> ContinuousTimes:
+def _continuous(times: PacketTimes, form: str, stream: VideoStream, path: Path) -> ContinuousTimes:
     """Return times that go on through the whole file.
 
     Args:
         times: of its packets.
         form: FFmpeg's name of the container.
-        codec: name of FFmpeg's decoder.
-        path: the file, for messages.
+        stream: whose packets they are.
+        path: the file.
 
     Raises:
         VideoError: if the times are such that no picture has a sure time.
     """
+    check_reordering(path, form, stream, times.pts)
     try:
         systems = form in ("mpegts", "mpeg")
-        anchors = systems and codec in ("mpeg1video", "mpeg2video")
+        anchors = systems and stream.codec_context.name in ("mpeg1video", "mpeg2video")
         found = continuous_times(times, MPEG_CLOCK if systems else 0, anchors=anchors)
     except ContradictingTimes as error:
         raise VideoError(_AGAIN.format(path, "step back", error.packet)) from None

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import av
+import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from sage_env.errors import DecodeTimeout, VideoError
 from sage_env.storage.steady_file import FileChanged, SteadyFile
@@ -60,6 +62,17 @@ _LEAST_WAIT = 0.1
 """Seconds that FFmpeg gets to open a file, however late it is: with less, sound files would fail
 for want of processor time. Not measured."""
 REMEDY = "check that the file is whole, or convert it: ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4"
+GREY_FIRST = frozenset(
+    "mpeg1video mpeg2video mpeg4 h263 h263i h263p flv msmpeg4v1 msmpeg4v2 msmpeg4 wmv1 wmv2 wmv3 "
+    "vc1 rv10 rv20 rv30 rv40".split()
+)
+"""FFmpeg's decoders that may give out a grey picture, of no type, where what one refers to is not
+there."""
+_TIMES_OF_DECODING = {
+    "asf": {"h264", "hevc", "mpeg1video", "mpeg2video"},
+    "mxf": {"h264", "hevc"},
+}
+"""Codecs of which these containers hold, or FFmpeg's demuxers find, times of decoding alone."""
 # FFmpeg's decoders that conceal damage without a word unless told to report it.
 _STRICT = {"h264", "hevc"}
 
@@ -258,3 +271,24 @@ def video_stream(container: InputContainer, path: str | Path) -> VideoStream:
     if container.format.name == "avi" and stream.has_b_frames and context.name != "mpeg4":
         raise VideoError(f"{path}: AVI does not hold the times of reordered frames; {REMEDY}")
     return stream
+
+
+def check_reordering(
+    path: str | Path, form: str, stream: VideoStream, pts: NDArray[np.int64]
+) -> None:
+    """Check that the times of reordered frames are theirs, and not those of decoding.
+
+    Args:
+        path: of the file, for messages.
+        form: FFmpeg's name of its container.
+        stream: that is played.
+        pts: int64 `(M,)`, ticks, of its packets in the order of decoding.
+
+    Raises:
+        VideoError: if frames are reordered, and the times say that they are not.
+    """
+    guessed = stream.codec_context.name in _TIMES_OF_DECODING.get(form, ())
+    if guessed and stream.has_b_frames and (np.diff(pts) >= 0).all():
+        raise VideoError(
+            f"{path}: {form.upper()} does not hold the times of reordered frames here; {REMEDY}"
+        )

@@ -1,6 +1,7 @@
 """Laws of `sage_env.datasets.loading`, `item`, `validation`: names, files, functions, bad rows."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -177,3 +178,16 @@ def test_an_unknown_id_names_its_neighbours():
     assert find_item(ids, "needle-002") == 1
     with pytest.raises(DatasetError, match="'needle-01'.*needle-001"):
         find_item(ids, "needle-01")
+
+
+def test_a_dataset_is_a_file_and_no_pipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    (tmp_path / "folder.jsonl").mkdir()
+    (tmp_path / "device.jsonl").symlink_to("/dev/zero")
+    for name in ("pipe", "folder", "device"):
+        with pytest.raises(
+            DatasetError, match=rf"{name}\.jsonl cannot be read as a dataset: it is"
+        ):
+            load_dataset(tmp_path / f"{name}.jsonl")
+    (tmp_path / "link.jsonl").symlink_to(write(tmp_path / "set.jsonl", ROW))
+    assert len(load_dataset(tmp_path / "link.jsonl")) == 1
