@@ -15,10 +15,6 @@ KNOWN: Mapping[str, str] = {
     "policies/sage_mm/generation/sampling.py: kept = torch.zeros_like(keep).scatter_(1, index, "
     "keep) => kept = torch.ones_like(keep).scatter_(1, index, keep)": "same: every place is "
     "scattered to",
-    "policies/sage_mm/model/adapters.py: digest = hashlib.blake2b(digest_size=16) => digest = "
-    "hashlib.blake2b(digest_size=17)": "same: a longer digest names the same weights",
-    "policies/sage_mm/scoring.py: if torch.is_grad_enabled(): => if True:": "cost: the pass is not "
-    "cut into chunks",
     'algos/ppo/training.py: if getattr(policy, "top_k", 0) > 0 or getattr(policy, "top_p", 1.0) < '
     '1: => if getattr(policy, "top_k", (-1)) > 0 or getattr(policy, "top_p", 1.0) < 1:': "same: "
     "neither is above 0",
@@ -30,8 +26,6 @@ KNOWN: Mapping[str, str] = {
     "policies/sage_mm/vision/batched_tower.py: if torch.is_grad_enabled() and "
     "projection.weight.requires_grad: => if False:": "cost: the other way differentiates more "
     "slowly",
-    "policies/sage_mm/vision/frame_encoder.py: digest = hashlib.blake2b(digest_size=16) => "
-    "digest = hashlib.blake2b()": "same: a longer digest names the same weights",
     "algos/batching/token_batches.py: stacked = _stack([*results, results[0].new_zeros(0, "
     "batch.ids.shape[1])]) => stacked = _stack([*results, results[0].new_zeros(1, "
     "batch.ids.shape[1])])": "same: the order that is taken from it ends before that row",
@@ -45,17 +39,22 @@ KNOWN: Mapping[str, str] = {
     "leave_one_out=False)).abs() => gap = (returns - group_baseline(returns, groups, "
     "leave_one_out=True)).abs()": "same: returns differ from the mean of all, or from that of the "
     "others, in the same groups",
-    "algos/ppo/train_state.py: self.actor = Adam(policy.actor_parameters(), lr=config.actor_lr) "
-    "=> self.actor = Adam(policy.actor_parameters(), lr=config.critic_lr)": "same: the rate is set "
-    "anew in every update",
-    "algos/ppo/train_state.py: self.critic = Adam(critic, lr=config.critic_lr) if critic else None "
-    "=> self.critic = Adam(critic, lr=config.uses_critic) if critic else None": "same: the rate is "
-    "set anew in every update",
+    "algos/evaluation/quantiles.py: _TERMS = 2_000 # of the continued fraction; about the square "
+    "root of the larger parameter is needed => _TERMS = 2001 # of the continued fraction; about "
+    "the square root of the larger parameter is needed": "same: the fraction has converged before, "
+    "for up to millions of questions",
+    "policies/sage_mm/scoring.py: return _at_sampled(batch, logprobs.gather(1, chosen[:, None])[:, "
+    "0]) => return _at_sampled(batch, logprobs.gather(1, chosen[:, None])[:, (-1)])": "same: there "
+    "is one column",
+    "policies/sage_mm/tokens/chat_template.py: ours = tokens.with_prefill(prefill).prompt(["
+    '"<0.5 seconds>", 0, "\\nWhat?"], 1, first=True) => ours = tokens.with_prefill(prefill)'
+    '.prompt(["<0.5 seconds>", (-1), "\\nWhat?"], 1, first=True)': "same: a frame's tokens do "
+    "not tell its number",
+    "policies/sage_mm/model/packed_attention.py: if shared: # kernels that take a mask take no "
+    "groups of heads => if True: # kernels that take a mask take no groups of heads": "same: where "
+    "heads are not shared, each is repeated once",
     "policies/sage_mm/model/sage_model.py: MASKED = -1e9 => MASKED = -1100000000.0": "same: the "
     "exponential of both is 0",
-    "policies/sage_mm/model/pretrained.py: if not Path(source).is_dir() or not "
-    "logging.is_progress_bar_enabled(): => if (not Path(source).is_dir()):": "words: a progress "
-    "bar of another library, switched off twice",
     "algos/evaluation/decomposition.py: means = _parts(cells.sum(0, keepdims=True))[:, 0] => "
     "means = _parts(cells.sum(0, keepdims=True))[:, (-1)]": "same: there is one column",
     "algos/evaluation/decomposition.py: taken, right = np.moveaxis(sums.reshape(-1, 2, 2, 2), -1, "

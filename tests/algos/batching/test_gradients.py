@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -54,3 +55,17 @@ def test_pieces_side_by_side_have_one_core_each() -> None:
 
     assert add_gradients([1, 2, 3], loss, [first], workers=2) == [1, 1, 1]
     assert torch.get_num_threads() == before
+
+
+def test_threads_are_begun_only_where_several_pieces_may_run_side_by_side() -> None:
+    first, *_ = network()
+    here = threading.get_ident()
+
+    def loss(piece: int) -> tuple[torch.Tensor, bool]:
+        return first.sum(), threading.get_ident() == here
+
+    assert add_gradients([1, 2], loss, [first]) == [True, True], "one worker unless told otherwise"
+    assert add_gradients([1, 2, 3], loss, [first], workers=1) == [True] * 3
+    assert add_gradients([1], loss, [first], workers=2) == [True]
+    assert add_gradients([1, 2], loss, [first], workers=2) == [False, False]
+    assert add_gradients([], loss, [first], workers=2) == []

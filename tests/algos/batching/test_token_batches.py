@@ -141,3 +141,38 @@ def test_what_a_policy_caches_comes_back_with_every_row(size: int) -> None:
 def test_a_plain_demonstrator_with_tokens_can_be_collated() -> None:
     played = collect([ToyEnv()], Demonstrator(), [EpisodeSpec(item) for item in ITEMS], seed=0)
     assert collate(played, 1.0).sampled.sum() == 2 * sum(t.num_turns for t in played)
+
+
+def test_pieces_are_filled_to_their_border() -> None:
+    batch = collate(episodes(), 1.0)
+    for size, expected in ((1, [1] * 12), (5, [5, 5, 2]), (11, [11, 1]), (12, [12]), (13, [12])):
+        assert [len(piece) for piece in micro_batches(batch, range(12), size)] == expected
+    assert micro_batches(batch, [], 3) == [] and micro_batches(batch, [7], 3) == [[7]]
+    rng = np.random.default_rng(0)
+    assert minibatches(batch, [], 3, rng) == [] and minibatches(batch, [4], 3, rng) == [[4]]
+
+
+def test_only_episodes_with_something_wrong_are_refused() -> None:
+    """Each reason alone; a first turn in a context of its own is none."""
+    (good,) = episodes(1)
+    (turn, *rest) = good.turns
+    tokens = turn.decision.tokens
+    assert tokens is not None
+
+    def but(**changes: object) -> Trajectory:
+        spoken = dataclasses.replace(tokens, **changes)  # type: ignore[arg-type]
+        first = dataclasses.replace(turn, decision=Decision(Answer("a"), "a", spoken))
+        return dataclasses.replace(good, turns=[first, *rest])
+
+    assert len(collate([but(fresh=True), but(dropped=0)], 1.0)) == 2
+    with pytest.raises(ValueError, match="outgrew the policy's context"):
+        collate([but(dropped=1)], 1.0)
+    nothing = but(completion=np.zeros(0, np.int64), logprobs=np.zeros(0, np.float32))
+    with pytest.raises(ValueError, match="turn 0 has no sampled tokens"):
+        collate([nothing], 1.0)
+    again = dataclasses.replace(turn, decision=but(fresh=True).turns[0].decision)
+    with pytest.raises(ValueError, match="turns with a context of their own"):
+        collate([dataclasses.replace(good, turns=[turn, again])], 1.0)
+    silent = dataclasses.replace(turn, decision=Decision(Answer("a")))
+    with pytest.raises(ValueError, match="turn 1 has no sampled tokens"):
+        collate([good, dataclasses.replace(good, turns=[turn, silent])], 1.0)

@@ -193,3 +193,94 @@ def test_a_difference_over_seeds_pairs_the_questions_of_each_seed() -> None:
     assert found.interval is not None and found.interval[0] < found.mean < found.interval[1]
     assert difference_over_seeds([(after, before)]).interval is None
     assert difference_over_seeds([]).mean is None
+
+
+def test_the_interval_of_an_accuracy_by_its_definition() -> None:
+    """Korn and Graubard: Clopper-Pearson at the effective number, for fewer degrees of freedom."""
+    values = [1, 1, 0, 1, 0, 0, 1, 1, 1, 0, 1, 1, 0, 1]
+    videos = list("aabbbccdddeeff")
+    number, mean = len(values), sum(values) / len(values)
+    of = {v: [x for x, w in zip(values, videos, strict=True) if w != v] for v in "abcdef"}
+    without = np.array([sum(rest) / len(rest) for rest in of.values()])
+    variance = 5 / 6 * ((without - without.mean()) ** 2).sum()
+    shrink = student_t_quantile(0.975, number - 1) / student_t_quantile(0.975, 5)
+    effective = min(number, mean * (1 - mean) / variance) * shrink**2
+    low, high = proportion_interval(values, videos)
+    right, wrong = mean * effective, (1 - mean) * effective
+    assert incomplete_beta(right, wrong + 1, low) == pytest.approx(0.025, abs=1e-6)
+    assert incomplete_beta(right + 1, wrong, high) == pytest.approx(0.975, abs=1e-6)
+
+
+def test_where_videos_differ_less_than_questions_there_are_no_more_of_them_than_there_are() -> None:
+    """Every video has one of two right, but for the last: the jackknife alone would say more."""
+    values, videos = [1, 0] * 7 + [1, 1], [k for k in range(8) for _ in range(2)]
+    shrink = student_t_quantile(0.975, 15) / student_t_quantile(0.975, 7)
+    effective = 16 * shrink**2
+    low, _ = proportion_interval(values, videos)
+    right, wrong = 9 / 16 * effective, 7 / 16 * effective
+    assert incomplete_beta(right, wrong + 1, low) == pytest.approx(0.025, abs=1e-6)
+
+
+def test_the_interval_over_seeds_by_its_definition() -> None:
+    """Two ways of clustering (Cameron, Gelbach and Miller), and Satterthwaite's freedom."""
+    rng = np.random.default_rng(3)
+    count, runs, each = 6, 4, 10
+    table = rng.choice([-1.0, 0.0, 1.0], (runs, count, each), p=[0.2, 0.4, 0.4])
+    table[0] = np.minimum(table[0], 0)  # one seed is worse
+    table[:, 1] = np.maximum(table[:, 1], 0)  # one video is better
+    run, video = np.meshgrid(range(runs), range(count), indexing="ij")
+
+    def jackknife(names) -> float:
+        kept = [table[names != name].mean() for name in np.unique(names)]
+        return (len(kept) - 1) / len(kept) * ((np.array(kept) - np.mean(kept)) ** 2).sum()
+
+    of_videos, of_seeds = jackknife(video), jackknife(run)
+    of_cells = jackknife(run * count + video)
+    variance = max(of_videos, of_seeds, of_videos + of_seeds - of_cells)
+    both = of_videos**2 / (count - 1) + of_seeds**2 / (runs - 1)
+    freedom = (of_videos + of_seeds) ** 2 / both
+    half = student_t_quantile(0.975, freedom) * (variance + 4 / (count * each) ** 2) ** 0.5
+    mean = float(table.mean())
+    names = np.repeat(video, each).tolist(), np.repeat(run, each).tolist()
+    found = seeds_interval(table.ravel().tolist(), *names)
+    assert found == pytest.approx((mean - half, mean + half))
+    assert of_videos > 1e-4 and of_seeds > 1e-4 and -1 < mean - half and mean + half < 1
+    mirrored = seeds_interval((-table).ravel().tolist(), *names)
+    assert mirrored == pytest.approx((-mean - half, -mean + half))
+
+
+@pytest.mark.parametrize(("count", "runs"), [(5, 3), (6, 9)])
+def test_where_nothing_varies_the_fewer_of_seeds_and_videos_count(count, runs) -> None:
+    videos = [k for _ in range(runs) for k in range(count) for _ in range(8)]
+    seeds = [k for k in range(runs) for _ in range(count * 8)]
+    low, high = seeds_interval([0.0] * len(videos), videos, seeds)
+    half = student_t_quantile(0.975, min(count, runs) - 1) * 2 / (count * 8)
+    assert (low, high) == pytest.approx((-half, half))
+
+
+def test_a_difference_of_shares_is_at_least_minus_1_and_at_most_1() -> None:
+    videos = list(range(5))
+    assert difference_interval([1.0] * 5, videos)[1] == 1.0
+    assert difference_interval([-1.0] * 5, videos)[0] == -1.0
+
+
+def test_videos_that_are_all_alike_count_as_one_question_each() -> None:
+    """Half of each video's questions are right: nothing varies, and not all is right or wrong."""
+    values, videos = [1, 0] * 6, [k for k in range(6) for _ in range(2)]
+    low, high = proportion_interval(values, videos)
+    assert incomplete_beta(3, 4, low) == pytest.approx(0.025, abs=1e-6)  # 3 of 6
+    assert (low, high) == pytest.approx((1 - high, 1 - low))
+
+
+def test_less_than_one_right_answer_is_more_than_none() -> None:
+    """At the effective number of episodes: 1 of 12, in 6 videos."""
+    values, videos = [1] + [0] * 11, [k for k in range(6) for _ in range(2)]
+    shrink = student_t_quantile(0.975, 11) / student_t_quantile(0.975, 5)
+    without = np.array([0.0] + [0.1] * 5)
+    variance = 5 / 6 * ((without - without.mean()) ** 2).sum()
+    effective = min(12, 1 / 12 * 11 / 12 / variance) * shrink**2
+    low, high = proportion_interval(values, videos)
+    assert effective / 12 < 1 and 0 < low
+    assert incomplete_beta(effective / 12, effective * 11 / 12 + 1, low) == pytest.approx(0.025)
+    mirrored = proportion_interval([1 - v for v in values], videos)
+    assert mirrored == pytest.approx((1 - high, 1 - low))

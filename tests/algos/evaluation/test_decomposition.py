@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from algos.evaluation.cluster_intervals import interval_of_parts
 from algos.evaluation.decomposition import decompose
 from algos.evaluation.measures import EpisodeResult, difference
 
@@ -90,3 +92,28 @@ def test_the_worked_example_of_the_docstring() -> None:
     found = decompose(run(*after), run(*before))
     gains = [part.mean for part in found.parts]
     assert gains == pytest.approx([-0.06, -0.10, 0.04], abs=1e-9)
+
+
+def test_the_intervals_of_all_parts_leave_one_video_out_at_a_time() -> None:
+    """From five videos on: the spread of each part over the runs without one video."""
+    rows = [((1, True), (1, True)), ((1, False), (2, True)), ((2, True), (2, False)),
+            ((3, False), (2, True)), ((2, False), (1, False)), ((1, True), (3, True)),
+            ((2, True), (1, True))]  # fmt: skip
+    videos = ["a", "a", "b", "c", "d", "e", "e"]
+
+    def split(kept: list[int]):
+        before, after = (
+            [episode(str(k), *rows[k][side], videos[k]) for k in kept] for side in (0, 1)
+        )
+        found = decompose(after, before)
+        assert found is not None
+        return found
+
+    whole = split(list(range(7)))
+    parts = [split([k for k in range(7) if videos[k] != name]).parts for name in "abcde"]
+    for number, part in enumerate(whole.parts):
+        without = np.array([other[number].mean for other in parts])
+        assert part.interval == pytest.approx(interval_of_parts(part.mean, without, 7))
+    assert len({part.interval for part in whole.parts}) == 3
+    few = split([k for k in range(7) if videos[k] != "c"])
+    assert [part.interval for part in few.parts] == [None] * 3, "four videos say too little"

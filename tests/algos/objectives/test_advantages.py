@@ -234,3 +234,52 @@ def test_the_adaptive_lambda_of_the_shortest_rows() -> None:
     sampled = torch.tensor([[True, False], [True, True], [False, False]])
     assert length_adaptive_lam(sampled, 2.0).tolist() == pytest.approx([0.5, 0.75, 0.5])
     assert length_adaptive_lam(sampled, 0.05).tolist() == [0.0, 0.0, 0.0]
+
+
+def test_a_group_of_which_all_failed_is_in_nobodys_way() -> None:
+    """Also the last one: how many groups there are does not hang on who has a return."""
+    returns, groups = torch.tensor([1.0, 0.0, NAN, NAN]), list("xxyy")
+    for leave_one_out, expected in ((True, [0.0, 1.0, NAN, NAN]), (False, [0.5, 0.5, NAN, NAN])):
+        found = group_baseline(returns, groups, leave_one_out=leave_one_out)
+        torch.testing.assert_close(found, torch.tensor(expected), equal_nan=True)
+    deviation = torch.tensor([0.5**0.5, 0.5**0.5, NAN, NAN])
+    torch.testing.assert_close(group_deviation(returns, groups), deviation, equal_nan=True)
+    assert has_signal(returns, groups).tolist() == [True, True, False, False]
+
+
+def test_an_episode_alone_has_nothing_to_compare_with() -> None:
+    returns, groups = torch.tensor([3.0, 5.0, NAN]), list("xyy")
+    assert group_baseline(returns, groups)[:2].tolist() == [3.0, 5.0]
+    assert group_baseline(returns, groups, leave_one_out=False)[:2].tolist() == [3.0, 5.0]
+    assert group_deviation(returns, groups)[:2].tolist() == [0.0, 0.0]
+    assert not has_signal(returns, groups).any()
+    torch.testing.assert_close(
+        group_baseline(torch.tensor([1.0, 4.0]), "xx"), torch.tensor([4.0, 1])
+    )
+
+
+@pytest.mark.parametrize(("apart", "told"), [(1.9e-6, False), (2.1e-6, True)])
+def test_what_is_no_difference_is_no_signal(apart: float, told: bool) -> None:
+    returns = torch.tensor([0.0, apart], dtype=torch.float64)
+    assert has_signal(returns, "xx").tolist() == [told] * 2
+
+
+@pytest.mark.parametrize(("deviation", "scaled"), [(0.95e-8, False), (1.05e-8, True)])
+def test_what_is_rounding_is_not_made_loud(deviation: float, scaled: bool) -> None:
+    values = torch.tensor([[deviation, -deviation]], dtype=torch.float64)
+    white = whiten(values, torch.ones(1, 2, dtype=torch.bool))
+    assert white[0].tolist() == pytest.approx([1.0, -1.0] if scaled else [deviation, -deviation])
+
+
+def test_groups_are_as_many_as_returns() -> None:
+    for groups in ("x", "xxx"):
+        with pytest.raises(ValueError, match=f"one group per return: 2, got {len(groups)}"):
+            group_baseline(torch.zeros(2), groups)
+
+
+def test_a_reward_where_nothing_was_sampled_is_refused_whatever_its_sign() -> None:
+    sampled = torch.tensor([[False, True]])
+    for reward in (1e-6, -1e-6):
+        with pytest.raises(ValueError, match="put a turn's reward on its last sampled token"):
+            gae(torch.tensor([[reward, 1.0]]), torch.zeros(1, 2), sampled, gamma=1.0, lam=1.0)
+    gae(torch.tensor([[0.0, -1.0]]), torch.zeros(1, 2), sampled, gamma=1.0, lam=1.0)

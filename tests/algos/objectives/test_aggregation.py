@@ -143,3 +143,18 @@ def test_no_preset_depends_on_how_the_batch_is_cut(name: str) -> None:
 def test_where_nothing_is_asked_nothing_counts() -> None:
     sampled = torch.ones(2, 3, dtype=torch.bool)
     assert mask_weights(torch.zeros_like(sampled), sampled).tolist() == [[0.0] * 3] * 2
+
+
+def test_a_row_of_nothing_weighs_nothing_and_spoils_nothing() -> None:
+    sampled = torch.tensor([[True, True], [False, False]])
+    for aggregation in AGGREGATIONS[1:]:
+        weights = row_weights(sampled, aggregation, length=2)
+        assert weights is not None and weights.shape == (2, 1) and weights.isfinite().all()
+    assert row_weights(sampled, "sequence-mean", length=2).tolist() == [[0.5], [1.0]]  # type: ignore[union-attr]
+
+
+def test_the_weights_of_one_token_among_many() -> None:
+    sampled = torch.ones(2, 3, dtype=torch.bool)
+    one = torch.zeros_like(sampled)
+    one[1, 2] = True
+    assert mask_weights(one, sampled).tolist() == [[0.0] * 3, [0.0, 0.0, 6.0]]

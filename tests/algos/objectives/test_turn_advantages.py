@@ -205,3 +205,22 @@ def test_one_lambda_per_row_is_each_rows_own() -> None:
         for row in range(2):
             alone = estimator(float(lam[row]))[0]
             torch.testing.assert_close(together[row], alone[row])
+
+
+def test_a_row_without_a_sampled_token_gets_nothing_and_takes_nothing() -> None:
+    sampled = torch.tensor([[False, True, True], [False, False, False]])
+    turn = torch.tensor([[0, 0, 1], [0, 0, 0]])
+    rewards = torch.tensor([[0.0, 0.0, 1.0], [0.0] * 3])
+    values = torch.tensor([[9.0, 0.25, 0.5], [9.0] * 3])
+    ways = (
+        lambda *rows: gae(*rows[:3], gamma=0.9, lam=0.5),
+        lambda *rows: turn_gae(*rows, gamma=0.9, lam=0.5),
+        lambda *rows: bi_level_gae(*rows, turn_gamma=0.9, turn_lam=0.5, lam=0.5),
+    )
+    for way in ways:
+        both = way(rewards, values, sampled, turn)
+        alone = way(rewards[:1], values[:1], sampled[:1], turn[:1])
+        for found, expected in zip(both, alone, strict=True):
+            assert not found[1].any()
+            torch.testing.assert_close(found[:1], expected)
+    assert first_of_turn(sampled, turn).tolist() == [[False, True, True], [False] * 3]

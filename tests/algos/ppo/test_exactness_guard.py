@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from algos.batching.token_batches import collate
+from algos.exactness.check_result import ExactnessError
 from algos.ppo import exactness_guard
 from algos.ppo.exactness_guard import ExactnessGuard
 from algos.rollout.playing import EpisodeSpec, collect
@@ -16,6 +18,7 @@ from algos.rollout.trajectory import Trajectory
 from algos.runs import checkpoint
 from algos.runs.checkpoint import Checkpoint
 from policies.base import Decision
+from policies.introspection import fingerprint
 from sage_env import Answer
 from tests.helpers.toy import ITEMS, TOY_PPO, ToyPolicy, envs
 
@@ -79,3 +82,91 @@ def test_a_proof_is_kept_as_long_as_the_checkpoint_that_sampled_it(tmp_path: Pat
     checkpoint.save(tmp_path / "checkpoints", Checkpoint(2, policy.state(), {}), keep_last=2)
     guard.prune()
     assert kept() == ["update-000002.jsonl"]
+
+
+def test_vision_passes_of_no_frames_have_no_share(tmp_path: Path) -> None:
+    policy = Counting()
+    guard = ExactnessGuard(TOY_PPO, policy, tmp_path)
+    guard.record_sampler()
+    episodes = played(policy)
+    bare = [replace(t, turns=[]) for t in episodes]
+    row = guard.check(1, bare, collate(episodes, 1.0), episodes, [0])
+    assert row["proof/encodes_per_frame"] is None
+
+
+def test_it_begins_to_count_where_the_rollout_began(tmp_path: Path) -> None:
+    policy = Counting()
+    guard, episodes = ExactnessGuard(TOY_PPO, policy, tmp_path), played(policy)
+    frames = {key for t in episodes for key in t.frames}
+    for begun in (0, 7):
+        policy.encodes = begun
+        guard.record_sampler()
+        policy.encodes += 3
+        row = guard.check(1, episodes, collate(episodes, 1.0), episodes, [0])
+        assert row["proof/encodes_per_frame"] == pytest.approx(3 / len(frames))
+
+
+def test_weights_that_moved_or_are_anothers_stop_the_run(tmp_path: Path) -> None:
+    class Served(ToyPolicy):
+        held = ""
+
+        def fingerprint(self) -> str:
+            return self.held or fingerprint(self.actor_parameters())
+
+    policy = Served()
+    guard, episodes = ExactnessGuard(TOY_PPO, policy, tmp_path), played(policy)
+
+    def check() -> dict[str, float | None]:
+        return guard.check(1, episodes, collate(episodes, 1.0), episodes, [0])
+
+    guard.record_sampler()
+    check()
+    policy.held = "of an older update"
+    with pytest.raises(ExactnessError, match="sampled have the fingerprint of an older update"):
+        check()
+    plain = ToyPolicy()
+    guard = ExactnessGuard(TOY_PPO, plain, tmp_path)
+    guard.record_sampler()
+    with torch.no_grad():
+        plain.actor_parameters()[0].add_(1e-6)
+    with pytest.raises(ExactnessError, match="or they moved during the rollout"):
+        check()
+
+
+def test_what_is_scored_again_is_what_the_settings_say(tmp_path: Path, monkeypatch) -> None:
+    asked = []
+
+    def rescored(*args, **kwargs):
+        asked.append(kwargs)
+        return rescore(*args, **kwargs)
+
+    rescore = exactness_guard.rescore
+    monkeypatch.setattr(exactness_guard, "rescore", rescored)
+    config = replace(TOY_PPO, micro_batch=3, rescore_tolerance=0.5, clip_low=0.1, clip_high=0.4)
+    policy = ToyPolicy()
+    guard, episodes = ExactnessGuard(config, policy, tmp_path), played(policy)
+    guard.record_sampler()
+    row = guard.check(1, episodes, collate(episodes, 1.0), episodes, [3, 0])
+    assert asked == [{"micro_batch": 3, "tolerance": 0.5, "clip": (0.1, 0.4)}]
+    spoken = sum(int(episodes[k].sampled.sum()) for k in (3, 0))
+    assert row["proof/tokens"] == spoken
+
+
+def test_a_proof_says_what_is_needed_to_play_it_again(tmp_path: Path) -> None:
+    policy = ToyPolicy()
+    for update in (0, 4):
+        checkpoint.save(
+            tmp_path / "checkpoints", Checkpoint(update, policy.state(), {}), keep_last=2
+        )
+    config = replace(TOY_PPO, temperature=0.5, rescore_tolerance=0.25)
+    guard, episodes = ExactnessGuard(config, policy, tmp_path), played(policy)
+    guard.record_sampler()
+    guard.check(5, episodes, collate(episodes, 1.0), episodes, [2, 1])
+    header, *lines = map(
+        json.loads, (guard.folder / "update-000005.jsonl").read_text().splitlines()
+    )
+    assert header == {
+        **dict(update=5, checkpoint=4, temperature=0.5, tolerance=0.25),
+        "weights": fingerprint(policy.actor_parameters()),
+    }
+    assert lines == [episodes[2].to_json(), episodes[1].to_json()]

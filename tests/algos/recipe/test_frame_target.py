@@ -138,3 +138,29 @@ def test_ppo_stops_to_look_where_looks_cost_more_than_they_help(tmp_path) -> Non
     for now, then in zip(rows, rows[1:], strict=False):
         step = 0.1 * (now["rollout/frames"] / 2 - 1)
         assert then["recipe/multiplier"] == pytest.approx(now["recipe/multiplier"] + step)
+
+
+def test_a_charge_stands_beside_other_terms_and_frames_may_not_be_told() -> None:
+    played = trajectory("q", True, looks=((1.0, 2.0),))
+    played.turns[0].info["reward_terms"] = {"cost": -0.5}
+    played.turns[1].info["frame_seconds"] = None
+    (after,) = charged([played], 0.25)
+    assert after.turns[0].info["reward_terms"] == {"cost": -0.5, "frame_price": -0.5}
+    assert after.turns[1] is played.turns[1], "no frame, no charge"
+    played.turns[0].info["reward_terms"] = None
+    (after,) = charged([played], 0.25)
+    assert after.turns[0].info["reward_terms"] == {"frame_price": -0.5}
+
+
+def test_a_price_moves_only_with_a_target_and_where_frames_are_known() -> None:
+    price = FramePrice(replace(TARGET, multiplier_start=0.5))
+    price.update(None)
+    assert price.multiplier == 0.5
+    price.update(0.0)
+    assert price.multiplier == pytest.approx(0.4), "no frames at all are known to be none"
+    free = FramePrice(Recipe(multiplier_start=0.5))
+    free.update(40.0)
+    assert (free.multiplier, free.per_frame) == (0.5, 0.0)
+    free.load_tensors({"recipe/multiplier": torch.tensor(0.9)})
+    assert free.multiplier == 0.5
+    assert price.tensors()["recipe/multiplier"].dtype == torch.float64

@@ -10,7 +10,7 @@ import pytest
 
 from algos.evaluation.measures import evaluate
 from algos.ppo.training import PPOConfig, draw_specs, train
-from algos.recipe.curriculum import item_weights
+from algos.recipe.curriculum import draw_items, is_over, item_weights
 from algos.recipe.rewards import group_of
 from algos.recipe.settings import Recipe
 from algos.rollout.playing import EpisodeSpec
@@ -159,3 +159,53 @@ def test_evaluation_knows_nothing_of_it(tmp_path) -> None:
 def test_settings_that_cannot_train_are_refused(name: str, value: object) -> None:
     with pytest.raises(ValueError, match=f"recipe.{name} must be"):
         Recipe(**{name: value})
+
+
+@pytest.mark.parametrize(("update", "turns"), [(1, 3), (4, 3), (5, None)])
+def test_the_last_update_of_few_turns_has_few(update: int, turns: int | None) -> None:
+    found = specs(update, first_turns=3, first_turns_updates=4)
+    assert {spec.max_turns for spec in found} == {turns}
+    assert {spec.max_turns for spec in specs(update, first_turns_updates=4)} == {None}
+
+
+def test_a_curriculum_ends_with_its_last_update() -> None:
+    recipe = Recipe(curriculum_updates=4)
+    assert [is_over(recipe, update) for update in (1, 4, 5)] == [False, False, True]
+    assert is_over(Recipe(), 1)
+    short = {"q0", "q1", "q2"}  # the shortest bucket
+    first = specs(1, count=3, curriculum_updates=4)
+    assert {spec.item_id for spec in first} == short, "at the start the shortest alone"
+    walked = [s.item_id for s in specs(5, count=6, curriculum_updates=4)]
+    assert walked == [s.item_id for s in specs(5, count=6)], "after it, the walk through all"
+
+
+def test_the_weights_of_a_curriculum_by_hand() -> None:
+    buckets = [bucket_of(30.0), bucket_of(100.0), bucket_of(4000.0), bucket_of(30.0)]
+    for progress, expected in (
+        (0.0, [1, 0, 0, 1]), (0.25, [1, 0.5, 0, 1]), (0.5, [1, 1, 0, 1]), (0.75, [1, 1, 0.5, 1]),
+        (1.0, [1, 1, 1, 1]),
+    ):  # fmt: skip
+        assert item_weights(buckets, progress).tolist() == expected
+    assert item_weights(buckets[:1], 0.0).tolist() == [1.0], "one bucket is all there is"
+
+
+def test_a_curriculum_needs_every_length_and_0_is_one() -> None:
+    draw = dict(seed=0, update=1)
+    recipe = Recipe(curriculum_updates=4)
+    for lengths in ({"a": 1.0}, {"a": 1.0, "b": None}):
+        with pytest.raises(ValueError, match="that of 'b' and 0 more questions is not known"):
+            draw_items(recipe, ["a", "b"], lengths, 2, **draw)
+    with pytest.raises(ValueError, match="that of 'a' and 1 more questions is not known"):
+        draw_items(recipe, ["a", "b"], {}, 2, **draw)
+    found = draw_items(recipe, ["a", "b"], {"a": 0.0, "b": 9000.0}, 5, **draw)
+    assert found == ["a"] * 5, "drawn again where there are no others"
+    assert draw_items(recipe, ["a"], {"a": 0.0}, 0, **draw) == []
+
+
+def test_a_range_of_one_budget_is_that_budget_and_both_ends_are_drawn() -> None:
+    assert {s.max_frames for s in specs(1, frame_budget=(7, 7))} == {7}
+    drawn = {s.max_frames for s in specs(1, count=40, frame_budget=(3, 4))}
+    assert drawn == {3, 4}
+    assert [s.max_frames for s in specs(1, seed=1, frame_budget=(1, 99))] != [
+        s.max_frames for s in specs(1, seed=2, frame_budget=(1, 99))
+    ]

@@ -14,6 +14,7 @@ from algos.recipe.step_credit import mean_credit, paid, with_credit
 from algos.rollout.playing import EpisodeSpec, collect
 from algos.rollout.trajectory import Trajectory
 from sage_env import Answer
+from tests.helpers.handmade import trajectory as handmade
 from tests.helpers.toy import BLIND, FIRST_SEEN, ITEMS, TURN, ToyPolicy, cloned_policy, envs
 
 torch.set_num_threads(1)
@@ -182,3 +183,37 @@ def test_what_was_sampled_stays_as_it_was() -> None:
         )
         assert np.array_equal(before.token_ids, now.token_ids)
         assert np.array_equal(before.logprobs, now.logprobs)
+
+
+def test_what_was_not_wholly_answered_has_none() -> None:
+    """Each reason alone, of an episode that else has one."""
+    policy = cloned_policy(0)
+    good = next(t for t in played(policy) if looked_and_answered(t))
+    silent = replace(good.turns[0], decision=replace(good.turns[0].decision, tokens=None))
+    for other in (
+        replace(good, truncated=True),
+        replace(good, error="JudgeError: no reply"),
+        replace(good, turns=good.turns[:1]),
+        replace(good, turns=[]),
+        replace(good, turns=[silent, good.turns[1]]),
+    ):
+        found, whole = credited(policy, [other, good], overview=True)
+        assert found is other and asked(whole)
+    assert credited(policy, [replace(good, truncated=True)]) != []
+
+
+def test_only_what_was_judged_right_is_paid_and_only_looks_with_a_credit() -> None:
+    recipe = Recipe(step_credit=0.5, step_credit_limit=2.0)
+    made = handmade("q", True, looks=((1.0,), (2.0,), (3.0,), (4.0,)))
+    for turn, credit in zip(made.turns, (0.0, -3.0, 1.0, None), strict=False):
+        if credit is not None:
+            turn.info["credit"] = credit
+    (found,) = paid([made], recipe)
+    assert [turn.reward for turn in found.turns] == [0.0, -1.0, 0.5, 0.0, 1.0]
+    assert found.turns[0].info["reward_terms"] == {"step_credit": 0.0}
+    assert "reward_terms" not in found.turns[3].info
+    assert mean_credit([found]) == pytest.approx(-2 / 3)
+    for verdict in (False, None, 1):
+        made.turns[-1].info["correct"] = verdict
+        assert paid([made], recipe) == [made]
+    assert paid([Trajectory("q")], recipe)[0].turns == []

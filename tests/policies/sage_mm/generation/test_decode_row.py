@@ -46,3 +46,14 @@ def test_the_newest_token_has_no_keys_yet_and_stands_after_the_rest():
     assert (row.cached, row.position) == (10, 6)
     row.accept([5, 6, 8], [0.0] * 3, STOP)
     assert (row.cached, row.position) == (13, 9)
+
+
+def test_a_new_row_has_sampled_nothing_and_shares_nothing() -> None:
+    row, other = DecodeRow(np.zeros(2)), DecodeRow(np.zeros(2))
+    assert (row.ids, row.logprobs, row.draft, row.over) == ([], [], [], False)
+    assert (row.sequence, row.prompt_length, row.prompt_position) == (0, 0, 0)
+    assert row.cached == row.position == -1, "the newest of its tokens is still to come"
+    row.accept([4], [-0.5], stop=7)
+    assert (row.cached, row.position, row.over) == (0, 0, False) and other.ids == []
+    row.accept([5], [-0.5], stop=7)
+    assert row.over and row.cached == row.position == 1

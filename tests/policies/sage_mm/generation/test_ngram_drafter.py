@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
+from policies.sage_mm.generation import ngram_drafter  # noqa: E402
 from policies.sage_mm.generation.decode_row import DecodeRow  # noqa: E402
 from policies.sage_mm.generation.ngram_drafter import MAX_DRAFT, NGramDrafter, written_actions  # noqa: E402
 from sage_env.actions.action import Invalid  # noqa: E402
@@ -160,3 +161,50 @@ def test_examples_are_known_from_the_start(model):
     drafter.forget()
     assert drafter.propose([1], 1, 1) == []
     assert drafter.propose(examples[0][:1], 1, 1) == examples[0][1:2]
+
+
+def test_what_was_seen_at_least_every_second_time_is_guessed():
+    drafter = NGramDrafter(tokens=64)
+    drafter.observe([1, 2])
+    drafter.observe([1, 3])
+    assert drafter.propose([1], 1, 9) == [2], "one half is enough, and the first seen stays"
+    drafter.observe([1, 3])
+    assert drafter.propose([1], 1, 9) == [3]
+    drafter.observe([1, 4])
+    assert drafter.propose([1], 1, 9) == [3], "two of four"
+    drafter.observe([1, 5])
+    assert drafter.propose([1], 1, 9) == []
+
+
+def test_a_guess_looks_at_three_tokens_and_at_no_more():
+    near, far = NGramDrafter(tokens=64), NGramDrafter(tokens=64)
+    near.observe([1, 3, 4, 5])
+    for _ in range(3):
+        near.observe([2, 3, 4, 6])
+    assert near.propose([1, 3, 4], 1, 1) == [5], "two tokens alone would say 6"
+    far.observe([1, 2, 3, 4, 5])
+    for _ in range(3):
+        far.observe([9, 2, 3, 4, 6])
+    assert far.propose([1, 2, 3, 4], 1, 1) == [6], "four tokens would say 5"
+
+
+def test_what_was_counted_is_bounded(monkeypatch):
+    monkeypatch.setattr(ngram_drafter, "MAX_ENTRIES", 2)
+    drafter = NGramDrafter(64, [[7, 8]])  # three n-grams: start 7, start 7 8, 7 8
+    drafter.observe([1, 2])
+    assert drafter.propose([1], 1, 1) == [2] and drafter.propose([7], 1, 1) == [8]
+    drafter.observe([3, 4])
+    assert drafter.propose([1], 1, 1) == [], "beyond the bound all but the examples is forgotten"
+    assert drafter.propose([3], 1, 1) == [4] and drafter.propose([7], 1, 1) == [8]
+    monkeypatch.setattr(ngram_drafter, "MAX_ENTRIES", 6)
+    drafter.observe([5, 6])
+    assert drafter.propose([3], 1, 1) == [4], "at the bound nothing is"
+
+
+def test_the_examples_are_every_kind_of_action_with_a_thought_and_without(model):
+    texts = [model.tokens.text(np.array(ids)) for ids in written_actions(model.tokens)]
+    found = [parse_action(text) for text in texts]
+    assert [type(action).__name__ for action in found] == [
+        kind for kind in ("Answer", "Zoom", "Sample", "Skip") for _ in range(2)
+    ]
+    assert ["thought" in text for text in texts] == [True, False] * 4

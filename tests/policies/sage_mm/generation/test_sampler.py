@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -76,3 +78,31 @@ def test_batches_that_run_side_by_side_have_one_core_each():
         lambda batch: [torch.get_num_threads()] * len(batch), sequences, max_batch=2, workers=2
     )
     assert found == [1] * 6 and torch.get_num_threads() == before
+
+
+def test_a_pass_holds_16384_tokens_and_no_more():
+    """The bound of its memory, padding included."""
+    assert buckets([4096] * 4) == [(0, 4)]
+    assert buckets([3277] * 5) == [(0, 4), (4, 5)], "16,385"
+    assert buckets([8192, 8192]) == [(0, 2)] and buckets([8192, 8193]) == [(0, 1), (1, 2)]
+    assert buckets([5, 5]) == [(0, 2)] and buckets([]) == []
+
+
+@pytest.mark.parametrize(("max_batch", "workers"), [(3, 1), (3, 2), (1, 1)])
+def test_threads_are_begun_only_for_several_batches_and_workers(max_batch, workers):
+    sequences = [SequenceInput(np.full(3, i), (), None, np.zeros(1)) for i in range(3)]
+    here = threading.get_ident()
+    found = in_batches(
+        lambda batch: [threading.get_ident() == here] * len(batch),
+        sequences,
+        max_batch=max_batch,
+        workers=workers,
+    )
+    assert found == [True] * 3
+    apart = in_batches(
+        lambda batch: [threading.get_ident() == here] * len(batch),
+        sequences,
+        max_batch=2,
+        workers=2,
+    )
+    assert apart == [False] * 3

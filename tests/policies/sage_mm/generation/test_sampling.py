@@ -14,7 +14,12 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
-from policies.sage_mm.generation.sampling import Sampling, cut  # noqa: E402
+from policies.sage_mm.generation.sampling import (  # noqa: E402
+    Sampling,
+    cut,
+    episode_random,
+    policy_seed,
+)
 from sage_env.tools.reply_schema import action_schema  # noqa: E402
 from tests.helpers.episodes import as_batch, episode, observe, play, stir  # noqa: E402
 
@@ -156,3 +161,28 @@ def test_constrained_decoding_says_what_it_needs(tiny_folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "llguidance", None)
     with pytest.raises(MissingExtra, match=r"sage-video-qa\[constrained\]"):
         ActionGrammar(chat, 400)
+
+
+def test_a_seed_and_a_name_are_the_same_numbers_on_any_machine():
+    """Recorded runs are played again from them; NumPy promises the streams."""
+    assert policy_seed(7) == 16920295385781661272
+    found = [float(episode_random(policy_seed(7), name).random()) for name in ("a", 0, ("a", 0))]
+    assert found == pytest.approx(
+        [0.5727382035599905, 0.31201800830423976, 0.8825446952738392], abs=1e-15
+    )
+    assert policy_seed(None) != policy_seed(None), "fresh entropy"
+
+
+@pytest.mark.parametrize("temperature", [1e-3, 1.0, 1e6])
+def test_every_temperature_above_0_is_taken_and_draws(temperature):
+    sampling = Sampling(temperature, 0, 1.0)
+    token, _ = sampling.draw(torch.tensor([[0.25, 0.75]]).log(), torch.tensor([0.2]).double())
+    assert int(token) == 0 and not sampling.cuts
+    greedy, score = Sampling(0.0, 1, 0.1).draw(
+        torch.tensor([[0.25, 0.75]]).log(), torch.tensor([0.2]).double()
+    )
+    assert int(greedy) == 1 and float(score.exp()) == pytest.approx(0.75), "scored uncut"
+
+
+def test_by_default_nothing_is_cut():
+    assert Sampling() == Sampling(1.0, 0, 1.0) and not Sampling().cuts

@@ -53,3 +53,27 @@ def test_a_hub_id_while_offline_is_one_sentence(monkeypatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(ModelError, match="owner-of-none/no-such-model is not the folder or hub id"):
         open_checkpoint("owner-of-none/no-such-model")
+
+
+@pytest.mark.parametrize("length", [299, 300, 301, 5000])
+def test_what_a_library_says_is_cut_where_it_goes_on_for_long(length: int) -> None:
+    with pytest.raises(ModelError) as caught, reading("x", "a model"):
+        raise ValueError("e" * length)
+    assert str(caught.value).endswith(": " + "e" * min(length, 300))
+
+
+def test_a_library_that_says_nothing_is_named_by_its_error() -> None:
+    with pytest.raises(ModelError, match="is not the folder or hub id of a model: KeyError$"):
+        with reading("x", "a model"):
+            raise KeyError
+    with pytest.raises(ZeroDivisionError), reading("x", "a model"):
+        raise ZeroDivisionError
+
+
+def test_an_owner_whose_folder_is_here_has_it_all_here(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    require_source("owner/name", "a model")
+    (tmp_path / "owner").mkdir()
+    with pytest.raises(ModelError, match="there is no folder owner/name: name the folder of a"):
+        require_source("owner/name", "a model")
+    require_source("name", "a model")

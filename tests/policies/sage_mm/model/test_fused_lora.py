@@ -112,3 +112,47 @@ def test_what_peft_is_asked_for_beside_the_input_is_left_to_peft() -> None:
         torch.testing.assert_close(found, plain.eval()(x, adapter_names=mixed))
         torch.testing.assert_close(found[0], fused.base_layer(x[0]))
         assert (found[0] - fused(x)[0]).abs().max() > 0.1
+
+
+def test_two_adapters_at_once_merged_ones_and_a_trained_base_run_as_before(monkeypatch) -> None:
+    """Each of them alone is not the plain case."""
+    monkeypatch.setattr(module._LoraLinear, "apply", None)
+    monkeypatch.setattr(module, "_apply", None)
+    x = torch.randn(6, 24)
+    for change in ("two", "merged", "trained"):
+        plain, fused = layers()
+        for layer in (plain, fused):
+            layer.enable_adapters(True)
+            layer.set_adapter(["actor", "critic"] if change == "two" else "actor")
+            if change == "merged":
+                layer.merge()
+            layer.base_layer.weight.requires_grad_(change == "trained")
+        torch.testing.assert_close(fused(x), plain(x), atol=1e-6, rtol=0)
+        if change == "trained":
+            fused(x).sum().backward()
+            assert fused.base_layer.weight.grad is not None
+
+
+def test_what_needs_no_gradient_gets_none_and_the_rest_its_own() -> None:
+    plain, fused = layers()
+    x = torch.randn(6, 24)
+    for layer in (plain, fused):
+        layer.enable_adapters(True)
+        layer.set_adapter("actor")
+        layer(x).square().sum().backward()
+    assert x.grad is None and fused.base_layer.weight.grad is None
+    for name in ("lora_A", "lora_B"):
+        mine, theirs = (getattr(layer, name)["actor"].weight.grad for layer in (fused, plain))
+        torch.testing.assert_close(mine, theirs, atol=1e-4, rtol=1e-5)
+        assert getattr(fused, name)["critic"].weight.grad is None
+
+
+def test_only_layers_of_peft_are_fused() -> None:
+    class Other(module.Linear):
+        """Somebody's own."""
+
+    plain, fused = layers()
+    assert type(fused) is module.FusedLinear and type(plain) is module.Linear
+    plain.__class__ = Other
+    fuse(plain)
+    assert type(plain) is Other

@@ -210,3 +210,92 @@ def test_short_beginnings_are_not_worth_a_part(common: int, spans: int) -> None:
     packing = pack(*laid_out(texts), PAD, share=3)
     assert len(packing.spans) == spans
     assert len(packing.rows) == sum(map(len, texts)) - (common if spans == 3 else 0)
+
+
+@pytest.mark.parametrize(("common", "spans"), [(15, 2), (16, 3), (17, 3)])
+def test_a_beginning_of_16_tokens_is_shared_unless_told_otherwise(common: int, spans: int) -> None:
+    packing = pack(*laid_out(["0" * common + "1", "0" * common + "2"]), PAD)
+    assert len(packing.spans) == spans
+
+
+@pytest.mark.parametrize("lengths", [(1, 1), (2, 1), (1, 2), (2, 2), (2, 3)])
+@pytest.mark.parametrize("heads", [2, 4])
+def test_short_spans_look_back_as_far_as_they_may(lengths: tuple[int, int], heads: int) -> None:
+    """A root of one or two tokens, and what follows it; with groups of heads and without."""
+    first, second = lengths
+    spans = [PackedSpan(0, 0, first, ()), PackedSpan(0, first, first + second, (0,))]
+    length = first + second
+    torch.manual_seed(0)
+    query = torch.randn(1, heads, length, 8)
+    key, value = torch.randn(2, 1, 2, length, 8)
+    found, _ = attend(torch.nn.Identity(), query, key, value, None, spans=spans)
+    wide = (x.repeat_interleave(heads // 2, 1) for x in (key, value))
+    expected = torch.nn.functional.scaled_dot_product_attention(query, *wide, is_causal=True)
+    torch.testing.assert_close(found, expected.transpose(1, 2), atol=1e-5, rtol=0)
+
+
+def test_frames_must_be_as_many_as_their_stretches() -> None:
+    ids, lengths, frames = laid_out(["1a2b", "12"])
+    for wrong in (frames[0][:1], (*frames[0], b"c")):
+        with pytest.raises(ValueError, match=f"each of {len(wrong)} frames, got 2"):
+            pack(ids, lengths, [wrong, frames[1]], PAD)
+    with pytest.raises(ValueError, match="each of 1 frames, got 0"):
+        pack(ids, lengths, [frames[0], (b"c",)], PAD)
+
+
+def test_one_episode_of_one_token_is_packed() -> None:
+    packing = pack(np.array([[5]]), [1], [()], PAD)
+    assert packing.spans == (PackedSpan(0, 0, 1, ()),) and packing.slot_of.tolist() == [[0]]
+
+
+def test_positions_are_0_on_padding(policy) -> None:
+    ids = torch.tensor([[20, 21, 22], [20, 0, 0]])
+    found = policy.model.positions(ids, [3, 1], [(), ()])
+    assert found.tolist() == [[[0, 1, 2], [0, 0, 0]]] * 3
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_scores_do_not_depend_on_where_a_chunk_ends(policy, batch, monkeypatch, count) -> None:
+    """Two rows in a chunk: one less, just two, one more, two chunks; one pass under autograd."""
+    monkeypatch.setattr(scoring, "CHUNK", 2)
+    part, passes = batch.select(range(count)), []
+    states = scoring.states_before_sampled
+
+    def counted(model, rows):
+        passes.append(len(rows))
+        return states(model, rows)
+
+    monkeypatch.setattr(scoring, "states_before_sampled", counted)
+    with torch.no_grad():
+        values, reference = policy.values(part), policy.reference_logprobs(part)
+    chunks = [2] * (count // 2) + [1] * (count % 2)
+    assert passes == chunks * 2
+    passes.clear()
+    with_gradient = policy.values(part)
+    assert passes == [count], "an update has cut its rows already"
+    torch.testing.assert_close(with_gradient.detach(), values, atol=1e-5, rtol=0)
+    monkeypatch.setattr(scoring, "CHUNK", 99)
+    torch.testing.assert_close(policy.reference_logprobs(part), reference, atol=1e-5, rtol=0)
+    assert values.shape == reference.shape == part.ids.shape
+
+
+@given(EPISODES, st.integers(1, 5))
+@settings(max_examples=60, deadline=None)
+def test_what_others_look_at_was_worth_a_span(pieces: list[list[str]], share: int) -> None:
+    """However deep in the tree: each shared stretch has as many tokens as it must."""
+    texts = ["0" + "".join(row) for row in pieces]
+    packing = pack(*laid_out(texts), PAD, share=share)
+    looked_at = {number for span in packing.spans for number in span.before}
+    assert all(len(packing.spans[number]) >= share for number in looked_at)
+
+
+def test_an_episode_may_begin_with_a_frame_and_be_nothing_else() -> None:
+    for texts in (["a1", "b1"], ["a", "b"], ["ab", "ba"]):
+        ids, lengths, frames = laid_out(texts)
+        packing = pack(ids, lengths, frames, PAD, share=1)
+        assert sorted(packing.frames) == sorted(key for row in frames for key in row)
+        for row, length in enumerate(lengths):
+            found = [int(ids[r, c]) for r, c in tokens_of(packing, row, length)]
+            assert found == ids[row, :length].tolist()
+    same = pack(*laid_out(["a1", "a2"]), PAD, share=1)
+    assert same.frames == (b"a",) and len(same.rows) == 5

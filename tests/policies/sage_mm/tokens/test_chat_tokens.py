@@ -157,3 +157,66 @@ def test_tags_in_a_question_stay_text_with_any_tokenizer():
     assert added & set(tokens.completion("<think>so</think>").tolist()), "a model may think"
     plain = ChatTokens(TOKENIZER.backend_tokenizer, "full")
     assert plain._words is plain._tokenizer, "nothing is copied where there is nothing to hide"
+
+
+def test_a_frame_is_read_with_the_time_right_before_it_or_none() -> None:
+    """A time further back is that of something else, and a prompt may begin with a frame."""
+    timed, bare = ["<12.5 seconds>", 0], ["so: ", 0]
+    far = ["<3.0 seconds> and then ", 0]
+
+    def found(segments, size):
+        return [
+            (f.seconds, f.tokens) for f in BRIEF.frames(BRIEF.prompt(segments, size, first=True))
+        ]
+
+    assert found([*timed, *bare, *far, *timed, "?"], 3) == [
+        (12.5, 3), (None, 3), (None, 3), (12.5, 3)
+    ]  # fmt: skip
+    assert found(["<1.0 seconds><2.0 seconds>", 0], 1) == [(2.0, 1)]
+    assert found(["no frame at <1.0 seconds>"], 1) == []
+    pads = np.array([BRIEF.frame_pad] * 2)
+    assert [(f.seconds, f.tokens) for f in BRIEF.frames(pads)] == [(None, 2)]
+    assert BRIEF.frames(np.zeros(0, np.int64)) == []
+
+
+def test_only_a_stop_token_at_the_end_is_left_out_of_a_text() -> None:
+    said, stop = BRIEF.completion("so")[:-1], [BRIEF.stop]
+    assert BRIEF.text(np.array(stop)) == BRIEF.text(np.zeros(0, np.int64)) == ""
+    assert BRIEF.text(np.concatenate([stop, said])) == "<|im_end|>so"
+    assert BRIEF.text(np.concatenate([said, stop, stop])) == "so<|im_end|>"
+
+
+def test_a_layout_with_a_prefill_is_another_one() -> None:
+    assert BRIEF.with_prefill("") is BRIEF and not BRIEF.thinks_first
+    thinking = BRIEF.with_prefill("<think>\n")
+    assert thinking.thinks_first and thinking.style == "brief"
+    assert not BRIEF.with_prefill("<think>\n\n</think>\n\n").thinks_first
+    assert thinking.with_prefill("") is not thinking
+    again = pickle.loads(pickle.dumps(thinking))
+    assert (again.style, again.assistant_prefill) == ("brief", "<think>\n")
+    prompt = thinking.prompt(["?"], 1, first=False)
+    assert thinking.text(prompt).endswith("assistant\n<think>\n")
+    assert BRIEF.prompt(["?"], 1, first=False).tolist() == prompt[: len(prompt) - len(
+        thinking._prefill
+    )].tolist()  # fmt: skip
+
+
+def test_a_system_prompt_may_be_given_or_left_out() -> None:
+    named, none = (FULL.prompt(["?"], 1, first=True, system=words) for words in ("Hi", ""))
+    assert FULL.text(named).startswith("<|im_start|>system\nHi<|im_end|>\n<|im_start|>user\n?")
+    assert FULL.text(none).startswith("<|im_start|>user\n?")
+    default = FULL.text(FULL.prompt(["?"], 1, first=True))
+    assert default.startswith(f"<|im_start|>system\n{SYSTEM['full']}<|im_end|>")
+    assert FULL.text(FULL.prompt(["?"], 1, first=False, system="Hi")).startswith(
+        "\n<|im_start|>user"
+    )
+
+
+def test_a_token_that_is_plain_text_is_none() -> None:
+    from tokenizers import Tokenizer, models
+
+    plain = Tokenizer(models.WordLevel({"<|im_start|>": 0, "x": 1}, unk_token="x"))
+    with pytest.raises(
+        ValueError, match=r"must know <\|im_start\|> as a special token, not as text"
+    ):
+        ChatTokens(plain)

@@ -6,6 +6,8 @@ import os
 import pickle
 import signal
 import struct
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Event, Thread
 
 import numpy as np
@@ -17,6 +19,7 @@ pytest.importorskip("peft")
 from safetensors.torch import save  # noqa: E402
 
 from policies.sage_mm import SageMM  # noqa: E402
+from policies.sage_mm.vision import feature_cache  # noqa: E402
 from policies.sage_mm.vision.feature_cache import CacheSizes, FeatureCache, FeatureFolder  # noqa: E402
 from policies.sage_mm.vision.frame_encoder import FrameEncoder  # noqa: E402
 from sage_env.storage import sealed_file  # noqa: E402
@@ -238,3 +241,89 @@ def test_a_cache_says_which_levels_it_has(tmp_path):
     shared.put(b"k", ((1, 1), torch.zeros(1 << 18)))  # one MiB
     text = str(shared)
     assert text.startswith(f"1 frames on cpu (1 of 2 MiB), files in {tmp_path} (at most ")
+
+
+@pytest.mark.parametrize("name", ["cpu", "gpu", "disk", "pictures"])
+def test_a_level_may_have_nothing_and_not_less(name):
+    assert getattr(CacheSizes(**{name: 0}), name) == 0
+    with pytest.raises(ValueError, match="cache sizes must be 0 bytes or more"):
+        CacheSizes(**{name: -1})
+
+
+def test_a_level_beside_the_model_is_there_where_the_model_is_not_on_the_cpu():
+    sizes = CacheSizes(cpu=2 << 20, gpu=1 << 20)
+    assert str(FeatureCache(sizes, torch.device("cpu"))) == "0 frames on cpu (0 of 2 MiB)"
+    beside = FeatureCache(sizes, torch.device("meta"))
+    assert str(beside) == "0 frames on meta (0 of 1 MiB), 0 frames on cpu (0 of 2 MiB)"
+    without = FeatureCache(CacheSizes(cpu=2 << 20), torch.device("meta"))
+    assert str(without) == "0 frames on cpu (0 of 2 MiB)"
+    beside.put(b"k", ((1, 1), torch.zeros(1, 1, 4)))
+    assert beside.get(b"k")[1].device.type == "meta" and beside.held_bytes == 16
+
+
+def test_what_just_fits_is_kept_and_what_is_larger_pushes_nothing_out():
+    entry = (1, 1), torch.ones(1, 1, 4)
+    cache = FeatureCache(CacheSizes(cpu=16), torch.device("cpu"))
+    cache.put(b"a", entry)
+    cache.put(b"b", ((1, 2), torch.ones(1, 2, 4)))
+    assert cache.get(b"a") is not None and cache.get(b"b") is None and cache.held_bytes == 16
+    cache.put(b"c", entry)
+    assert cache.get(b"a") is None and cache.get(b"c") is not None
+    nothing = FeatureCache(CacheSizes(cpu=0), torch.device("cpu"))
+    nothing.put(b"a", entry)
+    assert nothing.get(b"a") is None and nothing.held_bytes == 0
+
+
+def test_what_is_there_is_not_copied_or_written_again(tmp_path, monkeypatch):
+    entry = (3, 5), torch.ones(1, 15, 4)
+    cache = FeatureCache(CacheSizes(folder=tmp_path), torch.device("cpu"))
+    cache.put(b"a" * 16, entry)
+    kept = cache.get(b"a" * 16)
+    monkeypatch.setattr(feature_cache, "save", None)
+    cache.put(b"a" * 16, ((3, 5), torch.zeros(1, 15, 4)))
+    assert cache.get(b"a" * 16) is kept
+    later = FeatureCache(CacheSizes(folder=tmp_path), torch.device("cpu"))
+    grid, features = later.get(b"a" * 16)
+    assert grid == (3, 5) and torch.equal(features, entry[1])
+    assert later.get(b"b" * 16) is None
+    assert str(later).endswith(f"files in {tmp_path} (at most {16 << 10} MiB)")
+
+
+@pytest.mark.parametrize(
+    ("grid", "tensors"),
+    [
+        ((2, 3), {"features": torch.ones(1, 5, 4)}),
+        ((2, 3), {"features": torch.ones(1, 7, 4)}),
+        ((2, 3), {"features": torch.ones(1, 6)}),
+        ((2, 3), {"features": torch.ones(1, 6, 4, 1)}),
+        ((2, 3), {"others": torch.ones(1, 6, 4)}),
+        ((2, 3), None),
+    ],
+)
+def test_a_file_whose_features_are_not_those_of_its_grid_is_none(tmp_path, grid, tensors):
+    folder, key = FeatureFolder(tmp_path, 1 << 20), b"a" * 16
+    data = b"no tensors" if tensors is None else feature_cache.save(tensors)
+    content = (feature_cache._GRID.pack(*grid), data)
+    folder._files.put(key.hex(), feature_cache.seal(key.hex(), content))
+    assert list(tmp_path.glob("*.features"))
+    assert folder.get(key) is None
+    folder.put(key, (grid, torch.ones(1, 6, 4)))
+    found = folder.get(key)
+    assert found is not None and found[0] == grid and torch.equal(found[1], torch.ones(1, 6, 4))
+
+
+def test_what_fills_a_folder_to_its_last_byte_is_read():
+    """The bound of a folder is one of what is read from it too."""
+    with TemporaryDirectory() as name:
+        key, entry = b"a" * 16, ((1, 1), torch.ones(1, 1, 4))
+        FeatureFolder(Path(name), 1 << 20).put(key, entry)
+        (path,) = Path(name).glob("*.features")
+        size = path.stat().st_size
+        assert FeatureFolder(Path(name), size).get(key) is not None
+        assert FeatureFolder(Path(name), 20).get(key) is None
+
+
+def test_what_is_kept_by_default_is_what_a_machine_of_today_can_spare():
+    """Two GiB of memory, nothing beside the model, four GiB of pictures; a folder has sixteen."""
+    gib = 1 << 30
+    assert CacheSizes() == CacheSizes(2 * gib, 0, None, 16 * gib, 4 * gib)
