@@ -64,7 +64,9 @@ def is_abandoned(partial: Path) -> bool:
 
 
 @contextmanager
-def atomic_path(target: str | Path, *, durable: bool = False, ending: str = "") -> Iterator[Path]:
+def atomic_path(
+    target: str | Path, *, durable: bool = False, ending: str = "", first: bool = False
+) -> Iterator[Path]:
     """Give a temporary name to write to; the file takes the name `target` when the block ends.
 
     A reader sees the old file or the new one, never a part. If anything fails, in the block or
@@ -77,6 +79,8 @@ def atomic_path(target: str | Path, *, durable: bool = False, ending: str = "") 
         durable: whether to wait until file and name are on the disk (`fsync`): needed where the
             file must survive a power cut, not for a crash of the process.
         ending: what the temporary name ends in; see `partial_path`.
+        first: leave what somebody else has put there meanwhile, and may have opened: for files that
+            all writers make alike.
 
     Raises:
         OSError: what the system says, e.g. if the disk is full or `target` is a folder.
@@ -85,7 +89,8 @@ def atomic_path(target: str | Path, *, durable: bool = False, ending: str = "") 
     partial = partial_path(target, ending)
     try:
         yield partial
-        _publish(partial, target, durable)
+        if not (first and _linked(partial, target)):
+            _publish(partial, target, durable)
         _sweep(target)
     finally:
         with suppress(OSError):  # after success it has gone; else the first error is the one to see
@@ -172,6 +177,13 @@ def _sweep(target: Path) -> None:
         for partial in target.parent.glob(f".partial-{glob.escape(target.name[:_SHOWN])}-*"):
             if is_abandoned(partial) and now - partial.lstat().st_mtime > _OLD:
                 partial.unlink()
+
+
+def _linked(partial: Path, target: Path) -> bool:
+    """Return whether `target` is there: by this finished temporary file, or another's."""
+    with suppress(OSError):  # it is there, or the file system has no links
+        os.link(partial, target)
+    return target.is_file()
 
 
 def _publish(partial: Path, target: Path, durable: bool) -> None:

@@ -20,6 +20,9 @@ MILLISECOND = Fraction(1, 1000)
 def encode_video(plan: VideoPlan, path: Path) -> None:
     """Render and encode a video; the file appears under its name only when it is complete.
 
+    Of several that write one video at a time, in threads or processes, the first one's file stays:
+    the others may have opened it already.
+
     It is H.264 (ITU-T H.264) in MP4 (ISO/IEC 14496-14), 128 by 128 pixels, with B-frames, times in
     whole milliseconds exactly as planned, and at most `plan.keyframe_interval` frames between
     keyframes.
@@ -28,7 +31,7 @@ def encode_video(plan: VideoPlan, path: Path) -> None:
         OSError: if the file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as partial:
+    with atomic_path(path, first=True) as partial:
         _write(plan, partial)
 
 

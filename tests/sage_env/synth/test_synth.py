@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from unittest.mock import Mock
 
 import av
 import numpy as np
@@ -13,7 +14,7 @@ from av.video.frame import PictureType
 from sage_env.datasets.duration_buckets import bucket_of
 from sage_env.datasets.validation import validate
 from sage_env.errors import DatasetError
-from sage_env.synth import DEFAULT_COUNTS, FAMILIES, sage_synth
+from sage_env.synth import DEFAULT_COUNTS, FAMILIES, encode, sage_synth
 from sage_env.synth.build import build
 from sage_env.synth.encode import encode_video
 from sage_env.synth.plan import DURATION_RANGES, OVERVIEW, SPLITS, plan_video
@@ -187,3 +188,26 @@ def test_a_rendered_video_is_found_by_the_path_of_its_file() -> None:
 def test_an_unknown_split_is_named() -> None:
     with pytest.raises(DatasetError, match="train, validation, test"):
         sage_synth(split="dev")
+
+
+def test_of_two_that_make_a_video_at_a_time_the_first_ones_stays(tmp_path, monkeypatch) -> None:
+    """The second would replace a file that the first may be reading: another version of it."""
+    path, plan = tmp_path / "0000.mp4", plan_video("test", 0, 0)
+    real, inside = encode._write, []
+
+    def write(plan, partial):
+        real(plan, partial)
+        if not inside:
+            inside.append(partial)
+            encode_video(plan, path)  # the other one is quicker
+            inside.append(path.stat())
+
+    monkeypatch.setattr(encode, "_write", write)
+    encode_video(plan, path)
+    now = path.stat()
+    assert (now.st_ino, now.st_mtime_ns) == (inside[1].st_ino, inside[1].st_mtime_ns)
+    assert [p.name for p in tmp_path.iterdir()] == ["0000.mp4"]
+    monkeypatch.setattr("os.link", Mock(side_effect=PermissionError("no links here")))
+    path.unlink()
+    encode_video(plan, path)
+    assert path.is_file() and len(list(tmp_path.iterdir())) == 1
