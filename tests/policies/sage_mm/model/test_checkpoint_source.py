@@ -27,6 +27,7 @@ def test_hub_ids_and_folders_pass(tmp_path, monkeypatch, name: str) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs" / "model").mkdir(parents=True)
     require_source(name, "a model")
+    assert sorted(tmp_path.rglob("*")) == [tmp_path / "runs", tmp_path / "runs" / "model"]
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
