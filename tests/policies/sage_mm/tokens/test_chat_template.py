@@ -76,5 +76,8 @@ def test_a_conversation_that_ends_early_differs_where_it_ends(length: int) -> No
 
 
 def test_what_goes_on_after_ours_is_no_difference() -> None:
+    longer = np.append(OURS, [7, 8])
     require(OURS)
-    require(np.append(OURS, [7, 8]))
+    require(longer)
+    with pytest.raises(ModelError, match="at token 0:"):
+        require(longer[1:])

@@ -181,6 +181,8 @@ def test_a_flipped_bit_of_a_proxy_costs_pictures_and_no_error(clip: Path, tmp_pa
         flipped[place] ^= 1 << int(rng.integers(8))
         path.write_bytes(flipped)
         served(clip, tmp_path)
+    path.write_bytes(whole)
+    assert served(clip, tmp_path), "sound again, it has all of them"
 
 
 def test_a_record_that_is_sound_and_no_jpeg_is_decoded_instead(clip: Path, tmp_path: Path) -> None:

@@ -143,6 +143,7 @@ def test_the_index_of_another_file_is_not_taken(paths: list[Path], folder: Path)
     two.write_bytes(first)
     opens_rightly(paths[0])
     opens_rightly(paths[1], 3)
+    assert one.read_bytes() != second and two.read_bytes() != first
 
 
 @pytest.mark.parametrize("kind", ODD)
