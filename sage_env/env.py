@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from sage_env.actions.action import ACTION_NAMES, Action, Answer, Invalid
 from sage_env.argument_checks import picture_size, tolerance_seconds, whole_number
+from sage_env.datasets.judges import judge_in_time
 from sage_env.datasets.loading import DatasetSource, load_dataset, prepare_item
 from sage_env.datasets.matching import Judge, decide_answer
-from sage_env.deadlines.timed_call import CALL_TIMEOUT, call_seconds, end_idle, timed_judge
+from sage_env.deadlines.timed_call import CALL_TIMEOUT, call_seconds, end_idle
 from sage_env.episode import Budget, Episode, TurnResult
 from sage_env.errors import ResetNeeded, ToolTimeout
 from sage_env.frames import Tolerance
@@ -125,15 +126,14 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         frames_per_turn: most frames that one action is shown.
         overview_frames: frames shown by `reset`.
         frame_size: (H, W); by default what the dataset suggests, else (224, 224).
-        reward: name of a preset, or a function; see `sage_env.rewards.Reward`.
-        judge: function `(item, text) -> bool` for answers that no rule can decide.
+        reward: a function, also as `"package.module:name"`, or a preset; see `sage_env.rewards`.
+        judge: function `(item, text) -> bool` for answers that no rule can decide, or a name.
         tools: tools that the agent may use; see `sage_env.tools.Tool`.
         opener: function `path -> Video`; by default `sage_env.video.open_video`.
         call_timeout: seconds for each call of a plug-in, or `None`; files get at least 120.
         frame_store: folder to share decoded pictures with other processes, `/dev/shm/…`.
         snap: show times of a grid that episodes share; see `timeline.snapped`.
-        overview_tolerance: seconds by which the overview may be off, or `"auto"`; see Starting
-            State.
+        overview_tolerance: seconds, or `"auto"`; see Starting State.
         render_mode: `"rgb_array"` or `"human"`; see Rendering.
         render_gold: also draw the evidence and, at the end, the gold answer.
 
@@ -177,7 +177,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         overview_frames: int = 16,
         frame_size: tuple[int, int] | None = None,
         reward: str | Reward = "answer",
-        judge: Judge | None = None,
+        judge: str | Judge | None = None,
         tools: Sequence[Tool | str] = (),
         opener: Opener | None = None,
         call_timeout: float | None = CALL_TIMEOUT,
@@ -198,7 +198,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         self._overview_frames = whole_number("overview_frames", overview_frames, 0, max_frames)
         limit = call_seconds(call_timeout)
         self._reward = find_reward(reward, limit)
-        self._judge: Judge | None = timed_judge(judge, limit)
+        self._judge: Judge | None = judge_in_time(judge, limit)
         self._tools = find_tools(tools)
         items = load_dataset(dataset, root=root, split=split, allow_outside=allow_outside)
         self._items, self._index = items, {item.id: index for index, item in enumerate(items)}

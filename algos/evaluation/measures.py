@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, TypeAlias
 
 from gymnasium import Env
 
 from algos.evaluation.cluster_intervals import difference_interval, proportion_interval
+from algos.evaluation.groups import group_keys, in_group
 from algos.rollout.playing import EpisodeSpec, collect
 from algos.rollout.trajectory import Trajectory
 from algos.seeds import subseed
@@ -23,9 +24,11 @@ from sage_env.datasets.item import QAItem
 
 SHORT, LONG = "<=600 s", ">600 s"
 """Sides of ten minutes, by which the SAGE paper (arXiv 2512.13874) reports long videos apart."""
-Section = Literal["all", "length", "bucket", "family", "tier"]
-"""By what a line of a table groups episodes."""
-_GROUP_KEYS: tuple[Section, ...] = ("family", "tier")
+Section: TypeAlias = str
+"""By what a line of a table groups episodes: `all`, `length`, `bucket`, or a key of the items'
+`group`."""
+OWN_SECTIONS = ("all", "length", "bucket")
+"""Sections that every dataset has; a report key of one of these names is `NAME (group)`."""
 
 
 @dataclass(frozen=True)
@@ -128,10 +131,10 @@ class EvalResult:
         """Return the name with the decoding."""
         return f"{self.name}, {self.decoding}" if self.decoding else self.name
 
-    def only(self, key: str, value: str) -> EvalResult:
-        """Return the part about items of one group, e.g. `only("tier", "core")`."""
+    def only(self, group: Mapping[str, str]) -> EvalResult:
+        """Return the part about items of one group, e.g. `only({"tier": "core"})`."""
         pairs = zip(self.items, self.trajectories, strict=True)
-        kept = [(item, played) for item, played in pairs if item.group.get(key) == value]
+        kept = [(item, played) for item, played in pairs if in_group(item, group)]
         return replace(self, items=[i for i, _ in kept], trajectories=[t for _, t in kept])
 
     def episodes(self) -> list[EpisodeResult]:
@@ -230,7 +233,7 @@ def of_length(episodes: Sequence[EpisodeResult], length: str | None) -> list[Epi
 
 
 def measure(items: Sequence[QAItem], trajectories: Sequence[Trajectory]) -> list[MeasureRow]:
-    """Return the rows of the report: all, by length, by bucket, by family and by tier."""
+    """Return the rows of the report: all, by length, by bucket, and by each report key."""
     return measure_episodes(EvalResult("", items, trajectories).episodes())
 
 
@@ -239,9 +242,11 @@ def measure_episodes(episodes: Sequence[EpisodeResult]) -> list[MeasureRow]:
     rows = [MeasureRow("all", "all", measures_of(episodes))]
     rows += _rows("length", [(length_of(e.duration), e) for e in episodes], (SHORT, LONG))
     rows += _rows("bucket", [(bucket_of(e.duration), e) for e in episodes], BUCKETS)
-    for key in _GROUP_KEYS:
+    buckets = [bucket_of(e.duration) for e in episodes]
+    for key in group_keys([e.group for e in episodes], buckets):
         grouped = [(e.group[key], e) for e in episodes if key in e.group]
-        rows += _rows(key, grouped, sorted({name for name, _ in grouped}))
+        section = f"{key} (group)" if key in OWN_SECTIONS else key
+        rows += _rows(section, grouped, sorted({name for name, _ in grouped}))
     return rows
 
 

@@ -165,7 +165,7 @@ def chosen(rows: Sequence[Mapping[str, Any]], seconds: float | None = None) -> t
 
 
 def _core(result: EvalResult) -> list[EpisodeResult]:
-    return result.only("tier", "core").episodes()
+    return result.only({"tier": "core"}).episodes()
 
 
 def report(settings: Settings, found: Mapping[tuple[str, str], Sequence[RunPoint]]) -> str:

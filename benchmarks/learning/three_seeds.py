@@ -97,7 +97,7 @@ def _compared(
 ) -> tuple[list[EpisodeResult], list[EpisodeResult]]:
     """Return the episodes after PPO and before it."""
     after, before = (
-        of_length(result[key].only("tier", "core").episodes(), length)
+        of_length(result[key].only({"tier": "core"}).episodes(), length)
         for key in ("after-ppo-greedy", "sft-base-greedy")
     )
     return after, before
@@ -105,7 +105,7 @@ def _compared(
 
 def _line(runs: Sequence[EvalResult]) -> tuple[str, ...]:
     """Return one policy's line over all seeds."""
-    episodes = [result.only("tier", "core").episodes() for result in runs]
+    episodes = [result.only({"tier": "core"}).episodes() for result in runs]
     cells = [runs[0].name, runs[0].decoding or "-"]
     for length in (None, SHORT, LONG):
         parts = [of_length(es, length) for es in episodes]
