@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import ArgumentError, ArgumentParser
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from algos.cli.eval_command import Eval
 from algos.cli.terminal import plain_messages, plain_traceback, say
 from algos.cli.usage import told_in_one_sentence
 from algos.cli.verify_command import Verify
-from algos.runs.stopping import Stopped, Terminated, stop_on_sigterm
+from algos.runs.stopping import Stopped, Terminated
 from sage_env.errors import SageEnvError
 from sage_env.lazy_exports import needs_extra
 from sage_env.release import __version__
@@ -30,7 +29,7 @@ ABOUT = (
 
 @dataclass(frozen=True)
 class _Train:
-    """Train the small model, measure it on held-out videos, and write the report."""
+    """Train a model with PPO, measure it on held-out videos, and write the report."""
 
 
 @dataclass(frozen=True)
@@ -117,24 +116,11 @@ def _run(arguments: list[str]) -> None:
 
 
 def _train(arguments: list[str]) -> None:
-    """Run the training; a preset moves the defaults, so that what is given by hand still holds."""
+    """Run the training."""
     # Here, not above: the other commands should not wait for these imports.
     with needs_extra("`sage-vqa train`", "sage"):
-        from algos.experiment.settings import FirstLight, with_preset
-        from algos.experiment.stages import run
-        from algos.presets import PRESETS
-
-    scout = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    scout.add_argument("--preset")
-    try:
-        name = scout.parse_known_args(arguments)[0].preset
-    except ArgumentError:  # tyro says what is wrong
-        name = None
-    default = with_preset(name) if name in PRESETS else FirstLight()
-    with told_in_one_sentence(arguments):
-        config = tyro.cli(FirstLight, prog="sage-vqa train", args=arguments, default=default)
-    with stop_on_sigterm():
-        run(config)
+        from algos.cli.train_command import train
+    train(arguments)
 
 
 def _parse(commands: dict[str, Any], arguments: list[str], program: str, about: str) -> Any:

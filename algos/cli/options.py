@@ -46,6 +46,7 @@ class Playing(EnvironmentOptions):
     """Sampling temperature of policies that have one; 0 is greedy."""
     seed: int = 0
     """Seeds the policy and the environment."""
+
     def load_policy(self) -> AnyPolicy:
         """Return the policy."""
         if self.seed < 0:

@@ -2,7 +2,7 @@
 
 May not: learn from what was played, or sum it up.
 
-Read in this order: `conditions` (budgets, sampling, weights and seed of an episode), `trajectory`
+Read in this order: `environment_options` (what commands make it with), `conditions` (budgets, sampling, weights and seed of an episode), `trajectory`
 (the record), `playing` (`play`, and `collect` for many at once:
 the only loop, for training and evaluation), `transcript` (an episode as text).
 """

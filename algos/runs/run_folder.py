@@ -6,6 +6,7 @@ config.json             every setting of the command that made the run
 manifest.json           of `sage-vqa eval`: what its episodes depend on, see `evaluation_run`
 samples.jsonl           of `sage-vqa eval`: one flat row per question
 results.json            of `sage-vqa eval`: its measures, and the questions that failed
+splits.json             of `sage-vqa train`: the ids of the questions of each split
 metrics.jsonl           one line per update
 checkpoints/            see `algos.runs.checkpoint`
 evaluations/NAME.jsonl  one trajectory per line, without tokens, written as they are played
@@ -71,6 +72,11 @@ class RunFolder:
     def summary(self) -> Path:
         """Return the path of an evaluation's measures."""
         return self.path / "results.json"
+
+    @property
+    def splits(self) -> Path:
+        """Return the path of the questions' ids, by split."""
+        return self.path / "splits.json"
 
     @property
     def metrics(self) -> Path:

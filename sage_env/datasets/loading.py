@@ -38,8 +38,9 @@ def load_dataset(
             a function (or class) that returns them, or `"package.module:function"`. It is called
             with `root` and `split` where it has parameters of these names, but without a `root` of
             `None` where it has a default.
-            A sequence may also have `prepare(item)`, called before an item's video is opened, and
-            `frame_size`, the `(H, W)` that its pictures are made for.
+            A sequence may also have `prepare(item)`, called before an item's video is opened;
+            `frame_size`, the `(H, W)` that its pictures are made for; and `headline`, the report
+            keys of the items that are trained on and reported first, e.g. `{"tier": "core"}`.
         root: the folder of the videos; each dataset has a default.
         split: `train`, `validation` or `test`; a function or a file may have others. A sequence, a
             function without this parameter, and a file whose lines name none are one split.

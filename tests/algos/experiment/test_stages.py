@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from algos.cli.entry import main
-from algos.experiment.building import load_policy
-from algos.experiment.results import ORDER, after_ppo, remarks
-from algos.experiment.settings import FirstLight, check_settings
+from algos.experiment.building import find_splits, load_policy
+from algos.experiment.results import after_ppo, remarks
+from algos.experiment.rows import Row
+from algos.experiment.settings import Training, check_settings
 from algos.experiment.stages import Stages, run
 from algos.ppo.config import PPOConfig
 from algos.runs.checkpoint import ConfigChanged, load_best
@@ -21,9 +22,22 @@ from policies.sage_mm.model.sage_model import SHIPPED
 
 pytestmark = pytest.mark.skipif(not SHIPPED.is_dir(), reason="no shipped model")
 
+ORDER = [
+    "direct-same-frames-greedy",
+    "direct-double-frames-greedy",
+    "demonstrator",
+    "base-greedy",
+    "after-ppo-greedy",
+    "direct-same-frames-t-1",
+    "direct-double-frames-t-1",
+    "base-t-1",
+    "after-ppo-t-1",
+]
+"""The keys of a default run, as the tables have them."""
+
 
 @pytest.fixture
-def config(tmp_path, monkeypatch) -> FirstLight:
+def config(tmp_path, monkeypatch) -> Training:
     counts = {"train": 1, "validation": 1, "test": 1}
     monkeypatch.setattr("sage_env.synth.dataset.DEFAULT_COUNTS", counts)
     ppo = PPOConfig(
@@ -35,15 +49,15 @@ def config(tmp_path, monkeypatch) -> FirstLight:
         eval_every=1,
         actor_lr=1e-3,
     )
-    return FirstLight(run=tmp_path / "run", root=tmp_path / "videos", slots=4, workers=1, ppo=ppo)
+    return Training(run=tmp_path / "run", root=tmp_path / "videos", slots=4, workers=1, ppo=ppo)
 
 
 def test_it_runs_from_files_to_report_and_goes_on_where_it_was(config, capsys, monkeypatch) -> None:
     results = run(config)
     out = capsys.readouterr().out
-    assert set(results) == set(ORDER)
+    assert list(results) == ORDER
     assert all(t.error is None for r in results.values() for t in r.trajectories)
-    for text in ("demonstrator", "SFT base", "after PPO", "DIRECT", "hard tier", "report:"):
+    for text in ("demonstrator", "base", "after PPO", "DIRECT", "tier hard", "report:"):
         assert text in out
     best = load_best(RunFolder(config.run).checkpoints)
     assert best is not None and best.best is not None
@@ -69,7 +83,7 @@ def test_it_runs_from_files_to_report_and_goes_on_where_it_was(config, capsys, m
     monkeypatch.setattr("algos.experiment.stages.evaluate", no_play)
     with folder.alone(), pytest.raises(RunFolderError, match="another process"):
         run(config)
-    assert set(run(replace(config, slots=2))) == set(ORDER)
+    assert list(run(replace(config, slots=2))) == ORDER
     for other in (replace(config, reward="answer"), replace(config, ppo=PPOConfig(updates=9))):
         with pytest.raises(ConfigChanged):  # its results would not be this run's
             run(other)
@@ -148,11 +162,17 @@ def test_an_evaluation_of_a_training_that_stops_loses_nothing_and_plays_nothing_
     config, tmp_path
 ) -> None:
     def measure(path, episodes):
-        stages = Stages(config, RunFolder(path), Interrupted())  # type: ignore[arg-type]
+        stages = Stages(
+            config,
+            RunFolder(path),
+            Interrupted(),
+            find_splits(config),
+            only={},  # type: ignore[arg-type]
+        )
         policy = Interrupted()
         policy.episodes = episodes
         try:
-            stages.measure("demonstrator", policy)  # type: ignore[arg-type]
+            stages.measure(Row("random", "chance", "demonstrator"), policy)
         except KeyboardInterrupt:
             return None
         return stages.results["demonstrator"]

@@ -265,9 +265,9 @@ def test_a_dtype_that_no_weight_can_have_is_refused(wrong):
 
 
 def test_adapters_are_by_default_those_of_a_training():
-    from algos.experiment.settings import FirstLight
+    from algos.experiment.settings import Training
 
-    rank = FirstLight().lora_rank
+    rank = Training().lora_rank
     assert LoraSettings() == LoraSettings(r=rank, alpha=2 * rank, seed=0)
 
 

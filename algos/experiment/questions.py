@@ -1,0 +1,83 @@
+"""The questions of a run: which can be read, which are left out, and what the folder keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from tqdm import tqdm
+
+from algos.runs.run_folder import RunFolder, RunFolderError, read_json, write_json
+from sage_env.datasets.preparing import prepare_videos
+from sage_env.datasets.splits import Splits
+from sage_env.errors import DatasetError
+
+SHOWN = 5
+"""Unreadable videos that are named on the terminal; the folder has them all."""
+TIMEOUT = 120.0
+"""Seconds to open one video and decode three pictures of it."""
+READERS = 4
+"""Videos that are looked at side by side: most of the time goes into reading files."""
+
+
+def ready_questions(splits: Splits, folder: RunFolder, *, skip_broken: bool) -> Splits:
+    """Have all videos made and looked at, and write to the folder who is in which split.
+
+    Args:
+        splits: as they were found.
+        folder: of the run; gets `splits.json`.
+        skip_broken: whether questions about unreadable videos are left out, and not refused.
+
+    Returns:
+        The questions that can be asked.
+
+    Raises:
+        DatasetError: if a video cannot be read and is not to be left out, or too few are left.
+        RunFolderError: if the folder has results on other questions.
+    """
+    prepare_videos(splits.parts().values())
+    broken = unreadable(splits)
+    if broken and not skip_broken:
+        named = "; ".join(list(broken.values())[:SHOWN])
+        more = f"; and {len(broken) - SHOWN} more" if len(broken) > SHOWN else ""
+        raise DatasetError(
+            f"{len(broken)} videos cannot be read ({named}{more}): mend them, or leave out their "
+            "questions with --skip-broken"
+        )
+    kept = splits.without(broken) if broken else splits
+    for name, items in kept.parts().items():
+        if not len(items):
+            raise DatasetError(f"no question of the split {name} has a video that can be read")
+    _write(folder, kept, broken)
+    if broken:
+        lost = sum(map(len, splits.parts().values())) - sum(map(len, kept.parts().values()))
+        listed = "; ".join(list(broken.values())[:SHOWN])
+        print(f"left out: {lost} questions about {len(broken)} videos, {listed}")
+    return kept
+
+
+def unreadable(splits: Splits) -> dict[Path, str]:
+    """Return the videos that cannot be read, each with why."""
+    from sage_env.video.health import first_fault
+
+    videos = list(dict.fromkeys(item.video for part in splits.parts().values() for item in part))
+    look = partial(first_fault, timeout=TIMEOUT)
+    with ThreadPoolExecutor(READERS) as pool:
+        found = tqdm(pool.map(look, videos), "looking at videos", len(videos), leave=False)
+        return {video: fault for video, fault in zip(videos, found, strict=True) if fault}
+
+
+def _write(folder: RunFolder, splits: Splits, broken: Mapping[Path, str]) -> None:
+    """Write the splits, unless results of others are there."""
+    now = {"how": dict(splits.how), **splits.ids()}
+    if folder.splits.exists() and folder.has_results():
+        then = read_json(folder.splits)
+        differ = [name for name in now if not isinstance(then, dict) or then.get(name) != now[name]]
+        if differ:
+            raise RunFolderError(
+                f"{folder.path} holds a training on other questions ({', '.join(differ)} in "
+                f"{folder.splits.name}): bring those back, or start in a new folder (--run FOLDER)"
+            )
+    write_json(folder.splits, {**now, "left out": {str(k): v for k, v in broken.items()}})
