@@ -11,7 +11,8 @@ from typing import Any
 
 import tyro
 
-from algos.cli.commands import Ask, BuildData, CheckData, Play, Report
+from algos.cli.commands import Ask, Play, Report
+from algos.cli.data_commands import BuildData, CheckData, ExportData
 from algos.cli.eval_command import Eval
 from algos.cli.terminal import plain_messages, plain_traceback, say
 from algos.cli.usage import told_in_one_sentence
@@ -34,7 +35,7 @@ class _Train:
 
 @dataclass(frozen=True)
 class _Data:
-    """Make the videos of the embedded dataset, check any: `sage-vqa data build|check`."""
+    """Videos and questions as files: `sage-vqa data build|check|export`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -96,8 +97,8 @@ def _run(arguments: list[str]) -> None:
         say(f"sage-vqa {__version__}")
         return
     if arguments[:1] == ["data"]:
-        about = "Make the videos of the embedded dataset, or check the videos of a folder."
-        data = {"build": BuildData, "check": CheckData}
+        about = "Make the videos of the embedded dataset, check any, write a dataset out as files."
+        data = {"build": BuildData, "check": CheckData, "export": ExportData}
         _parse(data, arguments[1:], "sage-vqa data", about).run()
         return
     commands = {

@@ -45,6 +45,10 @@ if TYPE_CHECKING:
     from policies.sage_mm import SageMM
 
 
+MAX_FRAMES = 128
+"""Frames of an episode, where neither the settings nor the policy say (`VideoQAEnv`)."""
+
+
 def run(config: Training, parts: Parts | None = None) -> dict[str, EvalResult]:
     """Do it all; print the tables and where the report is.
 
@@ -171,9 +175,8 @@ class Stages:
         if not row.frames:
             return load_named(row.word)
         if row.frames == "most":
-            return UniformPolicy(
-                self.policy, int(self._options(self.policy).get("max_frames", 128))
-            )
+            most = int(self._options(self.policy).get("max_frames", MAX_FRAMES))
+            return UniformPolicy(self.policy, most)
         if row.frames.isdecimal():
             return UniformPolicy(self.policy, int(row.frames))
         mean = self.mean_frames()
@@ -201,10 +204,9 @@ class Stages:
         credited = self.config.show_credit and policy is self.policy
         played = self.folder.load_played(key).items()
         done = {item_id: episode for item_id, episode in played if episode.error is None}
+        title = f"{row.title} {decoding}".strip()
         with (
-            tqdm(
-                total=len(items), initial=len(done), desc=f"{row.title} {decoding}".strip()
-            ) as bar,
+            tqdm(total=len(items), initial=len(done), desc=title) as bar,
             open_envs(self.splits.test, self._options(policy), self._slots(items)) as envs,
             self.folder.play_log(key, tokens=credited) as record,  # credit is read off the tokens
         ):
