@@ -95,7 +95,7 @@ class ExportData:
     splits: tuple[str, ...] = ("train", "validation", "test")
     """What to write; a dataset without splits is written as one."""
     link: bool = False
-    """Link to the videos instead of copying them."""
+    """Give the videos second names (hard links) instead of copying them, on one disk."""
     allow_outside: bool = False
     """Whether a .jsonl file may name videos that do not lie under the root."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
@@ -106,6 +107,8 @@ def open_stages(config: Training, folder: RunFolder, parts: Parts | None = None)
     splits = parts.splits or find_splits(config)
     only = headline(config, splits)
     policy = parts.policy or load_policy(config)
+    with open_envs(splits.train, training_options(config, policy, parts), 1):
+        pass  # a wrong name or number should not wait for the videos
     splits = ready_questions(splits, folder, skip_broken=config.skip_broken)
     return Stages(config, folder, policy, splits, only=only, parts=parts)
 
@@ -171,7 +174,8 @@ class Stages:
             from policies.baselines.scripted import DEMONSTRATOR as HABITS
             from policies.baselines.scripted import Scripted
 
-            return Scripted.load(HABITS, self.config.checkpoint)
+            checkpoint = self.config.checkpoint
+            return Scripted.load(HABITS, None if checkpoint is None else Path(checkpoint))
         if not row.frames:
             return load_named(row.word)
         if row.frames == "most":
@@ -306,9 +310,8 @@ class Stages:
         about |= remarks(self.update, self.config.ppo.updates, read_metrics(self.folder.metrics))
         if not self.results:
             return
-        size = self._options(self.policy).get("frame_size") or getattr(
-            self.splits.test, "frame_size", (224, 224)
-        )
+        suggested = getattr(self.splits.test, "frame_size", (224, 224))
+        size: tuple[int, int] = self._options(self.policy).get("frame_size") or suggested
         data = report_data(self.results, about, self.folder, size, self.only)
         print_tables(self.results, self.only)
         print()

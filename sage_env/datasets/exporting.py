@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,8 @@ def export_questions(
     Args:
         parts: the questions of each split, by its name; `None` as a name: one split without one.
         folder: where to; made if it is missing.
-        link: whether to link to the videos instead of copying them.
+        link: whether videos become second names of the same files (hard links) instead of copies,
+            where the file system allows it.
 
     Returns:
         The number of questions.
@@ -78,11 +80,11 @@ def _write(video: Path, target: Path, *, link: bool) -> None:
     if target.exists() and target.stat().st_size == size:
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    if link:
-        target.unlink(missing_ok=True)
-        os.symlink(video.resolve(), target)
-        return
     with atomic_path(target) as partial:
+        if link:
+            with suppress(OSError):  # of another disk, or of a file system without links
+                os.link(video.resolve(), partial)
+                return
         shutil.copyfile(video, partial)
 
 
