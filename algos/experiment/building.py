@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from policies.sage_mm import SageMM
 
 Env: TypeAlias = GymEnv[Any, Any]
+GIVEN = "(questions given in Python)"
+"""The name of a dataset that has none; `sage-vqa verify` cannot find it again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +48,8 @@ class Parts:
     def named_in(self, config: Training) -> Training:
         """Return the settings with the names of what is given here, as `module:name`."""
         named: dict[str, Any] = {}
+        if self.splits is not None:
+            named["dataset"] = GIVEN
         if self.reward is not None:
             named["reward"] = name_of(self.reward)
         if self.judge is not None:

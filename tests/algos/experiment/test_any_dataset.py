@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from algos.cli.entry import main
-from algos.experiment.building import Parts, find_splits, headline, name_of
+from algos.experiment.building import GIVEN, Parts, find_splits, headline, name_of
 from algos.experiment.questions import ready_questions, unreadable
 from algos.experiment.reward_probe import require_differences
 from algos.experiment.settings import Training
@@ -175,6 +175,7 @@ def test_a_reward_a_judge_and_a_tool_of_ones_own_are_used_and_named(config, tmp_
     saved = json.loads((config.run / "config.json").read_text())
     assert saved["reward"] == name_of(shaped) == f"{__name__}:shaped"
     assert (saved["judge"], saved["tools"]) == (f"{__name__}:lenient", [f"{__name__}:Echo"])
+    assert saved["dataset"] == GIVEN
     assert list(results) == ["after-ppo-greedy", "after-ppo-t-1"]
     assert ASKED, "open answers that are not the gold one go to the judge"
     proof = next((config.run / "proof").iterdir()).read_text()
