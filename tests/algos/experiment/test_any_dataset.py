@@ -126,9 +126,9 @@ def test_only_questions_with_the_report_keys_are_trained_on(tmp_path) -> None:
     with pytest.raises(OptionError, match="takes KEY=VALUE"):
         headline(Training(only=("kind",)), splits)
     ours = find_splits(Training(root=tmp_path / "cache"))
-    assert headline(Training(), ours) == {"tier": "core"} and headline(
-        Training(only=()), ours
-    ) == {}
+    assert (
+        headline(Training(), ours) == {"tier": "core"} and headline(Training(only=()), ours) == {}
+    )
 
 
 def constant(item, action, history):

@@ -1,4 +1,4 @@
-"""Laws of `sage_env.datasets.exporting`, `preparing`: a dataset as plain files, made in parallel."""
+"""Laws of `sage_env.datasets.exporting`, `preparing`: datasets as files, made in parallel."""
 
 import json
 import os
@@ -31,8 +31,8 @@ def made(folder: Path, *names: str, question: str = "?") -> Made:
 
 def test_what_is_written_out_is_read_back_as_it_was(tmp_path) -> None:
     full = QAItem(
-        "q", tmp_path / "in" / "a.mp4", "Wähle: ü?", ("x", "y"), "y", "mcq", ((0.1, 0.2),), 0.1 + 0.2,
-        {"tier": "core", "β": "1"}, None, ("Y!",),
+        "q", tmp_path / "in" / "a.mp4", "Wähle: ü?", ("x", "y"), "y", "mcq", ((0.1, 0.2),),
+        0.1 + 0.2, {"tier": "core", "β": "1"}, None, ("Y!",),
     )  # fmt: skip
     number = QAItem("n", tmp_path / "in" / "a.mp4", "When?", answer="5", tolerance=1.5, kind="open")
     (tmp_path / "in").mkdir()

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from algos.cli.entry import main
-from sage_env.video.health import check_health
+from sage_env.video.decoding.nearest_frame import frames_of_gop
+from sage_env.video.health import check_health, first_fault
 from sage_env.video.index.video_index import read_index
 from tests.helpers.clips import copy_clip, uncached, write_clip
 
@@ -80,3 +81,31 @@ def test_whatever_goes_wrong_with_one_file_is_a_finding(tmp_path, monkeypatch):
     monkeypatch.setattr("sage_env.video.health.read_index", trip)
     health = check_health(tmp_path / "a.ts")
     assert not health.sound and "checking it failed (IndexError: list index" in str(health)
+
+
+def test_the_first_fault_is_found_in_three_pictures_or_in_opening(clip, tmp_path, monkeypatch):
+    assert first_fault(clip("short-gops")) == "" == first_fault(clip("one-gop"), timeout=30.0)
+    assert "gone.mp4" in first_fault(tmp_path / "gone.mp4")
+    (tmp_path / "text.mp4").write_text("no video")
+    assert "text.mp4" in first_fault(tmp_path / "text.mp4")
+    tried = []
+
+    def frames(index, gop):
+        tried.append(gop)
+        return frames_of_gop(index, gop)
+
+    monkeypatch.setattr("sage_env.video.health.frames_of_gop", frames)
+    assert first_fault(clip("short-gops")) == ""
+    gops = len(read_index(clip("short-gops")).key_pts)
+    assert gops > 3 and tried == [0, gops // 2, gops - 1]
+
+
+def test_the_first_fault_says_where_a_keyframe_does_not_decode(clip, monkeypatch):
+    path = clip("short-gops")
+    last = float(read_index(path).seconds(frames_of_gop(read_index(path), -1)[:1])[0])
+
+    def none_of_the_last(pool, frames, deadline):
+        return [frame for frame in frames if frame < last * 25]
+
+    monkeypatch.setattr("sage_env.video.health.DecodePool.good_frames", none_of_the_last)
+    assert first_fault(path) == f"{path}: {last:.2f}-4.80 s does not decode"
