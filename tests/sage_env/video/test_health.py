@@ -102,7 +102,8 @@ def test_the_first_fault_is_found_in_three_pictures_or_in_opening(clip, tmp_path
 
 def test_the_first_fault_says_where_a_keyframe_does_not_decode(clip, monkeypatch):
     path = clip("short-gops")
-    last = float(read_index(path).seconds(frames_of_gop(read_index(path), -1)[:1])[0])
+    index = read_index(path)
+    last = float(index.seconds(frames_of_gop(index, len(index.key_pts) - 1)[:1])[0])
 
     def none_of_the_last(pool, frames, deadline):
         return [frame for frame in frames if frame < last * 25]
