@@ -106,7 +106,7 @@ def test_the_first_fault_says_where_a_keyframe_does_not_decode(clip, monkeypatch
     last = float(index.seconds(frames_of_gop(index, len(index.key_pts) - 1)[:1])[0])
 
     def none_of_the_last(pool, frames, deadline):
-        return [frame for frame in frames if frame < last * 25]
+        return [frame for frame in frames if frame < round(last * 25)]
 
     monkeypatch.setattr("sage_env.video.health.DecodePool.good_frames", none_of_the_last)
     assert first_fault(path) == f"{path}: {last:.2f}-4.80 s does not decode"
