@@ -100,7 +100,7 @@ LAYERS = {
         "cli/",
     ],
     "benchmarks": [
-        "provenance timing",
+        "provenance timing published_shapes",
         "frame_access/",
         "rollout/",
         "ppo/",
@@ -108,6 +108,7 @@ LAYERS = {
         "robustness/clips/",
         "robustness/",
         "mutation/",
+        "gpu/",
     ],
 }
 FORBIDDEN = {"utils", "util", "common", "core", "manager", "helpers", "misc"}
