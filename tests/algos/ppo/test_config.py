@@ -105,7 +105,7 @@ def test_a_run_that_was_begun_with_the_defaults_can_go_on() -> None:
         **dict(temperature=1.0, advantage="critic", leave_one_out=True, divide_by_std=False),
         **dict(drop_ties=False, clock="token", gamma=1.0, lam=1.0, turn_gamma=1.0, turn_lam=1.0),
         **dict(lam_alpha=None, critic_lam=None, whiten=True, epochs=1, minibatches=4),
-        **dict(micro_batch=16, workers=1, clip_low=0.2, clip_high=0.28, dual_clip=3.0),
+        **dict(micro_batch=16, micro_batch_tokens=None, workers=1, clip_low=0.2, clip_high=0.28, dual_clip=3.0),
         **dict(ratio_level="token", aggregation="token-mean", constant_length=512, value_clip=0.5),
         **dict(kl_coef=0.0, kl_in="loss", kl_estimator="k3", entropy_coef=0.0, actor_lr=1e-5),
         **dict(critic_lr=5e-5, lr_decay=False, critic_epochs=2, critic_warmup=10),
