@@ -171,7 +171,7 @@ def _scores(
         return at_once(states, chosen, allowed)
     if type(head) is nn.Linear:
         masking = model.masking(temperature, allowed)
-        gradient = entropy_gradient and torch.is_grad_enabled()
+        gradient = entropy_gradient
         return tiled_scores(states, head.weight, chosen, masking, entropy_gradient=gradient)
     masks = [None] * len(states) if allowed is None else allowed.split(most)
     parts = [

@@ -29,6 +29,7 @@ def test_a_whole_number_is_taken_from_its_least_on(name: str) -> None:
     [
         ({"temperature": 1e-6}, {"temperature": 0.0}),
         ({"dual_clip": 1.001}, {"dual_clip": 1.0}),
+        ({"micro_batch_tokens": 1}, {"micro_batch_tokens": 0}),
         ({"lam_alpha": 1e-6}, {"lam_alpha": 0.0}),
         ({"lam_alpha": 1.0}, {"lam_alpha": -1.0}),
         ({"advantage": "group", "episodes_per_question": 2},
@@ -49,7 +50,7 @@ def test_the_edge_is_taken_and_what_lies_beyond_is_not(
         PPOConfig(**refused)
 
 
-@pytest.mark.parametrize("name", ["dual_clip", "lam_alpha", "critic_lam"])
+@pytest.mark.parametrize("name", ["dual_clip", "lam_alpha", "critic_lam", "micro_batch_tokens"])
 def test_none_switches_off(name: str) -> None:
     assert getattr(PPOConfig(**{name: None}), name) is None
 
