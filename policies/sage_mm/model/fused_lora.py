@@ -147,6 +147,8 @@ def _plain(layer: Linear, x: Tensor) -> tuple[Tensor, Tensor, Tensor, float] | N
         return None
     same = x.dtype == weight.dtype and a.dtype == b.dtype
     same = same and (a.dtype == x.dtype or (a.dtype, x.dtype) in _ROUNDED)
-    if not (same and type(dropout) is nn.Identity) or torch.is_autocast_enabled(x.device.type):
+    if not (same and type(dropout) is nn.Identity):
+        return None
+    if not x.is_meta and torch.is_autocast_enabled(x.device.type):  # it has no meta device
         return None
     return weight, a, b, layer.scaling[name]

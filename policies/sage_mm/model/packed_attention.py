@@ -127,12 +127,12 @@ def _causal_without_mask(
 def _takes_flash(query: Tensor, key: Tensor, value: Tensor, grouped: bool) -> bool:
     """Return whether the flash kernel takes these tensors as they are.
 
-    On the meta device, where memory is counted, it is taken to do what it does on a GPU.
+    On the meta device, where memory is counted, a fused kernel is taken to be there for all.
     """
-    if query.shape[-1] % 8 or query.dtype not in (torch.float16, torch.bfloat16):
-        return False
     if query.is_meta:
         return True
+    if query.shape[-1] % 8 or query.dtype not in (torch.float16, torch.bfloat16):
+        return False
     return can_use_flash_attention(SDPAParams(query, key, value, None, 0.0, False, grouped))
 
 
