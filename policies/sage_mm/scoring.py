@@ -7,7 +7,7 @@ prefix is computed once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import cast
 
@@ -39,6 +39,8 @@ def evaluate(
 ) -> Evaluation:
     """Score the sampled tokens under the adapter in use, differentiably.
 
+    Under autograd that is one pass: who trains has cut the rows. Otherwise passes are bounded.
+
     Args:
         model: the network.
         batch: whole episodes.
@@ -48,6 +50,10 @@ def evaluate(
     Returns:
         log-probs and entropies float32 `(B, L)` in nats, 0 where nothing was sampled.
     """
+    if not torch.is_grad_enabled() and len(passes := _passes(model, batch)) > 1:
+        parts = [evaluate(model, batch.select(rows), grammar) for rows in passes]
+        columns = [[part.logprobs for part in parts], [part.entropy for part in parts]]
+        return Evaluation(*(_joined(batch, passes, column) for column in columns))
     allowed = None if grammar is None else grammar.allowed_in(batch)
     states = states_before_sampled(model, batch)
     found = _scores(model, states, batch, allowed, entropy_gradient)
@@ -72,7 +78,9 @@ def reference_logprobs(
         float32 `(B, L)` in nats, 0 where nothing was sampled.
     """
     with model.using(model.reference), torch.no_grad():
-        return _in_chunks(model, batch, lambda part: _of_reference(model, part, grammar))
+        passes = _passes(model, batch)
+        parts = [_of_reference(model, batch.select(rows), grammar) for rows in passes]
+        return _joined(batch, passes, parts)
 
 
 def _of_reference(model: SageModel, part: TokenBatch, grammar: ActionGrammar | None) -> Tensor:
@@ -197,18 +205,13 @@ def _features(model: SageModel, batch: TokenBatch) -> Tensor:
     return torch.empty_like(found).index_copy_(0, order, found)
 
 
-def _in_chunks(
-    model: SageModel, batch: TokenBatch, compute: Callable[[TokenBatch], Tensor]
+def _joined(
+    batch: TokenBatch, passes: Sequence[Sequence[int]], parts: Sequence[Tensor]
 ) -> Tensor:
-    """Compute `(B, L)` a few rows at a time, those with a shared prefix together."""
-    passes = _passes(model, batch)
-    out: Tensor | None = None
-    for rows in passes:
-        part = compute(batch.select(rows))
-        if out is None:
-            out = part.new_zeros(batch.ids.shape)
-        out[rows, : part.shape[1]] = part
-    assert out is not None
+    """Put what was found of the rows of each pass, `(b, l)`, back together: `(B, L)`."""
+    out = parts[0].new_zeros(batch.ids.shape)
+    for rows, part in zip(passes, parts, strict=True):
+        out[list(rows), : part.shape[1]] = part
     return out
 
 

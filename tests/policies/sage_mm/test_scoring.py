@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -174,6 +176,41 @@ def test_passes_without_gradient_have_bounded_tokens(policy, batch, monkeypatch)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
     assert 2 <= len(tokens) <= 4 and max(tokens) <= bound
     tokens.clear()
+    with torch.no_grad():
+        again = policy.evaluate(batch)
+    assert 2 <= len(tokens) <= 4 and max(tokens) <= bound
+    whole_pass = policy.evaluate(batch)
+    assert max(tokens.pop(), bound) > bound, "one pass under autograd, which its caller has cut"
+    for name in ("logprobs", "entropy"):
+        one, other = getattr(again, name), getattr(whole_pass, name).detach()
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
+    tokens.clear()
     monkeypatch.setattr(scoring, "CHUNK_TOKENS", 1)
     policy.reference_logprobs(batch)
     assert tokens == [policy.pass_tokens(batch, [row]) for row in batch.order_by_prefix(range(7))]
+
+
+def test_a_half_precision_base_trains_in_the_direction_of_a_float32_one(tiny_folder, batch) -> None:
+    """States are of the base's dtype, scores and gradients float32, and no layer steps aside."""
+    settings = {"lora": LoraSettings(r=4), "critic": "adapter", "max_new_tokens": 20}
+    half, full = (SageMM.load(tiny_folder, dtype=d, **settings) for d in ("bfloat16", "float32"))
+    for learner in (half, full):
+        stir(learner)
+        with torch.no_grad():
+            learner.model.value_head.weight.fill_(0.1)
+    half.reset(seed=2)
+    asked = [episode(seed, 1) for seed in range(3)]
+    played = as_batch([play(half, one, name) for name, one in enumerate(asked)])
+    assert scoring.states_before_sampled(half.model, played).dtype == torch.bfloat16
+    found: dict[str, list[torch.Tensor]] = {"actor": [], "critic": []}
+    for learner in (half, full):
+        shown = [first["frames"][: first["num_frames"]] for (first,) in asked]
+        rows = replace(played, frames=learner.model.encoder.encode(shown), sampled_cache={})
+        for of, scores in (("actor", learner.evaluate(rows).logprobs), ("critic", learner.values(rows))):
+            assert scores.dtype == torch.float32
+            wanted = getattr(learner, f"{of}_parameters")()
+            gradients = torch.autograd.grad(scores.sum(), wanted)
+            assert {g.dtype for g in gradients} == {torch.float32}
+            found[of].append(torch.cat([g.flatten() for g in gradients]))
+    for pair in found.values():
+        assert torch.nn.functional.cosine_similarity(*pair, dim=0) > 0.97
