@@ -204,7 +204,9 @@ class TokenBatch:
         frames: per row, the content keys of its frames in order.
         temperature: at which the tokens were sampled; log-probs are re-scored at the same one.
         cache: scratch for the policy: tensors with leading dimension B that stay true while the
-            batch lives (for instance features of the frozen base); `select` slices them along.
+            batch lives; `select` slices them along.
+        sampled_cache: the same for tensors with one entry per sampled token, `(N, ...)`, row by row
+            in order of position (for instance features of the frozen base).
     """
 
     ids: Tensor
@@ -216,6 +218,7 @@ class TokenBatch:
     frames: list[tuple[bytes, ...]]
     temperature: float = 1.0
     cache: dict[str, Tensor] = field(default_factory=dict)
+    sampled_cache: dict[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Return the number of episodes."""
@@ -239,7 +242,14 @@ class TokenBatch:
             [self.frames[i] for i in index],
             self.temperature,
             {name: cut(x) for name, x in self.cache.items()},
+            {name: x[self.sampled_in(index).to(x.device)] for name, x in self.sampled_cache.items()},
         )
+
+    def sampled_in(self, rows: Iterable[int]) -> Tensor:
+        """Return which of the N sampled tokens are those of the given rows, in this order."""
+        number = self.sampled.flatten().cumsum(0).view(self.sampled.shape) - 1
+        index = list(rows)
+        return number[index][self.sampled[index]]
 
     def group_by_prefix(self, rows: Iterable[int]) -> list[list[int]]:
         """Group rows by shared prefix: the tokens before the first sampled one, the first frame.

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from algos.rollout.trajectory import Trajectory
 from policies.base import TokenBatch
+from policies.passes import Fits, into_passes
 
 
 def collate(
@@ -108,7 +109,9 @@ def minibatches(
     return [part.tolist() for part in np.array_split(order, count) if len(part)]
 
 
-def micro_batches(batch: TokenBatch, rows: Sequence[int], size: int) -> list[list[int]]:
+def micro_batches(
+    batch: TokenBatch, rows: Sequence[int], size: int, fits: Fits | None = None
+) -> list[list[int]]:
     """Cut rows into pieces of at most `size`, ordered by shared prefix and length.
 
     A policy can then compute a shared prefix once, and there is little padding.
@@ -117,35 +120,44 @@ def micro_batches(batch: TokenBatch, rows: Sequence[int], size: int) -> list[lis
         batch: all episodes.
         rows: those to cut.
         size: most rows of a piece.
+        fits: whether a piece is small enough, see `policies.passes.fitting`; `None`: any is.
 
     Returns:
         Row numbers of each piece; together, every row once.
     """
-    ordered = batch.order_by_prefix(int(row) for row in rows)
-    return [ordered[i : i + size] for i in range(0, len(ordered), size)]
+    return into_passes(batch.order_by_prefix(int(row) for row in rows), size, fits)
 
 
 def by_micro_batch(
-    function: Callable[[TokenBatch], Tensor], batch: TokenBatch, size: int
+    function: Callable[[TokenBatch], Tensor],
+    batch: TokenBatch,
+    size: int,
+    fits: Fits | None = None,
 ) -> Tensor:
     """Compute a float `(B, L)` tensor piece by piece, without gradient.
 
-    What the function puts in the pieces' `cache` is joined into the batch's, so that later calls
-    on any of its rows find it.
+    What the function puts in the pieces' caches is joined into the batch's, so that later calls on
+    any of its rows find it.
 
     Args:
         function: returns float `(b, l)` for a piece of b rows and l tokens.
         batch: all B episodes, of at most L tokens.
         size: most rows of a piece.
+        fits: see `micro_batches`.
 
     Returns:
         Float `(B, L)`, in the batch's order, 0 behind the end of a piece's rows.
     """
-    pieces = micro_batches(batch, range(len(batch)), size)
+    pieces = micro_batches(batch, range(len(batch)), size, fits)
     parts = [batch.select(rows) for rows in pieces]
     with torch.no_grad():
         results = [function(part) for part in parts]
-    order = torch.tensor([row for rows in pieces for row in rows]).argsort()
+    taken = [row for rows in pieces for row in rows]
+    order = torch.tensor(taken).argsort()
+    for name in parts[0].sampled_cache.keys() - batch.sampled_cache.keys():
+        found = torch.cat([part.sampled_cache[name] for part in parts])
+        place = batch.sampled_in(taken).to(found.device)
+        batch.sampled_cache[name] = torch.empty_like(found).index_copy_(0, place, found)
     for name in parts[0].cache.keys() - batch.cache.keys():
         joined = _stack([part.cache[name] for part in parts])
         batch.cache[name] = joined[order.to(joined.device)]

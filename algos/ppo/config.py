@@ -56,6 +56,9 @@ class PPOConfig:
     """Optimiser steps per pass."""
     micro_batch: int = 16
     """Episodes per forward pass; changes memory and speed, not the gradient."""
+    micro_batch_tokens: int | None = None
+    """Tokens per forward pass at most, shared prefixes counted once; an episode that has more is a
+    pass of its own. Changes memory and speed, not the gradient; None: only `micro_batch` counts."""
     workers: int = 1
     """Forward passes of the actor's update that run side by side, each on one core (CPU only)."""
     clip_low: float = 0.2
@@ -121,6 +124,9 @@ class PPOConfig:
         for name, least in at_least.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        if self.micro_batch_tokens is not None and self.micro_batch_tokens < 1:
+            got = self.micro_batch_tokens
+            raise ValueError(f"micro_batch_tokens must be at least 1 or None, got {got}")
         if not self.temperature > 0:
             raise ValueError(f"temperature must be above 0 to learn, got {self.temperature}")
         if self.dual_clip is not None and not self.dual_clip > 1:

@@ -15,6 +15,7 @@ from algos.objectives.turn_advantages import first_of_turn
 from algos.ppo.advantage_estimate import estimate, monte_carlo_returns, shaped_rewards
 from algos.ppo.config import PPOConfig
 from policies.base import TokenBatch, TrainablePolicy
+from policies.passes import fitting
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,10 +68,11 @@ def make_targets(
     """
     sampled, scores = batch.sampled, batch.rewards.sum(1)
     values, reference = torch.zeros_like(batch.rewards), None
+    fits = fitting(policy, batch, config.micro_batch_tokens)
     if config.uses_critic:
-        values = by_micro_batch(policy.values, batch, config.micro_batch)
+        values = by_micro_batch(policy.values, batch, config.micro_batch, fits)
     if config.kl_coef > 0:
-        reference = by_micro_batch(policy.reference_logprobs, batch, config.micro_batch)
+        reference = by_micro_batch(policy.reference_logprobs, batch, config.micro_batch, fits)
     differing = has_signal(scores, groups)
     rewards = shaped_rewards(config, batch, groups, differing, reference)
     advantages, returns = estimate(config, rewards, values, batch)

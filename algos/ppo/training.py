@@ -56,7 +56,8 @@ _log = logging.getLogger(__name__)
 Validate = Callable[[TrainablePolicy], float]
 # Settings that may change between the parts of one run, because they change no number in it beyond
 # rounding.
-_MAY_DIFFER = {"updates", "micro_batch", "workers", "checkpoint_every", "keep_last"}
+_MAY_DIFFER = {"updates", "micro_batch", "micro_batch_tokens", "workers"}
+_MAY_DIFFER |= {"checkpoint_every", "keep_last"}
 
 _STOPPED = "stopped after update {}, which is saved; run the same command again to go on from there"
 

@@ -26,6 +26,7 @@ from algos.objectives.losses import Stats, entropy_loss, kl_loss, policy_loss, v
 from algos.ppo.config import PPOConfig
 from algos.ppo.targets import Targets, rows_with_gradient, with_loss_weights
 from policies.base import TokenBatch, TrainablePolicy
+from policies.passes import Fits, evaluate, fitting
 
 TOKEN_MEANS = {"approx_kl", "clipfrac", "entropy"}
 """Statistics that are means over the tokens that were scored, not sums of a loss."""
@@ -45,6 +46,7 @@ class Objective:
         rows: the episodes that the network learns from.
         scored: which of a minibatch's rows have a gradient and are scored; at least one.
         workers: pieces that are differentiated side by side.
+        fits: whether some rows are few enough tokens for one piece; `None`: any are.
     """
 
     name: Literal["actor", "critic"]
@@ -54,6 +56,7 @@ class Objective:
     rows: Sequence[int]
     scored: Callable[[Sequence[int]], Sequence[int]] = list
     workers: int = 1
+    fits: Fits | None = None
 
 
 def actor_objective(
@@ -71,7 +74,8 @@ def actor_objective(
     chosen = rows if targets.in_loss is None else [k for k in rows if targets.in_loss[k]]
     scored = partial(rows_with_gradient, config, batch, targets)
     loss = actor_loss(config, policy)
-    return Objective("actor", batch, targets, loss, chosen, scored, config.workers)
+    fits = fitting(policy, batch, config.micro_batch_tokens)
+    return Objective("actor", batch, targets, loss, chosen, scored, config.workers, fits)
 
 
 def critic_objective(
@@ -92,14 +96,15 @@ def critic_objective(
         warming_up: whether its values may move freely, see `critic_loss`.
     """
     loss = critic_loss(config, policy, warming_up=warming_up)
-    return Objective("critic", batch, targets, loss, range(len(batch)))
+    fits = fitting(policy, batch, config.micro_batch_tokens)
+    return Objective("critic", batch, targets, loss, range(len(batch)), fits=fits)
 
 
 def actor_loss(config: PPOConfig, policy: TrainablePolicy) -> Loss:
     """Return the actor's loss: the clipped surrogate, entropy and KL where asked for."""
 
     def loss(part: TokenBatch, targets: Targets, denominator: float) -> tuple[Tensor, Stats]:
-        now = policy.evaluate(part)
+        now = evaluate(policy, part, entropy_gradient=config.entropy_coef > 0)
         total, stats = policy_loss(
             now.logprobs,
             part.old_logprobs,
@@ -227,7 +232,7 @@ def backward(
         part = batch.select(piece)
         return objective.loss(part, targets.select(piece, part.ids.shape[1]), denominator)
 
-    pieces = micro_batches(batch, scored, config.micro_batch)
+    pieces = micro_batches(batch, scored, config.micro_batch, objective.fits)
     total: Stats = {}
     for stats in add_gradients(pieces, piece_loss, parameters, workers=objective.workers):
         total = {name: total.get(name, 0.0) + stat for name, stat in stats.items()}

@@ -269,9 +269,14 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
         text = tokens.text(turn.completion)
         return Decision(parse_action(text, thinking=tokens.thinks_first), text, turn)
 
-    def evaluate(self, batch: TokenBatch) -> Evaluation:
-        """Score the sampled tokens with the actor, differentiably."""
-        return scoring.evaluate(self.model, batch, self._grammar)
+    def evaluate(self, batch: TokenBatch, *, entropy_gradient: bool = True) -> Evaluation:
+        """Score the sampled tokens with the actor, differentiably; the entropy if asked for."""
+        gradient = entropy_gradient
+        return scoring.evaluate(self.model, batch, self._grammar, entropy_gradient=gradient)
+
+    def pass_tokens(self, batch: TokenBatch, rows: Sequence[int]) -> int:
+        """Return the tokens of one pass over these rows, where shared prefixes count once."""
+        return scoring.pass_tokens(self.model, batch, rows)
 
     def reference_logprobs(self, batch: TokenBatch) -> Tensor:
         """Score them with the reference (`freeze_reference`): float32 `(B, L)`, no gradient."""

@@ -21,6 +21,7 @@ from policies.sage_mm.model.packed_attention import use_packed_attention
 from policies.sage_mm.model.prefix_packing import PackedSpan
 from policies.sage_mm.model.pretrained import SHIPPED, open_checkpoint
 from policies.sage_mm.model.reference_adapter import PREFIX, ReferenceAdapter
+from policies.sage_mm.model.token_scores import Masking
 from policies.sage_mm.stage_timer import StageTimer
 from policies.sage_mm.tokens.chat_tokens import ChatTokens
 from policies.sage_mm.tokens.mrope import mrope_positions
@@ -35,10 +36,6 @@ __all__ = [
     "SageModel",
     "load",
 ]
-
-MASKED = -1e9
-"""Logit of what must not be sampled: exp gives exactly 0, and 0 times it is 0 in the entropy, where
-0 times minus infinity would be NaN."""
 
 CriticKind = Literal["head", "adapter"]
 
@@ -282,11 +279,11 @@ class SageModel:
         Returns:
             float32 `(N, V)` in nats.
         """
-        logits: Tensor = self.base.lm_head(hidden).float()
-        if temperature > 0:
-            logits = logits / temperature
-        banned = self._banned if allowed is None else self._banned | ~allowed.to(logits.device)
-        return logits.masked_fill(banned, MASKED).log_softmax(-1)
+        return self.masking(temperature, allowed).apply(self.base.lm_head(hidden)).log_softmax(-1)
+
+    def masking(self, temperature: float, allowed: Tensor | None = None) -> Masking:
+        """Return what is done to logits before the softmax; the arguments are of `log_probs`."""
+        return Masking(temperature, self._banned, allowed)
 
     def save_adapter(self, folder: str | Path) -> None:
         """Write the actor's adapter as a folder that plain peft loads."""

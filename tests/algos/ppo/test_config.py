@@ -29,6 +29,7 @@ def test_a_whole_number_is_taken_from_its_least_on(name: str) -> None:
     [
         ({"temperature": 1e-6}, {"temperature": 0.0}),
         ({"dual_clip": 1.001}, {"dual_clip": 1.0}),
+        ({"micro_batch_tokens": 1}, {"micro_batch_tokens": 0}),
         ({"lam_alpha": 1e-6}, {"lam_alpha": 0.0}),
         ({"lam_alpha": 1.0}, {"lam_alpha": -1.0}),
         ({"advantage": "group", "episodes_per_question": 2},
@@ -49,7 +50,7 @@ def test_the_edge_is_taken_and_what_lies_beyond_is_not(
         PPOConfig(**refused)
 
 
-@pytest.mark.parametrize("name", ["dual_clip", "lam_alpha", "critic_lam"])
+@pytest.mark.parametrize("name", ["dual_clip", "lam_alpha", "critic_lam", "micro_batch_tokens"])
 def test_none_switches_off(name: str) -> None:
     assert getattr(PPOConfig(**{name: None}), name) is None
 
@@ -105,7 +106,7 @@ def test_a_run_that_was_begun_with_the_defaults_can_go_on() -> None:
         **dict(temperature=1.0, advantage="critic", leave_one_out=True, divide_by_std=False),
         **dict(drop_ties=False, clock="token", gamma=1.0, lam=1.0, turn_gamma=1.0, turn_lam=1.0),
         **dict(lam_alpha=None, critic_lam=None, whiten=True, epochs=1, minibatches=4),
-        **dict(micro_batch=16, workers=1, clip_low=0.2, clip_high=0.28, dual_clip=3.0),
+        **dict(micro_batch=16, micro_batch_tokens=None, workers=1, clip_low=0.2, clip_high=0.28, dual_clip=3.0),
         **dict(ratio_level="token", aggregation="token-mean", constant_length=512, value_clip=0.5),
         **dict(kl_coef=0.0, kl_in="loss", kl_estimator="k3", entropy_coef=0.0, actor_lr=1e-5),
         **dict(critic_lr=5e-5, lr_decay=False, critic_epochs=2, critic_warmup=10),
