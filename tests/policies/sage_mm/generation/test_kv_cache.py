@@ -18,7 +18,7 @@ CONFIG = SimpleNamespace(num_hidden_layers=LAYERS, num_key_value_heads=HEADS, he
 
 def cache_of(known: list[int], slots: int) -> KeyValueCache:
     """Make a cache whose rows hold so many tokens: token j of row i is `100 * i + j + 1`."""
-    rows = [marked([100 * i + j + 1 for j in range(n)]) if n else None for i, n in enumerate(known)]
+    rows = [[marked([100 * i + j + 1 for j in range(n)])] if n else [] for i, n in enumerate(known)]
     return KeyValueCache(CONFIG, rows, slots, dtype=torch.float32, device=torch.device("cpu"))
 
 
