@@ -232,7 +232,7 @@ class EpisodeSampler:
                 "the environment with fewer turns, fewer or smaller frames, or take a device with "
                 "more memory"
             )
-        self.budget.halve()
+        self.budget.halve(len(members))
         _log.warning(
             "out of memory (%s): states of running episodes are dropped, and kv_bytes is %d from "
             "here on",

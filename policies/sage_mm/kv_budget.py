@@ -11,6 +11,7 @@ That costs time and changes nothing but the rounding of last bits.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -18,23 +19,18 @@ import torch
 from policies.errors import ContextFull
 from policies.sage_mm.context import Context
 from policies.sage_mm.generation.prefix_cache import PrefixKey, prefix_key
+from policies.sage_mm.generation.rollout_memory import BLOCK_SHARE, KV_SHARE
 from policies.sage_mm.generation.sequence import PrefillState, SequenceInput
 
-GPU_SHARE = 0.6
-"""Of the memory that is free on a GPU once the weights are there. A judgement: the rest is for the
-activations of prefill, the log-probs of a draw, cached frame features, and gaps between blocks."""
 CPU_SHARE = 0.5
 """Of the machine's memory. A judgement: it is more than the small model's rollouts come to, and
 stops before the machine swaps."""
-BLOCK_SHARE = 0.25
-"""Of the budget that the blocks of batches may take; more only for an episode that needs more by
-itself. A judgement: states that stay save prefill, a larger batch saves passes."""
 
 
 def default_kv_bytes(device: torch.device) -> int:
     """Return the budget where none was given: a share of what the device has left."""
     if device.type == "cuda":
-        return int(GPU_SHARE * torch.cuda.mem_get_info(device)[0])
+        return int(KV_SHARE * torch.cuda.mem_get_info(device)[0])
     return int(CPU_SHARE * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
 
 
@@ -51,7 +47,7 @@ class KeyValueBudget:
         in_place: whether blocks leave the shared prompts where they are.
 
     Attributes:
-        max_bytes: see above.
+        max_bytes: see above; less after `halve`.
         dropped: states that were dropped for want of room.
         peak: most bytes that states and block were reckoned to take at once.
     """
@@ -59,15 +55,16 @@ class KeyValueBudget:
     def __init__(self, max_bytes: int, token_bytes: int, in_place: bool) -> None:
         """Nothing is held yet."""
         self.max_bytes, self._token_bytes, self._in_place = max_bytes, token_bytes, in_place
-        self.forget()
-
-    def forget(self) -> None:
-        """Count from zero."""
+        self._given, self._most = max_bytes, sys.maxsize
         self.dropped = self.peak = self._reckoned = 0
 
-    def halve(self) -> None:
-        """Allow half of what was reckoned for the wave before."""
-        self.max_bytes = max(1, min(self.max_bytes, self._reckoned) // 2)
+    def halve(self, episodes: int) -> None:
+        """Allow half of what was reckoned for the last wave, and of its episodes.
+
+        A single episode may still take all that was given.
+        """
+        self.max_bytes = min(self.max_bytes, self._reckoned) // 2
+        self._most = max(1, episodes // 2)
 
     def block_fits(self, sequences: Sequence[SequenceInput], reply: int, workers: int) -> bool:
         """Return whether a batch may have so many sequences; see `Fits`."""
@@ -98,10 +95,10 @@ class KeyValueBudget:
         for number in sorted(range(len(contexts)), key=lambda i: contexts[i].kv_state is None):
             prompt, of_prompt, own = costs[number]
             left -= own + (0 if prompt in prompts else of_prompt)
-            if left < 0:
-                if not wave:
-                    self._refuse(contexts[number], reply)
+            if wave and (left < 0 or len(wave) == self._most):
                 break
+            if left < 0:
+                self._require_room(contexts[number], reply)
             prompts.add(prompt)
             wave.append(number)
         return sorted(wave) if len(wave) == len(contexts) else wave
@@ -169,13 +166,15 @@ class KeyValueBudget:
         prompts = {prompt: nbytes for prompt, nbytes, _ in costs}
         return sum(prompts.values()) + sum(own for *_, own in costs)
 
-    def _refuse(self, context: Context, reply: int) -> None:
-        """Say what one episode needs, and how it could fit."""
+    def _require_room(self, context: Context, reply: int) -> None:
+        """Refuse an episode that does not fit alone, and say how it could."""
         tokens = len(context.ids) + reply
         needed = self._states([context], reply) + self._block(context, reply)
+        if needed <= self._given:
+            return
         raise ContextFull(
             f"the keys and values of an episode of {tokens} tokens need {needed:,} bytes while it "
-            f"is sampled, and kv_bytes allows {self.max_bytes:,}: give a larger kv_bytes, make the "
+            f"is sampled, and kv_bytes allows {self._given:,}: give a larger kv_bytes, make the "
             "environment with fewer turns, fewer or smaller frames, or take a GPU with more memory"
         )
 

@@ -1,0 +1,120 @@
+"""Laws of `policies.sage_mm.model.prefixed_attention`: a prefix in place is a prefix in each row."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+from policies.sage_mm.model import prefixed_attention  # noqa: E402
+from policies.sage_mm.model.prefixed_attention import (  # noqa: E402
+    DECODE_TOKENS,
+    Prefix,
+    PrefixedCache,
+    attend_prefixed,
+)
+
+DIM = 5
+
+
+def slowly(query, keys, values, seen, scale):
+    """The heads' outputs `(heads, L, dim)` of one row, key by key, in double precision."""
+    heads, length, _ = query.shape
+    group = heads // len(keys)
+    out = torch.zeros(heads, length, DIM, dtype=torch.float64)
+    for head in range(heads):
+        for at in range(length):
+            scores = [
+                float(query[head, at].double() @ key.double()) * scale if see else -math.inf
+                for key, see in zip(keys[head // group], seen[at], strict=True)
+            ]
+            weights = np.exp(np.array(scores) - max(scores))
+            weights /= weights.sum()
+            for weight, value in zip(weights, values[head // group], strict=True):
+                out[head, at] += weight * value.double()
+    return out
+
+
+@pytest.mark.parametrize("heads, kv_heads", [(4, 2), (3, 3), (4, 1)])
+@given(data=st.data())
+def test_it_is_the_attention_over_prefix_and_own_keys(data, heads, kv_heads):
+    """Rows with the same prefix, with others, with none; any masks; short passes and long ones."""
+    generator = torch.Generator().manual_seed(data.draw(st.integers(0, 9999), "seed"))
+
+    def random(*shape):
+        return torch.randn(*shape, generator=generator)
+
+    groups = data.draw(st.lists(st.sampled_from([None, 0, 1]), min_size=1, max_size=4), "groups")
+    length = data.draw(st.sampled_from([1, 2, DECODE_TOKENS, DECODE_TOKENS + 1]), "length")
+    extent = data.draw(st.integers(1, 4), "own keys")
+    shared = [(random(kv_heads, n, DIM), random(kv_heads, n, DIM)) for n in (3, 6)]
+    count = len(groups)
+    query, own = random(count, heads, length, DIM), random(2, count, kv_heads, extent, DIM)
+    seen = torch.rand(count, 1, length, extent, generator=generator) < 0.5
+    seen[..., 0] = True
+    mask = torch.zeros(seen.shape).masked_fill(~seen, -torch.inf)
+    rows = {n: [i for i, g in enumerate(groups) if g == n] for n in (1, 0)}
+    caches = [
+        PrefixedCache(
+            own[kind],
+            [
+                Prefix(shared[n][kind], torch.tensor(r), tuple(r))
+                for n, r in rows.items()
+                if r
+            ],
+        )
+        for kind in range(2)
+    ]
+    scale = data.draw(st.sampled_from([None, 0.7]), "scale")
+    found = attend_prefixed(query, *caches, mask, scale)
+    assert found.shape == (count, length, heads, DIM)
+    for row, group in enumerate(groups):
+        keys, values = own[:, row]
+        sees = seen[row, 0]
+        if group is not None:
+            keys, values = (torch.cat([s, x], 1) for s, x in zip(shared[group], (keys, values)))
+            sees = torch.cat([torch.ones(length, shared[group][0].shape[1], dtype=bool), sees], 1)
+        expected = slowly(query[row], keys, values, sees.tolist(), scale or DIM**-0.5)
+        torch.testing.assert_close(
+            found[row].transpose(0, 1), expected.float(), atol=1e-5, rtol=1e-5
+        )
+
+
+def test_large_scores_on_either_side_do_not_overflow():
+    """The sums are taken relative to the larger peak of the two parts."""
+    query = torch.full((1, 1, 1, 1), 100.0)
+    for own, prefix in ((200.0, -200.0), (-200.0, 200.0), (200.0, 200.0)):
+        key, value = (
+            PrefixedCache(
+                torch.full((1, 1, 1, 1), a), [Prefix(torch.full((1, 1, 1), b), torch.tensor([0]), (0,))]
+            )
+            for a, b in ((own, prefix), (1.0, 3.0))
+        )
+        found = attend_prefixed(query, key, value, torch.zeros(1, 1, 1, 1), 1.0)
+        expected = 2.0 if own == prefix else 1.0 if own > prefix else 3.0
+        assert found.item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_both_ways_give_the_same(monkeypatch):
+    """Short passes by products of matrices, long ones row by row."""
+    generator = torch.Generator().manual_seed(3)
+    query = torch.randn(3, 4, 7, DIM, generator=generator)
+    mask = torch.zeros(3, 1, 7, 9).masked_fill_(~torch.ones(7, 9, dtype=bool).tril(2), -torch.inf)
+    part = torch.randn(2, 2, 11, DIM, generator=generator)
+    key, value = (
+        PrefixedCache(
+            torch.randn(3, 2, 9, DIM, generator=generator),
+            [Prefix(part[kind], torch.tensor([0, 2]), (0, 2))],
+        )
+        for kind in range(2)
+    )
+    short = attend_prefixed(query, key, value, mask, None)
+    monkeypatch.setattr(prefixed_attention, "DECODE_TOKENS", 6)
+    torch.testing.assert_close(
+        attend_prefixed(query, key, value, mask, None), short, atol=1e-6, rtol=1e-5
+    )
