@@ -156,9 +156,7 @@ class KeyValueBudget:
         """Return the prompt of an episode, its bytes, and those of the rest after its turn."""
         opening = context.opening
         rest = len(context.ids) - len(opening.ids) + reply
-        return (
-            prefix_key(opening), len(opening.ids) * self._token_bytes, rest * self._token_bytes
-        )
+        return (prefix_key(opening), len(opening.ids) * self._token_bytes, rest * self._token_bytes)
 
     def _states(self, contexts: Sequence[Context], reply: int) -> int:
         """Return the bytes of the episodes' states after their turn, at most."""

@@ -73,9 +73,7 @@ def prefill_bytes(config: Any, dtype: torch.dtype, tokens: int, keys: int, visua
     return int(stream + max(network, attention) + features)
 
 
-def decode_bytes(
-    config: Any, dtype: torch.dtype, *, rows: int, tokens: int, keys: int
-) -> int:
+def decode_bytes(config: Any, dtype: torch.dtype, *, rows: int, tokens: int, keys: int) -> int:
     """Return what a pass of decoding and the draw after it hold for a moment.
 
     Args:

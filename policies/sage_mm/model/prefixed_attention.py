@@ -98,10 +98,7 @@ def _by_groups(
         together = queries[rows].transpose(0, 1).flatten(1, 2)  # (kv heads, n * Q, dim)
         shape = kv_heads, len(rows), shared_by * length, -1
         found = _Part(
-            *(
-                x.view(shape).transpose(0, 1)
-                for x in _part(together, keys, values, scale, None)
-            )
+            *(x.view(shape).transpose(0, 1) for x in _part(together, keys, values, scale, None))
         )
         joined = _join(_Part(peak[rows], total[rows], mixed[rows]), found)
         peak, total, mixed = (
@@ -126,13 +123,26 @@ def _part(
         scale: factor of the scores.
         mask: `(..., Q, K)`, added to the scores.
     """
-    scores = (queries @ keys.transpose(-1, -2)).float() * scale
+    scores = _product(queries, keys.transpose(-1, -2)).mul_(scale)
     if mask is not None:
-        scores = scores + mask
+        scores += mask
     peak = scores.amax(-1, keepdim=True)
     weights = (scores - peak).exp_()
     total = weights.sum(-1, keepdim=True)
-    return _Part(peak, total, (weights.to(values.dtype) @ values).float())
+    return _Part(peak, total, _product(weights.to(values.dtype), values))
+
+
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    """Return `a @ b` `(..., n, m)` in float32, for `(..., n, k)` and `(..., k, m)` of one dtype.
+
+    A product in half precision would round the scores: at 32, bfloat16 has steps of 1/4.
+    """
+    if a.dtype == torch.float32:
+        return a @ b
+    if a.device.type == "cpu":  # which has no product of two dtypes
+        return a.float() @ b.float()
+    product: Tensor = torch.bmm(a.flatten(0, -3), b.flatten(0, -3), out_dtype=torch.float32)
+    return product.view(*a.shape[:-1], b.shape[-1])
 
 
 def _join(one: _Part, other: _Part) -> _Part:

@@ -203,7 +203,9 @@ def test_out_of_memory_costs_time_and_no_reply(model, free, monkeypatch, caplog)
     assert calls[0] == QUESTIONS * ROLLOUTS and calls[-1] <= 2
     assert "out of memory (CUDA out of memory): states of running episodes" in caplog.text
     monkeypatch.setattr(
-        episode_sampler, "generate", lambda *_, **__: (_ for _ in ()).throw(torch.OutOfMemoryError("no. x"))
+        episode_sampler,
+        "generate",
+        lambda *_, **__: (_ for _ in ()).throw(torch.OutOfMemoryError("no. x")),
     )
     policy.reset(seed=1)
     with pytest.raises(ContextFull, match=r"one episode of \d+ tokens runs out of memory \(no\)"):

@@ -1,12 +1,11 @@
-"""Laws of `policies.sage_mm.model.prefixed_attention`: a prefix in place is a prefix in each row."""
+"""Laws of `policies.sage_mm.model.prefixed_attention`: a prefix in place is one in each row."""
 
 from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
@@ -23,24 +22,17 @@ DIM = 5
 
 
 def slowly(query, keys, values, seen, scale):
-    """The heads' outputs `(heads, L, dim)` of one row, key by key, in double precision."""
-    heads, length, _ = query.shape
-    group = heads // len(keys)
-    out = torch.zeros(heads, length, DIM, dtype=torch.float64)
-    for head in range(heads):
-        for at in range(length):
-            scores = [
-                float(query[head, at].double() @ key.double()) * scale if see else -math.inf
-                for key, see in zip(keys[head // group], seen[at], strict=True)
-            ]
-            weights = np.exp(np.array(scores) - max(scores))
-            weights /= weights.sum()
-            for weight, value in zip(weights, values[head // group], strict=True):
-                out[head, at] += weight * value.double()
-    return out
+    """The heads' outputs `(heads, L, dim)` of one row, head by head, in double precision."""
+    found = []
+    for head, queries in enumerate(query.double()):
+        shared = head // (len(query) // len(keys))
+        scores = (queries @ keys[shared].double().T) * scale
+        found.append(scores.masked_fill(~seen, -math.inf).softmax(-1) @ values[shared].double())
+    return torch.stack(found)
 
 
 @pytest.mark.parametrize("heads, kv_heads", [(4, 2), (3, 3), (4, 1)])
+@settings(max_examples=40)
 @given(data=st.data())
 def test_it_is_the_attention_over_prefix_and_own_keys(data, heads, kv_heads):
     """Rows with the same prefix, with others, with none; any masks; short passes and long ones."""
@@ -62,11 +54,7 @@ def test_it_is_the_attention_over_prefix_and_own_keys(data, heads, kv_heads):
     caches = [
         PrefixedCache(
             own[kind],
-            [
-                Prefix(shared[n][kind], torch.tensor(r), tuple(r))
-                for n, r in rows.items()
-                if r
-            ],
+            [Prefix(shared[n][kind], torch.tensor(r), tuple(r)) for n, r in rows.items() if r],
         )
         for kind in range(2)
     ]
@@ -77,9 +65,11 @@ def test_it_is_the_attention_over_prefix_and_own_keys(data, heads, kv_heads):
         keys, values = own[:, row]
         sees = seen[row, 0]
         if group is not None:
-            keys, values = (torch.cat([s, x], 1) for s, x in zip(shared[group], (keys, values)))
+            keys, values = (
+                torch.cat([s, x], 1) for s, x in zip(shared[group], (keys, values), strict=True)
+            )
             sees = torch.cat([torch.ones(length, shared[group][0].shape[1], dtype=bool), sees], 1)
-        expected = slowly(query[row], keys, values, sees.tolist(), scale or DIM**-0.5)
+        expected = slowly(query[row], keys, values, sees, scale or DIM**-0.5)
         torch.testing.assert_close(
             found[row].transpose(0, 1), expected.float(), atol=1e-5, rtol=1e-5
         )
@@ -91,7 +81,8 @@ def test_large_scores_on_either_side_do_not_overflow():
     for own, prefix in ((200.0, -200.0), (-200.0, 200.0), (200.0, 200.0)):
         key, value = (
             PrefixedCache(
-                torch.full((1, 1, 1, 1), a), [Prefix(torch.full((1, 1, 1), b), torch.tensor([0]), (0,))]
+                torch.full((1, 1, 1, 1), a),
+                [Prefix(torch.full((1, 1, 1), b), torch.tensor([0]), (0,))],
             )
             for a, b in ((own, prefix), (1.0, 3.0))
         )
@@ -118,3 +109,20 @@ def test_both_ways_give_the_same(monkeypatch):
     torch.testing.assert_close(
         attend_prefixed(query, key, value, mask, None), short, atol=1e-6, rtol=1e-5
     )
+
+
+@pytest.mark.parametrize("length", [1, DECODE_TOKENS + 1])
+def test_scores_of_half_precision_are_not_rounded(length):
+    """Scores near 60 that differ by 1/8 would be one in bfloat16, and so would their weights."""
+    query = torch.full((1, 1, length, 64), 1.0, dtype=torch.bfloat16)
+    keys = torch.full((1, 1, 2, 64), 0.9375, dtype=torch.bfloat16)
+    keys[0, 0, 1, :2] = 1.0  # 60 and 60.125
+    values = torch.tensor([0.0, 1.0], dtype=torch.bfloat16).view(1, 1, 2, 1).expand(1, 1, 2, 64)
+    part = torch.full((1, 1, 64), 0.9375, dtype=torch.bfloat16)
+    key = PrefixedCache(keys, [Prefix(part, torch.tensor([0]), (0,))])
+    value = PrefixedCache(values, [Prefix(torch.zeros_like(part), torch.tensor([0]), (0,))])
+    mask = torch.zeros(1, 1, length, 2, dtype=torch.bfloat16)
+    found = attend_prefixed(query, key, value, mask, 1.0)
+    expected = math.exp(0.125) / (2 + math.exp(0.125))
+    assert found.dtype == torch.bfloat16
+    assert found.float().mean().item() == pytest.approx(expected, abs=2e-3)
