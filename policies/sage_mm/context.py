@@ -39,11 +39,14 @@ class Context:
         random: its numbers decide what the episode samples.
         dropped: turns that are no longer in it; see `TurnTokens.dropped`.
         kv_state: of its first tokens; `None` where they have to be prefilled again.
+        last_used: number of the call in which it acted last.
     """
 
     random: np.random.Generator
     dropped: int = 0
     kv_state: PrefillState | None = None
+    last_used: int = 0
+    _uniforms: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     _question: str | None = None
     _turns: list[_ContextTurn] = field(default_factory=list)
 
@@ -102,24 +105,38 @@ class Context:
         """Add a prompt int64 `(P,)` with its frames; the reply comes with `extend`."""
         self._turns.append(_ContextTurn(prompt, frames))
 
-    def sequence_input(self, tokens: int) -> SequenceInput:
-        """Return what the next turn brings, with random numbers for so many tokens.
+    def draw_uniforms(self, tokens: int) -> None:
+        """Draw the random numbers of a turn, for so many tokens.
 
-        All numbers of a turn are drawn at its start, however many it will use: the length of one
-        reply then moves no draw of the next.
+        All of them are drawn at its start, however many it will use: the length of one reply then
+        moves no draw of the next, and a turn that has to be sampled again samples the same.
+        """
+        self._uniforms = self.random.random(tokens)
+
+    @property
+    def opening(self) -> SequenceInput:
+        """The prompt of the first turn, which rollouts of a question share."""
+        first = self._turns[0]
+        return SequenceInput(first.prompt, first.frames, None, np.zeros(0))
+
+    @property
+    def sequence_input(self) -> SequenceInput:
+        """What has to be prefilled before the next reply, with the random numbers of the turn.
 
         Raises:
             ModelError: if the tokens of the KV state are not the first ones any more.
         """
-        ids = self.ids
-        if self.kv_state is None:
-            frames = tuple(key for turn in self._turns for key in turn.frames)
-            return SequenceInput(ids, frames, None, self.random.random(tokens))
-        cached = len(self.kv_state.ids)
-        require_prefix(self.kv_state.ids, ids)
-        return SequenceInput(
-            ids[cached:], self._turns[-1].frames, self.kv_state, self.random.random(tokens)
-        )
+        ids, cached = self.ids, 0
+        if self.kv_state is not None:
+            cached = len(self.kv_state.ids)
+            require_prefix(self.kv_state.ids, ids)
+        frames: list[bytes] = []
+        at = 0
+        for turn in self._turns:  # a state never ends within a prompt
+            if at >= cached:
+                frames += turn.frames
+            at += len(turn.prompt) + len(turn.completion)
+        return SequenceInput(ids[cached:], tuple(frames), self.kv_state, self._uniforms)
 
     def extend(self, completion: Completion) -> None:
         """Add the sampled tokens, as they were sampled, and take over the KV state."""
@@ -140,6 +157,15 @@ class Context:
     def drop_kv_state(self) -> None:
         """Drop keys and values: all tokens are prefilled again at the next turn."""
         self.kv_state = None
+
+    def shrink_kv_state(self) -> None:
+        """Keep the keys and values of the first prompt alone; what came after is prefilled again.
+
+        The first prompt may cost nothing: other rollouts of the question hold it too.
+        """
+        if self.kv_state is not None:
+            root = self.kv_state.root
+            self.kv_state = root if len(root.ids) <= len(self._turns[0].prompt) else None
 
     def drop_turn(self, stop: int) -> bool:
         """Drop the oldest turn after the first, with its frames and its reply.

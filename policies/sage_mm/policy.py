@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,11 +23,9 @@ from policies.base import (
 )
 from policies.sage_mm import scoring
 from policies.sage_mm.context import Context, require_room
-from policies.sage_mm.generation.batches import in_batches
+from policies.sage_mm.episode_sampler import EpisodeSampler, TurnSettings
 from policies.sage_mm.generation.constrained import ActionGrammar
 from policies.sage_mm.generation.ngram_drafter import NGramDrafter, written_actions
-from policies.sage_mm.generation.prefix_cache import PrefixCache
-from policies.sage_mm.generation.sampler import generate, prefill
 from policies.sage_mm.generation.sampling import Sampling, episode_random, policy_seed
 from policies.sage_mm.generation.sequence import Completion
 from policies.sage_mm.introspection import IntrospectionMixin
@@ -39,6 +37,7 @@ from sage_env.tools.tool import Tool
 if TYPE_CHECKING:
     from torch.nn import Parameter
 
+_log = logging.getLogger(__name__)
 WhenFull = Literal["error", "drop"]
 
 
@@ -62,12 +61,18 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
         draft_tokens: most tokens of one pass of decoding, drafts included, see
             `generation.ngram_drafter`; 0 drafts nothing. A GPU has room for thousands.
         workers: how many such batches run side by side, each on one core (for small models on a
-            CPU).
+            CPU; a GPU runs one at a time, whatever is given).
         when_full: what to do when an episode outgrows the model's context: `error` refuses, before
             the first turn where all frames of the budget cannot fit; `drop` takes out the oldest
             turns after the first, whole, with their frames. Such episodes cannot be trained on.
         prefix_cache_bytes: keys and values of first prompts to keep for rollouts that begin later,
             until `reset`.
+        kv_bytes: of keys and values of running episodes and of their batches together, beside
+            `prefix_cache_bytes`; by default a share of what is free on the device, see
+            `policies.sage_mm.kv_budget`. Where they need more, batches are smaller and episodes are
+            prefilled again, which takes time and changes nothing but rounding.
+        prefix_in_place: whether a batch reads the prompt that its episodes share where it lies,
+            instead of copying it for each: less memory, other rounding; by default on a GPU.
         constrained: let the model write valid actions only. The log-probs, sampled and re-scored,
             are then of the distribution over what the schema allows.
         tools: of the environment, for the schema of constrained decoding.
@@ -95,6 +100,8 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
         workers: int = 1,
         when_full: WhenFull = "error",
         prefix_cache_bytes: int = 1 << 30,
+        kv_bytes: int | None = None,
+        prefix_in_place: bool | None = None,
         constrained: bool = False,
         tools: Iterable[Tool] = (),
     ) -> None:
@@ -105,6 +112,10 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
                 "expected max_new_tokens, max_batch and workers >= 1, got "
                 f"{max_new_tokens}, {max_batch} and {workers}"
             )
+        if kv_bytes is not None and kv_bytes < 1:
+            raise ValueError(f"expected kv_bytes >= 1, got {kv_bytes}")
+        if workers > 1 and model.device.type != "cpu":
+            _log.warning("workers=%d is for a CPU: %s runs one batch", workers, model.device)
         if when_full not in ("error", "drop"):
             raise ValueError(f"when_full must be 'error' or 'drop', got {when_full!r}")
         self.model = model
@@ -115,8 +126,10 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
         self.when_full = when_full
         vocabulary = int(model.base.lm_head.out_features)
         self._grammar = ActionGrammar(model.tokens, vocabulary, tools) if constrained else None
-        self._prefix_cache = PrefixCache(prefix_cache_bytes)
         self._drafter = NGramDrafter(draft_tokens, written_actions(model.tokens))
+        self._sampler = EpisodeSampler(
+            model, self._drafter, prefix_cache_bytes, kv_bytes, prefix_in_place
+        )
         self._trained = model.actor_parameters()
         self._weights = self._versions()
         self.reset()
@@ -166,7 +179,7 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
         """
         self._seed = policy_seed(seed)
         self._episodes = {}
-        self._prefix_cache.forget()
+        self._sampler.forget()
         self._drafter.forget()
         self.model.timer.reset()
 
@@ -201,7 +214,8 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
 
         `encodes_per_frame` is of all frames that the model has ever seen: 1 means that none was
         encoded twice. `tokens_per_step` is above 1 where drafts were accepted. Seconds of parallel
-        workers add up.
+        workers add up. `kv_states_dropped` counts episodes that have to be prefilled again because
+        `kv_bytes` was too small.
         """
         timer, encoder = self.model.timer, self.model.encoder
         return {
@@ -210,6 +224,7 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
             "policy/sampled_tokens": timer.count(GENERATE),
             "policy/tokens_per_step": timer.count(GENERATE) / max(1, timer.count(STEPS)),
             **{f"policy/{n}_seconds": timer.seconds(n) for n in (ENCODE, PREFILL, GENERATE)},
+            **self._sampler.measures(),
         }
 
     def _context(self, name: Hashable) -> Context:
@@ -232,25 +247,14 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
 
     def _complete(self, contexts: Sequence[Context]) -> list[Completion]:
         """Sample a reply for each episode, at most `max_batch` at a time."""
-        sampling = Sampling(self.temperature, self.top_k, self.top_p)
-        batches = partial(in_batches, max_batch=self.max_batch, workers=self.workers)
-        sequences = [context.sequence_input(self.max_new_tokens) for context in contexts]
-        sequences = self._prefix_cache.share(
-            sequences, lambda new: batches(partial(prefill, self.model), new)
+        settings = TurnSettings(
+            Sampling(self.temperature, self.top_k, self.top_p),
+            self.max_new_tokens,
+            self.max_batch,
+            self.workers,
+            self._grammar,
         )
-        sample = partial(
-            generate,
-            self.model,
-            sampling=sampling,
-            stop=self.stop_token,
-            grammar=self._grammar,
-            drafter=self._drafter,
-        )
-        completions: list[Completion] = batches(sample, sequences)
-        for context, completion in zip(contexts, completions, strict=True):
-            context.extend(completion)
-            self._drafter.observe(completion.ids.tolist())
-        return completions
+        return self._sampler.complete(contexts, list(self._episodes.values()), settings)
 
     def _versions(self) -> list[tuple[int, int]]:
         """Return what changes when a weight of the actor is replaced or written to."""
@@ -260,7 +264,7 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
         """Forget KV states of other weights; optimisers change weights in place and tell nobody."""
         if (versions := self._versions()) != self._weights:
             self._weights = versions
-            self._prefix_cache.forget()
+            self._sampler.prefixes.forget()
             for context in self._episodes.values():
                 context.drop_kv_state()
 

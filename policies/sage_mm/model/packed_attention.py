@@ -24,6 +24,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from policies.sage_mm.model.prefix_packing import PackedSpan
+from policies.sage_mm.model.prefixed_attention import PrefixedCache, attend_prefixed
 
 NAME = "sage_packed"
 
@@ -36,8 +37,8 @@ def use_packed_attention(config: Any) -> None:
 def attend(
     module: nn.Module,
     query: Tensor,
-    key: Tensor,
-    value: Tensor,
+    key: Tensor | PrefixedCache,
+    value: Tensor | PrefixedCache,
     attention_mask: Tensor | None,
     scaling: float | None = None,
     spans: Sequence[PackedSpan] | None = None,
@@ -48,13 +49,17 @@ def attend(
     Args:
         module: the attention layer.
         query: `(B, heads, L, dim)`, of the dtype of the model, as the next two.
-        key: `(B, key-value heads, K, dim)`.
+        key: `(B, key-value heads, K, dim)`; in decoding also with prefixes that rows share.
         value: as the keys.
         attention_mask: of SDPA; ignored where there are spans, which say what is masked.
         scaling: factor of the scores; `None` for 1 / sqrt(dim).
         spans: of the one row, B = 1 and L = K = T; `None` for plain attention.
         kwargs: what transformers passes to any attention.
     """
+    if isinstance(key, PrefixedCache) or isinstance(value, PrefixedCache):
+        assert isinstance(key, PrefixedCache) and isinstance(value, PrefixedCache)
+        assert attention_mask is not None, "a cache with prefixes makes a mask for its own part"
+        return attend_prefixed(query, key, value, attention_mask, scaling), None
     if spans is None:
         plain: tuple[Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, **kwargs

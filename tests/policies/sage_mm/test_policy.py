@@ -340,7 +340,7 @@ def test_adapter_files_are_those_that_vllm_loads(policy, tmp_path):
 
 def test_rows_leave_the_cache_in_place(policy):
     cache = KeyValueCache(
-        policy.model.config, [None] * 5, 4, dtype=torch.float32, device=torch.device("cpu")
+        policy.model.config, [()] * 5, 4, dtype=torch.float32, device=torch.device("cpu")
     )
     cache.data[:] = torch.arange(5.0).view(5, 1, 1, 1)
     order = cache.compact(np.array([1, 3, 4]))

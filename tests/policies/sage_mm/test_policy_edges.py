@@ -34,13 +34,14 @@ def test_a_new_policy_samples_what_can_be_trained_on(policy) -> None:
     assert (new.max_new_tokens, new.max_batch, new.workers) == (256, 64, 1)
     default = {n: p.default for n, p in inspect.signature(SageMM).parameters.items()}
     assert (default["draft_tokens"], default["prefix_cache_bytes"]) == (192, 1 << 30)
+    assert default["kv_bytes"] is default["prefix_in_place"] is None
     assert (default["constrained"], default["tools"]) == (False, ())
 
 
 def test_what_is_measured_of_nothing_and_of_one(tiny_folder) -> None:
     fresh = SageMM.load(tiny_folder, max_new_tokens=1)
     nothing = fresh.measures()
-    assert set(nothing.values()) == {0} and len(nothing) == 7
+    assert set(nothing.values()) == {0} and len(nothing) == 9
     fresh.reset(seed=1)
     play(fresh, [observe(1, 1)], "x")
     one = fresh.measures()

@@ -133,7 +133,7 @@ def test_cache_sizes(built):
     assert seen == 49 * (1 + maps) * hidden * 2
     cache = KeyValueCache(
         config.get_text_config(),
-        [None] * 3,
+        [()] * 3,
         slots=1000,
         dtype=torch.bfloat16,
         device=torch.device("meta"),
