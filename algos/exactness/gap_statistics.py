@@ -5,7 +5,7 @@ own when it cuts its passes differently. Four kinds of bug leave four traces:
 
 | statistic | rises when |
 |---|---|
-| largest, 99 % quantile | a few tokens are wrong: a token of the record, a frame that they tell of |
+| largest, 99 % quantile | a few tokens are wrong: one of the record, those that tell of a frame |
 | mean | many are |
 | median of the log-odds' gaps | almost all are, a little: weights of an older update, a position |
 | imbalance | gaps go one way: another temperature, a distribution that top-p or top-k has cut |

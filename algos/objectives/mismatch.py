@@ -13,10 +13,11 @@ is truncated at a cap (tokens), or episodes beyond the cap are left out (sequenc
 | function | weight | source |
 |---|---|---|
 | the objective | of three policies | the decoupled objective of arXiv 2110.00641 |
-| `token_weights` | of each token, `min(w_t, cap)` | truncated importance sampling, Ionides 2008; for \
-sampler and learner of language models, Yao et al. 2025, fengyao.notion.site/off-policy-rl |
-| `sequence_weights` | of an episode, the product of its tokens', 0 beyond the cap | Liu et al. 2025, \
-richardli.xyz/rl-collapse; the default of TRL |
+| `token_weights` | of each token, `min(w_t, cap)` | truncated importance sampling, Ionides 2008 |
+| `sequence_weights` | of an episode, the product of its tokens' | sequence masks, Liu et al. 2025 |
+
+Truncated weights between the sampler and the learner of a language model: Yao et al. 2025,
+fengyao.notion.site/off-policy-rl; masks of sequences: richardli.xyz/rl-collapse, TRL's default.
 """
 
 from __future__ import annotations
