@@ -16,7 +16,7 @@ import torch
 from policies.base import TrainablePolicy
 from policies.introspection import ComputesIn
 
-NOISE_FACTOR = 4.0
+NOISE_FACTOR = 3.0
 """A statistic may be so many times the learner's own rounding, see `Tolerance.bound`. Measured with
 the shipped model: at most XX times without a bug (benchmarks/reports/mismatch.md)."""
 STATISTICS = {
