@@ -1,6 +1,6 @@
 """Which bugs of a sampler does the proof of every update see, in float32 and in 16 bits?
 
-    python -m benchmarks.ppo.sampler_bugs [--quick] [--dtypes bfloat16] [--seeds 0 1 2] \
+    python -m benchmarks.ppo.sampler_bugs [--quick] [--dtypes bfloat16] [--seeds 0 1] \
 [--out benchmarks/reports]
 
 The shipped model is trained with PPO on SageSynth (frames are drawn, so that no video is rendered).
@@ -54,13 +54,13 @@ class Settings:
 
     quick: bool = False
     """One group of two bugs at two updates of one seed, in bfloat16: does it run?"""
-    dtypes: tuple[Dtype, ...] = ("float32", "bfloat16", "float16")
+    dtypes: tuple[Dtype, ...] = ("bfloat16", "float16", "float32")
     """Of the frozen base; adapters and value head are float32."""
-    seeds: tuple[int, ...] = (0, 1, 2)
+    seeds: tuple[int, ...] = (0, 1)
     """Seeds of adapters and trainer."""
-    stages: tuple[int, ...] = (0, 1, 4, 10)
+    stages: tuple[int, ...] = (0, 1, 4)
     """Updates after which bugs are planted."""
-    groups: int = 3
+    groups: int = 2
     """Groups of eight episodes for each bug; without a bug, twice as many."""
     out: Path | None = None
     """Folder to write the report to."""
