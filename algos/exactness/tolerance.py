@@ -97,7 +97,7 @@ class Tolerance:
 
 
 FLOAT32 = Tolerance(max=1e-3)
-"""A hundred times the rounding of the shipped model, and a tenth of what its mildest bug does to
+"""Fifty times the rounding of the shipped model, and a thirtieth of what the mildest bug does to
 the worst of a group's tokens."""
 BFLOAT16 = Tolerance(max=2.0, mean=0.02, q99=0.3, log_odds=0.03, imbalance=0.4, score=6.0)
 """Between rounding and bugs of the shipped model on a CPU: benchmarks/reports/sampler_bugs.md has

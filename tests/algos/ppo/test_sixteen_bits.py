@@ -6,6 +6,7 @@ that are planted into its sampler stop the run. Frames are drawn when they are l
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,11 @@ def test_bfloat16_trains_actor_and_critic_and_its_run_is_verified(tmp_path: Path
     assert {tensor.dtype for tensor in after.values()} == {torch.float32}
     found = [result for _, result in verify(RunFolder(tmp_path), policy, None)]
     assert {result.verdict for result in found} == {"ok"}
+    rows = read_metrics(tmp_path / "metrics.jsonl")
+    rows[2]["proof/mean_dlogp"] = 0.5
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    _, log = next(verify(RunFolder(tmp_path), policy, None))
+    assert "update 2 logged mean |dlogp| 0.5, more than 0.02" in log.problem
 
 
 @pytest.mark.parametrize("bug", ["temperature", "another frame"])
