@@ -3,7 +3,8 @@
 May not: know a dataset or a policy class; it takes environments and a `TrainablePolicy`.
 
 Read in this order: `config` (every setting), `training` (the loop), `targets` (advantages, returns
-and weights of a batch), `advantage_estimate` (which estimator the settings ask for), `update`
+and weights of a batch), `advantage_estimate` (which estimator the settings ask for),
+`sampler_mismatch` (the correction where sampler and learner differ), `update`
 (losses, gradients, optimiser steps), `learning_signal` (whether there was anything to learn from),
 `train_state` (what is saved), `exactness_guard` (stops a run whose sampler and learner disagree).
 Importing this loads no torch; all but `config` do. One

@@ -104,8 +104,16 @@ class PPOConfig:
     """Gradients are clipped to this norm, actor and critic apart."""
     rescore_sample: int = 8
     """Episodes per update whose log-probs are re-scored and compared; 0 for none."""
-    rescore_tolerance: float = 1e-3
-    """Largest |difference| allowed on any token, in nats; beyond it the run stops."""
+    rescore_tolerance: float | None = None
+    """Largest |difference| allowed on any token, in nats; beyond it the run stops. None: the bounds
+    of the dtype that the model computes in (`algos.exactness.tolerance`), 1e-3 in float32."""
+    mismatch: Literal["none", "token-tis", "sequence-mask"] = "none"
+    """Correct for a sampler that is not the learner (`algos.objectives.mismatch`): the ratio is
+    then to what the learner says before its first step, and the loss of each token is weighted by
+    learner over sampler, truncated; or that of each episode, left out beyond the cap. One more
+    forward pass."""
+    mismatch_cap: float = 2.0
+    """Largest such weight, >= 1."""
     eval_every: int = 5
     """Updates between validations; the start and the end are validated too."""
     checkpoint_every: int = 1
@@ -138,6 +146,7 @@ class PPOConfig:
         self._check_clock()
         self._check_advantage()
         self._check_kl()
+        self._check_mismatch()
 
     # The checks below refuse settings that would silently do nothing, or something else than they
     # say. Each setting of a row needs what stands beside it:
@@ -148,6 +157,7 @@ class PPOConfig:
     #     divide_by_std             advantage = "group"
     #     drop_ties                 advantage = "group" or "both"
     #     kl_in = "reward"          kl_estimator = "k1"
+    #     mismatch_cap              mismatch = "token-tis" or "sequence-mask"
 
     def _check_clock(self) -> None:
         """Refuse discounts and lambdas that the clock does not use."""
@@ -178,6 +188,17 @@ class PPOConfig:
                 'kl_in="reward" needs kl_estimator="k1": as rewards, k2 and k3 pull towards '
                 f'something else than the reference; got "{self.kl_estimator}"'
             )
+
+    def _check_mismatch(self) -> None:
+        """Refuse tolerances that nothing meets, and a cap of weights that are not there."""
+        if self.rescore_tolerance is not None and not self.rescore_tolerance > 0:
+            raise ValueError(
+                f"rescore_tolerance must be above 0 or None, got {self.rescore_tolerance}"
+            )
+        if not self.mismatch_cap >= 1:
+            raise ValueError(f"mismatch_cap must be at least 1, got {self.mismatch_cap}")
+        if self.mismatch == "none" and self.mismatch_cap != 2:
+            raise ValueError('mismatch_cap needs mismatch="token-tis" or mismatch="sequence-mask"')
 
     @property
     def uses_critic(self) -> bool:

@@ -14,6 +14,7 @@ from algos.objectives.aggregation import mask_weights, row_weights
 from algos.objectives.turn_advantages import first_of_turn
 from algos.ppo.advantage_estimate import estimate, monte_carlo_returns, shaped_rewards
 from algos.ppo.config import PPOConfig
+from algos.ppo.sampler_mismatch import correction
 from policies.base import TokenBatch, TrainablePolicy
 from policies.passes import fitting
 
@@ -34,6 +35,9 @@ class Targets:
         in_loss: bool `(B,)`, the episodes that the actor learns from; None: all.
         weights: float `(B, 1)`, what the actor's tokens count for in a minibatch; None: all alike.
         value_weights: float `(B, L)`, the same for the critic's.
+        old_logprobs: float `(B, L)`, of the learner before its first step; None: those sampled.
+        mismatch_weights: float `(B, L)` or `(B, 1)`, learner over sampler; None: no correction.
+        within_cap: bool `(B,)`, the episodes that the correction leaves in; None: all.
     """
 
     advantages: Tensor
@@ -45,6 +49,16 @@ class Targets:
     in_loss: Tensor | None = None
     weights: Tensor | None = None
     value_weights: Tensor | None = None
+    old_logprobs: Tensor | None = None
+    mismatch_weights: Tensor | None = None
+    within_cap: Tensor | None = None
+
+    @property
+    def actor_weights(self) -> Tensor | None:
+        """Return what each token of the clipped surrogate counts for; None: all alike."""
+        if self.weights is None or self.mismatch_weights is None:
+            return self.weights if self.mismatch_weights is None else self.mismatch_weights
+        return self.weights * self.mismatch_weights
 
     def select(self, rows: Sequence[int], length: int) -> Targets:
         """Return the given rows, cut to `length` tokens."""
@@ -85,7 +99,8 @@ def make_targets(
         advantages = whiten(advantages, learned, center=config.advantage == "critic")
     value_mask = first_of_turn(sampled, batch.turn) if config.clock == "turn" else None
     earned = monte_carlo_returns(config, rewards, batch) if config.uses_critic else None
-    return Targets(advantages, returns, values, reference, earned, value_mask, in_loss)
+    corrected = correction(config, policy, batch)
+    return Targets(advantages, returns, values, reference, earned, value_mask, in_loss, **corrected)
 
 
 def with_loss_weights(

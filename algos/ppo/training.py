@@ -34,6 +34,7 @@ from algos.objectives.advantages import explained_variance
 from algos.ppo.config import PPOConfig
 from algos.ppo.exactness_guard import ExactnessGuard
 from algos.ppo.learning_signal import signal_row, warn_if_nothing_was_learned
+from algos.ppo.sampler_mismatch import mismatch_row
 from algos.ppo.targets import Targets, make_targets
 from algos.ppo.train_state import TrainState
 from algos.ppo.update import actor_objective, critic_objective, fit
@@ -57,7 +58,7 @@ Validate = Callable[[TrainablePolicy], float]
 # Settings that may change between the parts of one run, because they change no number in it beyond
 # rounding.
 _MAY_DIFFER = {"updates", "micro_batch", "micro_batch_tokens", "workers"}
-_MAY_DIFFER |= {"checkpoint_every", "keep_last"}
+_MAY_DIFFER |= {"checkpoint_every", "keep_last", "rescore_tolerance"}
 
 _STOPPED = "stopped after update {}, which is saved; run the same command again to go on from there"
 
@@ -239,6 +240,7 @@ def _update(
     if targets.in_loss is not None:
         row["rollout/tied"] = len(episodes) - int(targets.in_loss.sum())
     row |= signal_row(batch, targets, groups)
+    row |= mismatch_row(config, batch, targets.old_logprobs, targets.within_cap)
     row |= _learn(config, state, batch, targets, update, rng)
     row |= recipe_row(config.recipe, specs, episodes, state.frame_price.multiplier)
     state.frame_price.update(row["rollout/frames"])

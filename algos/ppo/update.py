@@ -72,6 +72,8 @@ def actor_objective(
     """
     rows = range(len(batch))
     chosen = rows if targets.in_loss is None else [k for k in rows if targets.in_loss[k]]
+    if targets.within_cap is not None:
+        chosen = [k for k in chosen if targets.within_cap[k]]
     scored = partial(rows_with_gradient, config, batch, targets)
     loss = actor_loss(config, policy)
     fits = fitting(policy, batch, config.micro_batch_tokens)
@@ -107,7 +109,7 @@ def actor_loss(config: PPOConfig, policy: TrainablePolicy) -> Loss:
         now = evaluate(policy, part, entropy_gradient=config.entropy_coef > 0)
         total, stats = policy_loss(
             now.logprobs,
-            part.old_logprobs,
+            part.old_logprobs if targets.old_logprobs is None else targets.old_logprobs,
             targets.advantages,
             part.sampled,
             denominator,
@@ -115,7 +117,7 @@ def actor_loss(config: PPOConfig, policy: TrainablePolicy) -> Loss:
             clip_high=config.clip_high,
             dual_clip=config.dual_clip,
             ratio_level=config.ratio_level,
-            weights=targets.weights,
+            weights=targets.actor_weights,
         )
         entropy, entropy_stats = entropy_loss(
             now.entropy, part.sampled, denominator, weights=targets.weights

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import dtype
 
 from policies.base import Observation, TurnTokens
 from policies.introspection import PromptFrame, fingerprint
@@ -65,6 +66,11 @@ class IntrospectionMixin:
     def fingerprint(self) -> str:
         """Return the fingerprint of the adapter weights that sampling uses."""
         return fingerprint(self.model.weights_in_use())
+
+    @property
+    def compute_dtype(self) -> dtype:
+        """The dtype of hidden states, keys and values."""
+        return self.model.dtype
 
     @property
     def encodes(self) -> int:
