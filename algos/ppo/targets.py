@@ -33,6 +33,7 @@ class Targets:
         in_loss: bool `(B,)`, the episodes that the actor learns from; None: all.
         weights: float `(B, 1)`, what the actor's tokens count for in a minibatch; None: all alike.
         value_weights: float `(B, L)`, the same for the critic's.
+        unscaled: float `(B, L)`, the advantages before they were whitened; None: they were not.
     """
 
     advantages: Tensor
@@ -44,6 +45,7 @@ class Targets:
     in_loss: Tensor | None = None
     weights: Tensor | None = None
     value_weights: Tensor | None = None
+    unscaled: Tensor | None = None
 
     def select(self, rows: Sequence[int], length: int) -> Targets:
         """Return the given rows, cut to `length` tokens."""
@@ -77,13 +79,17 @@ def make_targets(
     in_loss = differing if config.drop_ties else None
     learned = sampled if in_loss is None else sampled & in_loss[:, None]
     # Equal returns carry no signal: unit variance would only amplify the critic's noise.
+    unscaled = None
     if config.whiten and float(scores.std(correction=0)) > 1e-6:
         # A baseline per question has centred already; a second shift would give an advantage to the
         # episodes of zero-variance groups.
+        unscaled = advantages
         advantages = whiten(advantages, learned, center=config.advantage == "critic")
     value_mask = first_of_turn(sampled, batch.turn) if config.clock == "turn" else None
     earned = monte_carlo_returns(config, rewards, batch) if config.uses_critic else None
-    return Targets(advantages, returns, values, reference, earned, value_mask, in_loss)
+    return Targets(
+        advantages, returns, values, reference, earned, value_mask, in_loss, unscaled=unscaled
+    )
 
 
 def with_loss_weights(

@@ -12,7 +12,7 @@ from algos.objectives import losses
 from algos.ppo.config import PPOConfig
 from algos.recipe.settings import Recipe
 
-LEAST = {"seed": 0, "critic_warmup": 0, "rescore_sample": 0}
+LEAST = {"seed": 0, "critic_warmup": 0, "rescore_sample": 0, "lr_warmup_updates": 0}
 """Of whole numbers whose least is not 1."""
 
 
@@ -111,6 +111,10 @@ def test_a_run_that_was_begun_with_the_defaults_can_go_on() -> None:
         **dict(critic_lr=5e-5, lr_decay=False, critic_epochs=2, critic_warmup=10),
         **dict(max_grad_norm=1.0, rescore_sample=8, rescore_tolerance=1e-3, eval_every=5),
         **dict(checkpoint_every=1, keep_last=2, recipe=asdict(Recipe())),
+        **dict(lr_schedule="constant", lr_warmup_updates=0, lr_min_ratio=0.0, target_kl=None),
+        **dict(adaptive_kl=None, adaptive_kl_rule="proportional", adaptive_kl_gain=0.1),
+        **dict(entropy_coef_end=None, actor_weight_decay=0.0, critic_weight_decay=0.0),
+        **dict(critic_pretrain_updates=1, patience=None),
     }
 
 
