@@ -73,7 +73,8 @@ def _of_reference(model: SageModel, part: TokenBatch, grammar: ActionGrammar | N
 def values(model: SageModel, batch: TokenBatch) -> Tensor:
     """Return the critic's value before each sampled token, differentiably: float32 `(B, L)`.
 
-    The hidden states under a critic that is a head are those of the frozen base. They are computed
+    The hidden states under a critic that is a head are those of the frozen base, or of the actor as
+    it was where all its weights are trained. They are computed
     once and kept in `batch.cache["critic_features"]` `(B, L, hidden)`, at the sampled tokens:
     compute the values of a whole batch first, and every selection from it has them too.
     """
@@ -85,7 +86,7 @@ def values(model: SageModel, batch: TokenBatch) -> Tensor:
                 states = _features(model, batch)[batch.sampled]
     else:
         if "critic_features" not in batch.cache:
-            with model.using(None), torch.no_grad():
+            with model.using(model.critic_reads), torch.no_grad():
                 batch.cache["critic_features"] = _features(model, batch)
         states = batch.cache["critic_features"][batch.sampled]
     return _at_sampled(batch, model.value_head(states.to(model.device).float())[:, 0])
