@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 from statistics import fmean, pstdev
 from types import SimpleNamespace
 from typing import Any
@@ -12,12 +14,16 @@ import torch
 
 from algos.ppo.config import PPOConfig
 from algos.ppo.targets import make_targets
+from algos.ppo.training import train
 from algos.ppo.update_metrics import batch_row, played_row
+from algos.recipe.settings import Recipe
+from algos.runs.metrics import read_metrics
 from tests.helpers.handmade import trajectory
-from tests.helpers.toy import ToyPolicy, toy_batch
+from tests.helpers.toy import ITEMS, TOY_PPO, ToyPolicy, cloned_policy, envs, toy_batch
 
 torch.set_num_threads(1)
 CONFIG = PPOConfig(whiten=True, critic_lam=0.5)
+TRAINING = Path(__file__).parents[3] / "docs" / "training.md"
 
 
 def spread(values: list[float]) -> list[float]:
@@ -72,3 +78,23 @@ def test_tools_and_the_stop_token_are_read_where_they_are_said() -> None:
 
     assert skipped() is None and skipped(tools={}) is None
     assert skipped(tools={"transcribe": object()}) == 1.0
+
+
+def test_every_number_of_a_run_stands_in_the_documentation(tmp_path: Path) -> None:
+    """All settings that add numbers are on; those of `proof/` have a page section of their own."""
+    config = replace(
+        TOY_PPO,
+        **dict(updates=2, questions_per_update=4, episodes_per_question=3, critic_warmup=0),
+        **dict(advantage="both", drop_ties=True, target_kl=1.0, kl_coef=0.1, eval_every=1),
+        recipe=Recipe(target_frames=2.0),
+    )
+    policy = cloned_policy(0)
+    train(config, policy, envs(4), ITEMS, tmp_path, progress=False, validate=lambda _: 0.0)
+    rows = read_metrics(tmp_path / "metrics.jsonl")
+    names = {name for row in rows for name in row} - {"update"}
+    names |= {name for name in played_row(policy, envs(1)[0], [trajectory("q", True)])}
+    told = set(re.findall(r"`([a-z]+/[A-Za-z_./]+)`", TRAINING.read_text("utf-8")))
+    rooms = {name.partition("/")[0] for name in told if name.endswith("/...")}
+    assert {"proof", "recipe", "policy"} == rooms
+    buckets = {re.sub(r"/(\d+-\d+|\d+\+)$", "/BUCKET", name) for name in names}
+    assert {n for n in buckets if n.partition("/")[0] not in rooms} - told == set()
