@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
@@ -94,14 +95,46 @@ class PPOConfig:
     critic_lr: float = 5e-5
     """Adam's learning rate for the critic."""
     lr_decay: bool = False
-    """Let both learning rates fall linearly to 0 over the run."""
+    """Older name of `lr_schedule="linear"`: let both learning rates fall linearly to 0."""
     critic_epochs: int = 2
     """Passes of the critic over each batch."""
     critic_warmup: int = 10
     """Passes of the critic over the first batch, from which the actor does not learn; 0: no such
-    batch."""
+    batch. `critic_pretrain_updates` makes it the first batches."""
     max_grad_norm: float = 1.0
     """Gradients are clipped to this norm, actor and critic apart."""
+    lr_schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """How both learning rates fall over the run, see `algos.ppo.schedules`."""
+    lr_warmup_updates: int = 0
+    """Updates in which a rate rises from near 0, counted from the first in which its network
+    learns; the fall begins after them."""
+    lr_min_ratio: float = 0.0
+    """Share of the rates at which linear and cosine end, in [0, 1)."""
+    target_kl: float | None = None
+    """End the actor's passes over a batch before the optimiser step whose minibatch has a KL of
+    the policy from the one that sampled (`losses/approx_kl`, k3) above this many nats per token;
+    None: all passes. No factor of 1.5 is added, as others do."""
+    adaptive_kl: float | None = None
+    """KL from the reference, in nats per sampled token, to which `kl_coef` is steered, see
+    `algos.ppo.adaptive_kl`; `kl_coef` is then its start. None: it stays."""
+    adaptive_kl_rule: Literal["proportional", "doubling"] = "proportional"
+    """How: by a share of the error per update (Ziegler et al.), or by halves and doubles (PPO)."""
+    adaptive_kl_gain: float = 0.1
+    """With proportional: how much of the coefficient an error of the whole target moves; errors
+    count up to 0.2 of the target."""
+    entropy_coef_end: float | None = None
+    """Weight of the entropy bonus in the last update, reached linearly from `entropy_coef`; None:
+    it stays."""
+    actor_weight_decay: float = 0.0
+    """Decoupled weight decay (AdamW, arXiv 1711.05101) of the actor's matrices, per step and times
+    the rate; for LoRA it pulls towards the base. 0: Adam."""
+    critic_weight_decay: float = 0.0
+    """The same for the critic's matrices."""
+    critic_pretrain_updates: int = 1
+    """Updates at the start in which only the critic learns, `critic_warmup` passes over each."""
+    patience: int | None = None
+    """Validations in a row without a new best after which the run ends; None: it never ends
+    early."""
     rescore_sample: int = 8
     """Episodes per update whose log-probs are re-scored and compared; 0 for none."""
     rescore_tolerance: float | None = None
@@ -126,7 +159,7 @@ class PPOConfig:
     def __post_init__(self) -> None:
         """Refuse settings that cannot train."""
         at_least = {f.name: 1 for f in fields(self) if f.type == "int"}
-        at_least |= {"seed": 0, "critic_warmup": 0, "rescore_sample": 0}
+        at_least |= {"seed": 0, "critic_warmup": 0, "rescore_sample": 0, "lr_warmup_updates": 0}
         if self.advantage != "critic":
             at_least["episodes_per_question"] = 2
         for name, least in at_least.items():
@@ -147,6 +180,9 @@ class PPOConfig:
         self._check_advantage()
         self._check_kl()
         self._check_mismatch()
+        self._check_coefficients()
+        self._check_rates()
+        self._check_ends()
 
     # The checks below refuse settings that would silently do nothing, or something else than they
     # say. Each setting of a row needs what stands beside it:
@@ -158,6 +194,14 @@ class PPOConfig:
     #     drop_ties                 advantage = "group" or "both"
     #     kl_in = "reward"          kl_estimator = "k1"
     #     mismatch_cap              mismatch = "token-tis" or "sequence-mask"
+    #     lr_min_ratio              lr_schedule = "linear" or "cosine"
+    #     lr_warmup_updates         updates beyond them
+    #     target_kl                 epochs * minibatches > 1: the first step's KL is 0
+    #     adaptive_kl               kl_coef > 0
+    #     adaptive_kl_rule, _gain   adaptive_kl
+    #     entropy_coef_end          updates > 1, and another entropy_coef
+    #     critic_weight_decay       a critic
+    #     critic_pretrain_updates   a critic, critic_warmup > 0, updates beyond them
 
     def _check_clock(self) -> None:
         """Refuse discounts and lambdas that the clock does not use."""
@@ -199,6 +243,84 @@ class PPOConfig:
             raise ValueError(f"mismatch_cap must be at least 1, got {self.mismatch_cap}")
         if self.mismatch == "none" and self.mismatch_cap != 2:
             raise ValueError('mismatch_cap needs mismatch="token-tis" or mismatch="sequence-mask"')
+
+    def _check_coefficients(self) -> None:
+        """Refuse coefficients that are none, and schedules of them that would not move."""
+        for name in ("kl_coef", "entropy_coef", "entropy_coef_end"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < math.inf:
+                raise ValueError(f"{name} must be at least 0, got {value}")
+        for name in ("target_kl", "adaptive_kl", "adaptive_kl_gain"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise ValueError(f"{name} must be above 0, got {value}")
+        if self.target_kl is not None and self.epochs * self.minibatches == 1:
+            raise ValueError(
+                "target_kl needs more than one step on a batch, because no weight has moved "
+                "before the first: raise epochs or minibatches"
+            )
+        if self.adaptive_kl is not None and self.kl_coef == 0:
+            raise ValueError("adaptive_kl needs kl_coef above 0, from which it starts")
+        changed = self.adaptive_kl_rule != "proportional" or self.adaptive_kl_gain != 0.1
+        if self.adaptive_kl is None and changed:
+            raise ValueError("adaptive_kl_rule and adaptive_kl_gain need adaptive_kl")
+        if self.adaptive_kl_rule == "doubling" and self.adaptive_kl_gain != 0.1:
+            raise ValueError('adaptive_kl_gain needs adaptive_kl_rule="proportional"')
+        if self.entropy_coef_end is not None:
+            if self.updates == 1 or self.entropy_coef_end == self.entropy_coef:
+                raise ValueError(
+                    "entropy_coef_end needs updates above 1 and another entropy_coef, got "
+                    f"{self.updates} updates from {self.entropy_coef} to {self.entropy_coef_end}"
+                )
+
+    def _check_rates(self) -> None:
+        """Refuse learning rates that do not move as they say, and decay of what does not learn."""
+        if self.lr_decay and self.lr_schedule == "cosine":
+            raise ValueError('lr_decay is the older name of lr_schedule="linear", got "cosine"')
+        if not 0 <= self.lr_min_ratio < 1:
+            raise ValueError(f"lr_min_ratio must be in [0, 1), got {self.lr_min_ratio}")
+        if self.lr_min_ratio > 0 and self.rate_schedule == "constant":
+            raise ValueError('lr_min_ratio needs lr_schedule="linear" or lr_schedule="cosine"')
+        for name in ("actor_weight_decay", "critic_weight_decay"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+        if self.critic_weight_decay > 0 and not self.uses_critic:
+            raise ValueError('critic_weight_decay needs a critic, got advantage="group"')
+
+    def _check_ends(self) -> None:
+        """Refuse stretches of updates that fill the run, and a patience of none."""
+        if self.patience is not None and self.patience < 1:
+            raise ValueError(f"patience must be at least 1 or None, got {self.patience}")
+        if self.critic_pretrain_updates > 1:
+            if not (self.uses_critic and self.critic_warmup > 0):
+                raise ValueError(
+                    "critic_pretrain_updates needs a critic and critic_warmup above 0, got "
+                    f'advantage="{self.advantage}" and critic_warmup={self.critic_warmup}'
+                )
+            if self.critic_pretrain_updates >= self.updates:
+                raise ValueError(
+                    "critic_pretrain_updates must leave updates for the actor, got "
+                    f"{self.critic_pretrain_updates} of {self.updates}"
+                )
+        if self.lr_warmup_updates > 0:
+            rising = self.first_actor_update - 1 + self.lr_warmup_updates
+            if rising >= self.updates:
+                raise ValueError(
+                    "lr_warmup_updates must leave updates at the full rate, got "
+                    f"{self.lr_warmup_updates} from update {self.first_actor_update} on, of "
+                    f"{self.updates}"
+                )
+
+    @property
+    def rate_schedule(self) -> Literal["constant", "linear", "cosine"]:
+        """Return how the learning rates fall, by whichever name it was asked for."""
+        return "linear" if self.lr_decay else self.lr_schedule
+
+    @property
+    def first_actor_update(self) -> int:
+        """Return the first update from which the actor learns: 1, or after the critic's own."""
+        warms_up = self.uses_critic and self.critic_warmup > 0
+        return 1 + self.critic_pretrain_updates if warms_up else 1
 
     @property
     def uses_critic(self) -> bool:

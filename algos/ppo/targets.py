@@ -38,6 +38,7 @@ class Targets:
         old_logprobs: float `(B, L)`, of the learner before its first step; None: those sampled.
         mismatch_weights: float `(B, L)` or `(B, 1)`, learner over sampler; None: no correction.
         within_cap: bool `(B,)`, the episodes that the correction leaves in; None: all.
+        unscaled: float `(B, L)`, the advantages before they were whitened; None: they were not.
     """
 
     advantages: Tensor
@@ -49,6 +50,7 @@ class Targets:
     in_loss: Tensor | None = None
     weights: Tensor | None = None
     value_weights: Tensor | None = None
+    unscaled: Tensor | None = None
     old_logprobs: Tensor | None = None
     mismatch_weights: Tensor | None = None
     within_cap: Tensor | None = None
@@ -93,14 +95,26 @@ def make_targets(
     in_loss = differing if config.drop_ties else None
     learned = sampled if in_loss is None else sampled & in_loss[:, None]
     # Equal returns carry no signal: unit variance would only amplify the critic's noise.
+    unscaled = None
     if config.whiten and float(scores.std(correction=0)) > 1e-6:
         # A baseline per question has centred already; a second shift would give an advantage to the
         # episodes of zero-variance groups.
+        unscaled = advantages
         advantages = whiten(advantages, learned, center=config.advantage == "critic")
     value_mask = first_of_turn(sampled, batch.turn) if config.clock == "turn" else None
     earned = monte_carlo_returns(config, rewards, batch) if config.uses_critic else None
     corrected = correction(config, policy, batch)
-    return Targets(advantages, returns, values, reference, earned, value_mask, in_loss, **corrected)
+    return Targets(
+        advantages,
+        returns,
+        values,
+        reference,
+        earned,
+        value_mask,
+        in_loss,
+        unscaled=unscaled,
+        **corrected,
+    )
 
 
 def with_loss_weights(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -24,6 +24,7 @@ from algos.batching.gradients import add_gradients
 from algos.batching.token_batches import micro_batches, minibatches
 from algos.objectives.losses import Stats, entropy_loss, kl_loss, policy_loss, value_loss
 from algos.ppo.config import PPOConfig
+from algos.ppo.optimisers import parameters_of
 from algos.ppo.targets import Targets, rows_with_gradient, with_loss_weights
 from policies.base import TokenBatch, TrainablePolicy
 from policies.passes import Fits, evaluate, fitting
@@ -174,35 +175,58 @@ def fit(
 ) -> dict[str, float | None]:
     """Take gradient steps: `epochs` passes over the rows, `config.minibatches` steps in each.
 
-    Where the objective has no rows, there is no step and no statistic.
+    Where the objective has no rows, there is no step and no statistic. With `config.target_kl`, the
+    first minibatch whose KL is above it ends the passes, and no weight moves by it.
 
     Args:
-        config: minibatches, micro-batches and the largest gradient norm.
+        config: minibatches, micro-batches, the largest gradient norm, and the target of the KL.
         objective: what is minimised.
         optimizer: of the network's parameters.
         epochs: passes.
         rng: shuffles the rows.
 
     Returns:
-        `losses/...`: statistics and the gradient's norm before clipping, averaged over the steps.
+        `losses/...`: statistics and the gradient's norm before clipping, averaged over the steps;
+        with a target of the KL also `actor_steps`, and `stopping_kl`, None where nothing stopped.
 
     Raises:
         RuntimeError: if a gradient is not finite; no weight has moved by it.
     """
-    parameters = optimizer.param_groups[0]["params"]
+    parameters = parameters_of(optimizer)
     sums: dict[str, float] = defaultdict(float)
-    steps = 0
-    for _ in range(epochs):
-        for rows in minibatches(objective.batch, objective.rows, config.minibatches, rng):
+    steps, stopping_kl = 0, None
+    for rows in _passes(config, objective, epochs, rng):
+        optimizer.zero_grad(set_to_none=True)
+        stats = backward(config, objective, rows, parameters)
+        if (stopping_kl := _beyond(config.target_kl, stats)) is not None:
             optimizer.zero_grad(set_to_none=True)
-            stats = backward(config, objective, rows, parameters)
-            norm = clip_grad_norm_(parameters, config.max_grad_norm, error_if_nonfinite=True)
-            optimizer.step()
-            steps += 1
-            stats[f"{objective.name}_grad_norm"] = norm
-            for key, value in stats.items():
-                sums[key] += float(value)
-    return {f"losses/{key}": value / steps for key, value in sums.items()}
+            break
+        norm = clip_grad_norm_(parameters, config.max_grad_norm, error_if_nonfinite=True)
+        optimizer.step()
+        steps += 1
+        stats[f"{objective.name}_grad_norm"] = norm
+        for key, value in stats.items():
+            sums[key] += float(value)
+    row: dict[str, float | None] = {f"losses/{k}": value / steps for k, value in sums.items()}
+    if config.target_kl is not None and objective.name == "actor" and epochs > 0:
+        row |= {"losses/actor_steps": steps, "losses/stopping_kl": stopping_kl}
+    return row
+
+
+def _passes(
+    config: PPOConfig, objective: Objective, epochs: int, rng: np.random.Generator
+) -> Iterator[list[int]]:
+    """Yield the rows of one minibatch after the other, shuffled anew for each pass."""
+    for _ in range(epochs):
+        yield from minibatches(objective.batch, objective.rows, config.minibatches, rng)
+
+
+def _beyond(target: float | None, stats: Stats) -> float | None:
+    """Return the KL of a minibatch where it is above its target; the critic's has none."""
+    if target is None or "approx_kl" not in stats:
+        return None
+    kl = float(stats["approx_kl"])
+    return kl if kl > target else None
 
 
 def backward(

@@ -13,7 +13,7 @@ What is not in it, because the number of finished updates says it:
 * generators: every random number comes from a generator seeded with (run's seed, purpose, update);
 * the place in the data: questions come from a walk whose order is shuffled by (seed, lap), see
   `algos.ppo.training.draw_specs`;
-* learning-rate schedules: the rates are set anew in every update, from its number;
+* schedules: rates and the weight of the entropy bonus are set in every update, from its number;
 * caches of frames and features: they are addressed by content, and change speed and nothing else.
 """
 

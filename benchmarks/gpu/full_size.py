@@ -60,7 +60,7 @@ def measure(
     policy = SageMM(built, max_new_tokens=REPLY, max_batch=episodes)
     found: dict[str, Any] = {"seconds to build": time.perf_counter() - began}
     found["weights, GiB"] = sum({p.data_ptr(): p.nbytes for p in base.parameters()}.values()) / GIB
-    environment = dict(overview_frames=frames, frames_per_turn=8, max_frames=128)
+    environment: dict[str, Any] = dict(overview_frames=frames, frames_per_turn=8, max_frames=128)
     environment |= dict(max_turns=TURNS, frame_size=(side, side))
     asked = questions(max(1, episodes // 8))
     each = min(8, episodes)

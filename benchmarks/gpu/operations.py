@@ -49,7 +49,7 @@ def forward(text: Any, tokens: float, length: float) -> float:
         length: of a sequence, in tokens.
     """
     looks = 4 * length * text.head_dim * text.num_attention_heads / 2
-    return tokens * (2 * weights(text) + text.num_hidden_layers * looks)
+    return float(tokens * (2 * weights(text) + text.num_hidden_layers * looks))
 
 
 def trained(text: Any, tokens: float, length: float) -> float:

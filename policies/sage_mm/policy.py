@@ -21,6 +21,7 @@ from policies.base import (
     context_digest,
     require_distinct,
 )
+from policies.errors import ModelError
 from policies.sage_mm import scoring
 from policies.sage_mm.context import Context, require_room
 from policies.sage_mm.episode_sampler import EpisodeSampler, TurnSettings
@@ -29,6 +30,12 @@ from policies.sage_mm.generation.ngram_drafter import NGramDrafter, written_acti
 from policies.sage_mm.generation.sampling import Sampling, episode_random, policy_seed
 from policies.sage_mm.generation.sequence import Completion
 from policies.sage_mm.introspection import IntrospectionMixin
+from policies.sage_mm.model.full_parameters import (
+    FullParameterModel,
+    load_full,
+    take_settings,
+    trains_all,
+)
 from policies.sage_mm.model.sage_model import SageModel, load
 from policies.sage_mm.stage_timer import ENCODE, GENERATE, PREFILL, STEPS
 from sage_env.actions.action_text import parse_action
@@ -152,8 +159,18 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
             dtype: of the frozen base.
             device: of the model.
             settings: `four_bit`, `lora`, `critic`, `cache` and `checkpointing` of
-                `policies.sage_mm.model.sage_model.load`, and the arguments of `SageMM`.
+                `policies.sage_mm.model.sage_model.load`, and the arguments of `SageMM`. With
+                `train="full"` all weights of the language model are trained instead of an adapter,
+                see `policies.sage_mm.model.full_parameters`, which takes `seed` and no `lora`.
+
+        Raises:
+            ModelError: if the checkpoint cannot be read, or not be trained as asked for.
+            ValueError: if a setting does not suit `train`.
         """
+        if trains_all(settings.pop("train", "lora")):
+            settings |= {"dtype": dtype, "device": device, "adapter": adapter}
+            of_full = take_settings(settings)
+            return cls(load_full(checkpoint, **of_full), **settings)
         of_model = {"adapter": adapter, "dtype": dtype, "device": device}
         for name in ("four_bit", "lora", "critic", "cache", "checkpointing"):
             if name in settings:
@@ -317,3 +334,16 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
     def save_adapter(self, folder: str | Path) -> None:
         """Write the actor's adapter as a folder that plain peft loads."""
         self.model.save_adapter(folder)
+
+    def save_checkpoint(self, folder: str | Path) -> None:
+        """Write a whole checkpoint that `load` reads, where all weights were trained.
+
+        Raises:
+            ModelError: if an adapter is trained, and the base is as it was.
+        """
+        if not isinstance(self.model, FullParameterModel):
+            raise ModelError(
+                f"{folder} is to be a whole checkpoint, but this model trains an adapter: use "
+                'save_adapter, or load it with train="full"'
+            )
+        self.model.save_checkpoint(folder)

@@ -84,7 +84,8 @@ def reference_logprobs(
 
 
 def _of_reference(model: SageModel, part: TokenBatch, grammar: ActionGrammar | None) -> Tensor:
-    of_base = model.reference is None and "critic_features" in part.sampled_cache
+    of_base = model.reference is None and model.critic_reads is None
+    of_base &= "critic_features" in part.sampled_cache
     if grammar is not None or not of_base:
         return evaluate(model, part, grammar).logprobs
     states = part.sampled_cache["critic_features"].to(model.device)
@@ -94,9 +95,10 @@ def _of_reference(model: SageModel, part: TokenBatch, grammar: ActionGrammar | N
 def values(model: SageModel, batch: TokenBatch) -> Tensor:
     """Return the critic's value before each sampled token, differentiably: float32 `(B, L)`.
 
-    The hidden states under a critic that is a head are those of the frozen base. They are computed
-    once and kept in `batch.sampled_cache["critic_features"]` `(N, hidden)`: compute the values of a
-    whole batch first, and every selection from it has them too.
+    The hidden states under a critic that is a head are those of the frozen base, or of the actor as
+    it was where all its weights are trained. They are computed once and kept in
+    `batch.sampled_cache["critic_features"]` `(N, hidden)`: compute the values of a whole batch
+    first, and every selection from it has them too.
     """
     if model.critic == "adapter":
         with model.using("critic"):
@@ -106,7 +108,7 @@ def values(model: SageModel, batch: TokenBatch) -> Tensor:
                 states = _features(model, batch)
     else:
         if "critic_features" not in batch.sampled_cache:
-            with model.using(None), torch.no_grad():
+            with model.using(model.critic_reads), torch.no_grad():
                 batch.sampled_cache["critic_features"] = _features(model, batch)
         states = batch.sampled_cache["critic_features"]
     return _at_sampled(batch, model.value_head(states.to(model.device).float())[:, 0])
@@ -205,9 +207,7 @@ def _features(model: SageModel, batch: TokenBatch) -> Tensor:
     return torch.empty_like(found).index_copy_(0, order, found)
 
 
-def _joined(
-    batch: TokenBatch, passes: Sequence[Sequence[int]], parts: Sequence[Tensor]
-) -> Tensor:
+def _joined(batch: TokenBatch, passes: Sequence[Sequence[int]], parts: Sequence[Tensor]) -> Tensor:
     """Put what was found of the rows of each pass, `(b, l)`, back together: `(B, L)`."""
     out = parts[0].new_zeros(batch.ids.shape)
     for rows, part in zip(passes, parts, strict=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from peft import LoraConfig
@@ -22,6 +22,7 @@ from policies.sage_mm.model.prefix_packing import PackedSpan
 from policies.sage_mm.model.pretrained import SHIPPED, open_checkpoint
 from policies.sage_mm.model.reference_adapter import PREFIX, ReferenceAdapter
 from policies.sage_mm.model.token_scores import Masking
+from policies.sage_mm.model.value_head import CriticKind, new_value_head
 from policies.sage_mm.stage_timer import StageTimer
 from policies.sage_mm.tokens.chat_tokens import ChatTokens
 from policies.sage_mm.tokens.mrope import mrope_positions
@@ -36,8 +37,6 @@ __all__ = [
     "SageModel",
     "load",
 ]
-
-CriticKind = Literal["head", "adapter"]
 
 
 class SageModel:
@@ -83,6 +82,36 @@ class SageModel:
         if critic not in ("head", "adapter"):
             raise ValueError(f"critic must be 'head' or 'adapter', got {critic!r}")
         lora = lora or LoraSettings()
+        self._take(base, tokens, critic, cache, env_options)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(lora.seed if isinstance(lora, LoraSettings) else 0)
+            config = adapters.lora_config(lora)
+            if adapter is None:
+                self._peft: Any = adapters.new_adapter(self.base, config, "actor")
+            else:
+                self._peft = adapters.read_adapter(self.base, adapter, "actor")
+            if critic == "adapter":
+                self._peft.add_adapter("critic", config)
+            self.value_head = new_value_head(self.config.hidden_size, critic).to(self.device)
+        self._peft.eval()  # dropout in adapters would make re-scoring differ from sampling
+        self._layers = [m for m in self.base.modules() if isinstance(m, BaseTunerLayer)]
+        for layer in self._layers:
+            fuse(cast(nn.Module, layer))
+        if checkpointing:
+            checkpoint_layers(self.base.model.language_model.layers, self)
+        self._reference = ReferenceAdapter(self._peft, self.base)
+        self._use("actor")
+        self.freeze_reference()
+
+    def _take(
+        self,
+        base: nn.Module,
+        tokens: ChatTokens,
+        critic: CriticKind,
+        cache: CacheSizes | None,
+        env_options: Mapping[str, Any] | None,
+    ) -> None:
+        """Take a checkpoint, frozen, without what is trained; arguments as of the class."""
         self.tokens, self.critic = tokens, critic
         self.env_options = dict(env_options or {})
         self.base = cast(Any, base)
@@ -93,25 +122,6 @@ class SageModel:
         self.timer = StageTimer(self.device)
         banned = torch.from_numpy(tokens.banned(self.base.lm_head.out_features))
         self._banned = banned.to(self.device)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(lora.seed if isinstance(lora, LoraSettings) else 0)
-            config = adapters.lora_config(lora)
-            if adapter is None:
-                self._peft: Any = adapters.new_adapter(self.base, config, "actor")
-            else:
-                self._peft = adapters.read_adapter(self.base, adapter, "actor")
-            if critic == "adapter":
-                self._peft.add_adapter("critic", config)
-            self.value_head = _value_head(self.config.hidden_size, critic).to(self.device)
-        self._peft.eval()  # dropout in adapters would make re-scoring differ from sampling
-        self._layers = [m for m in self.base.modules() if isinstance(m, BaseTunerLayer)]
-        for layer in self._layers:
-            fuse(cast(nn.Module, layer))
-        if checkpointing:
-            checkpoint_layers(self.base.model.language_model.layers, self)
-        self._reference = ReferenceAdapter(self._peft, self.base)
-        self._use("actor")
-        self.freeze_reference()
 
     @property
     def device(self) -> torch.device:
@@ -285,6 +295,9 @@ class SageModel:
         """Return what is done to logits before the softmax; the arguments are of `log_probs`."""
         return Masking(temperature, self._banned, allowed)
 
+    critic_reads: Adapter = None
+    """With which adapter a critic that is a head reads its hidden states: those of the base."""
+
     def save_adapter(self, folder: str | Path) -> None:
         """Write the actor's adapter as a folder that plain peft loads."""
         adapters.save_adapter(self._peft, folder, "actor")
@@ -326,13 +339,3 @@ def load(
     """
     base, tokens, env = open_checkpoint(checkpoint, dtype=dtype, device=device, four_bit=four_bit)
     return SageModel(base, tokens, lora, critic, adapter, cache, env, checkpointing)
-
-
-def _value_head(hidden: int, critic: CriticKind) -> nn.Module:
-    """Make a head that starts at zero, so that a new critic predicts 0 everywhere."""
-    last = nn.Linear(hidden, 1)
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
-    if critic == "adapter":
-        return last
-    return nn.Sequential(nn.Linear(hidden, hidden), nn.GELU(), last)

@@ -14,6 +14,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
+from tests.helpers.published_shapes import published_config  # noqa: E402
+
 from policies.errors import ModelError  # noqa: E402
 from policies.sage_mm.generation import pass_memory  # noqa: E402
 from policies.sage_mm.generation.kv_cache import KeyValueCache  # noqa: E402
@@ -39,7 +41,6 @@ from policies.sage_mm.model.pretrained import ARCHITECTURES  # noqa: E402
 from policies.sage_mm.vision.batched_tower import BatchedTower  # noqa: E402
 from policies.sage_mm.vision.frame_encoder import patchify  # noqa: E402
 from tests.helpers.live_bytes import LiveBytes  # noqa: E402
-from tests.helpers.published_shapes import published_config  # noqa: E402
 
 GIB = 1 << 30
 META = torch.device("meta")

@@ -10,12 +10,13 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
 
+from tests.helpers.published_shapes import published_config  # noqa: E402
+
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
 from policies.sage_mm.model import update_memory as module  # noqa: E402
 from policies.sage_mm.model.live_bytes import LiveBytes  # noqa: E402
 from policies.sage_mm.model.update_memory import EpisodeSize, update_bytes  # noqa: E402
 from tests.helpers.episodes import as_batch, episode, play, stir  # noqa: E402
-from tests.helpers.published_shapes import published_config  # noqa: E402
 from tests.helpers.tiny_model import build_config, build_tokenizer  # noqa: E402
 
 GIB = 2**30
