@@ -4,6 +4,5 @@ May not: hold code that only a GPU can run; every step has a small size that run
 
 Read in this order: `episodes` (what is played), `equality` (CPU and GPU, float32 and bfloat16),
 `small_run` (a whole training of the small model), `full_size` (2B, 4B, 8B with random weights),
-`operations` (floating-point operations of a token, peaks of devices), `steps` (each in a process of
-its own), `report`.
+`steps` (each in a process of its own), `report`.
 """

@@ -12,6 +12,16 @@ from __future__ import annotations
 
 from typing import Any
 
+BANDWIDTHS = {
+    "H200": 4.8e12,
+    "H100 NVL": 3.9e12,
+    "H100 PCIe": 2.0e12,
+    "H100": 3.35e12,
+    "A100": 2.0e12,
+    "L40S": 0.864e12,
+    "RTX 4090": 1.008e12,
+}
+"""Bytes per second between memory and device, from the makers' data sheets."""
 PEAKS = {
     "H200": 989e12,
     "H100 NVL": 835e12,
@@ -60,3 +70,8 @@ def trained(text: Any, tokens: float, length: float) -> float:
 def peak(name: str) -> float | None:
     """Return the dense bfloat16 operations per second of a device; `None` where it is not known."""
     return next((value for part, value in PEAKS.items() if part in name), None)
+
+
+def bandwidth(name: str) -> float | None:
+    """Return the bytes per second of a device's memory; `None` where that is not known."""
+    return next((value for part, value in BANDWIDTHS.items() if part in name), None)
