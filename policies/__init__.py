@@ -6,7 +6,8 @@ In the order of imports: `errors`, `prompt` (what every model is told),
 `terminal_text` (what a terminal may show), `saved_env_options` (what a saved policy may ask of an
 environment), `base` (what a policy is),
 `introspection` (policies whose tokens can be read from outside); the rooms `sage_mm/`,
-`sage_released/`, `baselines/`, `served/`, `sb3/`, `check/`; `registry` (policies by name).
+`sage_released/`, `baselines/`, `served/`, `hugging_face/`, `sb3/`, `check/`; `registry` (policies
+by name).
 """
 
 from sage_env.release import __version__

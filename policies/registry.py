@@ -21,6 +21,7 @@ UNIFORM_FRAMES = 16
 """Frames of the `uniform` policy when its name gives no number."""
 # Checkpoints go on the GPU if there is one; the small model is made for a CPU.
 _WHERE: Mapping[str, Any] = {"device": "auto", "dtype": "auto"}
+_NOT_OPTIONS = ("checkpoint", "settings", "model", "tools", "temperature")
 
 
 class UnknownPolicy(SageEnvError):
@@ -33,7 +34,7 @@ class Given:
 
     Attributes:
         adapter: folder of a LoRA adapter; `None` for none.
-        options: settings of a served policy, see `policies.served.named_options`.
+        options: settings of a served policy, see `policies.served.named_options`, or of `hf`.
         temperature: of sampling; `None` for the policy's own.
     """
 
@@ -55,8 +56,8 @@ def load_policy(
         name: of the policy.
         adapter: folder of a trained LoRA adapter, for the `sage-mm` policies.
         temperature: of sampling, for policies that have one; 0 is greedy.
-        options: settings of the `gemini` and `openai` policies by name, e.g. `{"replies": "json",
-            "seed": None}`; see `policies.served.named_options`.
+        options: settings of the `hf`, `gemini` and `openai` policies by name, e.g. `{"replies":
+            "json", "seed": None}`; see `policies.served.named_options`.
 
     Raises:
         UnknownPolicy: if the name stands for no policy, or the policy takes no adapter or no such
@@ -154,7 +155,7 @@ def _refuse(name: str, given: Given) -> None:
 def _refuse_options(name: str, given: Given) -> None:
     if given.options:
         raise UnknownPolicy(
-            f"only the gemini and openai policies take options, {name!r} does not: "
+            f"only the hf, gemini and openai policies take options, {name!r} does not: "
             f"{', '.join(given.options)}"
         )
 
@@ -173,6 +174,25 @@ def _model(checkpoint: str, given: Given) -> BatchPolicy:
     except (ValueError, OSError) as error:  # no such folder or hub id, or another kind of model
         lost = "" if not checkpoint or Path(checkpoint).exists() else "there is no such folder; "
         raise UnknownPolicy(f"{name!r} cannot be loaded: {lost}{error}") from error
+
+
+def _hugging_face(checkpoint: str, given: Given) -> BatchPolicy:
+    """Load any image-text-to-text model; its options are the arguments of `load` and of the class."""
+    _refuse("hf", replace(given, options={}))
+    from policies.hugging_face import HuggingFacePolicy
+
+    both = (HuggingFacePolicy.load, HuggingFacePolicy)
+    named = [name for make in both for name in inspect.signature(make).parameters]
+    known = [one for one in named if one not in _NOT_OPTIONS]
+    if unknown := [one for one in given.options if one not in known]:
+        raise UnknownPolicy(
+            f"'hf:{checkpoint}' has no option {', '.join(map(repr, unknown))}: it takes "
+            f"{', '.join(known)}"
+        )
+    try:
+        return HuggingFacePolicy.load(checkpoint, **given.options)
+    except (ValueError, TypeError, OSError) as error:
+        raise UnknownPolicy(f"'hf:{checkpoint}' cannot be loaded: {error}") from error
 
 
 def _released(checkpoint: str, given: Given) -> BatchPolicy:
@@ -265,6 +285,9 @@ POLICIES: Mapping[str, PolicyEntry] = {
     ),
     "sage-mm-tiny": PolicyEntry("", "the small model that comes with the project", _model),
     "sage-mm": PolicyEntry(":FOLDER", "a Qwen3-VL checkpoint, a folder or a hub id", _model),
+    "hf": PolicyEntry(
+        ":MODEL", "any Hugging Face image-text-to-text model, a folder or a hub id", _hugging_face
+    ),
     "gemini": PolicyEntry(
         "[:MODEL]", "a Gemini model; the key is read from GEMINI_API_KEY", _gemini
     ),

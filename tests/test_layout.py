@@ -78,6 +78,7 @@ LAYERS = {
         "sage_released/",
         "baselines/",
         "served/",
+        "hugging_face/",
         "sb3/",
         "check/",
         "registry",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -73,10 +73,8 @@ def open_checkpoint(
         )
     source = str(checkpoint or SHIPPED)
     place = find_device(device)
-    if four_bit and find_spec("bitsandbytes") is None:
-        raise MissingExtra(
-            "a 4-bit base needs the package 'bitsandbytes': pip install 'sage-video-qa[quant]'"
-        )
+    if four_bit:
+        require_four_bit()
     require_source(source, KIND)
     with reading(source, KIND):
         config = AutoConfig.from_pretrained(source, trust_remote_code=False)
@@ -94,7 +92,7 @@ def open_checkpoint(
         options["quantization_config"] = four_bit_settings(kind)
     if four_bit or place.type != "cpu":
         options["device_map"] = {"": place}  # layer by layer: never all of it in the CPU's memory
-    with _quiet(source), reading(source, KIND):
+    with quiet_loading(source), reading(source, KIND):
         base = ARCHITECTURES[config.model_type].from_pretrained(source, **options)
     return Opened(base, tokens, settings.get("env", {}))
 
@@ -179,7 +177,21 @@ def find_dtype(dtype: str | torch.dtype, config: Any, place: torch.device) -> to
     return found
 
 
-def four_bit_settings(dtype: torch.dtype) -> BitsAndBytesConfig:
+def require_four_bit() -> None:
+    """Refuse 4-bit weights where the package for them is missing.
+
+    Raises:
+        MissingExtra: if it is not installed.
+    """
+    if find_spec("bitsandbytes") is None:
+        raise MissingExtra(
+            "a 4-bit base needs the package 'bitsandbytes': pip install 'sage-video-qa[quant]'"
+        )
+
+
+def four_bit_settings(
+    dtype: torch.dtype, kept: Sequence[str] = ("model.visual", "lm_head")
+) -> BitsAndBytesConfig:
     """Return NF4 with double quantisation (QLoRA, arXiv 2305.14314) for the language model.
 
     The vision tower stays as it is: it is small, and the keys of cached features stand for its
@@ -187,18 +199,19 @@ def four_bit_settings(dtype: torch.dtype) -> BitsAndBytesConfig:
 
     Args:
         dtype: in which the 4-bit layers compute.
+        kept: names of modules that stay as they are.
     """
     return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype,
-        llm_int8_skip_modules=["model.visual", "lm_head"],
+        llm_int8_skip_modules=list(kept),
     )
 
 
 @contextmanager
-def _quiet(source: str) -> Iterator[None]:
+def quiet_loading(source: str) -> Iterator[None]:
     """Hide transformers' progress bar for a local folder: it would break bars of our own."""
     if not Path(source).is_dir() or not logging.is_progress_bar_enabled():
         yield
