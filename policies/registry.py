@@ -177,7 +177,7 @@ def _model(checkpoint: str, given: Given) -> BatchPolicy:
 
 
 def _hugging_face(checkpoint: str, given: Given) -> BatchPolicy:
-    """Load any image-text-to-text model; its options are the arguments of `load` and of the class."""
+    """Load any image-text-to-text model; options are arguments of `load` and of the class."""
     _refuse("hf", replace(given, options={}))
     from policies.hugging_face import HuggingFacePolicy
 

@@ -1,4 +1,4 @@
-"""One episode as a conversation: what was shown and said, whole turns of it forgotten if need be."""
+"""One episode as a conversation: what was shown and said, or whole turns of it forgotten."""
 
 from __future__ import annotations
 

@@ -26,8 +26,8 @@ TEXTS = [
     '{"thought": "look", "action": "answer", "text": "a"} <12.5 seconds> Question: which? Choices:',
     "USER: ASSISTANT: turns left 9, frames left 112. picture 1",
 ]
-# The layout of llava-1.5-hf: no system role (here it is refused, as Gemma's first templates do), and
-# a message's pictures come before its texts.
+# The layout of llava-1.5-hf: no system role (here it is refused, as Gemma's first templates do),
+# and a message's pictures come before its texts.
 PICTURES_FIRST = (
     "{{ bos_token }}{% for m in messages %}"
     "{% if m.role == 'system' %}{{ raise_exception('no system role') }}{% endif %}"

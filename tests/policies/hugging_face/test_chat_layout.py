@@ -1,4 +1,4 @@
-"""Laws of `policies.hugging_face.chat_layout`: a template is given what it can write, and all of it."""
+"""Laws of `policies.hugging_face.chat_layout`: a template is given what it can write."""
 
 from __future__ import annotations
 

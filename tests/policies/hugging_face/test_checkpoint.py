@@ -1,4 +1,4 @@
-"""Laws of `policies.hugging_face.checkpoint`: what cannot chat about pictures is told in a sentence."""
+"""Laws of `policies.hugging_face.checkpoint`: what cannot be loaded is told in a sentence."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from policies.registry import load_policy
 from policies.sage_mm.generation.sampling import Sampling
 from sage_env import Answer, Invalid
 from tests.helpers.loopback import shown
+from tests.helpers.tiny_chat_models import write_idefics3, write_llava
 
 NAMES = ["a", "b", "c"]
 
@@ -189,11 +190,9 @@ class _WithLogprobs(LogitsProcessor):
 def test_a_full_context_is_an_error_of_its_episode_or_forgets_old_turns(
     tmp_path, checkpoint
 ) -> None:
-    kind = checkpoint.name
-    from tests.policies.hugging_face.conftest import FAMILIES
-
     length = len(load(checkpoint).act(shown(0)).tokens.prompt)
-    short = FAMILIES[kind](tmp_path / kind, context=length + 130)
+    write = write_llava if checkpoint.name == "llava" else write_idefics3
+    short = write(tmp_path / "short", context=length + 130)
     strict, drops = load(short), load(short, when_full="drop")
     for policy in (strict, drops):
         policy.act_batch([shown(0), shown(1)], ["a", "b"])
