@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from policies.base import BatchPolicy, Policy
 from policies.baselines.uniform import UniformPolicy
+from policies.briefing import WholeVideoPolicy
 from sage_env.errors import SageEnvError, type_and_text
 from sage_env.lazy_exports import needs_extra
 from sage_env.object_reference import is_reference, load_object
@@ -103,7 +104,7 @@ def _uniform(rest: str, given: Given) -> AnyPolicy:
     frames, _, inner = rest.partition(":")
     if frames and not (frames.isdecimal() and int(frames) > 0):
         raise UnknownPolicy(f"uniform:FRAMES needs a whole number above 0, got 'uniform:{rest}'")
-    return UniformPolicy(_load(inner or "sage-mm-tiny", given), int(frames or UNIFORM_FRAMES))
+    return UniformPolicy(_answerer(inner or "sage-mm-tiny", given), int(frames or UNIFORM_FRAMES))
 
 
 def _oracle(rest: str, given: Given) -> AnyPolicy:
@@ -111,7 +112,15 @@ def _oracle(rest: str, given: Given) -> AnyPolicy:
 
     if not rest:
         _refuse("oracle", given)
-    return Oracle(_load(rest, given) if rest else None)
+    return Oracle(_answerer(rest, given) if rest else None)
+
+
+def _answerer(name: str, given: Given) -> AnyPolicy:
+    """Load a policy that answers from the frames that another one chose."""
+    policy = _load(name, given)
+    if isinstance(policy, WholeVideoPolicy):
+        raise UnknownPolicy(f"{name!r} sees the whole video, whatever is chosen: name it alone")
+    return policy
 
 
 def _human(folder: str, given: Given) -> AnyPolicy:
@@ -126,6 +135,13 @@ def _gemini(model: str, given: Given) -> AnyPolicy:
 
     _refuse("gemini", replace(given, options={}))
     return _served(GeminiPolicy, (model,) if model else (), given)
+
+
+def _gemini_video(model: str, given: Given) -> AnyPolicy:
+    from policies.served.gemini_video import GeminiVideoPolicy
+
+    _refuse("gemini-video", replace(given, options={}))
+    return _served(GeminiVideoPolicy, (model,) if model else (), given)
 
 
 def _openai(model: str, given: Given) -> AnyPolicy:
@@ -155,8 +171,8 @@ def _refuse(name: str, given: Given) -> None:
 def _refuse_options(name: str, given: Given) -> None:
     if given.options:
         raise UnknownPolicy(
-            f"only the hf, gemini and openai policies take options, {name!r} does not: "
-            f"{', '.join(given.options)}"
+            f"only the hf, gemini, gemini-video and openai policies take options, {name!r} does "
+            f"not: {', '.join(given.options)}"
         )
 
 
@@ -290,6 +306,9 @@ POLICIES: Mapping[str, PolicyEntry] = {
     ),
     "gemini": PolicyEntry(
         "[:MODEL]", "a Gemini model; the key is read from GEMINI_API_KEY", _gemini
+    ),
+    "gemini-video": PolicyEntry(
+        "[:MODEL]", "a Gemini model that is given the whole video, and answers", _gemini_video
     ),
     "openai": PolicyEntry(
         ":MODEL", "a model behind the chat-completions server at OPENAI_BASE_URL", _openai

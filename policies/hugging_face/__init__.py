@@ -8,7 +8,8 @@ a model does not write for its action.
 
 Read in this order: `chat_layout` (what a chat template can write, found by trying it),
 `conversation` (one episode: what was shown and said) — both without torch — then `draws` (one token
-per episode and step), `chat_model` (a checkpoint: loaded, asked, its replies read) and `policy`.
+per episode and step), `chat_model` (conversations in, replies out), `checkpoint` (loading one) and
+`policy`.
 """
 
 from __future__ import annotations

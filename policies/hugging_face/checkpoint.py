@@ -89,7 +89,8 @@ def open_chat_model(
     if four_bit or place.type != "cpu":
         options["device_map"] = {"": place}  # layer by layer: never all of it in the CPU's memory
     with quiet_loading(source), _told(source):
-        network = AutoModelForImageTextToText.from_pretrained(source, **options).eval()
+        network: Any = AutoModelForImageTextToText.from_pretrained(source, **options)
+    network.eval()
     stops = _set_generation(network, processor.tokenizer)
     pictures = processor.image_processor
     whole = {name: value for name, value in WHOLE_FRAMES.items() if hasattr(pictures, name)}
@@ -132,7 +133,7 @@ def _read_config(source: str, where: Mapping[str, Any]) -> Any:
 def _read_processor(source: str, where: Mapping[str, Any]) -> Any:
     """Read the processor, which pads on the left from now on."""
     with _told(source):
-        processor = AutoProcessor.from_pretrained(source, **where)
+        processor: Any = AutoProcessor.from_pretrained(source, **where)  # type: ignore[no-untyped-call]
     tokenizer = getattr(processor, "tokenizer", None)
     if tokenizer is None or getattr(processor, "image_processor", None) is None:
         raise ModelError(
@@ -170,7 +171,7 @@ def _set_generation(network: Any, tokenizer: Any) -> tuple[int, ...]:
     own = network.generation_config
     named = own.eos_token_id if isinstance(own.eos_token_id, list) else [own.eos_token_id]
     stops = tuple(sorted({one for one in (*named, tokenizer.eos_token_id) if one is not None}))
-    network.generation_config = GenerationConfig(
+    network.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
         do_sample=False,
         bos_token_id=own.bos_token_id,
         eos_token_id=list(stops),

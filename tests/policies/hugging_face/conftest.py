@@ -9,7 +9,7 @@ import pytest
 
 from sage_env import QAItem, VideoQAEnv
 from tests.helpers.clips import write_clip
-from tests.helpers.tiny_chat_models import write_idefics3, write_llava
+from tests.helpers.foreign.tiny_chat_models import write_idefics3, write_llava
 
 FAMILIES: dict[str, Callable[[Path], Path]] = {"llava": write_llava, "idefics3": write_idefics3}
 

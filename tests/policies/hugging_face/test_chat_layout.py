@@ -11,7 +11,7 @@ from jinja2 import Environment
 from policies.errors import ModelError
 from policies.hugging_face.chat_layout import find_layout
 from policies.hugging_face.conversation import ChatTurn
-from tests.helpers.tiny_chat_models import BLIND, IN_PLACE, PICTURES_FIRST, PLAIN_REPLIES
+from tests.helpers.foreign.tiny_chat_models import BLIND, IN_PLACE, PICTURES_FIRST, PLAIN_REPLIES
 
 FRAMES = np.zeros((2, 4, 4, 3), np.uint8)
 CONTROLS = ("<image>", "</s>", "<|im_start|>")

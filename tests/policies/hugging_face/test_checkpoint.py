@@ -13,7 +13,7 @@ from policies.errors import ModelError
 from policies.hugging_face import HuggingFacePolicy
 from policies.registry import UnknownPolicy, load_policy
 from sage_env.errors import MissingExtra
-from tests.helpers.tiny_chat_models import write_llava
+from tests.helpers.foreign.tiny_chat_models import write_llava
 from tests.helpers.tiny_model import build_tokenizer
 
 MARKER = "ran.txt"

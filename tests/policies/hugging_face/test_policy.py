@@ -18,8 +18,8 @@ from policies.hugging_face.draws import Draws
 from policies.registry import load_policy
 from policies.sage_mm.generation.sampling import Sampling
 from sage_env import Answer, Invalid
+from tests.helpers.foreign.tiny_chat_models import write_idefics3, write_llava
 from tests.helpers.loopback import shown
-from tests.helpers.tiny_chat_models import write_idefics3, write_llava
 
 NAMES = ["a", "b", "c"]
 
