@@ -22,7 +22,10 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from sage_env.actions.grammar_text import JSON_INSTRUCTIONS
+
 TEXTS = [
+    JSON_INSTRUCTIONS,  # so that a prompt has a few hundred tokens
     '{"thought": "look", "action": "answer", "text": "a"} <12.5 seconds> Question: which? Choices:',
     "USER: ASSISTANT: turns left 9, frames left 112. picture 1",
 ]
@@ -120,12 +123,12 @@ def write_idefics3(folder: Path, *, template: str = IN_PLACE, context: int = 819
 
 
 def _tokenizer(special: Sequence[str], *, bos: str, eos: str) -> PreTrainedTokenizerFast:
-    """Train a byte-level BPE on two sentences; `special` begins with the padding."""
+    """Train a byte-level BPE on few texts; `special` begins with the padding."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=330,
+        vocab_size=700,
         special_tokens=list(special),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jinja2 import Environment
 
@@ -94,6 +94,7 @@ def test_a_template_that_cannot_show_pictures_or_replies_is_refused() -> None:
             find_layout(renderer(broken), (), "x")
 
 
+@settings(max_examples=40)
 @given(st.lists(st.sampled_from([*CONTROLS, "<", "im", " ", "which?", ">"])).map("".join))
 def test_no_text_is_read_as_a_control_token(text) -> None:
     layout = find_layout(renderer(IN_PLACE), CONTROLS, "x")
