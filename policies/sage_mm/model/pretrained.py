@@ -1,4 +1,8 @@
-"""Loading a Qwen3-VL checkpoint (arXiv 2511.21631): its kind, device, dtype, tokens and prompt."""
+"""Loading a Qwen3-VL checkpoint (arXiv 2511.21631): its kind, device, dtype, tokens and prompt.
+
+Qwen2.5-VL (arXiv 2502.13923) loads as well. It reads each frame as a picture after its time, as
+Qwen3-VL does, and not as part of a video: its own absolute times are not used.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ from transformers import (
     AutoConfig,
     AutoTokenizer,
     BitsAndBytesConfig,
+    Qwen2_5_VLForConditionalGeneration,
     Qwen3VLForConditionalGeneration,
     Qwen3VLMoeForConditionalGeneration,
 )
@@ -29,6 +34,7 @@ from sage_env.errors import MissingExtra
 SHIPPED = Path(__file__).parents[2] / "sage_mm_tiny"
 """The tiny model that comes with the project."""
 ARCHITECTURES: dict[str, Any] = {
+    "qwen2_5_vl": Qwen2_5_VLForConditionalGeneration,
     "qwen3_vl": Qwen3VLForConditionalGeneration,
     "qwen3_vl_moe": Qwen3VLMoeForConditionalGeneration,
 }
@@ -82,8 +88,10 @@ def open_checkpoint(
     if config.model_type not in ARCHITECTURES:
         raise ModelError(
             f"SAGE-MM needs a checkpoint of type {' or '.join(ARCHITECTURES)}, but {source} is of "
-            f"type {config.model_type}: name a Qwen3-VL checkpoint"
+            f"type {config.model_type}: name a Qwen3-VL checkpoint; as hf:{source} other families "
+            "play, but are not trained"
         )
+    _complete(config.get_text_config(), source)
     tokens = read_tokens(source, config, settings.get("prompt", "full"))
     kind = find_dtype(dtype, config, place)
     options: dict[str, Any] = {"dtype": kind, "attn_implementation": "sdpa"}
@@ -93,8 +101,23 @@ def open_checkpoint(
     if four_bit or place.type != "cpu":
         options["device_map"] = {"": place}  # layer by layer: never all of it in the CPU's memory
     with quiet_loading(source), reading(source, KIND):
-        base = ARCHITECTURES[config.model_type].from_pretrained(source, **options)
+        base = ARCHITECTURES[config.model_type].from_pretrained(source, config=config, **options)
     return Opened(base, tokens, settings.get("env", {}))
+
+
+def _complete(config: Any, source: str) -> None:
+    """Say in a text configuration what Qwen2.5-VL leaves to its layers.
+
+    Raises:
+        ModelError: if layers attend within windows, which packed episodes do not have.
+    """
+    if getattr(config, "head_dim", None) is None:
+        config.head_dim = config.hidden_size // config.num_attention_heads
+    if "sliding_attention" in (getattr(config, "layer_types", None) or ()):
+        raise ModelError(
+            f"{source} has layers of sliding-window attention, and SAGE-MM reads whole contexts "
+            "only: name a checkpoint without use_sliding_window"
+        )
 
 
 def read_tokens(source: str, config: Any, style: Any) -> ChatTokens:
