@@ -34,9 +34,9 @@ from sage_env.errors import MissingExtra
 SHIPPED = Path(__file__).parents[2] / "sage_mm_tiny"
 """The tiny model that comes with the project."""
 ARCHITECTURES: dict[str, Any] = {
-    "qwen2_5_vl": Qwen2_5_VLForConditionalGeneration,
     "qwen3_vl": Qwen3VLForConditionalGeneration,
     "qwen3_vl_moe": Qwen3VLMoeForConditionalGeneration,
+    "qwen2_5_vl": Qwen2_5_VLForConditionalGeneration,
 }
 """The classes of transformers by `model_type` in a checkpoint's `config.json`."""
 AUTO = "auto"
@@ -91,33 +91,38 @@ def open_checkpoint(
             f"type {config.model_type}: name a Qwen3-VL checkpoint; as hf:{source} other families "
             "play, but are not trained"
         )
-    _complete(config.get_text_config(), source)
     tokens = read_tokens(source, config, settings.get("prompt", "full"))
     kind = find_dtype(dtype, config, place)
     options: dict[str, Any] = {"dtype": kind, "attn_implementation": "sdpa"}
+    options |= _completed(config, source)
     options["trust_remote_code"] = False  # a checkpoint is weights: none of its code runs
     if four_bit:
         options["quantization_config"] = four_bit_settings(kind)
     if four_bit or place.type != "cpu":
         options["device_map"] = {"": place}  # layer by layer: never all of it in the CPU's memory
     with quiet_loading(source), reading(source, KIND):
-        base = ARCHITECTURES[config.model_type].from_pretrained(source, config=config, **options)
+        base = ARCHITECTURES[config.model_type].from_pretrained(source, **options)
     return Opened(base, tokens, settings.get("env", {}))
 
 
-def _complete(config: Any, source: str) -> None:
-    """Say in a text configuration what Qwen2.5-VL leaves to its layers.
+def _completed(config: Any, source: str) -> dict[str, Any]:
+    """Return a configuration that says the width of a head, if it did not: `{"config": config}`.
+
+    Qwen2.5-VL leaves it to its layers, and a KV cache is made from the configuration.
 
     Raises:
         ModelError: if layers attend within windows, which packed episodes do not have.
     """
-    if getattr(config, "head_dim", None) is None:
-        config.head_dim = config.hidden_size // config.num_attention_heads
-    if "sliding_attention" in (getattr(config, "layer_types", None) or ()):
+    text = config.get_text_config()
+    if "sliding_attention" in (getattr(text, "layer_types", None) or ()):
         raise ModelError(
             f"{source} has layers of sliding-window attention, and SAGE-MM reads whole contexts "
             "only: name a checkpoint without use_sliding_window"
         )
+    if getattr(text, "head_dim", None) is not None:
+        return {}
+    text.head_dim = text.hidden_size // text.num_attention_heads
+    return {"config": config}
 
 
 def read_tokens(source: str, config: Any, style: Any) -> ChatTokens:
