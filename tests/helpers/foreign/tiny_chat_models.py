@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,11 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     CLIPImageProcessorPil,
     CLIPVisionConfig,
+    Gemma3Config,
+    Gemma3ForConditionalGeneration,
+    Gemma3ImageProcessorPil,
+    Gemma3Processor,
+    Gemma3TextConfig,
     Idefics3Config,
     Idefics3ForConditionalGeneration,
     Idefics3ImageProcessorPil,
@@ -20,6 +25,7 @@ from transformers import (
     LlavaForConditionalGeneration,
     LlavaProcessor,
     PreTrainedTokenizerFast,
+    SiglipVisionConfig,
 )
 
 from sage_env.actions.grammar_text import JSON_INSTRUCTIONS
@@ -88,6 +94,51 @@ def write_llava(
     return _write(folder, LlavaForConditionalGeneration, config, processor)
 
 
+def write_gemma3(folder: Path, *, context: int = 8192) -> Path:
+    """Write a Gemma 3: a SigLIP tower that sees 28 x 28 pixels as four tokens, and a Gemma.
+
+    Its language model attends within windows in every other layer, and to a picture as a whole.
+
+    Args:
+        folder: to write.
+        context: tokens of the model.
+    """
+    named = {"image_token": "<soft>", "boi_token": "<image>", "eoi_token": "</image>"}
+    special = ["<pad>", "<|im_start|>", "<end_of_utterance>", *named.values()]
+    tokenizer = _tokenizer(special, bos="<|im_start|>", eos="<end_of_utterance>", named=named)
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+    config = Gemma3Config(
+        vision_config=SiglipVisionConfig(
+            **sizes, num_attention_heads=2, image_size=28, patch_size=14
+        ),
+        text_config=Gemma3TextConfig(
+            **sizes,
+            vocab_size=len(tokenizer) + 8,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            head_dim=16,
+            query_pre_attn_scalar=16,
+            sliding_window=64,
+            layer_types=["sliding_attention", "full_attention"],
+            max_position_embeddings=context,
+            pad_token_id=tokenizer.pad_token_id,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+        ),
+        mm_tokens_per_image=4,
+        image_token_index=tokenizer.convert_tokens_to_ids("<soft>"),
+        boi_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        eoi_token_index=tokenizer.convert_tokens_to_ids("</image>"),
+    )
+    processor = Gemma3Processor(
+        Gemma3ImageProcessorPil(size={"height": 28, "width": 28}),
+        tokenizer,
+        image_seq_length=4,
+        chat_template=IN_PLACE,
+    )
+    return _write(folder, Gemma3ForConditionalGeneration, config, processor)
+
+
 def write_idefics3(folder: Path, *, template: str = IN_PLACE, context: int = 8192) -> Path:
     """Write an Idefics 3: a tower that sees 32 x 32 pixels as four tokens, and a Llama.
 
@@ -122,7 +173,9 @@ def write_idefics3(folder: Path, *, template: str = IN_PLACE, context: int = 819
     return _write(folder, Idefics3ForConditionalGeneration, config, processor)
 
 
-def _tokenizer(special: Sequence[str], *, bos: str, eos: str) -> PreTrainedTokenizerFast:
+def _tokenizer(
+    special: Sequence[str], *, bos: str, eos: str, named: Mapping[str, str] | None = None
+) -> PreTrainedTokenizerFast:
     """Train a byte-level BPE on few texts; `special` begins with the padding."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -139,7 +192,7 @@ def _tokenizer(special: Sequence[str], *, bos: str, eos: str) -> PreTrainedToken
         pad_token=special[0],
         bos_token=bos,
         eos_token=eos,
-        extra_special_tokens={"image_token": "<image>"},
+        extra_special_tokens=dict(named or {"image_token": "<image>"}),
     )
 
 

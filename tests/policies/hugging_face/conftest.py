@@ -9,9 +9,9 @@ import pytest
 
 from sage_env import QAItem, VideoQAEnv
 from tests.helpers.clips import write_clip
-from tests.helpers.foreign.tiny_chat_models import write_idefics3, write_llava
+from tests.helpers.foreign.tiny_chat_models import write_gemma3, write_llava
 
-FAMILIES: dict[str, Callable[[Path], Path]] = {"llava": write_llava, "idefics3": write_idefics3}
+FAMILIES: dict[str, Callable[[Path], Path]] = {"llava": write_llava, "gemma3": write_gemma3}
 
 
 @pytest.fixture(scope="session")
@@ -33,5 +33,5 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> VideoQAEnv:
     clip = write_clip(tmp_path_factory.mktemp("clip") / "a.mp4", [25 * i for i in range(40)])
     items = [QAItem("q", clip, "which?", ("a", "b"), "b", "mcq", duration=40.0)]
     return VideoQAEnv(
-        dataset=items, frame_size=(64, 96), overview_frames=3, frames_per_turn=4, max_turns=3
+        dataset=items, frame_size=(64, 96), overview_frames=3, frames_per_turn=4, max_turns=2
     )

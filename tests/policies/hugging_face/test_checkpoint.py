@@ -13,7 +13,8 @@ from policies.errors import ModelError
 from policies.hugging_face import HuggingFacePolicy
 from policies.registry import UnknownPolicy, load_policy
 from sage_env.errors import MissingExtra
-from tests.helpers.foreign.tiny_chat_models import write_llava
+from tests.helpers.foreign.tiny_chat_models import write_idefics3, write_llava
+from tests.helpers.loopback import shown
 from tests.helpers.tiny_model import build_tokenizer
 
 MARKER = "ran.txt"
@@ -108,17 +109,23 @@ def test_four_bits_need_their_package(checkpoints) -> None:
         HuggingFacePolicy.load(checkpoints["llava"], four_bit=True)
 
 
-def test_pictures_are_shown_whole_unless_that_is_asked_for(checkpoints) -> None:
-    model = HuggingFacePolicy.load(checkpoints["idefics3"]).model
-    assert model.images == {"do_image_splitting": False}
-    images = {"do_image_splitting": True}
-    assert HuggingFacePolicy.load(checkpoints["idefics3"], images=images).model.images == images
+def test_pictures_are_shown_whole_unless_that_is_asked_for(checkpoints, tmp_path) -> None:
+    assert HuggingFacePolicy.load(checkpoints["gemma3"]).model.images == {"do_pan_and_scan": False}
     assert HuggingFacePolicy.load(checkpoints["llava"]).model.images == {}
+    try:
+        tiles = write_idefics3(tmp_path / "tiles")
+    except ImportError:  # in older releases of transformers its processor needs torchvision
+        pytest.skip("Idefics 3 has no processor here")
+    whole = HuggingFacePolicy.load(tiles, max_new_tokens=1)
+    assert whole.model.images == {"do_image_splitting": False}
+    images = {"do_image_splitting": True}
+    cut = HuggingFacePolicy.load(tiles, images=images, max_new_tokens=1)
+    assert cut.model.images == images
+    lengths = [len(policy.act(shown(0)).tokens.prompt) for policy in (whole, cut)]
+    assert lengths[1] > 2 * 4 + lengths[0]
 
 
 def test_unreadable_pictures_are_an_error_and_no_answer(checkpoints) -> None:
-    from tests.helpers.loopback import shown
-
     policy = HuggingFacePolicy.load(checkpoints["llava"], images={"do_resize": False})
     policy.model.images["size"] = {"nonsense": 3}
     policy.model.images["do_resize"] = True

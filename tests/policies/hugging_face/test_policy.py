@@ -18,14 +18,14 @@ from policies.hugging_face.draws import Draws
 from policies.registry import load_policy
 from policies.sage_mm.generation.sampling import Sampling
 from sage_env import Answer, Invalid
-from tests.helpers.foreign.tiny_chat_models import write_idefics3, write_llava
+from tests.helpers.foreign.tiny_chat_models import write_gemma3, write_llava
 from tests.helpers.loopback import shown
 
 NAMES = ["a", "b", "c"]
 
 
 def load(checkpoint, **settings):
-    return HuggingFacePolicy.load(checkpoint, **{"max_new_tokens": 8} | settings)
+    return HuggingFacePolicy.load(checkpoint, **{"max_new_tokens": 5} | settings)
 
 
 def three():
@@ -158,7 +158,7 @@ def test_what_is_no_action_is_invalid_and_what_is_one_is_played(
 ) -> None:
     policy = load(checkpoint, max_new_tokens=60)
     trajectory = play(env, policy, seed=0)
-    assert trajectory.error is None and trajectory.num_turns == 3
+    assert trajectory.error is None and trajectory.num_turns == 2
     assert all(isinstance(turn.decision.action, Invalid) for turn in trajectory.turns)
     written = (
         'Well, <think>{"action": "answer", "text": "a"}</think> {"action": "answer", "text": "b"}'
@@ -191,7 +191,7 @@ def test_a_full_context_is_an_error_of_its_episode_or_forgets_old_turns(
     tmp_path, checkpoint
 ) -> None:
     length = len(load(checkpoint).act(shown(0)).tokens.prompt)
-    write = write_llava if checkpoint.name == "llava" else write_idefics3
+    write = write_llava if checkpoint.name == "llava" else write_gemma3
     short = write(tmp_path / "short", context=length + 130)
     strict, drops = load(short), load(short, when_full="drop")
     for policy in (strict, drops):
@@ -206,7 +206,7 @@ def test_a_full_context_is_an_error_of_its_episode_or_forgets_old_turns(
     assert "give when_full=drop" in str(failed.value)
     for _ in range(5):
         turn = drops.act_batch([shown(0)], ["a"])[0].tokens
-        assert len(turn.prompt) + 8 <= length + 130
+        assert len(turn.prompt) + 5 <= length + 130
     assert turn.dropped >= 2
     with pytest.raises(ContextFull):
         load(short, max_new_tokens=200).act(shown(0))
