@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from policies.base import BatchPolicy, Policy
 from policies.baselines.uniform import UniformPolicy
+from policies.briefing import WholeVideoPolicy
 from sage_env.errors import SageEnvError, type_and_text
 from sage_env.lazy_exports import needs_extra
 from sage_env.object_reference import is_reference, load_object
@@ -21,6 +22,7 @@ UNIFORM_FRAMES = 16
 """Frames of the `uniform` policy when its name gives no number."""
 # Checkpoints go on the GPU if there is one; the small model is made for a CPU.
 _WHERE: Mapping[str, Any] = {"device": "auto", "dtype": "auto"}
+_NOT_OPTIONS = ("checkpoint", "settings", "model", "tools", "temperature")
 
 
 class UnknownPolicy(SageEnvError):
@@ -33,7 +35,7 @@ class Given:
 
     Attributes:
         adapter: folder of a LoRA adapter; `None` for none.
-        options: settings of a served policy, see `policies.served.named_options`.
+        options: settings of a served policy, see `policies.served.named_options`, or of `hf`.
         temperature: of sampling; `None` for the policy's own.
     """
 
@@ -55,8 +57,8 @@ def load_policy(
         name: of the policy.
         adapter: folder of a trained LoRA adapter, for the `sage-mm` policies.
         temperature: of sampling, for policies that have one; 0 is greedy.
-        options: settings of the `gemini` and `openai` policies by name, e.g. `{"replies": "json",
-            "seed": None}`; see `policies.served.named_options`.
+        options: settings of the `hf`, `gemini` and `openai` policies by name, e.g. `{"replies":
+            "json", "seed": None}`; see `policies.served.named_options`.
 
     Raises:
         UnknownPolicy: if the name stands for no policy, or the policy takes no adapter or no such
@@ -102,7 +104,7 @@ def _uniform(rest: str, given: Given) -> AnyPolicy:
     frames, _, inner = rest.partition(":")
     if frames and not (frames.isdecimal() and int(frames) > 0):
         raise UnknownPolicy(f"uniform:FRAMES needs a whole number above 0, got 'uniform:{rest}'")
-    return UniformPolicy(_load(inner or "sage-mm-tiny", given), int(frames or UNIFORM_FRAMES))
+    return UniformPolicy(_answerer(inner or "sage-mm-tiny", given), int(frames or UNIFORM_FRAMES))
 
 
 def _oracle(rest: str, given: Given) -> AnyPolicy:
@@ -110,7 +112,15 @@ def _oracle(rest: str, given: Given) -> AnyPolicy:
 
     if not rest:
         _refuse("oracle", given)
-    return Oracle(_load(rest, given) if rest else None)
+    return Oracle(_answerer(rest, given) if rest else None)
+
+
+def _answerer(name: str, given: Given) -> AnyPolicy:
+    """Load a policy that answers from the frames that another one chose."""
+    policy = _load(name, given)
+    if isinstance(policy, WholeVideoPolicy):
+        raise UnknownPolicy(f"{name!r} sees the whole video, whatever is chosen: name it alone")
+    return policy
 
 
 def _human(folder: str, given: Given) -> AnyPolicy:
@@ -125,6 +135,13 @@ def _gemini(model: str, given: Given) -> AnyPolicy:
 
     _refuse("gemini", replace(given, options={}))
     return _served(GeminiPolicy, (model,) if model else (), given)
+
+
+def _gemini_video(model: str, given: Given) -> AnyPolicy:
+    from policies.served.gemini_video import GeminiVideoPolicy
+
+    _refuse("gemini-video", replace(given, options={}))
+    return _served(GeminiVideoPolicy, (model,) if model else (), given)
 
 
 def _openai(model: str, given: Given) -> AnyPolicy:
@@ -154,8 +171,8 @@ def _refuse(name: str, given: Given) -> None:
 def _refuse_options(name: str, given: Given) -> None:
     if given.options:
         raise UnknownPolicy(
-            f"only the gemini and openai policies take options, {name!r} does not: "
-            f"{', '.join(given.options)}"
+            f"only the hf, gemini, gemini-video and openai policies take options, {name!r} does "
+            f"not: {', '.join(given.options)}"
         )
 
 
@@ -173,6 +190,25 @@ def _model(checkpoint: str, given: Given) -> BatchPolicy:
     except (ValueError, OSError) as error:  # no such folder or hub id, or another kind of model
         lost = "" if not checkpoint or Path(checkpoint).exists() else "there is no such folder; "
         raise UnknownPolicy(f"{name!r} cannot be loaded: {lost}{error}") from error
+
+
+def _hugging_face(checkpoint: str, given: Given) -> BatchPolicy:
+    """Load any image-text-to-text model; options are arguments of `load` and of the class."""
+    _refuse("hf", replace(given, options={}))
+    from policies.hugging_face import HuggingFacePolicy
+
+    both = (HuggingFacePolicy.load, HuggingFacePolicy)
+    named = [name for make in both for name in inspect.signature(make).parameters]
+    known = [one for one in named if one not in _NOT_OPTIONS]
+    if unknown := [one for one in given.options if one not in known]:
+        raise UnknownPolicy(
+            f"'hf:{checkpoint}' has no option {', '.join(map(repr, unknown))}: it takes "
+            f"{', '.join(known)}"
+        )
+    try:
+        return HuggingFacePolicy.load(checkpoint, **given.options)
+    except (ValueError, TypeError, OSError) as error:
+        raise UnknownPolicy(f"'hf:{checkpoint}' cannot be loaded: {error}") from error
 
 
 def _released(checkpoint: str, given: Given) -> BatchPolicy:
@@ -265,8 +301,14 @@ POLICIES: Mapping[str, PolicyEntry] = {
     ),
     "sage-mm-tiny": PolicyEntry("", "the small model that comes with the project", _model),
     "sage-mm": PolicyEntry(":FOLDER", "a Qwen3-VL checkpoint, a folder or a hub id", _model),
+    "hf": PolicyEntry(
+        ":MODEL", "any Hugging Face image-text-to-text model, a folder or a hub id", _hugging_face
+    ),
     "gemini": PolicyEntry(
         "[:MODEL]", "a Gemini model; the key is read from GEMINI_API_KEY", _gemini
+    ),
+    "gemini-video": PolicyEntry(
+        "[:MODEL]", "a Gemini model that is given the whole video, and answers", _gemini_video
     ),
     "openai": PolicyEntry(
         ":MODEL", "a model behind the chat-completions server at OPENAI_BASE_URL", _openai

@@ -68,7 +68,7 @@ LAYERS = {
     "policies": [
         "errors prompt saved_env_options terminal_text",
         "base",
-        "introspection",
+        "introspection briefing",
         "sage_mm/stage_timer",
         "sage_mm/tokens/",
         "sage_mm/vision/",
@@ -78,6 +78,7 @@ LAYERS = {
         "sage_released/",
         "baselines/",
         "served/",
+        "hugging_face/",
         "sb3/",
         "check/",
         "registry",

@@ -41,9 +41,10 @@ class EpisodeResult:
         duration: seconds; `None` when neither the item nor the file said.
         group: the item's report keys.
         correct: the verdict; `None` when the answer was not judged or the episode failed.
-        frames: frames shown, the overview included.
+        frames: frames shown, the overview included; `None` for a policy that saw the whole video.
         turns: turns played.
-        evidence_seen: whether a shown frame lay inside an evidence span; `None` without evidence.
+        evidence_seen: whether a shown frame lay inside an evidence span; `None` without evidence,
+            and where frames are not counted.
         error: why the episode failed on our side.
     """
 
@@ -52,7 +53,7 @@ class EpisodeResult:
     duration: float | None
     group: Mapping[str, str]
     correct: bool | None
-    frames: int
+    frames: int | None
     turns: int
     evidence_seen: bool | None
     error: str | None
@@ -196,15 +197,16 @@ def episode_result(item: QAItem, trajectory: Trajectory) -> EpisodeResult:
     if not trajectory.error and last.get("stop_reason") == "out_of_turns":
         correct = False  # no answer is a wrong answer; `None` would be "not judged"
     seen = any(start <= t < end for t in seconds for start, end in item.evidence)
+    counted = not trajectory.conditions.whole_video
     return EpisodeResult(
         item_id=item.id,
         video=str(item.video),
         duration=_duration(item, trajectory),
         group=item.group,
         correct=correct,
-        frames=len(seconds),
+        frames=len(seconds) if counted else None,
         turns=trajectory.num_turns,
-        evidence_seen=seen if item.evidence else None,
+        evidence_seen=seen if item.evidence and counted else None,
         error=trajectory.error,
     )
 
@@ -261,7 +263,7 @@ def measures_of(episodes: Sequence[EpisodeResult]) -> Measures:
         unjudged=len(played) - len(judged),
         accuracy=_mean(right),
         interval=proportion_interval(right, [e.video for e in judged]),
-        frames=_mean(e.frames for e in played),
+        frames=_mean(e.frames for e in played if e.frames is not None),
         turns=_mean(e.turns for e in played),
         evidence_hits=_mean(e.evidence_seen for e in played if e.evidence_seen is not None),
     )

@@ -93,7 +93,7 @@ class Service(Protocol):
 
 
 class ServedPolicy(EpisodeStates[Chat]):
-    """Plays by asking a service. See `GeminiPolicy` and `OpenAIPolicy`.
+    """Plays by asking a service. See `GeminiPolicy`, `GeminiVideoPolicy` and `OpenAIPolicy`.
 
     What a server does wrong costs the episode in which it does it, after as many attempts as
     `retries` allows: a `ServiceError` in `EpisodesFailed`. `ServiceRefused` alone ends the run. A
@@ -209,13 +209,20 @@ class ServedPolicy(EpisodeStates[Chat]):
             if seed is not None:  # 31 bits: what every service takes
                 words = [seed, zlib.crc32(repr(name).encode())]
                 seed = int(np.random.SeedSequence(words).generate_state(1)[0]) >> 1
-            self._episodes[name] = Chat(seed)
+            self._episodes[name] = self._new_chat(name, seed)
         return self._episodes[name]
+
+    def _new_chat(self, name: Hashable, seed: int | None) -> Chat:
+        """Return the chat of an episode that begins."""
+        return Chat(seed)
+
+    def _turn(self, chat: Chat, observation: Observation) -> list[Message]:
+        """Return the messages that show an observation."""
+        return self._service.turn(observation, chat.reply)
 
     def _decide(self, chat: Chat, observation: Observation) -> Decision:
         service, temperature = self._service, self.temperature
-        turn = service.turn(observation, chat.reply)
-        messages = [*chat.messages, *turn]
+        messages = [*chat.messages, *self._turn(chat, observation)]
 
         def answered() -> Reply:
             response = service.request(messages, temperature, chat.seed)

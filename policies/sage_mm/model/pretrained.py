@@ -1,9 +1,13 @@
-"""Loading a Qwen3-VL checkpoint (arXiv 2511.21631): its kind, device, dtype, tokens and prompt."""
+"""Loading a Qwen3-VL checkpoint (arXiv 2511.21631): its kind, device, dtype, tokens and prompt.
+
+Qwen2.5-VL (arXiv 2502.13923) loads as well. It reads each frame as a picture after its time, as
+Qwen3-VL does, and not as part of a video: its own absolute times are not used.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +18,7 @@ from transformers import (
     AutoConfig,
     AutoTokenizer,
     BitsAndBytesConfig,
+    Qwen2_5_VLForConditionalGeneration,
     Qwen3VLForConditionalGeneration,
     Qwen3VLMoeForConditionalGeneration,
 )
@@ -31,6 +36,7 @@ SHIPPED = Path(__file__).parents[2] / "sage_mm_tiny"
 ARCHITECTURES: dict[str, Any] = {
     "qwen3_vl": Qwen3VLForConditionalGeneration,
     "qwen3_vl_moe": Qwen3VLMoeForConditionalGeneration,
+    "qwen2_5_vl": Qwen2_5_VLForConditionalGeneration,
 }
 """The classes of transformers by `model_type` in a checkpoint's `config.json`."""
 AUTO = "auto"
@@ -73,10 +79,8 @@ def open_checkpoint(
         )
     source = str(checkpoint or SHIPPED)
     place = find_device(device)
-    if four_bit and find_spec("bitsandbytes") is None:
-        raise MissingExtra(
-            "a 4-bit base needs the package 'bitsandbytes': pip install 'sage-video-qa[quant]'"
-        )
+    if four_bit:
+        require_four_bit()
     require_source(source, KIND)
     with reading(source, KIND):
         config = AutoConfig.from_pretrained(source, trust_remote_code=False)
@@ -84,19 +88,41 @@ def open_checkpoint(
     if config.model_type not in ARCHITECTURES:
         raise ModelError(
             f"SAGE-MM needs a checkpoint of type {' or '.join(ARCHITECTURES)}, but {source} is of "
-            f"type {config.model_type}: name a Qwen3-VL checkpoint"
+            f"type {config.model_type}: name a Qwen3-VL checkpoint; as hf:{source} other families "
+            "play, but are not trained"
         )
     tokens = read_tokens(source, config, settings.get("prompt", "full"))
     kind = find_dtype(dtype, config, place)
     options: dict[str, Any] = {"dtype": kind, "attn_implementation": "sdpa"}
+    options |= _completed(config, source)
     options["trust_remote_code"] = False  # a checkpoint is weights: none of its code runs
     if four_bit:
         options["quantization_config"] = four_bit_settings(kind)
     if four_bit or place.type != "cpu":
         options["device_map"] = {"": place}  # layer by layer: never all of it in the CPU's memory
-    with _quiet(source), reading(source, KIND):
+    with quiet_loading(source), reading(source, KIND):
         base = ARCHITECTURES[config.model_type].from_pretrained(source, **options)
     return Opened(base, tokens, settings.get("env", {}))
+
+
+def _completed(config: Any, source: str) -> dict[str, Any]:
+    """Return a configuration that says the width of a head, if it did not: `{"config": config}`.
+
+    Qwen2.5-VL leaves it to its layers, and a KV cache is made from the configuration.
+
+    Raises:
+        ModelError: if layers attend within windows, which packed episodes do not have.
+    """
+    text = config.get_text_config()
+    if "sliding_attention" in (getattr(text, "layer_types", None) or ()):
+        raise ModelError(
+            f"{source} has layers of sliding-window attention, and SAGE-MM reads whole contexts "
+            "only: name a checkpoint without use_sliding_window"
+        )
+    if getattr(text, "head_dim", None) is not None:
+        return {}
+    text.head_dim = text.hidden_size // text.num_attention_heads
+    return {"config": config}
 
 
 def read_tokens(source: str, config: Any, style: Any) -> ChatTokens:
@@ -179,7 +205,21 @@ def find_dtype(dtype: str | torch.dtype, config: Any, place: torch.device) -> to
     return found
 
 
-def four_bit_settings(dtype: torch.dtype) -> BitsAndBytesConfig:
+def require_four_bit() -> None:
+    """Refuse 4-bit weights where the package for them is missing.
+
+    Raises:
+        MissingExtra: if it is not installed.
+    """
+    if find_spec("bitsandbytes") is None:
+        raise MissingExtra(
+            "a 4-bit base needs the package 'bitsandbytes': pip install 'sage-video-qa[quant]'"
+        )
+
+
+def four_bit_settings(
+    dtype: torch.dtype, kept: Sequence[str] = ("model.visual", "lm_head")
+) -> BitsAndBytesConfig:
     """Return NF4 with double quantisation (QLoRA, arXiv 2305.14314) for the language model.
 
     The vision tower stays as it is: it is small, and the keys of cached features stand for its
@@ -187,18 +227,19 @@ def four_bit_settings(dtype: torch.dtype) -> BitsAndBytesConfig:
 
     Args:
         dtype: in which the 4-bit layers compute.
+        kept: names of modules that stay as they are.
     """
     return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype,
-        llm_int8_skip_modules=["model.visual", "lm_head"],
+        llm_int8_skip_modules=list(kept),
     )
 
 
 @contextmanager
-def _quiet(source: str) -> Iterator[None]:
+def quiet_loading(source: str) -> Iterator[None]:
     """Hide transformers' progress bar for a local folder: it would break bars of our own."""
     if not Path(source).is_dir() or not logging.is_progress_bar_enabled():
         yield

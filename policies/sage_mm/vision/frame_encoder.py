@@ -23,7 +23,7 @@ from torch import Tensor
 
 from policies.errors import ModelError
 from policies.sage_mm.tokens.mrope import Grid
-from policies.sage_mm.vision.batched_tower import BatchedTower
+from policies.sage_mm.vision.batched_tower import BatchedTower, Normal
 from policies.sage_mm.vision.feature_cache import CacheSizes, Entry, FeatureCache
 from policies.sage_mm.vision.picture_file import Picture, PictureFile
 
@@ -34,7 +34,9 @@ _log = logging.getLogger(__name__)
 CPU_PATCHES, GPU_PATCHES = 128, 4096
 
 
-def patchify(frames: Tensor, patch: int = 16, merge: int = 2) -> Tensor:
+def patchify(
+    frames: Tensor, patch: int = 16, merge: int = 2, normal: Normal | None = None
+) -> Tensor:
     """Cut frames into the rows that the vision tower reads, each frame a video of its own.
 
     What transformers does in `models/qwen3_vl/video_processing_qwen3_vl.py` with a video of one
@@ -52,6 +54,7 @@ def patchify(frames: Tensor, patch: int = 16, merge: int = 2) -> Tensor:
         frames: uint8 `(N, H, W, 3)`; H and W multiples of `patch * merge`.
         patch: side of a patch in pixels.
         merge: side of a visual token in patches.
+        normal: mean and standard deviation of the colours, from 0 to 1; `None` for 0.5 and 0.5.
 
     Returns:
         float32 `(N * H/patch * W/patch, 3 * 2 * patch * patch)`: channel, time, y, x.
@@ -59,7 +62,12 @@ def patchify(frames: Tensor, patch: int = 16, merge: int = 2) -> Tensor:
     count, height, width, _ = frames.shape
     side = patch * merge
     rows, columns = height // side, width // side
-    x = frames.permute(0, 3, 1, 2).float() / 127.5 - 1.0
+    x = frames.permute(0, 3, 1, 2).float()
+    if normal is None:
+        x = x / 127.5 - 1.0
+    else:
+        mean, deviation = (x.new_tensor(values).view(3, 1, 1) for values in normal)
+        x = (x / 255.0 - mean) / deviation
     x = x.reshape(count, 3, rows, merge, patch, columns, merge, patch)
     x = x.permute(0, 2, 5, 3, 6, 1, 4, 7).unsqueeze(6)
     x = x.expand(-1, -1, -1, -1, -1, -1, 2, -1, -1)
@@ -75,7 +83,7 @@ class FrameEncoder:
     cache has dropped are made again from the frame's pixels, which `PictureFile` keeps.
 
     Args:
-        visual: the vision tower of a Qwen3-VL model.
+        visual: the vision tower of a Qwen3-VL or Qwen2.5-VL model.
         cache: how many bytes to keep where.
         chunk: most frames in one pass of the tower, see `frames_per_pass`.
 
@@ -274,7 +282,8 @@ class FrameEncoder:
         full[: len(frames)] = frames
         weight = self._tower.visual.patch_embed.proj.weight
         patches = grid[0] * self._merge, grid[1] * self._merge
-        rows = patchify(torch.from_numpy(full).to(weight.device), self._patch, self._merge)
+        normal = self._tower.normal
+        rows = patchify(torch.from_numpy(full).to(weight.device), self._patch, self._merge, normal)
         maps = torch.stack(self._tower(rows.to(weight.dtype), patches))
         maps = maps.view(len(maps), count, -1, maps.shape[-1]).transpose(0, 1)
         return [(grid, features.clone()) for features in maps[: len(frames)]]
