@@ -6,10 +6,11 @@ from outside, or torch.
 In the order of imports: `errors`, `release` (the version), `shadowing` (folders of the user's that
 hide ours), `frames` (pictures with their times), `timeline` (spans of seconds), `argument_checks`,
 `object_reference` (objects by `package.module:name`), `lazy_exports` (names imported when asked
-for), `picture_geometry`; `storage/`, `deadlines/` (calls that end in time), `actions/`,
-`datasets/`, `video/`; `history` (the record of an episode), `openers` (who opens a video),
-`tools/`; `unicode_text` (the space of texts), `spaces` and `observation`; `rendering/`, `synth/`
-(the embedded dataset); `rewards`, `viewer` (an episode's looks and what they cost), `episode` (one
+for), `picture_geometry`, `frame_area` (sizes under a budget of pixels), `picture_region` (frames
+without black bars); `storage/`, `deadlines/` (calls that end in time), `actions/`, `datasets/`,
+`video/`; `history` (the record of an episode), `openers` (who opens a video), `tools/`;
+`unicode_text` (the space of texts), `spaces` and `observation`; `rendering/`, `synth/` (the
+embedded dataset); `rewards`, `viewer` (an episode's looks and what they cost), `episode` (one
 episode's state), `reset_options`, `env` (the environment; its docstring is the manual); `vector/`
 (many at once), `wrappers/`, `testing/`.
 """
@@ -42,6 +43,7 @@ from sage_env.errors import (
 )
 from sage_env.frames import FrameBatch
 from sage_env.history import History, Look, Spent
+from sage_env.picture_region import pictures
 from sage_env.release import __version__
 from sage_env.rewards import Reward, efficient, sage
 from sage_env.spaces import ActionSpace, UnicodeText
@@ -89,6 +91,7 @@ __all__ = [
     "match_answer",
     "parse_action",
     "parse_thought",
+    "pictures",
     "read_action",
     "sage",
     "validate",

@@ -44,11 +44,13 @@ class Opened(NamedTuple):
         base: the network.
         tokens: its chat layout.
         env_options: arguments of `gym.make` that it was trained for.
+        cut_bars: whether it was trained on frames without black bars.
     """
 
     base: Any
     tokens: ChatTokens
     env_options: dict[str, Any]
+    cut_bars: bool
 
 
 def open_checkpoint(
@@ -96,7 +98,7 @@ def open_checkpoint(
         options["device_map"] = {"": place}  # layer by layer: never all of it in the CPU's memory
     with _quiet(source), reading(source, KIND):
         base = ARCHITECTURES[config.model_type].from_pretrained(source, **options)
-    return Opened(base, tokens, settings.get("env", {}))
+    return Opened(base, tokens, settings.get("env", {}), settings.get("cut_bars", True))
 
 
 def read_tokens(source: str, config: Any, style: Any) -> ChatTokens:
@@ -211,7 +213,7 @@ def _quiet(source: str) -> Iterator[None]:
 
 
 def _settings(source: str) -> dict[str, Any]:
-    """Read `sage_mm.json`: which prompt and which environment the checkpoint was trained with.
+    """Read `sage_mm.json`: prompt, environment and frames that the checkpoint was trained with.
 
     Raises:
         ModelError: if it holds something else.
@@ -221,9 +223,12 @@ def _settings(source: str) -> dict[str, Any]:
         return {"env": {}}
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
-        prompt = settings.get("prompt", "full")
-        return {"prompt": prompt, "env": saved_env_options(settings.get("env", {}), path)}
+        prompt, cut_bars = settings.get("prompt", "full"), settings.get("cut_bars", True)
+        if not isinstance(cut_bars, bool):
+            raise ValueError(f"cut_bars must be true or false, got {cut_bars!r:.60}")
+        env = saved_env_options(settings.get("env", {}), path)
+        return {"prompt": prompt, "env": env, "cut_bars": cut_bars}
     except AttributeError:
-        raise ModelError(f"{path}: expected an object with prompt and env") from None
+        raise ModelError(f"{path}: expected an object with prompt, env and cut_bars") from None
     except (ValueError, OSError) as error:
         raise ModelError(f"{path} cannot be used: {error}") from error

@@ -134,7 +134,7 @@ class ChatTokens:
     def prompt(
         self,
         segments: Sequence[Segment],
-        tokens_per_frame: int,
+        tokens_per_frame: int | Sequence[int],
         *,
         first: bool,
         stopped: bool = True,
@@ -151,13 +151,14 @@ class ChatTokens:
 
         Args:
             segments: of the user turn, from `render_user`.
-            tokens_per_frame: visual tokens that one frame takes.
+            tokens_per_frame: visual tokens that each frame takes, or one number for all.
             first: whether the turn opens the conversation.
             stopped: whether the completion before it ended with the stop token. If not, the turn
                 first closes it.
             system: what the system message says; by default what the style says.
         """
         ids: list[int] = []
+        one = isinstance(tokens_per_frame, int)
         if not first:
             ids += [] if stopped else [self.im_end]
             ids += self._encode("\n")
@@ -169,7 +170,8 @@ class ChatTokens:
             if isinstance(segment, str):
                 ids += self._encode(segment)
             else:
-                ids += [self.vision_start, *[self.frame_pad] * tokens_per_frame, self.vision_end]
+                visual = tokens_per_frame if one else tokens_per_frame[segment]
+                ids += [self.vision_start, *[self.frame_pad] * visual, self.vision_end]
         ids += [self.im_end, *self._encode("\n"), self.im_start, *self._encode("assistant\n")]
         ids += self._prefill
         return np.array(ids, dtype=np.int64)
