@@ -16,6 +16,7 @@ from sage_env.datasets.item import QAItem
 from sage_env.datasets.loading import load_dataset
 from sage_env.env import VideoQAEnv
 from sage_env.errors import SageEnvError
+from sage_env.frame_area import frame_limits
 
 POLICY_HELP = "Who plays:\n" + "\n".join(f"{usage}: {about}." for usage, about in NAMES.items())
 """Help of `--policy`, from the table of the policies itself."""
@@ -57,6 +58,8 @@ class Playing:
     """Evenly spaced frames shown at the start; 0 starts blind."""
     frame_size: tuple[int, int] | None = None
     """Height and width of the frames, multiples of 32."""
+    frame_pixels: int | None = None
+    """Most pixels of a picture: each video's frames have its own shape then, without black bars."""
     call_timeout: float | None = None
     """Seconds for one call of a tool or judge; by default 120, which reading a file always has."""
 
@@ -79,7 +82,8 @@ class Playing:
         if self.frame_size is not None and any(n < 32 or n % 32 for n in self.frame_size):
             raise CommandError(f"--frame-size must be two multiples of 32, got {self.frame_size}")
         budget = ("max_turns", "max_frames", "frames_per_turn", "overview_frames")
-        given = {name: getattr(self, name) for name in (*budget, "frame_size", "call_timeout")}
+        sizes = ("frame_size", "frame_pixels")
+        given = {name: getattr(self, name) for name in (*budget, *sizes, "call_timeout")}
         wanted = getattr(policy, "env_options", {})
         if not isinstance(wanted, Mapping):
             raise CommandError(
@@ -87,6 +91,8 @@ class Playing:
                 f"arguments, got {wanted!r}"
             )
         options: dict[str, Any] = dict(wanted)
+        if any(given[name] is not None for name in sizes):
+            options = {name: value for name, value in options.items() if name not in sizes}
         options |= {name: value for name, value in given.items() if value is not None}
         if self.max_frames is not None and self.max_frames > 0 and self.overview_frames is None:
             # A small budget is meant as one, and not to be refused for an overview nobody named.
@@ -133,7 +139,8 @@ def make_envs(items: Sequence[QAItem], count: int, options: dict[str, Any]) -> l
         raise CommandError(f"--envs must be at least 1, got {count}")
     try:
         frames = max(options.get(name, FRAMES) for name in ("frames_per_turn", "overview_frames"))
-        height, width = options.get("frame_size") or (224, 224)
+        sizes = options.get("frame_size"), options.get("frame_pixels")
+        (height, width), _ = frame_limits(*sizes, None)
         if (size := 3 * frames * height * width) > MAX_OBSERVATION:
             raise CommandError(
                 f"{frames} frames of {height}x{width} are {size / 2**30:.1f} GiB, and one "

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import gymnasium as gym
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,6 +93,28 @@ def test_an_answerer_sees_the_frames_of_the_evidence_and_no_others() -> None:
     assert all(any(a <= s < b for a, b in SPANS[1]) for s in seconds)
     looked = {s for turn in trajectory.turns[:2] for s in turn.info["frame_seconds"]}
     assert looked <= set(seconds) and reader.seen["turns_left"] == 1
+
+
+def test_an_answerer_is_told_where_the_picture_of_each_gathered_frame_is() -> None:
+    """Frames of the overview and of the looks, whose boxes the policy may have cut to others."""
+    reader = Reader()
+    env = make(frame_size=(50, 40), overview_frames=30)
+    play(env, Oracle(reader, look_frames=3), seed=0, item_id="q1")
+    frames, regions = reader.seen["frames"], reader.seen["picture"]
+    assert len(regions) == len(frames) == reader.seen["num_frames"] > 3
+    for frame, (top, bottom, left, right) in zip(frames, regions.tolist(), strict=True):
+        rows = np.flatnonzero(frame.any(axis=(1, 2)))
+        assert (top, bottom) == (rows[0], rows[-1] + 1) and (left, right) == (0, 40)
+        assert bottom - top == 30  # 48 by 64 in 50 by 40
+
+    class Bare(gym.ObservationWrapper):
+        """An environment of somebody else's, which says nothing of it."""
+
+        def observation(self, observation):
+            return {key: value for key, value in observation.items() if key != "picture"}
+
+    play(Bare(make(frame_size=(50, 40))), Oracle(reader, look_frames=3), seed=0, item_id="q1")
+    assert reader.seen["picture"].tolist() == [[0, 50, 0, 40]] * reader.seen["num_frames"]
 
 
 def test_it_must_be_told_the_item() -> None:
