@@ -142,6 +142,15 @@ def test_a_picture_has_one_key_wherever_it_stands_and_bars_make_another(policy):
     assert not set(barred) & set(first) and encoder.grids(barred) == [(7, 7)] * 2
 
 
+def test_a_tower_with_larger_tokens_cuts_to_its_own(policy, monkeypatch):
+    """Of 256 rows 144 are picture: 160 in tokens of 32 pixels a side, 192 in tokens of 64."""
+    encoder = FrameEncoder(policy.model.base.model.visual)
+    look = wide_env(frame_size=(256, 256)).reset(seed=0)[0]
+    assert encoder.pictures(look)[0].shape == (160, 256, 3)
+    monkeypatch.setattr(encoder, "_merge", 4)
+    assert encoder.pictures(look)[0].shape == (192, 256, 3)
+
+
 def test_a_budget_of_pixels_fills_the_tokens_of_a_square_with_a_wide_picture(policy):
     """49 squares hold 5 by 9 with a picture of 160 by 284, 27 % larger on each side than 126."""
     look = wide_env(frame_size=None, frame_pixels=224 * 224).reset(seed=0)[0]
