@@ -19,8 +19,8 @@ from sage_env.datasets.matching import Judge, decide_answer
 from sage_env.deadlines.timed_call import CALL_TIMEOUT, call_seconds, end_idle, timed_judge
 from sage_env.episode import Budget, Episode, TurnResult
 from sage_env.errors import ResetNeeded, ToolTimeout
-from sage_env.frame_area import frame_limits
 from sage_env.frames import Tolerance
+from sage_env.framing.frame_area import frame_limits
 from sage_env.history import History, episode_info
 from sage_env.observation import Observation, observation_space
 from sage_env.openers import Opener, find_opener
@@ -131,7 +131,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         frames_per_turn: most frames that one action is shown.
         overview_frames: frames shown by `reset`.
         frame_size: (H, W); by default what the dataset suggests, else (224, 224).
-        frame_pixels: most pixels of a picture, in frames that hold any shape; see `frame_area`.
+        frame_pixels: most pixels of a picture, in frames that hold any shape; see `framing`.
         reward: name of a preset, or a function; see `sage_env.rewards.Reward`.
         judge: function `(item, text) -> bool` for answers that no rule can decide.
         tools: tools that the agent may use; see `sage_env.tools.Tool`.

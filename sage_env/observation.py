@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from sage_env.datasets.item import QAItem
 from sage_env.frames import Box, FrameBatch
+from sage_env.framing.picture_region import picture_regions
 from sage_env.picture_geometry import centred
-from sage_env.picture_region import picture_regions
 from sage_env.tools.tool import MAX_TOOL_TEXT
 from sage_env.unicode_text import MAX_TEXT, UnicodeText
 
@@ -99,7 +99,7 @@ def observe(
     picture = np.zeros((shape[0], 4), np.int32)
     pixels = _placed(batch, shape)
     if batch is not None:
-        top, _, left, _ = centred(*batch.pixels.shape[1:3], (shape[1], shape[2]))
+        top, _, left, _ = _place(batch.pixels.shape, shape)
         regions = picture_regions(batch.pixels, native, box)
         picture[:shown] = regions + np.array([top, top, left, left], np.int32)
     return {
@@ -132,10 +132,15 @@ def _placed(batch: FrameBatch | None, shape: tuple[int, ...]) -> NDArray[np.uint
         return given
     fills = given.shape[1:] == shape[1:]
     pixels = np.empty(shape, np.uint8) if fills else np.zeros(shape, np.uint8)
-    top, bottom, left, right = centred(*given.shape[1:3], (shape[1], shape[2]))
+    top, bottom, left, right = _place(given.shape, shape)
     pixels[:shown, top:bottom, left:right] = given
     pixels[shown:] = 0
     return pixels
+
+
+def _place(given: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """Return where frames of shape (n, h, w, 3) stand in those of shape (F, H, W, 3)."""
+    return centred(given[1], given[2], (shape[1], shape[2]))
 
 
 def _lines(item: QAItem) -> str:

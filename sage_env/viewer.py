@@ -17,8 +17,8 @@ import numpy as np
 from sage_env.argument_checks import is_whole
 from sage_env.deadlines.timed_call import CALL_TIMEOUT
 from sage_env.errors import VideoError, boundary
-from sage_env.frame_area import size_within
 from sage_env.frames import Box, FrameBatch, Tolerance, check_batch, checked_duration
+from sage_env.framing.frame_area import size_within
 from sage_env.openers import FileOpener, Opener
 from sage_env.picture_geometry import box_size
 from sage_env.timeline import Span, midpoints, snapped
@@ -94,7 +94,7 @@ class Viewer:
             timeout: seconds that opening a video, one read and closing it may take; `None` for no
                 limit. Openers and videos that are `self_timed` have their own.
             pixels: most pixels of a frame, whose size is then its picture's own within `size`;
-                `None` for frames of one size. See `sage_env.frame_area`.
+                `None` for frames of one size. See `sage_env.framing.frame_area`.
         """
         self.size, self._pixels = size, pixels
         self.duration = 0.0

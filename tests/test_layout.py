@@ -43,7 +43,7 @@ LAYERS = {
     "sage_env": [
         "errors release shadowing",
         "frames timeline argument_checks object_reference lazy_exports picture_geometry",
-        "frame_area picture_region",
+        "framing/",
         "storage/",
         "deadlines/",
         "actions/",

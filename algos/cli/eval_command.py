@@ -34,7 +34,7 @@ from policies.served.named_options import answering_options
 from policies.terminal_text import visible
 from sage_env.datasets.item import QAItem
 from sage_env.errors import SageEnvError
-from sage_env.frame_area import frame_limits
+from sage_env.framing.frame_area import frame_limits
 from sage_env.release import __version__
 
 SHOWN = 10

@@ -16,7 +16,7 @@ from sage_env.datasets.item import QAItem
 from sage_env.datasets.loading import load_dataset
 from sage_env.env import VideoQAEnv
 from sage_env.errors import SageEnvError
-from sage_env.frame_area import frame_limits
+from sage_env.framing.frame_area import frame_limits
 
 POLICY_HELP = "Who plays:\n" + "\n".join(f"{usage}: {about}." for usage, about in NAMES.items())
 """Help of `--policy`, from the table of the policies itself."""

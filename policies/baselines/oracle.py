@@ -15,7 +15,7 @@ from policies.baselines.uniform import UniformPolicy
 from sage_env.actions.action import Answer, Zoom
 from sage_env.datasets.item import QAItem
 from sage_env.errors import DatasetError
-from sage_env.picture_region import shown_regions
+from sage_env.framing.picture_region import shown_regions
 from sage_env.timeline import Span
 
 LOOK_FRAMES = 8

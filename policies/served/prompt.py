@@ -9,7 +9,7 @@ from policies.base import Observation
 from policies.prompt import render_user
 from policies.served.reply_json import whole_text
 from sage_env.actions.grammar_text import CALL_INSTRUCTIONS, JSON_INSTRUCTIONS
-from sage_env.picture_region import pictures
+from sage_env.framing.picture_region import pictures
 from sage_env.tools.tool import Tool
 from sage_env.tools.tool_prompt import describe_tools
 from sage_env.wrappers.chat_space import encoded_picture

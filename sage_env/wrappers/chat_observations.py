@@ -11,7 +11,7 @@ from sage_env.actions.action import Action, Invalid
 from sage_env.actions.action_text import format_action
 from sage_env.actions.grammar_text import JSON_INSTRUCTIONS
 from sage_env.datasets.choice_labels import lettered
-from sage_env.picture_region import pictures
+from sage_env.framing.picture_region import pictures
 from sage_env.tools.tool import Tool
 from sage_env.tools.tool_prompt import describe_tools
 from sage_env.wrappers.chat_space import (

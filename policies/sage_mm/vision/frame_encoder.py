@@ -26,7 +26,7 @@ from policies.sage_mm.tokens.mrope import Grid
 from policies.sage_mm.vision.batched_tower import BatchedTower
 from policies.sage_mm.vision.feature_cache import CacheSizes, Entry, FeatureCache
 from policies.sage_mm.vision.picture_file import Picture, PictureFile
-from sage_env.picture_region import pictures
+from sage_env.framing.picture_region import pictures
 
 _log = logging.getLogger(__name__)
 # Patches of one pass. On a CPU a frame of 224x224 pixels (196 patches) gains nothing from others

@@ -1,12 +1,12 @@
-"""Laws of `sage_env.picture_region`: bars are where letterboxing puts them, and never a picture."""
+"""Laws of `sage_env.framing.picture_region`: bars are where letterboxing puts them."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sage_env.framing.picture_region import picture_regions, pictures, shown_regions, window
 from sage_env.picture_geometry import crop_bounds, fitted, letterbox
-from sage_env.picture_region import picture_regions, pictures, shown_regions, window
 
 sides = st.integers(1, 90)
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sage_env.frame_area import MULTIPLE
 from sage_env.frames import Box
+from sage_env.framing.frame_area import MULTIPLE
 from sage_env.picture_geometry import box_size, centred, fitted
 
 Region = tuple[int, int, int, int]

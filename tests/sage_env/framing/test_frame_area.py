@@ -1,10 +1,10 @@
-"""Laws of `sage_env.frame_area`: the largest picture that a budget of pixels allows."""
+"""Laws of `sage_env.framing.frame_area`: the largest picture that a budget of pixels allows."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sage_env.frame_area import MULTIPLE, frame_limits, size_within
+from sage_env.framing.frame_area import MULTIPLE, frame_limits, size_within
 from sage_env.picture_geometry import fitted
 
 sides = st.integers(1, 3000)
