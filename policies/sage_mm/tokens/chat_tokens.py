@@ -158,7 +158,6 @@ class ChatTokens:
             system: what the system message says; by default what the style says.
         """
         ids: list[int] = []
-        one = isinstance(tokens_per_frame, int)
         if not first:
             ids += [] if stopped else [self.im_end]
             ids += self._encode("\n")
@@ -170,7 +169,7 @@ class ChatTokens:
             if isinstance(segment, str):
                 ids += self._encode(segment)
             else:
-                visual = tokens_per_frame if one else tokens_per_frame[segment]
+                visual = _visual_tokens(tokens_per_frame, segment)
                 ids += [self.vision_start, *[self.frame_pad] * visual, self.vision_end]
         ids += [self.im_end, *self._encode("\n"), self.im_start, *self._encode("assistant\n")]
         ids += self._prefill
@@ -197,6 +196,11 @@ class ChatTokens:
             found.append(PromptFrame(float(times[-1][1]) if stands_last else None, end - begin))
             after = end
         return found
+
+
+def _visual_tokens(tokens_per_frame: int | Sequence[int], frame: int) -> int:
+    """Return how many visual tokens a frame takes, of one number for all or one for each."""
+    return tokens_per_frame if isinstance(tokens_per_frame, int) else tokens_per_frame[frame]
 
 
 def _without_added_tokens(tokenizer: Tokenizer) -> Tokenizer:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -195,7 +195,7 @@ class FrameEncoder:
         fitting = (CPU_PATCHES if on_cpu else GPU_PATCHES) // patches
         return min(max(1, fitting), self._chunk)
 
-    def encode(self, batches: Sequence[Sequence[Picture]]) -> list[tuple[bytes, ...]]:
+    def encode(self, batches: Sequence[Collection[Picture]]) -> list[tuple[bytes, ...]]:
         """Return one key per frame, and have the features of all of them held.
 
         Args:
