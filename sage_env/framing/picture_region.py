@@ -104,3 +104,21 @@ def pictures(observation: Mapping[str, Any], multiple: int = MULTIPLE) -> list[N
         top, bottom, left, right = window(region, frame.shape[:2], multiple)
         shown.append(frame[top:bottom, left:right])
     return shown
+
+
+def pictures_of_one_size(observation: Mapping[str, Any]) -> NDArray[np.uint8]:
+    """Return the frames that are shown, cut to the region around all pictures: a view.
+
+    Args:
+        observation: as for `pictures`.
+
+    Returns:
+        uint8 `(N, h, w, 3)`; where N is 0, the frames have their full size.
+    """
+    regions = shown_regions(observation)
+    frames: NDArray[np.uint8] = observation["frames"][: len(regions)]
+    if not len(regions):
+        return frames
+    top, _, left, _ = regions.min(0).tolist()
+    _, bottom, _, right = regions.max(0).tolist()
+    return frames[:, top:bottom, left:right]

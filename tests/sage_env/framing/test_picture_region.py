@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sage_env.framing.picture_region import picture_regions, pictures, shown_regions, window
+from sage_env.framing.picture_region import (
+    picture_regions,
+    pictures,
+    pictures_of_one_size,
+    shown_regions,
+    window,
+)
 from sage_env.picture_geometry import crop_bounds, fitted, letterbox
 
 sides = st.integers(1, 90)
@@ -102,6 +108,14 @@ def test_pictures_are_views_of_the_frames_that_are_shown():
     wide, tall = pictures(observation, 1)
     assert np.array_equal(wide, frames[0, 20:44]) and np.array_equal(tall, frames[1, :, 40:50])
     assert pictures(shown(0, regions)) == []
+
+
+def test_pictures_of_one_size_are_cut_to_the_region_around_all():
+    regions = np.array([[20, 44, 10, 90], [5, 30, 40, 50], [0, 0, 0, 0]], np.int32)
+    observation = shown(2, regions)
+    both = pictures_of_one_size(observation)
+    assert np.array_equal(both, observation["frames"][:2, 5:44, 10:90])
+    assert pictures_of_one_size(shown(0, regions)).shape == (0, 64, 96, 3)
 
 
 def test_an_observation_that_does_not_say_it_has_no_bars():
