@@ -18,6 +18,7 @@ from sage_env.testing import open_memory
 from sage_env.video.video_file import open_video
 from tests.helpers.clips import write_clip
 from tests.helpers.real_clips import REAL_CLIPS
+from tests.helpers.video.joined import joined
 
 ID = "SageVideoQA-v0"
 SHAPES = {  # (H, W) as coded, further arguments, (H, W) as shown
@@ -139,6 +140,23 @@ def test_a_failure_shows_no_picture(tmp_path, white):
     observations, infos = envs.reset(options={"item_id": "broken"})
     assert "error" in infos and not observations["picture"].any()
     envs.close()
+
+
+def test_a_stream_whose_pictures_change_shape_loses_none_of_them(tmp_path):
+    """Frames of the first shape have its bars; those of the other are taken whole."""
+    shapes, parts = ((36, 64), (64, 36)), []
+    for k, size in enumerate(shapes):
+        parts.append(
+            write_clip(tmp_path / f"{k}.ts", range(0, 20 * 3600, 3600), size=size,
+                       time_base=Fraction(1, 90_000), options={"x264-params": "keyint=5"},
+                       draw=lambda _, height, width: np.full((height, width, 3), 255, np.uint8))
+        )  # fmt: skip
+    items = [QAItem("a", joined(parts, tmp_path / "whole.ts"), "?", (), "a")]
+    env = VideoQAEnv(dataset=items, frame_size=SIZE, overview_frames=8)
+    observation, _ = env.reset()
+    wide, tall = [8, 40, 0, 56], [0, 48, 14, 41]
+    assert [lit(frame) for frame in observation["frames"][:8]] == [wide] * 4 + [tall] * 4
+    assert observation["picture"][:8].tolist() == [wide] * 4 + [[0, 48, 0, 56]] * 4
 
 
 def test_a_plug_in_video_without_a_size_is_all_picture():
