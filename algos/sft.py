@@ -85,7 +85,7 @@ class TeacherTokens:
     ) -> list[Decision]:
         """Let the teacher choose; add the tokens of each decision."""
         decisions = self._teacher.act_batch(observations, episodes)
-        keys = self._encoder.encode([o["frames"][: int(o["num_frames"])] for o in observations])
+        keys = self._encoder.encode([self._encoder.pictures(o) for o in observations])
         written = []
         rows = zip(observations, episodes, decisions, keys, strict=True)
         for observation, name, decision, frames in rows:
@@ -97,9 +97,9 @@ class TeacherTokens:
     def _turn(
         self, observation: Observation, first: bool, text: str, frames: tuple[bytes, ...]
     ) -> TurnTokens:
-        rows, columns = self._encoder.grid_of(observation["frames"])
         segments = render_user(observation, first=first, style=self._tokens.style)
-        prompt = self._tokens.prompt(segments, rows * columns, first=first)
+        visual = self._encoder.tokens_per_picture(observation)
+        prompt = self._tokens.prompt(segments, visual, first=first)
         completion = self._tokens.completion(text)
         return TurnTokens(prompt, completion, np.zeros(len(completion), np.float32), frames)
 

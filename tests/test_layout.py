@@ -43,6 +43,7 @@ LAYERS = {
     "sage_env": [
         "errors release shadowing",
         "frames timeline argument_checks object_reference lazy_exports picture_geometry",
+        "framing/",
         "storage/",
         "deadlines/",
         "actions/",

@@ -34,6 +34,7 @@ from policies.served.named_options import answering_options
 from policies.terminal_text import visible
 from sage_env.datasets.item import QAItem
 from sage_env.errors import SageEnvError
+from sage_env.framing.frame_area import frame_limits
 from sage_env.release import __version__
 
 SHOWN = 10
@@ -145,8 +146,8 @@ class Eval(OnDataset):
     def _report(
         self, name: str, result: EvalResult, items: Sequence[QAItem], options: Mapping[str, Any]
     ) -> ReportData:
-        default = getattr(items, "frame_size", (224, 224))
-        height, width = options.get("frame_size", default)
+        sizes = options.get("frame_size"), options.get("frame_pixels")
+        (height, width), _ = frame_limits(*sizes, getattr(items, "frame_size", None))
         about = {
             "policy": result.title,
             "dataset": f"{self.dataset}, {self.split}, {len(result.items)} questions",

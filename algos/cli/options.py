@@ -17,6 +17,7 @@ from sage_env.datasets.item import QAItem
 from sage_env.datasets.loading import has_splits, load_dataset
 from sage_env.env import VideoQAEnv
 from sage_env.errors import SageEnvError
+from sage_env.framing.frame_area import frame_limits
 
 POLICY_HELP = "Who plays:\n" + "\n".join(f"{usage}: {about}." for usage, about in NAMES.items())
 """Help of `--policy`, from the table of the policies itself."""
@@ -102,7 +103,8 @@ def make_envs(items: Sequence[QAItem], count: int, options: dict[str, Any]) -> l
         raise CommandError(f"--envs must be at least 1, got {count}")
     try:
         frames = max(options.get(name, FRAMES) for name in ("frames_per_turn", "overview_frames"))
-        height, width = options.get("frame_size") or (224, 224)
+        sizes = options.get("frame_size"), options.get("frame_pixels")
+        (height, width), _ = frame_limits(*sizes, None)
         if (size := 3 * frames * height * width) > MAX_OBSERVATION:
             raise CommandError(
                 f"{frames} frames of {height}x{width} are {size / 2**30:.1f} GiB, and one "

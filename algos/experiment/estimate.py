@@ -118,11 +118,13 @@ def estimate(config: Training, frame_size: tuple[int, int] | None = None) -> Est
     Raises:
         ModelError: if there is no such checkpoint or device, or not even one episode fits.
     """
-    known, environment = read_configuration(config.checkpoint)
+    known, saved = read_configuration(config.checkpoint)
+    if not known.model_type.startswith("qwen3_vl"):
+        raise OptionError(f"an estimate is for Qwen3-VL, and this is of type {known.model_type}")
     place = find_device(config.device)
     dtype = find_dtype(config.dtype, known, place)
     memory = _memory(place)
-    shape = _shape(config, environment, frame_size)
+    shape = _shape(config, saved.get("env", {}), frame_size)
     of_model: dict[str, Any] = {"dtype": dtype, "four_bit": config.four_bit}
     bytes_of = of_model | {"lora_rank": config.lora_rank}
     slots = config.slots or (
@@ -218,4 +220,6 @@ def _memory(place: torch.device) -> int:
 
 def _rows(update: UpdateBytes) -> Sequence[str]:
     names = ("weights", "trained", "critic_features", "features", "kept", "work", "scores", "total")
-    return [f"{name.replace('_', ' '):<15} {format_bytes(getattr(update, name)):>11}" for name in names]
+    return [
+        f"{name.replace('_', ' '):<15} {format_bytes(getattr(update, name)):>11}" for name in names
+    ]

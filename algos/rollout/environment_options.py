@@ -11,7 +11,8 @@ from sage_env.errors import SageEnvError
 FRAMES = 16
 """Frames of the overview, and of a turn, that the environment shows unless it is told otherwise."""
 BUDGET = ("max_turns", "max_frames", "frames_per_turn", "overview_frames")
-_GIVEN = (*BUDGET, "frame_size", "call_timeout")
+SIZES = ("frame_size", "frame_pixels")
+_GIVEN = (*BUDGET, *SIZES, "call_timeout")
 
 
 class OptionError(SageEnvError):
@@ -32,6 +33,8 @@ class EnvironmentOptions:
     """Evenly spaced frames shown at the start; 0 starts blind."""
     frame_size: tuple[int, int] | None = None
     """Height and width of the frames, multiples of 32."""
+    frame_pixels: int | None = None
+    """Most pixels of a picture: each video's frames have its own shape then, without black bars."""
     call_timeout: float | None = None
     """Seconds for one call of a tool or judge; by default 120, which reading a file always has."""
     judge: str = "rule"
@@ -56,6 +59,8 @@ class EnvironmentOptions:
             )
         options: dict[str, Any] = dict(wanted)
         given = {name: getattr(self, name) for name in _GIVEN}
+        if any(given[name] is not None for name in SIZES):
+            options = {name: value for name, value in options.items() if name not in SIZES}
         options |= {name: value for name, value in given.items() if value is not None}
         if self.max_frames is not None and self.max_frames > 0 and self.overview_frames is None:
             # A small budget is meant as one, and not to be refused for an overview nobody named.

@@ -21,9 +21,9 @@ from algos.ppo.config import PPOConfig
 from algos.ppo.targets import make_targets
 from algos.ppo.update import actor_objective, fit
 from benchmarks.gpu.episodes import play, questions
-from policies.sage_mm.model.operations import forward, peak, trained
 from benchmarks.published_shapes import Size, random_model
 from policies.sage_mm import SageMM
+from policies.sage_mm.model.operations import forward, peak, trained
 from policies.sage_mm.model.sage_model import SHIPPED, LoraSettings, SageModel
 from policies.sage_mm.stage_timer import GENERATE, PREFILL
 from policies.sage_mm.tokens.chat_tokens import ChatTokens

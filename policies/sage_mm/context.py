@@ -255,7 +255,7 @@ def require_room(
         tokens: the chat layout.
         observation: the first one, which says how many turns and frames are left.
         prompt: tokens of the first turn.
-        frame: visual tokens of one frame.
+        frame: visual tokens of one frame, the fewest where frames differ.
         reply: tokens that must be left for a reply.
         limit: tokens of the model's context.
 

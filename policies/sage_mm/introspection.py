@@ -32,16 +32,15 @@ class IntrospectionMixin:
         Returns:
             ids int64 `(P,)`, and the keys of its frames, which are encoded if they are new.
         """
-        frames = observation["frames"][: int(observation["num_frames"])]
-        return self._render(observation, said), self.model.encoder.encode([frames])[0]
+        encoder = self.model.encoder
+        return self._render(observation, said), encoder.encode([encoder.pictures(observation)])[0]
 
     def _render(self, observation: Observation, said: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the ids int64 `(P,)` that an observation adds to the tokens `said`."""
         tokens, first = self.model.tokens, not len(said)
-        rows, columns = self.model.encoder.grid_of(observation["frames"])
         return tokens.prompt(
             render_user(observation, first=first, style=tokens.style),
-            rows * columns,
+            self.model.encoder.tokens_per_picture(observation),
             first=first,
             stopped=first or int(said[-1]) == tokens.stop,
         )

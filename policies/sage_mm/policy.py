@@ -158,7 +158,7 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
             adapter: folder or hub id of a LoRA adapter to start from.
             dtype: of the frozen base.
             device: of the model.
-            settings: `four_bit`, `lora`, `critic`, `cache` and `checkpointing` of
+            settings: `four_bit`, `lora`, `critic`, `cache`, `checkpointing` and `cut_bars` of
                 `policies.sage_mm.model.sage_model.load`, and the arguments of `SageMM`. With
                 `train="full"` all weights of the language model are trained instead of an adapter,
                 see `policies.sage_mm.model.full_parameters`, which takes `seed` and no `lora`.
@@ -172,7 +172,7 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
             of_full = take_settings(settings)
             return cls(load_full(checkpoint, **of_full), **settings)
         of_model = {"adapter": adapter, "dtype": dtype, "device": device}
-        for name in ("four_bit", "lora", "critic", "cache", "checkpointing"):
+        for name in ("four_bit", "lora", "critic", "cache", "checkpointing", "cut_bars"):
             if name in settings:
                 of_model[name] = settings.pop(name)
         return cls(load(checkpoint, **of_model), **settings)  # type: ignore[arg-type]
@@ -214,9 +214,9 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
         require_distinct(observations, episodes)
         self._notice_training()
         contexts = [self._context(name) for name in episodes]
-        frames = [o["frames"][: int(o["num_frames"])] for o in observations]
+        encoder = self.model.encoder
         with self.model.timer.timing(ENCODE):
-            keys = self.model.encoder.encode(frames)
+            keys = encoder.encode([encoder.pictures(o) for o in observations])
         for context, observation, new in zip(contexts, observations, keys, strict=True):
             self._append(context, observation, new)
         held = [context_digest(context.ids) for context in contexts]
@@ -256,8 +256,7 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
         limit = int(self.model.config.max_position_embeddings)
         prompt = self._render(observation, context.ids)
         if context.last is None and not drop:
-            rows, columns = self.model.encoder.grid_of(observation["frames"])
-            frame = rows * columns
+            frame = self.model.encoder.least_tokens(observation)
             require_room(tokens, observation, len(prompt), frame, self.max_new_tokens, limit)
         prompt = context.fit(prompt, self.max_new_tokens, limit, tokens.stop, drop=drop)
         context.show(prompt, keys)

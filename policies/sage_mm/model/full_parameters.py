@@ -132,6 +132,7 @@ class FullParameterModel(SageModel):
             folder: made if it is missing.
         """
         settings = {"prompt": self.tokens.style, "env": self.env_options}
+        settings["cut_bars"] = self.encoder.cut_bars
         with atomic_files(folder) as partial:
             self.base.save_pretrained(partial)
             self._tokenizer.save_pretrained(partial)
@@ -236,13 +237,13 @@ def load_full(
     Raises:
         ModelError: as of `policies.sage_mm.model.sage_model.load`; and unless dtype is float32.
     """
-    base, tokens, env = open_checkpoint(checkpoint, dtype=dtype, device=device)
+    base, tokens, env, cuts = open_checkpoint(checkpoint, dtype=dtype, device=device)
     source = str(checkpoint or SHIPPED)
     with reading(source, KIND):
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
         files = sorted(Path(source).glob(_PROCESSORS)) if Path(source).is_dir() else []
         processors = {path.name: path.read_text(encoding="utf-8") for path in files}
-    return FullParameterModel(
+    model = FullParameterModel(
         base,
         tokens,
         tokenizer,
@@ -252,3 +253,5 @@ def load_full(
         env_options=env,
         checkpointing=checkpointing,
     )
+    model.encoder.cut_bars = cuts
+    return model

@@ -50,11 +50,13 @@ class Opened(NamedTuple):
         base: the network.
         tokens: its chat layout.
         env_options: arguments of `gym.make` that it was trained for.
+        cut_bars: whether it was trained on frames without black bars.
     """
 
     base: Any
     tokens: ChatTokens
     env_options: dict[str, Any]
+    cut_bars: bool
 
 
 def open_checkpoint(
@@ -72,25 +74,11 @@ def open_checkpoint(
         device: see `find_device`.
         four_bit: whether linear layers of the language model are held in 4 bits.
     """
-    if checkpoint is None and not SHIPPED.is_dir():
-        raise FileNotFoundError(
-            f"the shipped model is missing ({SHIPPED}): make it with `make tiny`, or name another "
-            "checkpoint"
-        )
     source = str(checkpoint or SHIPPED)
     place = find_device(device)
     if four_bit:
         require_four_bit()
-    require_source(source, KIND)
-    with reading(source, KIND):
-        config = AutoConfig.from_pretrained(source, trust_remote_code=False)
-        settings = _settings(source)
-    if config.model_type not in ARCHITECTURES:
-        raise ModelError(
-            f"SAGE-MM needs a checkpoint of type {' or '.join(ARCHITECTURES)}, but {source} is of "
-            f"type {config.model_type}: name a Qwen3-VL checkpoint; as hf:{source} other families "
-            "play, but are not trained"
-        )
+    config, settings = read_configuration(checkpoint)
     tokens = read_tokens(source, config, settings.get("prompt", "full"))
     kind = find_dtype(dtype, config, place)
     options: dict[str, Any] = {"dtype": kind, "attn_implementation": "sdpa"}
@@ -102,7 +90,39 @@ def open_checkpoint(
         options["device_map"] = {"": place}  # layer by layer: never all of it in the CPU's memory
     with quiet_loading(source), reading(source, KIND):
         base = ARCHITECTURES[config.model_type].from_pretrained(source, **options)
-    return Opened(base, tokens, settings.get("env", {}))
+    return Opened(base, tokens, settings.get("env", {}), settings.get("cut_bars", True))
+
+
+def read_configuration(checkpoint: str | Path | None) -> tuple[Any, dict[str, Any]]:
+    """Return what a checkpoint says of itself, without its weights.
+
+    Args:
+        checkpoint: folder or hub id; `None` for the shipped tiny model.
+
+    Returns:
+        its configuration, as transformers has it, and what `sage_mm.json` holds.
+
+    Raises:
+        ModelError: if it is not a checkpoint that SAGE-MM can use.
+        FileNotFoundError: if the shipped model is not there.
+    """
+    if checkpoint is None and not SHIPPED.is_dir():
+        raise FileNotFoundError(
+            f"the shipped model is missing ({SHIPPED}): make it with `make tiny`, or name another "
+            "checkpoint"
+        )
+    source = str(checkpoint or SHIPPED)
+    require_source(source, KIND)
+    with reading(source, KIND):
+        config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+        settings = _settings(source)
+    if config.model_type not in ARCHITECTURES:
+        raise ModelError(
+            f"SAGE-MM needs a checkpoint of type {' or '.join(ARCHITECTURES)}, but {source} is of "
+            f"type {config.model_type}: name a Qwen3-VL checkpoint; as hf:{source} other families "
+            "play, but are not trained"
+        )
+    return config, settings
 
 
 def _completed(config: Any, source: str) -> dict[str, Any]:
@@ -252,7 +272,7 @@ def quiet_loading(source: str) -> Iterator[None]:
 
 
 def _settings(source: str) -> dict[str, Any]:
-    """Read `sage_mm.json`: which prompt and which environment the checkpoint was trained with.
+    """Read `sage_mm.json`: prompt, environment and frames that the checkpoint was trained with.
 
     Raises:
         ModelError: if it holds something else.
@@ -262,9 +282,12 @@ def _settings(source: str) -> dict[str, Any]:
         return {"env": {}}
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
-        prompt = settings.get("prompt", "full")
-        return {"prompt": prompt, "env": saved_env_options(settings.get("env", {}), path)}
+        prompt, cut_bars = settings.get("prompt", "full"), settings.get("cut_bars", True)
+        if not isinstance(cut_bars, bool):
+            raise ValueError(f"cut_bars must be true or false, got {cut_bars!r:.60}")
+        env = saved_env_options(settings.get("env", {}), path)
+        return {"prompt": prompt, "env": env, "cut_bars": cut_bars}
     except AttributeError:
-        raise ModelError(f"{path}: expected an object with prompt and env") from None
+        raise ModelError(f"{path}: expected an object with prompt, env and cut_bars") from None
     except (ValueError, OSError) as error:
         raise ModelError(f"{path} cannot be used: {error}") from error

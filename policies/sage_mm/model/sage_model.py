@@ -314,6 +314,7 @@ def load(
     critic: CriticKind = "head",
     cache: CacheSizes | None = None,
     checkpointing: bool = False,
+    cut_bars: bool | None = None,
 ) -> SageModel:
     """Load a checkpoint for `SageModel`, which explains the other arguments.
 
@@ -329,6 +330,8 @@ def load(
         critic: see `SageModel`.
         cache: see `SageModel`.
         checkpointing: see `SageModel`.
+        cut_bars: whether frames are read without their black bars, see `FrameEncoder.pictures`;
+            `None` for what the checkpoint's `sage_mm.json` says, else true.
 
     Raises:
         ModelError: if the checkpoint is not a Qwen3-VL model, its tokenizer lacks the chat and
@@ -337,5 +340,8 @@ def load(
         MissingExtra: if a 4-bit base is asked for without bitsandbytes.
         FileNotFoundError: if the shipped model is not there.
     """
-    base, tokens, env = open_checkpoint(checkpoint, dtype=dtype, device=device, four_bit=four_bit)
-    return SageModel(base, tokens, lora, critic, adapter, cache, env, checkpointing)
+    opened = open_checkpoint(checkpoint, dtype=dtype, device=device, four_bit=four_bit)
+    base, tokens, env, cuts = opened
+    model = SageModel(base, tokens, lora, critic, adapter, cache, env, checkpointing)
+    model.encoder.cut_bars = cuts if cut_bars is None else cut_bars
+    return model

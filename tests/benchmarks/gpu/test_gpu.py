@@ -14,9 +14,9 @@ pytest.importorskip("peft")
 from benchmarks.gpu import full_size, steps  # noqa: E402
 from benchmarks.gpu.episodes import play, questions  # noqa: E402
 from benchmarks.gpu.equality import compare  # noqa: E402
-from policies.sage_mm.model.operations import forward, peak, trained, weights  # noqa: E402
 from benchmarks.published_shapes import published_config, random_model  # noqa: E402
 from policies.baselines.random_policy import RandomPolicy  # noqa: E402
+from policies.sage_mm.model.operations import forward, peak, trained, weights  # noqa: E402
 from policies.sage_mm.model.pretrained import SHIPPED, open_checkpoint  # noqa: E402
 
 needs_model = pytest.mark.skipif(not SHIPPED.is_dir(), reason="no shipped model")

@@ -287,6 +287,7 @@ def test_a_fingerprint_reads_a_small_embedding_whole_and_some_rows_of_a_large_on
         ({"env": {"tools": ["evil:tool"]}}, "remove the others"),
         ({"env": {"max_turns": "/tmp"}}, "sets max_turns to '/tmp'"),
         ({"env": {"frame_size": ["/", "tmp"]}}, "sets frame_size"),
+        ({"env": {"frame_pixels": 2048.5}}, "sets frame_pixels to 2048.5"),
         ({"env": ["root"]}, "expected the environment's arguments"),
         ([1], "expected an object"),
         ("{", "cannot be used"),
