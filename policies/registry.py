@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from policies.briefing import WholeVideoPolicy
 from sage_env.errors import SageEnvError, type_and_text
 from sage_env.lazy_exports import needs_extra
 from sage_env.object_reference import is_reference, load_object
+from sage_env.tools.tool import Tool, find_tools
 
 AnyPolicy: TypeAlias = Policy | BatchPolicy
 UNIFORM_FRAMES = 16
@@ -37,11 +38,13 @@ class Given:
         adapter: folder of a LoRA adapter; `None` for none.
         options: settings of a served policy, see `policies.served.named_options`, or of `hf`.
         temperature: of sampling; `None` for the policy's own.
+        tools: of the environment; policies that are told of actions are told of them.
     """
 
     adapter: Path | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     temperature: float | None = None
+    tools: tuple[Tool, ...] = ()
 
 
 def load_policy(
@@ -50,6 +53,7 @@ def load_policy(
     adapter: Path | None = None,
     temperature: float | None = None,
     options: Mapping[str, Any] | None = None,
+    tools: Sequence[Tool | str] = (),
 ) -> AnyPolicy:
     """Return the policy with that name, see `POLICIES` and `NAMES`.
 
@@ -59,6 +63,8 @@ def load_policy(
         temperature: of sampling, for policies that have one; 0 is greedy.
         options: settings of the `hf`, `gemini` and `openai` policies by name, e.g. `{"replies":
             "json", "seed": None}`; see `policies.served.named_options`.
+        tools: of the environment, objects or names; the `sage-mm`, `hf`, `gemini` and `openai`
+            policies are told of them.
 
     Raises:
         UnknownPolicy: if the name stands for no policy, or the policy takes no adapter or no such
@@ -66,7 +72,8 @@ def load_policy(
         MissingExtra: if it needs a package that is not installed.
         MissingKey, ServiceError: if it is served, and the key, the server or the model is missing.
     """
-    policy = _load(name, Given(adapter, dict(options or {}), temperature))
+    found = tuple(find_tools(tools).values())
+    policy = _load(name, Given(adapter, dict(options or {}), temperature, found))
     if temperature is not None and hasattr(policy, "temperature"):
         policy.temperature = temperature
     return policy
@@ -134,7 +141,7 @@ def _gemini(model: str, given: Given) -> AnyPolicy:
     from policies.served.gemini import GeminiPolicy
 
     _refuse("gemini", replace(given, options={}))
-    return _served(GeminiPolicy, (model,) if model else (), given)
+    return _served(GeminiPolicy, (model,) if model else (), given, tools=given.tools)
 
 
 def _gemini_video(model: str, given: Given) -> AnyPolicy:
@@ -148,16 +155,18 @@ def _openai(model: str, given: Given) -> AnyPolicy:
     from policies.served.openai_compatible import OpenAIPolicy
 
     _refuse("openai", replace(given, options={}))
-    return _served(OpenAIPolicy, (model,), given)
+    return _served(OpenAIPolicy, (model,), given, tools=given.tools)
 
 
-def _served(make: Callable[..., AnyPolicy], names: tuple[str, ...], given: Given) -> AnyPolicy:
+def _served(
+    make: Callable[..., AnyPolicy], names: tuple[str, ...], given: Given, **settings: Any
+) -> AnyPolicy:
     """Make a served policy with the options given by name."""
     from policies.served.named_options import named_options
 
     try:
         arguments = named_options(make, given.options)
-        return make(*names, temperature=given.temperature, **arguments)
+        return make(*names, temperature=given.temperature, **arguments, **settings)
     except (ValueError, TypeError) as error:
         raise UnknownPolicy(f"these options do not suit {make.__name__}: {error}") from None
 
@@ -186,7 +195,8 @@ def _model(checkpoint: str, given: Given) -> BatchPolicy:
         raise UnknownPolicy(f"{adapter} is not a folder with a LoRA adapter")
     name = f"sage-mm:{checkpoint}" if checkpoint else "sage-mm-tiny"
     try:
-        return SageMM.load(checkpoint or None, adapter=adapter, **(_WHERE if checkpoint else {}))
+        where = {**(_WHERE if checkpoint else {}), "tools": given.tools}
+        return SageMM.load(checkpoint or None, adapter=adapter, **where)
     except (ValueError, OSError) as error:  # no such folder or hub id, or another kind of model
         lost = "" if not checkpoint or Path(checkpoint).exists() else "there is no such folder; "
         raise UnknownPolicy(f"{name!r} cannot be loaded: {lost}{error}") from error
@@ -206,7 +216,7 @@ def _hugging_face(checkpoint: str, given: Given) -> BatchPolicy:
             f"{', '.join(known)}"
         )
     try:
-        return HuggingFacePolicy.load(checkpoint, **given.options)
+        return HuggingFacePolicy.load(checkpoint, tools=given.tools, **given.options)
     except (ValueError, TypeError, OSError) as error:
         raise UnknownPolicy(f"'hf:{checkpoint}' cannot be loaded: {error}") from error
 

@@ -59,7 +59,11 @@ class Playing(EnvironmentOptions):
         except ValueError as error:
             raise CommandError(f"--policy-option {error}") from None
         return load_policy(
-            self.policy, adapter=self.adapter, temperature=self.temperature, options=options
+            self.policy,
+            adapter=self.adapter,
+            temperature=self.temperature,
+            options=options,
+            tools=self.tools,
         )
 
 

@@ -10,12 +10,14 @@ from pathlib import Path
 import tyro
 
 from algos.cli.options import CommandError
+from algos.cli.terminal import say
 from algos.cli.usage import told_in_one_sentence
 from algos.experiment.settings import Training, default_training, read_training
 from algos.presets import PRESETS
 from algos.runs.stopping import stop_on_sigterm
 
 PROGRAM = "sage-vqa train"
+ESTIMATE = "--estimate"
 
 
 def train(arguments: Sequence[str]) -> None:
@@ -27,20 +29,29 @@ def train(arguments: Sequence[str]) -> None:
     Raises:
         CommandError: if the settings to start from cannot be had.
     """
+    from algos.experiment.building import find_splits
+    from algos.experiment.estimate import estimate
     from algos.experiment.stages import run
 
-    default, rest = starting_point(arguments)
+    only_estimate = ESTIMATE in arguments
+    default, rest = starting_point([one for one in arguments if one != ESTIMATE])
     with told_in_one_sentence(list(rest)):
         config = tyro.cli(
             Training, prog=PROGRAM, args=list(rest), default=default, description=_ABOUT
         )
+    if only_estimate:
+        found = estimate(config, getattr(find_splits(config).train, "frame_size", None))
+        say(str(found))
+        found.require_room()
+        return
     with stop_on_sigterm():
         run(config)
 
 
 _ABOUT = (
     f"{Training.__doc__}\n\n--config FILE starts from the settings of another run, its "
-    "config.json; what is given beside it holds over them."
+    "config.json; what is given beside it holds over them.\n\n--estimate says what it would take "
+    "(memory by part, tokens, seconds of an update), and loads and plays nothing."
 )
 
 

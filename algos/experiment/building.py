@@ -17,7 +17,8 @@ from sage_env.datasets.matching import Judge
 from sage_env.datasets.splits import Splits, load_splits
 from sage_env.env import VideoQAEnv
 from sage_env.rewards import Reward, efficient
-from sage_env.tools.tool import Tool
+from sage_env.storage.byte_size import parse_bytes
+from sage_env.tools.tool import Tool, find_tools
 
 if TYPE_CHECKING:
     from policies.sage_mm import SageMM
@@ -65,22 +66,53 @@ def name_of(part: object) -> str:
     return f"{named.__module__}:{named.__qualname__}"
 
 
-def load_policy(config: Training) -> SageMM:
-    """Return the policy as it is before any training."""
+def load_policy(config: Training, tools: Sequence[Tool] | None = None) -> SageMM:
+    """Return the policy as it is before any training.
+
+    Args:
+        config: the settings.
+        tools: those of the environment, where they are objects.
+
+    Raises:
+        SageEnvError: if the checkpoint or a setting of it cannot be used.
+    """
     from policies.sage_mm import SageMM
     from policies.sage_mm.model.sage_model import LoraSettings
 
-    lora = LoraSettings(r=config.lora_rank, alpha=2 * config.lora_rank, seed=config.ppo.seed)
     settings: dict[str, Any] = {"workers": config.workers, "checkpointing": config.checkpointing}
-    settings |= {"device": config.device, "dtype": config.dtype, "four_bit": config.four_bit}
-    settings |= {"critic": config.critic, "constrained": config.constrained}
+    settings |= {"device": config.device, "constrained": config.constrained}
     if config.max_new_tokens is not None:
         settings["max_new_tokens"] = config.max_new_tokens
-    if config.constrained and config.tools:
-        from sage_env.tools.tool import find_tools
+    settings["tools"] = tuple(find_tools(config.tools if tools is None else tools).values())
+    try:
+        settings |= _sizes(config)
+        if config.train == "full":
+            settings |= {"train": "full", "seed": config.ppo.seed, "four_bit": config.four_bit}
+            settings |= {"dtype": "float32" if config.dtype == "auto" else config.dtype}
+            settings |= {"adapter": config.adapter, "critic": config.critic}
+            return SageMM.load(config.checkpoint, **settings)
+        lora = LoraSettings(r=config.lora_rank, alpha=2 * config.lora_rank, seed=config.ppo.seed)
+        settings |= {"dtype": config.dtype, "four_bit": config.four_bit, "critic": config.critic}
+        return SageMM.load(config.checkpoint, adapter=config.adapter, lora=lora, **settings)
+    except (ValueError, OSError) as error:  # sizes that are none, a folder that is not there
+        raise OptionError(f"the model cannot be loaded: {error}") from error
 
-        settings["tools"] = list(find_tools(config.tools).values())
-    return SageMM.load(config.checkpoint, adapter=config.adapter, lora=lora, **settings)
+
+def _sizes(config: Training) -> dict[str, Any]:
+    """Return the bytes that the settings give to caches, where they give any.
+
+    Raises:
+        ValueError: if they are no numbers of bytes.
+    """
+    from policies.sage_mm.vision.feature_cache import CacheSizes
+
+    found: dict[str, Any] = {}
+    if config.kv_bytes is not None:
+        found["kv_bytes"] = parse_bytes(config.kv_bytes)
+    if config.feature_cache:
+        pairs = [one.partition("=") for one in config.feature_cache]
+        found["cache"] = CacheSizes.from_words({level: size for level, _, size in pairs})
+    return found
 
 
 def find_splits(config: Training) -> Splits:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
@@ -39,6 +40,10 @@ SHARE_OF_BANDWIDTH = 0.5
 REPLY, OPENING, LATER = 256, 1024, 64
 """Tokens of a reply that nobody has bounded, of rules and question, and of a later prompt."""
 _ENVIRONMENT = {"max_turns": 10, "max_frames": 128, "overview_frames": FRAMES}
+
+
+class UnknownShape(OptionError):
+    """A training that nobody can reckon yet."""
 
 
 @dataclass(frozen=True)
@@ -117,10 +122,13 @@ def estimate(config: Training, frame_size: tuple[int, int] | None = None) -> Est
 
     Raises:
         ModelError: if there is no such checkpoint or device, or not even one episode fits.
+        UnknownShape: if it is of another family than Qwen3-VL, or all weights are trained.
     """
     known, saved = read_configuration(config.checkpoint)
     if not known.model_type.startswith("qwen3_vl"):
-        raise OptionError(f"an estimate is for Qwen3-VL, and this is of type {known.model_type}")
+        raise UnknownShape(f"an estimate is for Qwen3-VL, and this is of type {known.model_type}")
+    if config.train == "full":
+        raise UnknownShape("an estimate is for LoRA: with all weights, each takes 16 bytes")
     place = find_device(config.device)
     dtype = find_dtype(config.dtype, known, place)
     memory = _memory(place)
@@ -151,6 +159,35 @@ def estimate(config: Training, frame_size: tuple[int, int] | None = None) -> Est
     rollout = rollout_bytes(known, shape, memory=memory, **bytes_of)
     seconds = _seconds(name, known, shape, episode, episodes) if on_gpu else None
     return Estimate(name, memory, slots, rollout, update, episode, episodes, seconds)
+
+
+def side_by_side(config: Training, policy: object, frame_size: tuple[int, int] | None) -> int:
+    """Return how many episodes play side by side where nobody said.
+
+    Args:
+        config: the settings.
+        policy: who plays; a SAGE-MM on a GPU has room for so many.
+        frame_size: `(H, W)` that the dataset suggests.
+
+    Raises:
+        ModelError: if not even one episode fits.
+    """
+    device = getattr(getattr(policy, "model", None), "device", None)
+    if device is None or device.type != "cuda":
+        return CPU_SLOTS
+    return estimate(config, frame_size).slots
+
+
+def require_room(config: Training, frame_size: tuple[int, int] | None) -> None:
+    """Refuse a training that cannot fit on its GPU, before anything is loaded.
+
+    Raises:
+        OptionError: with what it needs, what there is, and what to change.
+        ModelError: if there is no such checkpoint or device, or not even one episode fits.
+    """
+    if find_device(config.device).type == "cuda" and config.train == "lora":
+        with suppress(UnknownShape):
+            estimate(config, frame_size).require_room()
 
 
 def shape_episodes(config: Training) -> int:

@@ -19,7 +19,8 @@ from sage_env.datasets.splits import HOLD_OUT
 
 # Settings that may change when an unfinished run is continued: they change no result.
 MAY_DIFFER = {"run", "root", "slots", "workers", "checkpointing", "track", "call_timeout"}
-MAY_DIFFER |= {"ppo.workers", "ppo.micro_batch", "ppo.micro_batch_tokens"}
+MAY_DIFFER |= {"kv_bytes", "feature_cache", "ppo.workers", "ppo.micro_batch"}
+MAY_DIFFER |= {"ppo.micro_batch_tokens"}
 # What the small model is trained with, whatever the method. The critic's rate is, of 1e-3 and 3e-3,
 # the one whose critic explained more of the variance in four updates of seed 0.
 SMALL: Mapping[str, Any] = {
@@ -94,8 +95,15 @@ class Training(EnvironmentOptions):
     """Most tokens of one reply; by default the policy's own."""
     constrained: bool = False
     """Let the model write valid actions only; needs llguidance."""
-    slots: int = 256
-    """Environments that play side by side."""
+    slots: int | None = None
+    """Episodes that play side by side; by default 256 on a CPU, and on a GPU as many as there is
+    room for."""
+    kv_bytes: str | None = None
+    """Bytes for keys and values of running episodes, such as 40GB; what does not fit is computed
+    again. By default a share of what the device has free."""
+    feature_cache: tuple[str, ...] = ()
+    """Bytes for the features of frames, by level: cpu=8GB gpu=4GB disk=100GB folder=PATH
+    pictures=8GB."""
     workers: int = 2
     """Batches that the policy samples side by side, each on one core; `--ppo.workers` is the
     learner's."""
@@ -109,6 +117,8 @@ class Training(EnvironmentOptions):
     """Price of the whole budget of turns with `efficient`."""
     lora_rank: int = 16
     """Rank of new LoRA adapters."""
+    train: Literal["lora", "full"] = "lora"
+    """LoRA adapters, or all weights of the language model, in float32, where that fits."""
     checkpointing: bool = False
     """Compute layers again in the backward pass instead of keeping them: for larger models."""
     rows: tuple[str, ...] | None = None
@@ -134,11 +144,10 @@ class Training(EnvironmentOptions):
         Raises:
             OptionError: naming the setting.
         """
-        for name in ("slots", "workers", "lora_rank"):
-            if getattr(self, name) < 1:
-                raise OptionError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.max_new_tokens is not None and self.max_new_tokens < 1:
-            raise OptionError(f"max_new_tokens must be at least 1, got {self.max_new_tokens}")
+        for name in ("slots", "workers", "lora_rank", "max_new_tokens"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise OptionError(f"{name} must be at least 1, got {value}")
         if self.critic == "adapter" and not self.ppo.uses_critic:
             raise OptionError(
                 'critic="adapter" needs an advantage that uses a critic: set ppo.advantage to '

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from algos.evaluation.groups import in_group
 from algos.evaluation.measures import EvalResult, evaluate, measures_of
+from algos.evaluation.validation_table import validation_lines, validation_numbers
 from algos.experiment.building import (
     Parts,
     env_options,
@@ -25,11 +26,13 @@ from algos.experiment.building import (
     open_envs,
     training_options,
 )
+from algos.experiment.estimate import CPU_SLOTS, require_room, side_by_side
 from algos.experiment.questions import ready_questions
 from algos.experiment.results import REMARKS, after_ppo, print_tables, remarks, report_data
 from algos.experiment.reward_probe import require_differences
 from algos.experiment.rows import AFTER, BASE, DEMONSTRATOR, Row, file_key, find_rows
 from algos.experiment.settings import Training, check_settings
+from algos.ppo.validation import FILE as VALIDATIONS
 from algos.report.report import save_report
 from algos.rollout.trajectory import Trajectory
 from algos.runs.metrics import read_metrics
@@ -106,11 +109,17 @@ def open_stages(config: Training, folder: RunFolder, parts: Parts | None = None)
     check_settings(folder, config)
     splits = parts.splits or find_splits(config)
     only = headline(config, splits)
-    policy = parts.policy or load_policy(config)
+    size = getattr(splits.train, "frame_size", None)
+    if parts.policy is None:
+        require_room(config, size)
+    policy = parts.policy or load_policy(config, parts.tools)
     with open_envs(splits.train, training_options(config, policy, parts), 1):
         pass  # a wrong name or number should not wait for the videos
     splits = ready_questions(splits, folder, skip_broken=config.skip_broken)
-    return Stages(config, folder, policy, splits, only=only, parts=parts)
+    stages = Stages(config, folder, policy, splits, only=only, parts=parts)
+    if config.slots is None:
+        stages.slots = side_by_side(config, policy, size)
+    return stages
 
 
 class Stages:
@@ -138,7 +147,7 @@ class Stages:
         """Measure nothing yet."""
         self.config, self.folder, self.policy = config, folder, policy
         self.splits, self.only, self.parts = splits, only, parts or Parts()
-        self.update = 0
+        self.update, self.slots = 0, config.slots or CPU_SLOTS
         self._measured: dict[str, tuple[tuple[int, int], EvalResult]] = {}
 
     @property
@@ -235,7 +244,7 @@ class Stages:
         self.folder.save_result(key, result)
 
     def _slots(self, items: Any) -> int:
-        return max(1, min(self.config.slots, len(items)))
+        return max(1, min(self.slots, len(items)))
 
     def _with_credit(self, result: EvalResult) -> EvalResult:
         from algos.recipe.step_credit import with_credit
@@ -261,18 +270,19 @@ class Stages:
         asked = [item for item in validation if in_group(item, self.only)]
 
         with (
-            open_envs(training, options, config.slots) as envs,
-            open_envs(validation, options, config.slots) as others,
+            open_envs(training, options, self.slots) as envs,
+            open_envs(validation, options, self.slots) as others,
             tracking(config.track, self.folder.path, asdict(config)) as tracker,
         ):
 
-            def validate(policy: TrainablePolicy) -> float:
-                """Return the mean reward of greedy decoding on the validation videos."""
+            def validate(policy: TrainablePolicy) -> dict[str, float | None]:
+                """Return the mean reward of greedy decoding on the validation videos, and more."""
                 policy.temperature = 0.0
                 played = evaluate(others, policy, asked)
                 returns = [t.ret for t in played.trajectories if t.error is None]
                 frames = measures_of(played.episodes()).frames or 0.0
-                return budgeted(sum(returns) / len(returns), frames, config.ppo.recipe)
+                score = budgeted(sum(returns) / len(returns), frames, config.ppo.recipe)
+                return validation_numbers(played, score)
 
             self.folder.save_config(config)
             train(
@@ -288,7 +298,10 @@ class Stages:
         best = checkpoint.load_best(self.folder.checkpoints)
         if best is not None:
             self.policy.load_state(best.policy)
-        self.policy.save_adapter(self.folder.path / "adapter")
+        if config.train == "full":
+            self.policy.save_checkpoint(self.folder.path / "checkpoint")
+        else:
+            self.policy.save_adapter(self.folder.path / "adapter")
         self.update = 0 if best is None else best.update
         return self.update
 
@@ -314,6 +327,9 @@ class Stages:
         size: tuple[int, int] = self._options(self.policy).get("frame_size") or suggested
         data = report_data(self.results, about, self.folder, size, self.only)
         print_tables(self.results, self.only)
+        validations = self.folder.path / VALIDATIONS
+        if validations.exists():
+            print(f"\nValidation\n{validation_lines(read_metrics(validations))}")
         print()
         for name, said in about.items():
             if name in REMARKS:

@@ -10,9 +10,11 @@ from torch import dtype
 
 from policies.base import Observation, TurnTokens
 from policies.introspection import PromptFrame, fingerprint
-from policies.prompt import render_user
+from policies.prompt import SYSTEM, render_user
 from policies.sage_mm.model.sage_model import SageModel
 from policies.sage_mm.tokens import frame_ablation
+from sage_env.tools.tool import Tool
+from sage_env.tools.tool_prompt import describe_tools
 
 
 class IntrospectionMixin:
@@ -20,9 +22,11 @@ class IntrospectionMixin:
 
     Attributes:
         model: the network.
+        tools: of the environment, which the system message tells of.
     """
 
     model: SageModel
+    tools: tuple[Tool, ...] = ()
 
     def prompt(
         self, observation: Observation, said: NDArray[np.int64]
@@ -38,11 +42,13 @@ class IntrospectionMixin:
     def _render(self, observation: Observation, said: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the ids int64 `(P,)` that an observation adds to the tokens `said`."""
         tokens, first = self.model.tokens, not len(said)
+        told = describe_tools(self.tools)
         return tokens.prompt(
             render_user(observation, first=first, style=tokens.style),
             self.model.encoder.tokens_per_picture(observation),
             first=first,
             stopped=first or int(said[-1]) == tokens.stop,
+            system=f"{SYSTEM[tokens.style]}\n{told}".strip() if told else None,
         )
 
     def without_frames(self, turn: TurnTokens) -> TurnTokens:

@@ -82,7 +82,7 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
             instead of copying it for each: less memory, other rounding; by default on a GPU.
         constrained: let the model write valid actions only. The log-probs, sampled and re-scored,
             are then of the distribution over what the schema allows.
-        tools: of the environment, for the schema of constrained decoding.
+        tools: of the environment; the model is told of them, and constrained decoding allows them.
 
     Attributes:
         model: the network.
@@ -132,7 +132,8 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
         self.workers = workers
         self.when_full = when_full
         vocabulary = int(model.base.lm_head.out_features)
-        self._grammar = ActionGrammar(model.tokens, vocabulary, tools) if constrained else None
+        self.tools = tuple(tools)
+        self._grammar = ActionGrammar(model.tokens, vocabulary, self.tools) if constrained else None
         self._drafter = NGramDrafter(draft_tokens, written_actions(model.tokens))
         self._sampler = EpisodeSampler(
             model, self._drafter, prefix_cache_bytes, kv_bytes, prefix_in_place

@@ -131,7 +131,7 @@ class FullParameterModel(SageModel):
         Args:
             folder: made if it is missing.
         """
-        settings = {"prompt": self.tokens.style, "env": self.env_options}
+        settings: dict[str, Any] = {"prompt": self.tokens.style, "env": self.env_options}
         settings["cut_bars"] = self.encoder.cut_bars
         with atomic_files(folder) as partial:
             self.base.save_pretrained(partial)
