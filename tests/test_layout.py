@@ -92,7 +92,7 @@ LAYERS = {
         "runs/",
         "recipe/",
         "ppo/",
-        "sft presets",
+        "sft/ presets",
         "verify/",
         "report/",
         "tiny/",

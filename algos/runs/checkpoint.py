@@ -46,6 +46,8 @@ _NAME = re.compile(r"update-(\d{6,})")
 _PACKAGES = ("sage-video-qa", "torch", "transformers", "peft", "safetensors", "numpy", "gymnasium")
 DAMAGE = (OSError, ValueError, KeyError, SafetensorError)
 """What `load` raises on a checkpoint that is missing or damaged."""
+ELSEWHERE = "sage-vqa train --run FOLDER"
+"""What a run is told that cannot go on in its folder."""
 _log = logging.getLogger(__name__)
 
 
@@ -219,8 +221,10 @@ def load_latest(folder: Path) -> Checkpoint | None:
     return None
 
 
-def load_to_go_on(folder: Path) -> Checkpoint | None:
+def load_to_go_on(folder: Path, *, elsewhere: str = ELSEWHERE) -> Checkpoint | None:
     """Read the newest whole checkpoint of a run that goes on; `None` where there is none at all.
+
+    `elsewhere` is the command that starts in a new folder, for the message.
 
     Raises:
         CheckpointError: if all are damaged, or the best so far is, which the run may end with.
@@ -229,7 +233,7 @@ def load_to_go_on(folder: Path) -> Checkpoint | None:
     if latest is None and _updates(folder):
         raise CheckpointError(
             f"none of the {len(_updates(folder))} checkpoints in {folder} can be read: put back "
-            "what is missing, or start in a new folder (`sage-vqa train --run FOLDER`)"
+            f"what is missing, or start in a new folder (`{elsewhere}`)"
         )
     if latest is not None:
         _best_of(folder, latest)
@@ -266,11 +270,19 @@ def _in_words(error: BaseException) -> str:
 
 
 def require_same(
-    saved: Mapping[str, Any], now: Mapping[str, Any], *, may_differ: Collection[str] = ()
+    saved: Mapping[str, Any],
+    now: Mapping[str, Any],
+    *,
+    may_differ: Collection[str] = (),
+    elsewhere: str = ELSEWHERE,
 ) -> None:
-    """Refuse to resume with another configuration; the names in `may_differ` may differ.
+    """Refuse to resume with another configuration.
 
-    A setting inside another is named with a dot, as in `recipe.first_turns`.
+    Args:
+        saved: settings of the run; one inside another is named with a dot: `recipe.first_turns`.
+        now: settings that were asked for.
+        may_differ: names of settings that may differ.
+        elsewhere: the command that starts in a new folder, for the message.
 
     Raises:
         ConfigChanged: names each field that differs, with both values.
@@ -285,7 +297,7 @@ def require_same(
         raise ConfigChanged(
             "this run folder was started with another configuration ("
             + "; ".join(changed)
-            + "): set it back, or start in a new folder (`sage-vqa train --run FOLDER`)"
+            + f"): set it back, or start in a new folder (`{elsewhere}`)"
         )
 
 
