@@ -10,8 +10,9 @@ have written (`replaying`), and nothing is learned of what it only reads.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from algos.evaluation.measures import EvalResult, Measures, evaluate, measures_of
@@ -47,16 +48,26 @@ class Lessons:
     validation: Sequence[Pair]
     left_out: Mapping[str, int]
     replayer: Replayer
+    _lock: Any = field(default_factory=Lock, repr=False)
 
     def restore(self, examples: Sequence[Example]) -> None:
-        """Decode and encode again the frames that the caches have dropped."""
-        episodes = {id(example): episode for episode, example in self._all()}
-        for example in examples:
-            if not self.replayer.holds(example):
-                self.replayer.examples([episodes[id(example)]])
+        """Decode and encode again the frames that the caches have dropped.
 
-    def _all(self) -> list[Pair]:
-        return [*self.training, *self.validation]
+        Raises:
+            FineTuningError: if the caches cannot hold the frames of these examples together.
+        """
+        lost = [example for example in examples if not self.replayer.holds(example)]
+        if not lost:
+            return
+        with self._lock:  # pieces of a step may run side by side
+            pairs = [*self.training, *self.validation]
+            episodes = {id(example): episode for episode, example in pairs}
+            self.replayer.examples([episodes[id(example)] for example in lost])
+        if not all(map(self.replayer.holds, examples)):
+            raise FineTuningError(
+                f"the features of {len(examples)} episodes do not fit into memory together: give "
+                "more --feature-gib or a --feature-folder, or a smaller --micro-batch"
+            )
 
     def question_ids(self) -> dict[str, list[str]]:
         """Return the ids of the questions of each side, sorted."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,13 +32,11 @@ from algos.sft.examples import Example, digest
 from algos.sft.schedule import learning_rate
 from algos.sft.settings import FineTuningError, SFTConfig
 from algos.sft.step_batches import StepPlan, in_pieces
-from algos.sft.validation import as_batch, token_scores
+from algos.sft.validation import Restore, as_batch, nothing_lost, token_scores
 from policies.sage_mm.model.adapters import fingerprint
 from policies.sage_mm.policy import SageMM
 
 ELSEWHERE = "sage-vqa sft --out FOLDER"
-Restore = Callable[[Sequence[Example]], None]
-"""Called with the examples of a step before it: have their frames' features held."""
 # They change no number beyond rounding, or none at all.
 _MAY_DIFFER = {"micro_batch", "micro_tokens", "workers", "checkpoint_every", "keep_last"}
 _log = logging.getLogger(__name__)
@@ -136,7 +134,7 @@ class _Run:
     ) -> None:
         self._config, self._policy, self._folder = config, policy, folder
         self._training, self._validation = training, validation
-        self._restore = restore or (lambda examples: None)
+        self._restore = restore or nothing_lost
         self._lengths = [len(example.ids) for example in training]
         self._plan = StepPlan.of(config, self._lengths)
         self.steps = len(self._plan.batches)
@@ -199,8 +197,7 @@ class _Run:
         row = self._learn(step) if step > 0 else {}
         is_best = False
         if self._is_validated(step):
-            self._restore(self._validation)
-            scores = token_scores(self._policy, self._validation, self._config)
+            scores = token_scores(self._policy, self._validation, self._config, self._restore)
             row |= {"eval/loss": scores.loss, "eval/token_accuracy": scores.accuracy}
             is_best = self.best is None or -scores.loss > self.best.score
             self.best = Best(step, -scores.loss) if is_best else self.best
@@ -224,10 +221,9 @@ class _Run:
         rate = learning_rate(config, step, self.steps)
         numbers = self._plan.batches[step - 1]
         chosen = [self._training[i] for i in numbers]
-        self._restore(chosen)
         self._optimizer.param_groups[0]["lr"] = rate
         self._optimizer.zero_grad(set_to_none=True)
-        loss = add_gradient(config, self._policy, chosen, self._parameters)
+        loss = add_gradient(config, self._policy, chosen, self._parameters, self._restore)
         try:
             norm = clip_grad_norm_(self._parameters, config.max_grad_norm, error_if_nonfinite=True)
         except RuntimeError as error:
@@ -267,6 +263,7 @@ def add_gradient(
     policy: SageMM,
     examples: Sequence[Example],
     parameters: Sequence[torch.nn.Parameter],
+    restore: Restore = nothing_lost,
 ) -> float:
     """Add the gradient of a step's mean cross-entropy over its learned tokens.
 
@@ -275,6 +272,7 @@ def add_gradient(
         policy: whose actor learns.
         examples: of the step.
         parameters: what to differentiate by; gradients are added to their `.grad`.
+        restore: see `Restore`.
 
     Returns:
         The cross-entropy, in nats per token.
@@ -286,7 +284,9 @@ def add_gradient(
     count = sum(int(example.loss_mask.sum()) for example in examples)
 
     def loss(piece: Sequence[int]) -> tuple[Tensor, float]:
-        scored = policy.evaluate(as_batch([examples[i] for i in piece]))
+        chosen = [examples[i] for i in piece]
+        restore(chosen)
+        scored = policy.evaluate(as_batch(chosen))
         total = -scored.logprobs.sum() / count
         return total, float(total.detach())
 

@@ -12,7 +12,7 @@ EPOCHS = 3
 ScheduleName = Literal["cosine", "linear", "constant"]
 
 
-class FineTuningError(SageEnvError):
+class FineTuningError(SageEnvError, ValueError):
     """Episodes or settings that no fine-tuning can be made of; the message names them."""
 
 
@@ -65,20 +65,20 @@ class SFTConfig:
             whole = field.type in ("int", "int | None")
             least = 0 if field.name == "seed" else 1
             if whole and value is not None and value < least:
-                raise ValueError(f"{field.name} must be at least {least}, got {value}")
+                raise FineTuningError(f"{field.name} must be at least {least}, got {value}")
         if self.epochs is not None and self.steps is not None:
-            raise ValueError(
+            raise FineTuningError(
                 f"give epochs or steps, got both: {self.epochs} epochs and {self.steps} steps"
             )
         for name in ("warmup", "final_lr"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
+                raise FineTuningError(f"{name} must be in [0, 1], got {getattr(self, name)}")
         for name in ("lr", "max_grad_norm"):
             if not 0 < getattr(self, name) < float("inf"):
-                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+                raise FineTuningError(f"{name} must be above 0, got {getattr(self, name)}")
         if not 0 <= self.weight_decay < float("inf"):
-            raise ValueError(f"weight_decay must be 0 or more, got {self.weight_decay}")
+            raise FineTuningError(f"weight_decay must be 0 or more, got {self.weight_decay}")
         if self.schedule == "constant" and self.final_lr != 0:
-            raise ValueError(
-                f'final_lr needs schedule="cosine" or "linear", got {self.final_lr} with "constant"'
+            raise FineTuningError(
+                f"final_lr needs a cosine or linear schedule, got {self.final_lr} with a constant one"
             )

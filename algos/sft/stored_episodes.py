@@ -60,9 +60,9 @@ class EpisodeChoice:
     def __post_init__(self) -> None:
         """Refuse numbers that choose nothing."""
         if self.limit is not None and self.limit < 1:
-            raise ValueError(f"limit must be at least 1, got {self.limit}")
+            raise FineTuningError(f"limit must be at least 1, got {self.limit}")
         if self.min_reward is not None and math.isnan(self.min_reward):
-            raise ValueError("min_reward must be a number, got nan")
+            raise FineTuningError("min_reward must be a number, got nan")
 
     def split(
         self, episodes: Sequence[StoredEpisode]

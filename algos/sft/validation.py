@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,13 @@ from policies.sage_mm.scoring import states_before_sampled
 
 CHUNK = 1024
 """Tokens whose log-probs over the vocabulary are held at once: 0.6 GiB in float32 for 152 k ids."""
+
+Restore = Callable[[Sequence[Example]], None]
+"""Called before examples go through the model: have the features of their frames held."""
+
+
+def nothing_lost(examples: Sequence[Example]) -> None:
+    """Restore nothing: the features of all frames are held."""
 
 
 @dataclass(frozen=True)
@@ -57,19 +64,27 @@ def as_batch(examples: Sequence[Example]) -> TokenBatch:
 
 
 @torch.no_grad()
-def token_scores(policy: SageMM, examples: Sequence[Example], config: SFTConfig) -> TokenScores:
-    """Score the tokens of the loss masks under the actor, from the distribution it samples at T = 1.
+def token_scores(
+    policy: SageMM,
+    examples: Sequence[Example],
+    config: SFTConfig,
+    restore: Restore = nothing_lost,
+) -> TokenScores:
+    """Score the tokens of the loss masks under the actor, at the temperature 1.
 
     Args:
         policy: whose actor is measured.
         examples: at least one.
         config: how many go through the model at once.
+        restore: see `Restore`.
     """
     lengths = [len(example.ids) for example in examples]
     order = sorted(range(len(examples)), key=lambda i: lengths[i])
     loss, right, count = 0.0, 0, 0
     for numbers in in_pieces(order, lengths, config.micro_batch, config.micro_tokens):
-        batch = as_batch([examples[i] for i in numbers])
+        chosen = [examples[i] for i in numbers]
+        restore(chosen)
+        batch = as_batch(chosen)
         states, wanted = states_before_sampled(policy.model, batch), batch.ids[batch.sampled]
         for at in range(0, len(wanted), CHUNK):
             some = wanted[at : at + CHUNK].to(policy.model.device)
