@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from algos.sft.demonstrating import demonstrate
 from algos.sft.stored_episodes import StoredEpisode
 from policies.base import Decision
 from sage_env import Answer, Invalid, QAItem, Zoom, format_action
-from tests.helpers.clips import write_clip
+from tests.helpers.clips import Picture, numbered, write_clip
 
 ENV: dict[str, Any] = {"max_turns": 3, "max_frames": 8, "overview_frames": 2, "frames_per_turn": 3}
 ENV |= {"frame_size": (64, 64)}
@@ -20,7 +21,9 @@ VIDEOS = ("a", "b", "c", "d")
 def write_items(folder: Path) -> list[QAItem]:
     """Write the clips, of 20 frames at irregular times, and return the questions about them."""
     for number, name in enumerate(VIDEOS):
-        write_clip(folder / f"{name}.mp4", [25 * i + number * (i % 3) for i in range(20)])
+        ticks = [25 * i + number * (i % 3) for i in range(20)]
+        pictures = partial(_of_video, 50 * number)
+        write_clip(folder / f"{name}.mp4", ticks, draw=pictures)
     videos = (*VIDEOS, "a", "b")
     return [
         QAItem(
@@ -33,6 +36,22 @@ def write_items(folder: Path) -> list[QAItem]:
         )
         for k, video in enumerate(videos)
     ]
+
+
+def _of_video(first: int, number: int, height: int, width: int) -> Picture:
+    return numbered(first + number, height, width)
+
+
+class Hasty:
+    """Answers `red` at once, in words that the small model knows."""
+
+    env_options: dict[str, Any] = ENV
+
+    def reset(self, *, seed: int | None = None) -> None:
+        pass
+
+    def act(self, observation: Any) -> Decision:
+        return Decision(Answer("red"), format_action(Answer("red"), "red empty"))
 
 
 class Demonstrator:
