@@ -148,6 +148,8 @@ class Sft:
             raise CommandError(
                 f"--lora-rank is of a new adapter, and {self.adapter} brings its own: leave it out"
             )
+        if self.adapter is not None and not self.adapter.is_dir():
+            raise CommandError(f"{self.adapter} is not a folder with a LoRA adapter")
         if self.validation_episodes and self.validation_share is not None:
             raise CommandError("give --validation-episodes or --validation-share, not both")
         for name, least in (("repeats", 1), ("envs", 1), ("lora_rank", 1), ("limit", 1)):
@@ -167,9 +169,7 @@ class Sft:
             from algos.sft.fitting import ELSEWHERE
 
             now = json.loads(json.dumps(asdict(self), default=str))
-            require_same(
-                read_json(folder.config), now, may_differ=_MAY_DIFFER, elsewhere=ELSEWHERE
-            )
+            require_same(read_json(folder.config), now, may_differ=_MAY_DIFFER, elsewhere=ELSEWHERE)
 
     def _load(self) -> SageMM:
         """Return the student."""

@@ -46,8 +46,7 @@ _NAME = re.compile(r"update-(\d{6,})")
 _PACKAGES = ("sage-video-qa", "torch", "transformers", "peft", "safetensors", "numpy", "gymnasium")
 DAMAGE = (OSError, ValueError, KeyError, SafetensorError)
 """What `load` raises on a checkpoint that is missing or damaged."""
-ELSEWHERE = "sage-vqa train --run FOLDER"
-"""What a run is told that cannot go on in its folder."""
+ELSEWHERE = "sage-vqa train --run FOLDER"  # what a run is told that cannot go on where it is
 _log = logging.getLogger(__name__)
 
 
@@ -224,8 +223,6 @@ def load_latest(folder: Path) -> Checkpoint | None:
 def load_to_go_on(folder: Path, *, elsewhere: str = ELSEWHERE) -> Checkpoint | None:
     """Read the newest whole checkpoint of a run that goes on; `None` where there is none at all.
 
-    `elsewhere` is the command that starts in a new folder, for the message.
-
     Raises:
         CheckpointError: if all are damaged, or the best so far is, which the run may end with.
     """
@@ -279,9 +276,9 @@ def require_same(
     """Refuse to resume with another configuration.
 
     Args:
-        saved: settings of the run; one inside another is named with a dot: `recipe.first_turns`.
+        saved: settings of the run.
         now: settings that were asked for.
-        may_differ: names of settings that may differ.
+        may_differ: names that may differ; one inside another has a dot: `recipe.first_turns`.
         elsewhere: the command that starts in a new folder, for the message.
 
     Raises:

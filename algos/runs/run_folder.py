@@ -40,9 +40,7 @@ from sage_env.datasets.item import QAItem
 from sage_env.errors import SageEnvError
 from sage_env.storage.atomic_file import atomic_write
 
-RunKind = Literal[
-    "an evaluation", "a training", "a fine-tuning", "a question that was asked"
-]
+RunKind = Literal["an evaluation", "a training", "a fine-tuning", "a question that was asked"]
 """What a command writes into its folder."""
 
 

@@ -48,7 +48,7 @@ class Lessons:
     validation: Sequence[Pair]
     left_out: Mapping[str, int]
     replayer: Replayer
-    _lock: Any = field(default_factory=Lock, repr=False)
+    _lock: Any = field(default_factory=Lock, init=False, repr=False)
 
     def restore(self, examples: Sequence[Example]) -> None:
         """Decode and encode again the frames that the caches have dropped.

@@ -180,9 +180,7 @@ class Replayer:
             if was != now:
                 raise _refused(episode, f"its question was {was}, and is {now} in the dataset")
 
-    def _groups(
-        self, episodes: Sequence[StoredEpisode]
-    ) -> list[tuple[dict[str, Any], list[int]]]:
+    def _groups(self, episodes: Sequence[StoredEpisode]) -> list[tuple[dict[str, Any], list[int]]]:
         """Return the numbers of the episodes of each kind of environment."""
         groups: dict[str, tuple[dict[str, Any], list[int]]] = {}
         for number, episode in enumerate(episodes):
@@ -212,7 +210,7 @@ class Replayer:
         """Play the episodes of one kind of environment again."""
         count = min(self._settings.envs, len(numbers))
         with open_envs(self._items, options, count) as envs:
-            stored = {number: episodes[number].trajectory for number in numbers}
+            stored: dict[Hashable, Trajectory] = {n: episodes[n].trajectory for n in numbers}
             specs = [EpisodeSpec(t.item_id, t.seed, name=n) for n, t in stored.items()]
             again = Replayed(self._student, stored)
             return collect(envs, again, specs, progress=lambda _: bar.update())
@@ -221,7 +219,8 @@ class Replayer:
         """Return the tokens of an episode that was played again; `None` to leave it out."""
         if played.error is not None:
             if self._settings.skip_broken:
-                return self._leave_out("broken")
+                self._leave_out("broken")
+                return None
             raise _refused(episode, f"{played.error}; leave such out with --skip-broken")
         if found := _difference(episode.trajectory, played):
             raise _refused(episode, found)
@@ -229,11 +228,13 @@ class Replayer:
         invalid = [k for k, t in enumerate(played.turns) if isinstance(t.decision.action, Invalid)]
         made = made.without_turns(played.turn, invalid)
         if not made.loss_mask.any():
-            return self._leave_out("without any valid action")
+            self._leave_out("without any valid action")
+            return None
         limit = int(self._student.model.config.max_position_embeddings)
         if len(made.ids) > limit:
             if self._settings.skip_too_long:
-                return self._leave_out("too long")
+                self._leave_out("too long")
+                return None
             raise _refused(
                 episode,
                 f"it has {len(made.ids)} tokens, and the model's context {limit}; leave such out "

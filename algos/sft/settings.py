@@ -80,5 +80,5 @@ class SFTConfig:
             raise FineTuningError(f"weight_decay must be 0 or more, got {self.weight_decay}")
         if self.schedule == "constant" and self.final_lr != 0:
             raise FineTuningError(
-                f"final_lr needs a cosine or linear schedule, got {self.final_lr} with a constant one"
+                f"final_lr needs a cosine or linear schedule, got {self.final_lr} with constant"
             )

@@ -17,7 +17,7 @@ from policies.sage_mm import LoraSettings, SageMM
 from policies.sage_mm.model.sage_model import SHIPPED
 from policies.sage_mm.vision.feature_cache import CacheSizes
 from sage_env import Answer
-from tests.helpers.cloning_task import ENV, Hasty, demonstrations, write_items
+from tests.helpers.wiring.cloning_task import ENV, Hasty, demonstrations, write_items
 from tests.helpers.tiny_model import write_tiny_model
 
 
@@ -42,7 +42,7 @@ def test_the_student_plays_as_it_was_shown(task, tmp_path) -> None:
     student = SageMM.load(lora=LoraSettings(r=8, alpha=16))
 
     def actions(policy):
-        policy.temperature = 0.0
+        policy.temperature, policy.max_new_tokens = 0.0, 40
         with open_envs(items, ENV, 6) as envs:
             played = collect(envs, policy, [EpisodeSpec(item.id, 0) for item in items])
         return [[turn.decision.action for turn in t.turns] for t in played]
@@ -74,9 +74,10 @@ def test_a_filter_and_equal_episodes(task, tmp_path) -> None:
     lessons = prepare(student, shown, items, validation=0.0, choice=choice)
     assert [e.item_id for e, _ in lessons.training] == ["q0", "q2", "q4"]
     assert lessons.left_out == {"without a right answer": 1, "beyond the limit": 2}
-    own = demonstrate(student, items, tmp_path / "own.jsonl", env_options=ENV, repeats=2)
-    assert len(own) == 12
-    with pytest.raises(FineTuningError, match="no episode is left to train on: 12 without a right"):
+    student.max_new_tokens = 4
+    own = demonstrate(student, items[:2], tmp_path / "own.jsonl", env_options=ENV, repeats=2)
+    assert len(own) == 4
+    with pytest.raises(FineTuningError, match="no episode is left to train on: 4 without a right"):
         prepare(student, own, items, choice=EpisodeChoice(right_only=True))
 
 

