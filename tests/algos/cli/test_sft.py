@@ -14,8 +14,8 @@ from algos.cli.entry import main
 from algos.runs.metrics import read_metrics
 from algos.runs.run_folder import RunFolder, item_to_json
 from algos.sft import fitting
-from tests.helpers.wiring.cloning_task import demonstrations, write_items
 from tests.helpers.tiny_model import write_tiny_model
+from tests.helpers.wiring.cloning_task import demonstrations, write_items
 
 QUICK = ["--steps", "3", "--batch", "2", "--lr", "1e-3", "--validation-share", "0.25"]
 

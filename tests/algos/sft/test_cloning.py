@@ -17,8 +17,8 @@ from policies.sage_mm import LoraSettings, SageMM
 from policies.sage_mm.model.sage_model import SHIPPED
 from policies.sage_mm.vision.feature_cache import CacheSizes
 from sage_env import Answer
-from tests.helpers.wiring.cloning_task import ENV, Hasty, demonstrations, write_items
 from tests.helpers.tiny_model import write_tiny_model
+from tests.helpers.wiring.cloning_task import ENV, Hasty, demonstrations, write_items
 
 
 @pytest.fixture(scope="module")

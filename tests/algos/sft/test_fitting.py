@@ -20,9 +20,9 @@ from algos.sft.replaying import Replayer
 from algos.sft.settings import FineTuningError, SFTConfig
 from algos.sft.validation import as_batch, token_scores
 from policies.sage_mm import SageMM
-from tests.helpers.wiring.cloning_task import demonstrations, write_items
 from tests.helpers.episodes import stir
 from tests.helpers.tiny_model import write_tiny_model
+from tests.helpers.wiring.cloning_task import demonstrations, write_items
 
 CONFIG = SFTConfig(steps=6, batch=2, lr=5e-3, warmup=0.0, eval_every=2, checkpoint_every=1)
 

@@ -23,8 +23,8 @@ from policies.sage_mm.model.sage_model import SHIPPED
 from sage_env import Answer, Zoom, format_action
 from sage_env.synth.dataset import sage_synth
 from sage_env.synth.rendered import open_rendered
-from tests.helpers.wiring.cloning_task import Demonstrator, demonstrations, write_items
 from tests.helpers.tiny_model import write_tiny_model
+from tests.helpers.wiring.cloning_task import Demonstrator, demonstrations, write_items
 
 
 @pytest.fixture(scope="module")
