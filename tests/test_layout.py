@@ -94,7 +94,7 @@ LAYERS = {
         "runs/",
         "recipe/",
         "ppo/",
-        "sft presets",
+        "sft/ presets",
         "verify/",
         "report/",
         "tiny/",

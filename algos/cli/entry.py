@@ -14,6 +14,7 @@ import tyro
 from algos.cli.commands import Ask, Play, Report
 from algos.cli.data_commands import BuildData, CheckData, ExportData
 from algos.cli.eval_command import Eval
+from algos.cli.sft_command import Sft
 from algos.cli.terminal import plain_messages, plain_traceback, say
 from algos.cli.usage import told_in_one_sentence
 from algos.cli.verify_command import Verify
@@ -23,7 +24,7 @@ from sage_env.lazy_exports import needs_extra
 from sage_env.release import __version__
 
 ABOUT = (
-    "Long-video question answering: ask, play, train, evaluate, report, verify. "
+    "Long-video question answering: ask, play, train, fine-tune, evaluate, report, verify. "
     "`sage-vqa --version` says which release this is."
 )
 
@@ -63,8 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt as interrupt:
             terminated = isinstance(interrupt, Terminated)
             say(
-                f"\nsage-vqa: {'terminated' if terminated else 'interrupted'}; `train`, `eval` and "
-                "`data build` go on from here when run again",
+                f"\nsage-vqa: {'terminated' if terminated else 'interrupted'}; `train`, `sft`, "
+                "`eval` and `data build` go on from here when run again",
                 error=True,
             )
             return 143 if terminated else 130
@@ -105,6 +106,7 @@ def _run(arguments: list[str]) -> None:
         "ask": Ask,
         "play": Play,
         "train": _Train,
+        "sft": Sft,
         "eval": Eval,
         "report": Report,
         "verify": Verify,
@@ -112,6 +114,9 @@ def _run(arguments: list[str]) -> None:
     }
     if arguments[:1] == ["train"]:
         _train(arguments[1:])
+    elif arguments[:1] == ["sft"]:
+        with stop_on_sigterm():
+            _parse(commands, arguments, "sage-vqa", ABOUT).run()
     else:
         _parse(commands, arguments, "sage-vqa", ABOUT).run()
 

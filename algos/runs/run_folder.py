@@ -7,7 +7,9 @@ manifest.json           of `sage-vqa eval`: what its episodes depend on, see `ev
 samples.jsonl           of `sage-vqa eval`: one flat row per question
 results.json            of `sage-vqa eval`: its measures, and the questions that failed
 splits.json             of `sage-vqa train`: the ids of the questions of each split
-metrics.jsonl           one line per update
+metrics.jsonl           one line per update; of `sage-vqa sft` per step
+demonstrations.jsonl    of `sage-vqa sft`: the demonstrator's episodes, without tokens
+split.json              of `sage-vqa sft`: which questions were trained and which validated on
 checkpoints/            see `algos.runs.checkpoint`
 evaluations/NAME.jsonl  one trajectory per line, without tokens, written as they are played
 evaluations/NAME.json   name, decoding, measures, and the items that were asked; written at the end
@@ -39,7 +41,7 @@ from sage_env.datasets.item import QAItem
 from sage_env.errors import SageEnvError
 from sage_env.storage.atomic_file import atomic_write
 
-RunKind = Literal["an evaluation", "a training", "a question that was asked"]
+RunKind = Literal["an evaluation", "a training", "a fine-tuning", "a question that was asked"]
 """What a command writes into its folder."""
 
 
@@ -82,6 +84,21 @@ class RunFolder:
     def metrics(self) -> Path:
         """Return the path of the numbers per update."""
         return self.path / "metrics.jsonl"
+
+    @property
+    def demonstrations(self) -> Path:
+        """Return the path of a demonstrator's episodes."""
+        return self.path / "demonstrations.jsonl"
+
+    @property
+    def split(self) -> Path:
+        """Return the path of the ids of a fine-tuning's training and validation questions."""
+        return self.path / "split.json"
+
+    @property
+    def adapter(self) -> Path:
+        """Return the folder of the trained adapter."""
+        return self.path / "adapter"
 
     @property
     def checkpoints(self) -> Path:
@@ -131,8 +148,11 @@ class RunFolder:
         if not self.config.exists():
             return None
         settings = read_json(self.config)
-        asked = isinstance(settings, dict) and "question" in settings
-        return "a question that was asked" if asked else "a training"
+        if not isinstance(settings, dict):
+            return "a training"
+        if "sft" in settings:
+            return "a fine-tuning"
+        return "a question that was asked" if "question" in settings else "a training"
 
     @contextmanager
     def alone(self, option: str = "--run") -> Iterator[None]:
@@ -178,7 +198,7 @@ class RunFolder:
         is there already and would not change is left alone.
         """
         path = self._result(name)
-        rows = [_dumped(_without_tokens(trajectory)) for trajectory in result.trajectories]
+        rows = [_dumped(without_tokens(trajectory)) for trajectory in result.trajectories]
         data = {
             "name": result.name,
             "decoding": result.decoding,
@@ -246,7 +266,7 @@ class RunFolder:
         """
         log = AppendLog(self._result(name).with_suffix(".jsonl"))
         try:
-            yield lambda t: log.append((t if tokens else _without_tokens(t)).to_json())
+            yield lambda t: log.append((t if tokens else without_tokens(t)).to_json())
         finally:
             log.close()
 
@@ -314,7 +334,8 @@ def _dumped(trajectory: Trajectory) -> str:
     return json.dumps(trajectory.to_json(), default=str)
 
 
-def _without_tokens(trajectory: Trajectory) -> Trajectory:
+def without_tokens(trajectory: Trajectory) -> Trajectory:
+    """Return the episode without its tokens: they are the learner's, and most of its bytes."""
     turns = [replace(t, decision=replace(t.decision, tokens=None)) for t in trajectory.turns]
     failed = None if trajectory.failed is None else replace(trajectory.failed, tokens=None)
     return replace(trajectory, turns=turns, failed=failed)
