@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from policies.base import Observation, TurnTokens
 from policies.introspection import PromptFrame, fingerprint
-from policies.prompt import render_user
+from policies.prompt import render_user, told_to_answer
 from policies.sage_mm.model.sage_model import SageModel
 from policies.sage_mm.tokens import frame_ablation
 
@@ -19,9 +19,11 @@ class IntrospectionMixin:
 
     Attributes:
         model: the network.
+        answers_only: whether replies are constrained to answers.
     """
 
     model: SageModel
+    answers_only: bool = False
 
     def prompt(
         self, observation: Observation, said: NDArray[np.int64]
@@ -37,6 +39,9 @@ class IntrospectionMixin:
     def _render(self, observation: Observation, said: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the ids int64 `(P,)` that an observation adds to the tokens `said`."""
         tokens, first = self.model.tokens, not len(said)
+        # The shipped model reads few words: that its budget is one turn is all that it is told.
+        if self.answers_only and tokens.style == "full":
+            observation = told_to_answer(observation)
         rows, columns = self.model.encoder.grid_of(observation["frames"])
         return tokens.prompt(
             render_user(observation, first=first, style=tokens.style),

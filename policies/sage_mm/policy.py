@@ -23,6 +23,7 @@ from policies.base import (
 )
 from policies.sage_mm import scoring
 from policies.sage_mm.context import Context, require_room
+from policies.sage_mm.generation.answer_grammar import AnswerGrammar
 from policies.sage_mm.generation.batches import in_batches
 from policies.sage_mm.generation.constrained import ActionGrammar
 from policies.sage_mm.generation.ngram_drafter import NGramDrafter, written_actions
@@ -80,6 +81,8 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
         max_new_tokens: see above.
         max_batch: see above.
         workers: see above.
+        answers_only: whether replies are constrained to answers, as on the only turn of DIRECT. May
+            be changed between turns; batches are scored as they were sampled with it.
     """
 
     def __init__(
@@ -115,6 +118,8 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
         self.when_full = when_full
         vocabulary = int(model.base.lm_head.out_features)
         self._grammar = ActionGrammar(model.tokens, vocabulary, tools) if constrained else None
+        self._answers: AnswerGrammar | None = None  # made when it is first needed
+        self.answers_only = False
         self._prefix_cache = PrefixCache(prefix_cache_bytes)
         self._drafter = NGramDrafter(draft_tokens, written_actions(model.tokens))
         self._trained = model.actor_parameters()
@@ -243,7 +248,7 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
             self.model,
             sampling=sampling,
             stop=self.stop_token,
-            grammar=self._grammar,
+            grammar=self._grammar_in_use(),
             drafter=self._drafter,
         )
         completions: list[Completion] = batches(sample, sequences)
@@ -251,6 +256,15 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
             context.extend(completion)
             self._drafter.observe(completion.ids.tolist())
         return completions
+
+    def _grammar_in_use(self) -> ActionGrammar | None:
+        """Return what constrains replies now; `None` for nothing."""
+        if not self.answers_only:
+            return self._grammar
+        if self._answers is None:
+            vocabulary = int(self.model.base.lm_head.out_features)
+            self._answers = AnswerGrammar(self.model.tokens, vocabulary)
+        return self._answers
 
     def _versions(self) -> list[tuple[int, int]]:
         """Return what changes when a weight of the actor is replaced or written to."""
@@ -271,11 +285,11 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
 
     def evaluate(self, batch: TokenBatch) -> Evaluation:
         """Score the sampled tokens with the actor, differentiably."""
-        return scoring.evaluate(self.model, batch, self._grammar)
+        return scoring.evaluate(self.model, batch, self._grammar_in_use())
 
     def reference_logprobs(self, batch: TokenBatch) -> Tensor:
         """Score them with the reference (`freeze_reference`): float32 `(B, L)`, no gradient."""
-        return scoring.reference_logprobs(self.model, batch, self._grammar)
+        return scoring.reference_logprobs(self.model, batch, self._grammar_in_use())
 
     def freeze_reference(self) -> None:
         """Make the actor as it is now the reference; loading an adapter does so with that one."""

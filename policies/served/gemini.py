@@ -27,6 +27,7 @@ from policies.served.server_errors import (
 from policies.served.usage import Prices, TokenCounts
 from policies.served.wire import Wire
 from sage_env.lazy_exports import needs_extra
+from sage_env.actions.action import ACTION_NAMES, Answer
 from sage_env.tools.reply_schema import function_schemas
 from sage_env.tools.tool import Tool
 
@@ -110,6 +111,8 @@ class GeminiPolicy(ServedPolicy):
 class _Gemini:
     """Gemini as a `Service`."""
 
+    answers_only = False
+
     def __init__(self, settings: Mapping[str, Any], timeout: float) -> None:
         self._model: str = settings["model"]
         self._key = Key(*GEMINI_KEYS, user=f"the model {self._model!r}")
@@ -165,7 +168,11 @@ class _Gemini:
         it. The response is read likewise, as it came.
         """
         sampling = {"generationConfig": {"temperature": temperature, "seed": seed}}
-        body = _joined(_joined(self._body, sampling), self._options)
+        body = _joined(self._body, sampling)
+        if self.answers_only:
+            named = {"allowedFunctionNames": [ACTION_NAMES[Answer]]}
+            body = _joined(body, {"toolConfig": {"functionCallingConfig": named}})
+        body = _joined(body, self._options)
         types = self._types
         config = types.GenerateContentConfig(
             http_options=types.HttpOptions(extra_body={"contents": list(messages)} | body),
