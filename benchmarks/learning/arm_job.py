@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -65,7 +65,7 @@ class Settings:
     root: Path | None = None
     """Folder of the training videos' files."""
     quick: bool = False
-    """One update of four episodes on seven rendered videos: for tests."""
+    """One update of four episodes on seven rendered videos, and two points at most: for tests."""
 
 
 def main(settings: Settings) -> None:
@@ -74,6 +74,7 @@ def main(settings: Settings) -> None:
     folder, arm = RunFolder(settings.folder), ARMS[settings.arm]
     if (settings.folder / "row.json").exists():
         return
+    points = arm.points[:2] if settings.quick else arm.points
     began, cpu = time.perf_counter(), time.process_time()
     with folder.alone("--folder"):
         policy = _load(settings.seed)
@@ -85,7 +86,7 @@ def main(settings: Settings) -> None:
             "fresh_seed": settings.fresh_seed,
             "videos": settings.videos,
             "update": update,
-            "points": [_measured(settings, arm, policy, point) for point in arm.points],
+            "points": [_measured(settings, arm, policy, point) for point in points],
             "command": shlex.join(["python", "-m", "benchmarks.learning.arm_job", *sys.argv[1:]]),
             "commit": commit(),
             "seconds": round(time.perf_counter() - began),
@@ -142,8 +143,10 @@ def _validation(
 
     A policy that was trained with drawn budgets is scored at the least, the middle and the most.
     """
-    points = (OVERVIEW, BUDGETS[len(BUDGETS) // 2], WHOLE) if arm.recipe.frame_budget else (
-        max(arm.points),
+    points = (
+        (OVERVIEW, BUDGETS[len(BUDGETS) // 2], WHOLE)
+        if arm.recipe.frame_budget
+        else (max(arm.points),)
     )
 
     def validate(trained: TrainablePolicy) -> float:

@@ -1,4 +1,4 @@
-"""The arms of the frontier: what is trained, with which reward, and at which budgets it is measured.
+"""The arms of the frontier: what is trained, with which reward, and measured at which budgets.
 
 | arm | trained by | measured at |
 |---|---|---|

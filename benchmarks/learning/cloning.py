@@ -123,9 +123,7 @@ def _fit(
     return sum(losses) / len(losses)
 
 
-def _backward(
-    config: PPOConfig, policy: SageMM, batch: TokenBatch, rows: Sequence[int]
-) -> float:
+def _backward(config: PPOConfig, policy: SageMM, batch: TokenBatch, rows: Sequence[int]) -> float:
     """Add the gradient of a minibatch's mean cross-entropy, and return that in nats per token."""
     count = float(batch.sampled[list(rows)].sum())
 

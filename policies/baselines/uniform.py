@@ -13,7 +13,6 @@ from policies.base import BatchPolicy, Decision, Observation, Policy
 from policies.prompt import told_to_answer
 
 
-
 @runtime_checkable
 class AnswersOnly(Protocol):
     """A policy that can be made to answer.

@@ -26,8 +26,8 @@ from policies.served.server_errors import (
 )
 from policies.served.usage import Prices, TokenCounts
 from policies.served.wire import Wire
-from sage_env.lazy_exports import needs_extra
 from sage_env.actions.action import ACTION_NAMES, Answer
+from sage_env.lazy_exports import needs_extra
 from sage_env.tools.reply_schema import function_schemas
 from sage_env.tools.tool import Tool
 
