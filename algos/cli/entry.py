@@ -18,7 +18,7 @@ from algos.cli.sft_command import Sft
 from algos.cli.terminal import plain_messages, plain_traceback, say
 from algos.cli.usage import told_in_one_sentence
 from algos.cli.verify_command import Verify
-from algos.runs.stopping import Stopped, Terminated
+from algos.runs.stopping import Stopped, Terminated, stop_on_sigterm
 from sage_env.errors import SageEnvError
 from sage_env.lazy_exports import needs_extra
 from sage_env.release import __version__

@@ -19,6 +19,7 @@ from policies.registry import load_policy
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.loading import load_dataset
 from sage_env.lazy_exports import needs_extra
+from sage_env.tools.tool import find_tools
 
 if TYPE_CHECKING:
     from algos.sft.cloning import Lessons
@@ -191,6 +192,7 @@ class Sft:
             checkpointing=self.checkpointing,
             cache=CacheSizes(cpu=int(self.feature_gib * 2**30), folder=self.feature_folder),
             workers=self.sft.workers,
+            tools=tuple(find_tools(self.tools).values()),
         )
 
     def _demonstrate(

@@ -46,6 +46,7 @@ class EpisodeResult:
         evidence_seen: whether a shown frame lay inside an evidence span; `None` without evidence,
             and where frames are not counted.
         error: why the episode failed on our side.
+        missing: whether it ended without an answer, which counts as a wrong one.
     """
 
     item_id: str
@@ -57,6 +58,7 @@ class EpisodeResult:
     turns: int
     evidence_seen: bool | None
     error: str | None
+    missing: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class Measures:
         frames: mean frames shown per question.
         turns: mean turns per question.
         evidence_hits: share of episodes with known evidence that were shown a frame of it.
+        missing: episodes that ended without an answer; wrong ones in the accuracy.
     """
 
     questions: int
@@ -82,6 +85,7 @@ class Measures:
     frames: float | None
     turns: float | None
     evidence_hits: float | None
+    missing: int = 0
 
 
 @dataclass(frozen=True)
@@ -194,7 +198,8 @@ def episode_result(item: QAItem, trajectory: Trajectory) -> EpisodeResult:
     seconds = [second for info in infos for second in info.get("frame_seconds") or ()]
     last = infos[-1]
     correct = None if trajectory.error else last.get("correct")
-    if not trajectory.error and last.get("stop_reason") == "out_of_turns":
+    missing = not trajectory.error and last.get("stop_reason") == "out_of_turns"
+    if missing:
         correct = False  # no answer is a wrong answer; `None` would be "not judged"
     seen = any(start <= t < end for t in seconds for start, end in item.evidence)
     counted = not trajectory.conditions.whole_video
@@ -208,6 +213,7 @@ def episode_result(item: QAItem, trajectory: Trajectory) -> EpisodeResult:
         turns=trajectory.num_turns,
         evidence_seen=seen if item.evidence and counted else None,
         error=trajectory.error,
+        missing=missing,
     )
 
 
@@ -266,6 +272,7 @@ def measures_of(episodes: Sequence[EpisodeResult]) -> Measures:
         frames=_mean(e.frames for e in played if e.frames is not None),
         turns=_mean(e.turns for e in played),
         evidence_hits=_mean(e.evidence_seen for e in played if e.evidence_seen is not None),
+        missing=sum(e.missing for e in played),
     )
 
 

@@ -28,6 +28,7 @@ SUMMARY_HEADER: Cells = (
     f"accuracy, {LONG}",
     "frames",
     "turns",
+    "missing",
     "failed",
 )
 BREAKDOWN_HEADER: Cells = (
@@ -68,6 +69,7 @@ def summary_cells(results: Sequence[EvalResult]) -> list[Cells]:
                 accuracy_cell(rows.get(("length", LONG))),
                 number_cell(total.frames, ".1f"),
                 number_cell(total.turns, ".2f"),
+                str(total.missing),
                 str(total.failed),
             )
         )

@@ -10,7 +10,7 @@ from torch import dtype
 
 from policies.base import Observation, TurnTokens
 from policies.introspection import PromptFrame, fingerprint
-from policies.prompt import SYSTEM, render_user
+from policies.prompt import SYSTEM, render_user, told_to_answer
 from policies.sage_mm.model.sage_model import SageModel
 from policies.sage_mm.tokens import frame_ablation
 from sage_env.tools.tool import Tool
@@ -23,10 +23,12 @@ class IntrospectionMixin:
     Attributes:
         model: the network.
         tools: of the environment, which the system message tells of.
+        answers_only: whether replies are constrained to answers.
     """
 
     model: SageModel
     tools: tuple[Tool, ...] = ()
+    answers_only: bool = False
 
     def prompt(
         self, observation: Observation, said: NDArray[np.int64]
@@ -43,6 +45,9 @@ class IntrospectionMixin:
         """Return the ids int64 `(P,)` that an observation adds to the tokens `said`."""
         tokens, first = self.model.tokens, not len(said)
         told = describe_tools(self.tools)
+        # The shipped model reads few words: that its budget is one turn is all that it is told.
+        if self.answers_only and tokens.style == "full":
+            observation = told_to_answer(observation)
         return tokens.prompt(
             render_user(observation, first=first, style=tokens.style),
             self.model.encoder.tokens_per_picture(observation),

@@ -21,34 +21,34 @@ from policies.base import (
     context_digest,
     require_distinct,
 )
-from policies.errors import ModelError
 from policies.sage_mm import scoring
 from policies.sage_mm.context import Context, require_room
 from policies.sage_mm.episode_sampler import EpisodeSampler, TurnSettings
 from policies.sage_mm.generation.constrained import ActionGrammar
 from policies.sage_mm.generation.ngram_drafter import NGramDrafter, written_actions
+from policies.sage_mm.generation.reply_grammars import ReplyGrammars
 from policies.sage_mm.generation.sampling import Sampling, episode_random, policy_seed
 from policies.sage_mm.generation.sequence import Completion
 from policies.sage_mm.introspection import IntrospectionMixin
 from policies.sage_mm.model.full_parameters import (
-    FullParameterModel,
     load_full,
     take_settings,
     trains_all,
 )
 from policies.sage_mm.model.sage_model import SageModel, load
 from policies.sage_mm.stage_timer import ENCODE, GENERATE, PREFILL, STEPS
+from policies.sage_mm.trained_weights import TrainedWeightsMixin
 from sage_env.actions.action_text import parse_action
 from sage_env.tools.tool import Tool
 
 if TYPE_CHECKING:
-    from torch.nn import Parameter
+    pass
 
 _log = logging.getLogger(__name__)
 WhenFull = Literal["error", "drop"]
 
 
-class SageMM(EpisodeStates[Context], IntrospectionMixin):
+class SageMM(EpisodeStates[Context], IntrospectionMixin, TrainedWeightsMixin):
     """A Qwen3-VL-family model that plays the environment, token by token.
 
     Each episode is one growing sequence of tokens. What was sampled stays as sampled, and only new
@@ -92,6 +92,8 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
         max_new_tokens: see above.
         max_batch: see above.
         workers: see above.
+        answers_only: whether replies are constrained to answers, as on the only turn of DIRECT. May
+            be changed between turns; batches are scored as they were sampled with it.
     """
 
     def __init__(
@@ -133,7 +135,10 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
         self.when_full = when_full
         vocabulary = int(model.base.lm_head.out_features)
         self.tools = tuple(tools)
-        self._grammar = ActionGrammar(model.tokens, vocabulary, self.tools) if constrained else None
+        self.answers_only = False
+        self._grammars = ReplyGrammars(
+            model.tokens, vocabulary, self.tools, constrained=constrained
+        )
         self._drafter = NGramDrafter(draft_tokens, written_actions(model.tokens))
         self._sampler = EpisodeSampler(
             model, self._drafter, prefix_cache_bytes, kv_bytes, prefix_in_place
@@ -273,6 +278,11 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
         )
         return self._sampler.complete(contexts, list(self._episodes.values()), settings)
 
+    @property
+    def _grammar(self) -> ActionGrammar | None:
+        """Return what constrains replies now; `None` for nothing."""
+        return self._grammars.in_use(answers_only=self.answers_only)
+
     def _versions(self) -> list[tuple[int, int]]:
         """Return what changes when a weight of the actor is replaced or written to."""
         return [(p.data_ptr(), p._version) for p in self._trained]
@@ -303,47 +313,6 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
         """Score them with the reference (`freeze_reference`): float32 `(B, L)`, no gradient."""
         return scoring.reference_logprobs(self.model, batch, self._grammar)
 
-    def freeze_reference(self) -> None:
-        """Make the actor as it is now the reference; loading an adapter does so with that one."""
-        self.model.freeze_reference()
-
     def values(self, batch: TokenBatch) -> Tensor:
         """Return the critic's `values[t]` at sampled tokens, differentiably: float32 `(B, L)`."""
         return scoring.values(self.model, batch)
-
-    def actor_parameters(self) -> list[Parameter]:
-        """Return the actor's LoRA weights."""
-        return self.model.actor_parameters()
-
-    def critic_parameters(self) -> list[Parameter]:
-        """Return the value head's weights and, if the critic has one, its adapter's."""
-        return self.model.critic_parameters()
-
-    def state(self) -> dict[str, Tensor]:
-        """Return every trained tensor by name: detached copies on the CPU."""
-        return self.model.state()
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Take back what `state` returned. Running episodes are prefilled anew at their next turn.
-
-        Raises:
-            ValueError: if the names or shapes are not those of this model.
-        """
-        self.model.load_state(state)
-
-    def save_adapter(self, folder: str | Path) -> None:
-        """Write the actor's adapter as a folder that plain peft loads."""
-        self.model.save_adapter(folder)
-
-    def save_checkpoint(self, folder: str | Path) -> None:
-        """Write a whole checkpoint that `load` reads, where all weights were trained.
-
-        Raises:
-            ModelError: if an adapter is trained, and the base is as it was.
-        """
-        if not isinstance(self.model, FullParameterModel):
-            raise ModelError(
-                f"{folder} is to be a whole checkpoint, but this model trains an adapter: use "
-                'save_adapter, or load it with train="full"'
-            )
-        self.model.save_checkpoint(folder)

@@ -26,6 +26,7 @@ from policies.served.server_errors import (
 )
 from policies.served.usage import Prices, TokenCounts
 from policies.served.wire import Wire
+from sage_env.actions.action import ACTION_NAMES, Answer
 from sage_env.lazy_exports import needs_extra
 from sage_env.tools.reply_schema import function_schemas
 from sage_env.tools.tool import Tool
@@ -120,6 +121,8 @@ class GeminiService:
         settings: see above.
     """
 
+    answers_only = False
+
     def __init__(self, settings: Mapping[str, Any], timeout: float) -> None:
         """Make the client; nothing is sent."""
         self.settings = settings
@@ -177,7 +180,11 @@ class GeminiService:
         it. The response is read likewise, as it came.
         """
         sampling = {"generationConfig": {"temperature": temperature, "seed": seed}}
-        body = _joined(_joined(self._body, sampling), self._options)
+        body = _joined(self._body, sampling)
+        if self.answers_only:
+            named = {"allowedFunctionNames": [ACTION_NAMES[Answer]]}
+            body = _joined(body, {"toolConfig": {"functionCallingConfig": named}})
+        body = _joined(body, self._options)
         types = self._types
         config = types.GenerateContentConfig(
             http_options=types.HttpOptions(extra_body={"contents": list(messages)} | body),

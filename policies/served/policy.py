@@ -12,6 +12,7 @@ import numpy as np
 
 from policies.base import Decision, EpisodeStates, Observation, require_distinct
 from policies.errors import EpisodesFailed, ServiceRefused
+from policies.prompt import told_to_answer
 from policies.served.retries import Failure, RateLimit, RetrySettings, request_with_retries
 from policies.served.usage import Prices, TokenCounts, Usage, UsageCounter
 from sage_env.errors import SageEnvError
@@ -51,7 +52,13 @@ class Chat:
 
 
 class Service(Protocol):
-    """One API: what `ServedPolicy` leaves to it."""
+    """One API: what `ServedPolicy` leaves to it.
+
+    Attributes:
+        answers_only: whether only the answer may be called, where replies are calls.
+    """
+
+    answers_only: bool
 
     def turn(self, observation: Observation, last: Reply | None) -> list[Message]:
         """Return the messages that show an observation; `last` is `None` on the first turn."""
@@ -155,6 +162,15 @@ class ServedPolicy(EpisodeStates[Chat]):
         return f"{type(self).__name__}({self._settings['model']!r})"
 
     @property
+    def answers_only(self) -> bool:
+        """Return whether the model is told to answer, and offered nothing else to call."""
+        return self._service.answers_only
+
+    @answers_only.setter
+    def answers_only(self, value: bool) -> None:
+        self._service.answers_only = value
+
+    @property
     def usage(self) -> Usage:
         """Tokens and dollars since the policy was made; `reset` does not clear them."""
         return self._counter.usage
@@ -222,6 +238,8 @@ class ServedPolicy(EpisodeStates[Chat]):
 
     def _decide(self, chat: Chat, observation: Observation) -> Decision:
         service, temperature = self._service, self.temperature
+        if service.answers_only:
+            observation = told_to_answer(observation)
         messages = [*chat.messages, *self._turn(chat, observation)]
 
         def answered() -> Reply:

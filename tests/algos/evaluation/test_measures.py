@@ -210,6 +210,20 @@ def test_the_summary_says_what_was_not_measured() -> None:
     assert line["frames"] == "2.0" and line["failed"] == "0"
 
 
+def test_a_missing_answer_is_shown_and_counts_as_a_wrong_one() -> None:
+    silent = trajectory("x", None)
+    silent.turns[-1].info["stop_reason"] = "out_of_turns"
+    failed = trajectory("z", None, error="VideoError: gone")
+    made = result((item("x"), silent), (item("y"), trajectory("y", True)), (item("z"), failed))
+    assert [(e.missing, e.correct) for e in made.episodes()] == [
+        (True, False),
+        (False, True),
+        (False, None),
+    ]
+    line = dict(zip(SUMMARY_HEADER, summary_cells([made])[0], strict=True))
+    assert (line["accuracy, all"], line["missing"], line["failed"]) == ("50.0", "1", "1")
+
+
 def test_an_environment_that_tells_no_times_shows_no_frames() -> None:
     """Others than ours may leave `frame_seconds` out, or have none to tell."""
     for infos in ({}, {"frame_seconds": None}):
