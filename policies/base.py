@@ -242,7 +242,10 @@ class TokenBatch:
             [self.frames[i] for i in index],
             self.temperature,
             {name: cut(x) for name, x in self.cache.items()},
-            {name: x[self.sampled_in(index).to(x.device)] for name, x in self.sampled_cache.items()},
+            {
+                name: x[self.sampled_in(index).to(x.device)]
+                for name, x in self.sampled_cache.items()
+            },
         )
 
     def sampled_in(self, rows: Iterable[int]) -> Tensor:

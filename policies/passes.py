@@ -69,9 +69,7 @@ def counted(
         count: as `CountsPassTokens.pass_tokens`; asked where the sum is too large only.
     """
     lengths = batch.attention.sum(1).tolist()
-    return lambda rows: (
-        sum(lengths[row] for row in rows) <= tokens or count(batch, rows) <= tokens
-    )
+    return lambda rows: sum(lengths[row] for row in rows) <= tokens or count(batch, rows) <= tokens
 
 
 def into_passes(rows: Sequence[int], most: int, fits: Fits | None = None) -> list[list[int]]:

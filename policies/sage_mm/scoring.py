@@ -181,10 +181,10 @@ def _scores(
         masking = model.masking(temperature, allowed)
         gradient = entropy_gradient
         return tiled_scores(states, head.weight, chosen, masking, entropy_gradient=gradient)
-    masks = [None] * len(states) if allowed is None else allowed.split(most)
+    masks = [None] * len(states) if allowed is None else torch.split(allowed, most)
     parts = [
         cast(TokenScores, checkpoint(at_once, *part, use_reentrant=False, preserve_rng_state=False))
-        for part in zip(states.split(most), chosen.split(most), masks, strict=False)
+        for part in zip(torch.split(states, most), torch.split(chosen, most), masks, strict=False)
     ]
     return TokenScores(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
@@ -205,9 +205,7 @@ def _features(model: SageModel, batch: TokenBatch) -> Tensor:
     return torch.empty_like(found).index_copy_(0, order, found)
 
 
-def _joined(
-    batch: TokenBatch, passes: Sequence[Sequence[int]], parts: Sequence[Tensor]
-) -> Tensor:
+def _joined(batch: TokenBatch, passes: Sequence[Sequence[int]], parts: Sequence[Tensor]) -> Tensor:
     """Put what was found of the rows of each pass, `(b, l)`, back together: `(B, L)`."""
     out = parts[0].new_zeros(batch.ids.shape)
     for rows, part in zip(passes, parts, strict=True):

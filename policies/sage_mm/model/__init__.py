@@ -1,9 +1,11 @@
-"""The network: loading, adapters, attention over packed rows.
+"""The network: loading, adapters, attention over packed rows, scores, bytes.
 
 May not: sample, know an environment.
 
 Read in this order: `checkpoint_source` (a folder or the hub), `pretrained` (a checkpoint of it),
 `adapters` and `fused_lora` (LoRA), `reference_adapter` (where a KL is measured from),
 `prefix_packing` (prefixes that episodes share, computed once), `packed_attention`,
-`activation_checkpointing`, `language_model` (one forward pass), `sage_model` (all of it as one).
+`activation_checkpointing`, `language_model` (one forward pass), `token_scores` (from states to
+log-probs, a tile at a time), `sage_model` (all of it as one); `live_bytes` (memory, counted) and
+`update_memory` (of an update, before anything is loaded).
 """

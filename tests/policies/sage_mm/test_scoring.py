@@ -206,7 +206,10 @@ def test_a_half_precision_base_trains_in_the_direction_of_a_float32_one(tiny_fol
     for learner in (half, full):
         shown = [first["frames"][: first["num_frames"]] for (first,) in asked]
         rows = replace(played, frames=learner.model.encoder.encode(shown), sampled_cache={})
-        for of, scores in (("actor", learner.evaluate(rows).logprobs), ("critic", learner.values(rows))):
+        for of, scores in (
+            ("actor", learner.evaluate(rows).logprobs),
+            ("critic", learner.values(rows)),
+        ):
             assert scores.dtype == torch.float32
             wanted = getattr(learner, f"{of}_parameters")()
             gradients = torch.autograd.grad(scores.sum(), wanted)
