@@ -21,7 +21,6 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import linear
 
-
 _ROUNDED = {(torch.float32, torch.bfloat16), (torch.float32, torch.float16)}
 """Dtypes of an adapter, and of the base that it is rounded to."""
 
