@@ -249,7 +249,10 @@ class TokenBatch:
         )
 
     def sampled_in(self, rows: Iterable[int]) -> Tensor:
-        """Return which of the N sampled tokens are those of the given rows, in this order."""
+        """Return which of the N sampled tokens are those of the n in the given rows: int64 `(n,)`.
+
+        Row by row in the given order; N and `sampled_cache` count them in the batch's.
+        """
         number = self.sampled.flatten().cumsum(0).view(self.sampled.shape) - 1
         index = list(rows)
         return number[index][self.sampled[index]]

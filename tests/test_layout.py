@@ -69,7 +69,7 @@ LAYERS = {
     "policies": [
         "errors prompt saved_env_options terminal_text",
         "base",
-        "introspection briefing",
+        "introspection briefing passes",
         "sage_mm/stage_timer",
         "sage_mm/tokens/",
         "sage_mm/vision/",

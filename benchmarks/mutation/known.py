@@ -44,8 +44,8 @@ KNOWN: Mapping[str, str] = {
     "the square root of the larger parameter is needed": "same: the fraction has converged before, "
     "for up to millions of questions",
     "policies/sage_mm/scoring.py: return TokenScores(logprobs.gather(1, chosen[:, None])[:, 0], "
-    "entropy) => return TokenScores(logprobs.gather(1, chosen[:, None])[:, (-1)], entropy)": "same: "
-    "there is one column",
+    "entropy) => return TokenScores(logprobs.gather(1, chosen[:, None])[:, (-1)], entropy)": "same"
+    ": there is one column",
     "policies/sage_mm/tokens/chat_template.py: ours = tokens.with_prefill(prefill).prompt(["
     '"<0.5 seconds>", 0, "\\nWhat?"], 1, first=True) => ours = tokens.with_prefill(prefill)'
     '.prompt(["<0.5 seconds>", (-1), "\\nWhat?"], 1, first=True)': "same: a frame's tokens do "

@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 
-class LiveBytes(TorchDispatchMode):
+class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts what the operations inside the block make, and sees it go.
 
     Counted are the results of operations, each storage once. What was there before the block is
@@ -30,7 +30,7 @@ class LiveBytes(TorchDispatchMode):
 
     def __init__(self) -> None:
         """Count nothing yet."""
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.live = self.peak = self.largest = 0
         self._seen: set[int] = set()
 

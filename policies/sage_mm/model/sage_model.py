@@ -292,7 +292,7 @@ class SageModel:
         return self.masking(temperature, allowed).apply(self.base.lm_head(hidden)).log_softmax(-1)
 
     def masking(self, temperature: float, allowed: Tensor | None = None) -> Masking:
-        """Return what is done to logits before the softmax; the arguments are of `log_probs`."""
+        """Return what is done to logits before a softmax; `allowed` is bool `(N, V)` or `None`."""
         return Masking(temperature, self._banned, allowed)
 
     critic_reads: Adapter = None

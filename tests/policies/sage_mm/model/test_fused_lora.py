@@ -119,7 +119,9 @@ def test_a_bfloat16_base_trains_float32_adapters(monkeypatch, adapter) -> None:
     assert ran and out.dtype == expected.dtype == mine[0].dtype == torch.bfloat16
     assert [g.dtype for g in mine[1:]] == [torch.float32] * (len(mine) - 1)
     assert len(mine) == len(theirs) == len(gradients) == 3
-    for one, other, exactly in zip([out, *mine], [expected, *theirs], [truth, *gradients]):
+    for one, other, exactly in zip(
+        [out, *mine], [expected, *theirs], [truth, *gradients], strict=True
+    ):
         scale = float(exactly.abs().max())
         assert float((one.double() - exactly).abs().max()) < 2**-6 * scale
         assert float((one.double() - other.double()).abs().max()) < 2**-6 * scale

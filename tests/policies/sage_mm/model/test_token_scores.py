@@ -1,4 +1,4 @@
-"""Laws of `policies.sage_mm.model.token_scores`: the scores of all logits, from a tile at a time."""
+"""Laws of `policies.sage_mm.model.token_scores`: the scores of all logits, a tile at a time."""
 
 from __future__ import annotations
 

@@ -25,24 +25,24 @@ LONG = EpisodeSize(
     tokens=FRAMES * (PER_FRAME + 12) + 1500, visual=FRAMES * PER_FRAME, sampled=600, shared=3500
 )
 """128 frames, each with a time and two markers; five turns of text."""
-SHAPE = {  # layers, hidden, parameters, weights that an adapter adds per rank
-    "4B": (36, 2560, 4_437_815_808, 36 * (2 * (4096 + 2560) + 2 * (1024 + 2560) + 3 * (9728 + 2560))),
-    "8B": (36, 4096, 8_767_123_696, 36 * (2 * (4096 + 4096) + 2 * (1024 + 4096) + 3 * (12288 + 4096))),
-}  # fmt: skip
+PARAMETERS = {"4B": 4_437_815_808, "8B": 8_767_123_696}
+LAYERS, QUERY, VALUE = 36, 4096, 1024  # of both: 32 heads and 8 key-value heads of 128
+HIDDEN, INNER = {"4B": 2560, "8B": 4096}, {"4B": 9728, "8B": 12_288}
 
 
 @pytest.mark.parametrize("size", ["4B", "8B"])
 def test_an_update_of_16_long_episodes_fits_into_80_gib(size) -> None:
     """128 frames of 448x448 each, two episodes in a pass, with a critic that is a head."""
-    layers, hidden, parameters, per_rank = SHAPE[size]
+    hidden, inner = HIDDEN[size], INNER[size]
+    sides = 2 * (QUERY + hidden) + 2 * (VALUE + hidden) + 3 * (inner + hidden)
     found = update_bytes(published_config(size), LONG, episodes=16, in_pass=2, critic="head")
     assert found.total < 80 * GIB
-    assert found.weights == pytest.approx(2 * parameters, rel=1e-6), "and a few buffers"
-    assert found.trained == 16 * (16 * per_rank + hidden**2)
+    assert found.weights == pytest.approx(2 * PARAMETERS[size], rel=1e-6), "and a few buffers"
+    assert found.trained == 16 * (LAYERS * 16 * sides + hidden**2)
     assert found.critic_features == 2 * 16 * 600 * hidden
     assert found.features == 2 * 4 * 2 * LONG.visual * hidden
     tokens = 2 * LONG.tokens - LONG.shared
-    inputs = 2 * layers * tokens * hidden
+    inputs = 2 * LAYERS * tokens * hidden
     assert inputs < found.kept < 1.15 * inputs, "a layer keeps its input, and hardly more is kept"
     assert found.scores < 0.5 * GIB, "never (N, V): that would be twice as much"
     assert 4 * 2 * 600 * 151_936 > 0.6 * GIB
