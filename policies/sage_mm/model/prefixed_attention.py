@@ -67,10 +67,11 @@ class _Part(NamedTuple):
 def attend_prefixed(
     query: Tensor, key: PrefixedCache, value: PrefixedCache, mask: Tensor, scaling: float | None
 ) -> Tensor:
-    """Return the heads' outputs `(b, L, heads, dim)`.
+    """Return the heads' outputs `(b, L, heads, dim)`, of the dtype of the queries.
 
     Args:
-        query: `(b, heads, L, dim)`, of tokens that stand after their row's prefix.
+        query: `(b, heads, L, dim)`, of the dtype of the keys; its tokens stand after their row's
+            prefix.
         key: of the layer.
         value: of the layer.
         mask: `(b, 1, L, K)`, added to the scores of each row's own keys: 0 or minus infinity. A

@@ -38,7 +38,7 @@ from policies.sage_mm.model.packed_attention import use_packed_attention  # noqa
 from policies.sage_mm.model.pretrained import ARCHITECTURES  # noqa: E402
 from policies.sage_mm.vision.batched_tower import BatchedTower  # noqa: E402
 from policies.sage_mm.vision.frame_encoder import patchify  # noqa: E402
-from tests.helpers.live_bytes import LiveBytes  # noqa: E402
+from tests.helpers.memory.live_bytes import LiveBytes  # noqa: E402
 from tests.helpers.published_shapes import published_config  # noqa: E402
 
 GIB = 1 << 30
