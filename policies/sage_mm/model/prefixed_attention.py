@@ -140,7 +140,7 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
     """
     if a.dtype == torch.float32:
         return a @ b
-    if a.device.type == "cpu":  # which has no product of two dtypes
+    if a.device.type not in ("cuda", "meta"):  # others have no product of two dtypes
         return a.float() @ b.float()
     product: Tensor = torch.bmm(a.flatten(0, -3), b.flatten(0, -3), out_dtype=torch.float32)
     return product.view(*a.shape[:-1], b.shape[-1])
