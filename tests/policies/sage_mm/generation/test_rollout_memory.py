@@ -29,6 +29,7 @@ from policies.sage_mm.generation.rollout_memory import (  # noqa: E402
     RolloutShape,
     rollout_bytes,
     slots_for,
+    slots_on,
     token_bytes,
 )
 from policies.sage_mm.generation.sampling import Sampling  # noqa: E402
@@ -219,3 +220,11 @@ def test_a_shape_that_no_rollout_has_is_refused():
         RolloutShape(slots=0)
     with pytest.raises(ValueError, match="an overview of 0 to 8 frames, got 9"):
         RolloutShape(frames=8, overview_frames=9)
+
+
+def test_a_gpu_gets_what_fits_into_what_is_free_and_a_cpu_what_was_asked_for(monkeypatch):
+    config, shape = published_config("4B"), RolloutShape(slots=40)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (60 * GIB, 90 * GIB))
+    assert slots_on(torch.device("cpu"), config, shape) == 40
+    found = slots_on(torch.device("cuda:1"), config, shape)
+    assert 1 < found == slots_for(config, 60 * GIB, shape) < 40
