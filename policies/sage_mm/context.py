@@ -56,6 +56,11 @@ class Context:
         return np.concatenate([_NONE, *(x for t in self._turns for x in (t.prompt, t.completion))])
 
     @property
+    def length(self) -> int:
+        """Number of tokens that the model sees."""
+        return sum(len(turn.prompt) + len(turn.completion) for turn in self._turns)
+
+    @property
     def last(self) -> int | None:
         """The last token of the last reply; `None` before the first turn."""
         return int(self._turns[-1].completion[-1]) if self._turns else None
@@ -92,7 +97,7 @@ class Context:
         Raises:
             ContextFull: if it does not fit, and nothing may or can be dropped.
         """
-        while (length := len(self.ids) + len(prompt) + reply) > limit:
+        while (length := self.length + len(prompt) + reply) > limit:
             if not drop or not self.drop_turn(stop):
                 raise ContextFull(
                     f"an episode would need {length} tokens, but the model's context has {limit}: "

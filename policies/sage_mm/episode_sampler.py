@@ -72,7 +72,7 @@ class EpisodeSampler:
     ) -> None:
         """Hold nothing yet."""
         self._model, self._drafter = model, drafter
-        self._in_place = model.device.type != "cpu" if in_place is None else in_place
+        self._in_place = model.device.type == "cuda" if in_place is None else in_place
         self._kv_bytes = default_kv_bytes(model.device) if kv_bytes is None else kv_bytes
         self._token_bytes = token_bytes(model.config, model.dtype)
         self.prefixes = PrefixCache(prefix_cache_bytes)
@@ -228,7 +228,7 @@ class EpisodeSampler:
         said = error.split(".")[0]
         if len(members) == 1:
             raise ContextFull(
-                f"one episode of {len(members[0].ids)} tokens runs out of memory ({said}): make "
+                f"one episode of {members[0].length} tokens runs out of memory ({said}): make "
                 "the environment with fewer turns, fewer or smaller frames, or take a device with "
                 "more memory"
             )

@@ -26,12 +26,19 @@ CPU_SHARE = 0.5
 """Of the machine's memory. A judgement: it is more than the small model's rollouts come to, and
 stops before the machine swaps."""
 
+UNKNOWN_MEMORY = 16 << 30
+"""Of a machine that does not say how much it has."""
+
 
 def default_kv_bytes(device: torch.device) -> int:
     """Return the budget where none was given: a share of what the device has left."""
     if device.type == "cuda":
         return int(KV_SHARE * torch.cuda.mem_get_info(device)[0])
-    return int(CPU_SHARE * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    try:
+        machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError):  # a system that does not say
+        machine = UNKNOWN_MEMORY
+    return int(CPU_SHARE * machine)
 
 
 class KeyValueBudget:
@@ -147,7 +154,7 @@ class KeyValueBudget:
 
     def _block(self, context: Context, reply: int) -> int:
         """Return the bytes of a block for one episode: of its prompt, or of its turn."""
-        opening, whole = len(context.opening.ids), len(context.ids)
+        opening, whole = len(context.opening.ids), context.length
         own = whole - opening if self._in_place else whole
         prefilled = opening + 1 if context.kv_state is None else 0
         return max(prefilled, own + max(1, reply)) * self._token_bytes
@@ -155,7 +162,7 @@ class KeyValueBudget:
     def _cost(self, context: Context, reply: int) -> tuple[PrefixKey, int, int]:
         """Return the prompt of an episode, its bytes, and those of the rest after its turn."""
         opening = context.opening
-        rest = len(context.ids) - len(opening.ids) + reply
+        rest = context.length - len(opening.ids) + reply
         return (prefix_key(opening), len(opening.ids) * self._token_bytes, rest * self._token_bytes)
 
     def _states(self, contexts: Sequence[Context], reply: int) -> int:
@@ -166,7 +173,7 @@ class KeyValueBudget:
 
     def _require_room(self, context: Context, reply: int) -> None:
         """Refuse an episode that does not fit alone, and say how it could."""
-        tokens = len(context.ids) + reply
+        tokens = context.length + reply
         needed = self._states([context], reply) + self._block(context, reply)
         if needed <= self._given:
             return

@@ -145,7 +145,7 @@ class KeyValueCache:
         """Return a copy of the keys and values of a row's tokens `first` to `last - 1`.
 
         Returns:
-            `(layers, 2, heads, last - first, dim)`, of tokens that are in no prefix.
+            `(layers, 2, heads, last - first, dim)`, of the block's dtype; no token of a prefix.
         """
         offset = int(self._offset[row])
         assert first >= offset, "a prefix is not copied"

@@ -243,6 +243,27 @@ def slots_for(config: Any, memory: int, shape: RolloutShape | None = None, **set
     return few
 
 
+def slots_on(
+    device: torch.device, config: Any, shape: RolloutShape | None = None, **settings: Any
+) -> int:
+    """Return how many episodes may play side by side on a device, before the model is on it.
+
+    Args:
+        device: on a GPU, `slots_for` of what is free there; elsewhere, where memory is rarely what
+            is short, the `slots` of the shape.
+        config: of a Qwen3-VL checkpoint.
+        shape: of the rollout; its `slots` are the most that are asked for.
+        settings: of `rollout_bytes`.
+
+    Raises:
+        ModelError: if not even one episode fits.
+    """
+    shape = shape or RolloutShape(slots=MOST_SLOTS)
+    if device.type != "cuda":
+        return shape.slots
+    return slots_for(config, torch.cuda.mem_get_info(device)[0], shape, **settings)
+
+
 def token_bytes(config: Any, dtype: torch.dtype) -> int:
     """Return the bytes of one token's keys and values, from a text configuration."""
     heads, dim = config.num_key_value_heads, config.head_dim

@@ -67,10 +67,11 @@ class _Part(NamedTuple):
 def attend_prefixed(
     query: Tensor, key: PrefixedCache, value: PrefixedCache, mask: Tensor, scaling: float | None
 ) -> Tensor:
-    """Return the heads' outputs `(b, L, heads, dim)`.
+    """Return the heads' outputs `(b, L, heads, dim)`, of the dtype of the queries.
 
     Args:
-        query: `(b, heads, L, dim)`, of tokens that stand after their row's prefix.
+        query: `(b, heads, L, dim)`, of the dtype of the keys; its tokens stand after their row's
+            prefix.
         key: of the layer.
         value: of the layer.
         mask: `(b, 1, L, K)`, added to the scores of each row's own keys: 0 or minus infinity. A
@@ -139,7 +140,7 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
     """
     if a.dtype == torch.float32:
         return a @ b
-    if a.device.type == "cpu":  # which has no product of two dtypes
+    if a.device.type not in ("cuda", "meta"):  # others have no product of two dtypes
         return a.float() @ b.float()
     product: Tensor = torch.bmm(a.flatten(0, -3), b.flatten(0, -3), out_dtype=torch.float32)
     return product.view(*a.shape[:-1], b.shape[-1])

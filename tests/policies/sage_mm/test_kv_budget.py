@@ -185,6 +185,27 @@ def test_those_that_hold_states_are_sampled_first_where_not_all_fit():
         KeyValueBudget(159, 4, in_place=False).next_wave(alike, 5, 1)
 
 
+def test_who_acted_least_recently_is_prefilled_again(model):
+    """The first of three lacks a byte beside the others; a second turn would have made it newer."""
+
+    def play_first_turns(kv_bytes):
+        policy = SageMM(model, max_new_tokens=REPLY, prefix_cache_bytes=0, kv_bytes=kv_bytes)
+        policy.reset(seed=5)
+        for question in range(QUESTIONS):
+            play(policy, EPISODES[question, 0][:1], question)
+        return policy, [policy._episodes[question] for question in range(QUESTIONS)]
+
+    _, free = play_first_turns(None)
+    read = [context.length - 1 for context in free]  # no pass has read the last token
+    prompt = len(free[2].opening.ids)
+    needed = read[0] + read[1] + 2 * (prompt + REPLY)
+    policy, held = play_first_turns(needed * per_token(model))
+    assert [len(context.kv_state.ids) for context in held] == read
+    policy, held = play_first_turns(needed * per_token(model) - 1)
+    assert [len(context.kv_state.ids) for context in held] == [len(free[0].opening.ids), *read[1:]]
+    assert policy.measures()["policy/kv_states_dropped"] == 1
+
+
 def test_out_of_memory_costs_time_and_no_reply(model, free, monkeypatch, caplog):
     """A device that others use too may have less than was free at the start."""
     policy = SageMM(model, max_new_tokens=REPLY)

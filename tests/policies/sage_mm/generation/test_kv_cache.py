@@ -122,37 +122,39 @@ def test_few_rows_move_when_others_leave():
 
 
 def test_a_row_with_a_prefix_in_place_holds_what_comes_after_it():
-    """Rows 0 and 2 begin with the same three tokens, row 1 with none; then row 0 leaves."""
+    """Rows 1 and 2 begin with the same three tokens, row 0 with none; then row 0 leaves."""
     prefix = marked([1, 2, 3])
-    known = [[marked([10, 11])], [marked([20]), marked([21])], []]
+    known = [[marked([20]), marked([21])], [marked([10, 11])], []]
     cache = KeyValueCache(
         CONFIG,
         known,
         6,
         dtype=torch.float32,
         device=torch.device("cpu"),
-        prefixes=[prefix, None, prefix],
+        prefixes=[None, prefix, prefix],
     )
-    mask, layers = run_pass(cache, 0, [5, 2, 3], [[50], [60, 61], [70]])
+    mask, layers = run_pass(cache, 0, [2, 5, 3], [[60, 61], [50], [70]])
     assert mask.shape == (3, 1, 2, 4)
     assert (mask[:, 0, 0] == 0).sum(-1).tolist() == [3, 3, 1], "of the own slots"
     for layer, pair in enumerate(layers):
         for kind, found in enumerate(pair):
-            assert torch.equal(found.own[0, :, :3], marked([10, 11, 50])[layer, kind])
-            assert torch.equal(found.own[1, :, :4], marked([20, 21, 60, 61])[layer, kind])
+            assert torch.equal(found.own[0, :, :4], marked([20, 21, 60, 61])[layer, kind])
+            assert torch.equal(found.own[1, :, :3], marked([10, 11, 50])[layer, kind])
             ((part, rows, numbers),) = found.prefixes
             assert torch.equal(part, prefix[layer, kind])
-            assert rows.tolist() == list(numbers) == [0, 2]
-    assert torch.equal(cache.row(0, 5, 6), marked([50])), "by the numbers of tokens"
-    assert torch.equal(cache.row(0, 3, 6), marked([10, 11, 50]))
-    assert torch.equal(cache.row(1, 1, 4), marked([21, 60, 61]))
+            assert rows.tolist() == list(numbers) == [1, 2]
+    assert torch.equal(cache.row(1, 5, 6), marked([50])), "by the numbers of tokens"
+    assert torch.equal(cache.row(1, 3, 6), marked([10, 11, 50]))
+    assert torch.equal(cache.row(0, 1, 4), marked([21, 60, 61]))
     with pytest.raises(AssertionError, match="a prefix is not copied"):
-        cache.row(0, 2, 6)
+        cache.row(1, 2, 6)
+    _, layers = run_pass(cache, 1, [6, 4], [[51], [71]])
+    assert layers[0][0].prefixes[0].numbers == (0, 1), "of the pass, not of the block"
     assert cache.compact(np.array([1, 2])).tolist() == [2, 1]
-    _, layers = run_pass(cache, 0, [4, 4], [[71], [62]])
-    assert layers[0][0].prefixes[0].numbers == (0,), "the prefix moves with its row"
-    assert torch.equal(cache.row(0, 3, 5), marked([70, 71]))
-    assert torch.equal(cache.row(1, 0, 5), marked([20, 21, 60, 61, 62]))
+    _, layers = run_pass(cache, 0, [5, 7], [[72], [52]])
+    assert layers[0][0].prefixes[0].numbers == (0, 1), "a prefix moves with its row"
+    assert torch.equal(cache.row(0, 3, 6), marked([70, 71, 72]))
+    assert torch.equal(cache.row(1, 3, 8), marked([10, 11, 50, 51, 52]))
 
 
 def test_pieces_of_a_row_are_put_end_to_end():

@@ -31,6 +31,7 @@ from policies.sage_mm.generation.rollout_memory import (  # noqa: E402
     RolloutShape,
     rollout_bytes,
     slots_for,
+    slots_on,
     token_bytes,
 )
 from policies.sage_mm.generation.sampling import Sampling  # noqa: E402
@@ -40,7 +41,7 @@ from policies.sage_mm.model.packed_attention import use_packed_attention  # noqa
 from policies.sage_mm.model.pretrained import ARCHITECTURES  # noqa: E402
 from policies.sage_mm.vision.batched_tower import BatchedTower  # noqa: E402
 from policies.sage_mm.vision.frame_encoder import patchify  # noqa: E402
-from tests.helpers.live_bytes import LiveBytes  # noqa: E402
+from tests.helpers.memory.live_bytes import LiveBytes  # noqa: E402
 
 GIB = 1 << 30
 META = torch.device("meta")
@@ -80,7 +81,7 @@ def run(model, cache, rows, width, start):
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize("start", [0, 9000])
+@pytest.mark.parametrize("start", [0, 60_000])
 def test_a_pass_of_prefill_takes_what_was_reckoned(shallow, start):
     tokens = 2048
     cache = cache_of(shallow, [()], start + tokens + 1)
@@ -220,3 +221,11 @@ def test_a_shape_that_no_rollout_has_is_refused():
         RolloutShape(slots=0)
     with pytest.raises(ValueError, match="an overview of 0 to 8 frames, got 9"):
         RolloutShape(frames=8, overview_frames=9)
+
+
+def test_a_gpu_gets_what_fits_into_what_is_free_and_a_cpu_what_was_asked_for(monkeypatch):
+    config, shape = published_config("4B"), RolloutShape(slots=40)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (60 * GIB, 90 * GIB))
+    assert slots_on(torch.device("cpu"), config, shape) == 40
+    found = slots_on(torch.device("cuda:1"), config, shape)
+    assert 1 < found == slots_for(config, 60 * GIB, shape) < 40
