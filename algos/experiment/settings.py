@@ -16,7 +16,7 @@ from algos.runs.tracking import TrackerName
 
 # Settings that may change when an unfinished run is continued: they change no result.
 MAY_DIFFER = {"run", "root", "slots", "workers", "checkpointing", "track"}
-MAY_DIFFER |= {"ppo.workers", "ppo.micro_batch"}
+MAY_DIFFER |= {"ppo.workers", "ppo.micro_batch", "ppo.rescore_tolerance"}
 # What the small model is trained with, whatever the method. The critic's rate is, of 1e-3 and 3e-3,
 # the one whose critic explained more of the variance in four updates of seed 0.
 BUDGET: Mapping[str, Any] = {
