@@ -120,14 +120,15 @@ def _problem(
     offending = (batch.sampled & ~(gaps <= largest)).nonzero()
     if len(offending):
         said = f"{len(offending)} of {tokens} re-scored tokens are off by more than {largest:g}"
-        place, which = offending[0].tolist(), "the first"
+        worst, which = offending[0], "the first"
     elif exceeded := allowed.exceeded(row):
         said = f"{tokens} re-scored tokens: {exceeded}"
-        worst = torch.where(batch.sampled, gaps, -1.0).argmax()
-        place, which = [int(k) for k in np.unravel_index(int(worst), gaps.shape)], "the worst"
+        flat = torch.where(batch.sampled, gaps, -1.0).argmax()
+        worst, which = torch.stack(torch.unravel_index(flat, gaps.shape)), "the worst"
     else:
         return ""
-    name = _describe(policy, batch, again, *place, trajectories[place[0]])
+    row_number, place = worst.tolist()
+    name = _describe(policy, batch, again, row_number, place, trajectories[row_number])
     return (
         f"{said}; {which}: {name}. Sampling and learning do not see the same thing: compare their "
         "inputs and weights at that token"

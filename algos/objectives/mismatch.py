@@ -34,6 +34,9 @@ def token_weights(old: Tensor, sampler: Tensor, mask: Tensor, cap: float) -> Ten
     With the probabilities 0.6 (old) and 0.2 (sampler) the weight is 3, and 2 with a cap of 2; with
     0.2 and 0.6 it is 1/3.
 
+    Source: the off-policy weight of the decoupled objective, arXiv 2110.00641; truncated, Yao et
+    al. 2025, fengyao.notion.site/off-policy-rl.
+
     Args:
         old: float `(B, L)`, log-probs of the learner before its first step, in nats.
         sampler: float `(B, L)`, log-probs when sampled, in nats.
@@ -56,6 +59,9 @@ def sequence_weights(
     episode is. An episode beyond the cap is left out rather than truncated: it is one that the
     learner would hardly have avoided and the sampler hardly drawn.
 
+    Source: masked importance sampling of sequences, Liu et al. 2025, richardli.xyz/rl-collapse; the
+    off-policy weight itself, arXiv 2110.00641.
+
     Args:
         old: float `(B, L)`, log-probs of the learner before its first step, in nats.
         sampler: float `(B, L)`, log-probs when sampled, in nats.
@@ -73,6 +79,8 @@ def sequence_weights(
 
 def mismatch_stats(old: Tensor, sampler: Tensor, mask: Tensor, cap: float) -> Stats:
     """Return how far the learner is from the sampler before its first step.
+
+    Source: the estimator k3, Schulman 2020, joschu.net/blog/kl-approx.html.
 
     Args:
         old: float `(B, L)`, log-probs of the learner before its first step, in nats.

@@ -57,7 +57,10 @@ class Targets:
 
     @property
     def actor_weights(self) -> Tensor | None:
-        """Return what each token of the clipped surrogate counts for; None: all alike."""
+        """Return what tokens of the clipped surrogate count for, float `(B, L)` or `(B, 1)`.
+
+        None: all alike.
+        """
         if self.weights is None or self.mismatch_weights is None:
             return self.weights if self.mismatch_weights is None else self.mismatch_weights
         return self.weights * self.mismatch_weights

@@ -14,7 +14,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
-from tests.helpers.published_shapes import published_config  # noqa: E402
+from benchmarks.published_shapes import published_config  # noqa: E402
 
 from policies.errors import ModelError  # noqa: E402
 from policies.sage_mm.generation import pass_memory  # noqa: E402

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
 
-from tests.helpers.published_shapes import published_config  # noqa: E402
+from benchmarks.published_shapes import published_config  # noqa: E402
 
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
 from policies.sage_mm.model import update_memory as module  # noqa: E402
