@@ -110,6 +110,7 @@ def test_matrices_decay_by_the_rate_and_vectors_do_not() -> None:
     parameters = weights()
     optimizer = make_optimizer(parameters, lr=0.1, weight_decay=0.3)
     set_rate(optimizer, 0.5)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.5, 0.5]
     for parameter in parameters:
         parameter.grad = torch.zeros_like(parameter)
     optimizer.step()

@@ -85,7 +85,7 @@ def test_rows_of_updates_that_are_played_again_are_dropped(tmp_path: Path) -> No
 
 def test_a_run_ends_after_so_many_validations_without_a_new_best(tmp_path: Path, caplog) -> None:
     scores = (0.5, 0.4, 0.6, 0.6, 0.6)  # as good is not better
-    config = replace(CONFIG, patience=2)
+    config = replace(CONFIG, patience=2, checkpoint_every=3)
     assert run(config, tmp_path, saying(*scores)) == Best(2, 0.6)
     assert [row["update"] for row in validated(tmp_path)] == [0, 1, 2, 3, 4]
     latest = checkpoint.load_latest(tmp_path / "checkpoints")
