@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -15,7 +13,7 @@ from algos.ppo.config import PPOConfig  # noqa: E402
 from algos.ppo.targets import Targets  # noqa: E402
 from algos.ppo.train_state import TrainState  # noqa: E402
 from algos.ppo.update import actor_objective, backward, critic_objective  # noqa: E402
-from policies.base import TrainablePolicy  # noqa: E402
+from policies.base import TokenBatch, TrainablePolicy  # noqa: E402
 from policies.errors import ModelError  # noqa: E402
 from policies.introspection import fingerprint  # noqa: E402
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
@@ -46,9 +44,15 @@ def moved(policy, by=0.02):
     return policy
 
 
+def unread(batch):
+    """The same episodes, of which nothing has been computed yet."""
+    tensors = (batch.ids, batch.attention, batch.sampled, batch.turn, batch.old_logprobs)
+    return TokenBatch(*tensors, batch.rewards, batch.frames, batch.temperature)
+
+
 def scores(policy, batch):
     with torch.no_grad():
-        return policy.evaluate(replace(batch, cache={})).logprobs
+        return policy.evaluate(unread(batch)).logprobs
 
 
 def test_it_starts_as_the_checkpoint_is(tiny_folder) -> None:
@@ -143,7 +147,7 @@ def test_the_critic_reads_the_actor_that_sampled(tiny_folder) -> None:
     before = policy.values(batch)
     moved(policy)
     assert torch.equal(policy.values(batch), before), "within an update it reads what it has read"
-    other = policy.values(replace(batch, cache={}))
+    other = policy.values(unread(batch))
     assert not torch.allclose(other, before, atol=1e-3)
 
 
@@ -157,7 +161,7 @@ def test_a_state_is_the_whole_of_it(tiny_folder) -> None:
     other = TrainState(config, fresh)
     other.load_tensors({name: tensor.clone() for name, tensor in state.tensors().items()})
     assert torch.equal(scores(fresh, batch), scores(policy, batch))
-    again = replace(batch, cache={})
+    again = unread(batch)
     assert torch.equal(fresh.reference_logprobs(again), policy.reference_logprobs(batch))
     for name, tensor in policy.state().items():
         assert torch.equal(tensor, fresh.state()[name]), name
