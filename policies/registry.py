@@ -310,7 +310,9 @@ POLICIES: Mapping[str, PolicyEntry] = {
         "", "coarse to fine by fixed rules, seeing with the small model's vision tower", _scripted
     ),
     "sage-mm-tiny": PolicyEntry("", "the small model that comes with the project", _model),
-    "sage-mm": PolicyEntry(":FOLDER", "a Qwen3-VL checkpoint, a folder or a hub id", _model),
+    "sage-mm": PolicyEntry(
+        ":FOLDER", "a Qwen3-VL or Qwen2.5-VL checkpoint, a folder or a hub id", _model
+    ),
     "hf": PolicyEntry(
         ":MODEL", "any Hugging Face image-text-to-text model, a folder or a hub id", _hugging_face
     ),

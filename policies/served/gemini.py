@@ -226,7 +226,14 @@ class GeminiService:
     def read(
         self, response: Any, last: Reply | None, observation: Observation, temperature: float | None
     ) -> Reply:
-        """Read the first call of a reply, or its text if it has none."""
+        """Read the first call of a reply, or its text if it has none; see `read_candidate`.
+
+        Args:
+            response: what `request` returned.
+            last: the reply before it; `None` on the first turn.
+            observation: what the turn showed.
+            temperature: that it was sampled at; `None` for the service's own.
+        """
         return read_candidate(response, self.model, self._known)
 
     def body(

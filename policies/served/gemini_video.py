@@ -138,8 +138,8 @@ class GeminiVideoPolicy(ServedPolicy):
 
     @property
     def env_options(self) -> Mapping[str, Any]:
-        """What the environment is made with: it has nothing to show."""
-        return {"overview_frames": 0}
+        """What the environment is made with: one frame, whose stretch says how long the video is."""
+        return {"overview_frames": 1}
 
     def reset(self, *, seed: int | None = None) -> None:
         """Forget all episodes; videos that were sent stay for the next ones."""

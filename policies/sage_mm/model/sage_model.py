@@ -320,7 +320,7 @@ def load(
 
     Args:
         checkpoint: folder or hub id of a Qwen3-VL checkpoint of any size, dense or a mixture of
-            experts; `None` for the shipped tiny model.
+            experts, or a Qwen2.5-VL one; `None` for the shipped tiny model.
         adapter: folder or hub id of an actor adapter to start from.
         dtype: of the frozen base, by itself or by name; `auto` is the checkpoint's own on a GPU and
             float32 on a CPU. Adapters and value head are float32.

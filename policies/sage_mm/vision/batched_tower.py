@@ -16,12 +16,14 @@ from typing import Any, TypeAlias
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 from transformers.models.qwen3_vl.modeling_qwen3_vl import apply_rotary_pos_emb_vision
 
 from policies.sage_mm.tokens.mrope import Grid
 
 Normal: TypeAlias = tuple[Sequence[float], Sequence[float]]
+CLIP: Normal = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+"""Mean and standard deviation of the colours of CLIP's pictures (arXiv 2103.00020, its code), which
+Qwen2.5-VL's checkpoints name in `preprocessor_config.json`."""
 
 
 class BatchedTower:
@@ -42,7 +44,7 @@ class BatchedTower:
         self._maps: list[int] = list(getattr(visual, "deepstack_visual_indexes", ()))
         self._full: list[int] | None = getattr(visual.config, "fullatt_block_indexes", None)
         self._windows: dict[Grid, Tensor] = {}
-        self.normal = None if self._full is None else (OPENAI_CLIP_MEAN, OPENAI_CLIP_STD)
+        self.normal = None if self._full is None else CLIP
         self.visual = visual
         self.merge = int(visual.config.spatial_merge_size)
         self.patch = int(visual.config.patch_size)

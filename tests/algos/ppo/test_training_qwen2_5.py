@@ -1,4 +1,4 @@
-"""Laws of `algos.ppo.training` with Qwen2.5-VL: it trains, and what is sampled is what is scored."""
+"""Laws of `algos.ppo.training` with Qwen2.5-VL: what is sampled is what is scored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of `policies.hugging_face`: foreign families play, whatever else is in their batch."""
+"""Laws of `policies.hugging_face.policy`, `chat_model`, `draws`: foreign families play."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 
@@ -224,6 +225,8 @@ def test_its_frames_are_not_counted_and_never_0(serve, env, videos, tmp_path) ->
     trajectory = play(env, policy, seed=0, item_id="q0")
     save_trajectories(tmp_path / "t.jsonl", [trajectory])
     (loaded,) = load_trajectories(tmp_path / "t.jsonl")
+    unknown = replace(videos[0], duration=None)  # then the overview says how long the video is
+    assert (episode_result(unknown, loaded).duration or 0) == pytest.approx(40.0, abs=1.0)
     for one in (trajectory, loaded):
         result = episode_result(videos[0], one)
         assert result.correct is True and result.frames is None and result.evidence_seen is None
@@ -239,5 +242,5 @@ def test_it_keeps_the_contract_and_has_a_name(serve, env, monkeypatch) -> None:
     monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
     named = load_policy("gemini-video:gemini-y", options={"processing": "agentic"})
     assert isinstance(named, GeminiVideoPolicy) and repr(named) == "GeminiVideoPolicy('gemini-y')"
-    assert dict(named.env_options) == {"overview_frames": 0}
+    assert dict(named.env_options) == {"overview_frames": 1}
     assert briefing_of(GeminiPolicy("gemini-x", check=False)) is None

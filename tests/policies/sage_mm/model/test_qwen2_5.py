@@ -1,4 +1,7 @@
-"""Laws of Qwen2.5-VL in `policies.sage_mm`: by the same seams it is the model that it is."""
+"""Laws of `policies.sage_mm.model.pretrained`, `policies.sage_mm.vision.batched_tower`.
+
+Of Qwen2.5-VL: by the seams of Qwen3-VL it is the model that it is.
+"""
 
 from __future__ import annotations
 
