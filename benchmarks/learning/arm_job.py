@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -180,9 +181,8 @@ def _envs(settings: Settings, split: str, options: dict[str, Any]) -> Iterator[l
     if settings.quick:
         envs = [make_env(list(items), **options) for _ in range(4)]
     else:
-        name = "sage_env:SageVideoQA-v0"
-        make = lambda: gym.make(name, disable_env_checker=True, dataset=items, **options)  # noqa: E731
-        envs = [make() for _ in range(SLOTS)]
+        make = partial(gym.make, "sage_env:SageVideoQA-v0", disable_env_checker=True)
+        envs = [make(dataset=items, **options) for _ in range(SLOTS)]
     try:
         yield envs
     finally:

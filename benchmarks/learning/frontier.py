@@ -1,6 +1,6 @@
 """The frontier: accuracy against frames, the agent beside DIRECT, on videos of a fresh seed.
 
-    python -m benchmarks.learning.frontier --out runs/frontier [--arms agent conditioned ...]
+    python -m benchmarks.learning.frontier [--out runs/frontier] [--arms agent conditioned ...]
         [--seeds 0 1 2] [--jobs 2] [--report-only]
 
 An arm with a seed is a job, in a process of its own with one thread (`arm_job`); its result is one
@@ -56,7 +56,7 @@ WAIT = 1.0
 class Settings:
     """Run the jobs that are missing, then write the report."""
 
-    out: Path
+    out: Path = Path("runs/frontier")
     """Folder of the jobs, of `frontier.jsonl` and of the report; it can be gone on with."""
     arms: tuple[str, ...] = ORDER
     """Arms to run, in this order."""

@@ -102,7 +102,7 @@ def estimate(values: Floats, items: Sequence[QAItem], *, long: bool = False) -> 
         kept &= np.array([length_of(item.duration) == LONG for item in items])[None]
     seeds, questions = np.nonzero(kept)
     numbers = values[kept].tolist()
-    videos = [str(items[k].video) for k in questions]
+    videos = [str(items[int(k)].video) for k in questions]
     if not numbers:
         return Estimate(float("nan"), None)
     if len(values) >= MIN_SEEDS:

@@ -45,7 +45,7 @@ POINTS: Cells = (
     "missing",
 )
 GAPS: Cells = ("arm", "budget", "frames", "minus DIRECT, all", f"minus DIRECT, {LONG}", "so it")
-AREAS: Cells = ("curve", "seeds", "area, all", f"area, {LONG}", "minus DIRECT, trained")
+AREAS: Cells = ("curve", "frames", "seeds", "area, all", f"area, {LONG}", "minus DIRECT, trained")
 
 
 def tables(rows: Sequence[Mapping[str, Any]], items: Sequence[QAItem]) -> list[str]:
@@ -61,7 +61,10 @@ def tables(rows: Sequence[Mapping[str, Any]], items: Sequence[QAItem]) -> list[s
     lines = ["", "```", format_table(POINTS, [_point_cells(p, items) for p in found]), "```", ""]
     lines += ["Where the agent wins over trained DIRECT at as many frames, and where it does not:"]
     lines += ["", "```", format_table(GAPS, _gaps(curves, items)), "```", ""]
-    lines += ["Area under accuracy over log2(frames), divided by the range that all curves have:"]
+    lines += [
+        "Mean accuracy over log2(frames): the area under a curve, over the frames that it and"
+    ]
+    lines += ["trained DIRECT both have, divided by their range:"]
     lines += ["", "```", format_table(AREAS, _areas(curves, items)), "```", ""]
     lines += ["Controls, minus the base that all of them start from:", ""]
     return [*lines, "```", format_table(("arm", "", "all", LONG), _controls(found, items)), "```"]
@@ -141,24 +144,25 @@ def _verdict(gap: Estimate) -> str:
 
 
 def _areas(curves: Mapping[str, Sequence[Point]], items: Sequence[QAItem]) -> list[Cells]:
-    """Compare the areas over the range of frames that all curves of two points or more have."""
-    whole = {name: curve for name, curve in curves.items() if len(curve) > 1}
-    if TRAINED not in whole:
-        return []
-    least = max(curve[0].frames for curve in whole.values())
-    most = min(curve[-1].frames for curve in whole.values())
-    if least >= most:
-        return []
+    """Compare each curve of two points or more with trained DIRECT, over the frames of both."""
+    direct = curves.get(TRAINED, [])
     lines: list[Cells] = []
-    direct = whole[TRAINED]
-    of_direct = area_weights([p.frames for p in direct], least, most)
-    for name, curve in whole.items():
+    for name, curve in curves.items():
+        if min(len(curve), len(direct)) < 2:
+            continue
+        least = max(curve[0].frames, direct[0].frames)
+        most = min(curve[-1].frames, direct[-1].frames)
+        if least >= most:
+            continue
         seeds = common_seeds(curve, direct)
-        area = heights(curve, area_weights([p.frames for p in curve], least, most), seeds)
-        over = [_percent(estimate(area, items, long=long)) for long in (False, True)]
-        gap = estimate(area - heights(direct, of_direct, seeds), items)
+        ours, theirs = (
+            heights(c, area_weights([p.frames for p in c], least, most), seeds)
+            for c in (curve, direct)
+        )
+        over = [_percent(estimate(ours, items, long=long)) for long in (False, True)]
+        gap = estimate(ours - theirs, items)
         told = "-" if name == TRAINED else points(gap.mean, gap.interval)
-        lines.append((f"{name}, {least:.1f} to {most:.1f} frames", str(len(seeds)), *over, told))
+        lines.append((name, f"{least:.1f} to {most:.1f}", str(len(seeds)), *over, told))
     return lines
 
 

@@ -174,8 +174,14 @@ def test_the_report_says_where_the_agent_does_not_win(tmp_path: Path) -> None:
 
     assert told("agent", "wins") and told("agent-0.5", "does not win")
     assert told("agent-0.2", "loses")
-    (area,) = [x for x in lines if x.startswith("DIRECT, trained, 16.0 to 40.0 frames")]
+    (area,) = [x for x in lines if x.startswith("DIRECT, trained ") and "8.0 to 128.0" in x]
     assert " 50.0 [" in area and area.endswith("-")
+    # All of them at 16 frames, half at 24, none at 40: the mean of both halves of the range.
+    low, high = np.log2(24 / 16), np.log2(40 / 24)
+    half = (count // 2) / count
+    mean = (low * (1 + half) / 2 + high * half / 2) / (low + high)
+    (area,) = [x for x in lines if x.startswith("agent, by price ") and "16.0 to 40.0" in x]
+    assert f" {100 * mean:.1f} [" in area and f" {100 * (mean - half):+.1f} [" in area
     (control,) = [x for x in lines if x.startswith("random-reward ") and "+0.0" in x]
     drawn = chart(rows, fresh_items(SEED, VIDEOS))
     assert drawn.count('<svg class="chart"') == 2 and "agent, by price" in drawn

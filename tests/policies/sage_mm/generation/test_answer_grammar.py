@@ -97,6 +97,20 @@ def test_whatever_is_drawn_from_it_is_read_as_an_answer(policy, grammar, seed: i
     assert isinstance(action, Answer) and action.text
 
 
+def test_a_token_counts_by_all_of_its_bytes(policy, monkeypatch) -> None:
+    """A token whose end would do does not count where its beginning does not."""
+    tokens, reads = policy.model.tokens, ChatTokens.text
+    banned = tokens.banned(int(policy.model.base.lm_head.out_features))
+    odd, even = np.flatnonzero(~banned)[-2:].tolist()
+    spelled = {odd: 'x{"', even: '{"thought": "x'}
+    monkeypatch.setattr(
+        ChatTokens, "text", lambda self, ids: spelled.get(int(ids[0])) or reads(self, ids)
+    )
+    grammar = made(tokens, policy)
+    allowed = grammar.allowed([grammar.start()])[0]
+    assert allowed[even] and not allowed[odd]
+
+
 def test_a_checkpoint_that_thinks_first_thinks_then_answers(policy) -> None:
     tokens = policy.model.tokens.with_prefill("<think>\n")
     grammar, answer = made(tokens, policy), format_action(Answer("red"))
