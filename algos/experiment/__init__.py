@@ -4,8 +4,9 @@ May not: know how PPO learns or how a page is drawn; it puts the rooms together 
 
 Read in this order: `settings` (every option of the command), `rows` (who is measured), `building`
 (the policy, questions and environments that the settings describe, or objects in their place),
-`questions` (which videos can be read), `estimate` (what it takes, before anything is loaded), `reward_probe` (can anything be learned from it?), `stages`
-(data, training, evaluations), `results` (tables and report data).
+`questions` (which videos can be read), `estimate` (what it takes, before anything is loaded),
+`reward_probe` (can anything be learned from it?), `stages` (data, training, evaluations), `results`
+(tables and report data).
 """
 
 from typing import TYPE_CHECKING

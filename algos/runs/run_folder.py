@@ -25,9 +25,9 @@ An evaluation is finished when its `NAME.json` is there; before, `NAME.jsonl` is
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,17 +36,17 @@ from filelock import FileLock, Timeout
 from algos.evaluation.measures import EvalResult, measure
 from algos.rollout.trajectory import Trajectory
 from algos.runs.append_log import AppendLog, read_log
-from algos.runs.dataclass_json import dataclass_from_json
-from sage_env.datasets.item import QAItem
+from algos.runs.json_files import RunFolderError as RunFolderError
+from algos.runs.json_files import item_from_json as item_from_json
+from algos.runs.json_files import item_to_json as item_to_json
+from algos.runs.json_files import json_text as json_text
+from algos.runs.json_files import read_json as read_json
+from algos.runs.json_files import write_json as write_json
 from sage_env.errors import SageEnvError
 from sage_env.storage.atomic_file import atomic_write
 
 RunKind = Literal["an evaluation", "a training", "a fine-tuning", "a question that was asked"]
 """What a command writes into its folder."""
-
-
-class RunFolderError(SageEnvError):
-    """A folder is not a run, or a file of it cannot be read; the message names the file."""
 
 
 @dataclass(frozen=True)
@@ -280,53 +280,9 @@ class RunFolder:
         return self.evaluations / f"{name}.json"
 
 
-def write_json(path: Path, data: Any) -> None:
-    """Write JSON so that a reader sees the old file or the new one, never half of one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(path, json_text(data))
-
-
-def json_text(data: Any) -> str:
-    """Return data as JSON that can be written as UTF-8: a lone surrogate is escaped."""
-    text = json.dumps(data, indent=1, default=_plain, ensure_ascii=False) + "\n"
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
 def _write_changed(path: Path, text: str) -> None:
     if not path.exists() or path.read_bytes() != text.encode():
         atomic_write(path, text)
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file of a run.
-
-    Raises:
-        RunFolderError: if it is missing or not JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RunFolderError(
-            f"{path} cannot be read ({error.strerror}): give the folder of a run that "
-            "`sage-vqa train` or `sage-vqa eval` wrote"
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise RunFolderError(f"{path} is not JSON: {error}") from error
-
-
-def item_to_json(item: QAItem) -> dict[str, Any]:
-    """Return an item as plain JSON data."""
-    values = {field.name: getattr(item, field.name) for field in fields(item)}
-    return {**values, "video": str(item.video), "group": dict(item.group)}
-
-
-def item_from_json(row: Mapping[str, Any]) -> QAItem:
-    """Read what `item_to_json` returned.
-
-    Raises:
-        ValueError: if a value is missing, not known, or of another type; the message names it.
-    """
-    return dataclass_from_json(QAItem, row)
 
 
 def _dumped(trajectory: Trajectory) -> str:
@@ -339,14 +295,3 @@ def without_tokens(trajectory: Trajectory) -> Trajectory:
     turns = [replace(t, decision=replace(t.decision, tokens=None)) for t in trajectory.turns]
     failed = None if trajectory.failed is None else replace(trajectory.failed, tokens=None)
     return replace(trajectory, turns=turns, failed=failed)
-
-
-def _plain(value: object) -> Any:
-    """Turn what a command's settings may hold into JSON data."""
-    if isinstance(value, Path):
-        return str(value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    if isinstance(value, Sequence | set | frozenset):
-        return list(value)
-    raise TypeError(f"cannot write {type(value).__name__} as JSON")

@@ -20,7 +20,7 @@ def report(device: str, results: Mapping[str, Mapping[str, Any]]) -> str:
         f"- device: {device}",
         "- full sizes have random weights: speed and memory, no learning; 16 episodes of three",
         "  turns, replies of 48 tokens, an overview of 32 frames of 448x448, LoRA of rank 16,",
-        "  activation checkpointing; MFU of model operations, see `policies.sage_mm.model.operations.py`",
+        "  activation checkpointing; MFU of model operations, see `policies.sage_mm.model`",
         "",
     ]
     for name, found in results.items():

@@ -15,7 +15,6 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
 from benchmarks.published_shapes import published_config  # noqa: E402
-
 from policies.errors import ModelError  # noqa: E402
 from policies.sage_mm.generation import pass_memory  # noqa: E402
 from policies.sage_mm.generation.kv_cache import KeyValueCache  # noqa: E402

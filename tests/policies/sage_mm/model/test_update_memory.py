@@ -11,7 +11,6 @@ pytest.importorskip("transformers")
 pytest.importorskip("peft")
 
 from benchmarks.published_shapes import published_config  # noqa: E402
-
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
 from policies.sage_mm.model import update_memory as module  # noqa: E402
 from policies.sage_mm.model.live_bytes import LiveBytes  # noqa: E402
