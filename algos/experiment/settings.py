@@ -20,7 +20,7 @@ from sage_env.datasets.splits import HOLD_OUT
 # Settings that may change when an unfinished run is continued: they change no result.
 MAY_DIFFER = {"run", "root", "slots", "workers", "checkpointing", "track", "call_timeout"}
 MAY_DIFFER |= {"kv_bytes", "feature_cache", "ppo.workers", "ppo.micro_batch"}
-MAY_DIFFER |= {"ppo.micro_batch_tokens", "ppo.rescore_tolerance"}
+MAY_DIFFER |= {"ppo.micro_batch_tokens", "ppo.rescore_tolerance", "ppo.patience"}
 # What the small model is trained with, whatever the method. The critic's rate is, of 1e-3 and 3e-3,
 # the one whose critic explained more of the variance in four updates of seed 0.
 SMALL: Mapping[str, Any] = {
