@@ -19,7 +19,7 @@ import torch
 from policies.errors import ContextFull
 from policies.sage_mm.context import Context
 from policies.sage_mm.generation.prefix_cache import PrefixKey, prefix_key
-from policies.sage_mm.generation.rollout_memory import BLOCK_SHARE, KV_SHARE
+from policies.sage_mm.generation.rollout_memory import BLOCK_SHARE, KV_SHARE, free_bytes
 from policies.sage_mm.generation.sequence import PrefillState, SequenceInput
 
 CPU_SHARE = 0.5
@@ -33,7 +33,7 @@ UNKNOWN_MEMORY = 16 << 30
 def default_kv_bytes(device: torch.device) -> int:
     """Return the budget where none was given: a share of what the device has left."""
     if device.type == "cuda":
-        return int(KV_SHARE * torch.cuda.mem_get_info(device)[0])
+        return int(KV_SHARE * free_bytes(device))
     try:
         machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError):  # a system that does not say

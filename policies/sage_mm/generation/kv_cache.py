@@ -73,7 +73,9 @@ class KeyValueCache:
         )
         self._groups: list[Prefix] = []
 
-    def set_write_slots(self, first: int, starts: Integers, counts: Integers) -> Tensor:
+    def set_write_slots(
+        self, first: int, starts: Integers, counts: Integers, *, flash: bool = False
+    ) -> Tensor:
         """Choose where the next pass writes: row `first + i` from slot `starts[i]` on.
 
         A pass is as wide as its longest row; shorter rows are padded on the right. Starting before
@@ -92,6 +94,8 @@ class KeyValueCache:
             first: the first row of the pass; its rows are consecutive.
             starts: int64 `(b,)`, at most the number of tokens of each row, its prefix included.
             counts: int64 `(b,)`, tokens of each row, at least 1.
+            flash: whether rows that all start at 0 get a mask of no keys, which stands for a causal
+                one: kernels that take no mask need less memory and time.
 
         Returns:
             mask `(b, 1, L, K)` in the cache's dtype: 0 where a token may look at a slot, minus
@@ -112,6 +116,10 @@ class KeyValueCache:
         self._index = (lines.view(count, heads, 1) * capacity + slots[:, None]).flatten()
         self._rows, self._extent = rows, int(ends.max())
         self._groups = self._prefix_groups(rows)
+        if flash and self._prefixes is None and not starts.any():
+            return torch.empty(
+                count, 1, places.shape[1], 0, dtype=self.data.dtype, device=slots.device
+            )
         ahead = torch.arange(self._extent, device=slots.device) > slots[:, None, :, None]
         zeros = torch.zeros(ahead.shape, dtype=self.data.dtype, device=slots.device)
         return zeros.masked_fill_(ahead, -torch.inf)

@@ -261,7 +261,13 @@ def slots_on(
     shape = shape or RolloutShape(slots=MOST_SLOTS)
     if device.type != "cuda":
         return shape.slots
-    return slots_for(config, torch.cuda.mem_get_info(device)[0], shape, **settings)
+    return slots_for(config, free_bytes(device), shape, **settings)
+
+
+def free_bytes(device: torch.device) -> int:
+    """Return the bytes that torch can still use on a GPU: those that it holds unused count too."""
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return int(torch.cuda.mem_get_info(device)[0] + unused)
 
 
 def token_bytes(config: Any, dtype: torch.dtype) -> int:

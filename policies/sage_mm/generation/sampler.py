@@ -32,6 +32,8 @@ PREFILL_TOKENS, GPU_PREFILL_TOKENS = 16384, 8192
 """Tokens of one prefill pass, padding included, on a CPU and on a GPU; bounds its memory where
 prompts are long. That of a GPU is reckoned, not measured: 8192 rows fill its matrix units, and a
 pass of more would only hold more activations."""
+FLASH_DEVICES = ("cuda",)
+"""Where first prompts are read without a mask. On a CPU it would only round differently."""
 LENGTH_RATIO = 1.25
 """Of the longest to the shortest prompt of one prefill pass, beside `LENGTH_SLACK`."""
 LENGTH_SLACK = 8
@@ -289,7 +291,9 @@ class _DecodeBatch:
                 self.model.encoder.grids(sequence.frames),
                 sequence.position,
             )
-        mask = self.cache.set_write_slots(first, np.array([s.cached for s in bucket]), counts)
+        starts = np.array([s.cached for s in bucket])
+        flash = self.model.device.type in FLASH_DEVICES
+        mask = self.cache.set_write_slots(first, starts, counts, flash=flash)
         hidden = self.model.hidden(
             self._tensor(ids),
             self._tensor(positions),

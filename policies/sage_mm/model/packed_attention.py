@@ -24,7 +24,11 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from policies.sage_mm.model.prefix_packing import PackedSpan
-from policies.sage_mm.model.prefixed_attention import PrefixedCache, attend_prefixed
+from policies.sage_mm.model.prefixed_attention import (
+    PrefixedCache,
+    attend_causally,
+    attend_prefixed,
+)
 
 NAME = "sage_packed"
 
@@ -51,7 +55,8 @@ def attend(
         query: `(B, heads, L, dim)`, of the dtype of the model, as the next two.
         key: `(B, key-value heads, K, dim)`; in decoding also with prefixes that rows share.
         value: as the keys.
-        attention_mask: of SDPA; ignored where there are spans, which say what is masked.
+        attention_mask: of SDPA, one of no keys for causal attention; ignored where there are spans,
+            which say what is masked.
         scaling: factor of the scores; `None` for 1 / sqrt(dim).
         spans: of the one row, B = 1 and L = K = T; `None` for plain attention.
         kwargs: what transformers passes to any attention.
@@ -60,6 +65,8 @@ def attend(
         assert isinstance(key, PrefixedCache) and isinstance(value, PrefixedCache)
         assert attention_mask is not None, "a cache with prefixes makes a mask for its own part"
         return attend_prefixed(query, key, value, attention_mask, scaling), None
+    if attention_mask is not None and not attention_mask.shape[-1]:
+        return attend_causally(query, key, value, scaling), None
     if spans is None:
         plain: tuple[Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, **kwargs

@@ -84,6 +84,21 @@ def attend_prefixed(
     return _by_groups(query, key, value, mask, scale)
 
 
+def attend_causally(query: Tensor, key: Tensor, value: Tensor, scaling: float | None) -> Tensor:
+    """Return the heads' outputs `(b, L, heads, dim)` where no token looks ahead, without a mask.
+
+    Args:
+        query: `(b, heads, L, dim)`.
+        key: `(b, key-value heads, L, dim)`, of the dtype of the queries.
+        value: as the keys.
+        scaling: factor of the scores; `None` for 1 / sqrt(dim).
+    """
+    out = scaled_dot_product_attention(
+        query, key, value, is_causal=True, scale=scaling, enable_gqa=query.shape[1] != key.shape[1]
+    )
+    return out.transpose(1, 2).contiguous()
+
+
 def _by_groups(
     query: Tensor, key: PrefixedCache, value: PrefixedCache, mask: Tensor, scale: float
 ) -> Tensor:

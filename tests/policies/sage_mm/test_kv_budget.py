@@ -238,7 +238,9 @@ def test_defaults_follow_the_device(model, monkeypatch, caplog):
 
     monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": 1000, "SC_PAGE_SIZE": 4096}.__getitem__)
     assert default_kv_bytes(torch.device("cpu")) == 2_048_000
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (4000, 9000))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (3500, 9000))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 700)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 200)
     assert default_kv_bytes(torch.device("cuda")) == 3000
     policy = SageMM(model, kv_bytes=12)
     assert policy._sampler.budget.max_bytes == 12 and not policy._sampler._in_place
