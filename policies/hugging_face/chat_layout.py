@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from policies.errors import ModelError
 from policies.hugging_face.conversation import ChatTurn
 from policies.served.reply_json import whole_text
@@ -22,7 +20,6 @@ from sage_env.actions.thoughts import after_thoughts
 Message: TypeAlias = dict[str, Any]
 Render: TypeAlias = Callable[[list[Message], bool], str]
 """Writes a conversation as text; True opens the model's next reply."""
-_NO_FRAMES = np.zeros((0, 1, 1, 3), np.uint8)
 _MARKS = ("alpha7", "bravo7", "charlie7", "delta7")
 """Words for the system message, a question, a reply and a further turn of a trial."""
 
@@ -124,7 +121,7 @@ def find_layout(render: Render, controls: Iterable[str], source: str) -> ChatLay
 
 
 def _turn(*segments: str | int, reply: str | None = None) -> ChatTurn:
-    return ChatTurn(segments, _NO_FRAMES, reply)
+    return ChatTurn(segments, (), reply)
 
 
 def _writes_all(layout: ChatLayout, render: Render) -> bool:

@@ -20,12 +20,12 @@ class ChatTurn:
 
     Attributes:
         segments: texts, and indices of `frames`, in the order in which they are shown.
-        frames: uint8 `(N, H, W, 3)`, a copy.
+        frames: each uint8 `(H, W, 3)`, copies.
         reply: without its thoughts; `None` until it comes.
     """
 
     segments: tuple[Segment, ...]
-    frames: NDArray[np.uint8]
+    frames: tuple[NDArray[np.uint8], ...]
     reply: str | None = None
 
     @property
@@ -41,7 +41,8 @@ def shown_turn(observation: Observation, *, first: bool) -> ChatTurn:
         observation: of the environment.
         first: whether it opens the episode: then the question is told.
     """
-    frames = observation["frames"][: int(observation["num_frames"])].copy()
+    shown = observation["frames"][: int(observation["num_frames"])]
+    frames = tuple(frame.copy() for frame in shown)
     return ChatTurn(tuple(render_user(observation, first=first)), frames)
 
 

@@ -138,7 +138,7 @@ class GeminiVideoPolicy(ServedPolicy):
 
     @property
     def env_options(self) -> Mapping[str, Any]:
-        """What the environment is made with: one frame, whose span says how long the video is."""
+        """Arguments of `gym.make`: one frame, whose stretch says how long the video is."""
         return {"overview_frames": 1}
 
     def reset(self, *, seed: int | None = None) -> None:

@@ -13,7 +13,7 @@ from policies.hugging_face.chat_layout import find_layout
 from policies.hugging_face.conversation import ChatTurn
 from tests.helpers.foreign.tiny_chat_models import BLIND, IN_PLACE, PICTURES_FIRST, PLAIN_REPLIES
 
-FRAMES = np.zeros((2, 4, 4, 3), np.uint8)
+FRAMES = tuple(np.zeros((2, 4, 4, 3), np.uint8))
 CONTROLS = ("<image>", "</s>", "<|im_start|>")
 LAYOUTS = {
     "pictures first": PICTURES_FIRST,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -243,4 +244,6 @@ def test_it_keeps_the_contract_and_has_a_name(serve, env, monkeypatch) -> None:
     named = load_policy("gemini-video:gemini-y", options={"processing": "agentic"})
     assert isinstance(named, GeminiVideoPolicy) and repr(named) == "GeminiVideoPolicy('gemini-y')"
     assert dict(named.env_options) == {"overview_frames": 1}
+    again = pickle.loads(pickle.dumps(named))  # without episodes, uploads and key
+    assert KEY.encode() not in pickle.dumps(named) and repr(again) == repr(named)
     assert briefing_of(GeminiPolicy("gemini-x", check=False)) is None

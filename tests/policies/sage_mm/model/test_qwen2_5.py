@@ -105,6 +105,18 @@ def test_rescoring_is_sampling(policy) -> None:
     assert float(gap) <= 1e-5 and int(batch.sampled.sum()) > 6
 
 
+def test_an_adapter_comes_back(folder, policy, tmp_path) -> None:
+    stir(policy)
+    policy.save_adapter(tmp_path / "adapter")
+    again = SageMM.load(folder, max_new_tokens=6, adapter=tmp_path / "adapter")
+    for policy_of in (policy, again):
+        policy_of.reset(seed=3)
+    first, second = (play(p, sized(episode(1, 2)), "x") for p in (policy, again))
+    for one, other in zip(first, second, strict=True):
+        assert one.completion.tolist() == other.completion.tolist()
+        assert one.logprobs == pytest.approx(other.logprobs, abs=1e-5)
+
+
 def test_other_frames_make_other_scores(policy) -> None:
     policy.reset(seed=3)
     batch = as_batch([play(policy, sized(episode(1, 2)), "x")])
