@@ -96,7 +96,7 @@ class UncachedEncoder(FrameEncoder):
     """A frame encoder without a cache: every frame of every observation is encoded."""
 
     def encode(self, batches: Sequence[Collection[NDArray[np.uint8]]]) -> list[tuple[bytes, ...]]:
-        """Encode all frames, uint8 `(H, W, 3)` each; return one key per frame of each batch."""
+        """Encode all frames, F per batch of uint8 `(H, W, 3)`; return one key per frame of each."""
         keys = [tuple(self._key(frame) for frame in frames) for frames in batches]
         for frames, names in zip(batches, keys, strict=True):
             self._seen |= set(names)

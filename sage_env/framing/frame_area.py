@@ -19,6 +19,8 @@ _LONGEST = 1.5
 """The side of the square that bounds all sizes, in square roots of the budget of pixels. Pictures
 of up to 9:4 use the whole budget then. A judgement: a larger square costs memory for every frame.
 """
+_SQUARE = 2 * MULTIPLE
+"""The side of that square is a multiple of it, so that larger visual tokens can cut it as well."""
 _DEFAULT = (224, 224)
 
 
@@ -39,7 +41,7 @@ def frame_limits(
         return picture_size(size or suggested or _DEFAULT), None
     most = whole_number("frame_pixels", pixels, MULTIPLE * MULTIPLE)
     if size is None:
-        side = math.ceil(_LONGEST * math.sqrt(most) / MULTIPLE) * MULTIPLE
+        side = math.ceil(_LONGEST * math.sqrt(most) / _SQUARE) * _SQUARE
         return (side, side), most
     height, width = picture_size(size)
     if min(height, width) < MULTIPLE or height * width <= most:

@@ -115,8 +115,8 @@ def paid(tmp_path_factory: pytest.TempPathFactory) -> tuple[ToyPolicy, Path]:
         TOY_PPO,
         updates=2,
         questions_per_update=8,
-        episodes_per_question=8,
-        rescore_sample=64,
+        episodes_per_question=64,  # looks are rare, and right answers after them rarer
+        rescore_sample=512,
         recipe=Recipe(target_frames=2.5, multiplier_start=0.4, step_credit=0.3),
     )
     train(config, policy, envs(4), ITEMS, folder, progress=False)

@@ -20,12 +20,12 @@ frames = st.tuples(st.integers(MULTIPLE, 600), st.integers(MULTIPLE, 600))
         ((1920, 1080), (288, 160), (284, 160)),
         ((500, 500), (224, 224), (224, 224)),  # 7 x 7 = 49
         ((480, 640), (192, 256), (192, 256)),  # 6 x 8 = 48, and 3:4 exactly
-        ((100, 1000), (64, 352), (35, 352)),  # 10:1 is bounded by the frame, not by the budget
+        ((100, 1000), (64, 384), (38, 384)),  # 10:1 is bounded by the frame, not by the budget
     ],
 )
 def test_sizes_by_hand(shape, expected, picture):
     size, pixels = frame_limits(None, 224 * 224, (64, 64))
-    assert (size, pixels) == ((352, 352), 50176)  # 1.5 * 224 = 336, rounded up
+    assert (size, pixels) == ((384, 384), 50176)  # 1.5 * 224 = 336, up to whole 64s
     assert size_within(pixels, size, *shape) == expected
     assert fitted(*shape, expected) == picture
 

@@ -10,6 +10,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
+from algos.rollout.playing import EpisodeSpec, collect  # noqa: E402
+from algos.verify.replay import replay  # noqa: E402
 from policies.errors import ContextFull, ModelError  # noqa: E402
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
 from policies.sage_mm.model.pretrained import open_checkpoint  # noqa: E402
@@ -243,3 +245,15 @@ def test_a_checkpoint_says_whether_it_was_trained_with_bars(tiny_folder, tmp_pat
     (tmp_path / "sage_mm.json").write_text('{"cut_bars": 1}')
     with pytest.raises(ModelError, match="cut_bars must be true or false, got 1"):
         open_checkpoint(tmp_path)
+
+
+def test_an_episode_is_replayed_with_the_bars_it_was_played_with_and_no_others(policy, monkeypatch):
+    settings = {"max_turns": 2, "max_frames": 8}
+    policy.reset(seed=1)
+    (played,) = collect([wide_env(**settings)], policy, [EpisodeSpec("wide", seed=1)])
+    assert played.error is None and len(played.frames) == 2
+    again = replay(wide_env(**settings), policy, [played])
+    assert again.measured and not again.problem
+    monkeypatch.setattr(policy.model.encoder, "cut_bars", False)
+    problem = replay(wide_env(**settings), policy, [played]).problem
+    assert "turn 0: the prompt differs from token" in problem
