@@ -1,8 +1,8 @@
 """Episodes of a demonstrator, written to a file as they are played. No torch.
 
 Any policy demonstrates: one with rules, a served model, the oracle, or the student itself, whose
-right answers are then learned (filtered cloning: rejection sampling of arXiv 2308.01825, section
-3.3, with whole episodes in place of solutions).
+right answers are then learned (filtered cloning: the rejection sampling of arXiv 2308.01825, with
+whole episodes in place of solutions).
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from tqdm import tqdm
 from algos.batching.gradients import add_gradients
 from algos.runs import checkpoint
 from algos.runs.checkpoint import Best, Checkpoint
-from algos.runs.metrics import Metrics, MetricsRow
+from algos.runs.metrics import Metrics, MetricsRow, read_metrics
 from algos.runs.run_folder import RunFolder
 from algos.runs.stopping import Stopped, StopRequest, defer_signals
 from algos.sft.examples import Example, digest
@@ -51,12 +51,16 @@ class Fitted:
         last: the last step that was taken.
         steps: that were planned.
         adapter: folder of the adapter.
+        loss: on the validation episodes at `step`, in nats per token; `None` without any.
+        token_accuracy: likewise, the share of tokens that were the likeliest.
     """
 
     step: int
     last: int
     steps: int
     adapter: Path
+    loss: float | None = None
+    token_accuracy: float | None = None
 
 
 def fine_tune(
@@ -95,7 +99,10 @@ def fine_tune(
         while not run.over:
             run.advance(bar, stop)
     run.finish()
-    return Fitted(run.kept, run.at, run.steps, RunFolder(run_folder).adapter)
+    folder = RunFolder(run_folder)
+    kept = next((r for r in read_metrics(folder.metrics) if r["update"] == run.kept), {})
+    scores = kept.get("eval/loss"), kept.get("eval/token_accuracy")
+    return Fitted(run.kept, run.at, run.steps, folder.adapter, *scores)
 
 
 def _require_examples(

@@ -37,7 +37,7 @@ class SFTConfig:
     workers: int = 1
     """Forward passes side by side, each on one core: for small models on a CPU."""
     lr: float = 2e-4
-    """Peak learning rate; QLoRA (arXiv 2305.14314, table 9) has it for models up to 13B."""
+    """Peak learning rate; QLoRA (arXiv 2305.14314, appendix B) has it up to 13B."""
     schedule: ScheduleName = "cosine"
     """How the rate falls after the warm-up: `cosine` or `linear` to `final_lr`, or `constant`."""
     warmup: float = 0.05

@@ -55,7 +55,8 @@ def test_the_student_plays_as_it_was_shown(task, tmp_path) -> None:
     assert rows[-1]["losses/sft"] < 0.1 * rows[1]["losses/sft"]
     imitated = actions(student)
     assert imitated == [asked] * len(items)
-    assert actions(SageMM.load(adapter=done.adapter)) == imitated
+    loaded = SageMM.load(adapter=done.adapter)
+    assert actions(loaded) == imitated and loaded.model.reference == "reference"
     base, _, _ = open_checkpoint(None, dtype=torch.float32, device="cpu", four_bit=False)
     PeftModel.from_pretrained(base, str(done.adapter))
     split = json.loads((tmp_path / "split.json").read_text())

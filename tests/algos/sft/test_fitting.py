@@ -122,6 +122,7 @@ def test_the_loss_falls_and_the_best_is_kept(student, examples, tmp_path) -> Non
     assert losses[done.step] == min(losses.values()) < 0.5 * losses[0]
     assert rows[-1]["losses/sft"] < 0.5 * rows[1]["losses/sft"]
     assert token_scores(student, examples[4:], config).loss == losses[done.step]
+    assert done.loss == losses[done.step] and done.token_accuracy is not None
     assert done.adapter.is_dir() and done.last == done.steps == 20
     other = load(tmp_path / "checkpoints", done.step).policy
     assert all(torch.equal(tensor, other[name]) for name, tensor in student.state().items())
