@@ -91,18 +91,24 @@ def _ratios(gaps: Tensor, clip: tuple[float, float]) -> dict[str, float]:
 
 
 def _own_noise(policy: TrainablePolicy, batch: TokenBatch) -> dict[str, float]:
-    """Return what the learner differs by from itself: episodes alone, and each beside its twin.
+    """Return what the learner differs by from itself: episodes alone, and each beside a twin.
 
-    Twins share all that can be shared between the episodes of a pass. Both scores are the same
-    numbers in exact arithmetic, rounded in other places.
+    A twin begins alike and differs from the first sampled token on, as rollouts of a question do:
+    a policy that computes a shared beginning once does so here. Both scores are the same numbers in
+    exact arithmetic, rounded in other places.
     """
 
     def scores(part: TokenBatch) -> Tensor:
         return policy.evaluate(part).logprobs
 
     alone = by_micro_batch(scores, batch, 1)
-    twins = batch.select([row for row in range(len(batch)) for _ in range(2)])
-    beside = by_micro_batch(scores, twins, 2)[::2]
+    pairs = batch.select([row for row in range(len(batch)) for _ in range(2)])
+    for twin in range(1, len(pairs), 2):
+        spoken = pairs.sampled[twin].nonzero()[:, 0]
+        said = pairs.ids[twin, spoken]
+        other = said[said != said[0]]  # an id that can be sampled; without one it is no twin
+        pairs.ids[twin, spoken[0]] = other[0] if len(other) else said[0]
+    beside = by_micro_batch(scores, pairs, 2)[::2]
     found = gap_statistics(alone[batch.sampled], beside[batch.sampled])
     return {f"proof/noise_{name}": value for name, value in found.items()}
 

@@ -156,7 +156,7 @@ def report(settings: Settings, found: Found) -> str:
         *header("Bugs of a sampler", "benchmarks.ppo.sampler_bugs", libraries=libraries),
         f"- the shipped model, rank 16; seeds {seeds}; after updates {stages}; {GROUP} episodes a",
         "  group; lowest to highest group",
-        "- *noise*: of the learner against itself, the episodes cut into other passes",
+        "- *noise*: of the learner against itself, episodes alone and beside a twin",
         f"- a bound is that of the dtype or, where that is more, {NOISE_FACTOR:g} times the noise",
     ]
     for dtype in settings.dtypes:
