@@ -20,7 +20,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 import tyro
@@ -94,7 +94,8 @@ def measure(settings: Settings, dtype: Dtype, seed: int, found: Found) -> None:
         found: gets the metrics of each group.
     """
     items = [item for item in sage_synth() if item.duration and item.duration <= SHORT][:12]
-    policy = PlantedSampler.load(lora=LoraSettings(r=16, seed=seed), dtype=dtype)
+    loaded = PlantedSampler.load(lora=LoraSettings(r=16, seed=seed), dtype=dtype)
+    policy = cast(PlantedSampler, loaded)
     options = {**policy.env_options, "reward": efficient(0.8, 0.15)}
     envs = [VideoQAEnv(dataset=items, opener=open_rendered, **options) for _ in range(32)]
     update = -1
