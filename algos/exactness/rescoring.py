@@ -66,7 +66,7 @@ def rescore(
     row |= {"proof/tokens": len(now), "proof/imbalance": share, "proof/imbalance_score": score}
     row |= _ratios(now - then, clip)
     if allowed.needs_noise:
-        row |= _own_noise(policy, batch, now, micro_batch)
+        row |= _own_noise(policy, batch)
     measured = (
         f"max {row['proof/max_dlogp']:.1e}, mean {row['proof/mean_dlogp']:.1e}, ratio "
         f"{row['proof/ratio_min']:.5f} to {row['proof/ratio_max']:.5f}, "
@@ -90,18 +90,26 @@ def _ratios(gaps: Tensor, clip: tuple[float, float]) -> dict[str, float]:
     }
 
 
-def _own_noise(
-    policy: TrainablePolicy, batch: TokenBatch, now: Tensor, micro_batch: int
-) -> dict[str, float]:
-    """Return what the learner differs by from itself when it cuts the episodes differently.
+def _own_noise(policy: TrainablePolicy, batch: TokenBatch) -> dict[str, float]:
+    """Return what the learner differs by from itself: episodes alone, and each beside a twin.
 
-    Episodes that were packed are scored alone, or alone ones in pairs: the same numbers in exact
-    arithmetic, rounded in other places.
+    A twin begins alike and differs from the first sampled token on, as rollouts of a question do:
+    a policy that computes a shared beginning once does so here. Both scores are the same numbers in
+    exact arithmetic, rounded in other places.
     """
-    other = by_micro_batch(
-        lambda piece: policy.evaluate(piece).logprobs, batch, 1 if micro_batch > 1 else 2
-    )
-    found = gap_statistics(now, other[batch.sampled])
+
+    def scores(part: TokenBatch) -> Tensor:
+        return policy.evaluate(part).logprobs
+
+    alone = by_micro_batch(scores, batch, 1)
+    pairs = batch.select([row for row in range(len(batch)) for _ in range(2)])
+    for twin in range(1, len(pairs), 2):
+        spoken = pairs.sampled[twin].nonzero()[:, 0]
+        said = pairs.ids[twin, spoken]
+        other = said[said != said[0]]  # an id that can be sampled; without one it is no twin
+        pairs.ids[twin, spoken[0]] = other[0] if len(other) else said[0]
+    beside = by_micro_batch(scores, pairs, 2)[::2]
+    found = gap_statistics(alone[batch.sampled], beside[batch.sampled])
     return {f"proof/noise_{name}": value for name, value in found.items()}
 
 

@@ -94,9 +94,8 @@ def measure(settings: Settings, dtype: Dtype, seed: int, found: Found) -> None:
         found: gets the metrics of each group.
     """
     items = [item for item in sage_synth() if item.duration and item.duration <= SHORT][:12]
-    policy = cast(
-        PlantedSampler, PlantedSampler.load(lora=LoraSettings(r=16, seed=seed), dtype=dtype)
-    )
+    loaded = PlantedSampler.load(lora=LoraSettings(r=16, seed=seed), dtype=dtype)
+    policy = cast(PlantedSampler, loaded)
     options = {**policy.env_options, "reward": efficient(0.8, 0.15)}
     envs = [VideoQAEnv(dataset=items, opener=open_rendered, **options) for _ in range(32)]
     update = -1
@@ -158,7 +157,7 @@ def report(settings: Settings, found: Found) -> str:
         *header("Bugs of a sampler", "benchmarks.ppo.sampler_bugs", libraries=libraries),
         f"- the shipped model, rank 16; seeds {seeds}; after updates {stages}; {GROUP} episodes a",
         "  group; lowest to highest group",
-        "- *noise*: of the learner against itself, the episodes cut into other passes",
+        "- *noise*: of the learner against itself, episodes alone and beside a twin",
         f"- a bound is that of the dtype or, where that is more, {NOISE_FACTOR:g} times the noise",
     ]
     for dtype in settings.dtypes:

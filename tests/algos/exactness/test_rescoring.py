@@ -67,15 +67,26 @@ def shifted(trajectory: Trajectory, by: float | np.ndarray, turn: int = -1) -> T
     return replace(trajectory, turns=turns)
 
 
-def test_float32_is_scored_once_and_16_bits_once_more_in_other_passes(policy: Rounded) -> None:
+def test_float32_is_scored_once_and_16_bits_alone_and_beside_a_twin_as_well(
+    policy: Rounded,
+) -> None:
     episodes = played(policy)
-    for micro_batch, expected in ((4, [4, 4] + [1] * 8), (1, [1] * 8 + [2] * 4)):
+    for micro_batch, first in ((4, [4, 4]), (1, [1] * 8)):
         policy.passes = []
         scored(policy, episodes, micro_batch=micro_batch)
-        assert policy.passes == expected
+        assert policy.passes == first + [1] * 8 + [2] * 8
     policy.compute_dtype, policy.passes = torch.float32, []
     found = scored(policy, episodes).metrics
     assert policy.passes == [4, 4] and not [name for name in found if "noise" in name]
+
+
+def test_the_learners_noise_is_of_the_same_episode_and_of_no_sampler(policy: Rounded) -> None:
+    episodes = played(policy)
+    exact = Rounded.__mro__[1].evaluate
+    policy.evaluate = lambda batch: exact(policy, batch)  # type: ignore[method-assign]
+    wrong = [shifted(t, 0.3, 0) for t in episodes]
+    found = scored(policy, wrong).metrics
+    assert found["proof/mean_dlogp"] > 0.05 and found["proof/noise_max"] < 1e-5
 
 
 def test_what_is_measured_is_what_was_put_in(policy: Rounded) -> None:
