@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from algos.rollout.trajectory import Trajectory
-from policies.base import TokenBatch
+from policies.base import PER_SAMPLED, TokenBatch
 from policies.passes import Fits, into_passes
 
 
@@ -136,7 +136,7 @@ def by_micro_batch(
 ) -> Tensor:
     """Compute a float `(B, L)` tensor piece by piece, without gradient.
 
-    What the function puts in the pieces' caches is joined into the batch's, so that later calls on
+    What the function puts in the pieces' `cache` is joined into the batch's, so that later calls on
     any of its rows find it.
 
     Args:
@@ -154,13 +154,13 @@ def by_micro_batch(
         results = [function(part) for part in parts]
     taken = [row for rows in pieces for row in rows]
     order = torch.tensor(taken).argsort()
-    for name in parts[0].sampled_cache.keys() - batch.sampled_cache.keys():
-        found = torch.cat([part.sampled_cache[name] for part in parts])
-        place = batch.sampled_in(taken).to(found.device)
-        batch.sampled_cache[name] = torch.empty_like(found).index_copy_(0, place, found)
     for name in parts[0].cache.keys() - batch.cache.keys():
-        joined = _stack([part.cache[name] for part in parts])
-        batch.cache[name] = joined[order.to(joined.device)]
+        found = [part.cache[name] for part in parts]
+        if name.startswith(PER_SAMPLED):
+            place = batch.sampled_in(taken).argsort()
+            batch.cache[name] = torch.cat(found)[place.to(found[0].device)]
+        else:
+            batch.cache[name] = _stack(found)[order.to(found[0].device)]
     stacked = _stack([*results, results[0].new_zeros(0, batch.ids.shape[1])])
     return stacked[order.to(stacked.device)]
 

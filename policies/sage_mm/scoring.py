@@ -15,13 +15,15 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from policies.base import Evaluation, TokenBatch
+from policies.base import PER_SAMPLED, Evaluation, TokenBatch
 from policies.passes import counted, into_passes
 from policies.sage_mm.generation.constrained import ActionGrammar
 from policies.sage_mm.model.prefix_packing import Packing, pack
 from policies.sage_mm.model.sage_model import SageModel
 from policies.sage_mm.model.token_scores import AT_ONCE, TokenScores, tiled_scores
 
+FEATURES = PER_SAMPLED + "critic_features"
+"""Where a batch keeps the frozen base's hidden states: the input of a critic that is a head."""
 CHUNK = 32
 """Episodes per pass where no gradient is needed. It trades the memory of a pass against prefixes
 that are computed once per pass, and has not been measured; measure it with longer episodes."""
@@ -85,10 +87,10 @@ def reference_logprobs(
 
 def _of_reference(model: SageModel, part: TokenBatch, grammar: ActionGrammar | None) -> Tensor:
     of_base = model.reference is None and model.critic_reads is None
-    of_base &= "critic_features" in part.sampled_cache
+    of_base &= FEATURES in part.cache
     if grammar is not None or not of_base:
         return evaluate(model, part, grammar).logprobs
-    states = part.sampled_cache["critic_features"].to(model.device)
+    states = part.cache[FEATURES].to(model.device)
     return _at_sampled(part, _scores(model, states, part).logprobs)
 
 
@@ -96,9 +98,9 @@ def values(model: SageModel, batch: TokenBatch) -> Tensor:
     """Return the critic's value before each sampled token, differentiably: float32 `(B, L)`.
 
     The hidden states under a critic that is a head are those of the frozen base, or of the actor as
-    it was where all its weights are trained. They are computed once and kept in
-    `batch.sampled_cache["critic_features"]` `(N, hidden)`: compute the values of a whole batch
-    first, and every selection from it has them too.
+    it was where all its weights are trained. They are computed once and kept in `batch.cache`, at
+    the sampled tokens alone: `(N, hidden)`. Compute the values of a whole batch first, and every
+    selection from it has them too.
     """
     if model.critic == "adapter":
         with model.using("critic"):
@@ -107,10 +109,10 @@ def values(model: SageModel, batch: TokenBatch) -> Tensor:
             else:
                 states = _features(model, batch)
     else:
-        if "critic_features" not in batch.sampled_cache:
+        if FEATURES not in batch.cache:
             with model.using(model.critic_reads), torch.no_grad():
-                batch.sampled_cache["critic_features"] = _features(model, batch)
-        states = batch.sampled_cache["critic_features"]
+                batch.cache[FEATURES] = _features(model, batch)
+        states = batch.cache[FEATURES]
     return _at_sampled(batch, model.value_head(states.to(model.device).float())[:, 0])
 
 

@@ -105,7 +105,8 @@ def test_a_selection_has_the_cached_entries_of_its_sampled_tokens() -> None:
     ones, zeros = torch.ones(3, 3).bool(), torch.zeros(3, 3)
     batch = TokenBatch(ids, ones, sampled, ids, zeros, zeros, [(), (), ()])
     assert batch.sampled_in([2, 0]).tolist() == [3, 4, 0, 1] and not len(batch.sampled_in([]))
-    batch.sampled_cache["ids"] = ids[sampled]
+    batch.cache |= {"sampled/ids": ids[sampled], "ids": ids}
     for rows in ([2, 0], [1], [0, 1, 2], []):
         part = batch.select(rows)
-        assert part.sampled_cache["ids"].tolist() == part.ids[part.sampled].tolist()
+        assert part.cache["sampled/ids"].tolist() == part.ids[part.sampled].tolist()
+        assert torch.equal(part.cache["ids"], part.ids)

@@ -130,11 +130,11 @@ def test_what_a_policy_caches_comes_back_with_every_row(size: int) -> None:
         part.cache["ids"] = part.ids.float()[..., None]
         part.cache["per row"] = part.ids.sum(1)
         part.cache["compact"] = part.ids[:, :count]
-        part.sampled_cache["said"] = part.ids[part.sampled]
+        part.cache["sampled/said"] = part.ids[part.sampled]
         return part.old_logprobs
 
     by_micro_batch(remember, batch, size)
-    assert batch.sampled_cache["said"].tolist() == batch.ids[batch.sampled].tolist()
+    assert batch.cache["sampled/said"].tolist() == batch.ids[batch.sampled].tolist()
     assert batch.cache["compact"].shape == (12, longest)
     part = batch.select([7, 2])
     assert part.cache["ids"][..., 0].tolist() == part.ids.tolist()

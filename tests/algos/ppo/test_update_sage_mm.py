@@ -63,7 +63,7 @@ def test_padded_and_unpadded_episodes_give_the_same_gradient(folder, critic) -> 
             torch.testing.assert_close(padded, expected, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("critic", ["head", "adapter"])
+@pytest.mark.parametrize("critic", ["head", pytest.param("adapter", marks=pytest.mark.slow)])
 def test_micro_batches_by_tokens_give_the_gradient_of_those_by_episodes(
     folder, monkeypatch, critic
 ) -> None:

@@ -262,9 +262,8 @@ def test_values(tiny_folder, policy, alone, critic):
 def test_critic_features_are_computed_once_and_sliced(policy, alone):
     batch = as_batch(list(alone.values()))
     values = policy.values(batch)
-    features = batch.sampled_cache["critic_features"]
+    features = batch.cache["sampled/critic_features"]
     assert features.shape == (int(batch.sampled.sum()), policy.model.config.hidden_size)
-    assert not batch.cache, "nothing is kept where nothing was sampled"
     part = batch.select([3, 1])
     policy.model.encoder, encoder = None, policy.model.encoder  # no forward pass is possible now
     again = policy.values(part)

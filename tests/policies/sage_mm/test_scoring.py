@@ -143,7 +143,7 @@ def test_an_entropy_without_weight_has_no_gradient_and_the_same_value(
 def test_features_follow_their_tokens_through_every_selection(policy, batch) -> None:
     whole = batch.select(range(7))
     values = policy.values(whole)
-    features = whole.sampled_cache["critic_features"]
+    features = whole.cache[scoring.FEATURES]
     with torch.no_grad(), policy.model.using(None):
         expected = scoring.states_before_sampled(policy.model, whole)
     torch.testing.assert_close(features, expected, atol=1e-5, rtol=0)
@@ -152,7 +152,7 @@ def test_features_follow_their_tokens_through_every_selection(policy, batch) -> 
     for rows in ([5, 0, 3], [2], [6, 5, 4, 3, 2, 1, 0]):
         part = whole.select(rows).select(range(len(rows)))
         own = padded[rows, : part.ids.shape[1]][part.sampled]
-        assert torch.equal(part.sampled_cache["critic_features"], own)
+        assert torch.equal(part.cache[scoring.FEATURES], own)
         found = policy.values(part)
         torch.testing.assert_close(found, values[rows, : found.shape[1]], atol=1e-5, rtol=0)
 
@@ -205,7 +205,7 @@ def test_a_half_precision_base_trains_in_the_direction_of_a_float32_one(tiny_fol
     found: dict[str, list[torch.Tensor]] = {"actor": [], "critic": []}
     for learner in (half, full):
         shown = [first["frames"][: first["num_frames"]] for (first,) in asked]
-        rows = replace(played, frames=learner.model.encoder.encode(shown), sampled_cache={})
+        rows = replace(played, frames=learner.model.encoder.encode(shown), cache={})
         for of, scores in (
             ("actor", learner.evaluate(rows).logprobs),
             ("critic", learner.values(rows)),

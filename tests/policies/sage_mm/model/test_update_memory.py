@@ -47,7 +47,7 @@ def test_an_update_of_16_long_episodes_fits_into_80_gib(size) -> None:
     assert 4 * 2 * 600 * 151_936 > 0.6 * GIB
 
 
-@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("checkpointing", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_every_layer_adds_the_same(checkpointing) -> None:
     """What two models of few layers foretell is what a model of five takes, to the byte."""
     config = build_config(build_tokenizer(), layers=5)
@@ -62,7 +62,7 @@ def test_every_layer_adds_the_same(checkpointing) -> None:
     assert found.work == max(counts.forward, counts.backward) - counts.kept
 
 
-@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("checkpointing", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_the_pass_that_trains_takes_what_was_foretold(tiny_folder, checkpointing) -> None:
     """An episode of the tiny model on the CPU, counted while it is scored and differentiated."""
     lora = LoraSettings(r=4)
@@ -99,6 +99,7 @@ def _base_tensors(policy):
     return [(name, x) for name, x in named if "lora_" not in name]
 
 
+@pytest.mark.slow
 def test_what_changes_an_estimate_changes_its_own_part() -> None:
     config = build_config(build_tokenizer(), layers=4)
     size = EpisodeSize(tokens=400, visual=90, sampled=40, shared=100)
