@@ -29,7 +29,7 @@ from policies.sage_mm import SageMM  # noqa: E402
 from sage_env import QAItem  # noqa: E402
 from sage_env.env import VideoQAEnv  # noqa: E402
 from sage_env.testing import open_memory  # noqa: E402
-from tests.helpers.toy import ITEMS, TOY_PPO, ToyPolicy, envs  # noqa: E402
+from tests.helpers.toy import ITEMS, TOY_PPO, ToyPolicy, cloned_policy, envs  # noqa: E402
 
 torch.set_num_threads(1)
 QUESTIONS = [
@@ -110,13 +110,13 @@ def test_other_budgets_are_said(policy, tmp_path) -> None:
 
 @pytest.fixture(scope="module")
 def paid(tmp_path_factory: pytest.TempPathFactory) -> tuple[ToyPolicy, Path]:
-    folder, policy = tmp_path_factory.mktemp("toy"), ToyPolicy(0)
+    folder, policy = tmp_path_factory.mktemp("toy"), cloned_policy(0)  # which has learned to look
     config = replace(
         TOY_PPO,
         updates=2,
         questions_per_update=8,
-        episodes_per_question=64,  # looks are rare, and right answers after them rarer
-        rescore_sample=512,
+        episodes_per_question=8,
+        rescore_sample=64,
         recipe=Recipe(target_frames=2.5, multiplier_start=0.4, step_credit=0.3),
     )
     train(config, policy, envs(4), ITEMS, folder, progress=False)
