@@ -72,7 +72,10 @@ def load_policy(
         MissingExtra: if it needs a package that is not installed.
         MissingKey, ServiceError: if it is served, and the key, the server or the model is missing.
     """
-    found = tuple(find_tools(tools).values())
+    try:
+        found = tuple(find_tools(tools).values())
+    except ValueError as error:
+        raise UnknownPolicy(f"no policy can be told of the tools {list(tools)}: {error}") from None
     policy = _load(name, Given(adapter, dict(options or {}), temperature, found))
     if temperature is not None and hasattr(policy, "temperature"):
         policy.temperature = temperature
@@ -195,7 +198,8 @@ def _model(checkpoint: str, given: Given) -> BatchPolicy:
         raise UnknownPolicy(f"{adapter} is not a folder with a LoRA adapter")
     name = f"sage-mm:{checkpoint}" if checkpoint else "sage-mm-tiny"
     try:
-        where = {**(_WHERE if checkpoint else {}), "tools": given.tools}
+        where = dict(_WHERE) if checkpoint else {}
+        where |= {"tools": given.tools} if given.tools else {}
         return SageMM.load(checkpoint or None, adapter=adapter, **where)
     except (ValueError, OSError) as error:  # no such folder or hub id, or another kind of model
         lost = "" if not checkpoint or Path(checkpoint).exists() else "there is no such folder; "

@@ -180,6 +180,11 @@ class Sft:
         from policies.sage_mm.policy import SageMM
         from policies.sage_mm.vision.feature_cache import CacheSizes
 
+        try:
+            tools = tuple(find_tools(self.tools).values())
+        except ValueError as error:
+            told = f"no environment can be made with tools={self.tools!r}"
+            raise CommandError(f"{told}: {error}") from error
         torch.set_num_threads(1 if self.sft.workers > 1 else torch.get_num_threads())
         rank = self.lora_rank or LORA_RANK
         return SageMM.load(
@@ -192,7 +197,7 @@ class Sft:
             checkpointing=self.checkpointing,
             cache=CacheSizes(cpu=int(self.feature_gib * 2**30), folder=self.feature_folder),
             workers=self.sft.workers,
-            tools=tuple(find_tools(self.tools).values()),
+            tools=tools,
         )
 
     def _demonstrate(

@@ -15,6 +15,7 @@ from algos.cli.usage import told_in_one_sentence
 from algos.experiment.settings import Training, default_training, read_training
 from algos.presets import PRESETS
 from algos.runs.stopping import stop_on_sigterm
+from sage_env.lazy_exports import needs_extra
 
 PROGRAM = "sage-vqa train"
 ESTIMATE = "--estimate"
@@ -29,9 +30,10 @@ def train(arguments: Sequence[str]) -> None:
     Raises:
         CommandError: if the settings to start from cannot be had.
     """
-    from algos.experiment.building import find_splits
-    from algos.experiment.estimate import estimate
-    from algos.experiment.stages import run
+    with needs_extra("`sage-vqa train`", "sage"):
+        from algos.experiment.building import find_splits
+        from algos.experiment.estimate import estimate
+        from algos.experiment.stages import run
 
     only_estimate = ESTIMATE in arguments
     default, rest = starting_point([one for one in arguments if one != ESTIMATE])

@@ -53,8 +53,9 @@ class EnvironmentOptions:
             raise OptionError(f"--frame-size must be two multiples of 32, got {self.frame_size}")
         wanted = getattr(policy, "env_options", {})
         if not isinstance(wanted, Mapping):
+            name = getattr(self, "policy", repr(policy))  # commands have one by that name
             raise OptionError(
-                f"env_options of {policy!r} must be a mapping of the environment's arguments, got "
+                f"env_options of the policy {name} must be a mapping of the environment's arguments, got "
                 f"{wanted!r}"
             )
         options: dict[str, Any] = dict(wanted)

@@ -57,7 +57,7 @@ def test_the_student_plays_as_it_was_shown(task, tmp_path) -> None:
     assert imitated == [asked] * len(items)
     loaded = SageMM.load(adapter=done.adapter)
     assert actions(loaded) == imitated and loaded.model.reference == "reference"
-    base, _, _ = open_checkpoint(None, dtype=torch.float32, device="cpu", four_bit=False)
+    base = open_checkpoint(None, dtype=torch.float32, device="cpu", four_bit=False).base
     PeftModel.from_pretrained(base, str(done.adapter))
     split = json.loads((tmp_path / "split.json").read_text())
     assert len(split["training"]) + len(split["validation"]) == 6 and split["validation"]
