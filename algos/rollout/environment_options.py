@@ -55,8 +55,8 @@ class EnvironmentOptions:
         if not isinstance(wanted, Mapping):
             name = getattr(self, "policy", repr(policy))  # commands have one by that name
             raise OptionError(
-                f"env_options of the policy {name} must be a mapping of the environment's arguments, got "
-                f"{wanted!r}"
+                f"env_options of the policy {name} must be a mapping of the environment's "
+                f"arguments, got {wanted!r}"
             )
         options: dict[str, Any] = dict(wanted)
         given = {name: getattr(self, name) for name in _GIVEN}
