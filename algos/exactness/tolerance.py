@@ -105,8 +105,8 @@ both, for each bound. `max` is for one token of the record that is another: noth
 Look again when a larger model has been run: `proof/noise_...` of its first updates says how it
 rounds."""
 FLOAT16 = Tolerance(max=0.5, mean=0.0025, q99=0.04, log_odds=0.005, imbalance=0.4, score=6.0)
-"""An eighth of bfloat16's, for three more bits; a quarter for the largest, which is a rare one. Four
-groups without a bug were measured: median 0.002, mean 0.0003, quantile 0.006 at most."""
+"""An eighth of bfloat16's, for three more bits; a quarter for the largest, which is rare. Of four
+groups without a bug: median 0.002, mean 0.0003, quantile 0.006 at most."""
 BY_DTYPE = {torch.bfloat16: BFLOAT16, torch.float16: FLOAT16}
 
 
