@@ -40,9 +40,9 @@ class Playing(EnvironmentOptions):
     adapter: Path | None = None
     """Folder of a trained LoRA adapter, for the sage-mm policies."""
     policy_option: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """NAME=VALUE, as often as needed: a setting of the gemini and openai policies (replies=json,
-    max_tokens=512, base_url=URL, timeout=60) or any field of the request (seed=null leaves it out).
-    """
+    """NAME=VALUE, as often as needed: a setting of the hf, gemini, gemini-video and openai policies
+    (replies=json, max_tokens=512, base_url=URL, timeout=60), or of served ones any field of the
+    request (seed=null leaves it out)."""
     temperature: float = 0.0
     """Sampling temperature of policies that have one; 0 is greedy."""
     seed: int = 0

@@ -93,7 +93,8 @@ def load_policy(config: Training, tools: Sequence[Tool] | None = None) -> SageMM
             return SageMM.load(config.checkpoint, **settings)
         lora = LoraSettings(r=config.lora_rank, alpha=2 * config.lora_rank, seed=config.ppo.seed)
         settings |= {"dtype": config.dtype, "four_bit": config.four_bit, "critic": config.critic}
-        return SageMM.load(config.checkpoint, adapter=config.adapter, lora=lora, **settings)
+        settings |= {"cut_bars": config.cut_bars, "lora": lora, "adapter": config.adapter}
+        return SageMM.load(config.checkpoint, **settings)
     except (ValueError, OSError) as error:  # sizes that are none, a folder that is not there
         raise OptionError(f"the model cannot be loaded: {error}") from error
 

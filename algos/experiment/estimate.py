@@ -10,13 +10,13 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from math import ceil
+from math import ceil, isqrt
 from typing import Any
 
 import torch
 
 from algos.experiment.settings import Training
-from algos.rollout.environment_options import FRAMES, OptionError
+from algos.rollout.environment_options import FRAMES, SIZES, OptionError
 from policies.sage_mm.generation.rollout_memory import (
     STAMP_TOKENS,
     RolloutBytes,
@@ -199,9 +199,13 @@ def _shape(
     config: Training, environment: Mapping[str, Any], frame_size: tuple[int, int] | None
 ) -> RolloutShape:
     """Return how large the episodes become, from the settings and what the checkpoint asks for."""
-    given = {name: getattr(config, name) for name in (*_ENVIRONMENT, "frame_size")}
-    asked = {**_ENVIRONMENT, **environment}
-    asked |= {name: value for name, value in given.items() if value is not None}
+    given = {name: getattr(config, name) for name in (*_ENVIRONMENT, *SIZES)}
+    given = {name: value for name, value in given.items() if value is not None}
+    if any(name in given for name in SIZES):
+        environment = {name: value for name, value in environment.items() if name not in SIZES}
+    asked = {**_ENVIRONMENT, **environment, **given}
+    if asked.get("frame_pixels"):  # a square of as many pixels has as many visual tokens
+        asked["frame_size"] = (isqrt(int(asked["frame_pixels"])),) * 2
     frames = int(asked["max_frames"])
     return RolloutShape(
         slots=min(config.slots or CPU_SLOTS, shape_episodes(config)),

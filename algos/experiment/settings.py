@@ -93,6 +93,10 @@ class Training(EnvironmentOptions):
     advantage uses one."""
     max_new_tokens: int | None = None
     """Most tokens of one reply; by default the policy's own."""
+    cut_bars: bool | None = None
+    """Read frames without their black bars; by default as the checkpoint says, else so."""
+    answers_only: bool = False
+    """Let the model write answers and nothing else: with --max-turns 1 DIRECT, trained."""
     constrained: bool = False
     """Let the model write valid actions only; needs llguidance."""
     slots: int | None = None
@@ -156,6 +160,11 @@ class Training(EnvironmentOptions):
         times = self.temperatures
         if not times or len(set(times)) < len(times) or not all(0 <= t < math.inf for t in times):
             raise OptionError(f"temperatures must be different numbers of 0 or more, got {times}")
+        if self.answers_only and self.max_turns != 1:
+            raise OptionError(
+                "answers_only ends every episode at its first turn: give max_turns=1 with it, and "
+                "the frames as overview_frames, frames_per_turn and max_frames"
+            )
         _ = self.asked  # which has a form of its own
 
     @property

@@ -113,6 +113,8 @@ def open_stages(config: Training, folder: RunFolder, parts: Parts | None = None)
     if parts.policy is None:
         require_room(config, size)
     policy = parts.policy or load_policy(config, parts.tools)
+    if config.answers_only:
+        policy.answers_only = True
     with open_envs(splits.train, training_options(config, policy, parts), 1):
         pass  # a wrong name or number should not wait for the videos
     splits = ready_questions(splits, folder, skip_broken=config.skip_broken)

@@ -12,6 +12,7 @@ from policies.base import Observation
 from policies.prompt import Segment, render_user
 from sage_env.actions.grammar_text import ELLIPSIS
 from sage_env.actions.thoughts import after_thoughts
+from sage_env.framing.picture_region import pictures
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,14 +36,13 @@ class ChatTurn:
 
 
 def shown_turn(observation: Observation, *, first: bool) -> ChatTurn:
-    """Return the turn that shows an observation, every frame after its own true time.
+    """Return the turn that shows an observation, every frame after its own true time, without bars.
 
     Args:
         observation: of the environment.
         first: whether it opens the episode: then the question is told.
     """
-    shown = observation["frames"][: int(observation["num_frames"])]
-    frames = tuple(frame.copy() for frame in shown)
+    frames = tuple(picture.copy() for picture in pictures(observation))
     return ChatTurn(tuple(render_user(observation, first=first)), frames)
 
 

@@ -62,6 +62,7 @@ def test_a_frame_size_of_the_dataset_counts_where_nothing_else_is_said(config) -
     assert estimate(plain).episode.visual == 20 * 49
     assert estimate(plain, (64, 64)).episode.visual == 20 * 4
     assert estimate(config, (64, 64)).episode.visual == 20 * 6
+    assert estimate(replace(plain, frame_pixels=96 * 96)).episode.visual == 20 * 9
 
 
 def test_what_cannot_fit_is_one_sentence_and_what_fits_is_none(config) -> None:

@@ -74,6 +74,8 @@ def test_a_command_line_starts_from_a_file_and_what_is_given_holds_over_it(tmp_p
         ({"max_new_tokens": 0}, "max_new_tokens must be at least 1"),
         ({"critic": "adapter"}, "needs an advantage that uses a critic"),
         ({"only": ("=x",)}, "KEY=VALUE"),
+        ({"answers_only": True}, "give max_turns=1 with it"),
+        ({"answers_only": True, "max_turns": 2}, "give max_turns=1 with it"),
     ],
 )
 def test_settings_that_cannot_be_used_are_refused(settings, said) -> None:
