@@ -165,6 +165,8 @@ class Training(EnvironmentOptions):
                 "answers_only ends every episode at its first turn: give max_turns=1 with it, and "
                 "the frames as overview_frames, frames_per_turn and max_frames"
             )
+        if self.train == "full" and self.cut_bars is not None:
+            raise OptionError("cut_bars is of a checkpoint whose weights stay: leave it out")
         _ = self.asked  # which has a form of its own
 
     @property
