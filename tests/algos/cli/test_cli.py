@@ -254,6 +254,19 @@ def test_an_unknown_preset_exits_with_2(given, capsys) -> None:
     assert stopped.value.code == 2 and "preset" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--ppo.gamma", "nan"], "gamma must be in [0, 1], got nan"),
+        (["--ppo.recipe.step-credit", "-1"], "recipe.step_credit must be at least 0, got -1.0"),
+    ],
+)
+def test_what_settings_refuse_is_one_sentence(given, said, capsys) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", *given])
+    assert stopped.value.code == 2 and capsys.readouterr().err == f"sage-vqa: {said}\n"
+
+
 def test_an_interrupt_ends_with_130_and_a_sentence(monkeypatch, capsys) -> None:
     def interrupted(arguments: list[str]) -> None:
         raise KeyboardInterrupt
