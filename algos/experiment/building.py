@@ -91,13 +91,17 @@ def load_policy(config: Training, tools: Sequence[Tool] | None = None) -> SageMM
             settings |= {"train": "full", "seed": config.ppo.seed, "four_bit": config.four_bit}
             settings |= {"dtype": "float32" if config.dtype == "auto" else config.dtype}
             settings |= {"adapter": config.adapter, "critic": config.critic}
-            return SageMM.load(config.checkpoint, **settings)
-        lora = LoraSettings(r=config.lora_rank, alpha=2 * config.lora_rank, seed=config.ppo.seed)
-        settings |= {"dtype": config.dtype, "four_bit": config.four_bit, "critic": config.critic}
-        settings |= {"cut_bars": config.cut_bars, "lora": lora, "adapter": config.adapter}
-        return SageMM.load(config.checkpoint, **settings)
+        else:
+            rank = config.lora_rank
+            lora = LoraSettings(r=rank, alpha=2 * rank, seed=config.ppo.seed)
+            settings |= {"dtype": config.dtype, "four_bit": config.four_bit, "lora": lora}
+            settings |= {"cut_bars": config.cut_bars, "adapter": config.adapter}
+            settings |= {"critic": config.critic}
+        policy = SageMM.load(config.checkpoint, **settings)
     except (ValueError, OSError) as error:  # sizes that are none, a folder that is not there
         raise OptionError(f"the model cannot be loaded: {error}") from error
+    policy.answers_only = config.answers_only  # whoever scores its replies again needs it too
+    return policy
 
 
 def _tools(given: Sequence[Tool | str]) -> tuple[Tool, ...]:

@@ -19,6 +19,7 @@ from algos.experiment.settings import Training
 from algos.recipe.settings import Recipe
 from algos.rollout.environment_options import OptionError
 from policies.baselines.uniform import UniformPolicy
+from policies.sage_mm.model.sage_model import SHIPPED
 from sage_env import VideoQAEnv
 from sage_env.framing.frame_area import frame_limits
 from sage_env.testing.episodes import ITEMS
@@ -70,6 +71,13 @@ def test_a_recipe_lowers_budgets_within_those_of_the_environment(recipe, fits) -
     name = next(iter(recipe))
     with pytest.raises(OptionError, match=rf"recipe\.{name} must be from \d to \d"):
         require_budget(Recipe(**recipe), env)
+
+
+@pytest.mark.skipif(not SHIPPED.is_dir(), reason="no shipped model")
+@pytest.mark.parametrize("answers_only", [False, True])
+def test_whoever_loads_the_policy_of_a_run_has_it_answer_as_the_run_did(answers_only) -> None:
+    config = Training(answers_only=answers_only, max_turns=1)
+    assert load_policy(config).answers_only is answers_only
 
 
 @pytest.mark.parametrize("tools", [("nothing",), ("os:getcwd",)])
