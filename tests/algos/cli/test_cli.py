@@ -365,3 +365,11 @@ def test_a_small_budget_of_frames_makes_the_overview_small(frames, capsys) -> No
 def test_more_environments_than_questions_are_not_made() -> None:
     items = [item(f"q{k}", answer="yes", choices=("yes", "no"), kind="mcq") for k in range(3)]
     assert len(make_envs(items, 10**9, {})) == 3
+
+
+def test_a_dataset_is_not_written_over_itself(folder, capsys) -> None:
+    assert main(["data", "export", "plain", "--dataset", "data.jsonl"]) == 0
+    written = Path("plain/questions.jsonl").read_text()
+    assert main(["data", "export", "plain", "--dataset", "./plain/questions.jsonl"]) == 2
+    assert "is the dataset itself" in capsys.readouterr().err
+    assert Path("plain/questions.jsonl").read_text() == written
