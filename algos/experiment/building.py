@@ -15,7 +15,7 @@ from algos.recipe.settings import Recipe
 from algos.rollout.environment_options import SIZES, OptionError
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.matching import Judge
-from sage_env.datasets.splits import Splits, load_splits
+from sage_env.datasets.splits import HOLD_OUT, Splits, load_splits
 from sage_env.env import VideoQAEnv
 from sage_env.rewards import Reward, efficient
 from sage_env.storage.byte_size import parse_bytes
@@ -133,8 +133,9 @@ def find_splits(config: Training) -> Splits:
 
     Raises:
         DatasetError: if a split is missing or cannot be asked, or two share a video.
+        OptionError: if nothing is held out, and the settings say how.
     """
-    return load_splits(
+    splits = load_splits(
         config.dataset,
         root=config.root,
         validation=config.validation,
@@ -143,6 +144,14 @@ def find_splits(config: Training) -> Splits:
         seed=config.split_seed,
         allow_outside=config.allow_outside,
     )
+    if (config.hold_out, config.split_seed) != (HOLD_OUT, 0) and set(splits.how.values()) == {
+        "given"
+    }:
+        raise OptionError(
+            "hold_out and split_seed are of a dataset without splits, and all three are given: "
+            "leave them out"
+        )
+    return splits
 
 
 def headline(config: Training, splits: Splits) -> dict[str, str]:

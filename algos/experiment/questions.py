@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from algos.runs.evaluation_run import questions_digest
 from algos.runs.run_folder import RunFolder, RunFolderError, read_json, write_json
+from policies.terminal_text import visible
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.preparing import prepare_videos
 from sage_env.datasets.splits import Splits
@@ -56,7 +57,7 @@ def ready_questions(splits: Splits, folder: RunFolder, *, skip_broken: bool) -> 
     if broken:
         lost = sum(map(len, splits.parts().values())) - sum(map(len, kept.parts().values()))
         listed = "; ".join(list(broken.values())[:SHOWN])
-        print(f"left out: {lost} questions about {len(broken)} videos, {listed}")
+        print(visible(f"left out: {lost} questions about {len(broken)} videos, {listed}"))
     return kept
 
 

@@ -338,7 +338,7 @@ class Stages:
         print_tables(self.results, self.only)
         validations = self.folder.path / VALIDATIONS
         if validations.exists():
-            print(f"\nValidation\n{validation_lines(read_metrics(validations))}")
+            print(f"\nValidation\n{validation_lines(read_metrics(validations), self.update)}")
         print()
         for name, said in about.items():
             if name in REMARKS:

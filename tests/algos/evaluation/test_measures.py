@@ -312,3 +312,8 @@ def test_a_mean_of_rewards_leaves_out_what_failed_on_our_side_and_is_none_of_not
         SageEnvError, match="all 1 questions of a validation failed, the first, 'c'"
     ):
         mean_return(EvalResult("", [item("c")], [broken]))
+
+
+def test_no_cell_of_a_table_carries_out_a_control_or_breaks_its_line() -> None:
+    found = format_table(("key\x1b[2J", "n"), [("a\nb\x1b]52;c;x\x07", "1")])
+    assert "\x1b" not in found and "\x07" not in found and len(found.splitlines()) == 3

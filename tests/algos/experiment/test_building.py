@@ -9,6 +9,7 @@ import pytest
 
 from algos.experiment.building import (
     Parts,
+    find_splits,
     load_policy,
     open_envs,
     require_budget,
@@ -96,3 +97,10 @@ def test_an_environment_too_large_to_make_is_told_and_functions_by_their_names()
     ):
         pass
     assert " at 0x" not in str(told.value)
+
+
+@pytest.mark.parametrize("settings", [{"hold_out": (0.3, 0.3)}, {"split_seed": 1}])
+def test_what_says_how_to_hold_out_is_refused_where_nothing_is(settings, tmp_path) -> None:
+    with pytest.raises(OptionError, match="hold_out and split_seed are of a dataset without"):
+        find_splits(Training(root=tmp_path, **settings))
+    find_splits(Training(root=tmp_path))
