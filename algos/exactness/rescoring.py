@@ -19,6 +19,7 @@ from algos.exactness.gap_statistics import context_names, gap_statistics, imbala
 from algos.exactness.tolerance import STATISTICS, Tolerance, tolerance_of
 from algos.rollout.trajectory import Trajectory
 from policies.base import TokenBatch, TrainablePolicy
+from policies.errors import ModelError
 from policies.introspection import DetokenizingPolicy
 
 __all__ = ["ExactnessError", "rescore"]
@@ -66,7 +67,7 @@ def rescore(
     row |= {"proof/tokens": len(now), "proof/imbalance": share, "proof/imbalance_score": score}
     row |= _ratios(now - then, clip)
     if allowed.needs_noise:
-        row |= _own_noise(policy, batch)
+        row |= _own_noise(policy, batch, again)
     measured = (
         f"max {row['proof/max_dlogp']:.1e}, mean {row['proof/mean_dlogp']:.1e}, ratio "
         f"{row['proof/ratio_min']:.5f} to {row['proof/ratio_max']:.5f}, "
@@ -90,12 +91,18 @@ def _ratios(gaps: Tensor, clip: tuple[float, float]) -> dict[str, float]:
     }
 
 
-def _own_noise(policy: TrainablePolicy, batch: TokenBatch) -> dict[str, float]:
+def _own_noise(policy: TrainablePolicy, batch: TokenBatch, again: Tensor) -> dict[str, float]:
     """Return what the learner differs by from itself: episodes alone, and each beside a twin.
 
     A twin begins alike and differs from the first sampled token on, as rollouts of a question do:
     a policy that computes a shared beginning once does so here. Both scores are the same numbers in
-    exact arithmetic, rounded in other places.
+    exact arithmetic, rounded in other places. Where a grammar allows no such twin, the scores of
+    the check itself stand in, in which the rollouts of a question are side by side.
+
+    Args:
+        policy: the learner.
+        batch: of the check.
+        again: float32 `(B, L)`, its log-probs as the check has scored them.
     """
 
     def scores(part: TokenBatch) -> Tensor:
@@ -108,7 +115,10 @@ def _own_noise(policy: TrainablePolicy, batch: TokenBatch) -> dict[str, float]:
         said = pairs.ids[twin, spoken]
         other = said[said != said[0]]  # an id that can be sampled; without one it is no twin
         pairs.ids[twin, spoken[0]] = other[0] if len(other) else said[0]
-    beside = by_micro_batch(scores, pairs, 2)[::2]
+    try:
+        beside = by_micro_batch(scores, pairs, 2)[::2]
+    except ModelError:  # the twin's token is none that constrained decoding allows there
+        beside = again
     found = gap_statistics(alone[batch.sampled], beside[batch.sampled])
     return {f"proof/noise_{name}": value for name, value in found.items()}
 

@@ -82,6 +82,14 @@ def test_bfloat16_trains_actor_and_critic_and_its_run_is_verified(tmp_path: Path
     assert "update 2 logged mean |dlogp| 0.5, more than 0.02" in log.problem
 
 
+def test_replies_under_a_grammar_train_in_bfloat16(tmp_path: Path) -> None:
+    """What the noise is measured with has to be what the grammar allows."""
+    policy = make_policy()
+    policy.answers_only = True
+    rows = run(replace(CONFIG, updates=1), policy, tmp_path)
+    assert rows[0]["proof/noise_mean"] > 0 and rows[0]["proof/tokens"] > 0
+
+
 @pytest.mark.parametrize("bug", ["temperature", "another frame"])
 def test_a_planted_bug_stops_a_run_in_bfloat16(bug: Bug, tmp_path: Path) -> None:
     with pytest.raises(ExactnessError, match="re-scored tokens"):
