@@ -169,8 +169,8 @@ class Sft:
 
     def _check_numbers(self) -> None:
         """Refuse what is no number, before a demonstrator plays for hours."""
-        ranges = {"temperature": (0, "0 or more"), "feature_gib": (0, "0 or more")}
-        ranges |= {"min_reward": (-math.inf, "a number")}
+        ranges: dict[str, tuple[float, str]] = {"temperature": (0, "0 or more")}
+        ranges |= {"feature_gib": (0, "0 or more"), "min_reward": (-math.inf, "a number")}
         for name, (least, words) in ranges.items():
             value = getattr(self, name)
             if value is not None and not (least <= value and math.isfinite(value)):

@@ -72,12 +72,18 @@ def unreadable(splits: Splits) -> dict[Path, str]:
         return {video: fault for video, fault in zip(videos, found, strict=True) if fault}
 
 
-def durations_of(items: Sequence[QAItem]) -> dict[str, float]:
+def durations_of(items: Sequence[QAItem], *, read: bool) -> dict[str, float | None]:
     """Return the seconds of each question's video by its id: as it says, else as the file has it.
+
+    Args:
+        items: the questions.
+        read: whether files are read; without, what no question says is `None`.
 
     Raises:
         VideoError: if a file is needed and cannot be read.
     """
+    if not read:
+        return {item.id: item.duration for item in items}
     videos = list(dict.fromkeys(item.video for item in items if item.duration is None))
     with ThreadPoolExecutor(READERS) as pool:
         found = dict(zip(videos, pool.map(_seconds_of, videos), strict=True))

@@ -300,7 +300,7 @@ class Stages:
                 envs,
                 items,
                 self.folder.path,
-                durations=durations_of(training) if config.ppo.recipe.curriculum_updates else None,
+                durations=durations_of(training, read=bool(config.ppo.recipe.curriculum_updates)),
                 validate=validate,
                 tracker=tracker,
             )

@@ -60,6 +60,7 @@ def test_report_keys_of_unreadable_videos_alone_are_refused_before_anything_is_p
 def test_a_length_that_no_question_says_is_read_from_the_file(splits) -> None:
     item = splits.train[0]
     told = [item, replace(item, id="said", duration=7.0), replace(splits.test[0], id="last")]
-    found = durations_of(told)
+    assert durations_of(told, read=False) == {"q0": None, "said": 7.0, "last": None}
+    found = durations_of(told, read=True)
     assert found["said"] == 7.0
     assert found["q0"] == found["last"] == pytest.approx(found["q0"]) and 0 < found["q0"] < 7
