@@ -339,7 +339,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
 
     def __copy__(self) -> VideoQAEnv:
         """Return an environment of its own, in the same state; see Copies."""
-        shared = self._items, self._judge, self._reward, self._viewer._opener
+        shared = self._items, self._index, self._judge, self._reward, self._viewer._opener
         return deepcopy(self, {id(kept): kept for kept in (*shared, *self._tools.values())})
 
     def _observe(self, episode: Episode, served: TurnResult) -> Observation:

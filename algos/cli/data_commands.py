@@ -103,6 +103,11 @@ class ExportData:
         """Write the files, and say where they are."""
         if not self.splits:
             raise CommandError("--splits needs at least one split, such as test")
+        target = self.folder / QUESTIONS
+        if target.exists() and Path(self.dataset).exists() and target.samefile(self.dataset):
+            raise CommandError(
+                f"{target} is the dataset itself, and would be written over: give another folder"
+            )
         names: tuple[str | None, ...] = self.splits if has_splits(self.dataset) else (None,)
         parts = {
             name: load_dataset(

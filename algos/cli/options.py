@@ -87,14 +87,22 @@ class OnDataset(Playing):
         Raises:
             DatasetError: if they cannot be asked.
         """
-        in_file = Path(self.dataset).suffix == ".jsonl"
-        if in_file and self.split not in SPLITS and not has_splits(self.dataset):
-            near = difflib.get_close_matches(self.split, SPLITS, n=1)
-            meant = f": did you mean {near[0]!r}?" if near else ""
-            raise CommandError(f"--split takes {', '.join(SPLITS)}, got {self.split!r}{meant}")
+        require_split(self.dataset, self.split)
         return load_dataset(
             self.dataset, root=self.root, split=self.split, allow_outside=self.allow_outside
         )
+
+
+def require_split(dataset: str, split: str) -> None:
+    """Refuse a split that a file without splits would stand for, whatever it is called.
+
+    Raises:
+        CommandError: naming the splits, and the one that is nearest.
+    """
+    if Path(dataset).suffix == ".jsonl" and split not in SPLITS and not has_splits(dataset):
+        near = difflib.get_close_matches(split, SPLITS, n=1)
+        meant = f": did you mean {near[0]!r}?" if near else ""
+        raise CommandError(f"--split takes {', '.join(SPLITS)}, got {split!r}{meant}")
 
 
 def make_envs(items: Sequence[QAItem], count: int, options: dict[str, Any]) -> list[VideoQAEnv]:

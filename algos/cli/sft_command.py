@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from algos.cli.options import CommandError, evenly
+from algos.cli.options import CommandError, evenly, require_split
 from algos.cli.terminal import say
 from algos.runs.run_folder import RunFolder, read_json
 from algos.sft.settings import SFTConfig
@@ -116,6 +117,7 @@ class Sft:
         folder = RunFolder(self.out)
         given = read_episodes(self.episodes) if self.episodes else []
         others = read_episodes(self.validation_episodes) if self.validation_episodes else []
+        require_split(self.dataset, self.split)
         items = load_dataset(
             self.dataset, root=self.root, split=self.split, allow_outside=self.allow_outside
         )
@@ -153,15 +155,28 @@ class Sft:
             raise CommandError(f"{self.adapter} is not a folder with a LoRA adapter")
         if self.validation_episodes and self.validation_share is not None:
             raise CommandError("give --validation-episodes or --validation-share, not both")
-        for name, least in (("repeats", 1), ("envs", 1), ("lora_rank", 1), ("limit", 1)):
+        least_of = {"repeats": 1, "envs": 1, "lora_rank": 1, "limit": 1, "questions": 1}
+        for name, least in least_of.items():
             value = getattr(self, name)
             if value is not None and value < least:
                 option = name.replace("_", "-")
                 raise CommandError(f"--{option} must be at least {least}, got {value}")
+        self._check_numbers()
         if self.frame_size is not None and any(n < 32 or n % 32 for n in self.frame_size):
             raise CommandError(f"--frame-size must be two multiples of 32, got {self.frame_size}")
         if self.played and self.validation_share == 0:
             raise CommandError("--played needs held-out videos, got --validation-share 0")
+
+    def _check_numbers(self) -> None:
+        """Refuse what is no number, before a demonstrator plays for hours."""
+        ranges: dict[str, tuple[float, str]] = {"temperature": (0, "0 or more")}
+        ranges |= {"feature_gib": (0, "0 or more"), "min_reward": (-math.inf, "a number")}
+        for name, (least, words) in ranges.items():
+            value = getattr(self, name)
+            if value is not None and not (least <= value and math.isfinite(value)):
+                raise CommandError(f"--{name.replace('_', '-')} must be {words}, got {value}")
+        if self.validation_share is not None and not 0 <= self.validation_share < 1:
+            raise CommandError(f"--validation-share must be in [0, 1), got {self.validation_share}")
 
     def _check_folder(self, folder: RunFolder) -> None:
         """Refuse a folder whose episodes or checkpoints were made with other settings."""

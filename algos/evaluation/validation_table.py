@@ -42,25 +42,32 @@ def validation_numbers(result: EvalResult, score: float) -> dict[str, float | No
     return numbers
 
 
-def validation_lines(rows: Sequence[Mapping[str, Any]]) -> str:
+def validation_lines(rows: Sequence[Mapping[str, Any]], best: int | None = None) -> str:
     """Return the validations of a run as a table, one line each; "" where there was none.
 
     Args:
         rows: of `validation.jsonl`, as `algos.runs.metrics.read_metrics` returns them. Of groups,
             the accuracy is shown.
+        best: the update that the run kept; by default that of the best of the rows. A run that an
+            older version began has no row of its first validations.
     """
     if not rows:
         return ""
     groups = {name: None for row in rows for name in row if name.startswith("accuracy/")}
     shown = {"score": ".3f", **_SHOWN, **dict.fromkeys(groups, ".3f")}
     names = [name for name in shown if any(name in row for row in rows)]
-    best = max(range(len(rows)), key=lambda k: float(rows[k]["score"]))  # the first of equals
+    if best is None:
+        best = int(max(rows, key=lambda row: float(row["score"]))["update"])  # the first of equals
     lines = [
-        (f"{row['update']}{' *' * (k == best)}", *(_cell(row.get(n), shown[n]) for n in names))
-        for k, row in enumerate(rows)
+        (
+            f"{row['update']}{' *' * (row['update'] == best)}",
+            *(_cell(row.get(name), shown[name]) for name in names),
+        )
+        for row in rows
     ]
     header = ("update", *(name.removeprefix("accuracy/") for name in names))
-    return format_table(header, lines) + "\n* the best"
+    there = any(row["update"] == best for row in rows)
+    return format_table(header, lines) + ("\n* the best" if there else "")
 
 
 def _numbers(measures: Measures) -> dict[str, float | None]:

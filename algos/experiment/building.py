@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from gymnasium import Env as GymEnv
 
 from algos.experiment.settings import Training
-from algos.rollout.environment_options import OptionError
+from algos.recipe.settings import Recipe
+from algos.rollout.environment_options import SIZES, OptionError
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.matching import Judge
-from sage_env.datasets.splits import Splits, load_splits
+from sage_env.datasets.splits import HOLD_OUT, Splits, load_splits
 from sage_env.env import VideoQAEnv
 from sage_env.rewards import Reward, efficient
 from sage_env.storage.byte_size import parse_bytes
@@ -83,20 +84,31 @@ def load_policy(config: Training, tools: Sequence[Tool] | None = None) -> SageMM
     settings |= {"device": config.device, "constrained": config.constrained}
     if config.max_new_tokens is not None:
         settings["max_new_tokens"] = config.max_new_tokens
-    settings["tools"] = tuple(find_tools(config.tools if tools is None else tools).values())
+    settings["tools"] = _tools(config.tools if tools is None else tools)
     try:
         settings |= _sizes(config)
         if config.train == "full":
             settings |= {"train": "full", "seed": config.ppo.seed, "four_bit": config.four_bit}
             settings |= {"dtype": "float32" if config.dtype == "auto" else config.dtype}
             settings |= {"adapter": config.adapter, "critic": config.critic}
-            return SageMM.load(config.checkpoint, **settings)
-        lora = LoraSettings(r=config.lora_rank, alpha=2 * config.lora_rank, seed=config.ppo.seed)
-        settings |= {"dtype": config.dtype, "four_bit": config.four_bit, "critic": config.critic}
-        settings |= {"cut_bars": config.cut_bars, "lora": lora, "adapter": config.adapter}
-        return SageMM.load(config.checkpoint, **settings)
+        else:
+            rank = config.lora_rank
+            lora = LoraSettings(r=rank, alpha=2 * rank, seed=config.ppo.seed)
+            settings |= {"dtype": config.dtype, "four_bit": config.four_bit, "lora": lora}
+            settings |= {"cut_bars": config.cut_bars, "adapter": config.adapter}
+            settings |= {"critic": config.critic}
+        policy = SageMM.load(config.checkpoint, **settings)
     except (ValueError, OSError) as error:  # sizes that are none, a folder that is not there
         raise OptionError(f"the model cannot be loaded: {error}") from error
+    policy.answers_only = config.answers_only  # whoever scores its replies again needs it too
+    return policy
+
+
+def _tools(given: Sequence[Tool | str]) -> tuple[Tool, ...]:
+    try:
+        return tuple(find_tools(given).values())
+    except (ValueError, TypeError) as error:
+        raise OptionError(f"--tools cannot be used: {error}") from error
 
 
 def _sizes(config: Training) -> dict[str, Any]:
@@ -121,8 +133,9 @@ def find_splits(config: Training) -> Splits:
 
     Raises:
         DatasetError: if a split is missing or cannot be asked, or two share a video.
+        OptionError: if nothing is held out, and the settings say how.
     """
-    return load_splits(
+    splits = load_splits(
         config.dataset,
         root=config.root,
         validation=config.validation,
@@ -131,6 +144,14 @@ def find_splits(config: Training) -> Splits:
         seed=config.split_seed,
         allow_outside=config.allow_outside,
     )
+    if (config.hold_out, config.split_seed) != (HOLD_OUT, 0) and set(splits.how.values()) == {
+        "given"
+    }:
+        raise OptionError(
+            "hold_out and split_seed are of a dataset without splits, and all three are given: "
+            "leave them out"
+        )
+    return splits
 
 
 def headline(config: Training, splits: Splits) -> dict[str, str]:
@@ -172,6 +193,50 @@ def training_options(config: Training, policy: object, parts: Parts) -> dict[str
     return {**env_options(config, policy, parts), "reward": reward}
 
 
+def row_options(config: Training, policy: object, player: object, parts: Parts) -> dict[str, Any]:
+    """Return what the environment of a row of the tables is made with.
+
+    Args:
+        config: the settings.
+        policy: that is trained.
+        player: of the row. Another policy keeps the budget that it asks for; frames have the size
+            that the settings give, so that all rows see the same pictures.
+        parts: objects that take the place of what the settings name.
+    """
+    options = env_options(config, policy, parts)
+    if player is policy:
+        return options
+    own = dict(getattr(player, "env_options", {}))
+    given = any(getattr(config, name) is not None for name in SIZES)
+    if given or getattr(player, "answerer", None) is policy:
+        own = {name: value for name, value in own.items() if name not in SIZES}
+    elif any(name in own for name in SIZES):
+        options = {name: value for name, value in options.items() if name not in SIZES}
+    return {**options, **own}
+
+
+def require_budget(recipe: Recipe, env: Env) -> None:
+    """Refuse a recipe whose budgets of turns and frames are none of the environment's.
+
+    Raises:
+        OptionError: naming the setting, and what the environment has.
+    """
+    played = env.unwrapped
+    assert isinstance(played, VideoQAEnv)
+    limits = played.budget_limits
+    asked = {
+        "first_turns": ("max_turns", (recipe.first_turns,)),
+        "frame_budget": ("max_frames", recipe.frame_budget or (None,)),
+    }
+    for name, (limit, values) in asked.items():
+        least, most = limits[limit]
+        if any(value is not None and not least <= value <= most for value in values):
+            raise OptionError(
+                f"ppo.recipe.{name} must be from {least} to {most}, which is what the environment "
+                f"allows ({limit}, and the frames of the overview), got {getattr(recipe, name)}"
+            )
+
+
 @contextmanager
 def training_env(config: Training, policy: SageMM) -> Iterator[Env]:
     """Make one environment as the training uses it."""
@@ -191,8 +256,8 @@ def open_envs(
     """
     try:
         first = VideoQAEnv(dataset=items, **options)
-    except (ValueError, TypeError, OverflowError) as error:
-        told = ", ".join(f"{name}={value!r}" for name, value in options.items())
+    except (ValueError, TypeError, OverflowError, MemoryError) as error:
+        told = ", ".join(f"{name}={_told(value)}" for name, value in options.items())
         raise OptionError(f"no environment can be made with {told}: {error}") from error
     # Copies share questions and plug-ins, which are checked once and run in one process each.
     envs: list[Env] = [first, *(copy(first) for _ in range(count - 1))]
@@ -201,3 +266,8 @@ def open_envs(
     finally:
         for env in envs:
             env.close()
+
+
+def _told(value: object) -> str:
+    """Return an option's value as a message has it: a function by its name."""
+    return name_of(getattr(value, "func", value)) if callable(value) else repr(value)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
+from algos.runs.evaluation_run import questions_digest
 from algos.runs.run_folder import RunFolder, RunFolderError, read_json, write_json
+from policies.terminal_text import visible
+from sage_env.datasets.item import QAItem
 from sage_env.datasets.preparing import prepare_videos
 from sage_env.datasets.splits import Splits
 from sage_env.errors import DatasetError
@@ -54,7 +57,7 @@ def ready_questions(splits: Splits, folder: RunFolder, *, skip_broken: bool) -> 
     if broken:
         lost = sum(map(len, splits.parts().values())) - sum(map(len, kept.parts().values()))
         listed = "; ".join(list(broken.values())[:SHOWN])
-        print(f"left out: {lost} questions about {len(broken)} videos, {listed}")
+        print(visible(f"left out: {lost} questions about {len(broken)} videos, {listed}"))
     return kept
 
 
@@ -69,15 +72,44 @@ def unreadable(splits: Splits) -> dict[Path, str]:
         return {video: fault for video, fault in zip(videos, found, strict=True) if fault}
 
 
+def durations_of(items: Sequence[QAItem], *, read: bool) -> dict[str, float | None]:
+    """Return the seconds of each question's video by its id: as it says, else as the file has it.
+
+    Args:
+        items: the questions.
+        read: whether files are read; without, what no question says is `None`.
+
+    Raises:
+        VideoError: if a file is needed and cannot be read.
+    """
+    if not read:
+        return {item.id: item.duration for item in items}
+    videos = list(dict.fromkeys(item.video for item in items if item.duration is None))
+    with ThreadPoolExecutor(READERS) as pool:
+        found = dict(zip(videos, pool.map(_seconds_of, videos), strict=True))
+    return {item.id: item.duration or found[item.video] for item in items}
+
+
+def _seconds_of(video: Path) -> float:
+    from sage_env.video.index.video_index import read_index
+
+    return read_index(video).duration
+
+
 def _write(folder: RunFolder, splits: Splits, broken: Mapping[Path, str]) -> None:
     """Write the splits, unless results of others are there."""
+    digests = {name: questions_digest(items) for name, items in splits.parts().items()}
     now = {"how": dict(splits.how), **splits.ids()}
     if folder.splits.exists() and folder.has_results():
         then = read_json(folder.splits)
         differ = [name for name in now if not isinstance(then, dict) or then.get(name) != now[name]]
+        if not differ:  # the same ids; older versions kept no more
+            known = then.get("digests") or digests
+            differ = [f"the text of {name}" for name in digests if known.get(name) != digests[name]]
         if differ:
             raise RunFolderError(
                 f"{folder.path} holds a training on other questions ({', '.join(differ)} in "
                 f"{folder.splits.name}): bring those back, or start in a new folder (--run FOLDER)"
             )
+    now["digests"] = digests
     write_json(folder.splits, {**now, "left out": {str(k): v for k, v in broken.items()}})

@@ -23,6 +23,7 @@ from algos.ppo.learning_signal import nothing_learned
 from algos.report.report_data import ReportData
 from algos.runs.metrics import read_metrics
 from algos.runs.run_folder import RunFolder
+from policies.terminal_text import visible
 
 REMARKS = ("after PPO", "what was learned")
 """Names of what `remarks` says."""
@@ -64,11 +65,11 @@ def print_tables(results: Mapping[str, EvalResult], only: Group) -> None:
         only: the report keys of the headline; empty for all questions.
     """
     head = {key: result.only(only) for key, result in results.items()}
-    name = f", {group_words(only)}" if only else ""
+    name = visible(f", {group_words(only)}") if only else ""
     print(f"\nHeld-out videos{name}")
     print(format_table(SUMMARY_HEADER, summary_cells(list(head.values()))))
     for group in other_groups(next(iter(results.values())).items, only):
-        print(f"\nThe same videos, {group_words(group)}")
+        print(visible(f"\nThe same videos, {group_words(group)}"))
         parts = [result.only(group) for result in results.values()]
         print(format_table(SUMMARY_HEADER, summary_cells(parts)))
     if AFTER not in head:

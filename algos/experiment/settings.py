@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -158,8 +158,10 @@ class Training(EnvironmentOptions):
                 '"critic" or "both", or leave it out'
             )
         times = self.temperatures
-        if not times or len(set(times)) < len(times) or not all(0 <= t < math.inf for t in times):
+        shown = {f"{t:g}" for t in times}  # as tables and files name them
+        if not times or len(shown) < len(times) or not all(0 <= t < math.inf for t in times):
             raise OptionError(f"temperatures must be different numbers of 0 or more, got {times}")
+        self._require_effect()
         if self.answers_only and self.max_turns != 1:
             raise OptionError(
                 "answers_only ends every episode at its first turn: give max_turns=1 with it, and "
@@ -168,6 +170,29 @@ class Training(EnvironmentOptions):
         if self.train == "full" and self.cut_bars is not None:
             raise OptionError("cut_bars is of a checkpoint whose weights stay: leave it out")
         _ = self.asked  # which has a form of its own
+
+    def _require_effect(self) -> None:
+        """Refuse settings that are of something that this training has not.
+
+        Raises:
+            OptionError: naming the setting and what it is of.
+        """
+        default = {field.name: field.default for field in fields(Training)}
+        idle = {
+            "frames_weight": self.reward != "efficient" and 'of reward="efficient"',
+            "turns_weight": self.reward != "efficient" and 'of reward="efficient"',
+            "lora_rank": self.train == "full" and "of LoRA adapters, and all weights are trained",
+            "show_credit": not {"base", "after"} & {*self.measured}
+            and "of the rows base and after",
+        }
+        if self.adapter is not None and self.critic == "head":
+            idle["lora_rank"] = f"of new adapters, and {self.adapter} brings its own"
+        for name, whose in idle.items():
+            if whose and getattr(self, name) != default[name]:
+                raise OptionError(f"{name} is {whose}: leave it out")
+        levels = [one.partition("=")[0] for one in self.feature_cache]
+        if len(set(levels)) < len(levels):
+            raise OptionError(f"feature_cache names a level twice: {' '.join(self.feature_cache)}")
 
     @property
     def measured(self) -> tuple[str, ...]:

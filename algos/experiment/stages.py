@@ -15,19 +15,20 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from algos.evaluation.groups import in_group
-from algos.evaluation.measures import EvalResult, evaluate, measures_of
+from algos.evaluation.measures import EvalResult, evaluate, frames_of, mean_return, measures_of
 from algos.evaluation.validation_table import validation_lines, validation_numbers
 from algos.experiment.building import (
     Parts,
-    env_options,
     find_splits,
     headline,
     load_policy,
     open_envs,
+    require_budget,
+    row_options,
     training_options,
 )
 from algos.experiment.estimate import CPU_SLOTS, require_room, side_by_side
-from algos.experiment.questions import ready_questions
+from algos.experiment.questions import durations_of, ready_questions
 from algos.experiment.results import REMARKS, after_ppo, print_tables, remarks, report_data
 from algos.experiment.reward_probe import require_differences
 from algos.experiment.rows import AFTER, BASE, DEMONSTRATOR, Row, file_key, find_rows
@@ -82,9 +83,9 @@ def run(config: Training, parts: Parts | None = None) -> dict[str, EvalResult]:
     with folder.alone():
         stages = open_stages(config, folder, parts)
         stages.probe_reward()
-        for row in rows:
-            if not row.learned:
-                stages.measure_row(row)
+        # Named policies first: one that cannot be loaded should not wait for the model's games.
+        for row in sorted((row for row in rows if not row.learned), key=lambda r: r.word == BASE):
+            stages.measure_row(row)
         stages.learn()
         for row in sorted((row for row in rows if row.learned), key=lambda row: row.word != AFTER):
             stages.measure_row(row)
@@ -108,17 +109,21 @@ def open_stages(config: Training, folder: RunFolder, parts: Parts | None = None)
     folder.require_no_other("a training", "--run")
     check_settings(folder, config)
     splits = parts.splits or find_splits(config)
-    only = headline(config, splits)
+    headline(config, splits)
     size = getattr(splits.train, "frame_size", None)
     if parts.policy is None:
         require_room(config, size)
     policy = parts.policy or load_policy(config, parts.tools)
     if config.answers_only:
         policy.answers_only = True
-    with open_envs(splits.train, training_options(config, policy, parts), 1):
-        pass  # a wrong name or number should not wait for the videos
+    # A wrong name or number should not wait for the videos.
+    with open_envs(splits.train, training_options(config, policy, parts), 1) as envs:
+        require_budget(config.ppo.recipe, envs[0])
     splits = ready_questions(splits, folder, skip_broken=config.skip_broken)
+    only = headline(config, splits)  # of what can be read
     stages = Stages(config, folder, policy, splits, only=only, parts=parts)
+    for row in find_rows(config.measured):
+        stages.require_environment(row)
     if config.slots is None:
         stages.slots = side_by_side(config, policy, size)
     return stages
@@ -165,6 +170,12 @@ class Stages:
         with open_envs(self.splits.train, options, 1) as envs:
             require_differences(envs[0], items[0].id, self.config.reward)
 
+    def require_environment(self, row: Row) -> None:
+        """Refuse a row of frames that no environment can show, before hours and not after them."""
+        if row.frames == "most" or row.frames.isdecimal():
+            with open_envs(self.splits.test, self._options(self._policy(row)), 1):
+                pass
+
     def measure_row(self, row: Row) -> None:
         """Measure one policy at every temperature, or once if it has none."""
         policy = self._policy(row)
@@ -197,10 +208,8 @@ class Stages:
         mean = self.mean_frames()
         return UniformPolicy(self.policy, mean if row.frames == "mean" else 2 * mean)
 
-    def _options(self, policy: object) -> dict[str, Any]:
-        """Return the model's environment, with a policy's own options where it has some."""
-        own = {} if policy is self.policy else dict(getattr(policy, "env_options", {}))
-        return {**env_options(self.config, self.policy, self.parts), **own}
+    def _options(self, player: object) -> dict[str, Any]:
+        return row_options(self.config, self.policy, player, self.parts)
 
     def measure(self, row: Row, policy: AnyPolicy, decoding: str = "", *, place: int = 0) -> None:
         """Play the test questions, unless the run's folder has the result already.
@@ -281,9 +290,7 @@ class Stages:
                 """Return the mean reward of greedy decoding on the validation videos, and more."""
                 policy.temperature = 0.0
                 played = evaluate(others, policy, asked)
-                returns = [t.ret for t in played.trajectories if t.error is None]
-                frames = measures_of(played.episodes()).frames or 0.0
-                score = budgeted(sum(returns) / len(returns), frames, config.ppo.recipe)
+                score = budgeted(mean_return(played), frames_of(played), config.ppo.recipe)
                 return validation_numbers(played, score)
 
             self.folder.save_config(config)
@@ -293,7 +300,7 @@ class Stages:
                 envs,
                 items,
                 self.folder.path,
-                durations={item.id: item.duration for item in training},
+                durations=durations_of(training, read=bool(config.ppo.recipe.curriculum_updates)),
                 validate=validate,
                 tracker=tracker,
             )
@@ -331,7 +338,7 @@ class Stages:
         print_tables(self.results, self.only)
         validations = self.folder.path / VALIDATIONS
         if validations.exists():
-            print(f"\nValidation\n{validation_lines(read_metrics(validations))}")
+            print(f"\nValidation\n{validation_lines(read_metrics(validations), self.update)}")
         print()
         for name, said in about.items():
             if name in REMARKS:

@@ -168,7 +168,7 @@ class PPOConfig:
         if self.micro_batch_tokens is not None and self.micro_batch_tokens < 1:
             got = self.micro_batch_tokens
             raise ValueError(f"micro_batch_tokens must be at least 1 or None, got {got}")
-        if not self.temperature > 0:
+        if not 0 < self.temperature < math.inf:
             raise ValueError(f"temperature must be above 0 to learn, got {self.temperature}")
         if self.dual_clip is not None and not self.dual_clip > 1:
             raise ValueError(f"dual_clip must be above 1 or None, got {self.dual_clip}")
@@ -246,6 +246,9 @@ class PPOConfig:
 
     def _check_coefficients(self) -> None:
         """Refuse coefficients that are none, and schedules of them that would not move."""
+        for name in ("clip_low", "clip_high", "value_clip"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
         for name in ("kl_coef", "entropy_coef", "entropy_coef_end"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < math.inf:
@@ -277,6 +280,11 @@ class PPOConfig:
         """Refuse learning rates that do not move as they say, and decay of what does not learn."""
         if self.lr_decay and self.lr_schedule == "cosine":
             raise ValueError('lr_decay is the older name of lr_schedule="linear", got "cosine"')
+        for name in ("actor_lr", "critic_lr"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+        if not self.max_grad_norm > 0:
+            raise ValueError(f"max_grad_norm must be above 0, got {self.max_grad_norm}")
         if not 0 <= self.lr_min_ratio < 1:
             raise ValueError(f"lr_min_ratio must be in [0, 1), got {self.lr_min_ratio}")
         if self.lr_min_ratio > 0 and self.rate_schedule == "constant":

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
+from filecmp import cmp
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def export_questions(
     """Write questions and videos so that `read_jsonl` gives the same questions back.
 
     Ids, order, answers and evidence are as they were; videos lie in a folder for each split. A file
-    that is there with the size of the original is kept; the questions are written last.
+    that is there with the bytes of the original is kept; the questions are written last.
 
     Args:
         parts: the questions of each split, by its name; `None` as a name: one split without one.
@@ -76,8 +77,9 @@ def _write_videos(
 
 
 def _write(video: Path, target: Path, *, link: bool) -> None:
-    size = video.stat().st_size
-    if target.exists() and target.stat().st_size == size:
+    video.stat()  # a missing one is an error, whatever is there already
+    # Not its size alone: recordings of one camera can be as long to the byte.
+    if target.exists() and (target.samefile(video) or cmp(video, target, shallow=False)):
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(target) as partial:

@@ -185,7 +185,10 @@ def hold_out_videos(
     for name, share in shares.items():
         if not 0 < share < 1:
             raise DatasetError(f"the share of {name} must be in (0, 1), got {share}")
-    videos = _in_order(items, seed)
+    names: dict[object, Path] = {}  # of one file that has several, the first
+    for video in dict.fromkeys(item.video for item in items):
+        names.setdefault(_identity(video), video)
+    videos = _in_order(list(names.values()), seed)
     counts = {name: max(1, round(share * len(videos))) for name, share in shares.items()}
     if sum(counts.values()) >= len(videos):
         told = " and ".join(f"{count} for {name}" for name, count in counts.items())
@@ -198,15 +201,15 @@ def hold_out_videos(
     for name, count in counts.items():
         owner |= dict.fromkeys(videos[first : first + count], name)
         first += count
+    whose = {video: owner[names[_identity(video)]] for video in {item.video for item in items}}
     return {
-        name: part_of(items, [k for k, item in enumerate(items) if owner[item.video] == name])
+        name: part_of(items, [k for k, item in enumerate(items) if whose[item.video] == name])
         for name in ("train", *counts)
     }
 
 
-def _in_order(items: Sequence[QAItem], seed: int) -> list[Path]:
+def _in_order(videos: Sequence[Path], seed: int) -> list[Path]:
     """Return the videos, ordered by a hash of the seed and of their place below what they share."""
-    videos = list(dict.fromkeys(item.video for item in items))
     shared = os.path.commonpath([os.path.abspath(video.parent) for video in videos])
 
     def rank(video: Path) -> bytes:

@@ -254,6 +254,19 @@ def test_an_unknown_preset_exits_with_2(given, capsys) -> None:
     assert stopped.value.code == 2 and "preset" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--ppo.gamma", "nan"], "gamma must be in [0, 1], got nan"),
+        (["--ppo.recipe.step-credit", "-1"], "recipe.step_credit must be at least 0, got -1.0"),
+    ],
+)
+def test_what_settings_refuse_is_one_sentence(given, said, capsys) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", *given])
+    assert stopped.value.code == 2 and capsys.readouterr().err == f"sage-vqa: {said}\n"
+
+
 def test_an_interrupt_ends_with_130_and_a_sentence(monkeypatch, capsys) -> None:
     def interrupted(arguments: list[str]) -> None:
         raise KeyboardInterrupt
@@ -352,3 +365,11 @@ def test_a_small_budget_of_frames_makes_the_overview_small(frames, capsys) -> No
 def test_more_environments_than_questions_are_not_made() -> None:
     items = [item(f"q{k}", answer="yes", choices=("yes", "no"), kind="mcq") for k in range(3)]
     assert len(make_envs(items, 10**9, {})) == 3
+
+
+def test_a_dataset_is_not_written_over_itself(folder, capsys) -> None:
+    assert main(["data", "export", "plain", "--dataset", "data.jsonl"]) == 0
+    written = Path("plain/questions.jsonl").read_text()
+    assert main(["data", "export", "plain", "--dataset", "./plain/questions.jsonl"]) == 2
+    assert "is the dataset itself" in capsys.readouterr().err
+    assert Path("plain/questions.jsonl").read_text() == written

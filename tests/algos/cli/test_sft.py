@@ -121,6 +121,11 @@ def test_a_demonstrator_is_played_and_cloned_in_one_command_which_goes_on(
         (("--dataset", "gone.jsonl"), ("--episodes", "shown.jsonl"), "--skip-broken"),
         (("--tools", "no:tool"), ("--episodes", "shown.jsonl"), "no environment can be made with"),
         ((), ("--demonstrator", "nobody"), "there is no policy 'nobody'"),
+        (("--temperature", "nan"), ("--demonstrator", "random"), "--temperature must be 0 or more"),
+        (("--feature-gib", "nan"), ("--demonstrator", "random"), "--feature-gib must be 0 or more"),
+        (("--min-reward", "nan"), ("--demonstrator", "random"), "--min-reward must be a number"),
+        (("--questions", "0"), ("--demonstrator", "random"), "--questions must be at least 1"),
+        (("--split", "tset"), ("--demonstrator", "random"), "did you mean 'test'?"),
         (("--validation-episodes", "shown.jsonl"), ("--episodes", "shown.jsonl"), "not both"),
     ],
 )

@@ -17,6 +17,7 @@ from algos.evaluation.measures import (
     difference,
     evaluate,
     length_of,
+    mean_return,
     measure,
     measures_of,
     of_length,
@@ -37,6 +38,7 @@ from algos.runs.run_folder import RunFolder, RunFolderError
 from policies.base import Decision, TurnTokens
 from sage_env import Answer
 from sage_env.datasets.duration_buckets import BUCKETS, bucket_of
+from sage_env.errors import SageEnvError
 from tests.helpers.handmade import item, result, trajectory
 
 
@@ -299,3 +301,19 @@ def test_the_lines_of_a_decomposition_by_hand() -> None:
         ("more turns", "one turn", "0", "-", "-", "+0.0"),
         ("more turns", "more turns", "2", "50.0%", "100.0%", "+25.0"),
     ]
+
+
+def test_a_mean_of_rewards_leaves_out_what_failed_on_our_side_and_is_none_of_nothing() -> None:
+    broken = trajectory("c", None, error="boom")
+    played = [trajectory("a", correct=True), trajectory("b", correct=False), broken]
+    found = EvalResult("", [item("a"), item("b"), item("c")], played)
+    assert mean_return(found) == sum(one.ret for one in played[:2]) / 2
+    with pytest.raises(
+        SageEnvError, match="all 1 questions of a validation failed, the first, 'c'"
+    ):
+        mean_return(EvalResult("", [item("c")], [broken]))
+
+
+def test_no_cell_of_a_table_carries_out_a_control_or_breaks_its_line() -> None:
+    found = format_table(("key\x1b[2J", "n"), [("a\nb\x1b]52;c;x\x07", "1")])
+    assert "\x1b" not in found and "\x07" not in found and len(found.splitlines()) == 3

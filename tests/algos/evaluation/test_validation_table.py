@@ -52,3 +52,10 @@ def test_the_table_marks_the_first_best_and_says_what_was_not_measured() -> None
 
 def test_without_validations_there_is_no_table() -> None:
     assert validation_lines([]) == ""
+
+
+def test_the_star_is_of_the_update_that_was_kept_wherever_its_row_is() -> None:
+    rows = [{"update": 2, "score": 0.5}, {"update": 3, "score": 0.5}]
+    assert "3 *" in validation_lines(rows, 3) and "2 *" not in validation_lines(rows, 3)
+    assert "*" not in validation_lines(rows, 0)
+    assert validation_lines(rows) == validation_lines(rows, 2)

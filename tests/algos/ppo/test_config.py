@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -47,6 +48,9 @@ def test_a_whole_number_is_taken_from_its_least_on(name: str) -> None:
         ({"actor_weight_decay": 0.0}, {"actor_weight_decay": -1e-6}),
         ({"critic_weight_decay": 1e-6}, {"critic_weight_decay": -1e-6}),
         ({"patience": 1}, {"patience": 0}),
+        ({"max_grad_norm": 1e-6}, {"max_grad_norm": 0.0}),
+        *(({name: 0.0}, {name: -1e-6})
+          for name in ("actor_lr", "critic_lr", "clip_low", "clip_high", "value_clip")),
         ({"advantage": "group", "episodes_per_question": 2},
          {"advantage": "group", "episodes_per_question": 1}),
         ({"advantage": "both", "episodes_per_question": 2},
@@ -102,6 +106,20 @@ def test_a_setting_and_what_it_needs_may_each_stand_alone_or_be_together(needs, 
     PPOConfig(**needs)
     both = asdict(PPOConfig(**needs, **setting))
     assert both | needs | setting == both
+
+
+@pytest.mark.parametrize(
+    "name", [field.name for field in fields(PPOConfig) if str(field.type).startswith("float")]
+)
+def test_what_is_no_number_trains_nothing(name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        PPOConfig(**{name: math.nan})
+
+
+@pytest.mark.parametrize("name", ["temperature", "actor_lr", "critic_lr", "kl_coef"])
+def test_what_has_no_end_trains_nothing(name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        PPOConfig(**{name: math.inf})
 
 
 @pytest.mark.parametrize("clock", ["turn", "bi-level"])

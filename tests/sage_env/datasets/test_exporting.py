@@ -108,3 +108,13 @@ def test_a_dataset_that_fails_is_named_by_the_item(tmp_path) -> None:
 
     with pytest.raises(DatasetError, match="cannot prepare item 'a'.*no such file"):
         prepare_videos([Local(made(tmp_path, "a", question="broken"))], progress=False)
+
+
+def test_another_video_of_the_same_size_is_not_taken_for_the_original(tmp_path) -> None:
+    for folder in ("first", "second"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.mp4").write_bytes(folder.encode().ljust(9))
+        item = QAItem("q", tmp_path / folder / "a.mp4", "?", answer="x")
+        export_questions({None: [item]}, tmp_path / "out")
+        there = (tmp_path / "out" / "videos" / "a.mp4").read_bytes()
+        assert there == folder.encode().ljust(9)

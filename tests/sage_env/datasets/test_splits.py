@@ -165,3 +165,23 @@ def test_all_lines_are_checked_whichever_split_is_read(tmp_path) -> None:
     rows = [row("a", "a.mp4", split="train"), row("a", "b.mp4", split="test")]
     with pytest.raises(DatasetError, match="used before"):
         read_jsonl(write(tmp_path / "set.jsonl", *rows), split="train")
+
+
+def test_names_of_one_file_are_held_out_together(tmp_path) -> None:
+    names = []
+    for k in range(6):
+        (tmp_path / f"{k}.mp4").write_bytes(bytes([k]))
+        os.link(tmp_path / f"{k}.mp4", tmp_path / f"hard{k}.mp4")
+        os.symlink(f"{k}.mp4", tmp_path / f"soft{k}.mp4")
+        names += [f"{k}.mp4", f"hard{k}.mp4", f"soft{k}.mp4"]
+    splits = load_splits(items(*names, folder=str(tmp_path)))
+    parts = splits.parts().values()
+    assert [len(part) for part in parts] == [12, 3, 3]  # three names of each of 4, 1 and 1 files
+    with pytest.raises(DatasetError, match="has 2 videos, too few"):
+        load_splits(items(*names[:6], folder=str(tmp_path)))
+
+
+def test_a_path_with_a_zero_byte_is_no_video(tmp_path) -> None:
+    path = write(tmp_path / "set.jsonl", row("a", "a\0.mp4"))
+    with pytest.raises(DatasetError, match=r"line 1 .*no zero byte, got '.*a\\x00.mp4'"):
+        read_jsonl(path)
