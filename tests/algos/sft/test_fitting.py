@@ -7,6 +7,7 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -15,7 +16,7 @@ from algos.runs.checkpoint import ConfigChanged, load
 from algos.runs.metrics import of_the_run, read_metrics
 from algos.runs.stopping import Stopped
 from algos.sft import fitting
-from algos.sft.examples import Example
+from algos.sft.examples import Example, digest
 from algos.sft.fitting import add_gradient, fine_tune
 from algos.sft.replaying import Replayer
 from algos.sft.schedule import learning_rate
@@ -77,6 +78,20 @@ def test_the_loss_is_that_of_the_tokens_one_by_one(student, examples) -> None:
     exact = student.evaluate(batch).logprobs
     assert float(-exact.detach().sum() / count) == pytest.approx(scores.loss, abs=1e-6)
     assert torch.equal(exact != 0, batch.sampled)
+
+
+def test_a_row_says_which_turn_a_token_is_of_and_a_digest_says_all_of_an_example() -> None:
+    """A turn is what is read, and then the reply; what is behind a shorter row is of none."""
+    ids, mask = np.arange(6), np.array([0, 0, 1, 1, 0, 1], bool)
+    whole, short = Example(ids, mask, (b"k",)), Example(ids[:3], mask[:3], ())
+    batch = as_batch([whole, short])
+    assert batch.turn.tolist() == [[0, 0, 0, 0, 1, 1], [0, 0, 0, -1, -1, -1]]
+    assert batch.attention.sum(1).tolist() == [6, 3] and batch.sampled.sum(1).tolist() == [3, 1]
+    learned = whole.without_turns(batch.turn[0].numpy(), [1])
+    assert learned.loss_mask.tolist() == [False, False, True, True, False, False]
+    others = [learned, Example(ids, mask, (b"l",)), Example(ids + 1, mask, (b"k",)), short]
+    assert len({digest([one]) for one in (whole, *others)}) == 5
+    assert digest([whole, short]) != digest([short, whole]) != digest([short])
 
 
 def gradient(student, examples, **cut) -> tuple[float, list[torch.Tensor]]:

@@ -39,7 +39,7 @@ def test_a_judge_is_found_by_name_and_rule_is_nobody(module) -> None:
 def test_a_judge_of_that_name_has_the_deadline_that_is_given(module) -> None:
     never = Event()
     with pytest.raises(JudgeTimeout, match="the judge"):
-        judge_in_time(lambda item, text: never.wait(), 0.05)(ITEMS[0], "x")
+        judge_in_time(lambda item, text: never.wait(5), 0.05)(ITEMS[0], "x")
     never.set()
     assert judge_in_time("own_plug_ins:lenient", 5.0)(ITEMS[0], "something else") is True
 
