@@ -95,6 +95,11 @@ def test_seconds_are_reckoned_for_a_device_that_is_known(config) -> None:
     text = known.get_text_config()
     read = 2 * 3 * 50 * 2 * module.forward(text, 1, 0) / 2 / (0.5 * 3.35e12)
     assert reckoned["decoding"] == pytest.approx(read)
+    # Sixteen questions of eight episodes: each prompt is read once, and learned from once.
+    own = found.episode.tokens - found.episode.shared
+    done = module.forward(text, 16 * found.episode.shared + 128 * own, found.episode.tokens)
+    assert reckoned["prefill"] == pytest.approx(done / (0.3 * 989e12))
+    assert reckoned["learning"] == pytest.approx(2 * reckoned["prefill"])
     parts = [value for name, value in reckoned.items() if name != "in all"]
     assert reckoned["in all"] == pytest.approx(sum(parts))
     assert module._seconds("an abacus", known, shape, found.episode, 128) is None
