@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from algos.cli.entry import main
+from algos.experiment import building
 from algos.experiment.building import Parts, find_splits, load_policy, training_options
 from algos.experiment.results import after_ppo, remarks
 from algos.experiment.rows import Row
@@ -122,6 +123,10 @@ def test_what_the_settings_say_of_the_model_reaches_it(config, monkeypatch) -> N
     load_policy(replace(config, train="full", critic="head"))
     assert (given["train"], given["seed"], given["dtype"]) == ("full", 5, "float32")
     assert "lora" not in given and "cut_bars" not in given
+    given.clear()
+    monkeypatch.setattr(building, "load_splits", lambda dataset, **named: given.update(named))
+    find_splits(replace(config, split_seed=9, hold_out=(0.25, 0.5), allow_outside=True))
+    assert (given["seed"], given["hold_out"], given["allow_outside"]) == (9, (0.25, 0.5), True)
 
 
 def test_what_is_given_as_objects_takes_the_place_of_names_in_environments(config) -> None:

@@ -77,6 +77,16 @@ def test_videos_of_one_name_and_two_folders_stay_apart_and_what_is_there_is_kept
     assert (out / names[0]).stat().st_mtime_ns == before
 
 
+def test_a_video_that_was_cut_short_is_copied_again(tmp_path) -> None:
+    items = made(tmp_path, "a")
+    items[0].video.write_text("all of it")
+    export_questions({None: items}, tmp_path / "out")
+    copied = tmp_path / "out" / "videos" / "a.mp4"
+    copied.write_text("all")
+    export_questions({None: items}, tmp_path / "out")
+    assert copied.read_text() == "all of it"
+
+
 def test_a_missing_video_is_named_and_no_questions_are_written(tmp_path) -> None:
     with pytest.raises(DatasetError, match="gone.mp4 cannot be written"):
         export_questions({None: made(tmp_path, "gone")}, tmp_path / "out")

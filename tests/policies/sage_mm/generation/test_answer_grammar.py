@@ -14,7 +14,7 @@ pytest.importorskip("transformers")
 pytest.importorskip("peft")
 from policies.errors import ModelError  # noqa: E402
 from policies.prompt import ONLY_TURN  # noqa: E402
-from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
+from policies.sage_mm import LoraSettings, SageMM, scoring  # noqa: E402
 from policies.sage_mm.generation.answer_grammar import AnswerGrammar  # noqa: E402
 from policies.sage_mm.tokens.chat_tokens import ChatTokens  # noqa: E402
 from sage_env import Answer, Zoom, format_action, parse_action  # noqa: E402
@@ -141,6 +141,11 @@ def test_sage_mm_answers_and_is_scored_as_it_sampled(policy, monkeypatch) -> Non
     batch = as_batch([[d.tokens] for d in decisions])
     found = policy.evaluate(batch)
     torch.testing.assert_close(found.logprobs, batch.old_logprobs, atol=1e-4, rtol=0)
+    monkeypatch.setattr(scoring, "CHUNK", 3)  # passes of three episodes have the grammar too
+    with torch.no_grad():
+        cut = policy.evaluate(batch)
+    for name in ("logprobs", "entropy"):
+        torch.testing.assert_close(getattr(cut, name), getattr(found, name), atol=1e-5, rtol=0)
     assert all('{"thought'.startswith(d.text[:2]) for d in decisions)
     same = policy.reference_logprobs(batch)[batch.ids == policy.stop_token]
     assert same[same != 0].abs().sum() < 1e-5, "the stop token has no choice after the brace"
