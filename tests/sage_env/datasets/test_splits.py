@@ -101,6 +101,9 @@ def test_the_seed_decides_what_is_held_out_and_paths_lead_out_only_where_allowed
     with pytest.raises(DatasetError, match="outside"):
         load_splits(outside)
     assert len(load_splits(outside, allow_outside=True).train) == 7
+    rows = (row(f"{k}", f"../{k}.mp4", split="train") for k in range(2))
+    with pytest.raises(DatasetError, match="outside"):
+        read_jsonl(write(tmp_path / "in" / "own.jsonl", *rows), split="train")
 
 
 def test_functions_say_by_their_parameters_whether_they_have_splits() -> None:

@@ -15,7 +15,11 @@ pytest.importorskip("peft")
 from policies.errors import ModelError  # noqa: E402
 from policies.prompt import ONLY_TURN  # noqa: E402
 from policies.sage_mm import LoraSettings, SageMM, scoring  # noqa: E402
-from policies.sage_mm.generation.answer_grammar import AnswerGrammar  # noqa: E402
+from policies.sage_mm.generation.answer_grammar import (  # noqa: E402
+    DEAD,
+    AnswerGrammar,
+    ByteAutomaton,
+)
 from policies.sage_mm.tokens.chat_tokens import ChatTokens  # noqa: E402
 from sage_env import Answer, Zoom, format_action, parse_action  # noqa: E402
 from tests.helpers.episodes import as_batch, observe, play, stir  # noqa: E402
@@ -118,6 +122,18 @@ def test_a_checkpoint_that_thinks_first_thinks_then_answers(policy) -> None:
     assert takes(grammar, tokens, f'is it {{"action": "zoom"}}? </thin</think>\n\n{answer}')
     assert not takes(grammar, tokens, answer)
     assert not takes(grammar, tokens, "so</think>red")
+
+
+def test_a_string_holds_every_byte_but_quotes_and_control_characters() -> None:
+    """RFC 8259, section 7: from U+0020 on; a quote ends it, and a backslash begins an escape."""
+    automaton = ByteAutomaton()
+    start = automaton.state()
+    inside = automaton.string(start)
+    refused = [byte for byte in range(256) if automaton.rows[start][byte] == DEAD]
+    assert refused == [*range(0x20), ord('"')] and inside == start
+    escape = int(automaton.rows[start][ord("\\")])
+    allowed = [byte for byte in range(256) if automaton.rows[escape][byte] != DEAD]
+    assert bytes(allowed) == b'"/\\bfnrt'
 
 
 def test_a_tokenizer_without_a_brace_is_refused(policy, monkeypatch) -> None:
