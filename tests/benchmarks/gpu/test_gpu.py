@@ -33,7 +33,7 @@ class Said:
 
 def test_episodes_are_compared_up_to_the_token_where_they_part() -> None:
     ours: Any = [Said([1, 2, 3], [-1.0, -2.0]), Said([1, 5, 6, 7], [-1.0, -1.0, -1.0])]
-    theirs: Any = [Said([1, 2, 3], [-1.5, -2.0]), Said([1, 5, 9], [-1.25, -7.0])]
+    theirs: Any = [Said([1, 2, 3], [-1.5, -2.0]), Said([1, 5, 9], [-0.75, -7.0])]
     same, gaps = compare(ours, theirs)
     assert same == 1 and gaps.tolist() == [0.5, 0.0, 0.25]
     longer: Any = [Said([1, 2, 3, 4], [-1.0, -2.0, -3.0]), ours[1]]

@@ -173,6 +173,7 @@ def test_without_some_videos_only_their_questions_go() -> None:
     left = splits.without([Path("/videos/a.mp4")])
     assert left.ids() == {"train": ["1"], "validation": ["0"], "test": ["0"]}
     assert left.test is splits.test
+    assert not len(splits.without([Path("/videos/d.mp4")]).test)
 
 
 @pytest.mark.parametrize("split", [None, 3, " ", "absent"])
