@@ -76,6 +76,8 @@ def test_tokens_of_the_same_context_count_once() -> None:
     gaps = torch.tensor([0.1, 0.1, 0.1, -0.1])
     share, score = imbalance(gaps, [b"a", b"a", b"a", b"b"])
     assert (share, score) == (0.0, 0.0)
+    first = imbalance(torch.tensor([0.1, -0.1, -0.1, 0.1]), [b"a", b"a", b"a", b"b"])
+    assert first == (1.0, pytest.approx(2 / math.sqrt(2))), "the first of a name counts"
 
 
 def test_the_names_of_contexts_are_of_all_tokens_and_the_first_frame_up_to_the_token() -> None:

@@ -23,9 +23,13 @@ GIB = 1 << 30
 
 @pytest.fixture(scope="module")
 def four_b(tmp_path_factory) -> Path:
-    """A folder with the configuration of Qwen3-VL-4B, and no weights."""
-    folder = tmp_path_factory.mktemp("4B")
-    published_config("4B").save_pretrained(folder)
+    """A folder with the configuration of Qwen3-VL-4B, and no weights.
+
+    Its vocabulary is a small one: counting the tiles of a large one takes most of the time.
+    """
+    folder, config = tmp_path_factory.mktemp("4B"), published_config("4B")
+    config.text_config.vocab_size = 20_000
+    config.save_pretrained(folder)
     return folder
 
 
@@ -77,8 +81,8 @@ def test_more_of_anything_takes_more(config) -> None:
     base = estimate(config)
     more = replace(config.ppo, advantage="critic", micro_batch=8)
     assert estimate(replace(config, checkpointing=False)).update.kept > base.update.kept
-    assert estimate(replace(config, ppo=more)).update.critic_features > 0
-    assert estimate(replace(config, ppo=more)).update.kept > base.update.kept
+    critic = estimate(replace(config, ppo=more)).update
+    assert critic.critic_features > 0 and critic.kept > base.update.kept
     assert estimate(replace(config, four_bit=True)).update.weights < base.update.weights / 2
     assert estimate(replace(config, lora_rank=32)).update.trained == 2 * base.update.trained
     tokens = replace(config.ppo, micro_batch_tokens=base.episode.tokens)
@@ -95,6 +99,11 @@ def test_seconds_are_reckoned_for_a_device_that_is_known(config) -> None:
     text = known.get_text_config()
     read = 2 * 3 * 50 * 2 * module.forward(text, 1, 0) / 2 / (0.5 * 3.35e12)
     assert reckoned["decoding"] == pytest.approx(read)
+    # Sixteen questions of eight episodes: each prompt is read once, and learned from once.
+    own = found.episode.tokens - found.episode.shared
+    done = module.forward(text, 16 * found.episode.shared + 128 * own, found.episode.tokens)
+    assert reckoned["prefill"] == pytest.approx(done / (0.3 * 989e12))
+    assert reckoned["learning"] == pytest.approx(2 * reckoned["prefill"])
     parts = [value for name, value in reckoned.items() if name != "in all"]
     assert reckoned["in all"] == pytest.approx(sum(parts))
     assert module._seconds("an abacus", known, shape, found.episode, 128) is None

@@ -35,6 +35,21 @@ def test_rows_have_titles_keys_and_places_and_say_when_they_are_measured() -> No
     assert file_key("random", "") == "random"
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("base", "direct:mean"), "direct:mean depends on the frames"),
+        (("base", "direct:twice"), "direct:twice depends on the frames"),
+        (("random", "base", "random"), "--rows names 'random' twice"),
+        (("direct:0",), "N a number or mean, twice, most, got 'direct:0'"),
+    ],
+)
+def test_rows_that_cannot_be_measured_are_refused(words, said) -> None:
+    with pytest.raises(OptionError, match=said):
+        find_rows(words)
+    assert len(find_rows(("base", "direct:most", "direct:8"))) == 3
+
+
 def test_the_demonstrator_is_measured_by_default_on_our_data_with_our_model_alone() -> None:
     assert "demonstrator" in Training().measured
     for other in (Training(dataset="my.jsonl"), Training(checkpoint="a/b")):
@@ -74,6 +89,7 @@ def test_a_command_line_starts_from_a_file_and_what_is_given_holds_over_it(tmp_p
         ({"max_new_tokens": 0}, "max_new_tokens must be at least 1"),
         ({"critic": "adapter"}, "needs an advantage that uses a critic"),
         ({"only": ("=x",)}, "KEY=VALUE"),
+        ({"only": ("a=b", "x")}, "KEY=VALUE"),
         ({"answers_only": True}, "give max_turns=1 with it"),
         ({"answers_only": True, "max_turns": 2}, "give max_turns=1 with it"),
     ],

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from algos.cli.entry import main
-from algos.experiment.building import find_splits, load_policy
+from algos.experiment import building
+from algos.experiment.building import Parts, find_splits, load_policy, training_options
 from algos.experiment.results import after_ppo, remarks
 from algos.experiment.rows import Row
 from algos.experiment.settings import Training, check_settings
@@ -104,6 +105,44 @@ def test_the_model_has_the_device_and_dtype_that_are_asked_for(config) -> None:
     plain = load_policy(config)
     if not torch.cuda.is_available():
         assert {p.dtype for p in plain.model.base.parameters()} == {torch.float32}
+
+
+def test_what_the_settings_say_of_the_model_reaches_it(config, monkeypatch) -> None:
+    from policies.sage_mm import SageMM
+
+    given: dict[str, object] = {}
+    monkeypatch.setattr(SageMM, "load", lambda checkpoint, **named: given.update(named))
+    ppo = replace(config.ppo, seed=5)
+    config = replace(config, ppo=ppo, lora_rank=4, kv_bytes="2MiB", feature_cache=("cpu=3MiB",))
+    load_policy(replace(config, cut_bars=True, four_bit=True, max_new_tokens=7))
+    lora, cache = given["lora"], given["cache"]
+    assert (lora.r, lora.alpha, lora.seed) == (4, 8, 5)
+    assert (given["kv_bytes"], cache.cpu) == (2 << 20, 3 << 20)
+    assert given["cut_bars"] is True and given["four_bit"] is True and given["max_new_tokens"] == 7
+    given.clear()
+    load_policy(replace(config, train="full", critic="head"))
+    assert (given["train"], given["seed"], given["dtype"]) == ("full", 5, "float32")
+    assert "lora" not in given and "cut_bars" not in given
+    given.clear()
+    monkeypatch.setattr(building, "load_splits", lambda dataset, **named: given.update(named))
+    find_splits(replace(config, split_seed=9, hold_out=(0.25, 0.5), allow_outside=True))
+    assert (given["seed"], given["hold_out"], given["allow_outside"]) == (9, (0.25, 0.5), True)
+
+
+def test_what_is_given_as_objects_takes_the_place_of_names_in_environments(config) -> None:
+    def paid(item, action, history):
+        return {"mine": 0.0}
+
+    def judge(item, text):
+        return True
+
+    tools = [object()]
+    parts = Parts(reward=paid, judge=judge, tools=tools)
+    made = training_options(config, object(), parts)
+    assert (made["reward"], made["judge"], made["tools"]) == (paid, judge, tools)
+    weighted = replace(config, reward="efficient", frames_weight=0.25, turns_weight=0.5)
+    found = training_options(weighted, object(), Parts())["reward"]
+    assert found.keywords == {"frames_weight": 0.25, "turns_weight": 0.5}
 
 
 def test_a_failed_start_leaves_the_folder_free_for_other_settings(config, monkeypatch) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -144,3 +144,22 @@ def test_only_the_critic_learns_while_it_is_pretrained(tmp_path: Path) -> None:
         return {name.split(".")[0] for name, old, new in pairs if not torch.equal(old, new)}
 
     assert [moved(k) for k in range(3)] == [{"critic"}, {"critic"}, {"actor", "critic"}]
+
+
+MAY_DIFFER = {"updates", "micro_batch", "micro_batch_tokens", "workers", "checkpoint_every"}
+MAY_DIFFER |= {"keep_last", "patience", "rescore_tolerance"}
+
+
+@pytest.mark.parametrize("name", sorted(asdict(PPOConfig())))
+def test_a_run_goes_on_with_every_other_setting_as_it_was(name: str) -> None:
+    """Nothing that a number of an update comes from may change, nor which questions or order."""
+    config = PPOConfig()
+    now = settings_of_run(config, ["a", "b"])
+    other = {**now, name: "another"}
+    if name in MAY_DIFFER:
+        require_same_run(other, now, config)
+    else:
+        with pytest.raises(ConfigChanged, match=rf"{name}\b.*was"):
+            require_same_run(other, now, config)
+    with pytest.raises(ConfigChanged, match="items"):
+        require_same_run(settings_of_run(config, ["b", "a"]), now, config)

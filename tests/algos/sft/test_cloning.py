@@ -89,6 +89,25 @@ def test_given_validation_is_of_other_videos(task) -> None:
         prepare(student, shown[:4], items, validation=shown[4:5])
     lessons = prepare(student, shown[:2], items, validation=shown[2:4])
     assert lessons.question_ids() == {"training": ["q0", "q1"], "validation": ["q2", "q3"]}
+    # the choice holds for both sides, its limit for the training alone
+    choice = EpisodeChoice(right_only=True, limit=1)
+    lessons = prepare(student, [shown[0], shown[4]], items, validation=[*shown[1:4]], choice=choice)
+    assert lessons.question_ids() == {"training": ["q0"], "validation": ["q2", "q3"]}
+
+
+def test_a_demonstrator_plays_with_its_own_options_over_those_that_are_given(
+    task, tmp_path
+) -> None:
+    _, items, _ = task
+    given = {**ENV, "max_turns": 2, "snap": True}
+    (shown,) = demonstrate(Hasty(), items[:1], tmp_path / "a.jsonl", env_options=given)
+    assert shown.trajectory.conditions.max_turns == ENV["max_turns"] == 3
+    other, same, far = (
+        demonstrate(Hasty(), items[:2], tmp_path / f"{n}.jsonl", seed=seed)
+        for n, seed in enumerate((0, 0, 1))
+    )
+    seeds = [[e.trajectory.seed for e in episodes] for episodes in (other, same, far)]
+    assert seeds[0] == seeds[1] and len({*seeds[0], *seeds[2]}) == 4, "each question has its own"
 
 
 def test_frames_that_the_cache_dropped_are_decoded_again(task, tmp_path) -> None:

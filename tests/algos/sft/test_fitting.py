@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -14,10 +16,12 @@ from algos.runs.checkpoint import ConfigChanged, load
 from algos.runs.metrics import of_the_run, read_metrics
 from algos.runs.stopping import Stopped
 from algos.sft import fitting
-from algos.sft.examples import Example
+from algos.sft.examples import Example, digest
 from algos.sft.fitting import add_gradient, fine_tune
 from algos.sft.replaying import Replayer
+from algos.sft.schedule import learning_rate
 from algos.sft.settings import FineTuningError, SFTConfig
+from algos.sft.step_batches import StepPlan
 from algos.sft.validation import as_batch, token_scores
 from policies.sage_mm import SageMM
 from tests.helpers.episodes import stir
@@ -74,6 +78,20 @@ def test_the_loss_is_that_of_the_tokens_one_by_one(student, examples) -> None:
     exact = student.evaluate(batch).logprobs
     assert float(-exact.detach().sum() / count) == pytest.approx(scores.loss, abs=1e-6)
     assert torch.equal(exact != 0, batch.sampled)
+
+
+def test_a_row_says_which_turn_a_token_is_of_and_a_digest_says_all_of_an_example() -> None:
+    """A turn is what is read, and then the reply; what is behind a shorter row is of none."""
+    ids, mask = np.arange(6), np.array([0, 0, 1, 1, 0, 1], bool)
+    whole, short = Example(ids, mask, (b"k",)), Example(ids[:3], mask[:3], ())
+    batch = as_batch([whole, short])
+    assert batch.turn.tolist() == [[0, 0, 0, 0, 1, 1], [0, 0, 0, -1, -1, -1]]
+    assert batch.attention.sum(1).tolist() == [6, 3] and batch.sampled.sum(1).tolist() == [3, 1]
+    learned = whole.without_turns(batch.turn[0].numpy(), [1])
+    assert learned.loss_mask.tolist() == [False, False, True, True, False, False]
+    others = [learned, Example(ids, mask, (b"l",)), Example(ids + 1, mask, (b"k",)), short]
+    assert len({digest([one]) for one in (whole, *others)}) == 5
+    assert digest([whole, short]) != digest([short, whole]) != digest([short])
 
 
 def gradient(student, examples, **cut) -> tuple[float, list[torch.Tensor]]:
@@ -186,6 +204,64 @@ def test_other_settings_are_refused(student, examples, tmp_path, change, said) -
     with pytest.raises(ConfigChanged, match="training: was"):
         fine_tune(SFTConfig(**settings), student, examples[1:3], tmp_path)
     fine_tune(SFTConfig(**settings, micro_batch=1, workers=2), student, examples[:2], tmp_path)
+
+
+def test_another_base_or_other_validation_is_another_run(student, examples, tmp_path) -> None:
+    config = SFTConfig(steps=2, batch=2)
+    fine_tune(config, student, examples[:2], tmp_path, validation=examples[2:4])
+    with pytest.raises(ConfigChanged, match="validation: was"):
+        fine_tune(config, student, examples[:2], tmp_path, validation=examples[2:5])
+    weight = student.model.base.lm_head.weight
+    with torch.no_grad():
+        weight[0, 0] += 1
+    try:
+        with pytest.raises(ConfigChanged, match="base: was"):
+            fine_tune(config, student, examples[:2], tmp_path, validation=examples[2:4])
+    finally:
+        with torch.no_grad():
+            weight[0, 0] -= 1
+
+
+def test_a_step_is_adamw_down_the_clipped_gradient(student, examples, tmp_path) -> None:
+    """The first step of Adam is g / (|g| + eps): with the norm clipped, eps is felt."""
+    stir(student)
+    config = SFTConfig(steps=1, batch=6, lr=0.01, warmup=0.0, schedule="constant")
+    config = replace(config, weight_decay=0.5, max_grad_norm=1e-6)
+    loss, gradients = gradient(student, examples)
+    norm = float(torch.stack([g.norm() for g in gradients]).norm())
+    before = [p.detach().clone() for p in student.actor_parameters()]
+    fine_tune(config, student, examples, tmp_path)
+    for old, g, new in zip(before, gradients, student.actor_parameters(), strict=True):
+        small = g * 1e-6 / norm
+        wanted = old * (1 - 0.01 * 0.5) - 0.01 * small / (small.abs() + 1e-8)
+        torch.testing.assert_close(new.detach(), wanted, atol=1e-5, rtol=0)
+    row = read_metrics(tmp_path / "metrics.jsonl")[-1]
+    assert row["losses/sft"] == pytest.approx(loss, abs=1e-5)
+    assert row["losses/grad_norm"] == pytest.approx(norm, rel=1e-4)
+    assert row["sft/tokens"] == sum(len(example.ids) for example in examples)
+    assert row["sft/learned_tokens"] == sum(int(e.loss_mask.sum()) for e in examples)
+
+
+def test_steps_have_their_batches_and_rates_and_a_crash_costs_few_of_them(
+    student, examples, tmp_path, monkeypatch
+) -> None:
+    config = SFTConfig(steps=6, batch=2, lr=1e-3, warmup=0.5, checkpoint_every=2)
+    real, taken = fitting.add_gradient, []
+
+    def watched(settings, policy, chosen, *rest):
+        taken.append([next(k for k, e in enumerate(examples) if e is one) for one in chosen])
+        if len(taken) == 4:
+            raise RuntimeError("planted")
+        return real(settings, policy, chosen, *rest)
+
+    monkeypatch.setattr(fitting, "add_gradient", watched)
+    with pytest.raises(RuntimeError, match="planted"):
+        fine_tune(config, student, examples, tmp_path)
+    fine_tune(config, student, examples, tmp_path)
+    plan = list(map(list, StepPlan.of(config, [len(e.ids) for e in examples]).batches))
+    assert taken == [*plan[:4], *plan[2:]], "what was after step 2 is learned again"
+    rates = [row["charts/learning_rate"] for row in read_metrics(tmp_path / "metrics.jsonl")[1:]]
+    assert rates == [learning_rate(config, step, 6) for step in range(1, 7)]
 
 
 def test_without_validation_the_last_step_is_kept(student, examples, tmp_path) -> None:

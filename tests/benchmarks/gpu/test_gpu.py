@@ -33,7 +33,7 @@ class Said:
 
 def test_episodes_are_compared_up_to_the_token_where_they_part() -> None:
     ours: Any = [Said([1, 2, 3], [-1.0, -2.0]), Said([1, 5, 6, 7], [-1.0, -1.0, -1.0])]
-    theirs: Any = [Said([1, 2, 3], [-1.5, -2.0]), Said([1, 5, 9], [-1.25, -7.0])]
+    theirs: Any = [Said([1, 2, 3], [-1.5, -2.0]), Said([1, 5, 9], [-0.75, -7.0])]
     same, gaps = compare(ours, theirs)
     assert same == 1 and gaps.tolist() == [0.5, 0.0, 0.25]
     longer: Any = [Said([1, 2, 3, 4], [-1.0, -2.0, -3.0]), ours[1]]
@@ -113,6 +113,27 @@ def test_a_step_that_fails_or_hangs_is_told_and_the_next_one_runs(monkeypatch, t
         steps.main(settings)
     page = (tmp_path / "gpu.md").read_text()
     assert "took longer" in page and "said nothing" in page and "- seconds: 2.5" in page
+
+
+def test_steps_share_the_minutes_and_the_last_word_of_a_step_counts(monkeypatch, tmp_path) -> None:
+    given = []
+
+    def ended(command: list[str], **named: Any) -> subprocess.CompletedProcess[str]:
+        given.append(named["timeout"])
+        clock[0] += 40.0
+        said = "".join(f'{steps.MARK}{{"k": {k}}}\n' for k in (1, 2))
+        return subprocess.CompletedProcess(command, 0, said)
+
+    clock = [1000.0]
+    monkeypatch.setattr(steps.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(steps.subprocess, "run", ended)
+    pages = []
+    monkeypatch.setattr(steps, "publish", lambda text, *_: pages.append(text))
+    monkeypatch.setattr(steps, "report", lambda name, results: dict(results))
+    with pytest.raises(SystemExit, match="failed: 8B"):
+        steps.main(steps.Settings(device="cpu", steps=("2B", "4B", "8B"), minutes=1.0))
+    assert given == [60.0, 20.0], "for the third no time is left"
+    assert pages[-1]["2B"] == {"k": 2} and pages[-1]["8B"] == {"error": "no time was left"}
 
 
 def test_what_cannot_run_is_refused_before_it_begins(monkeypatch) -> None:

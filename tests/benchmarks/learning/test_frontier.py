@@ -86,6 +86,9 @@ def test_points_of_several_seeds_are_joined_by_arm_and_budget() -> None:
     assert found[0].correct.tolist() == [[1, 0, 0, 0], [1, 1, 1, 0]] and found[0].missing == 2
     assert found[0].of([1]).tolist() == [[1, 1, 1, 0]]
     assert found[2].of([1, 2]).shape == (2, 4), "the base is the same for all seeds"
+    failed = row("direct", 0, 1, count=3)
+    failed["points"][0]["correct"] = "1-0"
+    assert np.isnan(points_of([failed])[0].correct).tolist() == [[False, True, False]]
     curve = ascending(found[:2])
     assert [p.arm for p in curve] == ["direct-8", "direct-16"]
     assert common_seeds(curve) == [0, 1] and common_seeds(found[2:]) == [0]

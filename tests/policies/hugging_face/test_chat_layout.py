@@ -104,3 +104,6 @@ def test_no_text_is_read_as_a_control_token(text) -> None:
     messages = layout.messages(text, [turn(f"{text}.", reply=text), turn(f"{text}.")])
     said = [message["content"][0]["text"] for message in messages]
     assert said == [plain, f"{plain}.", plain, f"{plain}."]
+    layout = find_layout(renderer(PICTURES_FIRST), CONTROLS, "x")
+    (first,) = layout.messages(text, [turn("asked")])
+    assert first["content"][0]["text"].startswith(f"{layout.plain(text)}\n\n")

@@ -142,6 +142,10 @@ def test_draws_leave_the_drawn_token_alone() -> None:
     left = draws(torch.zeros(2, 1), scores)
     assert left.argmax(1).tolist() == [1, 2] and torch.isinf(left).sum() == 4
     assert draws.logprobs[:, 0].exp().tolist() == pytest.approx([0.5, 0.375])
+    # each step has a number of its own: below, within and above the middle third
+    draws = Draws(Sampling(1.0), torch.tensor([[0.9, 0.1, 0.5]], dtype=torch.float64))
+    steps = [int(draws(torch.zeros(1, 1), torch.zeros(1, 3)).argmax()) for _ in range(3)]
+    assert steps == [2, 0, 1] and draws.logprobs.shape == (1, 3)
 
 
 def test_the_checkpoints_own_sampling_settings_are_not_used(checkpoint) -> None:

@@ -204,6 +204,11 @@ def test_who_acted_least_recently_is_prefilled_again(model):
     policy, held = play_first_turns(needed * per_token(model) - 1)
     assert [len(context.kv_state.ids) for context in held] == [len(free[0].opening.ids), *read[1:]]
     assert policy.measures()["policy/kv_states_dropped"] == 1
+    policy = SageMM(model, max_new_tokens=REPLY)
+    policy.reset(seed=5)
+    for question, turn in ((0, 0), (1, 0), (0, 1)):
+        policy.act_batch([EPISODES[question, 0][turn]], [question])
+    assert [policy._episodes[question].last_used for question in (0, 1)] == [3, 2]
 
 
 def test_out_of_memory_costs_time_and_no_reply(model, free, monkeypatch, caplog):

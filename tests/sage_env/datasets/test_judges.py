@@ -1,6 +1,7 @@
 """Laws of `sage_env.datasets.judges`, `sage_env.rewards.find_reward`: plug-ins by their names."""
 
 import sys
+from threading import Event
 from types import ModuleType
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from sage_env import VideoQAEnv
 from sage_env.actions.action import Answer
 from sage_env.datasets.judges import find_judge, judge_in_time
-from sage_env.errors import JudgeError, RewardError
+from sage_env.errors import JudgeError, JudgeTimeout, RewardError
 from sage_env.rewards import PRESETS, find_reward
 from sage_env.testing.episodes import ITEMS
 from sage_env.testing.memory_video import open_memory
@@ -33,6 +34,14 @@ def test_a_judge_is_found_by_name_and_rule_is_nobody(module) -> None:
     assert find_judge("own_plug_ins:lenient") is lenient and find_judge(lenient) is lenient
     assert find_judge("rule") is None and find_judge(None) is None
     assert judge_in_time("rule", 1.0) is None
+
+
+def test_a_judge_of_that_name_has_the_deadline_that_is_given(module) -> None:
+    never = Event()
+    with pytest.raises(JudgeTimeout, match="the judge"):
+        judge_in_time(lambda item, text: never.wait(5), 0.05)(ITEMS[0], "x")
+    never.set()
+    assert judge_in_time("own_plug_ins:lenient", 5.0)(ITEMS[0], "something else") is True
 
 
 @pytest.mark.parametrize("name", ["own_plug_ins:number", "own_plug_ins:Kind", "judge", 3])

@@ -2,6 +2,7 @@
 
 import json
 import os
+from copy import copy, deepcopy
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,8 @@ def test_a_dataset_of_its_own_splits_has_to_have_all_three(tmp_path) -> None:
     path = write(tmp_path / "set.jsonl", *rows)
     assert splits_of(path) == ("train", "test") and has_splits(path)
     assert [item.id for item in load_dataset(path, split="test")] == ["test0", "test1"]
+    with pytest.raises(DatasetError, match="no line of the split 'te'"):
+        read_jsonl(path, split="te")
     with pytest.raises(DatasetError, match=r"no line of the split 'validation', .*--validation"):
         load_splits(path)
     found = load_splits(path, validation=items("v.mp4"))
@@ -87,6 +90,20 @@ def test_one_split_is_divided_and_what_is_named_is_not(tmp_path) -> None:
     named = load_splits(path, test=items("other.mp4"))
     assert [len(part) for part in named.parts().values()] == [9, 1, 1]
     assert named.how["test"] == "given"
+
+
+def test_the_seed_decides_what_is_held_out_and_paths_lead_out_only_where_allowed(tmp_path) -> None:
+    (tmp_path / "in").mkdir()
+    path = write(tmp_path / "in" / "set.jsonl", *(row(f"{k}", f"{k}.mp4") for k in range(10)))
+    found = {tuple(load_splits(path, seed=seed).ids()["test"]) for seed in range(8)}
+    assert len(found) > 3
+    outside = write(tmp_path / "in" / "out.jsonl", *(row(f"{k}", f"../{k}.mp4") for k in range(10)))
+    with pytest.raises(DatasetError, match="outside"):
+        load_splits(outside)
+    assert len(load_splits(outside, allow_outside=True).train) == 7
+    rows = (row(f"{k}", f"../{k}.mp4", split="train") for k in range(2))
+    with pytest.raises(DatasetError, match="outside"):
+        read_jsonl(write(tmp_path / "in" / "own.jsonl", *rows), split="train")
 
 
 def test_functions_say_by_their_parameters_whether_they_have_splits() -> None:
@@ -138,10 +155,15 @@ def test_a_part_has_what_its_dataset_has() -> None:
         def prepare(self, item):
             return f"made {item.id}"
 
+        def __deepcopy__(self, memo):
+            return Made(self)
+
     part = part_of(Made(TEN), [2, 5])
     assert [item.id for item in part] == ["2", "5"] and part[0].id == "2"
     assert part.frame_size == (64, 32) and part.prepare(part[0]) == "made 2"
     assert not hasattr(part, "headline")
+    for twin in (copy(part), deepcopy(part)):  # of the part, and not of what it is a part of
+        assert [item.id for item in twin] == ["2", "5"] and twin.frame_size == (64, 32)
     whole = Made(TEN)
     assert part_of(whole, range(len(TEN))) is whole
 
@@ -151,6 +173,7 @@ def test_without_some_videos_only_their_questions_go() -> None:
     left = splits.without([Path("/videos/a.mp4")])
     assert left.ids() == {"train": ["1"], "validation": ["0"], "test": ["0"]}
     assert left.test is splits.test
+    assert not len(splits.without([Path("/videos/d.mp4")]).test)
 
 
 @pytest.mark.parametrize("split", [None, 3, " ", "absent"])

@@ -14,8 +14,12 @@ pytest.importorskip("transformers")
 pytest.importorskip("peft")
 from policies.errors import ModelError  # noqa: E402
 from policies.prompt import ONLY_TURN  # noqa: E402
-from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
-from policies.sage_mm.generation.answer_grammar import AnswerGrammar  # noqa: E402
+from policies.sage_mm import LoraSettings, SageMM, scoring  # noqa: E402
+from policies.sage_mm.generation.answer_grammar import (  # noqa: E402
+    DEAD,
+    AnswerGrammar,
+    ByteAutomaton,
+)
 from policies.sage_mm.tokens.chat_tokens import ChatTokens  # noqa: E402
 from sage_env import Answer, Zoom, format_action, parse_action  # noqa: E402
 from tests.helpers.episodes import as_batch, observe, play, stir  # noqa: E402
@@ -120,6 +124,18 @@ def test_a_checkpoint_that_thinks_first_thinks_then_answers(policy) -> None:
     assert not takes(grammar, tokens, "so</think>red")
 
 
+def test_a_string_holds_every_byte_but_quotes_and_control_characters() -> None:
+    """RFC 8259, section 7: from U+0020 on; a quote ends it, and a backslash begins an escape."""
+    automaton = ByteAutomaton()
+    start = automaton.state()
+    inside = automaton.string(start)
+    refused = [byte for byte in range(256) if automaton.rows[start][byte] == DEAD]
+    assert refused == [*range(0x20), ord('"')] and inside == start
+    escape = int(automaton.rows[start][ord("\\")])
+    allowed = [byte for byte in range(256) if automaton.rows[escape][byte] != DEAD]
+    assert bytes(allowed) == b'"/\\bfnrt'
+
+
 def test_a_tokenizer_without_a_brace_is_refused(policy, monkeypatch) -> None:
     tokens = policy.model.tokens
     without = tokens.banned(int(policy.model.base.lm_head.out_features))
@@ -141,6 +157,11 @@ def test_sage_mm_answers_and_is_scored_as_it_sampled(policy, monkeypatch) -> Non
     batch = as_batch([[d.tokens] for d in decisions])
     found = policy.evaluate(batch)
     torch.testing.assert_close(found.logprobs, batch.old_logprobs, atol=1e-4, rtol=0)
+    monkeypatch.setattr(scoring, "CHUNK", 3)  # passes of three episodes have the grammar too
+    with torch.no_grad():
+        cut = policy.evaluate(batch)
+    for name in ("logprobs", "entropy"):
+        torch.testing.assert_close(getattr(cut, name), getattr(found, name), atol=1e-5, rtol=0)
     assert all('{"thought'.startswith(d.text[:2]) for d in decisions)
     same = policy.reference_logprobs(batch)[batch.ids == policy.stop_token]
     assert same[same != 0].abs().sum() < 1e-5, "the stop token has no choice after the brace"
