@@ -192,6 +192,21 @@ def failures(result: EvalResult) -> list[tuple[str, str]]:
     return [(item.id, played.error) for item, played in pairs if played.error is not None]
 
 
+def failure_lines(result: EvalResult, shown: int = 3) -> list[str]:
+    """Return what is said about the questions that failed on our side; [] where none has.
+
+    Args:
+        result: of one policy.
+        shown: how many are named.
+    """
+    failed = failures(result)
+    if not failed:
+        return []
+    lines = [f"{len(failed)} of {len(result.items)} questions failed, and are in no mean:"]
+    lines += [f"  {item_id}: {error}" for item_id, error in failed[:shown]]
+    return lines + ([f"  and {len(failed) - shown} more"] if len(failed) > shown else [])
+
+
 def episode_result(item: QAItem, trajectory: Trajectory) -> EpisodeResult:
     """Return what a trajectory says about its question."""
     infos = [trajectory.start_info, *(turn.info for turn in trajectory.turns)]

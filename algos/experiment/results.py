@@ -7,7 +7,7 @@ from typing import Any
 
 from algos.evaluation.decomposition import decompose
 from algos.evaluation.groups import Group, group_words, other_groups
-from algos.evaluation.measures import EvalResult, measure_episodes
+from algos.evaluation.measures import EvalResult, failure_lines, measure_episodes
 from algos.evaluation.tables import (
     BREAKDOWN_HEADER,
     MOVES_HEADER,
@@ -67,6 +67,9 @@ def print_tables(results: Mapping[str, EvalResult], only: Group) -> None:
     name = f", {group_words(only)}" if only else ""
     print(f"\nHeld-out videos{name}")
     print(format_table(SUMMARY_HEADER, summary_cells(list(head.values()))))
+    for result in results.values():
+        if lines := failure_lines(result):
+            print("\n".join([f"\n{result.title}: {lines[0]}", *lines[1:]]))
     for group in other_groups(next(iter(results.values())).items, only):
         print(f"\nThe same videos, {group_words(group)}")
         parts = [result.only(group) for result in results.values()]

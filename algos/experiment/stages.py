@@ -27,7 +27,7 @@ from algos.experiment.building import (
     training_options,
 )
 from algos.experiment.estimate import CPU_SLOTS, require_room, side_by_side
-from algos.experiment.questions import ready_questions
+from algos.experiment.questions import SEEN, ready_questions, seen_by_adapter
 from algos.experiment.results import REMARKS, after_ppo, print_tables, remarks, report_data
 from algos.experiment.reward_probe import require_differences
 from algos.experiment.rows import AFTER, BASE, DEMONSTRATOR, Row, file_key, find_rows
@@ -118,6 +118,8 @@ def open_stages(config: Training, folder: RunFolder, parts: Parts | None = None)
     with open_envs(splits.train, training_options(config, policy, parts), 1):
         pass  # a wrong name or number should not wait for the videos
     splits = ready_questions(splits, folder, skip_broken=config.skip_broken)
+    if seen := seen_by_adapter(config.adapter, splits):
+        print(seen)
     stages = Stages(config, folder, policy, splits, only=only, parts=parts)
     if config.slots is None:
         stages.slots = side_by_side(config, policy, size)
@@ -323,6 +325,8 @@ class Stages:
             "seed": str(self.config.ppo.seed),
         }
         about |= remarks(self.update, self.config.ppo.updates, read_metrics(self.folder.metrics))
+        if seen := seen_by_adapter(self.config.adapter, self.splits):
+            about[SEEN] = seen
         if not self.results:
             return
         suggested = getattr(self.splits.test, "frame_size", (224, 224))
@@ -334,6 +338,6 @@ class Stages:
             print(f"\nValidation\n{validation_lines(read_metrics(validations))}")
         print()
         for name, said in about.items():
-            if name in REMARKS:
+            if name in (*REMARKS, SEEN):
                 print(f"{name}: {said}")
         print(f"\nreport: {save_report(self.folder, data)}")
