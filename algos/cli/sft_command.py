@@ -129,6 +129,7 @@ class Sft:
             student = self._load()
             if self.demonstrator is not None:
                 given = self._demonstrate(folder, student, items)
+            _tell_failures([*given, *others])
             lessons = self._prepare(student, given, others, items)
             _tell_lessons(lessons)
             folder.save_config(self)
@@ -292,6 +293,13 @@ class Sft:
         )
         right = "not judged" if found.accuracy is None else f"{found.accuracy:.1%} right"
         say(f"played {found.questions} validation questions greedily: {right}")
+
+
+def _tell_failures(episodes: Sequence[StoredEpisode]) -> None:
+    """Print how many episodes failed, and why the first did: nothing is learned from them."""
+    failed = [e.trajectory.error for e in episodes if e.trajectory.error is not None]
+    if failed:
+        say(f"{len(failed)} of {len(episodes)} episodes failed, the first with: {failed[0]}")
 
 
 def _tell_lessons(lessons: Lessons) -> None:

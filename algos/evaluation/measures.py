@@ -21,7 +21,6 @@ from algos.seeds import subseed
 from policies.base import BatchPolicy, Policy
 from sage_env.datasets.duration_buckets import BUCKETS, bucket_of
 from sage_env.datasets.item import QAItem
-from sage_env.errors import SageEnvError
 
 SHORT, LONG = "<=600 s", ">600 s"
 """Sides of ten minutes, by which the SAGE paper (arXiv 2512.13874) reports long videos apart."""
@@ -191,27 +190,6 @@ def failures(result: EvalResult) -> list[tuple[str, str]]:
     """Return the questions that failed on our side, with the reasons, in order."""
     pairs = zip(result.items, result.trajectories, strict=True)
     return [(item.id, played.error) for item, played in pairs if played.error is not None]
-
-
-def mean_return(result: EvalResult) -> float:
-    """Return the mean of the episodes' rewards; those that failed on our side are in no mean.
-
-    Raises:
-        SageEnvError: if all of them failed.
-    """
-    returns = [played.ret for played in result.trajectories if played.error is None]
-    if not returns:
-        failed = failures(result)
-        raise SageEnvError(
-            f"all {len(failed)} questions of a validation failed, the first, {failed[0][0]!r}, "
-            f"with: {failed[0][1]}"
-        )
-    return sum(returns) / len(returns)
-
-
-def frames_of(result: EvalResult) -> float:
-    """Return the mean number of frames that were shown; 0 where none are counted."""
-    return measures_of(result.episodes()).frames or 0.0
 
 
 def episode_result(item: QAItem, trajectory: Trajectory) -> EpisodeResult:

@@ -17,6 +17,8 @@ from sage_env.datasets.preparing import prepare_videos
 from sage_env.datasets.splits import Splits
 from sage_env.errors import DatasetError
 
+SEEN = "seen before"
+"""Name of what `seen_by_adapter` says, in a report."""
 SHOWN = 5
 """Unreadable videos that are named on the terminal; the folder has them all."""
 TIMEOUT = 120.0
@@ -46,8 +48,8 @@ def ready_questions(splits: Splits, folder: RunFolder, *, skip_broken: bool) -> 
         named = "; ".join(list(broken.values())[:SHOWN])
         more = f"; and {len(broken) - SHOWN} more" if len(broken) > SHOWN else ""
         raise DatasetError(
-            f"{len(broken)} videos cannot be read ({named}{more}): mend them, or leave out their "
-            "questions with --skip-broken"
+            f"{len(broken)} videos cannot be read ({named}{more}): {_advice(splits)}leave out "
+            "their questions with --skip-broken"
         )
     kept = splits.without(broken) if broken else splits
     for name, items in kept.parts().items():
@@ -59,6 +61,13 @@ def ready_questions(splits: Splits, folder: RunFolder, *, skip_broken: bool) -> 
         listed = "; ".join(list(broken.values())[:SHOWN])
         print(visible(f"left out: {lost} questions about {len(broken)} videos, {listed}"))
     return kept
+
+
+def _advice(splits: Splits) -> str:
+    """Return what to do about unreadable videos, beside leaving them out."""
+    if any(item.video.exists() for part in splits.parts().values() for item in part):
+        return "mend them, or "
+    return "none of all is there, so name the folder that they lie in (--root), or "
 
 
 def unreadable(splits: Splits) -> dict[Path, str]:
@@ -94,6 +103,41 @@ def _seconds_of(video: Path) -> float:
     from sage_env.video.index.video_index import read_index
 
     return read_index(video).duration
+
+
+def seen_by_adapter(adapter: str | None, splits: Splits) -> str:
+    """Say which questions that should be held out an adapter has been trained on; "" if none.
+
+    The folder of the run that made the adapter tells, `sage-vqa sft` and `train` alike. Questions
+    are known by their ids alone, so that it may be others of the same name.
+
+    Args:
+        adapter: to start from, a folder or a hub id.
+        splits: of the training that starts.
+    """
+    seen = _trained_on(RunFolder(Path(adapter).parent)) if adapter else set()
+    told = []
+    for name in ("validation", "test"):
+        ids = splits.ids()[name]
+        if found := [one for one in ids if one in seen]:
+            told.append(f"{len(found)} of {len(ids)} {name} questions (such as {found[0]!r})")
+    if not told:
+        return ""
+    return (
+        f"{adapter} was trained on {' and '.join(told)}, going by their ids: what is measured on "
+        "them is not of unseen videos; clone from the training split alone, see `sage-vqa data "
+        "export --hold-out`"
+    )
+
+
+def _trained_on(folder: RunFolder) -> set[str]:
+    """Return the ids of the questions that a run trained on; none where it does not say."""
+    for path, key in ((folder.split, "training"), (folder.splits, "train")):
+        if path.is_file():
+            said = read_json(path)
+            ids = said.get(key) if isinstance(said, dict) else None
+            return {one for one in ids if isinstance(one, str)} if isinstance(ids, list) else set()
+    return set()
 
 
 def _write(folder: RunFolder, splits: Splits, broken: Mapping[Path, str]) -> None:

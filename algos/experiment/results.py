@@ -8,6 +8,7 @@ from typing import Any
 from algos.evaluation.decomposition import decompose
 from algos.evaluation.groups import Group, group_words, other_groups
 from algos.evaluation.measures import EvalResult, measure_episodes
+from algos.evaluation.outcomes import failure_lines
 from algos.evaluation.tables import (
     BREAKDOWN_HEADER,
     MOVES_HEADER,
@@ -19,7 +20,10 @@ from algos.evaluation.tables import (
     part_cells,
     summary_cells,
 )
+from algos.evaluation.validation_table import validation_lines
+from algos.experiment.questions import SEEN
 from algos.ppo.learning_signal import nothing_learned
+from algos.ppo.validation import FILE as VALIDATIONS
 from algos.report.report_data import ReportData
 from algos.runs.metrics import read_metrics
 from algos.runs.run_folder import RunFolder
@@ -68,6 +72,9 @@ def print_tables(results: Mapping[str, EvalResult], only: Group) -> None:
     name = visible(f", {group_words(only)}") if only else ""
     print(f"\nHeld-out videos{name}")
     print(format_table(SUMMARY_HEADER, summary_cells(list(head.values()))))
+    for result in results.values():
+        if lines := failure_lines(result):
+            print("\n".join([f"\n{result.title}: {lines[0]}", *lines[1:]]))
     for group in other_groups(next(iter(results.values())).items, only):
         print(visible(f"\nThe same videos, {group_words(group)}"))
         parts = [result.only(group) for result in results.values()]
@@ -85,6 +92,23 @@ def print_tables(results: Mapping[str, EvalResult], only: Group) -> None:
         print(format_table(PARTS_HEADER, part_cells(found)))
         print()
         print(format_table(MOVES_HEADER, move_cells(found)))
+
+
+def print_notes(about: Mapping[str, str], folder: RunFolder, update: int) -> None:
+    """Print the validations of a run, and what has to be known to read the tables.
+
+    Args:
+        about: labels and texts, of which those that are notes are printed.
+        folder: of the run.
+        update: that the trained policy is of.
+    """
+    validations = folder.path / VALIDATIONS
+    if validations.exists():
+        print(f"\nValidation\n{validation_lines(read_metrics(validations), update)}")
+    print()
+    for name, said in about.items():
+        if name in (*REMARKS, SEEN):
+            print(f"{name}: {said}")
 
 
 def report_data(

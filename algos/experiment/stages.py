@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from algos.evaluation.groups import in_group
-from algos.evaluation.measures import EvalResult, evaluate, frames_of, mean_return, measures_of
-from algos.evaluation.validation_table import validation_lines, validation_numbers
+from algos.evaluation.measures import EvalResult, evaluate, measures_of
+from algos.evaluation.outcomes import frames_of, mean_return
+from algos.evaluation.validation_table import validation_numbers
 from algos.experiment.building import (
     Parts,
     find_splits,
@@ -28,12 +29,16 @@ from algos.experiment.building import (
     training_options,
 )
 from algos.experiment.estimate import CPU_SLOTS, require_room, side_by_side
-from algos.experiment.questions import durations_of, ready_questions
-from algos.experiment.results import REMARKS, after_ppo, print_tables, remarks, report_data
+from algos.experiment.questions import (
+    SEEN,
+    durations_of,
+    ready_questions,
+    seen_by_adapter,
+)
+from algos.experiment.results import after_ppo, print_notes, print_tables, remarks, report_data
 from algos.experiment.reward_probe import require_differences
 from algos.experiment.rows import AFTER, BASE, DEMONSTRATOR, Row, file_key, find_rows
 from algos.experiment.settings import Training, check_settings
-from algos.ppo.validation import FILE as VALIDATIONS
 from algos.report.report import save_report
 from algos.rollout.trajectory import Trajectory
 from algos.runs.metrics import read_metrics
@@ -121,6 +126,8 @@ def open_stages(config: Training, folder: RunFolder, parts: Parts | None = None)
         require_budget(config.ppo.recipe, envs[0])
     splits = ready_questions(splits, folder, skip_broken=config.skip_broken)
     only = headline(config, splits)  # of what can be read
+    if seen := seen_by_adapter(config.adapter, splits):
+        print(seen)
     stages = Stages(config, folder, policy, splits, only=only, parts=parts)
     for row in find_rows(config.measured):
         stages.require_environment(row)
@@ -330,17 +337,13 @@ class Stages:
             "seed": str(self.config.ppo.seed),
         }
         about |= remarks(self.update, self.config.ppo.updates, read_metrics(self.folder.metrics))
+        if seen := seen_by_adapter(self.config.adapter, self.splits):
+            about[SEEN] = seen
         if not self.results:
             return
         suggested = getattr(self.splits.test, "frame_size", (224, 224))
         size: tuple[int, int] = self._options(self.policy).get("frame_size") or suggested
         data = report_data(self.results, about, self.folder, size, self.only)
         print_tables(self.results, self.only)
-        validations = self.folder.path / VALIDATIONS
-        if validations.exists():
-            print(f"\nValidation\n{validation_lines(read_metrics(validations), self.update)}")
-        print()
-        for name, said in about.items():
-            if name in REMARKS:
-                print(f"{name}: {said}")
+        print_notes(about, self.folder, self.update)
         print(f"\nreport: {save_report(self.folder, data)}")

@@ -138,6 +138,17 @@ def test_bad_input_is_one_sentence(task, tmp_path, capsys, more, given, said) ->
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
+def test_why_episodes_failed_is_said(task, tmp_path, capsys) -> None:
+    rows = [json.loads(line) for line in (task / "shown.jsonl").read_text().splitlines()]
+    for row in rows[:2]:
+        row["error"] = f"ToolError: {row['item_id']} found nobody"
+    (tmp_path / "shown.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert sft(tmp_path / "run", given=("--episodes", str(tmp_path / "shown.jsonl"))) == 0
+    said = capsys.readouterr().out
+    why = f"ToolError: {rows[0]['item_id']} found nobody"
+    assert f"2 of {len(rows)} episodes failed, the first with: {why}" in said
+
+
 def test_an_adapter_of_another_base_is_refused(task, tmp_path, capsys) -> None:
     assert sft(tmp_path / "run") == 0
     write_tiny_model(tmp_path / "other", layers=2, seed=1)

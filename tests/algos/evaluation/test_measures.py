@@ -1,4 +1,4 @@
-"""Laws of `algos.evaluation.measures`, `bootstrap` and `tables`: means, intervals, differences."""
+"""Laws of `algos.evaluation.measures`, `outcomes`, `tables`: means, intervals, differences."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from algos.evaluation.measures import (
     difference,
     evaluate,
     length_of,
-    mean_return,
     measure,
     measures_of,
     of_length,
 )
+from algos.evaluation.outcomes import mean_return
 from algos.evaluation.tables import (
     SUMMARY_HEADER,
     breakdown_cells,

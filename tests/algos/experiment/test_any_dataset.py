@@ -10,7 +10,7 @@ import pytest
 
 from algos.cli.entry import main
 from algos.experiment.building import GIVEN, Parts, find_splits, headline, name_of
-from algos.experiment.questions import ready_questions, unreadable
+from algos.experiment.questions import ready_questions, seen_by_adapter, unreadable
 from algos.experiment.reward_probe import require_differences
 from algos.experiment.settings import Training
 from algos.experiment.stages import run
@@ -78,6 +78,33 @@ def test_written_out_as_files_the_built_in_dataset_trains_to_the_same_digits(
     assert splits["how"] == dict.fromkeys(("train", "validation", "test"), "given")
 
 
+def test_what_is_held_out_while_writing_out_is_what_a_training_would_hold_out(
+    tmp_path, capsys
+) -> None:
+    rows = [
+        {"id": item.id, "video": item.video.name, "question": "?", "answer": "a"}
+        for item in clips(tmp_path, 10)
+    ]
+    file, out = tmp_path / "mine.jsonl", tmp_path / "out"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    given = ["data", "export", str(out), "--dataset", str(file)]
+    assert main([*given, "--hold-out", "0.2", "0.4", "--split-seed", "3"]) == 0
+    wanted = load_splits(str(file), hold_out=(0.2, 0.4), seed=3)
+    found = load_splits(str(out / "questions.jsonl"))
+    assert found.ids() == wanted.ids() and len(wanted.test) == 4
+    assert set(found.how.values()) == {"given"}
+    capsys.readouterr()
+    for more, message in (
+        (["--split-seed", "3"], "--split-seed does nothing without --hold-out"),
+        (["--hold-out", "0.2", "0.4", "--splits", "tset"], "'tset' is none of train"),
+    ):
+        assert main([*given, *more]) == 2
+        assert message in capsys.readouterr().err
+    written = ["data", "export", str(out), "--dataset", str(out / "questions.jsonl")]
+    assert main([*written, "--hold-out", "0.2", "0.4"]) == 2
+    assert "has splits of its own" in capsys.readouterr().err
+
+
 def clips(folder: Path, count: int, broken: tuple[int, ...] = ()) -> list[QAItem]:
     items = []
     for k in range(count):
@@ -104,6 +131,37 @@ def test_unreadable_videos_are_named_before_anything_and_left_out_where_asked(
     assert "left out: 2 questions about 2 videos" in capsys.readouterr().out
     told = json.loads(folder.splits.read_text())
     assert len(told["left out"]) == 2 and set(told["train"]) <= ids
+
+
+def test_videos_of_which_none_is_there_are_looked_for_in_the_wrong_folder(tmp_path) -> None:
+    items = [replace(one, video=tmp_path / one.video.name) for one in clips(tmp_path, 6)]
+    folder, splits = RunFolder(tmp_path / "run"), load_splits(items)
+    items[0].video.unlink()
+    with pytest.raises(DatasetError, match="mend them, or leave out their questions"):
+        ready_questions(splits, folder, skip_broken=False)
+    for one in items[1:]:
+        one.video.unlink()
+    with pytest.raises(
+        DatasetError, match=r"none of all is there, so name the folder .*\(--root\), or "
+    ):
+        ready_questions(splits, folder, skip_broken=False)
+
+
+@pytest.mark.parametrize(("name", "key"), [("split.json", "training"), ("splits.json", "train")])
+def test_held_out_questions_that_an_adapter_was_trained_on_are_told(name, key, tmp_path) -> None:
+    splits = load_splits(clips(tmp_path, 6))
+    train, test = splits.train[0].id, splits.test[0].id
+    adapter = str(tmp_path / "adapter")
+    told = {"how": {}, "validation": [test], key: [train, "another"]}
+    assert seen_by_adapter(None, splits) == seen_by_adapter(adapter, splits) == ""
+    (tmp_path / name).write_text(json.dumps(told))
+    assert seen_by_adapter(adapter, splits) == ""
+    (tmp_path / name).write_text(json.dumps({**told, key: [train, test]}))
+    assert f"trained on 1 of 1 test questions (such as {test!r})" in seen_by_adapter(
+        adapter, splits
+    )
+    (tmp_path / name).write_text("[]")
+    assert seen_by_adapter(adapter, splits) == ""
 
 
 def test_a_folder_with_results_is_not_gone_on_with_on_other_questions(tmp_path) -> None:

@@ -261,6 +261,19 @@ def test_the_tables_say_after_minus_before(run: Watched, capsys) -> None:
     assert f"{FRAMES['after']:.1f}" in frames.split(), "the breakdown is that of after PPO"
 
 
+def test_questions_that_failed_are_told_with_the_reason(run: Watched, capsys) -> None:
+    results = dict(run.results)
+    first, *others = results[AFTER].trajectories
+    broken = replace(first, error="ToolError: nobody is there")
+    results[AFTER] = replace(results[AFTER], trajectories=[broken, *others])
+    stages.print_tables(results, {})
+    out = capsys.readouterr().out
+    count = len(results[AFTER].items)
+    assert f"greedy: 1 of {count} questions failed, and are in no mean:" in out
+    assert out.count("questions failed") == 1
+    assert f"  {results[AFTER].items[0].id}: ToolError: nobody is there" in out
+
+
 def test_the_report_pairs_after_with_before_and_with_twice_the_frames(run: Watched) -> None:
     data = load_report(RunFolder(run.config.run))
     assert (data.before, data.after) == (BEFORE, AFTER)

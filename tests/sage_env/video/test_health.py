@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -57,6 +59,28 @@ def test_the_command_prints_a_line_for_each_and_fails_if_one_is_broken(clip, tmp
     assert "2 videos" in out and "1 of 2 videos are broken" in err
     assert main(["data", "check", str(tmp_path / "none")]) == 2
     assert "no video here" in capsys.readouterr().err
+
+
+def test_of_a_file_of_questions_the_videos_that_it_names_are_checked(tmp_path, capsys):
+    videos, file = tmp_path / "videos", tmp_path / "q.jsonl"
+    videos.mkdir()
+    for name in ("a.mp4", "unasked.mp4"):
+        write_clip(videos / name, range(30))
+    row = {"question": "What?", "answer": "it"}
+    rows = [{"id": f"q{k}", "video": name, **row} for k, name in enumerate(["a.mp4", "a.mp4"])]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    check = ["data", "check", str(file), "--root", str(videos)]
+    assert main(check) == 0
+    out = capsys.readouterr().out
+    assert "2 questions, all of which can be asked" in out and "unasked" not in out
+    assert "1 video, " in out
+    assert main(check[:3]) == 2
+    assert "BROKEN" in capsys.readouterr().out
+    file.write_text(json.dumps({**rows[0], "answer": ""}))
+    assert main(check) == 2
+    assert "q.jsonl, line 1" in capsys.readouterr().err
+    assert main(["data", "check", str(videos), "--root", str(videos)]) == 2
+    assert "--root and --allow-outside are of a .jsonl file" in capsys.readouterr().err
 
 
 def test_a_transport_stream_in_which_a_programme_begins_later_is_one_line_of_the_report(
