@@ -160,7 +160,9 @@ def test_the_first_ten_minutes(folder: Path, capsys: pytest.CaptureFixture[str])
     assert re.search(r"^my_policy:Brightest +- +1 +100\.0", said, re.M)
 
 
-def test_a_training_on_ones_own_videos_in_python(folder: Path) -> None:
+def test_a_training_on_ones_own_videos_in_python(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The script of docs/own-data.md, with its own reward, judge and tool."""
     for block in blocks(ROOT / "docs/own-data.md", "python"):
         save_named(block.text, folder)
@@ -170,13 +172,11 @@ def test_a_training_on_ones_own_videos_in_python(folder: Path) -> None:
         row = {"id": f"q{k}", "video": f"{k}.mp4", "question": "When is it brightest?"}
         rows.append(row | {"answer": f"{k}", "tolerance": 0.2, "group": {"half": f"{k // 2}"}})
     (folder / "my.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    monkeypatch.setattr("algos.experiment.settings.ROWS", ("base", "after"))  # the rest takes time
     train = import_module("my_training").train
     sizes = {"updates": 1, "questions_per_update": 2, "episodes_per_question": 2}
     results = train("my.jsonl", folder / "run", minibatches=1, eval_every=1, **sizes)
-    assert (
-        set(results) >= {"base-greedy", "after-ppo-greedy", "direct-same-frames-t-1"}
-        and "demonstrator" not in results
-    )
+    assert set(results) == {f"{row}-{d}" for row in ("base", "after-ppo") for d in ("greedy", "t-1")}
     saved = json.loads((folder / "run" / "config.json").read_text())
     assert saved["reward"] == "my_training:frugal" and saved["tools"] == ["my_training:Clock"]
     assert (folder / "run" / "report.html").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -111,7 +112,8 @@ def test_what_the_settings_say_of_the_model_reaches_it(config, monkeypatch) -> N
     from policies.sage_mm import SageMM
 
     given: dict[str, object] = {}
-    monkeypatch.setattr(SageMM, "load", lambda checkpoint, **named: given.update(named))
+    made = SimpleNamespace(answers_only=False)
+    monkeypatch.setattr(SageMM, "load", lambda checkpoint, **named: given.update(named) or made)
     ppo = replace(config.ppo, seed=5)
     config = replace(config, ppo=ppo, lora_rank=4, kv_bytes="2MiB", feature_cache=("cpu=3MiB",))
     load_policy(replace(config, cut_bars=True, four_bit=True, max_new_tokens=7))
@@ -124,7 +126,10 @@ def test_what_the_settings_say_of_the_model_reaches_it(config, monkeypatch) -> N
     assert (given["train"], given["seed"], given["dtype"]) == ("full", 5, "float32")
     assert "lora" not in given and "cut_bars" not in given
     given.clear()
-    monkeypatch.setattr(building, "load_splits", lambda dataset, **named: given.update(named))
+    held = SimpleNamespace(how={"test": "held out by video, seed 9"})
+    monkeypatch.setattr(
+        building, "load_splits", lambda dataset, **named: given.update(named) or held
+    )
     find_splits(replace(config, split_seed=9, hold_out=(0.25, 0.5), allow_outside=True))
     assert (given["seed"], given["hold_out"], given["allow_outside"]) == (9, (0.25, 0.5), True)
 
