@@ -3,10 +3,10 @@
 Importing this package loads no heavy dependency; the modules that need torch import it themselves.
 May not: be imported by `policies` or `sage_env`.
 
-Root: `seeds` (one seed per purpose), `sft` (supervised token training), `presets` (published
-methods as settings). Rooms, in the order of imports: `rollout/`, `batching/`, `objectives/`,
-`exactness/`, `evaluation/`, `runs/`, `recipe/`, `ppo/`, `verify/`, `report/`, `experiment/`,
-`cli/`, and `tiny/`, how the shipped model was made.
+Root: `seeds` (one seed per purpose), `presets` (published methods as settings). Rooms, in the order
+of imports: `rollout/`, `batching/`, `objectives/`, `exactness/`, `evaluation/`, `runs/`, `recipe/`,
+`ppo/`, `sft/`, `verify/`, `report/`, `experiment/`, `cli/`, and `tiny/`, how the shipped model was
+made.
 """
 
 from sage_env.release import __version__

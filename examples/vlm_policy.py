@@ -23,7 +23,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 import sage_env
 from algos.rollout import Trajectory, play
 from policies.base import Decision, Observation
-from sage_env import Answer, Sample, Skip, Zoom, format_action, parse_action
+from sage_env import Answer, Sample, Skip, Zoom, format_action, parse_action, pictures
 from sage_env.datasets import lettered
 
 HUB_ID = "Qwen/Qwen2.5-VL-3B-Instruct"
@@ -89,9 +89,9 @@ def user_message(observation: Observation, *, first: bool) -> dict[str, Any]:
     They stand in the user's message because some chat templates know no system message.
     """
     content: list[dict[str, Any]] = [{"type": "text", "text": RULES}] if first else []
-    for k in range(observation["num_frames"]):  # the rest of `frames` is padding
+    for k, picture in enumerate(pictures(observation)):  # without padding and black bars
         content.append({"type": "text", "text": f"<{observation['seconds'][k]:.1f} seconds>"})
-        content.append({"type": "image", "image": Image.fromarray(observation["frames"][k])})
+        content.append({"type": "image", "image": Image.fromarray(picture)})
     lines = [observation["message"], observation["text"]]  # a request was cut; a tool's reply
     if first:
         lines += [f"The video has {observation['duration']:.1f} seconds.", observation["question"]]

@@ -33,6 +33,8 @@ require_ours("policies")  # nearly every module of ours imports this one
 
 Observation = Mapping[str, Any]
 _State = TypeVar("_State")
+PER_SAMPLED = "sampled/"
+"""With what names in `TokenBatch.cache` begin whose tensors have an entry per sampled token."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,7 +206,9 @@ class TokenBatch:
         frames: per row, the content keys of its frames in order.
         temperature: at which the tokens were sampled; log-probs are re-scored at the same one.
         cache: scratch for the policy: tensors with leading dimension B that stay true while the
-            batch lives (for instance features of the frozen base); `select` slices them along.
+            batch lives; `select` slices them along. Those whose name begins with `PER_SAMPLED` have
+            one entry per sampled token instead, `(N, ...)`, row by row in order of position (for
+            instance features of the frozen base).
     """
 
     ids: Tensor
@@ -226,7 +230,9 @@ class TokenBatch:
         index = list(rows)
         length = int(self.attention[index].sum(1).max()) if index else 0
 
-        def cut(x: Tensor) -> Tensor:
+        def cut(x: Tensor, name: str = "") -> Tensor:
+            if name.startswith(PER_SAMPLED):
+                return x[self.sampled_in(index).to(x.device)]
             return x[index][:, :length] if x.ndim > 1 else x[index]
 
         return TokenBatch(
@@ -238,8 +244,17 @@ class TokenBatch:
             cut(self.rewards),
             [self.frames[i] for i in index],
             self.temperature,
-            {name: cut(x) for name, x in self.cache.items()},
+            {name: cut(x, name) for name, x in self.cache.items()},
         )
+
+    def sampled_in(self, rows: Iterable[int]) -> Tensor:
+        """Return which of the N sampled tokens are those of the n in the given rows: int64 `(n,)`.
+
+        Row by row in the given order; their numbers are those in the batch's own order.
+        """
+        number = self.sampled.flatten().cumsum(0).view(self.sampled.shape) - 1
+        index = list(rows)
+        return number[index][self.sampled[index]]
 
     def group_by_prefix(self, rows: Iterable[int]) -> list[list[int]]:
         """Group rows by shared prefix: the tokens before the first sampled one, the first frame.

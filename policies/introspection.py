@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from policies.base import Observation
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, dtype
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,15 @@ class FingerprintedPolicy(Protocol):
         They are those of `actor_parameters`, in that order. A policy that samples in another
         process asks that process.
         """
+
+
+@runtime_checkable
+class ComputesIn(Protocol):
+    """A policy that can say which dtype its log-probs are rounded to on their way."""
+
+    @property
+    def compute_dtype(self) -> dtype:
+        """The coarsest dtype of hidden states, keys and values, in sampling and in scoring."""
 
 
 @runtime_checkable

@@ -18,6 +18,10 @@ Segment = str | int
 
 SYSTEM: dict[Style, str] = {"brief": "", "full": JSON_INSTRUCTIONS}
 """The system message of each style; checkpoints were trained on it, letter for letter."""
+ONLY_TURN = (
+    "This is your only turn, and nothing more can be looked at: reply with the answer action."
+)
+"""What a policy is told that has to answer at once."""
 
 
 def render_user(
@@ -71,3 +75,9 @@ def joined(segments: Sequence[Segment]) -> list[Segment]:
         elif segment != "":
             joined.append(segment)
     return joined
+
+
+def told_to_answer(observation: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an observation whose `message` says that only an answer is possible."""
+    message = str(observation.get("message", ""))
+    return {**observation, "message": f"{message} {ONLY_TURN}".lstrip()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,15 +12,18 @@ from typing import Any, TypeAlias
 
 from policies.base import BatchPolicy, Policy
 from policies.baselines.uniform import UniformPolicy
+from policies.briefing import WholeVideoPolicy
 from sage_env.errors import SageEnvError, type_and_text
 from sage_env.lazy_exports import needs_extra
 from sage_env.object_reference import is_reference, load_object
+from sage_env.tools.tool import Tool, find_tools
 
 AnyPolicy: TypeAlias = Policy | BatchPolicy
 UNIFORM_FRAMES = 16
 """Frames of the `uniform` policy when its name gives no number."""
 # Checkpoints go on the GPU if there is one; the small model is made for a CPU.
 _WHERE: Mapping[str, Any] = {"device": "auto", "dtype": "auto"}
+_NOT_OPTIONS = ("checkpoint", "settings", "model", "tools", "temperature")
 
 
 class UnknownPolicy(SageEnvError):
@@ -33,13 +36,15 @@ class Given:
 
     Attributes:
         adapter: folder of a LoRA adapter; `None` for none.
-        options: settings of a served policy, see `policies.served.named_options`.
+        options: settings of a served policy, see `policies.served.named_options`, or of `hf`.
         temperature: of sampling; `None` for the policy's own.
+        tools: of the environment; policies that are told of actions are told of them.
     """
 
     adapter: Path | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     temperature: float | None = None
+    tools: tuple[Tool, ...] = ()
 
 
 def load_policy(
@@ -48,6 +53,7 @@ def load_policy(
     adapter: Path | None = None,
     temperature: float | None = None,
     options: Mapping[str, Any] | None = None,
+    tools: Sequence[Tool | str] = (),
 ) -> AnyPolicy:
     """Return the policy with that name, see `POLICIES` and `NAMES`.
 
@@ -55,8 +61,10 @@ def load_policy(
         name: of the policy.
         adapter: folder of a trained LoRA adapter, for the `sage-mm` policies.
         temperature: of sampling, for policies that have one; 0 is greedy.
-        options: settings of the `gemini` and `openai` policies by name, e.g. `{"replies": "json",
-            "seed": None}`; see `policies.served.named_options`.
+        options: settings of the `hf`, `gemini` and `openai` policies by name, e.g. `{"replies":
+            "json", "seed": None}`; see `policies.served.named_options`.
+        tools: of the environment, objects or names; the `sage-mm`, `hf`, `gemini` and `openai`
+            policies are told of them.
 
     Raises:
         UnknownPolicy: if the name stands for no policy, or the policy takes no adapter or no such
@@ -64,7 +72,11 @@ def load_policy(
         MissingExtra: if it needs a package that is not installed.
         MissingKey, ServiceError: if it is served, and the key, the server or the model is missing.
     """
-    policy = _load(name, Given(adapter, dict(options or {}), temperature))
+    try:
+        found = tuple(find_tools(tools).values())
+    except ValueError as error:
+        raise UnknownPolicy(f"no policy can be told of the tools {list(tools)}: {error}") from None
+    policy = _load(name, Given(adapter, dict(options or {}), temperature, found))
     if temperature is not None and hasattr(policy, "temperature"):
         policy.temperature = temperature
     return policy
@@ -102,7 +114,7 @@ def _uniform(rest: str, given: Given) -> AnyPolicy:
     frames, _, inner = rest.partition(":")
     if frames and not (frames.isdecimal() and int(frames) > 0):
         raise UnknownPolicy(f"uniform:FRAMES needs a whole number above 0, got 'uniform:{rest}'")
-    return UniformPolicy(_load(inner or "sage-mm-tiny", given), int(frames or UNIFORM_FRAMES))
+    return UniformPolicy(_answerer(inner or "sage-mm-tiny", given), int(frames or UNIFORM_FRAMES))
 
 
 def _oracle(rest: str, given: Given) -> AnyPolicy:
@@ -110,7 +122,15 @@ def _oracle(rest: str, given: Given) -> AnyPolicy:
 
     if not rest:
         _refuse("oracle", given)
-    return Oracle(_load(rest, given) if rest else None)
+    return Oracle(_answerer(rest, given) if rest else None)
+
+
+def _answerer(name: str, given: Given) -> AnyPolicy:
+    """Load a policy that answers from the frames that another one chose."""
+    policy = _load(name, given)
+    if isinstance(policy, WholeVideoPolicy):
+        raise UnknownPolicy(f"{name!r} sees the whole video, whatever is chosen: name it alone")
+    return policy
 
 
 def _human(folder: str, given: Given) -> AnyPolicy:
@@ -124,23 +144,32 @@ def _gemini(model: str, given: Given) -> AnyPolicy:
     from policies.served.gemini import GeminiPolicy
 
     _refuse("gemini", replace(given, options={}))
-    return _served(GeminiPolicy, (model,) if model else (), given)
+    return _served(GeminiPolicy, (model,) if model else (), given, tools=given.tools)
+
+
+def _gemini_video(model: str, given: Given) -> AnyPolicy:
+    from policies.served.gemini_video import GeminiVideoPolicy
+
+    _refuse("gemini-video", replace(given, options={}))
+    return _served(GeminiVideoPolicy, (model,) if model else (), given)
 
 
 def _openai(model: str, given: Given) -> AnyPolicy:
     from policies.served.openai_compatible import OpenAIPolicy
 
     _refuse("openai", replace(given, options={}))
-    return _served(OpenAIPolicy, (model,), given)
+    return _served(OpenAIPolicy, (model,), given, tools=given.tools)
 
 
-def _served(make: Callable[..., AnyPolicy], names: tuple[str, ...], given: Given) -> AnyPolicy:
+def _served(
+    make: Callable[..., AnyPolicy], names: tuple[str, ...], given: Given, **settings: Any
+) -> AnyPolicy:
     """Make a served policy with the options given by name."""
     from policies.served.named_options import named_options
 
     try:
         arguments = named_options(make, given.options)
-        return make(*names, temperature=given.temperature, **arguments)
+        return make(*names, temperature=given.temperature, **arguments, **settings)
     except (ValueError, TypeError) as error:
         raise UnknownPolicy(f"these options do not suit {make.__name__}: {error}") from None
 
@@ -154,8 +183,8 @@ def _refuse(name: str, given: Given) -> None:
 def _refuse_options(name: str, given: Given) -> None:
     if given.options:
         raise UnknownPolicy(
-            f"only the gemini and openai policies take options, {name!r} does not: "
-            f"{', '.join(given.options)}"
+            f"only the hf, gemini, gemini-video and openai policies take options, {name!r} does "
+            f"not: {', '.join(given.options)}"
         )
 
 
@@ -169,10 +198,31 @@ def _model(checkpoint: str, given: Given) -> BatchPolicy:
         raise UnknownPolicy(f"{adapter} is not a folder with a LoRA adapter")
     name = f"sage-mm:{checkpoint}" if checkpoint else "sage-mm-tiny"
     try:
-        return SageMM.load(checkpoint or None, adapter=adapter, **(_WHERE if checkpoint else {}))
+        where = dict(_WHERE) if checkpoint else {}
+        where |= {"tools": given.tools} if given.tools else {}
+        return SageMM.load(checkpoint or None, adapter=adapter, **where)
     except (ValueError, OSError) as error:  # no such folder or hub id, or another kind of model
         lost = "" if not checkpoint or Path(checkpoint).exists() else "there is no such folder; "
         raise UnknownPolicy(f"{name!r} cannot be loaded: {lost}{error}") from error
+
+
+def _hugging_face(checkpoint: str, given: Given) -> BatchPolicy:
+    """Load any image-text-to-text model; options are arguments of `load` and of the class."""
+    _refuse("hf", replace(given, options={}))
+    from policies.hugging_face import HuggingFacePolicy
+
+    both = (HuggingFacePolicy.load, HuggingFacePolicy)
+    named = [name for make in both for name in inspect.signature(make).parameters]
+    known = [one for one in named if one not in _NOT_OPTIONS]
+    if unknown := [one for one in given.options if one not in known]:
+        raise UnknownPolicy(
+            f"'hf:{checkpoint}' has no option {', '.join(map(repr, unknown))}: it takes "
+            f"{', '.join(known)}"
+        )
+    try:
+        return HuggingFacePolicy.load(checkpoint, tools=given.tools, **given.options)
+    except (ValueError, TypeError, OSError) as error:
+        raise UnknownPolicy(f"'hf:{checkpoint}' cannot be loaded: {error}") from error
 
 
 def _released(checkpoint: str, given: Given) -> BatchPolicy:
@@ -264,9 +314,17 @@ POLICIES: Mapping[str, PolicyEntry] = {
         "", "coarse to fine by fixed rules, seeing with the small model's vision tower", _scripted
     ),
     "sage-mm-tiny": PolicyEntry("", "the small model that comes with the project", _model),
-    "sage-mm": PolicyEntry(":FOLDER", "a Qwen3-VL checkpoint, a folder or a hub id", _model),
+    "sage-mm": PolicyEntry(
+        ":FOLDER", "a Qwen3-VL or Qwen2.5-VL checkpoint, a folder or a hub id", _model
+    ),
+    "hf": PolicyEntry(
+        ":MODEL", "any Hugging Face image-text-to-text model, a folder or a hub id", _hugging_face
+    ),
     "gemini": PolicyEntry(
         "[:MODEL]", "a Gemini model; the key is read from GEMINI_API_KEY", _gemini
+    ),
+    "gemini-video": PolicyEntry(
+        "[:MODEL]", "a Gemini model that is given the whole video, and answers", _gemini_video
     ),
     "openai": PolicyEntry(
         ":MODEL", "a model behind the chat-completions server at OPENAI_BASE_URL", _openai

@@ -12,7 +12,7 @@ from typing import Any
 from sage_env.argument_checks import is_number, is_whole
 
 _NUMBERS = ("max_turns", "max_frames", "frames_per_turn", "overview_frames")
-SHAPING = (*_NUMBERS, "frame_size", "snap", "overview_tolerance")
+SHAPING = (*_NUMBERS, "frame_pixels", "frame_size", "snap", "overview_tolerance")
 """The arguments of `gym.make` that a saved policy may name."""
 
 
@@ -41,7 +41,7 @@ def saved_env_options(options: object, source: object) -> dict[str, Any]:
 
 
 def _suits(name: str, value: object) -> bool:
-    if name in _NUMBERS:
+    if name in (*_NUMBERS, "frame_pixels"):
         return is_whole(value)
     if name == "frame_size":
         return isinstance(value, tuple) and len(value) == 2 and all(map(is_whole, value))

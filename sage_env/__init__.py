@@ -6,12 +6,12 @@ from outside, or torch.
 In the order of imports: `errors`, `release` (the version), `shadowing` (folders of the user's that
 hide ours), `frames` (pictures with their times), `timeline` (spans of seconds), `argument_checks`,
 `object_reference` (objects by `package.module:name`), `lazy_exports` (names imported when asked
-for), `picture_geometry`; `storage/`, `deadlines/` (calls that end in time), `actions/`,
-`datasets/`, `video/`; `history` (the record of an episode), `openers` (who opens a video),
-`tools/`; `unicode_text` (the space of texts), `spaces` and `observation`; `rendering/`, `synth/`
-(the embedded dataset); `rewards`, `viewer` (an episode's looks and what they cost), `episode` (one
-episode's state), `reset_options`, `env` (the environment; its docstring is the manual); `vector/`
-(many at once), `wrappers/`, `testing/`.
+for), `picture_geometry`, `framing/` (pictures in frames of one size); `storage/`, `deadlines/`
+(calls that end in time), `actions/`, `datasets/`, `video/`; `history` (the record of an episode),
+`openers` (who opens a video), `tools/`; `unicode_text` (the space of texts), `spaces` and
+`observation`; `rendering/`, `synth/` (the embedded dataset); `rewards`, `viewer` (an episode's
+looks and what they cost), `episode` (one episode's state), `reset_options`, `env` (the environment;
+its docstring is the manual); `vector/` (many at once), `wrappers/`, `testing/`.
 """
 
 import gymnasium as gym
@@ -41,6 +41,7 @@ from sage_env.errors import (
     VideoError,
 )
 from sage_env.frames import FrameBatch
+from sage_env.framing.picture_region import pictures
 from sage_env.history import History, Look, Spent
 from sage_env.release import __version__
 from sage_env.rewards import Reward, efficient, sage
@@ -89,6 +90,7 @@ __all__ = [
     "match_answer",
     "parse_action",
     "parse_thought",
+    "pictures",
     "read_action",
     "sage",
     "validate",

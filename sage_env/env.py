@@ -13,15 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sage_env.actions.action import ACTION_NAMES, Action, Answer, Invalid
-from sage_env.argument_checks import picture_size, tolerance_seconds, whole_number
+from sage_env.argument_checks import tolerance_seconds, whole_number
+from sage_env.datasets.judges import judge_in_time
 from sage_env.datasets.loading import DatasetSource, load_dataset, prepare_item
 from sage_env.datasets.matching import Judge, decide_answer
-from sage_env.deadlines.timed_call import CALL_TIMEOUT, call_seconds, end_idle, timed_judge
+from sage_env.deadlines.timed_call import CALL_TIMEOUT, call_seconds, end_idle
 from sage_env.episode import Budget, Episode, TurnResult
 from sage_env.errors import ResetNeeded, ToolTimeout
 from sage_env.frames import Tolerance
+from sage_env.framing.frame_area import frame_limits
 from sage_env.history import History, episode_info
-from sage_env.observation import Observation, observation_space, observe
+from sage_env.observation import Observation, observation_space
 from sage_env.openers import Opener, find_opener
 from sage_env.rendering.making import make_renderer
 from sage_env.reset_options import Limits, budget_limits, read_reset, read_seed
@@ -67,6 +69,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     | key | space | is |
     |---|---|---|
     | `frames` | uint8 (F, H, W, 3) | RGB, upright, square pixels, letterboxed; the rest is zero |
+    | `picture` | int32 (F, 4) | where each is picture and no bar, half-open; the rest is 0 |
     | `seconds` | float32 (F,) | when each is shown, increasing; the rest is -1 |
     | `num_frames` | Discrete | how many there are |
     | `cursor`, `duration` | float32 () | seconds |
@@ -75,6 +78,10 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     | `choices` | text | one per line; empty when open-ended |
     | `message` | text | why the last request failed or was cut; else empty |
     | `text` | text | a tool's reply, at most `MAX_TOOL_TEXT` characters; else empty |
+
+    `picture` is `(top, bottom, left, right)` in pixels, which is the whole frame where a video has
+    no `size` or its frames are not as it says; `sage_env.pictures` cuts frames to it. With
+    `frame_pixels` each video, and each box, has the size that suits its shape best.
 
     ## Rewards
     A function `(item, action, history) -> {name: value}`; the reward is the sum, and
@@ -125,15 +132,15 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         frames_per_turn: most frames that one action is shown.
         overview_frames: frames shown by `reset`.
         frame_size: (H, W); by default what the dataset suggests, else (224, 224).
-        reward: name of a preset, or a function; see `sage_env.rewards.Reward`.
-        judge: function `(item, text) -> bool` for answers that no rule can decide.
+        frame_pixels: most pixels of a picture, in frames that hold any shape; see `framing`.
+        reward: a function, also as `"package.module:name"`, or a preset; see `sage_env.rewards`.
+        judge: function `(item, text) -> bool` for answers that no rule can decide, or a name.
         tools: tools that the agent may use; see `sage_env.tools.Tool`.
         opener: function `path -> Video`; by default `sage_env.video.open_video`.
         call_timeout: seconds for each call of a plug-in, or `None`; files get at least 120.
         frame_store: folder to share decoded pictures with other processes, `/dev/shm/…`.
         snap: show times of a grid that episodes share; see `timeline.snapped`.
-        overview_tolerance: seconds by which the overview may be off, or `"auto"`; see Starting
-            State.
+        overview_tolerance: seconds, or `"auto"`; see Starting State.
         render_mode: `"rgb_array"` or `"human"`; see Rendering.
         render_gold: also draw the evidence and, at the end, the gold answer.
 
@@ -159,7 +166,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     goes on in the same way, and opens the video anew. `copy.copy` shares dataset and plug-ins.
 
     ## Version History
-    * v0: first version.
+    * v0: first version. Until its release it may change; the changelog says how.
     """
 
     metadata = {"render_modes": ["human", "rgb_array"], "render_fps": 1}
@@ -176,8 +183,9 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         frames_per_turn: int = 16,
         overview_frames: int = 16,
         frame_size: tuple[int, int] | None = None,
+        frame_pixels: int | None = None,
         reward: str | Reward = "answer",
-        judge: Judge | None = None,
+        judge: str | Judge | None = None,
         tools: Sequence[Tool | str] = (),
         opener: Opener | None = None,
         call_timeout: float | None = CALL_TIMEOUT,
@@ -198,13 +206,14 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         self._overview_frames = whole_number("overview_frames", overview_frames, 0, max_frames)
         limit = call_seconds(call_timeout)
         self._reward = find_reward(reward, limit)
-        self._judge: Judge | None = timed_judge(judge, limit)
+        self._judge: Judge | None = judge_in_time(judge, limit)
         self._tools = find_tools(tools)
         items = load_dataset(dataset, root=root, split=split, allow_outside=allow_outside)
         self._items, self._index = items, {item.id: index for index, item in enumerate(items)}
-        size = picture_size(frame_size or getattr(self._items, "frame_size", None) or (224, 224))
+        suggested = getattr(self._items, "frame_size", None)
+        size, pixels = frame_limits(frame_size, frame_pixels, suggested)
         opens = find_opener(opener, frame_store, snap=snap, timeout=limit)
-        self._viewer = Viewer(size, opens, snap=snap, timeout=limit)
+        self._viewer = Viewer(size, opens, snap=snap, timeout=limit, pixels=pixels)
         self._tolerance = tolerance_seconds("overview_tolerance", overview_tolerance)
         self._shape = shape = max(frames_per_turn, overview_frames), *size, 3
         self._episode: Episode | None = None
@@ -330,21 +339,11 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
 
     def __copy__(self) -> VideoQAEnv:
         """Return an environment of its own, in the same state; see Copies."""
-        shared = self._items, self._judge, self._reward, self._viewer._opener
+        shared = self._items, self._index, self._judge, self._reward, self._viewer._opener
         return deepcopy(self, {id(kept): kept for kept in (*shared, *self._tools.values())})
 
     def _observe(self, episode: Episode, served: TurnResult) -> Observation:
-        observation = observe(
-            episode.history.item,
-            served.batch,
-            shape=self._shape,
-            cursor=episode.cursor,
-            duration=episode.duration,
-            turns_left=episode.turns_left,
-            frames_left=episode.frames_left,
-            message=served.message,
-            text=served.look.text,
-        )
+        observation = episode.observe(served, self._shape)
         if self._renderer is not None:
             self._renderer.show(observation, episode.history, self._viewer.native_size)
         return observation

@@ -11,6 +11,7 @@ from sage_env.datasets.item import QAItem
 from sage_env.errors import DatasetError
 from sage_env.frames import Box, FrameBatch, Tolerance
 from sage_env.history import History, Look, Spent
+from sage_env.observation import Observation, observe
 from sage_env.timeline import Span, clamp, covered
 from sage_env.tools.tool import Tool, agent_message, call_tool
 from sage_env.viewer import Viewer
@@ -141,6 +142,26 @@ class Episode:
     def end(self, stop_reason: str, verdict: bool | None, rule: str | None = None) -> None:
         """Record why the episode ended, whether the answer is right, and what decided that."""
         self.history = replace(self.history, stop_reason=stop_reason, verdict=verdict, rule=rule)
+
+    def observe(self, served: TurnResult, shape: tuple[int, ...]) -> Observation:
+        """Return what the agent is shown of a turn that was just served; `shape` is (F, H, W, 3).
+
+        Raises:
+            VideoError: if the size of the video's pictures cannot be read.
+        """
+        return observe(
+            self.history.item,
+            served.batch,
+            shape=shape,
+            cursor=self.cursor,
+            duration=self.duration,
+            turns_left=self.turns_left,
+            frames_left=self.frames_left,
+            message=served.message,
+            text=served.look.text,
+            native=self._viewer.native_size,
+            box=served.look.box,
+        )
 
     def _serve(self, action: Action | Invalid) -> TurnResult:
         match action:

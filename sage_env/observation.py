@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sage_env.datasets.item import QAItem
-from sage_env.frames import FrameBatch
+from sage_env.frames import Box, FrameBatch
+from sage_env.framing.picture_region import picture_regions
+from sage_env.picture_geometry import centred
 from sage_env.tools.tool import MAX_TOOL_TEXT
 from sage_env.unicode_text import MAX_TEXT, UnicodeText
 
@@ -38,9 +40,11 @@ def observation_space(
     question = max((len(item.question) for item in items), default=0)
     choices = max((len(_lines(item)) for item in items), default=0)
     seconds = gym.spaces.Box(0.0, _LONGEST, (), np.float32)
+    edges = np.tile(np.array([size[0], size[0], size[1], size[1]], np.int32), (num_frames, 1))
     return gym.spaces.Dict(
         {
             "frames": gym.spaces.Box(0, 255, (num_frames, *size, 3), np.uint8),
+            "picture": gym.spaces.Box(np.zeros_like(edges), edges, dtype=np.int32),
             "seconds": gym.spaces.Box(-1.0, _LONGEST, (num_frames,), np.float32),
             "num_frames": gym.spaces.Discrete(num_frames + 1),
             "cursor": seconds,
@@ -66,15 +70,18 @@ def observe(
     frames_left: int,
     message: str,
     text: str = "",
+    native: tuple[int, int] | None = None,
+    box: Box | None = None,
 ) -> Observation:
     """Return one observation, as `VideoQAEnv` describes it; it shares nothing with any other.
 
     The pixels of a batch are ours to keep, as `Video` says, and are not copied where the batch has
-    F frames.
+    F frames of the size of the space. Smaller ones stand in the middle of black.
 
     Args:
         item: the question.
-        batch: the frames to show, uint8 `(n, H, W, 3)` with n <= F; `None` for none.
+        batch: the frames to show, uint8 `(n, h, w, 3)` with n <= F, h <= H and w <= W; `None` for
+            none.
         shape: of `frames`: (F, H, W, 3).
         cursor: seconds.
         duration: seconds of the video.
@@ -82,20 +89,22 @@ def observe(
         frames_left: what remains of the budget of frames.
         message: why the last request failed or was cut; else empty.
         text: a tool's reply; else empty.
+        native: `(H, W)` of the video's own pictures; `None` if unknown.
+        box: what part of the picture the frames show; `None` for all of it.
     """
     seconds = np.full(shape[0], -1.0, np.float32)
     shown = 0 if batch is None else len(batch)
     if batch is not None:
         seconds[:shown] = batch.seconds
-    if batch is not None and shown == shape[0] and _is_own(batch.pixels):
-        pixels = batch.pixels
-    else:
-        pixels = np.empty(shape, np.uint8)
-        if batch is not None:
-            pixels[:shown] = batch.pixels
-        pixels[shown:] = 0
+    picture = np.zeros((shape[0], 4), np.int32)
+    pixels = _placed(batch, shape)
+    if batch is not None:
+        top, _, left, _ = _place(batch.pixels.shape, shape)
+        regions = picture_regions(batch.pixels, native, box)
+        picture[:shown] = regions + np.array([top, top, left, left], np.int32)
     return {
         "frames": pixels,
+        "picture": picture,
         "seconds": seconds,
         "num_frames": shown,
         "cursor": np.array(cursor, np.float32),
@@ -107,6 +116,31 @@ def observe(
         "message": message,
         "text": text,
     }
+
+
+def _placed(batch: FrameBatch | None, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Return the frames of a batch in the middle of black ones, uint8 `(F, H, W, 3)`: a new array.
+
+    Args:
+        batch: uint8 `(n, h, w, 3)`; `None` for no frame.
+        shape: (F, H, W, 3).
+    """
+    if batch is None:
+        return np.zeros(shape, np.uint8)
+    given, shown = batch.pixels, len(batch)
+    if given.shape == shape and _is_own(given):
+        return given
+    fills = given.shape[1:] == shape[1:]
+    pixels = np.empty(shape, np.uint8) if fills else np.zeros(shape, np.uint8)
+    top, bottom, left, right = _place(given.shape, shape)
+    pixels[:shown, top:bottom, left:right] = given
+    pixels[shown:] = 0
+    return pixels
+
+
+def _place(given: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """Return where frames of shape (n, h, w, 3) stand in those of shape (F, H, W, 3)."""
+    return centred(given[1], given[2], (shape[1], shape[2]))
 
 
 def _lines(item: QAItem) -> str:

@@ -66,16 +66,29 @@ def fitted(height: int, width: int, size: tuple[int, int]) -> tuple[int, int]:
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def letterbox(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Centre a picture, uint8 `(h, w, 3)`, on black, uint8 `(H, W, 3)`.
+def centred(height: int, width: int, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Return the pixels `(top, bottom, left, right)` of a picture in the middle, half-open.
 
-    A bar that is an odd pixel wider lies below or on the right. A picture of that size is returned
-    as it is, not copied.
+    A bar that is an odd pixel wider lies below or on the right.
+
+    Args:
+        height: of the picture, pixels.
+        width: of the picture, pixels.
+        size: `(H, W)` of what it lies in.
+    """
+    top, left = (size[0] - height) // 2, (size[1] - width) // 2
+    return top, top + height, left, left + width
+
+
+def letterbox(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Centre a picture, uint8 `(h, w, 3)`, on black, uint8 `(H, W, 3)`, as `centred` says.
+
+    A picture of that size is returned as it is, not copied.
     """
     height, width = picture.shape[:2]
     if (height, width) == size:
         return picture
     framed = np.zeros((*size, 3), dtype=np.uint8)
-    top, left = (size[0] - height) // 2, (size[1] - width) // 2
-    framed[top : top + height, left : left + width] = picture
+    top, bottom, left, right = centred(height, width, size)
+    framed[top:bottom, left:right] = picture
     return framed

@@ -13,6 +13,7 @@ from sage_env.datasets.item import QAItem
 from sage_env.deadlines.timed_call import TimedPlugIn
 from sage_env.errors import JudgeError, RewardError, RewardTimeout, boundary
 from sage_env.history import History
+from sage_env.object_reference import is_reference, load_object
 
 
 class Reward(Protocol):
@@ -171,19 +172,25 @@ def find_reward(reward: str | Reward, timeout: float | None = None) -> Reward:
     """Return the preset of that name, or the function itself, with a deadline.
 
     Args:
-        reward: the name, or the function.
+        reward: the name of a preset, `"package.module:function"`, or the function.
         timeout: seconds that a call may take; `None` for no limit. Those of ours that ask nobody
             need none.
 
     Raises:
         ValueError: if there is no such preset, or it is not a function.
+        RewardError: if the module or the function in it is not there.
     """
-    if isinstance(reward, str) or not callable(reward):
-        if not isinstance(reward, str) or reward not in PRESETS:
-            raise ValueError(
-                f"reward must be a function or one of {', '.join(PRESETS)}, got {reward!r}"
-            )
-        return PRESETS[reward]
+    if isinstance(reward, str):
+        if reward in PRESETS:
+            return PRESETS[reward]
+        if is_reference(reward):
+            with boundary(RewardError, f"the reward {reward} cannot be imported"):
+                reward = load_object(reward, "the reward", RewardError)
+    if isinstance(reward, str | type) or not callable(reward):
+        raise ValueError(
+            f"reward must be a function, its 'package.module:name', or one of "
+            f"{', '.join(PRESETS)}, got {reward!r}"
+        )
     if timeout is None or _asks_nobody(reward):
         return reward
     return cast(Reward, TimedPlugIn(reward, timeout, RewardTimeout, "the reward"))

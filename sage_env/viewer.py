@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sage_env.argument_checks import is_whole
 from sage_env.deadlines.timed_call import CALL_TIMEOUT
 from sage_env.errors import VideoError, boundary
 from sage_env.frames import Box, FrameBatch, Tolerance, check_batch, checked_duration
+from sage_env.framing.frame_area import size_within
 from sage_env.openers import FileOpener, Opener
+from sage_env.picture_geometry import box_size
 from sage_env.timeline import Span, midpoints, snapped
 from sage_env.video.opened_video import OpenedVideo, SentVideo
 
@@ -67,7 +70,7 @@ class Viewer:
     read at the same time: a tool's own, those that it has left behind.
 
     Attributes:
-        size: `(H, W)` of the frames shown.
+        size: `(H, W)` of the frames shown, the most of it where there is a budget of pixels.
         duration: seconds of the video.
         decode_seconds: wall time spent in the video since `open`.
         timeout: seconds for one call of a plug-in; `None` for no limit.
@@ -80,6 +83,7 @@ class Viewer:
         *,
         snap: bool = False,
         timeout: float | None = CALL_TIMEOUT,
+        pixels: int | None = None,
     ) -> None:
         """Open nothing yet.
 
@@ -89,8 +93,10 @@ class Viewer:
             snap: whether looks are at times of a grid that all share, instead of midpoints.
             timeout: seconds that opening a video, one read and closing it may take; `None` for no
                 limit. Openers and videos that are `self_timed` have their own.
+            pixels: most pixels of a frame, whose size is then its picture's own within `size`;
+                `None` for frames of one size. See `sage_env.framing.frame_area`.
         """
-        self.size = size
+        self.size, self._pixels = size, pixels
         self.duration = 0.0
         self.decode_seconds = 0.0
         self._opener = opener or FileOpener()
@@ -132,7 +138,7 @@ class Viewer:
     def look(
         self, span: Span, num_frames: int, box: Box | None = None, tolerance: Tolerance = 0.0
     ) -> FrameBatch:
-        """Return the distinct ones among evenly spaced frames of a stretch.
+        """Return the distinct ones among evenly spaced frames of a stretch, of one size.
 
         Args:
             span: the stretch, in seconds.
@@ -145,7 +151,7 @@ class Viewer:
         """
         times = self._times(*span, num_frames).tolist()
         more = {"tolerance": tolerance} if tolerance else {}
-        batch = self.read(times, self.size, box, **more)
+        batch = self.read(times, self._look_size(box), box, **more)
         if (batch.seconds[1:] > batch.seconds[:-1]).all():
             return batch
         seconds, first = np.unique(batch.seconds, return_index=True)
@@ -170,12 +176,7 @@ class Viewer:
             VideoError: if they cannot be had, or are not what was asked for; the video is closed
                 then.
         """
-        try:
-            opened = self._opened()
-        except Exception:
-            self.close()
-            raise
-        return self._read(opened, seconds, size, box, **more)
+        return self._read(self._opened_or_closed(), seconds, size, box, **more)
 
     def view(self) -> VideoView:
         """Return the open video for others to read, until it is closed or the view is ended."""
@@ -208,9 +209,15 @@ class Viewer:
 
     @property
     def native_size(self) -> tuple[int, int] | None:
-        """Return `(H, W)` of the video's own pictures; `None` where it does not say."""
-        size: tuple[int, int] | None = getattr(self._video, "size", None)
-        return size
+        """Return `(H, W)` of the video's own pictures; `None` where it does not say.
+
+        Raises:
+            VideoError: if asking for it fails.
+        """
+        with boundary(VideoError, f"{self._path}: the size of its pictures cannot be read"):
+            size: Any = getattr(self._video, "size", None)
+        says = isinstance(size, tuple) and len(size) == 2
+        return size if says and all(is_whole(x) and x > 0 for x in size) else None
 
     def close(self) -> None:
         """Close the video, if one is open; another thread that reads it does so when it ends.
@@ -259,6 +266,23 @@ class Viewer:
         if self._opened_video is opened:
             self.decode_seconds += time.perf_counter() - began
         return batch
+
+    def _look_size(self, box: Box | None) -> tuple[int, int]:
+        """Return `(H, W)` of the frames of a look at a box, or at the whole picture."""
+        if self._pixels is None:
+            return self.size
+        self._opened_or_closed()  # a video says its size while it is open
+        return size_within(
+            self._pixels, self.size, *box_size(box, *(self.native_size or self.size))
+        )
+
+    def _opened_or_closed(self) -> OpenedVideo:
+        """Return the open video; where it cannot be opened, nothing is left open."""
+        try:
+            return self._opened()
+        except Exception:
+            self.close()
+            raise
 
     def _opened(self) -> OpenedVideo:
         """Return the open video, which may have to be opened first."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
+import json
 import re
 import runpy
 import shlex
@@ -24,6 +25,7 @@ import pytest
 import tyro
 
 from algos.cli import main
+from algos.experiment.settings import Training
 from tests.test_layout import LAYERS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -158,6 +160,29 @@ def test_the_first_ten_minutes(folder: Path, capsys: pytest.CaptureFixture[str])
     assert re.search(r"^my_policy:Brightest +- +1 +100\.0", said, re.M)
 
 
+def test_a_training_on_ones_own_videos_in_python(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The script of docs/own-data.md, with its own reward, judge and tool."""
+    for block in blocks(ROOT / "docs/own-data.md", "python"):
+        save_named(block.text, folder)
+    rows = []
+    for k in range(4):
+        write_clip(folder / f"{k}.mp4", brightest=10 * k, frames=40)
+        row = {"id": f"q{k}", "video": f"{k}.mp4", "question": "When is it brightest?"}
+        rows.append(row | {"answer": f"{k}", "tolerance": 0.2, "group": {"half": f"{k // 2}"}})
+    (folder / "my.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    monkeypatch.setattr("algos.experiment.settings.ROWS", ("base", "after"))  # the rest takes time
+    train = import_module("my_training").train
+    sizes = {"updates": 1, "questions_per_update": 2, "episodes_per_question": 2}
+    results = train("my.jsonl", folder / "run", minibatches=1, eval_every=1, **sizes)
+    assert set(results) == {f"{row}-{d}" for row in ("base", "after-ppo") for d in ("greedy", "t-1")}
+    saved = json.loads((folder / "run" / "config.json").read_text())
+    assert saved["reward"] == "my_training:frugal" and saved["tools"] == ["my_training:Clock"]
+    assert (folder / "run" / "report.html").exists()
+    assert main(["verify", str(folder / "run"), "--root", str(folder)]) == 0
+
+
 def write_clip(path: Path, *, brightest: int, frames: int) -> None:
     """Write a film of ten frames a second that grows brighter up to one frame, then darker."""
     with av.open(path, "w") as container:
@@ -247,6 +272,7 @@ ALL_COMMANDS = sorted({tuple(c) for page in SAYING for c in commands(page)})
 def only_parse(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let tyro read the arguments, and stop there."""
     parse, choose = tyro.cli, tyro.extras.subcommand_cli_from_dict
+    monkeypatch.setattr("algos.cli.train_command.read_training", lambda _: Training())
 
     def cli(target: Any, **settings: object) -> None:
         if inspect.isfunction(target):  # tyro would call it with what it has read

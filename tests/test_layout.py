@@ -43,6 +43,7 @@ LAYERS = {
     "sage_env": [
         "errors release shadowing",
         "frames timeline argument_checks object_reference lazy_exports picture_geometry",
+        "framing/",
         "storage/",
         "deadlines/",
         "actions/",
@@ -68,7 +69,7 @@ LAYERS = {
     "policies": [
         "errors prompt saved_env_options terminal_text",
         "base",
-        "introspection",
+        "introspection briefing passes",
         "sage_mm/stage_timer",
         "sage_mm/tokens/",
         "sage_mm/vision/",
@@ -78,6 +79,7 @@ LAYERS = {
         "sage_released/",
         "baselines/",
         "served/",
+        "hugging_face/",
         "sb3/",
         "check/",
         "registry",
@@ -92,7 +94,7 @@ LAYERS = {
         "runs/",
         "recipe/",
         "ppo/",
-        "sft presets",
+        "sft/ presets",
         "verify/",
         "report/",
         "tiny/",
@@ -100,7 +102,7 @@ LAYERS = {
         "cli/",
     ],
     "benchmarks": [
-        "provenance timing",
+        "provenance timing published_shapes",
         "frame_access/",
         "rollout/",
         "ppo/",
@@ -108,6 +110,7 @@ LAYERS = {
         "robustness/clips/",
         "robustness/",
         "mutation/",
+        "gpu/",
     ],
 }
 FORBIDDEN = {"utils", "util", "common", "core", "manager", "helpers", "misc"}

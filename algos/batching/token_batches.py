@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from algos.rollout.trajectory import Trajectory
-from policies.base import TokenBatch
+from policies.base import PER_SAMPLED, TokenBatch
+from policies.passes import Fits, into_passes
 
 
 def collate(
@@ -108,7 +109,9 @@ def minibatches(
     return [part.tolist() for part in np.array_split(order, count) if len(part)]
 
 
-def micro_batches(batch: TokenBatch, rows: Sequence[int], size: int) -> list[list[int]]:
+def micro_batches(
+    batch: TokenBatch, rows: Sequence[int], size: int, fits: Fits | None = None
+) -> list[list[int]]:
     """Cut rows into pieces of at most `size`, ordered by shared prefix and length.
 
     A policy can then compute a shared prefix once, and there is little padding.
@@ -117,38 +120,47 @@ def micro_batches(batch: TokenBatch, rows: Sequence[int], size: int) -> list[lis
         batch: all episodes.
         rows: those to cut.
         size: most rows of a piece.
+        fits: whether a piece is small enough, see `policies.passes.fitting`; `None`: any is.
 
     Returns:
         Row numbers of each piece; together, every row once.
     """
-    ordered = batch.order_by_prefix(int(row) for row in rows)
-    return [ordered[i : i + size] for i in range(0, len(ordered), size)]
+    return into_passes(batch.order_by_prefix(int(row) for row in rows), size, fits)
 
 
 def by_micro_batch(
-    function: Callable[[TokenBatch], Tensor], batch: TokenBatch, size: int
+    function: Callable[[TokenBatch], Tensor],
+    batch: TokenBatch,
+    size: int,
+    fits: Fits | None = None,
 ) -> Tensor:
     """Compute a float `(B, L)` tensor piece by piece, without gradient.
 
-    What the function puts in the pieces' `cache` is joined into the batch's, so that later calls
-    on any of its rows find it.
+    What the function puts in the pieces' `cache` is joined into the batch's, so that later calls on
+    any of its rows find it.
 
     Args:
         function: returns float `(b, l)` for a piece of b rows and l tokens.
         batch: all B episodes, of at most L tokens.
         size: most rows of a piece.
+        fits: see `micro_batches`.
 
     Returns:
         Float `(B, L)`, in the batch's order, 0 behind the end of a piece's rows.
     """
-    pieces = micro_batches(batch, range(len(batch)), size)
+    pieces = micro_batches(batch, range(len(batch)), size, fits)
     parts = [batch.select(rows) for rows in pieces]
     with torch.no_grad():
         results = [function(part) for part in parts]
-    order = torch.tensor([row for rows in pieces for row in rows]).argsort()
+    taken = [row for rows in pieces for row in rows]
+    order = torch.tensor(taken).argsort()
     for name in parts[0].cache.keys() - batch.cache.keys():
-        joined = _stack([part.cache[name] for part in parts])
-        batch.cache[name] = joined[order.to(joined.device)]
+        found = [part.cache[name] for part in parts]
+        if name.startswith(PER_SAMPLED):
+            place = batch.sampled_in(taken).argsort()
+            batch.cache[name] = torch.cat(found)[place.to(found[0].device)]
+        else:
+            batch.cache[name] = _stack(found)[order.to(found[0].device)]
     stacked = _stack([*results, results[0].new_zeros(0, batch.ids.shape[1])])
     return stacked[order.to(stacked.device)]
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated
 
 import tyro
-from tqdm import tqdm
 
 from algos.cli.options import CommandError, OnDataset, Playing, evenly, make_envs
 from algos.cli.terminal import say
@@ -19,11 +17,8 @@ from algos.rollout.trajectory import save_trajectories
 from algos.rollout.transcript import spent_in_words, transcript, unjudged
 from algos.runs.run_folder import RunFolder
 from policies.base import PrivilegedPolicy
-from policies.terminal_text import visible
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.loading import find_item
-from sage_env.storage.cache_folder import cache_folder
-from sage_env.video.health import VIDEO_SUFFIXES, check_health
 from sage_env.video.video_file import open_video
 
 
@@ -127,61 +122,3 @@ class Report:
         folder = RunFolder(self.run_folder)
         write_report(folder.report, load_report(folder))
         say(folder.report)
-
-
-@dataclass(frozen=True, kw_only=True)
-class BuildData:
-    """Render the videos of the embedded dataset; what is there already is kept."""
-
-    root: Path | None = None
-    """Folder for the videos; by default the one that the dataset is read from."""
-    splits: tuple[str, ...] = ("train", "validation", "test")
-    """What to build."""
-    workers: int | None = None
-    """Processes; by default one per core."""
-
-    def run(self) -> None:
-        """Build with a progress bar, and say where the videos are."""
-        from sage_env.synth.build import build
-
-        if self.workers is not None and self.workers < 1:
-            raise CommandError(f"--workers must be at least 1, got {self.workers}")
-        if not self.splits:
-            raise CommandError("--splits needs at least one of train, validation, test")
-        written = build(self.root, self.splits, self.workers, progress=True)
-        say(f"{written} videos written, all are in {self.root or cache_folder()}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class CheckData:
-    """Decode every video of a folder, and say what is wrong with those that are broken."""
-
-    folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FOLDER")]
-    """The folder, with all that are in it; or one file."""
-    quick: bool = False
-    """Try the keyframes only: a hundred times faster, but finds less."""
-    timeout: float | None = None
-    """Seconds for each video; by default no limit."""
-
-    def run(self) -> None:
-        """Print one line per video and a summary.
-
-        Raises:
-            CommandError: if there is no video, or one is broken.
-        """
-        if self.timeout is not None and not 0 < self.timeout < float("inf"):
-            raise CommandError(f"--timeout must be seconds above 0, got {self.timeout}")
-        paths = [self.folder] if self.folder.is_file() else sorted(self.folder.rglob("*"))
-        paths = [p for p in paths if p.suffix.lower() in VIDEO_SUFFIXES and not p.is_dir()]
-        if not paths:
-            kinds = " ".join(sorted(VIDEO_SUFFIXES))
-            raise CommandError(f"{self.folder}: no video here: name a folder with files of {kinds}")
-        broken, seconds = 0, 0.0
-        for path in tqdm(paths, desc="checking", unit="video"):
-            health = check_health(path, quick=self.quick, timeout=self.timeout)
-            broken, seconds = broken + (not health.sound), seconds + health.duration
-            tqdm.write(visible(str(health)), file=sys.stdout)
-        videos = "1 video" if len(paths) == 1 else f"{len(paths)} videos"
-        say(f"{videos}, {seconds / 3600:.2f} hours, {broken} broken")
-        if broken:
-            raise CommandError(f"{broken} of {len(paths)} videos are broken: see above")

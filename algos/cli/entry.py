@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import ArgumentError, ArgumentParser
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -12,8 +11,10 @@ from typing import Any
 
 import tyro
 
-from algos.cli.commands import Ask, BuildData, CheckData, Play, Report
+from algos.cli.commands import Ask, Play, Report
+from algos.cli.data_commands import BuildData, CheckData, ExportData
 from algos.cli.eval_command import Eval
+from algos.cli.sft_command import Sft
 from algos.cli.terminal import plain_messages, plain_traceback, say
 from algos.cli.usage import told_in_one_sentence
 from algos.cli.verify_command import Verify
@@ -23,19 +24,19 @@ from sage_env.lazy_exports import needs_extra
 from sage_env.release import __version__
 
 ABOUT = (
-    "Long-video question answering: ask, play, train, evaluate, report, verify. "
+    "Long-video question answering: ask, play, train, fine-tune, evaluate, report, verify. "
     "`sage-vqa --version` says which release this is."
 )
 
 
 @dataclass(frozen=True)
 class _Train:
-    """Train the small model, measure it on held-out videos, and write the report."""
+    """Train a model with PPO, measure it on held-out videos, and write the report."""
 
 
 @dataclass(frozen=True)
 class _Data:
-    """Make the videos of the embedded dataset, check any: `sage-vqa data build|check`."""
+    """Videos and questions as files: `sage-vqa data build|check|export`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,8 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt as interrupt:
             terminated = isinstance(interrupt, Terminated)
             say(
-                f"\nsage-vqa: {'terminated' if terminated else 'interrupted'}; `train`, `eval` and "
-                "`data build` go on from here when run again",
+                f"\nsage-vqa: {'terminated' if terminated else 'interrupted'}; `train`, `sft`, "
+                "`eval` and `data build` go on from here when run again",
                 error=True,
             )
             return 143 if terminated else 130
@@ -97,14 +98,15 @@ def _run(arguments: list[str]) -> None:
         say(f"sage-vqa {__version__}")
         return
     if arguments[:1] == ["data"]:
-        about = "Make the videos of the embedded dataset, or check the videos of a folder."
-        data = {"build": BuildData, "check": CheckData}
+        about = "Make the videos of the embedded dataset, check any, write a dataset out as files."
+        data = {"build": BuildData, "check": CheckData, "export": ExportData}
         _parse(data, arguments[1:], "sage-vqa data", about).run()
         return
     commands = {
         "ask": Ask,
         "play": Play,
         "train": _Train,
+        "sft": Sft,
         "eval": Eval,
         "report": Report,
         "verify": Verify,
@@ -112,29 +114,19 @@ def _run(arguments: list[str]) -> None:
     }
     if arguments[:1] == ["train"]:
         _train(arguments[1:])
+    elif arguments[:1] == ["sft"]:
+        with stop_on_sigterm():
+            _parse(commands, arguments, "sage-vqa", ABOUT).run()
     else:
         _parse(commands, arguments, "sage-vqa", ABOUT).run()
 
 
 def _train(arguments: list[str]) -> None:
-    """Run the training; a preset moves the defaults, so that what is given by hand still holds."""
+    """Run the training."""
     # Here, not above: the other commands should not wait for these imports.
     with needs_extra("`sage-vqa train`", "sage"):
-        from algos.experiment.settings import FirstLight, with_preset
-        from algos.experiment.stages import run
-        from algos.presets import PRESETS
-
-    scout = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    scout.add_argument("--preset")
-    try:
-        name = scout.parse_known_args(arguments)[0].preset
-    except ArgumentError:  # tyro says what is wrong
-        name = None
-    default = with_preset(name) if name in PRESETS else FirstLight()
-    with told_in_one_sentence(arguments):
-        config = tyro.cli(FirstLight, prog="sage-vqa train", args=arguments, default=default)
-    with stop_on_sigterm():
-        run(config)
+        from algos.cli.train_command import train
+    train(arguments)
 
 
 def _parse(commands: dict[str, Any], arguments: list[str], program: str, about: str) -> Any:

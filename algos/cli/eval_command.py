@@ -14,7 +14,13 @@ from tqdm import tqdm
 
 from algos.cli.options import CommandError, OnDataset, decoding_of, evenly, make_envs
 from algos.cli.terminal import say
-from algos.evaluation.measures import EvalResult, evaluate, failures, measure_episodes
+from algos.evaluation.measures import (
+    EvalResult,
+    evaluate,
+    failures,
+    measure_episodes,
+)
+from algos.evaluation.outcomes import failure_lines
 from algos.evaluation.tables import (
     BREAKDOWN_HEADER,
     SUMMARY_HEADER,
@@ -34,6 +40,7 @@ from policies.served.named_options import answering_options
 from policies.terminal_text import visible
 from sage_env.datasets.item import QAItem
 from sage_env.errors import SageEnvError
+from sage_env.framing.frame_area import frame_limits
 from sage_env.release import __version__
 
 SHOWN = 10
@@ -145,8 +152,8 @@ class Eval(OnDataset):
     def _report(
         self, name: str, result: EvalResult, items: Sequence[QAItem], options: Mapping[str, Any]
     ) -> ReportData:
-        default = getattr(items, "frame_size", (224, 224))
-        height, width = options.get("frame_size", default)
+        sizes = options.get("frame_size"), options.get("frame_pixels")
+        (height, width), _ = frame_limits(*sizes, getattr(items, "frame_size", None))
         about = {
             "policy": result.title,
             "dataset": f"{self.dataset}, {self.split}, {len(result.items)} questions",
@@ -162,11 +169,9 @@ class Eval(OnDataset):
         failed = failures(result)
         if not failed:
             return
-        say(f"\n{len(failed)} of {len(result.items)} questions failed, and are in no mean:")
-        for item_id, error in failed[:SHOWN]:
-            say(f"  {item_id}: {error}")
+        say("\n" + "\n".join(failure_lines(result, SHOWN)))
         if len(failed) > SHOWN:
-            say(f"  and {len(failed) - SHOWN} more, see {self.out / 'results.json'}")
+            say(f"  all are in {self.out / 'results.json'}")
         if len(failed) == len(result.items):
             raise CommandError(f"every question failed, the first with: {failed[0][1]}")
         say("the same command plays these again")

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
+from algos.rollout.environment_options import FRAMES, EnvironmentOptions
 from policies.registry import NAMES, AnyPolicy, load_policy
 from policies.served.named_options import read_options
 from sage_env.datasets.item import QAItem
-from sage_env.datasets.loading import load_dataset
+from sage_env.datasets.loading import has_splits, load_dataset
 from sage_env.env import VideoQAEnv
 from sage_env.errors import SageEnvError
+from sage_env.framing.frame_area import frame_limits
 
 POLICY_HELP = "Who plays:\n" + "\n".join(f"{usage}: {about}." for usage, about in NAMES.items())
 """Help of `--policy`, from the table of the policies itself."""
 
 
 SPLITS = ("train", "validation", "test")
-FRAMES = 16
-"""Frames of the overview, and of a turn, that the environment shows unless it is told otherwise."""
 MAX_OBSERVATION = 1 << 30
 """Bytes of the frames of one observation: Gymnasium makes arrays of this size for every space."""
 
@@ -33,32 +33,20 @@ class CommandError(SageEnvError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Playing:
+class Playing(EnvironmentOptions):
     """Options of all commands that play: the policy, its seed and its environment."""
 
     policy: Annotated[str, tyro.conf.arg(help=POLICY_HELP)] = "sage-mm-tiny"
     adapter: Path | None = None
     """Folder of a trained LoRA adapter, for the sage-mm policies."""
     policy_option: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """NAME=VALUE, as often as needed: a setting of the gemini and openai policies (replies=json,
-    max_tokens=512, base_url=URL, timeout=60) or any field of the request (seed=null leaves it out).
-    """
+    """NAME=VALUE, as often as needed: a setting of the hf, gemini, gemini-video and openai policies
+    (replies=json, max_tokens=512, base_url=URL, timeout=60), or of served ones any field of the
+    request (seed=null leaves it out)."""
     temperature: float = 0.0
     """Sampling temperature of policies that have one; 0 is greedy."""
     seed: int = 0
     """Seeds the policy and the environment."""
-    max_turns: int | None = None
-    """Most turns, the answer included. By default, here and below, what the policy asks for."""
-    max_frames: int | None = None
-    """Most frames per question, the overview included."""
-    frames_per_turn: int | None = None
-    """Most frames that one action is shown."""
-    overview_frames: int | None = None
-    """Evenly spaced frames shown at the start; 0 starts blind."""
-    frame_size: tuple[int, int] | None = None
-    """Height and width of the frames, multiples of 32."""
-    call_timeout: float | None = None
-    """Seconds for one call of a tool or judge; by default 120, which reading a file always has."""
 
     def load_policy(self) -> AnyPolicy:
         """Return the policy."""
@@ -71,28 +59,12 @@ class Playing:
         except ValueError as error:
             raise CommandError(f"--policy-option {error}") from None
         return load_policy(
-            self.policy, adapter=self.adapter, temperature=self.temperature, options=options
+            self.policy,
+            adapter=self.adapter,
+            temperature=self.temperature,
+            options=options,
+            tools=self.tools,
         )
-
-    def env_options(self, policy: AnyPolicy) -> dict[str, Any]:
-        """Return what the environment is made with."""
-        if self.frame_size is not None and any(n < 32 or n % 32 for n in self.frame_size):
-            raise CommandError(f"--frame-size must be two multiples of 32, got {self.frame_size}")
-        budget = ("max_turns", "max_frames", "frames_per_turn", "overview_frames")
-        given = {name: getattr(self, name) for name in (*budget, "frame_size", "call_timeout")}
-        wanted = getattr(policy, "env_options", {})
-        if not isinstance(wanted, Mapping):
-            raise CommandError(
-                f"env_options of the policy {self.policy} must be a mapping of the environment's "
-                f"arguments, got {wanted!r}"
-            )
-        options: dict[str, Any] = dict(wanted)
-        options |= {name: value for name, value in given.items() if value is not None}
-        if self.max_frames is not None and self.max_frames > 0 and self.overview_frames is None:
-            # A small budget is meant as one, and not to be refused for an overview nobody named.
-            overview = options.get("overview_frames", FRAMES)
-            options["overview_frames"] = min(overview, self.max_frames)
-        return options
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +76,8 @@ class OnDataset(Playing):
     root: Path | None = None
     """Folder of the videos; each dataset has its own default."""
     split: str = "test"
-    """train, validation or test; a function may have others. A .jsonl file is one split."""
+    """train, validation or test; a function or a .jsonl file may have others. A .jsonl file whose
+    lines name no split is one."""
     allow_outside: bool = False
     """Whether a .jsonl file may name videos that do not lie under the root."""
 
@@ -114,13 +87,22 @@ class OnDataset(Playing):
         Raises:
             DatasetError: if they cannot be asked.
         """
-        if Path(self.dataset).suffix == ".jsonl" and self.split not in SPLITS:
-            near = difflib.get_close_matches(self.split, SPLITS, n=1)
-            meant = f": did you mean {near[0]!r}?" if near else ""
-            raise CommandError(f"--split takes {', '.join(SPLITS)}, got {self.split!r}{meant}")
+        require_split(self.dataset, self.split)
         return load_dataset(
             self.dataset, root=self.root, split=self.split, allow_outside=self.allow_outside
         )
+
+
+def require_split(dataset: str, split: str) -> None:
+    """Refuse a split that a file without splits would stand for, whatever it is called.
+
+    Raises:
+        CommandError: naming the splits, and the one that is nearest.
+    """
+    if Path(dataset).suffix == ".jsonl" and split not in SPLITS and not has_splits(dataset):
+        near = difflib.get_close_matches(split, SPLITS, n=1)
+        meant = f": did you mean {near[0]!r}?" if near else ""
+        raise CommandError(f"--split takes {', '.join(SPLITS)}, got {split!r}{meant}")
 
 
 def make_envs(items: Sequence[QAItem], count: int, options: dict[str, Any]) -> list[VideoQAEnv]:
@@ -133,7 +115,8 @@ def make_envs(items: Sequence[QAItem], count: int, options: dict[str, Any]) -> l
         raise CommandError(f"--envs must be at least 1, got {count}")
     try:
         frames = max(options.get(name, FRAMES) for name in ("frames_per_turn", "overview_frames"))
-        height, width = options.get("frame_size") or (224, 224)
+        sizes = options.get("frame_size"), options.get("frame_pixels")
+        (height, width), _ = frame_limits(*sizes, None)
         if (size := 3 * frames * height * width) > MAX_OBSERVATION:
             raise CommandError(
                 f"{frames} frames of {height}x{width} are {size / 2**30:.1f} GiB, and one "

@@ -48,6 +48,11 @@ def value_sentence(page: str) -> str:
     first, *rest = _FRAME.sub(" ", page).split("Argument helptext:")
     words = " ".join([*first.split(), "Argument helptext:", *" ".join(rest).split()])
     words = words.replace("{None}|", "")
+    refused = re.search(
+        r"Error parsing [a-z][\w.]*: (.*?)(?: -{5,}| For full| Argument help)", words
+    )
+    if refused is not None:  # by the settings themselves, which say what they take
+        return f"sage-vqa: {refused[1]}\n"
     found = re.search(r"Error parsing (--[\w.-]+): (.*?) Argument helptext: --\S+ (.*)", words)
     if found is None:
         return ""

@@ -2,9 +2,10 @@
 
 May not: draw or write HTML; `report/` does.
 
-Read in this order: `measures` (an episode's result, accuracy by group), `cluster_intervals` (by
-video, with `quantiles`), `over_seeds` (several runs), `decomposition` (routing and skill), `tables`
-(plain text), `sample_rows` (one flat row per question).
+Read in this order: `groups` (report keys), `measures` (an episode's result, accuracy by group),
+`outcomes` (mean reward, what failed), `cluster_intervals` (by video, with `quantiles`),
+`over_seeds` (several runs), `decomposition` (routing and skill), `tables` (plain text),
+`validation_table` (a run's validations), `sample_rows` (one flat row per question).
 """
 
 from algos.evaluation.cluster_intervals import (

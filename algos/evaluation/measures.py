@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, TypeAlias
 
 from gymnasium import Env
 
 from algos.evaluation.cluster_intervals import difference_interval, proportion_interval
+from algos.evaluation.groups import group_keys, in_group
 from algos.rollout.playing import EpisodeSpec, collect
 from algos.rollout.trajectory import Trajectory
 from algos.seeds import subseed
@@ -23,9 +24,11 @@ from sage_env.datasets.item import QAItem
 
 SHORT, LONG = "<=600 s", ">600 s"
 """Sides of ten minutes, by which the SAGE paper (arXiv 2512.13874) reports long videos apart."""
-Section = Literal["all", "length", "bucket", "family", "tier"]
-"""By what a line of a table groups episodes."""
-_GROUP_KEYS: tuple[Section, ...] = ("family", "tier")
+Section: TypeAlias = str
+"""By what a line of a table groups episodes: `all`, `length`, `bucket`, or a key of the items'
+`group`."""
+OWN_SECTIONS = ("all", "length", "bucket")
+"""Sections that every dataset has; a report key of one of these names is `NAME (group)`."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,12 @@ class EpisodeResult:
         duration: seconds; `None` when neither the item nor the file said.
         group: the item's report keys.
         correct: the verdict; `None` when the answer was not judged or the episode failed.
-        frames: frames shown, the overview included.
+        frames: frames shown, the overview included; `None` for a policy that saw the whole video.
         turns: turns played.
-        evidence_seen: whether a shown frame lay inside an evidence span; `None` without evidence.
+        evidence_seen: whether a shown frame lay inside an evidence span; `None` without evidence,
+            and where frames are not counted.
         error: why the episode failed on our side.
+        missing: whether it ended without an answer, which counts as a wrong one.
     """
 
     item_id: str
@@ -49,10 +54,11 @@ class EpisodeResult:
     duration: float | None
     group: Mapping[str, str]
     correct: bool | None
-    frames: int
+    frames: int | None
     turns: int
     evidence_seen: bool | None
     error: str | None
+    missing: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,7 @@ class Measures:
         frames: mean frames shown per question.
         turns: mean turns per question.
         evidence_hits: share of episodes with known evidence that were shown a frame of it.
+        missing: episodes that ended without an answer; wrong ones in the accuracy.
     """
 
     questions: int
@@ -78,6 +85,7 @@ class Measures:
     frames: float | None
     turns: float | None
     evidence_hits: float | None
+    missing: int = 0
 
 
 @dataclass(frozen=True)
@@ -128,10 +136,10 @@ class EvalResult:
         """Return the name with the decoding."""
         return f"{self.name}, {self.decoding}" if self.decoding else self.name
 
-    def only(self, key: str, value: str) -> EvalResult:
-        """Return the part about items of one group, e.g. `only("tier", "core")`."""
+    def only(self, group: Mapping[str, str]) -> EvalResult:
+        """Return the part about items of one group, e.g. `only({"tier": "core"})`."""
         pairs = zip(self.items, self.trajectories, strict=True)
-        kept = [(item, played) for item, played in pairs if item.group.get(key) == value]
+        kept = [(item, played) for item, played in pairs if in_group(item, group)]
         return replace(self, items=[i for i, _ in kept], trajectories=[t for _, t in kept])
 
     def episodes(self) -> list[EpisodeResult]:
@@ -190,19 +198,22 @@ def episode_result(item: QAItem, trajectory: Trajectory) -> EpisodeResult:
     seconds = [second for info in infos for second in info.get("frame_seconds") or ()]
     last = infos[-1]
     correct = None if trajectory.error else last.get("correct")
-    if not trajectory.error and last.get("stop_reason") == "out_of_turns":
+    missing = not trajectory.error and last.get("stop_reason") == "out_of_turns"
+    if missing:
         correct = False  # no answer is a wrong answer; `None` would be "not judged"
     seen = any(start <= t < end for t in seconds for start, end in item.evidence)
+    counted = not trajectory.conditions.whole_video
     return EpisodeResult(
         item_id=item.id,
         video=str(item.video),
         duration=_duration(item, trajectory),
         group=item.group,
         correct=correct,
-        frames=len(seconds),
+        frames=len(seconds) if counted else None,
         turns=trajectory.num_turns,
-        evidence_seen=seen if item.evidence else None,
+        evidence_seen=seen if item.evidence and counted else None,
         error=trajectory.error,
+        missing=missing,
     )
 
 
@@ -230,7 +241,7 @@ def of_length(episodes: Sequence[EpisodeResult], length: str | None) -> list[Epi
 
 
 def measure(items: Sequence[QAItem], trajectories: Sequence[Trajectory]) -> list[MeasureRow]:
-    """Return the rows of the report: all, by length, by bucket, by family and by tier."""
+    """Return the rows of the report: all, by length, by bucket, and by each report key."""
     return measure_episodes(EvalResult("", items, trajectories).episodes())
 
 
@@ -239,9 +250,11 @@ def measure_episodes(episodes: Sequence[EpisodeResult]) -> list[MeasureRow]:
     rows = [MeasureRow("all", "all", measures_of(episodes))]
     rows += _rows("length", [(length_of(e.duration), e) for e in episodes], (SHORT, LONG))
     rows += _rows("bucket", [(bucket_of(e.duration), e) for e in episodes], BUCKETS)
-    for key in _GROUP_KEYS:
+    buckets = [bucket_of(e.duration) for e in episodes]
+    for key in group_keys([e.group for e in episodes], buckets):
         grouped = [(e.group[key], e) for e in episodes if key in e.group]
-        rows += _rows(key, grouped, sorted({name for name, _ in grouped}))
+        section = f"{key} (group)" if key in OWN_SECTIONS else key
+        rows += _rows(section, grouped, sorted({name for name, _ in grouped}))
     return rows
 
 
@@ -256,9 +269,10 @@ def measures_of(episodes: Sequence[EpisodeResult]) -> Measures:
         unjudged=len(played) - len(judged),
         accuracy=_mean(right),
         interval=proportion_interval(right, [e.video for e in judged]),
-        frames=_mean(e.frames for e in played),
+        frames=_mean(e.frames for e in played if e.frames is not None),
         turns=_mean(e.turns for e in played),
         evidence_hits=_mean(e.evidence_seen for e in played if e.evidence_seen is not None),
+        missing=sum(e.missing for e in played),
     )
 
 

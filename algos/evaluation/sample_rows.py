@@ -19,7 +19,7 @@ def sample_row(item: QAItem, trajectory: Trajectory) -> dict[str, Any]:
     | `prediction` | text of the answer; `None` without one |
     | `verdict` | `True`, `False`, or `None` where the answer was not judged or the episode failed |
     | `rule` | name of the matching rule that decided; `None` where none did |
-    | `turns`, `frames` | turns played; frames shown, the overview included |
+    | `turns`, `frames` | turns played; frames shown, the overview included, or `None`: uncounted |
     | `seconds` | wall-clock seconds from the reset to the end |
     | `tokens` | tokens that the policy sampled; `None` for one that has none |
     | `cost` | dollars; `None`: no policy says it by the episode yet |

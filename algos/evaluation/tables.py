@@ -17,6 +17,7 @@ from algos.evaluation.measures import (
     Measures,
     measure_episodes,
 )
+from policies.terminal_text import visible
 
 Cells = tuple[str, ...]
 SUMMARY_HEADER: Cells = (
@@ -28,6 +29,7 @@ SUMMARY_HEADER: Cells = (
     f"accuracy, {LONG}",
     "frames",
     "turns",
+    "missing",
     "failed",
 )
 BREAKDOWN_HEADER: Cells = (
@@ -68,6 +70,7 @@ def summary_cells(results: Sequence[EvalResult]) -> list[Cells]:
                 accuracy_cell(rows.get(("length", LONG))),
                 number_cell(total.frames, ".1f"),
                 number_cell(total.turns, ".2f"),
+                str(total.missing),
                 str(total.failed),
             )
         )
@@ -156,8 +159,11 @@ def number_cell(value: float | None, form: str) -> str:
 
 
 def format_table(header: Cells, lines: Sequence[Cells], *, text_columns: int = 2) -> str:
-    """Return an aligned table: the first columns, text, to the left, numbers to the right."""
-    table = [header, *lines]
+    """Return an aligned table: the first columns, text, to the left, numbers to the right.
+
+    Report keys and their values are a dataset's: no cell holds a control, or breaks its line.
+    """
+    table = [[" ".join(visible(cell).split("\n")) for cell in line] for line in (header, *lines)]
     widths = [max(_width(line[k]) for line in table) for k in range(len(header))]
     aligned = [
         "  ".join(

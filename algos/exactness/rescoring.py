@@ -15,8 +15,11 @@ from torch import Tensor
 
 from algos.batching.token_batches import by_micro_batch
 from algos.exactness.check_result import CheckResult, ExactnessError
+from algos.exactness.gap_statistics import context_names, gap_statistics, imbalance
+from algos.exactness.tolerance import STATISTICS, Tolerance, tolerance_of
 from algos.rollout.trajectory import Trajectory
 from policies.base import TokenBatch, TrainablePolicy
+from policies.errors import ModelError
 from policies.introspection import DetokenizingPolicy
 
 __all__ = ["ExactnessError", "rescore"]
@@ -31,7 +34,7 @@ def rescore(
     trajectories: Sequence[Trajectory],
     *,
     micro_batch: int,
-    tolerance: float,
+    tolerance: float | None,
     clip: tuple[float, float] = (0.2, 0.28),
 ) -> CheckResult:
     """Score episodes again, with the weights that sampled them.
@@ -44,46 +47,110 @@ def rescore(
         batch: the episodes.
         trajectories: the same ones, in the order of the batch, for the text of a problem.
         micro_batch: episodes per forward pass.
-        tolerance: largest |difference| of log-probs allowed on any token, in nats.
+        tolerance: largest |difference| of log-probs allowed on any token, in nats; None for the
+            bounds of the dtype that the policy computes in, see `algos.exactness.tolerance`.
         clip: how far below and above 1 a ratio may be before PPO clips it.
 
     Returns:
-        Largest and mean |difference|; quantiles of the ratio (now / when sampled) and its share
-        outside the clip range; the number of tokens. The problem shows the first offending token.
+        The statistics of the differences (`algos.exactness.gap_statistics`), and those of the
+        learner's own rounding where bounds depend on it; quantiles of the ratio (now / when
+        sampled) and its share outside the clip range; the number of tokens. The problem says which
+        statistic is beyond its bound, and shows the first offending token or the worst.
     """
+    allowed = tolerance_of(policy, tolerance)
     again = by_micro_batch(lambda piece: policy.evaluate(piece).logprobs, batch, micro_batch)
-    gaps = (again - batch.old_logprobs).abs()
-    checked = gaps[batch.sampled]
-    ratio = (again - batch.old_logprobs)[batch.sampled].double().exp().cpu().numpy()
+    now, then = again[batch.sampled], batch.old_logprobs[batch.sampled]
+    row: dict[str, float | None] = {
+        STATISTICS[name][0]: value for name, value in gap_statistics(now, then).items()
+    }
+    share, score = imbalance(now - then, context_names(batch))
+    row |= {"proof/tokens": len(now), "proof/imbalance": share, "proof/imbalance_score": score}
+    row |= _ratios(now - then, clip)
+    if allowed.needs_noise:
+        row |= _own_noise(policy, batch, again)
+    measured = (
+        f"max {row['proof/max_dlogp']:.1e}, mean {row['proof/mean_dlogp']:.1e}, ratio "
+        f"{row['proof/ratio_min']:.5f} to {row['proof/ratio_max']:.5f}, "
+        f"{row['proof/ratio_outside']:.1%} outside the clip range, {len(now)} tokens"
+    )
+    problem = _problem(policy, batch, again, trajectories, allowed, row)
+    return CheckResult("log-probs scored again", measured, problem, row)
+
+
+def _ratios(gaps: Tensor, clip: tuple[float, float]) -> dict[str, float]:
+    """Return quantiles of the probability ratio, and the share of tokens outside the clip range."""
+    ratio = gaps.double().exp().cpu().numpy()
     low, q01, q99, high = np.quantile(ratio, [0.0, 0.01, 0.99, 1.0]).tolist()
     outside = float(np.mean(~((1 - clip[0] <= ratio) & (ratio <= 1 + clip[1]))))
-    row: dict[str, float | None] = {
-        "proof/max_dlogp": float(checked.max()),
-        "proof/mean_dlogp": float(checked.mean()),
-        "proof/tokens": len(checked),
+    return {
         "proof/ratio_min": low,
         "proof/ratio_q01": q01,
         "proof/ratio_q99": q99,
         "proof/ratio_max": high,
         "proof/ratio_outside": outside,
     }
-    measured = (
-        f"max {float(checked.max()):.1e}, mean {float(checked.mean()):.1e}, ratio {low:.5f} to "
-        f"{high:.5f}, {outside:.1%} outside the clip range, {len(checked)} tokens"
-    )
-    problem = ""
+
+
+def _own_noise(policy: TrainablePolicy, batch: TokenBatch, again: Tensor) -> dict[str, float]:
+    """Return what the learner differs by from itself: episodes alone, and each beside a twin.
+
+    A twin begins alike and differs from the first sampled token on, as rollouts of a question do:
+    a policy that computes a shared beginning once does so here. Both scores are the same numbers in
+    exact arithmetic, rounded in other places. Where a grammar allows no such twin, the scores of
+    the check itself stand in, in which the rollouts of a question are side by side.
+
+    Args:
+        policy: the learner.
+        batch: of the check.
+        again: float32 `(B, L)`, its log-probs as the check has scored them.
+    """
+
+    def scores(part: TokenBatch) -> Tensor:
+        return policy.evaluate(part).logprobs
+
+    alone = by_micro_batch(scores, batch, 1)
+    pairs = batch.select([row for row in range(len(batch)) for _ in range(2)])
+    for twin in range(1, len(pairs), 2):
+        spoken = pairs.sampled[twin].nonzero()[:, 0]
+        said = pairs.ids[twin, spoken]
+        other = said[said != said[0]]  # an id that can be sampled; without one it is no twin
+        pairs.ids[twin, spoken[0]] = other[0] if len(other) else said[0]
+    try:
+        beside = by_micro_batch(scores, pairs, 2)[::2]
+    except ModelError:  # the twin's token is none that constrained decoding allows there
+        beside = again
+    found = gap_statistics(alone[batch.sampled], beside[batch.sampled])
+    return {f"proof/noise_{name}": value for name, value in found.items()}
+
+
+def _problem(
+    policy: TrainablePolicy,
+    batch: TokenBatch,
+    again: Tensor,
+    trajectories: Sequence[Trajectory],
+    allowed: Tolerance,
+    row: dict[str, float | None],
+) -> str:
+    """Say what is beyond its bound; "" if nothing is."""
+    gaps = (again - batch.old_logprobs).abs()
+    largest, tokens = allowed.bound("max", row), row["proof/tokens"]
     # "not <=" rather than ">": a nan is an offence too.
-    offending = (batch.sampled & ~(gaps <= tolerance)).nonzero()
+    offending = (batch.sampled & ~(gaps <= largest)).nonzero()
     if len(offending):
-        row_number, place = offending[0].tolist()
-        trajectory = trajectories[row_number]
-        name = _describe(policy, batch, again, row_number, place, trajectory)
-        problem = (
-            f"{len(offending)} of {len(checked)} re-scored tokens are off by more than "
-            f"{tolerance:g}; the first: {name}. Sampling and learning do not see the same thing: "
-            "compare their inputs and weights at that token"
-        )
-    return CheckResult("log-probs scored again", measured, problem, row)
+        said = f"{len(offending)} of {tokens} re-scored tokens are off by more than {largest:g}"
+        worst, which = offending[0], "the first"
+    elif exceeded := allowed.exceeded(row):
+        said = f"{tokens} re-scored tokens: {exceeded}"
+        flat = torch.where(batch.sampled, gaps, -1.0).argmax()
+        worst, which = torch.stack(torch.unravel_index(flat, gaps.shape)), "the worst"
+    else:
+        return ""
+    row_number, place = worst.tolist()
+    name = _describe(policy, batch, again, row_number, place, trajectories[row_number])
+    return (
+        f"{said}; {which}: {name}. Sampling and learning do not see the same thing: compare their "
+        "inputs and weights at that token"
+    )
 
 
 def _describe(

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from algos.evaluation.decomposition import decompose
+from algos.evaluation.groups import Group, group_words, other_groups
 from algos.evaluation.measures import EvalResult, measure_episodes
+from algos.evaluation.outcomes import failure_lines
 from algos.evaluation.tables import (
     BREAKDOWN_HEADER,
     MOVES_HEADER,
@@ -18,25 +20,20 @@ from algos.evaluation.tables import (
     part_cells,
     summary_cells,
 )
+from algos.evaluation.validation_table import validation_lines
+from algos.experiment.questions import SEEN
 from algos.ppo.learning_signal import nothing_learned
+from algos.ppo.validation import FILE as VALIDATIONS
 from algos.report.report_data import ReportData
 from algos.runs.metrics import read_metrics
 from algos.runs.run_folder import RunFolder
+from policies.terminal_text import visible
 
-ORDER = (
-    "direct-same-frames-greedy",
-    "direct-double-frames-greedy",
-    "demonstrator",
-    "sft-base-greedy",
-    "after-ppo-greedy",
-    "direct-same-frames-t-1",
-    "direct-double-frames-t-1",
-    "sft-base-t-1",
-    "after-ppo-t-1",
-)
 REMARKS = ("after PPO", "what was learned")
 """Names of what `remarks` says."""
-BEFORE, AFTER = "sft-base-greedy", "after-ppo-greedy"
+BEFORE, AFTER = "base-greedy", "after-ppo-greedy"
+DIRECTS = ("direct-double-frames", "direct-same-frames", "direct-")
+"""Rows that stand for DIRECT in the charts, by how their keys begin; the first that is there."""
 
 
 def after_ppo(update: int) -> str:
@@ -64,27 +61,54 @@ def remarks(update: int, updates: int, rows: Sequence[Mapping[str, Any]]) -> dic
     return said
 
 
-def print_tables(results: Mapping[str, EvalResult]) -> None:
-    """Print what was measured on both tiers, and what the gain of PPO is made of.
+def print_tables(results: Mapping[str, EvalResult], only: Group) -> None:
+    """Print what was measured, group by group, and what the gain of PPO is made of.
 
     Args:
-        results: by the keys of `ORDER`.
+        results: by their keys, in the order of the tables; one at least.
+        only: the report keys of the headline; empty for all questions.
     """
-    core = {key: result.only("tier", "core") for key, result in results.items()}
-    hard = [result.only("tier", "hard") for result in results.values()]
-    print("\nHeld-out videos, core tier: glance, needle, when")
-    print(format_table(SUMMARY_HEADER, summary_cells(list(core.values()))))
-    print("\nThe same videos, hard tier: order, count, detail")
-    print(format_table(SUMMARY_HEADER, summary_cells(hard)))
-    print("\nAfter PPO, greedy, core tier")
-    rows = measure_episodes(core[AFTER].episodes())
+    head = {key: result.only(only) for key, result in results.items()}
+    name = visible(f", {group_words(only)}") if only else ""
+    print(f"\nHeld-out videos{name}")
+    print(format_table(SUMMARY_HEADER, summary_cells(list(head.values()))))
+    for result in results.values():
+        if lines := failure_lines(result):
+            print("\n".join([f"\n{result.title}: {lines[0]}", *lines[1:]]))
+    for group in other_groups(next(iter(results.values())).items, only):
+        print(visible(f"\nThe same videos, {group_words(group)}"))
+        parts = [result.only(group) for result in results.values()]
+        print(format_table(SUMMARY_HEADER, summary_cells(parts)))
+    if AFTER not in head:
+        return
+    print(f"\nAfter PPO, greedy{name}")
+    rows = measure_episodes(head[AFTER].episodes())
     print(format_table(BREAKDOWN_HEADER, breakdown_cells(rows)))
-    found = decompose(core[AFTER].episodes(), core[BEFORE].episodes())
+    if BEFORE not in head:
+        return
+    found = decompose(head[AFTER].episodes(), head[BEFORE].episodes())
     if found is not None:
-        print("\nAfter PPO minus SFT base, greedy, core tier")
+        print(f"\nAfter PPO minus base, greedy{name}")
         print(format_table(PARTS_HEADER, part_cells(found)))
         print()
         print(format_table(MOVES_HEADER, move_cells(found)))
+
+
+def print_notes(about: Mapping[str, str], folder: RunFolder, update: int) -> None:
+    """Print the validations of a run, and what has to be known to read the tables.
+
+    Args:
+        about: labels and texts, of which those that are notes are printed.
+        folder: of the run.
+        update: that the trained policy is of.
+    """
+    validations = folder.path / VALIDATIONS
+    if validations.exists():
+        print(f"\nValidation\n{validation_lines(read_metrics(validations), update)}")
+    print()
+    for name, said in about.items():
+        if name in (*REMARKS, SEEN):
+            print(f"{name}: {said}")
 
 
 def report_data(
@@ -92,23 +116,26 @@ def report_data(
     about: Mapping[str, str],
     folder: RunFolder,
     frame_size: tuple[int, int],
+    only: Group,
 ) -> ReportData:
     """Return what the report shows.
 
     Args:
-        results: by the keys of `ORDER`.
+        results: by their keys, in the order of the tables; one at least.
         about: what stands at its top.
         folder: of the run.
         frame_size: `(H, W)` of the frames that were seen.
+        only: the report keys of the headline.
     """
+    direct = next((key for start in DIRECTS for key in results if key.startswith(start)), None)
     return ReportData(
-        title="First light",
+        title=f"Training: {folder.path.name}",
         about=about,
         results=results,
-        before=BEFORE,
-        after=AFTER,
-        direct="direct-double-frames-greedy",
+        before=BEFORE if BEFORE in results else None,
+        after=AFTER if AFTER in results else None,
+        direct=direct,
         metrics=read_metrics(folder.metrics),
         frame_size=frame_size,
-        tier="core",
+        only=only,
     )

@@ -14,7 +14,9 @@ from algos.objectives.aggregation import mask_weights, row_weights
 from algos.objectives.turn_advantages import first_of_turn
 from algos.ppo.advantage_estimate import estimate, monte_carlo_returns, shaped_rewards
 from algos.ppo.config import PPOConfig
+from algos.ppo.sampler_mismatch import correction
 from policies.base import TokenBatch, TrainablePolicy
+from policies.passes import fitting
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +35,10 @@ class Targets:
         in_loss: bool `(B,)`, the episodes that the actor learns from; None: all.
         weights: float `(B, 1)`, what the actor's tokens count for in a minibatch; None: all alike.
         value_weights: float `(B, L)`, the same for the critic's.
+        old_logprobs: float `(B, L)`, of the learner before its first step; None: those sampled.
+        mismatch_weights: float `(B, L)` or `(B, 1)`, learner over sampler; None: no correction.
+        within_cap: bool `(B,)`, the episodes that the correction leaves in; None: all.
+        unscaled: float `(B, L)`, the advantages before they were whitened; None: they were not.
     """
 
     advantages: Tensor
@@ -44,6 +50,20 @@ class Targets:
     in_loss: Tensor | None = None
     weights: Tensor | None = None
     value_weights: Tensor | None = None
+    unscaled: Tensor | None = None
+    old_logprobs: Tensor | None = None
+    mismatch_weights: Tensor | None = None
+    within_cap: Tensor | None = None
+
+    @property
+    def actor_weights(self) -> Tensor | None:
+        """Return what tokens of the clipped surrogate count for, float `(B, L)` or `(B, 1)`.
+
+        None: all alike.
+        """
+        if self.weights is None or self.mismatch_weights is None:
+            return self.weights if self.mismatch_weights is None else self.mismatch_weights
+        return self.weights * self.mismatch_weights
 
     def select(self, rows: Sequence[int], length: int) -> Targets:
         """Return the given rows, cut to `length` tokens."""
@@ -67,23 +87,37 @@ def make_targets(
     """
     sampled, scores = batch.sampled, batch.rewards.sum(1)
     values, reference = torch.zeros_like(batch.rewards), None
+    fits = fitting(policy, batch, config.micro_batch_tokens)
     if config.uses_critic:
-        values = by_micro_batch(policy.values, batch, config.micro_batch)
+        values = by_micro_batch(policy.values, batch, config.micro_batch, fits)
     if config.kl_coef > 0:
-        reference = by_micro_batch(policy.reference_logprobs, batch, config.micro_batch)
+        reference = by_micro_batch(policy.reference_logprobs, batch, config.micro_batch, fits)
     differing = has_signal(scores, groups)
     rewards = shaped_rewards(config, batch, groups, differing, reference)
     advantages, returns = estimate(config, rewards, values, batch)
     in_loss = differing if config.drop_ties else None
     learned = sampled if in_loss is None else sampled & in_loss[:, None]
     # Equal returns carry no signal: unit variance would only amplify the critic's noise.
+    unscaled = None
     if config.whiten and float(scores.std(correction=0)) > 1e-6:
         # A baseline per question has centred already; a second shift would give an advantage to the
         # episodes of zero-variance groups.
+        unscaled = advantages
         advantages = whiten(advantages, learned, center=config.advantage == "critic")
     value_mask = first_of_turn(sampled, batch.turn) if config.clock == "turn" else None
     earned = monte_carlo_returns(config, rewards, batch) if config.uses_critic else None
-    return Targets(advantages, returns, values, reference, earned, value_mask, in_loss)
+    corrected = correction(config, policy, batch)
+    return Targets(
+        advantages,
+        returns,
+        values,
+        reference,
+        earned,
+        value_mask,
+        in_loss,
+        unscaled=unscaled,
+        **corrected,
+    )
 
 
 def with_loss_weights(

@@ -15,12 +15,9 @@ losses name theirs in `algos.objectives`.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,19 +28,26 @@ from tqdm import tqdm
 
 from algos.batching.token_batches import collate
 from algos.objectives.advantages import explained_variance
+from algos.ppo.adaptive_kl import rollout_kl
 from algos.ppo.config import PPOConfig
 from algos.ppo.exactness_guard import ExactnessGuard
 from algos.ppo.learning_signal import signal_row, warn_if_nothing_was_learned
+from algos.ppo.optimisers import set_rate
+from algos.ppo.question_specs import draw_specs
+from algos.ppo.resuming import require_same_run, settings_of_run
+from algos.ppo.sampler_mismatch import mismatch_row
+from algos.ppo.schedules import learning_rate_share, settings_of, teaches_critic_only
 from algos.ppo.targets import Targets, make_targets
 from algos.ppo.train_state import TrainState
 from algos.ppo.update import actor_objective, critic_objective, fit
-from algos.recipe.questions import draw_questions
+from algos.ppo.update_metrics import batch_row, played_row
+from algos.ppo.validation import Validate, Validation
 from algos.recipe.rewards import group_of, recipe_row, with_recipe
 from algos.rollout.playing import EpisodeSpec, collect
 from algos.rollout.trajectory import Trajectory
 from algos.runs import checkpoint
 from algos.runs.checkpoint import Best, Checkpoint
-from algos.runs.metrics import Metrics, MetricsRow, progress_fields, rollout_row
+from algos.runs.metrics import Metrics, MetricsRow, progress_fields
 from algos.runs.stopping import Stopped, StopRequest, defer_signals
 from algos.runs.tracking import Tracker
 from algos.seeds import subseed
@@ -53,11 +57,8 @@ from sage_env.errors import SageEnvError
 __all__ = ["PPOConfig", "draw_specs", "train"]
 
 _log = logging.getLogger(__name__)
-Validate = Callable[[TrainablePolicy], float]
-# Settings that may change between the parts of one run, because they change no number in it beyond
-# rounding.
-_MAY_DIFFER = {"updates", "micro_batch", "workers", "checkpoint_every", "keep_last"}
 
+_ENDED = "ended after update {} of {}: {} validations in a row found nothing better"
 _STOPPED = "stopped after update {}, which is saved; run the same command again to go on from there"
 
 
@@ -84,9 +85,10 @@ def train(
             `checkpoint.load_best(run_folder / "checkpoints")` has the best one.
         envs: alike; their number changes the speed, not the result.
         items: ids of the questions to train on.
-        run_folder: gets `metrics.jsonl`, `checkpoints/` and `proof/`.
+        run_folder: gets `metrics.jsonl`, `validation.jsonl`, `checkpoints/` and `proof/`.
         durations: seconds of each item's video, which a curriculum needs.
-        validate: returns a score, higher is better; it picks the best checkpoint.
+        validate: returns a score, higher is better; it picks the best checkpoint. Or a mapping
+            with it as `score` and more numbers, which are written down.
         progress: show a progress bar.
         tracker: gets the numbers of every update too, see `algos.runs.tracking`.
 
@@ -94,19 +96,23 @@ def train(
         The best validated update; None without `validate`.
 
     Raises:
+        ValueError: if the settings ask for what the policy, or a run without `validate`, has not.
         ConfigChanged: if the folder belongs to a run with other settings or items.
         CheckpointError: if it has checkpoints, and none is whole, or the best so far is not.
         ExactnessError: if what is learned from is not what was sampled, or not with its weights.
         Stopped: after a signal, when everything is saved.
         SageEnvError: if every episode of an update failed.
     """
-    run = _Run(config, TrainState(config, policy), items, run_folder, tracker)
+    run = _Run(config, TrainState(config, policy), items, run_folder, tracker, validate)
     bar = tqdm(total=config.updates, initial=max(run.saved, 0), disable=not progress)
     with defer_signals() as stop, bar:
         for update in range(run.saved + 1, config.updates + 1):
+            if run.exhausted:
+                _log.warning(_ENDED.format(run.saved, config.updates, config.patience))
+                break
             # Update 0 is the state before learning: the first candidate for the best.
             specs = draw_specs(config, items, update, durations) if update > 0 else []
-            run.advance(update, envs, specs, validate, bar, stop)
+            run.advance(update, envs, specs, bar, stop)
     warn_if_nothing_was_learned(run_folder / "metrics.jsonl")
     return run.best
 
@@ -126,32 +132,36 @@ class _Run:
         items: Sequence[str],
         folder: Path,
         tracker: Tracker | None,
+        validate: Validate | None,
     ) -> None:
         self.saved = -1
         self.best: Best | None = None
         self._config, self._state = config, state
         self._checkpoints = folder / "checkpoints"
-        # As they come back from JSON: lists for tuples.
-        self._settings = json.loads(json.dumps({**asdict(config), "items": _digest(items)}))
+        self._settings = settings_of_run(config, items)
         latest = checkpoint.load_to_go_on(self._checkpoints)
         if latest is not None:
-            may_differ = _MAY_DIFFER - {"updates"} if config.lr_decay else _MAY_DIFFER
-            checkpoint.require_same(latest.config, self._settings, may_differ=may_differ)
+            require_same_run(latest.config, self._settings, config)
             state.load_tensors(latest.tensors)
             self.saved, self.best = latest.update, latest.best
             checkpoint.prune(self._checkpoints, latest.update, keep_last=config.keep_last)
             if changed := checkpoint.changed_versions(latest.versions):
                 _log.warning("going on with other packages, so not bit for bit: %s", changed)
         self._metrics = Metrics(folder / "metrics.jsonl", keep_through=self.saved, tracker=tracker)
+        self._validation = Validation(config, validate, folder, keep_through=self.saved)
         self._guard = ExactnessGuard(config, state.policy, folder)
         self._guard.prune()  # the last process may have been killed before it did
+
+    @property
+    def exhausted(self) -> bool:
+        """Return whether the run has ended early, because nothing improved for too long."""
+        return self._validation.exhausted(self.saved, self.best)
 
     def advance(
         self,
         update: int,
         envs: Sequence[Env[Any, Any]],
         specs: Sequence[EpisodeSpec],
-        validate: Validate | None,
         bar: tqdm[Any],
         stop: StopRequest,
     ) -> None:
@@ -167,11 +177,13 @@ class _Run:
             if self.saved < update - 1:
                 self._save(update - 1)
             raise Stopped(_STOPPED.format(update - 1)) from None
-        last, is_best = update == config.updates, False
-        if validate is not None and (update % config.eval_every == 0 or last):
-            row["eval/score"] = score = validate(state.policy)
+        is_best = False
+        if self._validation.due(update):
+            score, numbers = self._validation.run(update, state.policy)
+            row |= numbers
             is_best = self.best is None or score > self.best.score
             self.best = Best(update, score) if is_best else self.best
+        last = update == config.updates or self._validation.exhausted(update, self.best)
         self._metrics.write(update, row)
         if is_best or last or stop.requested or update % config.checkpoint_every == 0:
             self._save(update)
@@ -204,6 +216,7 @@ def _update(
     if update == 0:
         return {}
     policy, began, cpu = state.policy, time.perf_counter(), time.process_time()
+    config = settings_of(config, update, state.kl.value)
     rng = np.random.default_rng(subseed(config.seed, "update", update))
     torch.manual_seed(subseed(config.seed, "torch", update))
     # 1. Rollout. Failed episodes are counted, and left out of everything that follows.
@@ -214,9 +227,7 @@ def _update(
     if not episodes:
         told = f"all {len(played)} episodes of update {update} failed"
         raise SageEnvError(f"{told}; first: {played[0].error}")
-    row = rollout_row(played)
-    if hasattr(policy, "measures"):  # what playing cost: frames encoded, tokens read and sampled
-        row |= policy.measures()
+    row = played_row(policy, envs[0], played)
     episodes = with_recipe(
         config.recipe,
         policy,
@@ -237,7 +248,8 @@ def _update(
     targets = make_targets(config, policy, batch, groups)
     if targets.in_loss is not None:
         row["rollout/tied"] = len(episodes) - int(targets.in_loss.sum())
-    row |= signal_row(batch, targets, groups)
+    row |= batch_row(episodes, batch, targets) | signal_row(batch, targets, groups)
+    row |= mismatch_row(config, batch, targets.old_logprobs, targets.within_cap)
     row |= _learn(config, state, batch, targets, update, rng)
     row |= recipe_row(config.recipe, specs, episodes, state.frame_price.multiplier)
     state.frame_price.update(row["rollout/frames"])
@@ -277,33 +289,6 @@ def _roll_out(
     return collect(envs, policy, specs, seed=seed, progress=progress)
 
 
-def draw_specs(
-    config: PPOConfig,
-    items: Sequence[str],
-    update: int,
-    durations: Mapping[str, float | None] | None = None,
-) -> list[EpisodeSpec]:
-    """Return the episodes of one update (1, 2, ...), by question.
-
-    A question's episodes share the environment's seed and budget, so that they start from the same
-    state.
-
-    Args:
-        config: the settings.
-        items: ids of all questions.
-        update: 1, 2, ...
-        durations: seconds of each item's video; read by a curriculum only.
-
-    Raises:
-        ValueError: if there are no items.
-    """
-    if not items:
-        raise ValueError("training needs at least one item, got none")
-    count, known = config.questions_per_update, durations or {}
-    questions = draw_questions(config.recipe, items, known, count, seed=config.seed, update=update)
-    return [spec for spec in questions for _ in range(config.episodes_per_question)]
-
-
 def _learn(
     config: PPOConfig,
     state: TrainState,
@@ -313,26 +298,26 @@ def _learn(
     rng: np.random.Generator,
 ) -> MetricsRow:
     """Fit the critic and the actor to one batch, and return the numbers of it."""
-    share = 1 - (update - 1) / config.updates if config.lr_decay else 1.0
+    critic_only = teaches_critic_only(config, update)
+    share = learning_rate_share(config, update, config.first_actor_update)
     row: MetricsRow = {"charts/learning_rate": config.actor_lr * share}
-    epochs, critic_epochs = config.epochs, config.critic_epochs
-    warming_up = state.critic is not None and update == 1 and config.critic_warmup > 0
-    if warming_up:
-        epochs, critic_epochs = 0, config.critic_warmup
+    row |= {"charts/kl_coef": config.kl_coef, "charts/entropy_coef": config.entropy_coef}
     if state.critic is not None:
         judged = batch.sampled if targets.value_mask is None else targets.value_mask
         assert targets.earned is not None  # there is a critic
         row["losses/explained_variance"] = explained_variance(
             targets.old_values, targets.earned, judged
         )
-        state.critic.param_groups[0]["lr"] = config.critic_lr * share
-        critic = critic_objective(config, state.policy, batch, targets, warming_up=warming_up)
-        row |= fit(config, critic, state.critic, epochs=critic_epochs, rng=rng)
-    state.actor.param_groups[0]["lr"] = config.actor_lr * share
+        rate = config.critic_lr * learning_rate_share(config, update)
+        row["charts/critic_learning_rate"] = rate
+        set_rate(state.critic, rate)
+        critic = critic_objective(config, state.policy, batch, targets, warming_up=critic_only)
+        epochs = config.critic_warmup if critic_only else config.critic_epochs
+        row |= fit(config, critic, state.critic, epochs=epochs, rng=rng)
+    set_rate(state.actor, config.actor_lr * share)
     actor = actor_objective(config, state.policy, batch, targets)
-    row |= fit(config, actor, state.actor, epochs=epochs, rng=rng)
+    row |= fit(config, actor, state.actor, epochs=0 if critic_only else config.epochs, rng=rng)
+    row["rollout/reference_kl"] = kl = rollout_kl(config, batch, targets.reference)
+    if not critic_only:
+        state.kl.update(kl)
     return row
-
-
-def _digest(items: Sequence[str]) -> str:
-    return hashlib.sha256(json.dumps(list(items)).encode()).hexdigest()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -24,8 +24,10 @@ from algos.batching.gradients import add_gradients
 from algos.batching.token_batches import micro_batches, minibatches
 from algos.objectives.losses import Stats, entropy_loss, kl_loss, policy_loss, value_loss
 from algos.ppo.config import PPOConfig
+from algos.ppo.optimisers import parameters_of
 from algos.ppo.targets import Targets, rows_with_gradient, with_loss_weights
 from policies.base import TokenBatch, TrainablePolicy
+from policies.passes import Fits, evaluate, fitting
 
 TOKEN_MEANS = {"approx_kl", "clipfrac", "entropy"}
 """Statistics that are means over the tokens that were scored, not sums of a loss."""
@@ -45,6 +47,7 @@ class Objective:
         rows: the episodes that the network learns from.
         scored: which of a minibatch's rows have a gradient and are scored; at least one.
         workers: pieces that are differentiated side by side.
+        fits: whether some rows are few enough tokens for one piece; `None`: any are.
     """
 
     name: Literal["actor", "critic"]
@@ -54,6 +57,7 @@ class Objective:
     rows: Sequence[int]
     scored: Callable[[Sequence[int]], Sequence[int]] = list
     workers: int = 1
+    fits: Fits | None = None
 
 
 def actor_objective(
@@ -69,9 +73,12 @@ def actor_objective(
     """
     rows = range(len(batch))
     chosen = rows if targets.in_loss is None else [k for k in rows if targets.in_loss[k]]
+    if targets.within_cap is not None:
+        chosen = [k for k in chosen if targets.within_cap[k]]
     scored = partial(rows_with_gradient, config, batch, targets)
     loss = actor_loss(config, policy)
-    return Objective("actor", batch, targets, loss, chosen, scored, config.workers)
+    fits = fitting(policy, batch, config.micro_batch_tokens)
+    return Objective("actor", batch, targets, loss, chosen, scored, config.workers, fits)
 
 
 def critic_objective(
@@ -92,17 +99,18 @@ def critic_objective(
         warming_up: whether its values may move freely, see `critic_loss`.
     """
     loss = critic_loss(config, policy, warming_up=warming_up)
-    return Objective("critic", batch, targets, loss, range(len(batch)))
+    fits = fitting(policy, batch, config.micro_batch_tokens)
+    return Objective("critic", batch, targets, loss, range(len(batch)), fits=fits)
 
 
 def actor_loss(config: PPOConfig, policy: TrainablePolicy) -> Loss:
     """Return the actor's loss: the clipped surrogate, entropy and KL where asked for."""
 
     def loss(part: TokenBatch, targets: Targets, denominator: float) -> tuple[Tensor, Stats]:
-        now = policy.evaluate(part)
+        now = evaluate(policy, part, entropy_gradient=config.entropy_coef > 0)
         total, stats = policy_loss(
             now.logprobs,
-            part.old_logprobs,
+            part.old_logprobs if targets.old_logprobs is None else targets.old_logprobs,
             targets.advantages,
             part.sampled,
             denominator,
@@ -110,7 +118,7 @@ def actor_loss(config: PPOConfig, policy: TrainablePolicy) -> Loss:
             clip_high=config.clip_high,
             dual_clip=config.dual_clip,
             ratio_level=config.ratio_level,
-            weights=targets.weights,
+            weights=targets.actor_weights,
         )
         entropy, entropy_stats = entropy_loss(
             now.entropy, part.sampled, denominator, weights=targets.weights
@@ -167,35 +175,58 @@ def fit(
 ) -> dict[str, float | None]:
     """Take gradient steps: `epochs` passes over the rows, `config.minibatches` steps in each.
 
-    Where the objective has no rows, there is no step and no statistic.
+    Where the objective has no rows, there is no step and no statistic. With `config.target_kl`, the
+    first minibatch whose KL is above it ends the passes, and no weight moves by it.
 
     Args:
-        config: minibatches, micro-batches and the largest gradient norm.
+        config: minibatches, micro-batches, the largest gradient norm, and the target of the KL.
         objective: what is minimised.
         optimizer: of the network's parameters.
         epochs: passes.
         rng: shuffles the rows.
 
     Returns:
-        `losses/...`: statistics and the gradient's norm before clipping, averaged over the steps.
+        `losses/...`: statistics and the gradient's norm before clipping, averaged over the steps;
+        with a target of the KL also `actor_steps`, and `stopping_kl`, None where nothing stopped.
 
     Raises:
         RuntimeError: if a gradient is not finite; no weight has moved by it.
     """
-    parameters = optimizer.param_groups[0]["params"]
+    parameters = parameters_of(optimizer)
     sums: dict[str, float] = defaultdict(float)
-    steps = 0
-    for _ in range(epochs):
-        for rows in minibatches(objective.batch, objective.rows, config.minibatches, rng):
+    steps, stopping_kl = 0, None
+    for rows in _passes(config, objective, epochs, rng):
+        optimizer.zero_grad(set_to_none=True)
+        stats = backward(config, objective, rows, parameters)
+        if (stopping_kl := _beyond(config.target_kl, stats)) is not None:
             optimizer.zero_grad(set_to_none=True)
-            stats = backward(config, objective, rows, parameters)
-            norm = clip_grad_norm_(parameters, config.max_grad_norm, error_if_nonfinite=True)
-            optimizer.step()
-            steps += 1
-            stats[f"{objective.name}_grad_norm"] = norm
-            for key, value in stats.items():
-                sums[key] += float(value)
-    return {f"losses/{key}": value / steps for key, value in sums.items()}
+            break
+        norm = clip_grad_norm_(parameters, config.max_grad_norm, error_if_nonfinite=True)
+        optimizer.step()
+        steps += 1
+        stats[f"{objective.name}_grad_norm"] = norm
+        for key, value in stats.items():
+            sums[key] += float(value)
+    row: dict[str, float | None] = {f"losses/{k}": value / steps for k, value in sums.items()}
+    if config.target_kl is not None and objective.name == "actor" and epochs > 0:
+        row |= {"losses/actor_steps": steps, "losses/stopping_kl": stopping_kl}
+    return row
+
+
+def _passes(
+    config: PPOConfig, objective: Objective, epochs: int, rng: np.random.Generator
+) -> Iterator[list[int]]:
+    """Yield the rows of one minibatch after the other, shuffled anew for each pass."""
+    for _ in range(epochs):
+        yield from minibatches(objective.batch, objective.rows, config.minibatches, rng)
+
+
+def _beyond(target: float | None, stats: Stats) -> float | None:
+    """Return the KL of a minibatch where it is above its target; the critic's has none."""
+    if target is None or "approx_kl" not in stats:
+        return None
+    kl = float(stats["approx_kl"])
+    return kl if kl > target else None
 
 
 def backward(
@@ -227,7 +258,7 @@ def backward(
         part = batch.select(piece)
         return objective.loss(part, targets.select(piece, part.ids.shape[1]), denominator)
 
-    pieces = micro_batches(batch, scored, config.micro_batch)
+    pieces = micro_batches(batch, scored, config.micro_batch, objective.fits)
     total: Stats = {}
     for stats in add_gradients(pieces, piece_loss, parameters, workers=objective.workers):
         total = {name: total.get(name, 0.0) + stat for name, stat in stats.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,9 @@ class Recipe:
     frame_budget: tuple[int, int] | None = None
     """Least and most frames that an episode may see, the overview included: drawn anew for every
     question, the same for all its episodes; None: the environment's own budget."""
+    frame_budget_draw: Literal["uniform", "log"] = "uniform"
+    """How a budget is drawn: every number alike; or with the frames above the least log-uniform, so
+    that budgets with little or nothing left to look at come as often as large ones."""
     curriculum_updates: int | None = None
     """Updates over which questions move from the shortest videos to all; None: all from the
     start."""
@@ -48,6 +52,13 @@ class Recipe:
                 f"recipe.frame_budget must be (least, most) with 1 <= least <= most, got "
                 f"{self.frame_budget}"
             )
+        if self.frame_budget_draw not in ("uniform", "log"):
+            raise ValueError(
+                'recipe.frame_budget_draw must be "uniform" or "log", got '
+                f"{self.frame_budget_draw!r}"
+            )
+        if self.frame_budget_draw == "log" and self.frame_budget is None:
+            raise ValueError('recipe.frame_budget_draw="log" needs recipe.frame_budget')
         if self.target_frames is not None and not 0 < self.target_frames < math.inf:
             raise ValueError(f"recipe.target_frames must be above 0, got {self.target_frames}")
         for name in ("multiplier_lr", "multiplier_max", "step_credit", "step_credit_limit"):

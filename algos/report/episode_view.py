@@ -99,6 +99,7 @@ def _episode_html(
     kind, words = verdict(item, trajectory)
     result = episode_result(item, trajectory)
     turns = "turn" if result.turns == 1 else "turns"
+    shown = "the whole video" if result.frames is None else f"{result.frames} frames"
     frames = _Frames(item, frame_size)
     try:
         overview = frames.strip(trajectory.start_info)
@@ -109,7 +110,7 @@ def _episode_html(
     start = f"<li><h5>Overview{worth}</h5>{overview}</li>" if overview else ""
     return (
         f'<section class="episode"><h4>{escape(who)}: <span class="{kind}">{escape(words)}</span>'
-        f"{_answer(trajectory)} <small>{result.turns} {turns}, {result.frames} frames</small></h4>"
+        f"{_answer(trajectory)} <small>{result.turns} {turns}, {shown}</small></h4>"
         f"{timeline(item, trajectory, who)}"
         f"<details{' open' if is_open else ''}><summary>Frames and actions, turn by turn</summary>"
         f'<ol class="turns">{start}{steps}</ol></details></section>'

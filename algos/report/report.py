@@ -13,7 +13,7 @@ from algos.report.report_data import ReportData
 from algos.report.sections import (
     example_section,
     failed_section,
-    family_section,
+    group_section,
     learning_section,
     length_section,
     routing_section,
@@ -29,7 +29,7 @@ def write_report(path: Path, data: ReportData) -> None:
     sections = [
         ("summary", "Summary", summary_section(data)),
         ("length", "Accuracy and cost by length of the video", length_section(data)),
-        ("families", "Families of questions", family_section(data)),
+        ("groups", "Groups of questions", group_section(data)),
     ]
     if failed := failed_section(data):
         sections.append(("failed", "Questions that failed", failed))
@@ -58,7 +58,7 @@ def save_report(folder: RunFolder, data: ReportData) -> Path:
         "direct": data.direct,
         "frame_size": list(data.frame_size),
         "examples": data.examples,
-        "tier": data.tier,
+        "only": dict(data.only),
     }
     write_json(folder.report_settings, settings)
     write_report(folder.report, data)
@@ -82,6 +82,8 @@ def load_report(folder: RunFolder) -> ReportData:
     try:
         results = {name: folder.load_result(name) for name in settings["results"]}
         size = (int(settings["frame_size"][0]), int(settings["frame_size"][1]))
+        tier = settings.pop("tier", None)  # as versions before this one wrote it
+        settings.setdefault("only", {} if tier is None else {"tier": tier})
         rest = {**settings, "results": results, "metrics": metrics, "frame_size": size}
         return ReportData(**rest)
     except (KeyError, TypeError, ValueError, IndexError) as error:

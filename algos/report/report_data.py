@@ -23,8 +23,9 @@ class ReportData:
         metrics: the lines of `metrics.jsonl`.
         frame_size: `(H, W)` at which the policy saw frames, and the report shows them.
         examples: how many example episodes to show, at most.
-        tier: the `tier` of items that the headline is about: the first table, the differences and
-            the charts. Every other tier gets a table of its own. `None`: everything together.
+        only: the report keys of the items that the headline is about, e.g. `{"tier": "core"}`: of
+            the first table, the differences and the charts. Other values of these keys get a table
+            of their own. Empty: everything together.
     """
 
     title: str
@@ -36,7 +37,7 @@ class ReportData:
     metrics: Sequence[Mapping[str, Any]] = field(default_factory=list)
     frame_size: tuple[int, int] = (224, 224)
     examples: int = 12
-    tier: str | None = None
+    only: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse names that no result has."""
@@ -59,4 +60,4 @@ class ReportData:
 
     def headline(self, result: EvalResult) -> EvalResult:
         """Return the part of a result that the headline is about."""
-        return result if self.tier is None else result.only("tier", self.tier)
+        return result.only(self.only)

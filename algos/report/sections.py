@@ -7,9 +7,12 @@ from html import escape
 from typing import Any
 
 from algos.evaluation.decomposition import decompose
+from algos.evaluation.groups import group_words, other_groups
 from algos.evaluation.measures import (
+    OWN_SECTIONS,
     Difference,
     EvalResult,
+    MeasureRow,
     Measures,
     difference,
     failures,
@@ -46,11 +49,11 @@ _CURVES = {
 
 
 def summary_section(data: ReportData) -> str:
-    """Return the summary table, the paired differences, and the other tiers."""
+    """Return the summary table, the paired differences, and the other groups."""
     results = list(data.results.values())
     strong = [name == data.after for name in data.results]
     lines = summary_cells([data.headline(result) for result in results])
-    parts = [] if data.tier is None else [f"<h3>Tier: {escape(data.tier)}</h3>"]
+    parts = [f"<h3>{escape(group_words(data.only))}</h3>"] if data.only else []
     parts.append(table("Summary", SUMMARY_HEADER, lines, strong))
     ours, *others = [data.headline(result) for result in data.compared()]
     for other in others:
@@ -61,19 +64,11 @@ def summary_section(data: ReportData) -> str:
         "videos have none. Failed episodes are counted and are in no mean. "
         "Frames count the overview.</p>"
     )
-    for tier in _other_tiers(data):
-        parts.append(f"<h3>Tier: {escape(tier)}</h3>")
-        lines = summary_cells([result.only("tier", tier) for result in results])
-        parts.append(table(f"Summary, tier {tier}", SUMMARY_HEADER, lines, strong))
+    for group in other_groups(data.shown.items, data.only):
+        parts.append(f"<h3>{escape(group_words(group))}</h3>")
+        lines = summary_cells([result.only(group) for result in results])
+        parts.append(table(f"Summary, {group_words(group)}", SUMMARY_HEADER, lines, strong))
     return "".join(parts)
-
-
-def _other_tiers(data: ReportData) -> list[str]:
-    """Return the tiers beside the headline's; none where there is no such distinction."""
-    if data.tier is None:
-        return []
-    tiers = {item.group.get("tier", "") for item in data.shown.items}
-    return sorted(tiers - {data.tier, ""})
 
 
 def _gap_text(ours: str, theirs: str, gap: Difference) -> str:
@@ -131,16 +126,20 @@ def _point(value: float | None, interval: tuple[float, float] | None = None) -> 
     return None if value is None else Point(0.0, value, interval)
 
 
-def _rows_in(result: EvalResult, *sections: str) -> list[Any]:
-    return [row for row in measure_episodes(result.episodes()) if row.section in sections]
+def _rows_in(result: EvalResult, section: str) -> list[MeasureRow]:
+    return [row for row in measure_episodes(result.episodes()) if row.section == section]
 
 
-def family_section(data: ReportData) -> str:
-    """Return the table of families and tiers: each tier stands on its own line."""
+def group_section(data: ReportData) -> str:
+    """Return the table of all report keys, one line for each value."""
     compared = data.compared()
     header = ("group", "name", "questions", *(result.title for result in compared), "frames")
     measures = [
-        {(r.section, r.name): r.measures for r in _rows_in(result, "family", "tier")}
+        {
+            (r.section, r.name): r.measures
+            for r in measure_episodes(result.episodes())
+            if r.section not in OWN_SECTIONS
+        }
         for result in compared
     ]
     ours = measures[0]
@@ -155,8 +154,8 @@ def family_section(data: ReportData) -> str:
         for (section, name), of_ours in ours.items()
     ]
     if not lines:
-        return '<p class="note">The items name neither a family nor a tier.</p>'
-    return table("Accuracy by family and tier", header, lines)
+        return '<p class="note">The items name no report keys.</p>'
+    return table("Accuracy by report key", header, lines)
 
 
 def failed_section(data: ReportData) -> str:

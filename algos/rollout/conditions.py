@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from policies.briefing import WholeVideoPolicy
 from policies.introspection import FingerprintedPolicy, fingerprint
 
 _BUDGET = ("max_turns", "max_frames", "frames_per_turn", "overview_frames")
@@ -29,6 +30,7 @@ class Conditions:
         policy_seed: that the policy was reset with.
         episode: the name that the policy knew the episode by; with `policy_seed` it decides
             what is sampled.
+        whole_video: whether the policy was given the video itself, see `WholeVideoPolicy`.
     """
 
     max_turns: int | None = None
@@ -42,6 +44,7 @@ class Conditions:
     policy_version: str | None = None
     policy_seed: int | None = None
     episode: int | str | None = None
+    whole_video: bool | None = None
 
     def with_budget(self, budget: Mapping[str, Any]) -> Conditions:
         """Return the conditions with what `info["budget"]` of the reset says."""
@@ -57,7 +60,10 @@ class Conditions:
 def conditions_of(policy: Any, seed: int | None) -> Conditions:
     """Return what is known of a policy before it plays: its settings, weights and seed."""
     settings = {name: getattr(policy, name, None) for name in _SAMPLING}
-    return Conditions(**settings, policy_version=_version(policy), policy_seed=seed)
+    whole = True if isinstance(policy, WholeVideoPolicy) else None
+    return Conditions(
+        **settings, policy_version=_version(policy), policy_seed=seed, whole_video=whole
+    )
 
 
 def _version(policy: Any) -> str | None:

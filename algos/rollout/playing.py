@@ -16,7 +16,8 @@ from gymnasium import Env
 from algos.rollout.conditions import Conditions, conditions_of
 from algos.rollout.trajectory import Trajectory, Turn
 from algos.seeds import subseed
-from policies.base import BatchPolicy, Decision, Observation, Policy, PrivilegedPolicy
+from policies.base import BatchPolicy, Decision, Observation, Policy
+from policies.briefing import briefing_of
 from policies.errors import ENDS_RUN, EpisodesFailed
 from sage_env.actions.action import ACTION_NAMES
 from sage_env.datasets.item import QAItem
@@ -88,7 +89,7 @@ def collect(
     All running episodes act together, in one call of `act_batch`. Environments reset and step in
     threads, because decoding releases the interpreter lock. One whose episode ended takes the next
     at once. The result does not depend on their number. A policy without `act_batch` is played one
-    episode at a time; a `PrivilegedPolicy` is told the item of each.
+    episode at a time; what a policy is told of each is in `policies.briefing`.
 
     Args:
         envs: alike, and not used by anyone else meanwhile.
@@ -114,7 +115,7 @@ def collect(
         policy, envs = _OneByOne(policy), envs[:1]
     order = _numbered(specs)
     waiting, ended = deque(zip(order, specs, strict=True)), deque[tuple[Hashable, Trajectory]]()
-    inform = policy.inform if isinstance(policy, PrivilegedPolicy) else None
+    inform = briefing_of(policy)
     failures = Exception if isolate else SageEnvError
     slots = [
         _Slot(env, waiting, ended, inform, failures, conditions, order)

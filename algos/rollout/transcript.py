@@ -82,6 +82,8 @@ def spent_in_words(trajectory: Trajectory, seconds: float) -> str:
     if spent is None:  # not even the overview was shown
         return f"{seconds:.1f} s"
     frames = f"{_count(spent.frames_shown, 'frame')}, {spent.frames_unique} different"
+    if trajectory.conditions.whole_video:
+        frames = "the whole video"
     return (
         f"{_count(spent.turns, 'turn')}, {frames}, {seconds:.1f} s, of which "
         f"{spent.decode_seconds:.1f} s reading the video"

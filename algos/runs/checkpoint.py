@@ -13,7 +13,7 @@ What is not in it, because the number of finished updates says it:
 * generators: every random number comes from a generator seeded with (run's seed, purpose, update);
 * the place in the data: questions come from a walk whose order is shuffled by (seed, lap), see
   `algos.ppo.training.draw_specs`;
-* learning-rate schedules: the rates are set anew in every update, from its number;
+* schedules: rates and the weight of the entropy bonus are set in every update, from its number;
 * caches of frames and features: they are addressed by content, and change speed and nothing else.
 """
 
@@ -46,6 +46,7 @@ _NAME = re.compile(r"update-(\d{6,})")
 _PACKAGES = ("sage-video-qa", "torch", "transformers", "peft", "safetensors", "numpy", "gymnasium")
 DAMAGE = (OSError, ValueError, KeyError, SafetensorError)
 """What `load` raises on a checkpoint that is missing or damaged."""
+ELSEWHERE = "sage-vqa train --run FOLDER"  # what a run is told that cannot go on where it is
 _log = logging.getLogger(__name__)
 
 
@@ -219,7 +220,7 @@ def load_latest(folder: Path) -> Checkpoint | None:
     return None
 
 
-def load_to_go_on(folder: Path) -> Checkpoint | None:
+def load_to_go_on(folder: Path, *, elsewhere: str = ELSEWHERE) -> Checkpoint | None:
     """Read the newest whole checkpoint of a run that goes on; `None` where there is none at all.
 
     Raises:
@@ -229,7 +230,7 @@ def load_to_go_on(folder: Path) -> Checkpoint | None:
     if latest is None and _updates(folder):
         raise CheckpointError(
             f"none of the {len(_updates(folder))} checkpoints in {folder} can be read: put back "
-            "what is missing, or start in a new folder (`sage-vqa train --run FOLDER`)"
+            f"what is missing, or start in a new folder (`{elsewhere}`)"
         )
     if latest is not None:
         _best_of(folder, latest)
@@ -266,11 +267,19 @@ def _in_words(error: BaseException) -> str:
 
 
 def require_same(
-    saved: Mapping[str, Any], now: Mapping[str, Any], *, may_differ: Collection[str] = ()
+    saved: Mapping[str, Any],
+    now: Mapping[str, Any],
+    *,
+    may_differ: Collection[str] = (),
+    elsewhere: str = ELSEWHERE,
 ) -> None:
-    """Refuse to resume with another configuration; the names in `may_differ` may differ.
+    """Refuse to resume with another configuration.
 
-    A setting inside another is named with a dot, as in `recipe.first_turns`.
+    Args:
+        saved: settings of the run.
+        now: settings that were asked for.
+        may_differ: names that may differ; one inside another has a dot: `recipe.first_turns`.
+        elsewhere: the command that starts in a new folder, for the message.
 
     Raises:
         ConfigChanged: names each field that differs, with both values.
@@ -285,7 +294,7 @@ def require_same(
         raise ConfigChanged(
             "this run folder was started with another configuration ("
             + "; ".join(changed)
-            + "): set it back, or start in a new folder (`sage-vqa train --run FOLDER`)"
+            + f"): set it back, or start in a new folder (`{elsewhere}`)"
         )
 
 

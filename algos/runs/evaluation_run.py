@@ -34,7 +34,14 @@ from sage_env.storage.atomic_file import atomic_write
 KIND = "evaluation"
 """What `manifest.json` says of the folder."""
 _PACKAGES = ("sage-video-qa", "numpy", "gymnasium", "av", "torch", "transformers", "peft")
-_ANOTHERS = ("config.json", "metrics.jsonl", "trajectory.jsonl", "samples.jsonl", "results.json")
+_ANOTHERS = (
+    "config.json",
+    "splits.json",
+    "metrics.jsonl",
+    "trajectory.jsonl",
+    "samples.jsonl",
+    "results.json",
+)
 _ANOTHERS_FOLDERS = ("checkpoints", "proof", "evaluations")
 
 

@@ -6,7 +6,10 @@ config.json             every setting of the command that made the run
 manifest.json           of `sage-vqa eval`: what its episodes depend on, see `evaluation_run`
 samples.jsonl           of `sage-vqa eval`: one flat row per question
 results.json            of `sage-vqa eval`: its measures, and the questions that failed
-metrics.jsonl           one line per update
+splits.json             of `sage-vqa train`: the ids of the questions of each split
+metrics.jsonl           one line per update; of `sage-vqa sft` per step
+demonstrations.jsonl    of `sage-vqa sft`: the demonstrator's episodes, without tokens
+split.json              of `sage-vqa sft`: which questions were trained and which validated on
 checkpoints/            see `algos.runs.checkpoint`
 evaluations/NAME.jsonl  one trajectory per line, without tokens, written as they are played
 evaluations/NAME.json   name, decoding, measures, and the items that were asked; written at the end
@@ -22,9 +25,9 @@ An evaluation is finished when its `NAME.json` is there; before, `NAME.jsonl` is
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,17 +36,17 @@ from filelock import FileLock, Timeout
 from algos.evaluation.measures import EvalResult, measure
 from algos.rollout.trajectory import Trajectory
 from algos.runs.append_log import AppendLog, read_log
-from algos.runs.dataclass_json import dataclass_from_json
-from sage_env.datasets.item import QAItem
+from algos.runs.json_files import RunFolderError as RunFolderError
+from algos.runs.json_files import item_from_json as item_from_json
+from algos.runs.json_files import item_to_json as item_to_json
+from algos.runs.json_files import json_text as json_text
+from algos.runs.json_files import read_json as read_json
+from algos.runs.json_files import write_json as write_json
 from sage_env.errors import SageEnvError
 from sage_env.storage.atomic_file import atomic_write
 
-RunKind = Literal["an evaluation", "a training", "a question that was asked"]
+RunKind = Literal["an evaluation", "a training", "a fine-tuning", "a question that was asked"]
 """What a command writes into its folder."""
-
-
-class RunFolderError(SageEnvError):
-    """A folder is not a run, or a file of it cannot be read; the message names the file."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +76,29 @@ class RunFolder:
         return self.path / "results.json"
 
     @property
+    def splits(self) -> Path:
+        """Return the path of the questions' ids, by split."""
+        return self.path / "splits.json"
+
+    @property
     def metrics(self) -> Path:
         """Return the path of the numbers per update."""
         return self.path / "metrics.jsonl"
+
+    @property
+    def demonstrations(self) -> Path:
+        """Return the path of a demonstrator's episodes."""
+        return self.path / "demonstrations.jsonl"
+
+    @property
+    def split(self) -> Path:
+        """Return the path of the ids of a fine-tuning's training and validation questions."""
+        return self.path / "split.json"
+
+    @property
+    def adapter(self) -> Path:
+        """Return the folder of the trained adapter."""
+        return self.path / "adapter"
 
     @property
     def checkpoints(self) -> Path:
@@ -125,8 +148,11 @@ class RunFolder:
         if not self.config.exists():
             return None
         settings = read_json(self.config)
-        asked = isinstance(settings, dict) and "question" in settings
-        return "a question that was asked" if asked else "a training"
+        if not isinstance(settings, dict):
+            return "a training"
+        if "sft" in settings:
+            return "a fine-tuning"
+        return "a question that was asked" if "question" in settings else "a training"
 
     @contextmanager
     def alone(self, option: str = "--run") -> Iterator[None]:
@@ -172,7 +198,7 @@ class RunFolder:
         is there already and would not change is left alone.
         """
         path = self._result(name)
-        rows = [_dumped(_without_tokens(trajectory)) for trajectory in result.trajectories]
+        rows = [_dumped(without_tokens(trajectory)) for trajectory in result.trajectories]
         data = {
             "name": result.name,
             "decoding": result.decoding,
@@ -240,7 +266,7 @@ class RunFolder:
         """
         log = AppendLog(self._result(name).with_suffix(".jsonl"))
         try:
-            yield lambda t: log.append((t if tokens else _without_tokens(t)).to_json())
+            yield lambda t: log.append((t if tokens else without_tokens(t)).to_json())
         finally:
             log.close()
 
@@ -254,53 +280,9 @@ class RunFolder:
         return self.evaluations / f"{name}.json"
 
 
-def write_json(path: Path, data: Any) -> None:
-    """Write JSON so that a reader sees the old file or the new one, never half of one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(path, json_text(data))
-
-
-def json_text(data: Any) -> str:
-    """Return data as JSON that can be written as UTF-8: a lone surrogate is escaped."""
-    text = json.dumps(data, indent=1, default=_plain, ensure_ascii=False) + "\n"
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
 def _write_changed(path: Path, text: str) -> None:
     if not path.exists() or path.read_bytes() != text.encode():
         atomic_write(path, text)
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file of a run.
-
-    Raises:
-        RunFolderError: if it is missing or not JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RunFolderError(
-            f"{path} cannot be read ({error.strerror}): give the folder of a run that "
-            "`sage-vqa train` or `sage-vqa eval` wrote"
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise RunFolderError(f"{path} is not JSON: {error}") from error
-
-
-def item_to_json(item: QAItem) -> dict[str, Any]:
-    """Return an item as plain JSON data."""
-    values = {field.name: getattr(item, field.name) for field in fields(item)}
-    return {**values, "video": str(item.video), "group": dict(item.group)}
-
-
-def item_from_json(row: Mapping[str, Any]) -> QAItem:
-    """Read what `item_to_json` returned.
-
-    Raises:
-        ValueError: if a value is missing, not known, or of another type; the message names it.
-    """
-    return dataclass_from_json(QAItem, row)
 
 
 def _dumped(trajectory: Trajectory) -> str:
@@ -308,18 +290,8 @@ def _dumped(trajectory: Trajectory) -> str:
     return json.dumps(trajectory.to_json(), default=str)
 
 
-def _without_tokens(trajectory: Trajectory) -> Trajectory:
+def without_tokens(trajectory: Trajectory) -> Trajectory:
+    """Return the episode without its tokens: they are the learner's, and most of its bytes."""
     turns = [replace(t, decision=replace(t.decision, tokens=None)) for t in trajectory.turns]
     failed = None if trajectory.failed is None else replace(trajectory.failed, tokens=None)
     return replace(trajectory, turns=turns, failed=failed)
-
-
-def _plain(value: object) -> Any:
-    """Turn what a command's settings may hold into JSON data."""
-    if isinstance(value, Path):
-        return str(value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    if isinstance(value, Sequence | set | frozenset):
-        return list(value)
-    raise TypeError(f"cannot write {type(value).__name__} as JSON")

@@ -17,7 +17,8 @@ from tqdm import tqdm
 
 from algos.rollout.playing import EpisodeSpec, collect
 from algos.seeds import subseed
-from algos.sft import Example, TeacherTokens
+from algos.sft.examples import Example
+from algos.sft.teacher_tokens import TeacherTokens
 from algos.tiny.pictures import SIZE
 from policies.baselines.reading_head import ReadingHead
 from policies.baselines.scripted import DEMONSTRATOR, Habits, Scripted

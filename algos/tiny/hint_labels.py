@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from algos.sft import Example
+from algos.sft.examples import Example
 from policies.baselines.reading_head import BACKDROPS, SIGHTS, ReadingHead
 from policies.sage_mm.tokens.chat_tokens import ChatTokens
 from policies.sage_mm.vision.frame_encoder import FrameEncoder

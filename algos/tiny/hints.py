@@ -28,7 +28,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers.models.qwen3_vl.modeling_qwen3_vl import apply_rotary_pos_emb
 
-from algos.sft import Example, next_tokens
+from algos.sft.examples import Example
+from algos.sft.supervised_loss import next_tokens
 from algos.tiny.hint_labels import NONE, SLOTS, Labeller, Labels
 from policies.sage_mm.vision.frame_encoder import FrameEncoder
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from algos.sft import Example
+from algos.sft.examples import Example
 from algos.tiny.pictures import Pictures
 from policies.baselines.reading_head import BACKDROPS, SIGHTS
 from policies.baselines.scripted import FrameReading

@@ -28,7 +28,10 @@ from tqdm import tqdm
 
 from algos.runs.checkpoint import require_same
 from algos.runs.run_folder import read_json, write_json
-from algos.sft import Example, Schedule, add_supervised_gradients, batches
+from algos.sft.examples import Example
+from algos.sft.schedule import Schedule
+from algos.sft.step_batches import batches
+from algos.sft.supervised_loss import add_supervised_gradients
 from algos.tiny.architecture import build_model, make_config, save_checkpoint, train_tokenizer
 from algos.tiny.demonstrations import BUDGET, demonstrate
 from algos.tiny.hint_labels import Labeller

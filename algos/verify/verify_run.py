@@ -14,6 +14,7 @@ from algos.batching.token_batches import collate
 from algos.exactness.check_result import CheckResult
 from algos.exactness.prompt_checks import check_frames, check_prefixes
 from algos.exactness.rescoring import rescore
+from algos.exactness.tolerance import Tolerance, tolerance_of
 from algos.recipe.settings import Recipe
 from algos.rollout.trajectory import Trajectory
 from algos.runs import checkpoint
@@ -31,13 +32,23 @@ MICRO_BATCH = 8
 
 @dataclass(frozen=True, eq=False)
 class StoredEpisodes:
-    """A file of `proof/`: some episodes of one update, and what its header says."""
+    """A file of `proof/`: some episodes of one update, and what its header says.
+
+    Attributes:
+        path: of the file.
+        checkpoint: the update whose weights sampled the episodes.
+        weights: their fingerprint.
+        temperature: of sampling.
+        tolerance: bound of the largest |difference| of log-probs in nats, which older versions
+            always stored; None for those of the policy's dtype.
+        trajectories: the episodes.
+    """
 
     path: Path
     checkpoint: int
     weights: str
     temperature: float
-    tolerance: float
+    tolerance: float | None
     trajectories: list[Trajectory]
 
 
@@ -70,10 +81,8 @@ def verify(
         except RunFolderError as error:
             yield path.stem, CheckResult("readable", problem=str(error))
     if stored:
-        yield (
-            "all updates",
-            _check_log(folder, max(stored_file.tolerance for stored_file in stored)),
-        )
+        chosen = {one.tolerance for one in stored}  # a run may have gone on with another
+        yield "all updates", _check_log(folder, [tolerance_of(policy, one) for one in chosen])
     for stored_file in stored:
         for result in _check_episodes(folder, policy, env, stored_file):
             yield stored_file.path.stem, result
@@ -96,19 +105,19 @@ def load_stored_episodes(path: Path) -> StoredEpisodes:
         raise RunFolderError(f"{path} is not a stored sample of episodes: {error!r}") from error
 
 
-def _check_log(folder: RunFolder, tolerance: float) -> CheckResult:
-    """Check what was logged when the run ran."""
+def _check_log(folder: RunFolder, allowed: Sequence[Tolerance]) -> CheckResult:
+    """Check what was logged when the run ran: each update within one of the run's tolerances."""
     rows = [row for row in read_metrics(folder.metrics) if row["update"] > 0]
-    gaps = [(row["update"], row.get("proof/max_dlogp")) for row in rows]
-    measured = [(update, gap) for update, gap in gaps if gap is not None]
+    measured = [row for row in rows if row.get("proof/max_dlogp") is not None]
     problem = ""
     expected = list(range(1, len(rows) + 1))
     if [row["update"] for row in rows] != expected:
         problem = f"{folder.metrics} does not hold every update once, in order"
-    for update, gap in measured:
-        if not gap <= tolerance and not problem:
-            problem = f"update {update} logged max |dlogp| {gap:g}, more than {tolerance:g}"
-    worst = max((gap for _, gap in measured), default=0.0)
+    for row in measured:
+        exceeded = [one.exceeded(row) for one in allowed]
+        if all(exceeded) and not problem:
+            problem = f"update {row['update']} logged {exceeded[0]}"
+    worst = max((row["proof/max_dlogp"] for row in measured), default=0.0)
     text = f"{len(measured)} of {len(rows)} updates re-scored, max |dlogp| {worst:.1e}"
     return CheckResult("log", text if measured else "", problem)
 
@@ -154,7 +163,7 @@ def _check_recipe(
             state.tensors,
             micro_batch=MICRO_BATCH,
             temperature=stored_file.temperature,
-            tolerance=stored_file.tolerance,
+            tolerance=tolerance_of(policy, stored_file.tolerance).of_a_token,
         )
     except (ValueError, KeyError, IndexError) as error:  # settings or tokens that are none
         return CheckResult(NAME, problem=f"it cannot be computed: {error}")

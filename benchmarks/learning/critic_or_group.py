@@ -34,16 +34,16 @@ from algos.evaluation.measures import (
     of_length,
 )
 from algos.evaluation.tables import difference_cell, format_table, spread
-from algos.experiment.building import load_policy
-from algos.experiment.settings import BUDGET, FirstLight, check_settings
-from algos.experiment.stages import Stages
+from algos.experiment.rows import Row
+from algos.experiment.settings import SMALL, Training
+from algos.experiment.stages import open_stages
 from algos.runs import checkpoint
 from algos.runs.metrics import read_metrics
 from algos.runs.run_folder import RunFolder
 from benchmarks.provenance import header, publish, versions
 from sage_env.synth.build import build
 
-BASE, EPISODES, TIME = "SFT base", "equal episodes", "equal time"
+BASE, EPISODES, TIME = "base", "equal episodes", "equal time"
 HEADER = ("advantage", "at", "updates", "accuracy", LONG, "frames", "turns", "CPU s")
 GAINS = ("seed", "minus group", "at", "all", LONG)
 
@@ -98,9 +98,9 @@ def main(settings: Settings) -> None:
     publish(report(settings, found), settings.out, "critic_or_group.md")
 
 
-def configured(settings: Settings, advantage: str, seed: int) -> FirstLight:
+def configured(settings: Settings, advantage: str, seed: int) -> Training:
     """Return the settings of one run; "group" has those of `benchmarks.learning.three_seeds`."""
-    config = FirstLight(run=settings.groups / f"seed-{seed}", root=settings.root)
+    config = Training(run=settings.groups / f"seed-{seed}", root=settings.root)
     own: dict[str, Any] = {"seed": seed}
     if advantage != "group":
         config = replace(config, run=settings.runs / f"{advantage}-seed-{seed}")
@@ -108,7 +108,7 @@ def configured(settings: Settings, advantage: str, seed: int) -> FirstLight:
     return replace(config, ppo=replace(config.ppo, **own))
 
 
-def outcomes(config: FirstLight, seconds: float | None) -> dict[str, RunPoint]:
+def outcomes(config: Training, seconds: float | None) -> dict[str, RunPoint]:
     """Train, and evaluate the best update of the run.
 
     Args:
@@ -120,28 +120,27 @@ def outcomes(config: FirstLight, seconds: float | None) -> dict[str, RunPoint]:
         return _outcomes(folder, config, seconds)
 
 
-def _outcomes(folder: RunFolder, config: FirstLight, seconds: float | None) -> dict[str, RunPoint]:
-    check_settings(folder, config)
+def _outcomes(folder: RunFolder, config: Training, seconds: float | None) -> dict[str, RunPoint]:
+    stages = open_stages(config, folder)
     folder.save_config(config)
-    policy = load_policy(config)
-    stages = Stages(config, folder, policy)
+    policy = stages.policy
     if seconds is None:
         policy.temperature = 0.0
-        stages.measure(BASE, policy, "greedy")
+        stages.measure(Row("base", BASE, "base"), policy, "greedy")
     stages.learn()
     policy.temperature = 0.0
-    stages.measure("after PPO", policy, "greedy")
+    stages.measure(Row("after", "after PPO", "after-ppo"), policy, "greedy")
     rows = read_metrics(folder.metrics)
     best, spent = chosen(rows)
     ended = stages.results["after-ppo-greedy"]
     found = {EPISODES: RunPoint(best, spent, _core(ended))}
     if seconds is None:
-        found[BASE] = RunPoint(0, 0.0, _core(stages.results["sft-base-greedy"]))
+        found[BASE] = RunPoint(0, 0.0, _core(stages.results["base-greedy"]))
         return found
     early, spent = chosen(rows, seconds)
     if early != best:
         policy.load_state(checkpoint.load(folder.checkpoints, early).policy)
-        stages.measure("equal time", policy, "greedy")
+        stages.measure(Row("after", "equal time", "equal-time"), policy, "greedy")
         ended = stages.results["equal-time-greedy"]
     return found | {TIME: RunPoint(early, spent, _core(ended))}
 
@@ -165,7 +164,7 @@ def chosen(rows: Sequence[Mapping[str, Any]], seconds: float | None = None) -> t
 
 
 def _core(result: EvalResult) -> list[EpisodeResult]:
-    return result.only("tier", "core").episodes()
+    return result.only({"tier": "core"}).episodes()
 
 
 def report(settings: Settings, found: Mapping[tuple[str, str], Sequence[RunPoint]]) -> str:
@@ -189,7 +188,7 @@ def report(settings: Settings, found: Mapping[tuple[str, str], Sequence[RunPoint
             ),
             f"- seeds {seeds}; held-out videos, core tier, greedy; mean over seeds and, in "
             "brackets, lowest and highest seed",
-            f"- critic: learning rate {BUDGET['critic_lr']:g}, a head on the frozen base's states",
+            f"- critic: learning rate {SMALL['critic_lr']:g}, a head on the frozen base's states",
             "",
             "```",
             format_table(HEADER, lines),

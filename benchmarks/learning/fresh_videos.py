@@ -53,7 +53,7 @@ def main(settings: Settings) -> None:
     if not found:
         raise SystemExit(f"{settings.runs}: expected finished runs, found none; train some first")
     base = _play(settings, None)
-    lines = [_line("SFT base", base, None)]
+    lines = [_line("base", base, None)]
     lines += [_line(a.parent.name, _play(settings, a), base) for a in found]
     print(format_table(HEADER, lines))
 

@@ -29,8 +29,8 @@ from algos.evaluation.measures import (
 )
 from algos.evaluation.over_seeds import difference_over_seeds
 from algos.evaluation.tables import difference_cell, format_table, spread
-from algos.experiment.results import ORDER
-from algos.experiment.settings import FirstLight
+from algos.experiment.results import AFTER, BEFORE
+from algos.experiment.settings import Training
 from algos.experiment.stages import run
 from benchmarks.provenance import header, publish, versions
 
@@ -55,7 +55,7 @@ def main(settings: Settings) -> None:
     """Run all seeds and write the table."""
     results: list[Mapping[str, EvalResult]] = []
     for seed in settings.seeds:
-        base = FirstLight(run=settings.runs / f"seed-{seed}", root=settings.root)
+        base = Training(run=settings.runs / f"seed-{seed}", root=settings.root)
         results.append(run(replace(base, ppo=replace(base.ppo, seed=seed))))
     publish(report(settings, results), settings.out, "first_light.md")
 
@@ -69,10 +69,10 @@ def report(settings: Settings, results: Sequence[Mapping[str, EvalResult]]) -> s
         "  brackets, lowest and highest seed",
         "",
         "```",
-        format_table(HEADER, [_line([r[key] for r in results]) for key in ORDER]),
+        format_table(HEADER, [_line([r[key] for r in results]) for key in results[0]]),
         "```",
         "",
-        "After PPO minus SFT base, greedy, paired by question, 95 % interval over videos:",
+        "After PPO minus base, greedy, paired by question, 95 % interval over videos:",
         "",
     ]
     for seed, result in zip(settings.seeds, results, strict=True):
@@ -97,15 +97,14 @@ def _compared(
 ) -> tuple[list[EpisodeResult], list[EpisodeResult]]:
     """Return the episodes after PPO and before it."""
     after, before = (
-        of_length(result[key].only("tier", "core").episodes(), length)
-        for key in ("after-ppo-greedy", "sft-base-greedy")
+        of_length(result[key].only({"tier": "core"}).episodes(), length) for key in (AFTER, BEFORE)
     )
     return after, before
 
 
 def _line(runs: Sequence[EvalResult]) -> tuple[str, ...]:
     """Return one policy's line over all seeds."""
-    episodes = [result.only("tier", "core").episodes() for result in runs]
+    episodes = [result.only({"tier": "core"}).episodes() for result in runs]
     cells = [runs[0].name, runs[0].decoding or "-"]
     for length in (None, SHORT, LONG):
         parts = [of_length(es, length) for es in episodes]

@@ -43,9 +43,9 @@ KNOWN: Mapping[str, str] = {
     "root of the larger parameter is needed => _TERMS = 2001 # of the continued fraction; about "
     "the square root of the larger parameter is needed": "same: the fraction has converged before, "
     "for up to millions of questions",
-    "policies/sage_mm/scoring.py: return _at_sampled(batch, logprobs.gather(1, chosen[:, None])[:, "
-    "0]) => return _at_sampled(batch, logprobs.gather(1, chosen[:, None])[:, (-1)])": "same: there "
-    "is one column",
+    "policies/sage_mm/scoring.py: return TokenScores(logprobs.gather(1, chosen[:, None])[:, 0], "
+    "entropy) => return TokenScores(logprobs.gather(1, chosen[:, None])[:, (-1)], entropy)": "same"
+    ": there is one column",
     "policies/sage_mm/tokens/chat_template.py: ours = tokens.with_prefill(prefill).prompt(["
     '"<0.5 seconds>", 0, "\\nWhat?"], 1, first=True) => ours = tokens.with_prefill(prefill)'
     '.prompt(["<0.5 seconds>", (-1), "\\nWhat?"], 1, first=True)': "same: a frame's tokens do "
@@ -53,7 +53,7 @@ KNOWN: Mapping[str, str] = {
     "policies/sage_mm/model/packed_attention.py: if shared: # kernels that take a mask take no "
     "groups of heads => if True: # kernels that take a mask take no groups of heads": "same: where "
     "heads are not shared, each is repeated once",
-    "policies/sage_mm/model/sage_model.py: MASKED = -1e9 => MASKED = -1100000000.0": "same: the "
+    "policies/sage_mm/model/token_scores.py: MASKED = -1e9 => MASKED = -1100000000.0": "same: the "
     "exponential of both is 0",
     "algos/evaluation/decomposition.py: means = _parts(cells.sum(0, keepdims=True))[:, 0] => "
     "means = _parts(cells.sum(0, keepdims=True))[:, (-1)]": "same: there is one column",

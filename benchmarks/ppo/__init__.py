@@ -2,7 +2,7 @@
 
 May not: claim that anything was learned.
 
-Three benchmarks, each to be read in this order: `step_cost` (`step_episodes`, `step_contestants`,
+Four benchmarks, each to be read in this order: `step_cost` (`step_episodes`, `step_contestants`,
 `step_trl`, `step_memory`); `parity` (`parity_case`, `parity_trl`, `parity_verl`); `ablation`
-(`ablation_task`).
+(`ablation_task`); `sampler_bugs` (`planted_samplers`).
 """

@@ -15,7 +15,7 @@ from algos.batching.token_batches import by_micro_batch, collate
 from algos.ppo.targets import Targets
 from algos.rollout.playing import EpisodeSpec, collect
 from algos.rollout.trajectory import Trajectory
-from algos.sft import TeacherTokens
+from algos.sft.teacher_tokens import TeacherTokens
 from policies.base import Decision, Observation, TokenBatch
 from policies.sage_mm import SageMM
 from sage_env import Answer, Zoom, format_action

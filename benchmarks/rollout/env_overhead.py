@@ -123,6 +123,7 @@ class BareEnv(gym.Env[Observation, Action]):
         number = np.array(0.0, np.float32)
         return {
             "frames": frames,
+            "picture": np.zeros((FRAMES, 4), np.int32),
             "seconds": np.full(FRAMES, -1.0, np.float32),
             "num_frames": FRAMES if looks else 0,
             "cursor": number,

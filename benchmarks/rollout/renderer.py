@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -95,8 +95,8 @@ class RerenderingPlayer:
 class UncachedEncoder(FrameEncoder):
     """A frame encoder without a cache: every frame of every observation is encoded."""
 
-    def encode(self, batches: Sequence[NDArray[np.uint8]]) -> list[tuple[bytes, ...]]:
-        """Encode all frames, uint8 `(F, H, W, 3)` per batch; return one key per frame of each."""
+    def encode(self, batches: Sequence[Collection[NDArray[np.uint8]]]) -> list[tuple[bytes, ...]]:
+        """Encode all frames, F per batch of uint8 `(H, W, 3)`; return one key per frame of each."""
         keys = [tuple(self._key(frame) for frame in frames) for frames in batches]
         for frames, names in zip(batches, keys, strict=True):
             self._seen |= set(names)

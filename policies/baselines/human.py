@@ -17,6 +17,7 @@ from sage_env.actions.action import Action, Answer, Invalid, Sample, Skip, UseTo
 from sage_env.actions.action_text import parse_action
 from sage_env.actions.json_objects import read_object
 from sage_env.datasets.choice_labels import label_choices
+from sage_env.framing.picture_region import pictures
 from sage_env.storage.atomic_file import atomic_path
 from sage_env.timeline import clock, parse_seconds
 
@@ -99,17 +100,17 @@ class Human:
 
     def _frames(self, observation: Observation) -> list[str]:
         """Save the frames of this turn; return a line for each."""
-        shown = int(observation["num_frames"])
-        if not shown or self._episode is None:
+        if not int(observation["num_frames"]) or self._episode is None:
             return []
+        shown = pictures(observation, multiple=1)
         folder = self._episode / f"turn-{self._turn}"
         folder.mkdir(parents=True, exist_ok=True)
-        lines = [f"{shown} frames:"]
-        for k in range(shown):
+        lines = [f"{len(shown)} frames:"]
+        for k, picture in enumerate(shown):
             second = float(observation["seconds"][k])
             path = folder / f"{k:02d}-at-{second:.1f}s.png"
             with atomic_path(path) as partial:
-                Image.fromarray(np.asarray(observation["frames"][k])).save(partial, "PNG")
+                Image.fromarray(np.ascontiguousarray(picture)).save(partial, "PNG")
             lines.append(f"  {clock(second)}  {path}")
         return lines
 

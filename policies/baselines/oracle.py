@@ -15,6 +15,7 @@ from policies.baselines.uniform import UniformPolicy
 from sage_env.actions.action import Answer, Zoom
 from sage_env.datasets.item import QAItem
 from sage_env.errors import DatasetError
+from sage_env.framing.picture_region import shown_regions
 from sage_env.timeline import Span
 
 LOOK_FRAMES = 8
@@ -26,15 +27,17 @@ class _Episode:
     item: QAItem
     waiting: list[Span] | None = None  # spans to look at; None before the first turn
     frames: list[NDArray[np.uint8]] = field(default_factory=list)
+    regions: list[NDArray[np.int32]] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
 
     def collect(self, observation: Observation) -> None:
         """Keep the frames that show evidence; those of the overview too."""
-        shown = int(observation["num_frames"])
-        for k, second in enumerate(observation["seconds"][:shown].tolist()):
+        regions = shown_regions(observation)
+        for k, second in enumerate(observation["seconds"][: len(regions)].tolist()):
             on = any(start <= second < end for start, end in self.item.evidence)
             if on and second not in self.seconds:
                 self.frames.append(observation["frames"][k].copy())
+                self.regions.append(regions[k].copy())
                 self.seconds.append(second)
 
     def view(self, observation: Observation) -> Observation:
@@ -43,6 +46,7 @@ class _Episode:
         seen = dict(observation) | {"turns_left": 1, "message": "", "text": ""}
         if len(order):
             seen["frames"] = np.stack([self.frames[k] for k in order])
+            seen["picture"] = np.stack([self.regions[k] for k in order])
             seen["seconds"] = np.array([self.seconds[k] for k in order], np.float32)
             seen["num_frames"] = len(order)
         return seen

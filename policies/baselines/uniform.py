@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from policies.base import BatchPolicy, Decision, Observation, Policy
+from policies.prompt import told_to_answer
+
+
+@runtime_checkable
+class AnswersOnly(Protocol):
+    """A policy that can be made to answer.
+
+    While `answers_only` is True, it tells its model so and lets it choose no other action.
+    """
+
+    answers_only: bool
+
+
+@contextmanager
+def answering(policy: object) -> Iterator[None]:
+    """Make a policy answer inside the block, if it can be made to."""
+    if not isinstance(policy, AnswersOnly):
+        yield
+        return
+    before, policy.answers_only = policy.answers_only, True
+    try:
+        yield
+    finally:
+        policy.answers_only = before
 
 
 def direct_env_options(num_frames: int) -> dict[str, int]:
@@ -26,8 +51,10 @@ def direct_env_options(num_frames: int) -> dict[str, int]:
 class UniformPolicy:
     """Another policy that has to answer at once, from `num_frames` even frames.
 
-    It is the environment that leaves it no other way: make it with this policy's `env_options`.
-    Anything but an answer then ends the episode out of turns, which is wrong.
+    The environment leaves it one turn: make it with this policy's `env_options`. A policy that
+    can be made to answer is (`AnswersOnly`); any other is told so in the `message` of its
+    observation. Whatever is no answer all the same ends the episode out of turns: it counts as
+    missing, and as wrong.
 
     Args:
         answerer: who answers.
@@ -77,10 +104,13 @@ class UniformPolicy:
                     f"the uniform policy answers at once, and {observation['turns_left']} turns "
                     "are left: make the environment with its env_options"
                 )
-        if isinstance(self.answerer, BatchPolicy):
-            return self.answerer.act_batch(observations, episodes)
-        pairs = zip(observations, episodes, strict=True)
-        return [self._answer(self.answerer, *pair) for pair in pairs]
+        if not isinstance(self.answerer, AnswersOnly):
+            observations = [told_to_answer(observation) for observation in observations]
+        with answering(self.answerer):
+            if isinstance(self.answerer, BatchPolicy):
+                return self.answerer.act_batch(observations, episodes)
+            pairs = zip(observations, episodes, strict=True)
+            return [self._answer(self.answerer, *pair) for pair in pairs]
 
     def end(self, episodes: Iterable[Hashable]) -> None:
         """Let the answerer free what it holds."""

@@ -16,10 +16,10 @@ from policies.base import (
     Decision,
     Observation,
     Policy,
-    PrivilegedPolicy,
     TrainablePolicy,
     TurnTokens,
 )
+from policies.briefing import briefing_of
 from policies.check.token_check import check_scores, check_turns
 from sage_env.actions.action import ACTION_NAMES, Action, Invalid
 from sage_env.testing.laws import require
@@ -91,7 +91,7 @@ def check_policy(
         f"env_options must be a mapping of arguments of gym.make, got {type(options).__name__}",
     )
     policy.reset()
-    if single:
+    if single and briefing_of(policy) is None:  # else it has to be told which episode it plays
         first, again = (_play_one(cast(Policy, policy), env, seed) for _ in range(2))
         _check_same(first, again, tolerance, "after reset with the same seed")
         _check_tokens(policy, first, tolerance)
@@ -131,10 +131,10 @@ def _play_one(policy: Policy, env: Env[Any, Any], seed: int) -> _Episode:
 def _play_alone(policy: BatchPolicy, env: Env[Any, Any], seed: int, name: Hashable) -> _Episode:
     """Play one episode with `act_batch`, by itself."""
     observation, episode = env.reset(seed=seed)[0], _Episode()
-    if isinstance(policy, PrivilegedPolicy):
+    if (brief := briefing_of(policy)) is not None:
         playing: Any = env.unwrapped
         episode.item = playing.history.item
-        policy.inform(name, episode.item)
+        brief(name, episode.item)
     for _ in range(MAX_TURNS):
         before = copy.deepcopy(observation)
         (decision,) = _checked_list(policy.act_batch([observation], [name]), 1)
@@ -159,8 +159,8 @@ def _check_batch(policy: BatchPolicy, env: Env[Any, Any], seed: int, tolerance: 
     policy.reset(seed=seed)
     together = {name: _Episode() for name in _NAMES}
     for name in _NAMES:
-        if isinstance(policy, PrivilegedPolicy):
-            policy.inform(name, alone[name].item)
+        if (brief := briefing_of(policy)) is not None:
+            brief(name, alone[name].item)
     law = "what is chosen for an episode must not depend on the rest of the batch"
     for turn in range(max(len(episode.decisions) for episode in alone.values())):
         names = [name for name in _NAMES if turn < len(alone[name].decisions)]

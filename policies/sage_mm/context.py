@@ -39,11 +39,14 @@ class Context:
         random: its numbers decide what the episode samples.
         dropped: turns that are no longer in it; see `TurnTokens.dropped`.
         kv_state: of its first tokens; `None` where they have to be prefilled again.
+        last_used: number of the call in which it acted last.
     """
 
     random: np.random.Generator
     dropped: int = 0
     kv_state: PrefillState | None = None
+    last_used: int = 0
+    _uniforms: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     _question: str | None = None
     _turns: list[_ContextTurn] = field(default_factory=list)
 
@@ -51,6 +54,11 @@ class Context:
     def ids(self) -> NDArray[np.int64]:
         """All tokens that the model sees: int64 `(L,)`."""
         return np.concatenate([_NONE, *(x for t in self._turns for x in (t.prompt, t.completion))])
+
+    @property
+    def length(self) -> int:
+        """Number of tokens that the model sees."""
+        return sum(len(turn.prompt) + len(turn.completion) for turn in self._turns)
 
     @property
     def last(self) -> int | None:
@@ -89,7 +97,7 @@ class Context:
         Raises:
             ContextFull: if it does not fit, and nothing may or can be dropped.
         """
-        while (length := len(self.ids) + len(prompt) + reply) > limit:
+        while (length := self.length + len(prompt) + reply) > limit:
             if not drop or not self.drop_turn(stop):
                 raise ContextFull(
                     f"an episode would need {length} tokens, but the model's context has {limit}: "
@@ -102,24 +110,38 @@ class Context:
         """Add a prompt int64 `(P,)` with its frames; the reply comes with `extend`."""
         self._turns.append(_ContextTurn(prompt, frames))
 
-    def sequence_input(self, tokens: int) -> SequenceInput:
-        """Return what the next turn brings, with random numbers for so many tokens.
+    def draw_uniforms(self, tokens: int) -> None:
+        """Draw the random numbers of a turn, for so many tokens.
 
-        All numbers of a turn are drawn at its start, however many it will use: the length of one
-        reply then moves no draw of the next.
+        All of them are drawn at its start, however many it will use: the length of one reply then
+        moves no draw of the next, and a turn that has to be sampled again samples the same.
+        """
+        self._uniforms = self.random.random(tokens)
+
+    @property
+    def opening(self) -> SequenceInput:
+        """The prompt of the first turn, which rollouts of a question share."""
+        first = self._turns[0]
+        return SequenceInput(first.prompt, first.frames, None, np.zeros(0))
+
+    @property
+    def sequence_input(self) -> SequenceInput:
+        """What has to be prefilled before the next reply, with the random numbers of the turn.
 
         Raises:
             ModelError: if the tokens of the KV state are not the first ones any more.
         """
-        ids = self.ids
-        if self.kv_state is None:
-            frames = tuple(key for turn in self._turns for key in turn.frames)
-            return SequenceInput(ids, frames, None, self.random.random(tokens))
-        cached = len(self.kv_state.ids)
-        require_prefix(self.kv_state.ids, ids)
-        return SequenceInput(
-            ids[cached:], self._turns[-1].frames, self.kv_state, self.random.random(tokens)
-        )
+        ids, cached = self.ids, 0
+        if self.kv_state is not None:
+            cached = len(self.kv_state.ids)
+            require_prefix(self.kv_state.ids, ids)
+        frames: list[bytes] = []
+        at = 0
+        for turn in self._turns:  # a state never ends within a prompt
+            if at >= cached:
+                frames += turn.frames
+            at += len(turn.prompt) + len(turn.completion)
+        return SequenceInput(ids[cached:], tuple(frames), self.kv_state, self._uniforms)
 
     def extend(self, completion: Completion) -> None:
         """Add the sampled tokens, as they were sampled, and take over the KV state."""
@@ -140,6 +162,15 @@ class Context:
     def drop_kv_state(self) -> None:
         """Drop keys and values: all tokens are prefilled again at the next turn."""
         self.kv_state = None
+
+    def shrink_kv_state(self) -> None:
+        """Keep the keys and values of the first prompt alone; what came after is prefilled again.
+
+        The first prompt may cost nothing: other rollouts of the question hold it too.
+        """
+        if self.kv_state is not None:
+            root = self.kv_state.root
+            self.kv_state = root if len(root.ids) <= len(self._turns[0].prompt) else None
 
     def drop_turn(self, stop: int) -> bool:
         """Drop the oldest turn after the first, with its frames and its reply.
@@ -229,7 +260,7 @@ def require_room(
         tokens: the chat layout.
         observation: the first one, which says how many turns and frames are left.
         prompt: tokens of the first turn.
-        frame: visual tokens of one frame.
+        frame: visual tokens of one frame, the fewest where frames differ.
         reply: tokens that must be left for a reply.
         limit: tokens of the model's context.
 

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import dtype
 
 from policies.base import Observation, TurnTokens
 from policies.introspection import PromptFrame, fingerprint
-from policies.prompt import render_user
+from policies.prompt import SYSTEM, render_user, told_to_answer
 from policies.sage_mm.model.sage_model import SageModel
 from policies.sage_mm.tokens import frame_ablation
+from sage_env.tools.tool import Tool
+from sage_env.tools.tool_prompt import describe_tools
 
 
 class IntrospectionMixin:
@@ -19,9 +22,13 @@ class IntrospectionMixin:
 
     Attributes:
         model: the network.
+        tools: of the environment, which the system message tells of.
+        answers_only: whether replies are constrained to answers.
     """
 
     model: SageModel
+    tools: tuple[Tool, ...] = ()
+    answers_only: bool = False
 
     def prompt(
         self, observation: Observation, said: NDArray[np.int64]
@@ -31,18 +38,22 @@ class IntrospectionMixin:
         Returns:
             ids int64 `(P,)`, and the keys of its frames, which are encoded if they are new.
         """
-        frames = observation["frames"][: int(observation["num_frames"])]
-        return self._render(observation, said), self.model.encoder.encode([frames])[0]
+        encoder = self.model.encoder
+        return self._render(observation, said), encoder.encode([encoder.pictures(observation)])[0]
 
     def _render(self, observation: Observation, said: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the ids int64 `(P,)` that an observation adds to the tokens `said`."""
         tokens, first = self.model.tokens, not len(said)
-        rows, columns = self.model.encoder.grid_of(observation["frames"])
+        told = describe_tools(self.tools)
+        # The shipped model reads few words: that its budget is one turn is all that it is told.
+        if self.answers_only and tokens.style == "full":
+            observation = told_to_answer(observation)
         return tokens.prompt(
             render_user(observation, first=first, style=tokens.style),
-            rows * columns,
+            self.model.encoder.tokens_per_picture(observation),
             first=first,
             stopped=first or int(said[-1]) == tokens.stop,
+            system=f"{SYSTEM[tokens.style]}\n{told}".strip() if told else None,
         )
 
     def without_frames(self, turn: TurnTokens) -> TurnTokens:
@@ -65,6 +76,11 @@ class IntrospectionMixin:
     def fingerprint(self) -> str:
         """Return the fingerprint of the adapter weights that sampling uses."""
         return fingerprint(self.model.weights_in_use())
+
+    @property
+    def compute_dtype(self) -> dtype:
+        """The dtype of hidden states, keys and values."""
+        return self.model.dtype
 
     @property
     def encodes(self) -> int:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,26 +23,32 @@ from policies.base import (
 )
 from policies.sage_mm import scoring
 from policies.sage_mm.context import Context, require_room
-from policies.sage_mm.generation.batches import in_batches
+from policies.sage_mm.episode_sampler import EpisodeSampler, TurnSettings
 from policies.sage_mm.generation.constrained import ActionGrammar
 from policies.sage_mm.generation.ngram_drafter import NGramDrafter, written_actions
-from policies.sage_mm.generation.prefix_cache import PrefixCache
-from policies.sage_mm.generation.sampler import generate, prefill
+from policies.sage_mm.generation.reply_grammars import ReplyGrammars
 from policies.sage_mm.generation.sampling import Sampling, episode_random, policy_seed
 from policies.sage_mm.generation.sequence import Completion
 from policies.sage_mm.introspection import IntrospectionMixin
+from policies.sage_mm.model.full_parameters import (
+    load_full,
+    take_settings,
+    trains_all,
+)
 from policies.sage_mm.model.sage_model import SageModel, load
 from policies.sage_mm.stage_timer import ENCODE, GENERATE, PREFILL, STEPS
+from policies.sage_mm.trained_weights import TrainedWeightsMixin
 from sage_env.actions.action_text import parse_action
 from sage_env.tools.tool import Tool
 
 if TYPE_CHECKING:
-    from torch.nn import Parameter
+    pass
 
+_log = logging.getLogger(__name__)
 WhenFull = Literal["error", "drop"]
 
 
-class SageMM(EpisodeStates[Context], IntrospectionMixin):
+class SageMM(EpisodeStates[Context], IntrospectionMixin, TrainedWeightsMixin):
     """A Qwen3-VL-family model that plays the environment, token by token.
 
     Each episode is one growing sequence of tokens. What was sampled stays as sampled, and only new
@@ -62,15 +68,21 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
         draft_tokens: most tokens of one pass of decoding, drafts included, see
             `generation.ngram_drafter`; 0 drafts nothing. A GPU has room for thousands.
         workers: how many such batches run side by side, each on one core (for small models on a
-            CPU).
+            CPU; a GPU runs one at a time, whatever is given).
         when_full: what to do when an episode outgrows the model's context: `error` refuses, before
             the first turn where all frames of the budget cannot fit; `drop` takes out the oldest
             turns after the first, whole, with their frames. Such episodes cannot be trained on.
         prefix_cache_bytes: keys and values of first prompts to keep for rollouts that begin later,
             until `reset`.
+        kv_bytes: of keys and values of running episodes and of their batches together, beside
+            `prefix_cache_bytes`; by default a share of what is free on the device, see
+            `policies.sage_mm.kv_budget`. Where they need more, batches are smaller and episodes are
+            prefilled again, which takes time and changes nothing but rounding.
+        prefix_in_place: whether a batch reads the prompt that its episodes share where it lies,
+            instead of copying it for each: less memory, other rounding; by default on a GPU.
         constrained: let the model write valid actions only. The log-probs, sampled and re-scored,
             are then of the distribution over what the schema allows.
-        tools: of the environment, for the schema of constrained decoding.
+        tools: of the environment; the model is told of them, and constrained decoding allows them.
 
     Attributes:
         model: the network.
@@ -80,6 +92,8 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
         max_new_tokens: see above.
         max_batch: see above.
         workers: see above.
+        answers_only: whether replies are constrained to answers, as on the only turn of DIRECT. May
+            be changed between turns; batches are scored as they were sampled with it.
     """
 
     def __init__(
@@ -95,6 +109,8 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
         workers: int = 1,
         when_full: WhenFull = "error",
         prefix_cache_bytes: int = 1 << 30,
+        kv_bytes: int | None = None,
+        prefix_in_place: bool | None = None,
         constrained: bool = False,
         tools: Iterable[Tool] = (),
     ) -> None:
@@ -105,6 +121,10 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
                 "expected max_new_tokens, max_batch and workers >= 1, got "
                 f"{max_new_tokens}, {max_batch} and {workers}"
             )
+        if kv_bytes is not None and kv_bytes < 1:
+            raise ValueError(f"expected kv_bytes >= 1, got {kv_bytes}")
+        if workers > 1 and model.device.type != "cpu":
+            _log.warning("workers=%d is for a CPU: %s runs one batch", workers, model.device)
         if when_full not in ("error", "drop"):
             raise ValueError(f"when_full must be 'error' or 'drop', got {when_full!r}")
         self.model = model
@@ -114,9 +134,15 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
         self.workers = workers
         self.when_full = when_full
         vocabulary = int(model.base.lm_head.out_features)
-        self._grammar = ActionGrammar(model.tokens, vocabulary, tools) if constrained else None
-        self._prefix_cache = PrefixCache(prefix_cache_bytes)
+        self.tools = tuple(tools)
+        self.answers_only = False
+        self._grammars = ReplyGrammars(
+            model.tokens, vocabulary, self.tools, constrained=constrained
+        )
         self._drafter = NGramDrafter(draft_tokens, written_actions(model.tokens))
+        self._sampler = EpisodeSampler(
+            model, self._drafter, prefix_cache_bytes, kv_bytes, prefix_in_place
+        )
         self._trained = model.actor_parameters()
         self._weights = self._versions()
         self.reset()
@@ -138,11 +164,21 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
             adapter: folder or hub id of a LoRA adapter to start from.
             dtype: of the frozen base.
             device: of the model.
-            settings: `four_bit`, `lora`, `critic`, `cache` and `checkpointing` of
-                `policies.sage_mm.model.sage_model.load`, and the arguments of `SageMM`.
+            settings: `four_bit`, `lora`, `critic`, `cache`, `checkpointing` and `cut_bars` of
+                `policies.sage_mm.model.sage_model.load`, and the arguments of `SageMM`. With
+                `train="full"` all weights of the language model are trained instead of an adapter,
+                see `policies.sage_mm.model.full_parameters`, which takes `seed` and no `lora`.
+
+        Raises:
+            ModelError: if the checkpoint cannot be read, or not be trained as asked for.
+            ValueError: if a setting does not suit `train`.
         """
+        if trains_all(settings.pop("train", "lora")):
+            settings |= {"dtype": dtype, "device": device, "adapter": adapter}
+            of_full = take_settings(settings)
+            return cls(load_full(checkpoint, **of_full), **settings)
         of_model = {"adapter": adapter, "dtype": dtype, "device": device}
-        for name in ("four_bit", "lora", "critic", "cache", "checkpointing"):
+        for name in ("four_bit", "lora", "critic", "cache", "checkpointing", "cut_bars"):
             if name in settings:
                 of_model[name] = settings.pop(name)
         return cls(load(checkpoint, **of_model), **settings)  # type: ignore[arg-type]
@@ -166,7 +202,7 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
         """
         self._seed = policy_seed(seed)
         self._episodes = {}
-        self._prefix_cache.forget()
+        self._sampler.forget()
         self._drafter.forget()
         self.model.timer.reset()
 
@@ -184,9 +220,9 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
         require_distinct(observations, episodes)
         self._notice_training()
         contexts = [self._context(name) for name in episodes]
-        frames = [o["frames"][: int(o["num_frames"])] for o in observations]
+        encoder = self.model.encoder
         with self.model.timer.timing(ENCODE):
-            keys = self.model.encoder.encode(frames)
+            keys = encoder.encode([encoder.pictures(o) for o in observations])
         for context, observation, new in zip(contexts, observations, keys, strict=True):
             self._append(context, observation, new)
         held = [context_digest(context.ids) for context in contexts]
@@ -201,7 +237,8 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
 
         `encodes_per_frame` is of all frames that the model has ever seen: 1 means that none was
         encoded twice. `tokens_per_step` is above 1 where drafts were accepted. Seconds of parallel
-        workers add up.
+        workers add up. `kv_states_dropped` counts episodes that have to be prefilled again because
+        `kv_bytes` was too small.
         """
         timer, encoder = self.model.timer, self.model.encoder
         return {
@@ -210,6 +247,7 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
             "policy/sampled_tokens": timer.count(GENERATE),
             "policy/tokens_per_step": timer.count(GENERATE) / max(1, timer.count(STEPS)),
             **{f"policy/{n}_seconds": timer.seconds(n) for n in (ENCODE, PREFILL, GENERATE)},
+            **self._sampler.measures(),
         }
 
     def _context(self, name: Hashable) -> Context:
@@ -224,33 +262,26 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
         limit = int(self.model.config.max_position_embeddings)
         prompt = self._render(observation, context.ids)
         if context.last is None and not drop:
-            rows, columns = self.model.encoder.grid_of(observation["frames"])
-            frame = rows * columns
+            frame = self.model.encoder.least_tokens(observation)
             require_room(tokens, observation, len(prompt), frame, self.max_new_tokens, limit)
         prompt = context.fit(prompt, self.max_new_tokens, limit, tokens.stop, drop=drop)
         context.show(prompt, keys)
 
     def _complete(self, contexts: Sequence[Context]) -> list[Completion]:
         """Sample a reply for each episode, at most `max_batch` at a time."""
-        sampling = Sampling(self.temperature, self.top_k, self.top_p)
-        batches = partial(in_batches, max_batch=self.max_batch, workers=self.workers)
-        sequences = [context.sequence_input(self.max_new_tokens) for context in contexts]
-        sequences = self._prefix_cache.share(
-            sequences, lambda new: batches(partial(prefill, self.model), new)
+        settings = TurnSettings(
+            Sampling(self.temperature, self.top_k, self.top_p),
+            self.max_new_tokens,
+            self.max_batch,
+            self.workers,
+            self._grammar,
         )
-        sample = partial(
-            generate,
-            self.model,
-            sampling=sampling,
-            stop=self.stop_token,
-            grammar=self._grammar,
-            drafter=self._drafter,
-        )
-        completions: list[Completion] = batches(sample, sequences)
-        for context, completion in zip(contexts, completions, strict=True):
-            context.extend(completion)
-            self._drafter.observe(completion.ids.tolist())
-        return completions
+        return self._sampler.complete(contexts, list(self._episodes.values()), settings)
+
+    @property
+    def _grammar(self) -> ActionGrammar | None:
+        """Return what constrains replies now; `None` for nothing."""
+        return self._grammars.in_use(answers_only=self.answers_only)
 
     def _versions(self) -> list[tuple[int, int]]:
         """Return what changes when a weight of the actor is replaced or written to."""
@@ -260,7 +291,7 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
         """Forget KV states of other weights; optimisers change weights in place and tell nobody."""
         if (versions := self._versions()) != self._weights:
             self._weights = versions
-            self._prefix_cache.forget()
+            self._sampler.prefixes.forget()
             for context in self._episodes.values():
                 context.drop_kv_state()
 
@@ -269,42 +300,19 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin):
         text = tokens.text(turn.completion)
         return Decision(parse_action(text, thinking=tokens.thinks_first), text, turn)
 
-    def evaluate(self, batch: TokenBatch) -> Evaluation:
-        """Score the sampled tokens with the actor, differentiably."""
-        return scoring.evaluate(self.model, batch, self._grammar)
+    def evaluate(self, batch: TokenBatch, *, entropy_gradient: bool = True) -> Evaluation:
+        """Score the sampled tokens with the actor, differentiably; the entropy if asked for."""
+        gradient = entropy_gradient
+        return scoring.evaluate(self.model, batch, self._grammar, entropy_gradient=gradient)
+
+    def pass_tokens(self, batch: TokenBatch, rows: Sequence[int]) -> int:
+        """Return the tokens of one pass over these rows, where shared prefixes count once."""
+        return scoring.pass_tokens(self.model, batch, rows)
 
     def reference_logprobs(self, batch: TokenBatch) -> Tensor:
         """Score them with the reference (`freeze_reference`): float32 `(B, L)`, no gradient."""
         return scoring.reference_logprobs(self.model, batch, self._grammar)
 
-    def freeze_reference(self) -> None:
-        """Make the actor as it is now the reference; loading an adapter does so with that one."""
-        self.model.freeze_reference()
-
     def values(self, batch: TokenBatch) -> Tensor:
         """Return the critic's `values[t]` at sampled tokens, differentiably: float32 `(B, L)`."""
         return scoring.values(self.model, batch)
-
-    def actor_parameters(self) -> list[Parameter]:
-        """Return the actor's LoRA weights."""
-        return self.model.actor_parameters()
-
-    def critic_parameters(self) -> list[Parameter]:
-        """Return the value head's weights and, if the critic has one, its adapter's."""
-        return self.model.critic_parameters()
-
-    def state(self) -> dict[str, Tensor]:
-        """Return every trained tensor by name: detached copies on the CPU."""
-        return self.model.state()
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Take back what `state` returned. Running episodes are prefilled anew at their next turn.
-
-        Raises:
-            ValueError: if the names or shapes are not those of this model.
-        """
-        self.model.load_state(state)
-
-    def save_adapter(self, folder: str | Path) -> None:
-        """Write the actor's adapter as a folder that plain peft loads."""
-        self.model.save_adapter(folder)

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from threading import Lock
 
 import torch
@@ -32,7 +33,7 @@ class StageTimer:
     ) -> None:
         """Start at zero."""
         self.clock = clock
-        self._wait = torch.cuda.synchronize if device.type == "cuda" else None
+        self._wait = partial(torch.cuda.synchronize, device) if device.type == "cuda" else None
         self._lock = Lock()
         self.reset()
 

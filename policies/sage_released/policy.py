@@ -49,8 +49,8 @@ class _RunningEpisode:
 
     Attributes:
         random: its numbers decide what the episode samples.
-        overview: frames uint8 `(N, H, W, 3)` and their seconds; empty once the context stage has
-            described them.
+        overview: N frames uint8 `(h, w, 3)` without black bars, and their seconds; empty once the
+            context stage has described them.
         stage: which prompt comes next.
         context: what the context stage said of the video.
         problem: why the reply before could not be used.
@@ -61,7 +61,7 @@ class _RunningEpisode:
     """
 
     random: np.random.Generator
-    overview: tuple[NDArray[np.uint8], list[float]]
+    overview: tuple[list[NDArray[np.uint8]], list[float]]
     stage: Stage = "context"
     context: str = ""
     problem: str = ""
@@ -80,7 +80,7 @@ class _RunningEpisode:
         self.stage, self.context = "reasoner", reply.context or self.context
         self.call = reply.call or Call("None")
         self.key = f"{name}_#{self.counts[name]}"
-        self.overview = self.overview[0][:0].copy(), []
+        self.overview = [], []
 
     def observe(self, toolbox: Toolbox, observation: Observation) -> None:
         """Add the result of the newest call to `results`, under its key, if there was one.
@@ -210,12 +210,10 @@ class SageReleased(EpisodeStates[_RunningEpisode]):
             self._episodes[name].observe(self.toolbox, observation)
             return self._episodes[name]
         try:
-            self.model.encoder.grid_of(observation["frames"])
+            frames = [each.copy() for each in self.model.encoder.pictures(observation)]
         except ValueError as error:
             raise PolicyError(str(error)) from error
-        shown = int(observation["num_frames"])
-        frames = observation["frames"][:shown].copy()
-        overview = frames, observation["seconds"][:shown].tolist()
+        overview = frames, observation["seconds"][: len(frames)].tolist()
         episode = _RunningEpisode(episode_random(self._seed, name), overview)
         return self._episodes.setdefault(name, episode)
 
@@ -234,9 +232,10 @@ class SageReleased(EpisodeStates[_RunningEpisode]):
             else:
                 key, call = episode.key, episode.call
                 segments = [reasoner_turn(observation, episode.context, key, call, results)]
-            rows, columns = self.model.encoder.grid_of(observation["frames"])
+            sizes = [self.model.encoder.grid_of(each[None]) for each in episode.overview[0]]
+            visual = [rows * columns for rows, columns in sizes]
             system = self._system[episode.stage]
-            ids = self.model.tokens.prompt(segments, rows * columns, first=True, system=system)
+            ids = self.model.tokens.prompt(segments, visual, first=True, system=system)
             if len(ids) <= limit:
                 return ids
             if not results:

@@ -10,14 +10,22 @@ than its episode.
 Read in this order: `policy` (one chat per episode, whoever answers), `prompt` (what is sent),
 `retries` (back-off and rate), `usage` (tokens and dollars), `api_key`; how a server is heard:
 `wire` (what the packages send through, bounded), `reply_json`, `server_errors`, `function_calls`,
-`token_record`; then the protocols: `gemini` and `gemini_replies`, `openai_compatible`,
-`openai_replies` and `request_fields` (what a server takes); `named_options` (settings for the
-command line).
+`token_record`; then the protocols: `gemini` and `gemini_replies`; `gemini_files` and `gemini_video`
+(the whole video at once); `openai_compatible`, `openai_replies` and `request_fields` (what a server
+takes); `named_options` (settings for the command line).
 """
 
 from policies.served.gemini import GeminiPolicy
+from policies.served.gemini_video import GeminiVideoPolicy
 from policies.served.openai_compatible import OpenAIPolicy
 from policies.served.retries import RetrySettings
 from policies.served.usage import Prices, Usage
 
-__all__ = ["GeminiPolicy", "OpenAIPolicy", "Prices", "RetrySettings", "Usage"]
+__all__ = [
+    "GeminiPolicy",
+    "GeminiVideoPolicy",
+    "OpenAIPolicy",
+    "Prices",
+    "RetrySettings",
+    "Usage",
+]

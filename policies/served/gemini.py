@@ -26,6 +26,7 @@ from policies.served.server_errors import (
 )
 from policies.served.usage import Prices, TokenCounts
 from policies.served.wire import Wire
+from sage_env.actions.action import ACTION_NAMES, Answer
 from sage_env.lazy_exports import needs_extra
 from sage_env.tools.reply_schema import function_schemas
 from sage_env.tools.tool import Tool
@@ -96,7 +97,7 @@ class GeminiPolicy(ServedPolicy):
             "options": dict(options or {}),
         }
         super().__init__(
-            _Gemini(settings, retries.timeout),
+            GeminiService(settings, retries.timeout),
             settings,
             temperature=temperature,
             workers=workers,
@@ -107,17 +108,31 @@ class GeminiPolicy(ServedPolicy):
         )
 
 
-class _Gemini:
-    """Gemini as a `Service`."""
+class GeminiService:
+    """Gemini as a `Service`.
+
+    Args:
+        settings: those of the policy.
+        timeout: seconds for one request.
+
+    Attributes:
+        client: of `google-genai`; requests go through `asked`.
+        model: its name.
+        settings: see above.
+    """
+
+    answers_only = False
 
     def __init__(self, settings: Mapping[str, Any], timeout: float) -> None:
-        self._model: str = settings["model"]
-        self._key = Key(*GEMINI_KEYS, user=f"the model {self._model!r}")
+        """Make the client; nothing is sent."""
+        self.settings = settings
+        self.model: str = settings["model"]
+        self._key = Key(*GEMINI_KEYS, user=f"the model {self.model!r}")
         with needs_extra(_USER, _EXTRA):
             genai = import_module("google.genai")
         self._wire = Wire(settings["base_url"], timeout, user=_USER, extra=_EXTRA)
         self._types = genai.types
-        self._client = genai.Client(
+        self.client = genai.Client(
             api_key=self._key.reveal(),
             vertexai=False,
             http_options=genai.types.HttpOptions(
@@ -127,10 +142,10 @@ class _Gemini:
                 async_client_args={"verify": _NOBODY, "ssl": _NOBODY},
             ),
         )
-        self._name = quote(self._model)  # the client does not
-        functions = function_schemas(settings["tools"], settings["max_frames"])
+        self._name = quote(self.model)  # the client does not
+        functions = function_schemas(settings.get("tools", ()), settings.get("max_frames"))
         self._known = frozenset(function["name"] for function in functions)
-        self._body, self._options = _body(settings, functions), settings["options"]
+        self._body, self._options = self.body(settings, functions), settings["options"]
 
     def turn(self, observation: Observation, last: Reply | None) -> list[Any]:
         """Return the results of the calls, and then what is shown: the API wants them apart."""
@@ -154,7 +169,7 @@ class _Gemini:
 
     def check(self) -> None:
         """Ask what the model is."""
-        self._asked(lambda: self._client.models.get(model=self._name))
+        self.asked(lambda: self.client.models.get(model=self._name))
 
     def request(self, messages: Sequence[Any], temperature: float | None, seed: int | None) -> Any:
         """Send the chat once.
@@ -165,33 +180,38 @@ class _Gemini:
         it. The response is read likewise, as it came.
         """
         sampling = {"generationConfig": {"temperature": temperature, "seed": seed}}
-        body = _joined(_joined(self._body, sampling), self._options)
+        body = _joined(self._body, sampling)
+        if self.answers_only:
+            named = {"allowedFunctionNames": [ACTION_NAMES[Answer]]}
+            body = _joined(body, {"toolConfig": {"functionCallingConfig": named}})
+        body = _joined(body, self._options)
         types = self._types
         config = types.GenerateContentConfig(
             http_options=types.HttpOptions(extra_body={"contents": list(messages)} | body),
             automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
             should_return_http_response=True,
         )
-        return self._asked(
-            lambda: self._client.models.generate_content(
+        return self.asked(
+            lambda: self.client.models.generate_content(
                 model=self._name, contents="as in extra_body", config=config
             )
         )
 
-    def _asked(self, call: Callable[[], Any]) -> Json:
-        return json_of(self._wire.heard(call), self._model, self._key)
+    def asked(self, call: Callable[[], Any]) -> Json:
+        """Let the client make one request, and return the JSON that came; see `Wire.heard`."""
+        return json_of(self._wire.heard(call), self.model, self._key)
 
     def failure(self, error: Exception, served: bool) -> Failure | None:
         """Return what an exception means."""
         if not isinstance(error, HttpFailure):
-            return failure_of(error, self._model, self._key, served=served)
+            return failure_of(error, self.model, self._key, served=served)
         details = _details(error.body)
         reasons = [part_of(one, "reason") for one in details]
         wait = retry_after(error.reply.headers.get("retry-after"))
         status = part_of(error.body, "error", "status")
         return failure_of_status(
             error,
-            self._model,
+            self.model,
             self._key,
             served=served,
             said=f"{f'{status}: ' if status else ''}{said_by(error, self._key)}",
@@ -206,26 +226,38 @@ class _Gemini:
     def read(
         self, response: Any, last: Reply | None, observation: Observation, temperature: float | None
     ) -> Reply:
-        """Read the first call of a reply, or its text if it has none."""
-        return read_candidate(response, self._model, self._known)
+        """Read the first call of a reply, or its text if it has none; see `read_candidate`.
 
+        Args:
+            response: what `request` returned.
+            last: the reply before it; `None` on the first turn.
+            observation: what the turn showed.
+            temperature: that it was sampled at; `None` for the service's own.
+        """
+        return read_candidate(response, self.model, self._known)
 
-def _body(settings: Mapping[str, Any], functions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what is the same in every request."""
-    declared = [
-        {"name": function["name"], "description": function["description"]}
-        | ({"parameters_json_schema": function["parameters"]} if "parameters" in function else {})
-        for function in functions
-    ]
-    generation: dict[str, Any] = {"maxOutputTokens": settings["max_output_tokens"]}
-    if settings["thinking_budget"] is not None:
-        generation["thinkingConfig"] = {"thinking_budget": settings["thinking_budget"]}
-    return {
-        "systemInstruction": {"role": "user", "parts": [{"text": system_prompt("calls")}]},
-        "tools": [{"functionDeclarations": declared}],
-        "toolConfig": {"functionCallingConfig": {"mode": "ANY"}},
-        "generationConfig": generation,
-    }
+    def body(
+        self, settings: Mapping[str, Any], functions: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """Return what is the same in every request."""
+        declared = [
+            {"name": function["name"], "description": function["description"]}
+            | (
+                {"parameters_json_schema": function["parameters"]}
+                if "parameters" in function
+                else {}
+            )
+            for function in functions
+        ]
+        generation: dict[str, Any] = {"maxOutputTokens": settings["max_output_tokens"]}
+        if settings["thinking_budget"] is not None:
+            generation["thinkingConfig"] = {"thinking_budget": settings["thinking_budget"]}
+        return {
+            "systemInstruction": {"role": "user", "parts": [{"text": system_prompt("calls")}]},
+            "tools": [{"functionDeclarations": declared}],
+            "toolConfig": {"functionCallingConfig": {"mode": "ANY"}},
+            "generationConfig": generation,
+        }
 
 
 def _joined(body: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -91,6 +91,7 @@ def answering_options(written: Iterable[str]) -> dict[str, Any]:
         ValueError: as `read_options`.
     """
     pace = {"base_url", "workers", "requests_per_minute", *(f.name for f in fields(RetrySettings))}
+    pace |= {"keep_videos", "ready_within", "poll", "max_batch", "device"}
     return {name: value for name, value in read_options(written).items() if name not in pace}
 
 

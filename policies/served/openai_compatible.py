@@ -176,6 +176,7 @@ class _ChatCompletions:
             fixed, settings["options"], settings["max_tokens"], settings["replies"]
         )
         self._context: int | None = None
+        self.answers_only = False
 
     def turn(self, observation: Observation, last: Reply | None) -> list[dict[str, Any]]:
         """Return the results of the calls, which take text only, and then what is shown."""
@@ -263,7 +264,8 @@ class _ChatCompletions:
     ) -> dict[str, Any]:
         system = system_prompt(learned.replies, self._settings["tools"])
         chat = [{"role": "system", "content": system}, *messages]
-        fields = self._fields.body(learned, {"temperature": temperature, "seed": seed})
+        sampling = {"temperature": temperature, "seed": seed}
+        fields = self._fields.body(learned, sampling, answers_only=self.answers_only)
         return {
             "model": self._model,
             "messages": self._fields.messages(learned, chat),

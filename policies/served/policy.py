@@ -12,6 +12,7 @@ import numpy as np
 
 from policies.base import Decision, EpisodeStates, Observation, require_distinct
 from policies.errors import EpisodesFailed, ServiceRefused
+from policies.prompt import told_to_answer
 from policies.served.retries import Failure, RateLimit, RetrySettings, request_with_retries
 from policies.served.usage import Prices, TokenCounts, Usage, UsageCounter
 from sage_env.errors import SageEnvError
@@ -51,7 +52,13 @@ class Chat:
 
 
 class Service(Protocol):
-    """One API: what `ServedPolicy` leaves to it."""
+    """One API: what `ServedPolicy` leaves to it.
+
+    Attributes:
+        answers_only: whether only the answer may be called, where replies are calls.
+    """
+
+    answers_only: bool
 
     def turn(self, observation: Observation, last: Reply | None) -> list[Message]:
         """Return the messages that show an observation; `last` is `None` on the first turn."""
@@ -93,7 +100,7 @@ class Service(Protocol):
 
 
 class ServedPolicy(EpisodeStates[Chat]):
-    """Plays by asking a service. See `GeminiPolicy` and `OpenAIPolicy`.
+    """Plays by asking a service. See `GeminiPolicy`, `GeminiVideoPolicy` and `OpenAIPolicy`.
 
     What a server does wrong costs the episode in which it does it, after as many attempts as
     `retries` allows: a `ServiceError` in `EpisodesFailed`. `ServiceRefused` alone ends the run. A
@@ -155,6 +162,15 @@ class ServedPolicy(EpisodeStates[Chat]):
         return f"{type(self).__name__}({self._settings['model']!r})"
 
     @property
+    def answers_only(self) -> bool:
+        """Return whether the model is told to answer, and offered nothing else to call."""
+        return self._service.answers_only
+
+    @answers_only.setter
+    def answers_only(self, value: bool) -> None:
+        self._service.answers_only = value
+
+    @property
     def usage(self) -> Usage:
         """Tokens and dollars since the policy was made; `reset` does not clear them."""
         return self._counter.usage
@@ -209,13 +225,22 @@ class ServedPolicy(EpisodeStates[Chat]):
             if seed is not None:  # 31 bits: what every service takes
                 words = [seed, zlib.crc32(repr(name).encode())]
                 seed = int(np.random.SeedSequence(words).generate_state(1)[0]) >> 1
-            self._episodes[name] = Chat(seed)
+            self._episodes[name] = self._new_chat(name, seed)
         return self._episodes[name]
+
+    def _new_chat(self, name: Hashable, seed: int | None) -> Chat:
+        """Return the chat of an episode that begins."""
+        return Chat(seed)
+
+    def _turn(self, chat: Chat, observation: Observation) -> list[Message]:
+        """Return the messages that show an observation."""
+        return self._service.turn(observation, chat.reply)
 
     def _decide(self, chat: Chat, observation: Observation) -> Decision:
         service, temperature = self._service, self.temperature
-        turn = service.turn(observation, chat.reply)
-        messages = [*chat.messages, *turn]
+        if service.answers_only:
+            observation = told_to_answer(observation)
+        messages = [*chat.messages, *self._turn(chat, observation)]
 
         def answered() -> Reply:
             response = service.request(messages, temperature, chat.seed)

@@ -9,6 +9,7 @@ from policies.base import Observation
 from policies.prompt import render_user
 from policies.served.reply_json import whole_text
 from sage_env.actions.grammar_text import CALL_INSTRUCTIONS, JSON_INSTRUCTIONS
+from sage_env.framing.picture_region import pictures
 from sage_env.tools.tool import Tool
 from sage_env.tools.tool_prompt import describe_tools
 from sage_env.wrappers.chat_space import encoded_picture
@@ -36,16 +37,17 @@ def system_prompt(replies: Replies, tools: Sequence[Tool] = ()) -> str:
 def user_parts(observation: Observation, *, first: bool, with_notes: bool = True) -> list[Part]:
     """Return the user turn that shows an observation, every frame after its own true time.
 
+    Frames have no black bars but what fills whole visual tokens, as `sage_env.pictures` cuts them.
+
     Args:
         observation: what is shown.
         first: whether it opens the episode: then the question, the choices and the budget are told.
         with_notes: whether messages of the environment and replies of tools are told here.
     """
     told = observation if with_notes else {**observation, "message": "", "text": ""}
+    shown = pictures(observation)
     return [
-        whole_text(segment)
-        if isinstance(segment, str)
-        else encoded_picture(observation["frames"][segment], "jpeg")
+        whole_text(segment) if isinstance(segment, str) else encoded_picture(shown[segment], "jpeg")
         for segment in render_user(told, first=first)
     ]
 

@@ -23,6 +23,7 @@ from typing import Any
 
 from policies.served.prompt import Replies
 from policies.served.reply_json import Json
+from sage_env.actions.action import ACTION_NAMES, Answer
 
 CALL_FIELDS = ("tools", "tool_choice", "parallel_tool_calls")
 LIMITS = ("max_completion_tokens", "max_tokens")
@@ -103,14 +104,20 @@ class RequestFields:
         with self._lock:
             self._learned = replace(self._learned, limit=None)
 
-    def body(self, learned: Learned, changing: Mapping[str, Any]) -> dict[str, Any]:
+    def body(
+        self, learned: Learned, changing: Mapping[str, Any], *, answers_only: bool = False
+    ) -> dict[str, Any]:
         """Return the fields of a request beside `model` and `messages`.
 
         Args:
             learned: what is known of the server.
             changing: fields of this request; `None` leaves one out.
+            answers_only: whether only the answer may be called.
         """
         fields = {**self._fixed, "tool_choice": learned.choice}
+        if answers_only:
+            asked = [x for x in fields["tools"] if x["function"]["name"] == ACTION_NAMES[Answer]]
+            fields["tools"] = asked
         if learned.limit is not None and self._max_tokens is not None:
             fields[learned.limit] = self._max_tokens
         fields |= {**changing, **self._options}

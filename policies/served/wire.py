@@ -30,6 +30,8 @@ _SAME_REQUEST = {307, 308}  # RFC 9110 section 15.4: the method and the body sta
 _REDIRECTS = {301, 302, 303, *_SAME_REQUEST}
 _OURS = {b"accept-encoding": b"identity", b"connection": b"close"}
 """Headers of every request, over the client's."""
+_UPLOADS = ("x-goog-upload-url", "x-goog-upload-status")
+"""Headers of a response that `google-genai` needs to send a file in pieces."""
 Trouble = Literal["late", "unreachable", "broken", "too large", "elsewhere"]
 
 
@@ -122,8 +124,8 @@ class Wire:
             request: an `httpx2.Request`.
 
         Returns:
-            An `httpx2.Response` that is always JSON by its headers, and sets no cookies. The rest
-            of what came is what `heard` returns.
+            An `httpx2.Response` that is always JSON by its headers, and sets no cookies; of other
+            headers it has those of uploads alone. The rest of what came is what `heard` returns.
 
         Raises:
             NoReply: if no whole response came.
@@ -136,6 +138,9 @@ class Wire:
             raise
         self._here.heard = reply
         headers = {"content-type": "application/json"}
+        headers |= {name: reply.headers[name] for name in _UPLOADS if name in reply.headers}
+        if not 200 <= reply.status < 300:  # else the client sends a piece again by itself
+            headers |= {"x-goog-upload-status": "cancelled"}
         return self._httpx.Response(reply.status, headers=headers, content=reply.body)
 
     def close(self) -> None:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 from sage_env.datasets.item import KINDS as KINDS
 from sage_env.datasets.item import QAItem as QAItem
+from sage_env.datasets.json_lines import read_jsonl as read_jsonl
+from sage_env.datasets.json_lines import splits_of
 from sage_env.datasets.validation import validate as validate
-from sage_env.datasets.video_paths import check_inside
 from sage_env.errors import DatasetError, boundary
 from sage_env.object_reference import is_reference, load_object
 from sage_env.timeline import Span as Span
@@ -39,10 +38,12 @@ def load_dataset(
             a function (or class) that returns them, or `"package.module:function"`. It is called
             with `root` and `split` where it has parameters of these names, but without a `root` of
             `None` where it has a default.
-            A sequence may also have `prepare(item)`, called before an item's video is opened, and
-            `frame_size`, the `(H, W)` that its pictures are made for.
+            A sequence may also have `prepare(item)`, called before an item's video is opened;
+            `frame_size`, the `(H, W)` that its pictures are made for; and `headline`, the report
+            keys of the items that are trained on and reported first, e.g. `{"tier": "core"}`.
         root: the folder of the videos; each dataset has a default.
-        split: `train`, `validation` or `test`, for a named dataset or a function.
+        split: `train`, `validation` or `test`; a function or a file may have others. A sequence, a
+            function without this parameter, and a file whose lines name none are one split.
         allow_outside: whether a `.jsonl` file may name videos that do not lie under `root`.
 
     Raises:
@@ -56,7 +57,7 @@ def load_dataset(
         return _called(dataset, getattr(dataset, "__qualname__", repr(dataset)), folder, split)
     name = str(dataset)
     if Path(dataset).suffix == ".jsonl":
-        return read_jsonl(Path(dataset), folder, allow_outside=allow_outside)
+        return read_jsonl(Path(dataset), folder, split=split, allow_outside=allow_outside)
     if name in DATASETS:
         return cast(Sequence[QAItem], _named(DATASETS[name])(root=folder, split=split))
     if is_reference(name):
@@ -67,6 +68,26 @@ def load_dataset(
         f"dataset must be one of {', '.join(DATASETS)}, the path of a .jsonl file, "
         f"'package.module:function', a function, or a sequence of QAItem, got {name!r}{meant}"
     )
+
+
+def has_splits(dataset: DatasetSource) -> bool:
+    """Return whether `load_dataset` gives something else for another split.
+
+    Raises:
+        DatasetError: as `load_dataset`, for what cannot be found or read.
+    """
+    if isinstance(dataset, str | Path):
+        name = str(dataset)
+        if Path(dataset).suffix == ".jsonl":
+            return bool(splits_of(Path(dataset)))
+        if name in DATASETS:
+            return True
+        if is_reference(name):
+            return has_splits(_named(name))
+    if not callable(dataset) or isinstance(dataset, Sequence):
+        return False
+    parameters = _parameters(dataset).values()
+    return any(p.name == "split" or p.kind is p.VAR_KEYWORD for p in parameters)
 
 
 def _named(reference: str) -> Any:
@@ -91,10 +112,7 @@ def _called(
     """
     if not callable(function):
         return _checked(function, name)
-    try:
-        parameters = inspect.signature(function).parameters
-    except (TypeError, ValueError):  # some builtins hide theirs
-        parameters = {}  # type: ignore[assignment]
+    parameters = _parameters(function)
     kinds = [parameter.kind for parameter in parameters.values()]
     arguments: dict[str, Any] = {"root": root, "split": split}
     if inspect.Parameter.VAR_KEYWORD not in kinds:
@@ -108,6 +126,13 @@ def _called(
     with boundary(DatasetError, f"the dataset {name} failed"):
         items = function(**arguments)
     return _checked(items, name)
+
+
+def _parameters(function: Callable[..., object]) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(function).parameters
+    except (TypeError, ValueError):  # some builtins hide theirs
+        return {}
 
 
 def _checked(items: Any, name: str | None = None) -> Sequence[QAItem]:
@@ -129,44 +154,6 @@ DATASETS: Mapping[str, str] = {"sage-synth": "sage_env.synth:sage_synth"}
 
 It is called with `root` and `split`.
 """
-
-
-def read_jsonl(
-    path: Path, root: Path | None = None, *, allow_outside: bool = False
-) -> list[QAItem]:
-    """Read one question per line: a JSON object with the attributes of `QAItem`.
-
-    `id`, `video`, `question` and `answer` are needed. `video` is relative to `root`, by default
-    the folder of the file, and has to lie under it, links followed: whoever wrote the file does not
-    choose what else is opened on this machine. `kind` is by default `mcq` where there are choices.
-
-    Args:
-        path: the file.
-        root: the folder of the videos.
-        allow_outside: whether videos may lie elsewhere: absolute paths, `..`, links that lead out.
-
-    Raises:
-        DatasetError: naming the file, the line, and what to change.
-    """
-    if path.exists() and not path.is_file():  # a pipe would be waited for, a device has no end
-        raise DatasetError(f"{path} cannot be read as a dataset: it is a folder, pipe or device")
-    try:
-        # Not splitlines: strings in JSON may hold other line separators as they are.
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path} cannot be read as a dataset: {error}") from error
-    items, places = [], []
-    folder = path.parent if root is None else root
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            places.append(f"{path}, line {number}")
-            items.append(_item(line, folder, places[-1]))
-    if not items:
-        raise DatasetError(f"{path} holds no question: write one JSON object per line")
-    validate(items, places=places)
-    if not allow_outside:
-        check_inside([item.video for item in items], folder, places)
-    return items
 
 
 def prepare_item(items: Sequence[QAItem], item: QAItem) -> None:
@@ -191,26 +178,3 @@ def find_item(ids: Mapping[str, int], item_id: str) -> int:
         near = difflib.get_close_matches(str(item_id), ids, n=3) or list(ids)[:3]
         raise DatasetError(f"no item has the id {item_id!r}: near ones are {', '.join(near)}")
     return ids[item_id]
-
-
-def _item(line: str, root: Path, place: str) -> QAItem:
-    """Build the item of one line; what its values must be is for `validate` to say."""
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise DatasetError(f"{place}: not a JSON object: {error}") from error
-    if not isinstance(row, dict):
-        raise DatasetError(f"{place}: expected a JSON object, got {type(row).__name__}")
-    known = [attribute.name for attribute in fields(QAItem)]
-    wrong = [f"{key} is missing" for key in ("id", "video", "question", "answer") if key not in row]
-    wrong += [f"{key} is not known" for key in row if key not in known]
-    if wrong:
-        keys = f"the keys are {', '.join(known)}; keys for reports go into group"
-        raise DatasetError(f"{place}: {', '.join(wrong)}: {keys}")
-    row.setdefault("kind", "mcq" if row.get("choices") else "open")
-    for key in ("choices", "aliases", "evidence"):
-        if isinstance(row.get(key), list):
-            row[key] = tuple(tuple(x) if isinstance(x, list) else x for x in row[key])
-    if isinstance(row["video"], str) and row["video"].strip():
-        row["video"] = root / row["video"]
-    return QAItem(**row)

@@ -60,6 +60,8 @@ def _text_problems(item: QAItem) -> Iterator[str]:
 def _type_problems(item: QAItem) -> Iterator[str]:
     if not isinstance(item.video, Path):
         yield f"video must be a Path (in JSON a string, not empty), got {item.video!r}"
+    elif "\0" in str(item.video):
+        yield f"video must be the path of a file, which has no zero byte, got {str(item.video)!a}"
     if not isinstance(item.group, Mapping):
         yield f"group must be a mapping of report keys, got {item.group!r}"
     else:

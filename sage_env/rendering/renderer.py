@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sage_env.errors import ResetNeeded
+from sage_env.framing.picture_region import pictures_of_one_size
 from sage_env.history import History
 from sage_env.observation import Observation
 from sage_env.rendering.contact_sheet import SheetContents, draw_sheet, num_slots, panel_area
@@ -63,8 +64,8 @@ class Renderer:
                 are drawn on an empty picture.
         """
         duration = float(observation["duration"])
-        frames = observation["frames"][: observation["num_frames"]]
-        look, frame_size = history.looks[-1], frames.shape[1:3]
+        frames = pictures_of_one_size(observation)
+        look, frame_size = history.looks[-1], (frames.shape[1], frames.shape[2])
         strip = self._strip
         if strip is None:
             strip = self._strip = Strip(num_slots(frame_size), duration)

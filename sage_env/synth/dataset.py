@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import overload
 
 from sage_env.datasets.item import QAItem
@@ -24,10 +25,12 @@ class SageSynth(Sequence[QAItem]):
 
     Attributes:
         frame_size: `(64, 64)`, enough to read every symbol but the small marks.
+        headline: `{"tier": "core"}`, the questions that 64 pixels suffice for.
         videos: the path of each video, in order; index i has duration bucket `i % 7`.
     """
 
     frame_size = (64, 64)
+    headline: Mapping[str, str] = MappingProxyType({"tier": "core"})
 
     def __init__(self, folder: Path, split: str, count: int, seed: int) -> None:
         """Name the files; nothing is written.

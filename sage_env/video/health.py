@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,6 +96,30 @@ def check_health(path: Path, *, quick: bool = False, timeout: float | None = Non
         return VideoHealth(path, error=f"checking it failed ({type(error).__name__}: {error})")
 
 
+def first_fault(path: Path, *, timeout: float | None = None) -> str:
+    """Say why a video cannot be used, from three pictures: of its start, middle and end.
+
+    It takes milliseconds, however long the video is. What else is damaged `check_health` finds.
+
+    Args:
+        path: the file.
+        timeout: seconds for the file; `None` for no limit.
+
+    Returns:
+        What is wrong; "" where the three keyframes decode.
+    """
+    try:
+        deadline = Deadline.after(timeout)
+        index = read_index(path, deadline)
+        gops = len(index.key_pts)
+        bad = _undecodable(index, True, deadline, sorted({0, gops // 2, gops - 1}))
+    except VideoError as error:
+        return str(error)
+    except Exception as error:  # whatever one file does, the others are to be checked
+        return f"{path}: opening it failed ({type(error).__name__}: {error})"
+    return f"{path}: {bad[0][0]:.2f}-{bad[0][1]:.2f} s does not decode" if bad else ""
+
+
 def _health(path: Path, quick: bool, deadline: Deadline) -> VideoHealth:
     """Return what is found in a file that can be opened; see `check_health`."""
     index = read_index(path, deadline)
@@ -120,16 +145,22 @@ def _health(path: Path, quick: bool, deadline: Deadline) -> VideoHealth:
 
 
 def _undecodable(
-    index: VideoIndex, quick: bool, deadline: Deadline
+    index: VideoIndex, quick: bool, deadline: Deadline, gops: Sequence[int] | None = None
 ) -> tuple[tuple[float, float], ...]:
     """Return the stretches that do not decode; of a keyframe, that of its GOP.
+
+    Args:
+        index: of the file.
+        quick: try the keyframes only.
+        deadline: of it all.
+        gops: numbers of those to try; `None` for all.
 
     Raises:
         VideoError: if there is nothing that decodes, or the time is over.
     """
     bad = np.zeros(len(index.pts) + 1, dtype=np.bool_)
     pool = DecodePool(index, threads=1)
-    for gop in range(len(index.key_pts)):
+    for gop in range(len(index.key_pts)) if gops is None else gops:
         frames = frames_of_gop(index, gop)
         if not frames:
             continue

@@ -11,6 +11,7 @@ from sage_env.actions.action import Action, Invalid
 from sage_env.actions.action_text import format_action
 from sage_env.actions.grammar_text import JSON_INSTRUCTIONS
 from sage_env.datasets.choice_labels import lettered
+from sage_env.framing.picture_region import pictures
 from sage_env.tools.tool import Tool
 from sage_env.tools.tool_prompt import describe_tools
 from sage_env.wrappers.chat_space import (
@@ -38,8 +39,9 @@ class ChatObservations(
 
     It only ever grows: each observation is the one before, the reply, and one more user message.
     The first user message shows the overview, the question and the budget, every other one what
-    the reply brought. Each frame is preceded by its own true time, `<12.3 seconds>`. See
-    `ChatSpace` for the shape of messages in either format. The system message ends with the tools
+    the reply brought. Each frame is preceded by its own true time, `<12.3 seconds>`, and has no
+    black bars but what fills whole visual tokens, as `sage_env.pictures` cuts it. See `ChatSpace`
+    for the shape of messages in either format. The system message ends with the tools
     of the environment, if it has any, as `describe_tools` writes them.
 
     A reply stands as the agent wrote it where this wraps `TextActions`, or where it is an
@@ -121,9 +123,9 @@ class ChatObservations(
     def _user(self, observation: Mapping[str, Any], *, first: bool) -> Message:
         notes = [note for note in (observation["message"], observation["text"]) if note]
         blocks: list[Block] = []
-        for k in range(int(observation["num_frames"])):
+        for k, shown in enumerate(pictures(observation)):
             blocks.append(text_block(f"<{float(observation['seconds'][k]):.1f} seconds>"))
-            blocks.append(picture_block(observation["frames"][k], self._format, self._encoding))
+            blocks.append(picture_block(shown, self._format, self._encoding))
         lines = notes + (_question(observation) if first else []) + [_budget(observation)]
         return {"role": "user", "content": [*blocks, text_block("\n".join(lines))]}
 

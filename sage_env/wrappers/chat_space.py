@@ -39,8 +39,8 @@ class ChatSpace(gym.spaces.Space[list[Message]]):
 list of one text block |
     | `openai` | the same | `{"type": "image_url", "image_url": {"url": "data:image/…"}}` | text |
 
-    Membership looks at the shape of everything, and at the size of PIL images; what is inside a
-    data URL is not decoded.
+    Membership looks at the shape of everything, and at the size of PIL images, which is at most
+    that of a frame; what is inside a data URL is not decoded.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ list of one text block |
         *,
         seed: int | np.random.Generator | None = None,
     ) -> None:
-        """Make the space of conversations with RGB pictures of `frame_size`, (H, W)."""
+        """Make the space of conversations with RGB pictures of at most `frame_size`, (H, W)."""
         self.frame_size = frame_size
         self.dialect = checked_dialect(dialect)
         super().__init__(None, None, seed)
@@ -109,8 +109,10 @@ list of one text block |
             found = _is_record(block, "type", "image_url") and block["type"] == "image_url"
             return found and _is_data_url(block["image_url"])
         found = _is_record(block, "type", "image") and block["type"] == "image"
-        image, size = block["image"] if found else None, self.frame_size[::-1]
-        return isinstance(image, Image.Image) and image.mode == "RGB" and image.size == size
+        image, (height, width) = block["image"] if found else None, self.frame_size
+        if not isinstance(image, Image.Image) or image.mode != "RGB":
+            return False
+        return 0 < image.width <= width and 0 < image.height <= height
 
     def _sampled_user(self) -> Message:
         blocks: list[Block] = []

@@ -48,8 +48,9 @@ class NumericFeatures:
     | `choices` | float32 (N K,) | the same for each choice, one after the other |
     | `has_choice` | float32 (N,) | 1 for each choice that there is, else 0 |
 
-    Every float is in [0, 1]. `message`, `text`, and choices beyond the first N are left out. Hashes
-    do not depend on the process or the machine.
+    Every float is in [0, 1]. `message`, `text`, `picture`, and choices beyond the first N are left
+    out: tiles are of whole frames, black bars included. Hashes do not depend on the process or the
+    machine.
 
     Attributes:
         num_frames: F.

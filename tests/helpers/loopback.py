@@ -54,6 +54,7 @@ class Asked:
     path: str
     headers: dict[str, str]
     body: Any
+    method: str = "POST"
 
 
 class Loopback:
@@ -102,10 +103,15 @@ class Loopback:
             def do_GET(self) -> None:
                 self.serve(posted=False)
 
+            def do_DELETE(self) -> None:
+                self.serve(posted=False)
+
             def serve(self, posted: bool) -> None:
                 sent = self.rfile.read(int(self.headers.get("content-length", 0)))
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                asked = Asked(self.path, headers, json.loads(sent) if sent else None)
+                piece = headers.get("x-goog-upload-command", "start") != "start"  # of a file
+                body = sent if piece or not sent else json.loads(sent)
+                asked = Asked(self.path, headers, body, self.command)
                 says = loopback._answer(asked, posted)
                 if says.wait and loopback._over.wait(says.wait):
                     return

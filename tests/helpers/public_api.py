@@ -38,6 +38,7 @@ PUBLIC = (
     "algos.presets",
     "algos.report",
     "algos.rollout",
+    "algos.sft",
 )
 """Packages with an `__all__`, and modules, of which every public name that they define counts."""
 

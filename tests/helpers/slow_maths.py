@@ -84,6 +84,17 @@ def clipped_objective(
     return (worst if dual is None else min(worst, dual)) * advantage
 
 
+def truncated_weight(old: float, sampler: float, cap: float) -> float:
+    """Of a token: how much likelier the learner found it than the sampler, up to a cap."""
+    return min(math.exp(old) / math.exp(sampler), cap)
+
+
+def masked_weight(old: list[float], sampler: list[float], cap: float) -> float:
+    """Of an episode: the product over its tokens, 0 beyond the cap."""
+    product = math.prod(math.exp(a) / math.exp(b) for a, b in zip(old, sampler, strict=True))
+    return product if product <= cap else 0.0
+
+
 def averaged(rows: list[list[float]], aggregation: str, length: int) -> float:
     """Average terms of tokens, one list per episode."""
     if aggregation == "token-mean":

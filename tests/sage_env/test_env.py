@@ -465,7 +465,7 @@ def test_what_prepare_raises_is_a_dataset_error():
         ({"frame_size": (0, 5)}, "frame_size must be"),
         ({"frame_size": (5,)}, r"frame_size must be \(H, W\)"),
         ({"reward": "bonus"}, "one of answer, efficient, sage"),
-        ({"reward": None}, "must be a function or one of"),
+        ({"reward": None}, "must be a function, its"),
         ({"render_mode": "ansi"}, "render_mode must be"),
         ({"overview_tolerance": -1.0}, "overview_tolerance must be seconds, 0 or more, or"),
         ({"overview_tolerance": "half"}, "overview_tolerance must be"),

@@ -114,3 +114,33 @@ def test_a_video_without_a_sensible_duration_is_closed():
 def test_native_sizes_and_no_times_are_fine():
     check_batch(batch(size=(3, 4)), "", count=2, size=None, duration=60.0)
     check_batch(batch(0), "", count=0, size=(6, 8), duration=60.0)
+
+
+def test_a_budget_of_pixels_gives_a_look_the_size_of_its_own_shape_open_or_closed():
+    """48 by 64 in 4096 pixels: 64 by 64 holds 48 by 64, and a quarter of the width 96 by 32."""
+    viewer = Viewer((128, 128), lambda path: MemoryVideo(60.0), pixels=4096)
+    viewer.open(A)
+    for _ in range(2):
+        assert viewer.look((0.0, 30.0), 2, (0.0, 0.0, 0.25, 1.0)).pixels.shape == (2, 96, 32, 3)
+        assert viewer.look((0.0, 30.0), 2).pixels.shape == (2, 64, 64, 3)
+        viewer.close()  # as a tool that outlives its call does
+
+
+def test_the_size_that_a_video_says_is_taken_if_it_is_one():
+    video = MemoryVideo(60.0)
+    viewer = Viewer((6, 8), lambda path: video)
+    viewer.open(A)
+    for said, taken in (
+        ((9, 7), (9, 7)), ("9x7", None), ((9, 0), None), ((9.0, 7.0), None), (9, None),
+        ((1, 2, 3), None), (None, None), ((True, 7), None),
+    ):  # fmt: skip
+        video.size = said
+        assert viewer.native_size == taken
+
+    class Unsure(MemoryVideo):
+        size = property(lambda self: 1 / 0, lambda self, value: None)
+
+    viewer = Viewer((6, 8), lambda path: Unsure(60.0))
+    viewer.open(A)
+    with pytest.raises(VideoError, match="size of its pictures cannot be read.*division"):
+        _ = viewer.native_size

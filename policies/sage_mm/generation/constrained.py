@@ -24,7 +24,7 @@ from sage_env.tools.tool import Tool
 
 # The spelling of `format_action`, and so of the demonstrations that a model is taught with: other
 # spacing would be text that the model has never seen.
-_WRITTEN = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+_WRITTEN: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 
 
 class ActionGrammar:

@@ -57,7 +57,7 @@ class PrefixCache:
             sequences: in any order; those that have a KV state come back as they are.
             prefill: given sequences with different prompts, returns the state of each.
         """
-        prompts = [None if s.kv_state is not None else _key(s) for s in sequences]
+        prompts = [None if s.kv_state is not None else prefix_key(s) for s in sequences]
         new: dict[PrefixKey, SequenceInput] = {}
         for prompt, sequence in zip(prompts, sequences, strict=True):
             if prompt is not None and prompt not in self._kept:
@@ -78,5 +78,6 @@ class PrefixCache:
         ]
 
 
-def _key(sequence: SequenceInput) -> PrefixKey:
+def prefix_key(sequence: SequenceInput) -> PrefixKey:
+    """Return what tells the prompt of a sequence from others."""
     return sequence.ids.tobytes(), tuple(sequence.frames)

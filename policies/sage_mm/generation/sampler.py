@@ -14,20 +14,26 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from policies.sage_mm.generation.batches import block_slots
 from policies.sage_mm.generation.constrained import ActionGrammar
 from policies.sage_mm.generation.decode_row import DecodeRow
-from policies.sage_mm.generation.kv_cache import KeyValueCache
+from policies.sage_mm.generation.kv_cache import KeyValueCache, to_device
 from policies.sage_mm.generation.ngram_drafter import NGramDrafter
 from policies.sage_mm.generation.sampling import Sampling
 from policies.sage_mm.generation.sequence import Completion, PrefillState, SequenceInput
+from policies.sage_mm.generation.token_draw import draw_tokens
 from policies.sage_mm.model.sage_model import SageModel
 from policies.sage_mm.stage_timer import GENERATE, PREFILL, STEPS
 from policies.sage_mm.tokens.mrope import mrope_positions
 
 # They trade padding against the number of passes, and have not been measured one by one: do so when
 # prefill is a large share of a rollout's time (benchmarks/reports/rollout.md).
-PREFILL_TOKENS = 16384
-"""Tokens of one prefill pass, padding included; bounds its memory where prompts are long."""
+PREFILL_TOKENS, GPU_PREFILL_TOKENS = 16384, 8192
+"""Tokens of one prefill pass, padding included, on a CPU and on a GPU; bounds its memory where
+prompts are long. That of a GPU is reckoned, not measured: 8192 rows fill its matrix units, and a
+pass of more would only hold more activations."""
+FLASH_DEVICES = ("cuda",)
+"""Where first prompts are read without a mask. On a CPU it would only round differently."""
 LENGTH_RATIO = 1.25
 """Of the longest to the shortest prompt of one prefill pass, beside `LENGTH_SLACK`."""
 LENGTH_SLACK = 8
@@ -43,6 +49,7 @@ def generate(
     stop: int,
     grammar: ActionGrammar | None = None,
     drafter: NGramDrafter | None = None,
+    in_place: bool = False,
 ) -> list[Completion]:
     """Prefill each sequence, then sample until the stop token or the end of its uniforms.
 
@@ -57,12 +64,15 @@ def generate(
         grammar: where given, only what it allows is sampled, one token a pass.
         drafter: where given, and there is no grammar, its drafts are read ahead: those that are
             right save passes (speculative decoding, arXiv 2211.17192).
+        in_place: whether the root of each sequence's KV state is read where it lies, once for all
+            sequences that have it, instead of being copied into each one's row.
 
     Returns:
         one completion per sequence, in their order.
     """
     order = _by_length(sequences)
-    batch = _DecodeBatch(model, [sequences[i] for i in order], len(sequences[0].uniforms))
+    limit = len(sequences[0].uniforms)
+    batch = _DecodeBatch(model, [sequences[i] for i in order], limit, in_place)
     with model.timer.timing(GENERATE):
         found = dict(zip(order, batch.sample(sampling, stop, grammar, drafter), strict=True))
     model.timer.add(GENERATE, sum(len(completion.ids) for completion in found.values()))
@@ -82,7 +92,9 @@ def _by_length(sequences: Sequence[SequenceInput]) -> list[int]:
     return sorted(range(len(sequences)), key=lambda i: len(sequences[i].ids))
 
 
-def buckets(lengths: Sequence[int], first: int = 0) -> list[tuple[int, int]]:
+def buckets(
+    lengths: Sequence[int], first: int = 0, most: int | None = None
+) -> list[tuple[int, int]]:
     """Cut ascending prompt lengths into passes, before padding or memory would grow.
 
     Lengths `10 12 18 200`: 18 is within `1.25 * 10 + 8` of the shortest, 200 is not: `(0, 3)` and
@@ -91,15 +103,17 @@ def buckets(lengths: Sequence[int], first: int = 0) -> list[tuple[int, int]]:
     Args:
         lengths: of all sequences, in tokens.
         first: those before it have nothing to prefill and are in no bucket.
+        most: tokens of one pass; `None` for those of a CPU.
 
     Returns:
         the first sequence of each pass and the one after its last.
     """
+    most = PREFILL_TOKENS if most is None else most
     found, begin = [], first
     for end in range(first + 1, len(lengths) + 1):
         if end < len(lengths):
             shortest, longest = lengths[begin], lengths[end]
-            fits = longest * (end + 1 - begin) <= PREFILL_TOKENS
+            fits = longest * (end + 1 - begin) <= most
             if longest <= LENGTH_RATIO * shortest + LENGTH_SLACK and fits:
                 continue
         found.append((begin, end))
@@ -116,14 +130,32 @@ class _DecodeBatch:
     that no pass waits for a device to tell them.
     """
 
-    def __init__(self, model: SageModel, sequences: Sequence[SequenceInput], limit: int) -> None:
-        """Prefill; `limit` is the number of tokens that each sequence may sample."""
+    def __init__(
+        self,
+        model: SageModel,
+        sequences: Sequence[SequenceInput],
+        limit: int,
+        in_place: bool = False,
+    ) -> None:
+        """Prefill.
+
+        Args:
+            model: the network.
+            sequences: sorted by how many tokens they have to prefill.
+            limit: tokens that each of them may sample.
+            in_place: see `generate`.
+        """
         self.model, self.sequences, self.limit = model, sequences, limit
-        known = [None if s.kv_state is None else s.kv_state.keys_values for s in sequences]
+        chains = [() if s.kv_state is None else s.kv_state.chain for s in sequences]
+        prefixes = [chain[0].keys_values if chain else None for chain in chains]
         # The last sampled token is read by no pass: with a limit of 1 or more its slot is spare.
-        slots = max(s.cached + len(s.ids) for s in sequences) + max(1, limit)
         self.cache = KeyValueCache(
-            model.config, known, slots, dtype=model.dtype, device=model.device
+            model.config,
+            [[state.keys_values for state in chain[int(in_place) :]] for chain in chains],
+            block_slots(sequences, limit, in_place),
+            dtype=model.dtype,
+            device=model.device,
+            prefixes=prefixes if in_place else None,
         )
         self.positions = [s.position for s in sequences]  # of the token after the prompt
         self.live: list[DecodeRow] = []
@@ -135,8 +167,10 @@ class _DecodeBatch:
     def prefill_states(self) -> list[PrefillState]:
         """Return the state of each sequence."""
         return [
-            self._kv_state(row, sequence.all_ids, self.positions[row], self.hidden[row].clone())
-            for row, sequence in enumerate(self.sequences)
+            self._kv_state(row, sequence, sequence.all_ids, self.positions[row], last=hidden)
+            for row, (sequence, hidden) in enumerate(
+                zip(self.sequences, self.hidden.unbind(), strict=True)
+            )
         ]
 
     def sample(
@@ -192,13 +226,13 @@ class _DecodeBatch:
         allowed = None
         if grammar is not None:
             allowed = torch.from_numpy(grammar.allowed([row.grammar_state for row in self.live]))
-        scores = self.model.log_probs(states.flatten(0, 1), sampling.temperature, allowed)
-        token, logprob = sampling.draw(scores, self._tensor(uniforms).flatten())
-        tokens: list[list[int]] = token.view(count, width).tolist()
+        tokens, logprobs = draw_tokens(
+            self.model, states, self._tensor(uniforms), sampling, allowed
+        )
         if grammar is not None:
             for row, (chosen,) in zip(self.live, tokens, strict=True):
                 grammar.consume(row.grammar_state, chosen)
-        return tokens, logprob.view(count, width).tolist()
+        return tokens, logprobs
 
     def _retire(self) -> None:
         """Take the sequences that are over out of the batch, with what they have sampled."""
@@ -239,7 +273,8 @@ class _DecodeBatch:
             assert state is not None and state.last_hidden is not None, "nothing to sample from"
             states.append(state.last_hidden)
         ready = [torch.stack(states)] if states else []
-        cuts = buckets([len(s.ids) for s in self.sequences], len(states))
+        most = PREFILL_TOKENS if self.model.device.type == "cpu" else GPU_PREFILL_TOKENS
+        cuts = buckets([len(s.ids) for s in self.sequences], len(states), most)
         return torch.cat(ready + [self._prefill_bucket(*cut) for cut in cuts])
 
     def _prefill_bucket(self, first: int, last: int) -> Tensor:
@@ -256,7 +291,9 @@ class _DecodeBatch:
                 self.model.encoder.grids(sequence.frames),
                 sequence.position,
             )
-        mask = self.cache.set_write_slots(first, np.array([s.cached for s in bucket]), counts)
+        starts = np.array([s.cached for s in bucket])
+        flash = self.model.device.type in FLASH_DEVICES
+        mask = self.cache.set_write_slots(first, starts, counts, flash=flash)
         hidden = self.model.hidden(
             self._tensor(ids),
             self._tensor(positions),
@@ -269,16 +306,31 @@ class _DecodeBatch:
 
     def _completion(self, number: int, row: DecodeRow) -> Completion:
         sampled = np.array(row.ids)
-        known = np.concatenate([self.sequences[row.sequence].all_ids, sampled[:-1]])
+        sequence = self.sequences[row.sequence]
+        known = np.concatenate([sequence.all_ids, sampled[:-1]])
         logprobs = np.array(row.logprobs, np.float32)
-        return Completion(sampled, logprobs, self._kv_state(number, known, row.position))
+        return Completion(sampled, logprobs, self._kv_state(number, sequence, known, row.position))
 
     def _kv_state(
-        self, number: int, ids: NDArray[np.int64], position: int, last: Tensor | None = None
+        self,
+        number: int,
+        sequence: SequenceInput,
+        ids: NDArray[np.int64],
+        position: int,
+        last: Tensor | None = None,
     ) -> PrefillState:
-        """Copy a row out of the cache."""
-        keys_values = self.cache.data[:, :, number, :, : len(ids)].clone()
-        return PrefillState(ids, keys_values, position, last)
+        """Copy what is new of a row out of the cache; what was known stays where it is.
+
+        Args:
+            number: of the row.
+            sequence: that the row is of.
+            ids: int64 `(T,)`, the tokens that were read.
+            position: M-RoPE position of the token after them.
+            last: hidden state `(hidden,)` of the last of them, if something may be sampled from it.
+        """
+        new = self.cache.row(number, sequence.cached, len(ids))
+        hidden = None if last is None else last.clone()
+        return PrefillState(ids, new, position, hidden, sequence.kv_state)
 
     def _tensor(self, array: NDArray[Any]) -> Tensor:
-        return torch.from_numpy(array).to(self.model.device)
+        return to_device(array, self.model.device)

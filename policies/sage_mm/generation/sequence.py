@@ -14,23 +14,45 @@ from torch import Tensor
 class PrefillState:
     """State of the model after the first T tokens of a sequence: their KV cache, and its end.
 
+    A state holds what was read since the state before it, and refers to that one. Rollouts of a
+    question so refer to one state of their prompt, and a turn copies nothing of earlier turns:
+
+        prompt of a question <- first turn of one episode <- its second turn
+                             <- first turn of another
+
     Attributes:
         ids: int64 `(T,)`, these tokens.
-        keys_values: their keys and values: `(layers, 2, heads, T, dim)`, keys first.
+        keys_values: keys and values of the last N of them: `(layers, 2, heads, N, dim)`, keys
+            first.
         position: M-RoPE position of the token after them.
         last_hidden: hidden state `(hidden,)` of the last of them; `None` where more tokens have to
             be prefilled before anything can be sampled.
+        before: state of the first T - N tokens; `None` where N is T.
     """
 
     ids: NDArray[np.int64]
     keys_values: Tensor
     position: int
     last_hidden: Tensor | None = None
+    before: PrefillState | None = None
 
     @property
     def nbytes(self) -> int:
-        """Bytes of keys and values."""
+        """Bytes of its own keys and values, those of the states before it not counted."""
         return self.keys_values.nbytes
+
+    @property
+    def chain(self) -> tuple[PrefillState, ...]:
+        """The states that hold the keys and values of its tokens, in the order of the tokens."""
+        found: list[PrefillState] = [self]
+        while found[-1].before is not None:
+            found.append(found[-1].before)
+        return tuple(reversed(found))
+
+    @property
+    def root(self) -> PrefillState:
+        """The first state of its chain: that of the prompt which rollouts of a question share."""
+        return self.chain[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +75,15 @@ class SequenceInput:
     def cached(self) -> int:
         """Number of tokens before `ids`: their keys and values are known."""
         return 0 if self.kv_state is None else len(self.kv_state.ids)
+
+    def own_tokens(self, *, in_place: bool) -> int:
+        """Return the tokens of its row in a block before anything is sampled.
+
+        Args:
+            in_place: whether the block reads the root of a state where it lies.
+        """
+        shared = len(self.kv_state.root.ids) if in_place and self.kv_state is not None else 0
+        return self.cached + len(self.ids) - shared
 
     @property
     def position(self) -> int:

@@ -1,4 +1,4 @@
-"""One forward pass of a Qwen3-VL language model over tokens and cached visual features."""
+"""One forward pass of a language model of Qwen's over tokens and cached visual features."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ def language_states(
     cache: Any = None,
     spans: Sequence[PackedSpan] | None = None,
 ) -> Tensor:
-    """Run a Qwen3-VL language model on tokens and cached visual features.
+    """Run a Qwen3-VL or Qwen2.5-VL language model on tokens and cached visual features.
 
     The merged embedding of a frame replaces the embeddings of its visual tokens. Its K DeepStack
-    maps (arXiv 2406.04334) are added to their hidden states after the first K layers.
+    maps (arXiv 2406.04334; Qwen2.5-VL has none) are added to their hidden states after the first K
+    layers.
 
     Args:
         base: the model.
@@ -51,8 +52,7 @@ def language_states(
         attention_mask=mask,
         past_key_values=cache,
         use_cache=cache is not None,
-        visual_pos_masks=visual,
-        deepstack_visual_embeds=maps,
+        **({"visual_pos_masks": visual, "deepstack_visual_embeds": maps} if maps else {}),
         **({} if spans is None else {"spans": spans}),
     )
     hidden: Tensor = output.last_hidden_state

@@ -1,9 +1,13 @@
-"""Loading a Qwen3-VL checkpoint (arXiv 2511.21631): its kind, device, dtype, tokens and prompt."""
+"""Loading a Qwen3-VL checkpoint (arXiv 2511.21631): its kind, device, dtype, tokens and prompt.
+
+Qwen2.5-VL (arXiv 2502.13923) loads as well. It reads each frame as a picture after its time, as
+Qwen3-VL does, and not as part of a video: its own absolute times are not used.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +18,7 @@ from transformers import (
     AutoConfig,
     AutoTokenizer,
     BitsAndBytesConfig,
+    Qwen2_5_VLForConditionalGeneration,
     Qwen3VLForConditionalGeneration,
     Qwen3VLMoeForConditionalGeneration,
 )
@@ -31,6 +36,7 @@ SHIPPED = Path(__file__).parents[2] / "sage_mm_tiny"
 ARCHITECTURES: dict[str, Any] = {
     "qwen3_vl": Qwen3VLForConditionalGeneration,
     "qwen3_vl_moe": Qwen3VLMoeForConditionalGeneration,
+    "qwen2_5_vl": Qwen2_5_VLForConditionalGeneration,
 }
 """The classes of transformers by `model_type` in a checkpoint's `config.json`."""
 AUTO = "auto"
@@ -44,11 +50,13 @@ class Opened(NamedTuple):
         base: the network.
         tokens: its chat layout.
         env_options: arguments of `gym.make` that it was trained for.
+        cut_bars: whether it was trained on frames without black bars.
     """
 
     base: Any
     tokens: ChatTokens
     env_options: dict[str, Any]
+    cut_bars: bool
 
 
 def open_checkpoint(
@@ -66,17 +74,44 @@ def open_checkpoint(
         device: see `find_device`.
         four_bit: whether linear layers of the language model are held in 4 bits.
     """
+    source = str(checkpoint or SHIPPED)
+    place = find_device(device)
+    if four_bit:
+        require_four_bit()
+    config, settings = read_configuration(checkpoint)
+    tokens = read_tokens(source, config, settings.get("prompt", "full"))
+    kind = find_dtype(dtype, config, place)
+    options: dict[str, Any] = {"dtype": kind, "attn_implementation": "sdpa"}
+    options |= _completed(config, source)
+    options["trust_remote_code"] = False  # a checkpoint is weights: none of its code runs
+    if four_bit:
+        options["quantization_config"] = four_bit_settings(kind)
+    if four_bit or place.type != "cpu":
+        options["device_map"] = {"": place}  # layer by layer: never all of it in the CPU's memory
+    with quiet_loading(source), reading(source, KIND):
+        base = ARCHITECTURES[config.model_type].from_pretrained(source, **options)
+    return Opened(base, tokens, settings.get("env", {}), settings.get("cut_bars", True))
+
+
+def read_configuration(checkpoint: str | Path | None) -> tuple[Any, dict[str, Any]]:
+    """Return what a checkpoint says of itself, without its weights.
+
+    Args:
+        checkpoint: folder or hub id; `None` for the shipped tiny model.
+
+    Returns:
+        its configuration, as transformers has it, and what `sage_mm.json` holds.
+
+    Raises:
+        ModelError: if it is not a checkpoint that SAGE-MM can use.
+        FileNotFoundError: if the shipped model is not there.
+    """
     if checkpoint is None and not SHIPPED.is_dir():
         raise FileNotFoundError(
             f"the shipped model is missing ({SHIPPED}): make it with `make tiny`, or name another "
             "checkpoint"
         )
     source = str(checkpoint or SHIPPED)
-    place = find_device(device)
-    if four_bit and find_spec("bitsandbytes") is None:
-        raise MissingExtra(
-            "a 4-bit base needs the package 'bitsandbytes': pip install 'sage-video-qa[quant]'"
-        )
     require_source(source, KIND)
     with reading(source, KIND):
         config = AutoConfig.from_pretrained(source, trust_remote_code=False)
@@ -84,19 +119,30 @@ def open_checkpoint(
     if config.model_type not in ARCHITECTURES:
         raise ModelError(
             f"SAGE-MM needs a checkpoint of type {' or '.join(ARCHITECTURES)}, but {source} is of "
-            f"type {config.model_type}: name a Qwen3-VL checkpoint"
+            f"type {config.model_type}: name a Qwen3-VL checkpoint; as hf:{source} other families "
+            "play, but are not trained"
         )
-    tokens = read_tokens(source, config, settings.get("prompt", "full"))
-    kind = find_dtype(dtype, config, place)
-    options: dict[str, Any] = {"dtype": kind, "attn_implementation": "sdpa"}
-    options["trust_remote_code"] = False  # a checkpoint is weights: none of its code runs
-    if four_bit:
-        options["quantization_config"] = four_bit_settings(kind)
-    if four_bit or place.type != "cpu":
-        options["device_map"] = {"": place}  # layer by layer: never all of it in the CPU's memory
-    with _quiet(source), reading(source, KIND):
-        base = ARCHITECTURES[config.model_type].from_pretrained(source, **options)
-    return Opened(base, tokens, settings.get("env", {}))
+    return config, settings
+
+
+def _completed(config: Any, source: str) -> dict[str, Any]:
+    """Return a configuration that says the width of a head, if it did not: `{"config": config}`.
+
+    Qwen2.5-VL leaves it to its layers, and a KV cache is made from the configuration.
+
+    Raises:
+        ModelError: if layers attend within windows, which packed episodes do not have.
+    """
+    text = config.get_text_config()
+    if "sliding_attention" in (getattr(text, "layer_types", None) or ()):
+        raise ModelError(
+            f"{source} has layers of sliding-window attention, and SAGE-MM reads whole contexts "
+            "only: name a checkpoint without use_sliding_window"
+        )
+    if getattr(text, "head_dim", None) is not None:
+        return {}
+    text.head_dim = text.hidden_size // text.num_attention_heads
+    return {"config": config}
 
 
 def read_tokens(source: str, config: Any, style: Any) -> ChatTokens:
@@ -179,7 +225,21 @@ def find_dtype(dtype: str | torch.dtype, config: Any, place: torch.device) -> to
     return found
 
 
-def four_bit_settings(dtype: torch.dtype) -> BitsAndBytesConfig:
+def require_four_bit() -> None:
+    """Refuse 4-bit weights where the package for them is missing.
+
+    Raises:
+        MissingExtra: if it is not installed.
+    """
+    if find_spec("bitsandbytes") is None:
+        raise MissingExtra(
+            "a 4-bit base needs the package 'bitsandbytes': pip install 'sage-video-qa[quant]'"
+        )
+
+
+def four_bit_settings(
+    dtype: torch.dtype, kept: Sequence[str] = ("model.visual", "lm_head")
+) -> BitsAndBytesConfig:
     """Return NF4 with double quantisation (QLoRA, arXiv 2305.14314) for the language model.
 
     The vision tower stays as it is: it is small, and the keys of cached features stand for its
@@ -187,18 +247,19 @@ def four_bit_settings(dtype: torch.dtype) -> BitsAndBytesConfig:
 
     Args:
         dtype: in which the 4-bit layers compute.
+        kept: names of modules that stay as they are.
     """
     return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype,
-        llm_int8_skip_modules=["model.visual", "lm_head"],
+        llm_int8_skip_modules=list(kept),
     )
 
 
 @contextmanager
-def _quiet(source: str) -> Iterator[None]:
+def quiet_loading(source: str) -> Iterator[None]:
     """Hide transformers' progress bar for a local folder: it would break bars of our own."""
     if not Path(source).is_dir() or not logging.is_progress_bar_enabled():
         yield
@@ -211,7 +272,7 @@ def _quiet(source: str) -> Iterator[None]:
 
 
 def _settings(source: str) -> dict[str, Any]:
-    """Read `sage_mm.json`: which prompt and which environment the checkpoint was trained with.
+    """Read `sage_mm.json`: prompt, environment and frames that the checkpoint was trained with.
 
     Raises:
         ModelError: if it holds something else.
@@ -221,9 +282,12 @@ def _settings(source: str) -> dict[str, Any]:
         return {"env": {}}
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
-        prompt = settings.get("prompt", "full")
-        return {"prompt": prompt, "env": saved_env_options(settings.get("env", {}), path)}
+        prompt, cut_bars = settings.get("prompt", "full"), settings.get("cut_bars", True)
+        if not isinstance(cut_bars, bool):
+            raise ValueError(f"cut_bars must be true or false, got {cut_bars!r:.60}")
+        env = saved_env_options(settings.get("env", {}), path)
+        return {"prompt": prompt, "env": env, "cut_bars": cut_bars}
     except AttributeError:
-        raise ModelError(f"{path}: expected an object with prompt and env") from None
+        raise ModelError(f"{path}: expected an object with prompt, env and cut_bars") from None
     except (ValueError, OSError) as error:
         raise ModelError(f"{path} cannot be used: {error}") from error

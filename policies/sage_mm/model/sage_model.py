@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from peft import LoraConfig
@@ -21,6 +21,8 @@ from policies.sage_mm.model.packed_attention import use_packed_attention
 from policies.sage_mm.model.prefix_packing import PackedSpan
 from policies.sage_mm.model.pretrained import SHIPPED, open_checkpoint
 from policies.sage_mm.model.reference_adapter import PREFIX, ReferenceAdapter
+from policies.sage_mm.model.token_scores import Masking
+from policies.sage_mm.model.value_head import CriticKind, new_value_head
 from policies.sage_mm.stage_timer import StageTimer
 from policies.sage_mm.tokens.chat_tokens import ChatTokens
 from policies.sage_mm.tokens.mrope import mrope_positions
@@ -35,12 +37,6 @@ __all__ = [
     "SageModel",
     "load",
 ]
-
-MASKED = -1e9
-"""Logit of what must not be sampled: exp gives exactly 0, and 0 times it is 0 in the entropy, where
-0 times minus infinity would be NaN."""
-
-CriticKind = Literal["head", "adapter"]
 
 
 class SageModel:
@@ -86,6 +82,36 @@ class SageModel:
         if critic not in ("head", "adapter"):
             raise ValueError(f"critic must be 'head' or 'adapter', got {critic!r}")
         lora = lora or LoraSettings()
+        self._take(base, tokens, critic, cache, env_options)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(lora.seed if isinstance(lora, LoraSettings) else 0)
+            config = adapters.lora_config(lora)
+            if adapter is None:
+                self._peft: Any = adapters.new_adapter(self.base, config, "actor")
+            else:
+                self._peft = adapters.read_adapter(self.base, adapter, "actor")
+            if critic == "adapter":
+                self._peft.add_adapter("critic", config)
+            self.value_head = new_value_head(self.config.hidden_size, critic).to(self.device)
+        self._peft.eval()  # dropout in adapters would make re-scoring differ from sampling
+        self._layers = [m for m in self.base.modules() if isinstance(m, BaseTunerLayer)]
+        for layer in self._layers:
+            fuse(cast(nn.Module, layer))
+        if checkpointing:
+            checkpoint_layers(self.base.model.language_model.layers, self)
+        self._reference = ReferenceAdapter(self._peft, self.base)
+        self._use("actor")
+        self.freeze_reference()
+
+    def _take(
+        self,
+        base: nn.Module,
+        tokens: ChatTokens,
+        critic: CriticKind,
+        cache: CacheSizes | None,
+        env_options: Mapping[str, Any] | None,
+    ) -> None:
+        """Take a checkpoint, frozen, without what is trained; arguments as of the class."""
         self.tokens, self.critic = tokens, critic
         self.env_options = dict(env_options or {})
         self.base = cast(Any, base)
@@ -96,25 +122,6 @@ class SageModel:
         self.timer = StageTimer(self.device)
         banned = torch.from_numpy(tokens.banned(self.base.lm_head.out_features))
         self._banned = banned.to(self.device)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(lora.seed if isinstance(lora, LoraSettings) else 0)
-            config = adapters.lora_config(lora)
-            if adapter is None:
-                self._peft: Any = adapters.new_adapter(self.base, config, "actor")
-            else:
-                self._peft = adapters.read_adapter(self.base, adapter, "actor")
-            if critic == "adapter":
-                self._peft.add_adapter("critic", config)
-            self.value_head = _value_head(self.config.hidden_size, critic).to(self.device)
-        self._peft.eval()  # dropout in adapters would make re-scoring differ from sampling
-        self._layers = [m for m in self.base.modules() if isinstance(m, BaseTunerLayer)]
-        for layer in self._layers:
-            fuse(cast(nn.Module, layer))
-        if checkpointing:
-            checkpoint_layers(self.base.model.language_model.layers, self)
-        self._reference = ReferenceAdapter(self._peft, self.base)
-        self._use("actor")
-        self.freeze_reference()
 
     @property
     def device(self) -> torch.device:
@@ -282,11 +289,14 @@ class SageModel:
         Returns:
             float32 `(N, V)` in nats.
         """
-        logits: Tensor = self.base.lm_head(hidden).float()
-        if temperature > 0:
-            logits = logits / temperature
-        banned = self._banned if allowed is None else self._banned | ~allowed.to(logits.device)
-        return logits.masked_fill(banned, MASKED).log_softmax(-1)
+        return self.masking(temperature, allowed).apply(self.base.lm_head(hidden)).log_softmax(-1)
+
+    def masking(self, temperature: float, allowed: Tensor | None = None) -> Masking:
+        """Return what is done to logits before a softmax; `allowed` is bool `(N, V)` or `None`."""
+        return Masking(temperature, self._banned, allowed)
+
+    critic_reads: Adapter = None
+    """With which adapter a critic that is a head reads its hidden states: those of the base."""
 
     def save_adapter(self, folder: str | Path) -> None:
         """Write the actor's adapter as a folder that plain peft loads."""
@@ -304,12 +314,13 @@ def load(
     critic: CriticKind = "head",
     cache: CacheSizes | None = None,
     checkpointing: bool = False,
+    cut_bars: bool | None = None,
 ) -> SageModel:
     """Load a checkpoint for `SageModel`, which explains the other arguments.
 
     Args:
         checkpoint: folder or hub id of a Qwen3-VL checkpoint of any size, dense or a mixture of
-            experts; `None` for the shipped tiny model.
+            experts, or a Qwen2.5-VL one; `None` for the shipped tiny model.
         adapter: folder or hub id of an actor adapter to start from.
         dtype: of the frozen base, by itself or by name; `auto` is the checkpoint's own on a GPU and
             float32 on a CPU. Adapters and value head are float32.
@@ -319,6 +330,8 @@ def load(
         critic: see `SageModel`.
         cache: see `SageModel`.
         checkpointing: see `SageModel`.
+        cut_bars: whether frames are read without their black bars, see `FrameEncoder.pictures`;
+            `None` for what the checkpoint's `sage_mm.json` says, else true.
 
     Raises:
         ModelError: if the checkpoint is not a Qwen3-VL model, its tokenizer lacks the chat and
@@ -327,15 +340,8 @@ def load(
         MissingExtra: if a 4-bit base is asked for without bitsandbytes.
         FileNotFoundError: if the shipped model is not there.
     """
-    base, tokens, env = open_checkpoint(checkpoint, dtype=dtype, device=device, four_bit=four_bit)
-    return SageModel(base, tokens, lora, critic, adapter, cache, env, checkpointing)
-
-
-def _value_head(hidden: int, critic: CriticKind) -> nn.Module:
-    """Make a head that starts at zero, so that a new critic predicts 0 everywhere."""
-    last = nn.Linear(hidden, 1)
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
-    if critic == "adapter":
-        return last
-    return nn.Sequential(nn.Linear(hidden, hidden), nn.GELU(), last)
+    opened = open_checkpoint(checkpoint, dtype=dtype, device=device, four_bit=four_bit)
+    base, tokens, env, cuts = opened
+    model = SageModel(base, tokens, lora, critic, adapter, cache, env, checkpointing)
+    model.encoder.cut_bars = cuts if cut_bars is None else cut_bars
+    return model

@@ -134,7 +134,7 @@ class ChatTokens:
     def prompt(
         self,
         segments: Sequence[Segment],
-        tokens_per_frame: int,
+        tokens_per_frame: int | Sequence[int],
         *,
         first: bool,
         stopped: bool = True,
@@ -151,7 +151,7 @@ class ChatTokens:
 
         Args:
             segments: of the user turn, from `render_user`.
-            tokens_per_frame: visual tokens that one frame takes.
+            tokens_per_frame: visual tokens that each frame takes, or one number for all.
             first: whether the turn opens the conversation.
             stopped: whether the completion before it ended with the stop token. If not, the turn
                 first closes it.
@@ -169,7 +169,8 @@ class ChatTokens:
             if isinstance(segment, str):
                 ids += self._encode(segment)
             else:
-                ids += [self.vision_start, *[self.frame_pad] * tokens_per_frame, self.vision_end]
+                visual = _visual_tokens(tokens_per_frame, segment)
+                ids += [self.vision_start, *[self.frame_pad] * visual, self.vision_end]
         ids += [self.im_end, *self._encode("\n"), self.im_start, *self._encode("assistant\n")]
         ids += self._prefill
         return np.array(ids, dtype=np.int64)
@@ -195,6 +196,11 @@ class ChatTokens:
             found.append(PromptFrame(float(times[-1][1]) if stands_last else None, end - begin))
             after = end
         return found
+
+
+def _visual_tokens(tokens_per_frame: int | Sequence[int], frame: int) -> int:
+    """Return how many visual tokens a frame takes, of one number for all or one for each."""
+    return tokens_per_frame if isinstance(tokens_per_frame, int) else tokens_per_frame[frame]
 
 
 def _without_added_tokens(tokenizer: Tokenizer) -> Tokenizer:

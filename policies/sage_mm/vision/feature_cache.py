@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from threading import RLock
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -15,6 +17,7 @@ from torch import Tensor
 from policies.sage_mm.tokens.mrope import Grid
 from sage_env.storage.bounded_folder import BoundedFolder
 from sage_env.storage.byte_lru import ByteLRU
+from sage_env.storage.byte_size import parse_bytes
 from sage_env.storage.forking import reset_each_on_fork
 from sage_env.storage.sealed_file import SealedContent, read_sealed, seal
 
@@ -50,6 +53,23 @@ class CacheSizes:
         """Refuse sizes below zero."""
         if min(self.cpu, self.gpu, self.disk, self.pictures) < 0:
             raise ValueError(f"cache sizes must be 0 bytes or more, got {self}")
+
+    @classmethod
+    def from_words(cls, words: Mapping[str, str | int]) -> CacheSizes:
+        """Return the sizes of levels by name, as `{"gpu": "8GB", "folder": "features"}`.
+
+        Levels that are not named keep their defaults.
+
+        Raises:
+            ValueError: if there is no such level, or a size is no number of bytes.
+        """
+        names = [field.name for field in fields(cls)]
+        if unknown := [name for name in words if name not in names]:
+            raise ValueError(f"expected levels of {', '.join(names)}, got {unknown[0]!r}")
+        sizes: dict[str, Any] = {n: parse_bytes(x) for n, x in words.items() if n != "folder"}
+        if "folder" in words:
+            sizes["folder"] = Path(str(words["folder"]))
+        return cls(**sizes)
 
 
 class FeatureCache:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,9 +23,10 @@ from torch import Tensor
 
 from policies.errors import ModelError
 from policies.sage_mm.tokens.mrope import Grid
-from policies.sage_mm.vision.batched_tower import BatchedTower
+from policies.sage_mm.vision.batched_tower import BatchedTower, Normal
 from policies.sage_mm.vision.feature_cache import CacheSizes, Entry, FeatureCache
 from policies.sage_mm.vision.picture_file import Picture, PictureFile
+from sage_env.framing.picture_region import pictures
 
 _log = logging.getLogger(__name__)
 # Patches of one pass. On a CPU a frame of 224x224 pixels (196 patches) gains nothing from others
@@ -34,7 +35,9 @@ _log = logging.getLogger(__name__)
 CPU_PATCHES, GPU_PATCHES = 128, 4096
 
 
-def patchify(frames: Tensor, patch: int = 16, merge: int = 2) -> Tensor:
+def patchify(
+    frames: Tensor, patch: int = 16, merge: int = 2, normal: Normal | None = None
+) -> Tensor:
     """Cut frames into the rows that the vision tower reads, each frame a video of its own.
 
     What transformers does in `models/qwen3_vl/video_processing_qwen3_vl.py` with a video of one
@@ -52,6 +55,7 @@ def patchify(frames: Tensor, patch: int = 16, merge: int = 2) -> Tensor:
         frames: uint8 `(N, H, W, 3)`; H and W multiples of `patch * merge`.
         patch: side of a patch in pixels.
         merge: side of a visual token in patches.
+        normal: mean and standard deviation of the colours, from 0 to 1; `None` for 0.5 and 0.5.
 
     Returns:
         float32 `(N * H/patch * W/patch, 3 * 2 * patch * patch)`: channel, time, y, x.
@@ -59,7 +63,12 @@ def patchify(frames: Tensor, patch: int = 16, merge: int = 2) -> Tensor:
     count, height, width, _ = frames.shape
     side = patch * merge
     rows, columns = height // side, width // side
-    x = frames.permute(0, 3, 1, 2).float() / 127.5 - 1.0
+    x = frames.permute(0, 3, 1, 2).float()
+    if normal is None:
+        x = x / 127.5 - 1.0
+    else:
+        mean, deviation = (x.new_tensor(values).view(3, 1, 1) for values in normal)
+        x = (x / 255.0 - mean) / deviation
     x = x.reshape(count, 3, rows, merge, patch, columns, merge, patch)
     x = x.permute(0, 2, 5, 3, 6, 1, 4, 7).unsqueeze(6)
     x = x.expand(-1, -1, -1, -1, -1, -1, 2, -1, -1)
@@ -75,16 +84,25 @@ class FrameEncoder:
     cache has dropped are made again from the frame's pixels, which `PictureFile` keeps.
 
     Args:
-        visual: the vision tower of a Qwen3-VL model.
+        visual: the vision tower of a Qwen3-VL or Qwen2.5-VL model.
         cache: how many bytes to keep where.
         chunk: most frames in one pass of the tower, see `frames_per_pass`.
+        cut_bars: see `pictures`.
 
     Attributes:
+        cut_bars: may be changed between episodes.
         encodes: frames that went through the tower, those that were dropped since once more.
         hits: frames requested whose features were held.
     """
 
-    def __init__(self, visual: Any, cache: CacheSizes | None = None, chunk: int = 64) -> None:
+    def __init__(
+        self,
+        visual: Any,
+        cache: CacheSizes | None = None,
+        chunk: int = 64,
+        *,
+        cut_bars: bool = True,
+    ) -> None:
         """Hash the tower's weights.
 
         Raises:
@@ -101,6 +119,7 @@ class FrameEncoder:
         self._store = FeatureCache(sizes, visual.patch_embed.proj.weight.device)
         self._pictures = PictureFile(sizes.pictures)
         self._chunk = chunk
+        self.cut_bars = cut_bars
         self._seen: set[bytes] = set()
         self._warned = False
         self.encodes = self.hits = 0
@@ -119,6 +138,47 @@ class FrameEncoder:
     def visual(self) -> Any:
         """The vision tower."""
         return self._tower.visual
+
+    def pictures(self, observation: Mapping[str, Any]) -> list[Picture]:
+        """Return what is read of the frames that an observation of `VideoQAEnv` shows.
+
+        With `cut_bars` that is the smallest part of each frame that holds its picture in whole
+        visual tokens, so that none is spent on a black bar; without, it is the whole frame. In a
+        frame of 224 by 224 a picture of 16:9 has 126 rows, and is read as 128 by 224: 4 rows of 7
+        visual tokens instead of 7.
+
+        Returns:
+            One uint8 `(h, w, 3)` for each frame, views; sizes may differ.
+
+        Raises:
+            ModelError: if the frames cannot be cut into whole visual tokens.
+        """
+        self.grid_of(observation["frames"])
+        if self.cut_bars:
+            return pictures(observation, self._patch * self._merge)
+        return list(observation["frames"][: int(observation["num_frames"])])
+
+    def tokens_per_picture(self, observation: Mapping[str, Any]) -> list[int]:
+        """Return how many visual tokens each of an observation's `pictures` takes.
+
+        Raises:
+            ModelError: as `pictures`.
+        """
+        grids = [self.grid_of(picture[None]) for picture in self.pictures(observation)]
+        return [rows * columns for rows, columns in grids]
+
+    def least_tokens(self, observation: Mapping[str, Any]) -> int:
+        """Return the visual tokens of a frame like those shown: the fewest that one of them takes.
+
+        Where none is shown and bars are cut it is 1, since nobody knows yet how much is picture.
+
+        Raises:
+            ModelError: as `pictures`.
+        """
+        rows, columns = self.grid_of(observation["frames"])
+        if not self.cut_bars or "picture" not in observation:
+            return rows * columns
+        return min(self.tokens_per_picture(observation), default=1)
 
     def grid_of(self, frames: NDArray[np.uint8]) -> Grid:
         """Return the rows and columns of visual tokens of frames, uint8 `(N, H, W, 3)`.
@@ -143,11 +203,11 @@ class FrameEncoder:
         fitting = (CPU_PATCHES if on_cpu else GPU_PATCHES) // patches
         return min(max(1, fitting), self._chunk)
 
-    def encode(self, batches: Sequence[NDArray[np.uint8]]) -> list[tuple[bytes, ...]]:
+    def encode(self, batches: Sequence[Collection[Picture]]) -> list[tuple[bytes, ...]]:
         """Return one key per frame, and have the features of all of them held.
 
         Args:
-            batches: uint8 `(N, H, W, 3)` each; N may be 0, and sizes may differ between batches.
+            batches: N frames each, uint8 `(H, W, 3)`; N may be 0, and sizes may differ.
 
         Returns:
             For each batch, 16 bytes per frame: a hash of its pixels and of the tower's weights.
@@ -159,8 +219,8 @@ class FrameEncoder:
         fresh: dict[bytes, Picture] = {}
         known: set[bytes] = set()
         for frames, names in zip(batches, keys, strict=True):
-            self.grid_of(frames)
             for name, frame in zip(names, frames, strict=True):
+                self.grid_of(frame[None])
                 if name in known or self._store.get(name) is not None:
                     self.hits += 1
                 else:
@@ -274,7 +334,8 @@ class FrameEncoder:
         full[: len(frames)] = frames
         weight = self._tower.visual.patch_embed.proj.weight
         patches = grid[0] * self._merge, grid[1] * self._merge
-        rows = patchify(torch.from_numpy(full).to(weight.device), self._patch, self._merge)
+        normal = self._tower.normal
+        rows = patchify(torch.from_numpy(full).to(weight.device), self._patch, self._merge, normal)
         maps = torch.stack(self._tower(rows.to(weight.dtype), patches))
         maps = maps.view(len(maps), count, -1, maps.shape[-1]).transpose(0, 1)
         return [(grid, features.clone()) for features in maps[: len(frames)]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from itertools import groupby
 
 import numpy as np
@@ -129,13 +130,34 @@ def test_what_a_policy_caches_comes_back_with_every_row(size: int) -> None:
         part.cache["ids"] = part.ids.float()[..., None]
         part.cache["per row"] = part.ids.sum(1)
         part.cache["compact"] = part.ids[:, :count]
+        part.cache["sampled/said"] = part.ids[part.sampled]
         return part.old_logprobs
 
     by_micro_batch(remember, batch, size)
+    assert batch.cache["sampled/said"].tolist() == batch.ids[batch.sampled].tolist()
     assert batch.cache["compact"].shape == (12, longest)
     part = batch.select([7, 2])
     assert part.cache["ids"][..., 0].tolist() == part.ids.tolist()
     assert part.cache["per row"].tolist() == part.ids.sum(1).tolist()
+
+
+def test_pieces_are_bounded_in_tokens_too() -> None:
+    batch, seen = collate(episodes(), 1.0), []
+    lengths = batch.attention.sum(1).tolist()
+
+    def fits(rows: Sequence[int]) -> bool:
+        return sum(lengths[row] for row in rows) <= 20
+
+    def function(part: TokenBatch) -> torch.Tensor:
+        seen.append(int(part.attention.sum()))
+        return part.old_logprobs
+
+    found = by_micro_batch(function, batch, 99, fits)
+    assert torch.equal(found, batch.old_logprobs)
+    assert len(seen) > 2 and max(seen) <= 20 and sum(seen) == sum(lengths)
+    pieces = micro_batches(batch, range(12), 99, fits)
+    assert [sum(lengths[row] for row in piece) for piece in pieces] == seen
+    assert max(len(piece) for piece in micro_batches(batch, range(12), 2, fits)) == 2
 
 
 def test_a_plain_demonstrator_with_tokens_can_be_collated() -> None:

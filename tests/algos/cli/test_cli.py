@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import algos.cli.entry
 from algos.cli.entry import main
-from algos.cli.options import CommandError, evenly, make_envs
+from algos.cli.options import CommandError, Playing, evenly, make_envs
 from algos.runs.run_folder import RunFolder
 from tests.helpers.clips import write_clip
 from tests.helpers.handmade import item
@@ -137,6 +138,24 @@ def test_options_given_by_hand_come_before_those_of_the_policy(capsys) -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "wanted", "made"),
+    [
+        ({}, {"frame_pixels": 2048}, {"frame_pixels": 2048}),
+        ({"frame_pixels": 2048}, {"frame_size": (64, 96)}, {"frame_pixels": 2048}),
+        ({"frame_size": (64, 64)}, {"frame_pixels": 2048}, {"frame_size": (64, 64)}),
+        (
+            {"frame_size": (64, 64), "frame_pixels": 2048},
+            {"frame_size": (96, 96)},
+            {"frame_size": (64, 64), "frame_pixels": 2048},
+        ),
+    ],
+)
+def test_a_size_given_by_hand_replaces_all_that_the_policy_says_of_sizes(given, wanted, made):
+    policy = SimpleNamespace(env_options={"max_turns": 3, **wanted})
+    assert Playing(**given).env_options(policy) == {"max_turns": 3, **made}
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["ask", "nothing.mp4", "Is it?"], "nothing.mp4"),
@@ -153,6 +172,7 @@ def test_options_given_by_hand_come_before_those_of_the_policy(capsys) -> None:
         (["ask", "a.mp4", "Is it?", "--policy", "uniform:none"], "whole number above 0"),
         (["ask", "a.mp4", "?", "--policy", "random", "--max-turns", "0"], "max_turns"),
         (["ask", "a.mp4", "?", "--policy", "random", "--frame-size", "50", "64"], "of 32, got"),
+        (["ask", "a.mp4", "?", "--policy", "random", "--frame-pixels", "9"], ">= 1024, got 9"),
         (["ask", "a.mp4", "?", "--policy", "random", "--temperature", "-1"], "--temperature"),
         (["ask", "a.mp4", "?", "--policy", "random", "--adapter", "x"], "take an adapter"),
         (["play", "--dataset", "nothing"], "nothing"),
@@ -234,6 +254,19 @@ def test_an_unknown_preset_exits_with_2(given, capsys) -> None:
     assert stopped.value.code == 2 and "preset" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--ppo.gamma", "nan"], "gamma must be in [0, 1], got nan"),
+        (["--ppo.recipe.step-credit", "-1"], "recipe.step_credit must be at least 0, got -1.0"),
+    ],
+)
+def test_what_settings_refuse_is_one_sentence(given, said, capsys) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", *given])
+    assert stopped.value.code == 2 and capsys.readouterr().err == f"sage-vqa: {said}\n"
+
+
 def test_an_interrupt_ends_with_130_and_a_sentence(monkeypatch, capsys) -> None:
     def interrupted(arguments: list[str]) -> None:
         raise KeyboardInterrupt
@@ -292,6 +325,10 @@ def test_a_build_says_where_the_videos_are(tmp_path, monkeypatch, capsys) -> Non
             ["ask", "a.mp4", "?", "--policy", "random", "--frame-size", "100000", "100000"],
             "one observation may have 1 GiB",
         ),
+        (
+            ["ask", "a.mp4", "?", "--policy", "random", "--frame-pixels", "99999999999"],
+            "one observation may have 1 GiB",
+        ),
         (["ask", "a.mp4", "?", "--policy", "random", "--max-turns", "9" * 20], "max_turns=999"),
         (["ask", "a.mp4", "?", "--policy", "uniform:99999999999:random"], "may have 1 GiB"),
         (["data", "check", ".", "--timeout", "-1"], "--timeout must be seconds above 0"),
@@ -328,3 +365,11 @@ def test_a_small_budget_of_frames_makes_the_overview_small(frames, capsys) -> No
 def test_more_environments_than_questions_are_not_made() -> None:
     items = [item(f"q{k}", answer="yes", choices=("yes", "no"), kind="mcq") for k in range(3)]
     assert len(make_envs(items, 10**9, {})) == 3
+
+
+def test_a_dataset_is_not_written_over_itself(folder, capsys) -> None:
+    assert main(["data", "export", "plain", "--dataset", "data.jsonl"]) == 0
+    written = Path("plain/questions.jsonl").read_text()
+    assert main(["data", "export", "plain", "--dataset", "./plain/questions.jsonl"]) == 2
+    assert "is the dataset itself" in capsys.readouterr().err
+    assert Path("plain/questions.jsonl").read_text() == written

@@ -45,6 +45,7 @@ NEED = [
     ["play", *DATA, "sage-released:x"],
     ["ask", "a.mp4", "?"],
     ["train", "--run", "trained"],
+    ["sft", "--demonstrator", "random", "--dataset", "d.jsonl", "--out", "tuned"],
     ["verify", "training"],
 ]
 

@@ -86,9 +86,9 @@ def test_a_part_of_a_result_is_that_of_its_group() -> None:
         (item("b", group=hard), trajectory("b", False)),
         (item("c", group={}), trajectory("c", True)),
     )
-    part = made.only("tier", "hard")
+    part = made.only({"tier": "hard"})
     assert [i.id for i in part.items] == [t.item_id for t in part.trajectories] == ["b"]
-    assert part.title == "policy, greedy" and made.only("tier", "none").items == []
+    assert part.title == "policy, greedy" and made.only({"tier": "none"}).items == []
     names = [(r.section, r.name) for r in measure(made.items, made.trajectories)]
     assert names == [
         ("all", "all"), ("length", "<=600 s"), ("bucket", "60-180"), ("family", "needle"),

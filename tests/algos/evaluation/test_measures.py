@@ -1,4 +1,4 @@
-"""Laws of `algos.evaluation.measures`, `bootstrap` and `tables`: means, intervals, differences."""
+"""Laws of `algos.evaluation.measures`, `outcomes`, `tables`: means, intervals, differences."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from algos.evaluation.measures import (
     measures_of,
     of_length,
 )
+from algos.evaluation.outcomes import mean_return
 from algos.evaluation.tables import (
     SUMMARY_HEADER,
     breakdown_cells,
@@ -37,6 +38,7 @@ from algos.runs.run_folder import RunFolder, RunFolderError
 from policies.base import Decision, TurnTokens
 from sage_env import Answer
 from sage_env.datasets.duration_buckets import BUCKETS, bucket_of
+from sage_env.errors import SageEnvError
 from tests.helpers.handmade import item, result, trajectory
 
 
@@ -210,6 +212,20 @@ def test_the_summary_says_what_was_not_measured() -> None:
     assert line["frames"] == "2.0" and line["failed"] == "0"
 
 
+def test_a_missing_answer_is_shown_and_counts_as_a_wrong_one() -> None:
+    silent = trajectory("x", None)
+    silent.turns[-1].info["stop_reason"] = "out_of_turns"
+    failed = trajectory("z", None, error="VideoError: gone")
+    made = result((item("x"), silent), (item("y"), trajectory("y", True)), (item("z"), failed))
+    assert [(e.missing, e.correct) for e in made.episodes()] == [
+        (True, False),
+        (False, True),
+        (False, None),
+    ]
+    line = dict(zip(SUMMARY_HEADER, summary_cells([made])[0], strict=True))
+    assert (line["accuracy, all"], line["missing"], line["failed"]) == ("50.0", "1", "1")
+
+
 def test_an_environment_that_tells_no_times_shows_no_frames() -> None:
     """Others than ours may leave `frame_seconds` out, or have none to tell."""
     for infos in ({}, {"frame_seconds": None}):
@@ -285,3 +301,19 @@ def test_the_lines_of_a_decomposition_by_hand() -> None:
         ("more turns", "one turn", "0", "-", "-", "+0.0"),
         ("more turns", "more turns", "2", "50.0%", "100.0%", "+25.0"),
     ]
+
+
+def test_a_mean_of_rewards_leaves_out_what_failed_on_our_side_and_is_none_of_nothing() -> None:
+    broken = trajectory("c", None, error="boom")
+    played = [trajectory("a", correct=True), trajectory("b", correct=False), broken]
+    found = EvalResult("", [item("a"), item("b"), item("c")], played)
+    assert mean_return(found) == sum(one.ret for one in played[:2]) / 2
+    with pytest.raises(
+        SageEnvError, match="all 1 questions of a validation failed, the first, 'c'"
+    ):
+        mean_return(EvalResult("", [item("c")], [broken]))
+
+
+def test_no_cell_of_a_table_carries_out_a_control_or_breaks_its_line() -> None:
+    found = format_table(("key\x1b[2J", "n"), [("a\nb\x1b]52;c;x\x07", "1")])
+    assert "\x1b" not in found and "\x07" not in found and len(found.splitlines()) == 3

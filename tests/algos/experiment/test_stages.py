@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from algos.cli.entry import main
-from algos.experiment.building import load_policy
-from algos.experiment.results import ORDER, after_ppo, remarks
-from algos.experiment.settings import FirstLight, check_settings
+from algos.experiment import building
+from algos.experiment.building import Parts, find_splits, load_policy, training_options
+from algos.experiment.results import after_ppo, remarks
+from algos.experiment.rows import Row
+from algos.experiment.settings import Training, check_settings
 from algos.experiment.stages import Stages, run
 from algos.ppo.config import PPOConfig
 from algos.runs.checkpoint import ConfigChanged, load_best
@@ -21,9 +24,22 @@ from policies.sage_mm.model.sage_model import SHIPPED
 
 pytestmark = pytest.mark.skipif(not SHIPPED.is_dir(), reason="no shipped model")
 
+ORDER = [
+    "direct-same-frames-greedy",
+    "direct-double-frames-greedy",
+    "demonstrator",
+    "base-greedy",
+    "after-ppo-greedy",
+    "direct-same-frames-t-1",
+    "direct-double-frames-t-1",
+    "base-t-1",
+    "after-ppo-t-1",
+]
+"""The keys of a default run, as the tables have them."""
+
 
 @pytest.fixture
-def config(tmp_path, monkeypatch) -> FirstLight:
+def config(tmp_path, monkeypatch) -> Training:
     counts = {"train": 1, "validation": 1, "test": 1}
     monkeypatch.setattr("sage_env.synth.dataset.DEFAULT_COUNTS", counts)
     ppo = PPOConfig(
@@ -35,15 +51,15 @@ def config(tmp_path, monkeypatch) -> FirstLight:
         eval_every=1,
         actor_lr=1e-3,
     )
-    return FirstLight(run=tmp_path / "run", root=tmp_path / "videos", slots=4, workers=1, ppo=ppo)
+    return Training(run=tmp_path / "run", root=tmp_path / "videos", slots=4, workers=1, ppo=ppo)
 
 
 def test_it_runs_from_files_to_report_and_goes_on_where_it_was(config, capsys, monkeypatch) -> None:
     results = run(config)
     out = capsys.readouterr().out
-    assert set(results) == set(ORDER)
+    assert list(results) == ORDER
     assert all(t.error is None for r in results.values() for t in r.trajectories)
-    for text in ("demonstrator", "SFT base", "after PPO", "DIRECT", "hard tier", "report:"):
+    for text in ("demonstrator", "base", "after PPO", "DIRECT", "tier hard", "report:"):
         assert text in out
     best = load_best(RunFolder(config.run).checkpoints)
     assert best is not None and best.best is not None
@@ -69,7 +85,7 @@ def test_it_runs_from_files_to_report_and_goes_on_where_it_was(config, capsys, m
     monkeypatch.setattr("algos.experiment.stages.evaluate", no_play)
     with folder.alone(), pytest.raises(RunFolderError, match="another process"):
         run(config)
-    assert set(run(replace(config, slots=2))) == set(ORDER)
+    assert list(run(replace(config, slots=2))) == ORDER
     for other in (replace(config, reward="answer"), replace(config, ppo=PPOConfig(updates=9))):
         with pytest.raises(ConfigChanged):  # its results would not be this run's
             run(other)
@@ -90,6 +106,48 @@ def test_the_model_has_the_device_and_dtype_that_are_asked_for(config) -> None:
     plain = load_policy(config)
     if not torch.cuda.is_available():
         assert {p.dtype for p in plain.model.base.parameters()} == {torch.float32}
+
+
+def test_what_the_settings_say_of_the_model_reaches_it(config, monkeypatch) -> None:
+    from policies.sage_mm import SageMM
+
+    given: dict[str, object] = {}
+    made = SimpleNamespace(answers_only=False)
+    monkeypatch.setattr(SageMM, "load", lambda checkpoint, **named: given.update(named) or made)
+    ppo = replace(config.ppo, seed=5)
+    config = replace(config, ppo=ppo, lora_rank=4, kv_bytes="2MiB", feature_cache=("cpu=3MiB",))
+    load_policy(replace(config, cut_bars=True, four_bit=True, max_new_tokens=7))
+    lora, cache = given["lora"], given["cache"]
+    assert (lora.r, lora.alpha, lora.seed) == (4, 8, 5)
+    assert (given["kv_bytes"], cache.cpu) == (2 << 20, 3 << 20)
+    assert given["cut_bars"] is True and given["four_bit"] is True and given["max_new_tokens"] == 7
+    given.clear()
+    load_policy(replace(config, train="full", critic="head"))
+    assert (given["train"], given["seed"], given["dtype"]) == ("full", 5, "float32")
+    assert "lora" not in given and "cut_bars" not in given
+    given.clear()
+    held = SimpleNamespace(how={"test": "held out by video, seed 9"})
+    monkeypatch.setattr(
+        building, "load_splits", lambda dataset, **named: given.update(named) or held
+    )
+    find_splits(replace(config, split_seed=9, hold_out=(0.25, 0.5), allow_outside=True))
+    assert (given["seed"], given["hold_out"], given["allow_outside"]) == (9, (0.25, 0.5), True)
+
+
+def test_what_is_given_as_objects_takes_the_place_of_names_in_environments(config) -> None:
+    def paid(item, action, history):
+        return {"mine": 0.0}
+
+    def judge(item, text):
+        return True
+
+    tools = [object()]
+    parts = Parts(reward=paid, judge=judge, tools=tools)
+    made = training_options(config, object(), parts)
+    assert (made["reward"], made["judge"], made["tools"]) == (paid, judge, tools)
+    weighted = replace(config, reward="efficient", frames_weight=0.25, turns_weight=0.5)
+    found = training_options(weighted, object(), Parts())["reward"]
+    assert found.keywords == {"frames_weight": 0.25, "turns_weight": 0.5}
 
 
 def test_a_failed_start_leaves_the_folder_free_for_other_settings(config, monkeypatch) -> None:
@@ -148,11 +206,17 @@ def test_an_evaluation_of_a_training_that_stops_loses_nothing_and_plays_nothing_
     config, tmp_path
 ) -> None:
     def measure(path, episodes):
-        stages = Stages(config, RunFolder(path), Interrupted())  # type: ignore[arg-type]
+        stages = Stages(
+            config,
+            RunFolder(path),
+            Interrupted(),
+            find_splits(config),
+            only={},  # type: ignore[arg-type]
+        )
         policy = Interrupted()
         policy.episodes = episodes
         try:
-            stages.measure("demonstrator", policy)  # type: ignore[arg-type]
+            stages.measure(Row("random", "chance", "demonstrator"), policy)
         except KeyboardInterrupt:
             return None
         return stages.results["demonstrator"]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +19,7 @@ pytest.importorskip("peft")
 from algos.evaluation.measures import EvalResult, difference, measures_of  # noqa: E402
 from algos.experiment import stages  # noqa: E402
 from algos.experiment.results import AFTER, BEFORE  # noqa: E402
-from algos.experiment.settings import FirstLight  # noqa: E402
+from algos.experiment.settings import Training  # noqa: E402
 from algos.ppo import training  # noqa: E402
 from algos.ppo.config import PPOConfig  # noqa: E402
 from algos.recipe.settings import Recipe  # noqa: E402
@@ -34,6 +33,7 @@ from policies.baselines.uniform import UniformPolicy  # noqa: E402
 from policies.sage_mm import SageMM  # noqa: E402
 from policies.sage_mm.model.sage_model import SHIPPED  # noqa: E402
 from sage_env import QAItem  # noqa: E402
+from sage_env.datasets.splits import Splits  # noqa: E402
 from sage_env.rewards import answer  # noqa: E402
 from tests.helpers.handmade import trajectory  # noqa: E402
 
@@ -70,19 +70,28 @@ class Station:
 class Watched:
     """A run of `stages.run`: its calls of `evaluate` and `train`, in order."""
 
-    def __init__(self, config: FirstLight, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, config: Training, monkeypatch: pytest.MonkeyPatch) -> None:
         self.config, self.order = config, []
         self.stations: dict[str, Station] = {}
         self.validations: list[Station] = []
         self.trained: dict[str, Any] = {}
-        self.built: list[Path | None] = []
+        self.looked_at: list[Splits] = []
         self.states: list[dict[str, Any]] = []
         monkeypatch.setattr(stages, "evaluate", self.evaluate)
         monkeypatch.setattr(training, "train", self.train)
-        monkeypatch.setattr("sage_env.synth.build.build", self.built.append)
+        monkeypatch.setattr("algos.experiment.stages.ready_questions", self.ready)
+        monkeypatch.setattr(stages, "require_differences", self.probe)
         counts = {"train": 2, "validation": 2, "test": 3}
         monkeypatch.setattr("sage_env.synth.dataset.DEFAULT_COUNTS", counts)
         self.results = stages.run(config)
+
+    def ready(self, splits: Splits, folder: RunFolder, *, skip_broken: bool) -> Splits:
+        self.looked_at.append(splits)
+        return splits
+
+    def probe(self, env, item_id, name) -> None:
+        self.order.append("probe")
+        self.probed = (env.unwrapped._reward, item_id, name)
 
     def evaluate(self, envs, policy, items, *, seed=0, name="", decoding="", **_) -> EvalResult:
         inner = policy.answerer if isinstance(policy, UniformPolicy) else policy
@@ -130,7 +139,7 @@ def made_up(item: QAItem, name: str, decoding: str) -> Trajectory:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Watched:
     folder = tmp_path_factory.mktemp("stations")
-    config = FirstLight(
+    config = Training(
         run=folder / "run",
         root=folder / "videos",
         slots=2,
@@ -149,10 +158,11 @@ def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 def test_the_stations_come_in_order_and_every_one_once(run: Watched) -> None:
     both = ("greedy", "T = 1")
-    assert run.built == [run.config.root]
+    assert len(run.looked_at) == 1
     assert run.order == [
+        "probe",
         "demonstrator, ",
-        *(f"SFT base, {x}" for x in both),
+        *(f"base, {x}" for x in both),
         "train",
         *(f"after PPO, update {BEST}, {x}" for x in both),
         *(f"DIRECT, same frames, {x}" for x in both),
@@ -180,7 +190,7 @@ def test_greedy_is_greedy_and_sampling_is_at_one(run: Watched) -> None:
 def test_before_is_the_start_and_after_is_the_best_by_validation(run: Watched) -> None:
     assert not same(run.states[BEST], run.states[LAST])
     for title, station in run.stations.items():
-        if title.startswith("SFT base"):
+        if title.startswith("base"):
             assert station.weights is not None and same(station.weights, run.states[0])
         elif not title.startswith("demonstrator"):
             assert station.weights is not None and same(station.weights, run.states[BEST]), title
@@ -211,7 +221,8 @@ def test_validation_is_greedy_on_core_questions_of_validation_videos(run: Watche
     assert [item.id for item in station.items] == [item.id for item in core]
     # One point for each of the glances, less the frames beyond the target: none is.
     glances = sum(item.group["family"] == "glance" for item in core)
-    assert 0 < glances < len(core) and run.score == pytest.approx(glances / len(core))
+    assert 0 < glances < len(core)
+    assert run.score["score"] == pytest.approx(glances / len(core)) == run.score["accuracy"]
 
 
 def test_training_and_validation_earn_the_reward_of_the_settings(run: Watched) -> None:
@@ -219,7 +230,7 @@ def test_training_and_validation_earn_the_reward_of_the_settings(run: Watched) -
     for found in (station, run.validations[0]):
         assert found.env("_reward").keywords == {"frames_weight": 0.6, "turns_weight": 0.25}
         for name in ("_budget", "_overview_frames", "_shape"):
-            assert found.env(name) == run.stations["SFT base, greedy"].env(name)
+            assert found.env(name) == run.stations["base, greedy"].env(name)
 
 
 def test_the_test_split_pays_for_right_answers_alone(run: Watched) -> None:
@@ -238,10 +249,10 @@ def test_direct_sees_as_many_frames_as_the_policy_took_and_twice_as_many(run: Wa
 
 
 def test_the_tables_say_after_minus_before(run: Watched, capsys) -> None:
-    stages.print_tables(run.results)
+    stages.print_tables(run.results, {"tier": "core"})
     out = capsys.readouterr().out
-    core = {key: result.only("tier", "core") for key, result in run.results.items()}
-    assert (BEFORE, AFTER) == ("sft-base-greedy", "after-ppo-greedy")
+    core = {key: result.only({"tier": "core"}) for key, result in run.results.items()}
+    assert (BEFORE, AFTER) == ("base-greedy", "after-ppo-greedy")
     gain = 1 - measures_of(core[BEFORE].episodes()).accuracy
     assert gain > 0 and measures_of(core[AFTER].episodes()).accuracy == 1
     line = next(line for line in out.splitlines() if line.startswith("gain"))
@@ -250,17 +261,30 @@ def test_the_tables_say_after_minus_before(run: Watched, capsys) -> None:
     assert f"{FRAMES['after']:.1f}" in frames.split(), "the breakdown is that of after PPO"
 
 
+def test_questions_that_failed_are_told_with_the_reason(run: Watched, capsys) -> None:
+    results = dict(run.results)
+    first, *others = results[AFTER].trajectories
+    broken = replace(first, error="ToolError: nobody is there")
+    results[AFTER] = replace(results[AFTER], trajectories=[broken, *others])
+    stages.print_tables(results, {})
+    out = capsys.readouterr().out
+    count = len(results[AFTER].items)
+    assert f"greedy: 1 of {count} questions failed, and are in no mean:" in out
+    assert out.count("questions failed") == 1
+    assert f"  {results[AFTER].items[0].id}: ToolError: nobody is there" in out
+
+
 def test_the_report_pairs_after_with_before_and_with_twice_the_frames(run: Watched) -> None:
     data = load_report(RunFolder(run.config.run))
     assert (data.before, data.after) == (BEFORE, AFTER)
-    assert data.direct == "direct-double-frames-greedy" and data.tier == "core"
+    assert data.direct == "direct-double-frames-greedy" and data.only == {"tier": "core"}
     assert data.shown.title == f"after PPO, update {BEST}, greedy"
     assert [result.title for result in data.compared()] == [
         f"after PPO, update {BEST}, greedy",
-        "SFT base, greedy",
+        "base, greedy",
         "DIRECT, double frames, greedy",
     ]
-    ours, theirs = (data.results[key].only("tier", "core").episodes() for key in (AFTER, BEFORE))
+    ours, theirs = (data.results[key].only({"tier": "core"}).episodes() for key in (AFTER, BEFORE))
     gap = difference(ours, theirs).mean
     assert gap is not None and gap > 0
     page = RunFolder(run.config.run).report.read_text()
@@ -279,7 +303,8 @@ def test_a_finished_station_is_read_and_not_played_again(run: Watched, monkeypat
 
     monkeypatch.setattr(stages, "evaluate", never)
     monkeypatch.setattr(training, "train", lambda *_, **__: None)
-    monkeypatch.setattr("sage_env.synth.build.build", lambda _: None)
+    monkeypatch.setattr(stages, "ready_questions", lambda splits, *_, **__: splits)
+    monkeypatch.setattr(stages, "require_differences", lambda *_: None)
     counts = {"train": 2, "validation": 2, "test": 3}
     monkeypatch.setattr("sage_env.synth.dataset.DEFAULT_COUNTS", counts)
     again = stages.run(replace(run.config, slots=3))

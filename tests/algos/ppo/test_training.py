@@ -1,4 +1,4 @@
-"""Laws of `algos.ppo.training`: the whole trainer, on a two-turn toy task."""
+"""Laws of `algos.ppo.training`, `algos.ppo.question_specs`: the whole trainer, on a toy task."""
 
 from __future__ import annotations
 

@@ -63,6 +63,62 @@ def test_padded_and_unpadded_episodes_give_the_same_gradient(folder, critic) -> 
             torch.testing.assert_close(padded, expected, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("critic", ["head", pytest.param("adapter", marks=pytest.mark.slow)])
+def test_micro_batches_by_tokens_give_the_gradient_of_those_by_episodes(
+    folder, monkeypatch, critic
+) -> None:
+    policy, batch = policy_and_batch(folder, critic)
+    advantages = torch.randn(len(batch), 1) * batch.sampled
+    targets = Targets(advantages, advantages + 1, torch.zeros_like(advantages))
+    longest = int(batch.attention.sum(1).max())
+    passes, hidden = [], policy.model.hidden
+
+    def counted(ids, *more, **named):
+        passes.append(ids.shape[1])
+        return hidden(ids, *more, **named)
+
+    monkeypatch.setattr(policy.model, "hidden", counted)
+
+    def gradients(tokens: int | None) -> list[torch.Tensor]:
+        config = PPOConfig(micro_batch=99, micro_batch_tokens=tokens)
+        found = []
+        for make in (actor_objective, critic_objective):
+            objective = make(config, policy, batch, targets)
+            wanted = getattr(policy, f"{objective.name}_parameters")()
+            for parameter in wanted:
+                parameter.grad = None
+            backward(config, objective, range(8), wanted)
+            found += [parameter.grad.clone() for parameter in wanted]
+        return found
+
+    whole = gradients(None)
+    assert len(passes) == 2
+    passes.clear()
+    cut = gradients(longest)
+    assert len(passes) > 2 and max(passes) <= longest
+    for one, other in zip(cut, whole, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.01])
+def test_the_entropy_has_a_gradient_where_it_has_a_weight(folder, monkeypatch, weight) -> None:
+    policy, batch = policy_and_batch(folder)
+    asked, evaluate = [], SageMM.evaluate
+
+    def noted(self, part, *, entropy_gradient=True):
+        asked.append(entropy_gradient)
+        return evaluate(self, part, entropy_gradient=entropy_gradient)
+
+    monkeypatch.setattr(SageMM, "evaluate", noted)
+    zeros = torch.zeros_like(batch.old_logprobs)
+    config = PPOConfig(entropy_coef=weight)
+    objective = actor_objective(config, policy, batch, Targets(zeros, zeros, zeros))
+    stats = backward(config, objective, range(8), policy.actor_parameters())
+    assert set(asked) == {weight > 0} and stats["entropy"] > 0
+    moved = max(float(p.grad.abs().max()) for p in policy.actor_parameters())
+    assert (moved > 0) == (weight > 0), "advantages are 0"
+
+
 def test_the_reference_reads_what_the_critic_has_read(folder, monkeypatch) -> None:
     policy, batch = policy_and_batch(folder)
     batch.temperature = 0.7

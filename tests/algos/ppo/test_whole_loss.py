@@ -50,6 +50,23 @@ CASES = {
         **IN_FORCE, **GROUP, ratio_level="sequence", dual_clip=1.05, aggregation="sequence-mean"
     ),
     "critic, long means": PPOConfig(**IN_FORCE, aggregation="sequence-mean", critic_lam=0.5),
+    "truncated weights": PPOConfig(
+        **IN_FORCE, mismatch="token-tis", mismatch_cap=1.2, kl_coef=0.3, dual_clip=1.1
+    ),
+    "truncated weights, means": PPOConfig(
+        **IN_FORCE, **GROUP, mismatch="token-tis", aggregation="sequence-mean", dual_clip=None
+    ),
+    "masked sequences": PPOConfig(
+        **IN_FORCE, **GROUP, mismatch="sequence-mask", mismatch_cap=4.0, dual_clip=None
+    ),
+    "masked sequences, ratios of sequences": PPOConfig(
+        **IN_FORCE,
+        mismatch="sequence-mask",
+        ratio_level="sequence",
+        dual_clip=1.05,
+        clip_low=0.03,
+        clip_high=0.03,
+    ),
     "critic, constant": PPOConfig(**IN_FORCE, aggregation="constant-length", clock="bi-level"),
 }
 
@@ -122,8 +139,8 @@ def assert_close(found: list[list[float]], expected: list[list[float]]) -> None:
 
 
 def expected_of(config: PPOConfig, episodes, names, start) -> SlowTargets:
-    _, critic, reference = start
-    return slow_targets(config, episodes, names, critic, reference)
+    actor, critic, reference = start
+    return slow_targets(config, episodes, names, critic, reference, actor)
 
 
 @pytest.mark.parametrize("name", CASES)

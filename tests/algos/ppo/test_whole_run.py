@@ -51,6 +51,16 @@ RUNS = {
     "KL as a reward": PPOConfig(
         **SIZES, kl_coef=0.2, kl_in="reward", kl_estimator="k1", critic_warmup=0, seed=3
     ),
+    "warm-up, cosine, KL that is doubled": PPOConfig(
+        **{**SIZES, "lr_decay": False, "updates": 7},
+        **dict(lr_schedule="cosine", lr_warmup_updates=2, lr_min_ratio=0.2, critic_warmup=2),
+        **dict(critic_pretrain_updates=2, entropy_coef_end=0.0, actor_weight_decay=0.1),
+        **dict(critic_weight_decay=0.2),
+        **dict(kl_coef=0.2, adaptive_kl=0.09, adaptive_kl_rule="doubling", seed=5),
+    ),
+    "steered KL, a target of steps": PPOConfig(
+        **{**SIZES, "epochs": 8}, advantage="group", target_kl=0.02, kl_coef=0.2, adaptive_kl=0.02
+    ),
     "dual": PPOConfig(**{**SIZES, "epochs": 6, "lr_decay": False}, dual_clip=1.3, critic_warmup=1),
 }
 
@@ -100,11 +110,16 @@ def test_a_run_is_algorithm_one_to_the_weights(name: str, tmp_path: Path, monkey
     assert_same_weights(policy, expected)
     episodes = [t for batch in played.batches for t in batch]
     assert any(t.error for t in episodes), "the case must hold failed episodes"
-    assert {"high", "low"} <= set(expected.seen), expected.seen
+    assert {"high", "low"} <= set(expected.seen) or config.target_kl, expected.seen
+    assert expected.seen["stopped"] > 0 or not config.target_kl, expected.seen
+    if config.adaptive_kl_rule == "doubling":
+        assert {"halved", "doubled"} <= set(expected.seen), expected.seen
     assert ("held" in expected.seen) == config.uses_critic
     assert "dual" in expected.seen or name != "dual"
     critic, actor, clipped = expected.steps
-    assert actor >= config.epochs and (critic >= config.critic_epochs) == config.uses_critic
+    assert (actor >= config.epochs or config.target_kl) and (
+        critic >= config.critic_epochs
+    ) == config.uses_critic
     assert 0 < clipped < critic + actor, "the case must hold gradients too long and short enough"
 
 

@@ -11,6 +11,7 @@ import pytest
 from algos.evaluation.measures import evaluate
 from algos.ppo.training import PPOConfig, draw_specs, train
 from algos.recipe.curriculum import draw_items, is_over, item_weights
+from algos.recipe.frame_budget import frame_budget
 from algos.recipe.rewards import group_of
 from algos.recipe.settings import Recipe
 from algos.rollout.playing import EpisodeSpec
@@ -52,6 +53,18 @@ def test_a_question_has_one_budget_and_questions_have_many() -> None:
     assert drawn[:6] != specs(1, seed=1, frame_budget=(4, 9))
     same = [replace(spec, max_frames=None) for spec in drawn]
     assert same == [spec for update in range(1, 41) for spec in specs(update)]
+
+
+def test_a_log_draw_asks_often_for_what_leaves_nothing_to_look_at() -> None:
+    """By hand, of three budgets: log 2, log 3/2 and log 4/3 over log 4, that is .5, .29 and .21."""
+    recipe = Recipe(frame_budget=(12, 14), frame_budget_draw="log")
+    drawn = Counter(frame_budget(recipe, 0, place) for place in range(4000))
+    shares = [drawn[budget] / 4000 for budget in (12, 13, 14)]
+    assert shares == pytest.approx([0.5, 0.2925, 0.2075], abs=0.02) and sum(shares) == 1.0
+    wide = Recipe(frame_budget=(12, 48), frame_budget_draw="log")
+    seen = Counter(frame_budget(wide, 3, place) for place in range(4000))
+    assert set(seen) == set(range(12, 49)) and 0.17 < seen[12] / 4000 < 0.21
+    assert frame_budget(replace(wide, frame_budget=(7, 7)), 1, 5) == 7
 
 
 def test_only_episodes_of_one_question_and_budget_are_compared() -> None:

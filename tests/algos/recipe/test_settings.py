@@ -52,6 +52,15 @@ def test_a_run_that_was_begun_with_the_defaults_can_go_on() -> None:
     """A run goes on with the settings of its checkpoints only: another default would end it."""
     assert asdict(Recipe()) == {
         **dict(first_turns=None, first_turns_updates=100, frame_budget=None),
+        **dict(frame_budget_draw="uniform"),
         **dict(curriculum_updates=None, target_frames=None, multiplier_start=0.0),
         **dict(multiplier_lr=0.05, multiplier_max=1.0, step_credit=0.0, step_credit_limit=2.0),
     }
+
+
+def test_a_draw_without_a_range_is_refused() -> None:
+    with pytest.raises(ValueError, match='frame_budget_draw="log" needs recipe.frame_budget'):
+        Recipe(frame_budget_draw="log")
+    with pytest.raises(ValueError, match='must be "uniform" or "log", got \'half\''):
+        Recipe(frame_budget=(1, 2), frame_budget_draw="half")  # type: ignore[arg-type]
+    assert Recipe(frame_budget=(1, 2), frame_budget_draw="log").frame_budget == (1, 2)

@@ -195,15 +195,15 @@ def test_roles_must_be_results(data) -> None:
         ReportData("x", {}, data.results, direct="nobody")
 
 
-def test_the_headline_is_about_one_tier_and_every_other_has_its_own_table(tmp_path) -> None:
+def test_the_headline_is_about_one_group_and_every_other_has_its_own_table(tmp_path) -> None:
     hard = {"tier": "hard", "family": "count"}
     core = [item(n, f"{n}.mp4") for n in "abefg"]
     pairs = [(x, trajectory(x.id, True)) for x in core]
     pairs += [(item(n, f"{n}.mp4", group=hard), trajectory(n, False)) for n in "cdhij"]
-    data = ReportData("x", {}, {"a": result(*pairs)}, tier="core", examples=0)
+    data = ReportData("x", {}, {"a": result(*pairs)}, only={"tier": "core"}, examples=0)
     words = " ".join(Page(written(data, tmp_path)).words)
-    summary = words[words.index("Tier: core") : words.rindex("Accuracy and cost")]
-    first, second = summary.split("Tier: hard")
+    summary = words[words.index("tier core") : words.rindex("Accuracy and cost")]
+    first, second = summary.split("tier hard", 1)
     assert "100.0 [47.8, 100.0]" in first and " 0.0 [0.0, 52.2]" not in first  # 5 of 5, 0 of 5
     assert " 0.0 [0.0, 52.2]" in second and "count" in words[words.rindex("Accuracy and cost") :]
 

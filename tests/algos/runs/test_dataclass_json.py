@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from algos.experiment.settings import FirstLight, load_config, with_preset
+from algos.experiment.settings import Training, default_training, load_config
 from algos.ppo.config import PPOConfig
 from algos.presets import PRESETS
 from algos.recipe.settings import Recipe
@@ -72,7 +72,7 @@ def reread(value: Any) -> Any:
     return json.loads(json.dumps(value, default=str))
 
 
-@pytest.mark.parametrize("kind", [FirstLight, PPOConfig, Recipe, QAItem, checkpoint.Best])
+@pytest.mark.parametrize("kind", [Training, PPOConfig, Recipe, QAItem, checkpoint.Best])
 def test_any_values_come_back_as_they_were(kind: type[Any], monkeypatch) -> None:
     monkeypatch.setattr(PPOConfig, "__post_init__", lambda self: None)
     monkeypatch.setattr(Recipe, "__post_init__", lambda self: None)
@@ -87,12 +87,12 @@ def test_any_values_come_back_as_they_were(kind: type[Any], monkeypatch) -> None
 
 
 RECIPE = Recipe(first_turns=6, frame_budget=(4, 32), target_frames=12.5, step_credit=0.1)
-SETTINGS = [FirstLight(), FirstLight(ppo=PPOConfig(recipe=RECIPE, seed=3), checkpoint=Path("a/b"))]
-SETTINGS += [with_preset(name) for name in PRESETS]
+SETTINGS = [Training(), Training(ppo=PPOConfig(recipe=RECIPE, seed=3), checkpoint="a/b")]
+SETTINGS += [default_training(name) for name in PRESETS]
 
 
 @pytest.mark.parametrize("config", SETTINGS)
-def test_the_settings_of_a_training_come_back_from_its_folder(config: FirstLight, tmp_path) -> None:
+def test_the_settings_of_a_training_come_back_from_its_folder(config: Training, tmp_path) -> None:
     config = replace(config, run=tmp_path / "run", root=tmp_path / "videos")
     folder = RunFolder(config.run)
     folder.save_config(config)
@@ -103,16 +103,16 @@ def test_the_settings_of_a_training_come_back_from_its_folder(config: FirstLight
 
 def test_a_setting_that_an_older_version_lacked_has_its_default(tmp_path) -> None:
     folder = RunFolder(tmp_path)
-    folder.save_config(FirstLight(run=tmp_path, slots=3))
+    folder.save_config(Training(run=tmp_path, slots=3))
     saved = json.loads(folder.config.read_text())
     del saved["show_credit"], saved["checkpoint"], saved["ppo"]["recipe"]["step_credit"]
     folder.config.write_text(json.dumps(saved))
-    assert load_config(folder) == FirstLight(run=tmp_path, slots=3)
+    assert load_config(folder) == Training(run=tmp_path, slots=3)
 
 
 def damaged(*path: str, value: Any) -> Any:
     """Return the settings of a training with one value changed."""
-    data = reread(asdict(FirstLight()))
+    data = reread(asdict(Training()))
     inner = data
     for name in path[:-1]:
         inner = inner[name]

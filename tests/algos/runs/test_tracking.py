@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from algos.experiment.settings import FirstLight
+from algos.experiment.settings import Training
 from algos.experiment.stages import run
 from algos.runs.metrics import Metrics, read_metrics
 from algos.runs.tracking import measured, tracking
@@ -49,7 +49,7 @@ def test_metrics_hand_every_line_on(tmp_path: Path) -> None:
 def test_a_missing_package_is_said_before_any_work(name, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingExtra, match=rf"pip install 'sage-video-qa\[{name}\]'"):
-        run(FirstLight(run=tmp_path / "run", track=name))
+        run(Training(run=tmp_path / "run", track=name))
     assert not (tmp_path / "run").exists()
 
 

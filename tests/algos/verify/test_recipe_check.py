@@ -29,7 +29,7 @@ from policies.sage_mm import SageMM  # noqa: E402
 from sage_env import QAItem  # noqa: E402
 from sage_env.env import VideoQAEnv  # noqa: E402
 from sage_env.testing import open_memory  # noqa: E402
-from tests.helpers.toy import ITEMS, TOY_PPO, ToyPolicy, envs  # noqa: E402
+from tests.helpers.toy import ITEMS, TOY_PPO, ToyPolicy, cloned_policy, envs  # noqa: E402
 
 torch.set_num_threads(1)
 QUESTIONS = [
@@ -110,7 +110,7 @@ def test_other_budgets_are_said(policy, tmp_path) -> None:
 
 @pytest.fixture(scope="module")
 def paid(tmp_path_factory: pytest.TempPathFactory) -> tuple[ToyPolicy, Path]:
-    folder, policy = tmp_path_factory.mktemp("toy"), ToyPolicy(0)
+    folder, policy = tmp_path_factory.mktemp("toy"), cloned_policy(0)  # which has learned to look
     config = replace(
         TOY_PPO,
         updates=2,

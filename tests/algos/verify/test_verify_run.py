@@ -208,6 +208,39 @@ def test_a_changed_log_is_found(run: Path, policy: SageMM) -> None:
     assert "update 1 logged max |dlogp| 0.5" in failed(run, policy)["all updates: log"]
 
 
+@pytest.mark.parametrize("tolerance", [0.5, 1e-9])
+def test_a_tolerance_that_an_older_version_stored_still_holds(
+    run: Path, policy: SageMM, tolerance: float
+) -> None:
+    path = run / "proof" / "update-000002.jsonl"
+    header, *rows = path.read_text().splitlines()
+    assert json.loads(header)["tolerance"] is None, "the bounds of the dtype"
+    path.write_text("\n".join([json.dumps({**json.loads(header), "tolerance": tolerance}), *rows]))
+    problems = failed(run, policy)
+    if tolerance == 0.5:
+        assert problems == {}
+    else:
+        assert "off by more than 1e-09" in problems["update-000002: log-probs scored again"]
+        assert "more than 1e-09" in problems["all updates: log"]
+
+
+def test_a_run_that_went_on_with_another_tolerance_is_held_to_the_wider_one(
+    run: Path, policy: SageMM
+) -> None:
+    """An update is within the tolerance of its time, and the log does not say which that was."""
+    path = run / "proof" / "update-000002.jsonl"
+    header, *rows = path.read_text().splitlines()
+    wide = json.dumps({**json.loads(header), "tolerance": 0.5})
+    (run / "proof" / "update-000003.jsonl").write_text("\n".join([wide, *rows]))
+    log = read_metrics(run / "metrics.jsonl")
+    log[1]["proof/max_dlogp"] = 0.4
+    (run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in log))
+    assert "all updates: log" not in failed(run, policy)
+    log[1]["proof/max_dlogp"] = 0.6
+    (run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in log))
+    assert "update 1 logged max |dlogp| 0.6" in failed(run, policy)["all updates: log"]
+
+
 def test_a_run_without_episodes_is_refused(tmp_path: Path, policy: SageMM) -> None:
     with pytest.raises(RunFolderError, match="holds no episodes to check"):
         list(verify(RunFolder(tmp_path), policy, None))

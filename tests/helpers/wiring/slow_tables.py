@@ -85,13 +85,15 @@ def add_gradient(
 class SlowAdam:
     """Adam on a flat list, arXiv 1412.6980, algorithm 1; the gradient is clipped to a norm first.
 
-    `clipped` counts the steps whose gradient was too long.
+    `clipped` counts the steps whose gradient was too long. `decay` is that of AdamW, arXiv
+    1711.05101, algorithm 2.
     """
 
     size: int
     max_norm: float
     steps: int = 0
     clipped: int = 0
+    decay: float = 0.0
     first: list[float] = field(default_factory=list)
     second: list[float] = field(default_factory=list)
 
@@ -108,4 +110,4 @@ class SlowAdam:
             self.second[k] = 0.999 * self.second[k] + 0.001 * g * g
             mean = self.first[k] / (1 - 0.9**self.steps)
             square = self.second[k] / (1 - 0.999**self.steps)
-            weights[k] -= lr * mean / (math.sqrt(square) + 1e-8)
+            weights[k] -= lr * (mean / (math.sqrt(square) + 1e-8) + self.decay * weights[k])

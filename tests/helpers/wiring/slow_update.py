@@ -12,7 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from algos.ppo.config import PPOConfig
-from tests.helpers.slow_maths import bi_level_clock, groups_of, token_clock, turn_clock
+from tests.helpers.slow_maths import (
+    bi_level_clock,
+    groups_of,
+    masked_weight,
+    token_clock,
+    truncated_weight,
+    turn_clock,
+)
 from tests.helpers.wiring.slow_tables import (
     Episode,
     Table,
@@ -33,6 +40,8 @@ class SlowTargets:
     returns: Floats
     values: Floats
     in_loss: list[bool]
+    old: Floats
+    mismatch: Floats
 
 
 @dataclass
@@ -50,8 +59,9 @@ def slow_targets(
     names: Sequence[str],
     critic: Sequence[float],
     reference: Table,
+    actor: Sequence[list[float]] = (),
 ) -> SlowTargets:
-    """Advantages and returns of episodes of named questions."""
+    """Advantages and returns of episodes of named questions, and weights against a mismatch."""
     values = [[critic[t.before] if config.uses_critic else 0.0 for t in e] for e in episodes]
     scores = [sum(t.reward for t in e) for e in episodes]
     differs = [found[3] for found in groups_of(scores, list(names))]
@@ -63,7 +73,27 @@ def slow_targets(
     in_loss = differs if config.drop_ties else [True] * len(episodes)
     if config.whiten and max(scores) - min(scores) > 1e-6:
         advantages = _whitened(config, advantages, in_loss)
-    return SlowTargets(advantages, returns, values, in_loss)
+    old, mismatch = _mismatch(config, episodes, actor)
+    within = [any(row) for row in mismatch]
+    left = [learned and inside for learned, inside in zip(in_loss, within, strict=True)]
+    return SlowTargets(advantages, returns, values, left, old, mismatch)
+
+
+def _mismatch(
+    config: PPOConfig, episodes: Sequence[Episode], actor: Sequence[list[float]]
+) -> tuple[Floats, Floats]:
+    """What the ratio of each token is to, and what the token counts for."""
+    sampler = [[t.old for t in e] for e in episodes]
+    if config.mismatch == "none":
+        return sampler, [[1.0] * len(e) for e in episodes]
+    old = [[logprob(list(actor), t, config.temperature) for t in e] for e in episodes]
+    weights, cap = [], config.mismatch_cap
+    for now, then in zip(old, sampler, strict=True):
+        if config.mismatch == "token-tis":
+            weights.append([truncated_weight(a, b, cap) for a, b in zip(now, then, strict=True)])
+        else:
+            weights.append([masked_weight(now, then, cap)] * len(now))
+    return old, weights
 
 
 def _rewards(
@@ -149,18 +179,21 @@ def slow_actor(
         episode, advantages = episodes[row], targets.advantages[row]
         weight = _weight(config, len(episode), tokens / len(rows))
         now = [logprob(table, t, temperature) for t in episode]
-        ratios = [math.exp(x - t.old) for x, t in zip(now, episode, strict=True)]
+        olds, corrections = targets.old[row], targets.mismatch[row]
+        ratios = [math.exp(x - old) for x, old in zip(now, olds, strict=True)]
         if everyone or any(advantages):
             scored += len(episode)
             means["approx_kl"] += sum(r - 1 - math.log(r) for r in ratios)
             means["entropy"] += sum(entropy(table, t, temperature) for t in episode)
         if config.ratio_level == "sequence":
             ratios = [math.prod(r ** (1 / len(ratios)) for r in ratios)] * len(ratios)
-        for t, log_p, ratio, a in zip(episode, now, ratios, advantages, strict=True):
+        for t, log_p, ratio, a, corrected in zip(
+            episode, now, ratios, advantages, corrections, strict=True
+        ):
             objective, slope, case = _surrogate(config, ratio, a)
             found.seen[case] += 1
             means["clipfrac"] += objective != ratio * a
-            means["policy_loss"] -= weight * objective
+            means["policy_loss"] -= weight * corrected * objective
             gap = log_p - logprob(reference, t, temperature)
             means["reference_kl"] += _kl(config, -gap)
             add_gradient(
@@ -168,7 +201,7 @@ def slow_actor(
                 table,
                 t,
                 temperature,
-                of_logprob=weight * (kl * gap - slope) / tokens,
+                of_logprob=weight * (kl * gap - corrected * slope) / tokens,
                 of_entropy=-weight * config.entropy_coef / tokens,
             )
     found.stats = {name: value / scored for name, value in means.items()} if scored else {}

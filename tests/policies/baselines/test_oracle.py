@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import gymnasium as gym
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,6 +93,30 @@ def test_an_answerer_sees_the_frames_of_the_evidence_and_no_others() -> None:
     assert all(any(a <= s < b for a, b in SPANS[1]) for s in seconds)
     looked = {s for turn in trajectory.turns[:2] for s in turn.info["frame_seconds"]}
     assert looked <= set(seconds) and reader.seen["turns_left"] == 1
+
+
+def test_an_answerer_is_told_where_the_picture_of_each_gathered_frame_is() -> None:
+    class Marked(gym.ObservationWrapper):
+        """Says of each frame that it ends in the row of its second."""
+
+        def observation(self, observation):
+            ends = np.floor(observation["seconds"]).astype(np.int32)
+            observation["picture"][:, :] = np.stack([0 * ends, ends, 0 * ends, 0 * ends + 64], 1)
+            return observation
+
+    class Bare(gym.ObservationWrapper):
+        """Says nothing of it, as an environment of somebody else's."""
+
+        def observation(self, observation):
+            return {key: value for key, value in observation.items() if key != "picture"}
+
+    reader = Reader()
+    play(Marked(make(overview_frames=30)), Oracle(reader, look_frames=3), seed=0, item_id="q2")
+    ends = np.floor(reader.seen["seconds"]).astype(int).tolist()
+    assert len(set(ends)) > 3
+    assert reader.seen["picture"].tolist() == [[0, end, 0, 64] for end in ends]
+    play(Bare(make(frame_size=(50, 40))), Oracle(reader, look_frames=3), seed=0, item_id="q1")
+    assert reader.seen["picture"].tolist() == [[0, 50, 0, 40]] * reader.seen["num_frames"]
 
 
 def test_it_must_be_told_the_item() -> None:

@@ -11,6 +11,7 @@ from policies.base import Decision
 from policies.baselines.random_policy import RandomPolicy
 from policies.baselines.uniform import UniformPolicy, direct_env_options
 from policies.check.policy_check import check_policy
+from policies.prompt import ONLY_TURN
 from policies.registry import UnknownPolicy, load_policy
 from sage_env import Answer, QAItem, Sample, Skip, VideoQAEnv, Zoom
 from tests.helpers.clips import write_clip
@@ -111,6 +112,46 @@ def test_uniform_hands_everything_through_to_a_batch_policy() -> None:
     assert inner.told == [3, ("x", "y"), {"x"}]
     assert policy.env_options == {"frame_size": (64, 64), **direct_env_options(4)}
     assert not hasattr(UniformPolicy(RandomPolicy(), 4), "temperature")
+
+
+class Obedient(Batched):
+    """A policy that can be made to answer, and remembers when it was."""
+
+    answers_only = False
+
+    def act_batch(self, observations, episodes):
+        self.told += [(self.answers_only, str(o.get("message", ""))) for o in observations]
+        if len(episodes) == 3:
+            raise RuntimeError("no batches of three")
+        return [Decision(Answer("a")) for _ in observations]
+
+
+def test_uniform_makes_a_policy_answer_and_leaves_it_as_it_was() -> None:
+    inner = Obedient()
+    policy, seen = UniformPolicy(inner, 4), observation(turns_left=1)
+    policy.act_batch([seen, seen], [0, 1])
+    assert inner.told == [(True, "")] * 2 and inner.answers_only is False
+    with pytest.raises(RuntimeError, match="three"):
+        policy.act_batch([seen] * 3, [0, 1, 2])
+    assert inner.answers_only is False
+    inner.answers_only = True
+    policy.act_batch([seen], [0])
+    assert inner.answers_only is True
+
+
+def test_uniform_tells_a_policy_that_cannot_be_made_to_answer() -> None:
+    """Once, behind what the environment says, and not in the observation itself."""
+    heard = []
+
+    class Listener(RandomPolicy):
+        def act(self, observation):
+            heard.append(observation["message"])
+            return super().act(observation)
+
+    seen = observation(turns_left=1, message="clamped")
+    UniformPolicy(Listener(), 4).act(seen)
+    UniformPolicy(Listener(), 4).act(observation(turns_left=1))
+    assert heard == [f"clamped {ONLY_TURN}", ONLY_TURN] and seen["message"] == "clamped"
 
 
 def test_our_policies_keep_the_contract(items) -> None:

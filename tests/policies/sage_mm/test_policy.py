@@ -262,8 +262,8 @@ def test_values(tiny_folder, policy, alone, critic):
 def test_critic_features_are_computed_once_and_sliced(policy, alone):
     batch = as_batch(list(alone.values()))
     values = policy.values(batch)
-    features = batch.cache["critic_features"]
-    assert features.shape == (*batch.ids.shape, policy.model.config.hidden_size)
+    features = batch.cache["sampled/critic_features"]
+    assert features.shape == (int(batch.sampled.sum()), policy.model.config.hidden_size)
     part = batch.select([3, 1])
     policy.model.encoder, encoder = None, policy.model.encoder  # no forward pass is possible now
     again = policy.values(part)
@@ -339,7 +339,7 @@ def test_adapter_files_are_those_that_vllm_loads(policy, tmp_path):
 
 def test_rows_leave_the_cache_in_place(policy):
     cache = KeyValueCache(
-        policy.model.config, [None] * 5, 4, dtype=torch.float32, device=torch.device("cpu")
+        policy.model.config, [()] * 5, 4, dtype=torch.float32, device=torch.device("cpu")
     )
     cache.data[:] = torch.arange(5.0).view(5, 1, 1, 1)
     order = cache.compact(np.array([1, 3, 4]))

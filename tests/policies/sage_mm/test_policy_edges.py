@@ -1,4 +1,4 @@
-"""Laws of `policies.sage_mm.policy` and `model.sage_model`: defaults, one of everything, none."""
+"""Laws of `policies.sage_mm.policy`, `model.sage_model`, `model.value_head`: one of each, none."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from peft import LoraConfig  # noqa: E402
 
 from policies.base import context_digest  # noqa: E402
 from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
-from policies.sage_mm.model import sage_model  # noqa: E402
 from policies.sage_mm.model.adapters import LANGUAGE_LINEARS  # noqa: E402
 from policies.sage_mm.model.language_model import language_states  # noqa: E402
+from policies.sage_mm.model.value_head import new_value_head  # noqa: E402
 from tests.helpers.episodes import as_batch, episode, observe, play, stir  # noqa: E402
 
 
@@ -34,13 +34,14 @@ def test_a_new_policy_samples_what_can_be_trained_on(policy) -> None:
     assert (new.max_new_tokens, new.max_batch, new.workers) == (256, 64, 1)
     default = {n: p.default for n, p in inspect.signature(SageMM).parameters.items()}
     assert (default["draft_tokens"], default["prefix_cache_bytes"]) == (192, 1 << 30)
+    assert default["kv_bytes"] is default["prefix_in_place"] is None
     assert (default["constrained"], default["tools"]) == (False, ())
 
 
 def test_what_is_measured_of_nothing_and_of_one(tiny_folder) -> None:
     fresh = SageMM.load(tiny_folder, max_new_tokens=1)
     nothing = fresh.measures()
-    assert set(nothing.values()) == {0} and len(nothing) == 7
+    assert set(nothing.values()) == {0} and len(nothing) == 9
     fresh.reset(seed=1)
     play(fresh, [observe(1, 1)], "x")
     one = fresh.measures()
@@ -132,7 +133,7 @@ def test_the_adapter_of_a_block_is_put_back_also_after_an_error(policy) -> None:
 
 @pytest.mark.parametrize("critic", ["head", "adapter"])
 def test_a_new_head_says_0_and_can_learn(critic) -> None:
-    head = sage_model._value_head(6, critic)
+    head = new_value_head(6, critic)
     assert not head(torch.randn(5, 6)).any() and head(torch.randn(2, 3, 6)).shape == (2, 3, 1)
     assert len(list(head.parameters())) == (2 if critic == "adapter" else 4)
     head(torch.randn(5, 6)).sum().backward()
@@ -164,7 +165,7 @@ def test_a_turn_tells_what_was_read_before_it_was_sampled(policy) -> None:
 @pytest.mark.parametrize("critic", ["head", "adapter"])
 def test_a_head_can_say_any_number(critic) -> None:
     """A return may be a cost: nothing holds the value above 0, or below."""
-    head = sage_model._value_head(6, critic)
+    head = new_value_head(6, critic)
     states = torch.randn(9, 6)
     with torch.no_grad():
         for sign in (-1, 1):

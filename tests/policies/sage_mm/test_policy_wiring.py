@@ -56,7 +56,8 @@ def policy(tiny_folder) -> SageMM:
 
 def test_a_grammar_rules_what_is_sampled_and_what_is_scored(policy, monkeypatch) -> None:
     vocabulary = int(policy.model.base.lm_head.out_features)
-    monkeypatch.setattr(policy, "_grammar", OddThenStop(vocabulary, policy.stop_token))
+    odd = OddThenStop(vocabulary, policy.stop_token)
+    monkeypatch.setattr(policy._grammars, "in_use", lambda *, answers_only: odd)
     monkeypatch.setattr(policy, "temperature", 0.7)
     policy.reset(seed=3)
     turns = [play(policy, episode(i, 2), i) for i in range(3)]

@@ -50,7 +50,7 @@ def test_the_clock_is_read_after_the_gpu_is_done(monkeypatch) -> None:
         said.append("clock")
         return float(len(said))
 
-    monkeypatch.setattr(stage_timer.torch.cuda, "synchronize", lambda: said.append("wait"))
+    monkeypatch.setattr(stage_timer.torch.cuda, "synchronize", lambda device: said.append("wait"))
     for device, expected in (("cuda", ["clock", "wait", "clock"]), ("cpu", ["clock", "clock"])):
         said.clear()
         timer = StageTimer(torch.device(device), clock)

@@ -101,6 +101,18 @@ def test_the_context_stage_sees_128_frames_and_the_reasoner_none(played) -> None
     assert len(trajectory.turns[0].info["frame_seconds"]) > 0
 
 
+def test_the_context_stage_reads_no_black_bar(model, items) -> None:
+    """Of 64 by 96 pixels in 96 by 96, 2 rows of 3 visual tokens are picture, and not 3."""
+    policy = Recorded(model)
+    policy.script = list(RECORDED)
+    options = {**policy.env_options, "frame_size": (96, 96), "overview_frames": 5}
+    observation, _ = VideoQAEnv(dataset=items[:1], **options).reset(seed=0)
+    (decision,) = policy.act_batch([observation], ["x"])
+    prompt = decision.tokens.prompt
+    assert int((prompt == model.tokens.frame_pad).sum()) == 5 * 6
+    assert [frame.tokens for frame in model.tokens.frames(prompt)] == [6] * 5
+
+
 def test_every_result_is_in_the_prompts_that_follow(played) -> None:
     trajectory, policy, _ = played
     prompts = [policy.model.tokens.text(turn.decision.tokens.prompt) for turn in trajectory.turns]

@@ -12,6 +12,7 @@ from PIL import Image
 from algos.rollout.playing import play
 from policies.check.policy_check import check_policy
 from policies.errors import ReplyBlocked, ReplyUnusable, ServiceRefused
+from policies.prompt import ONLY_TURN
 from policies.registry import load_policy
 from policies.served import GeminiPolicy, Prices
 from sage_env import Answer, Invalid, Sample, Skip, UseTool, function_schemas
@@ -101,6 +102,19 @@ def test_the_functions_and_settings_are_those_of_the_policy(serve) -> None:
     assert generation["thinkingConfig"] == {"thinking_budget": 0}
     assert 0 <= generation["seed"] < 2**31
     assert "function call" in asked.body["systemInstruction"]["parts"][0]["text"]
+
+
+def test_direct_allows_the_answer_alone_and_says_so(serve) -> None:
+    server, policy = serve(*[called("answer", text="b")] * 2, tools=[Blueness()])
+    policy.answers_only = True
+    assert policy.act(shown()).action == Answer("b")
+    policy.answers_only = False
+    policy.reset()
+    policy.act(shown())
+    only, free = (body["toolConfig"]["functionCallingConfig"] for body in server.bodies)
+    assert only == {"mode": "ANY", "allowedFunctionNames": ["answer"]} and free == {"mode": "ANY"}
+    told = [ONLY_TURN in str(body["contents"]) for body in server.bodies]
+    assert told == [True, False]
 
 
 def test_messages_and_tool_replies_come_back_as_results_of_the_call(serve) -> None:

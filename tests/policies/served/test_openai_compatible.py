@@ -13,6 +13,7 @@ from PIL import Image
 from algos.rollout.playing import play
 from policies.check.policy_check import check_policy
 from policies.errors import MissingKey, ReplyBlocked, ReplyUnusable, ServiceError, ServiceRefused
+from policies.prompt import ONLY_TURN
 from policies.registry import UnknownPolicy, load_policy
 from policies.served import OpenAIPolicy, Prices, openai_compatible
 from sage_env import Answer, Invalid, Sample, Skip, UseTool, function_schemas
@@ -98,6 +99,20 @@ def test_the_functions_and_settings_are_those_of_the_policy(serve) -> None:
     assert body["parallel_tool_calls"] is False and body["reasoning_effort"] == "low"
     assert body["temperature"] == 0.5 and body["max_completion_tokens"] == 4096
     assert 0 <= body["seed"] < 2**31
+
+
+def test_direct_offers_the_answer_alone_and_says_so(serve) -> None:
+    server, policy = serve(*[called("answer", text="b")] * 2, tools=[Blueness()])
+    policy.answers_only = True
+    assert policy.act(shown()).action == Answer("b")
+    policy.answers_only = False
+    policy.reset()
+    policy.act(shown())
+    only, free = server.bodies
+    assert [tool["function"]["name"] for tool in only["tools"]] == ["answer"]
+    assert [tool["function"] for tool in free["tools"]] == function_schemas([Blueness()])
+    assert ONLY_TURN in json.dumps(only["messages"]) and only["tool_choice"] == "required"
+    assert ONLY_TURN not in json.dumps(free["messages"])
 
 
 def test_plain_json_needs_no_functions(serve) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import logging
 import pickle
@@ -11,7 +12,9 @@ import threading
 import time
 from urllib.parse import quote
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from algos.rollout.playing import EpisodeSpec, collect
 from policies.errors import (
@@ -25,6 +28,7 @@ from policies.errors import (
 from policies.registry import load_policy
 from policies.served import GeminiPolicy, OpenAIPolicy, Prices, RetrySettings, server_errors
 from policies.served.api_key import Key
+from policies.served.prompt import user_parts
 from policies.served.retries import RateLimit, retry_after
 from policies.served.usage import TokenCounts, UsageCounter
 from sage_env import Answer, QAItem, VideoQAEnv
@@ -34,6 +38,16 @@ from tests.helpers.loopback import KEY, Loopback, Provider, Says, shown
 
 HASTY = RetrySettings(timeout=5, attempts=3, first_wait=0.01, longest_wait=1)
 CALL = {"name": "answer", "arguments": '{"text": "red"}'}
+
+
+def test_a_frame_is_sent_without_its_bars_but_for_whole_visual_tokens():
+    """Of 48 by 64 pixels 9 rows are picture, sent as 32 rows; the other frame is all picture."""
+    ramp = np.broadcast_to(5 * np.arange(48, dtype=np.uint8)[:, None, None], (3, 48, 64, 3))
+    look = shown(picture=np.array([[20, 29, 0, 64], [0, 48, 0, 64], [0] * 4]), frames=ramp)
+    sent = [part for part in user_parts(look, first=True) if isinstance(part, bytes)]
+    for file, expected in zip(sent, (ramp[0, 9:41], ramp[1]), strict=True):
+        picture = np.asarray(Image.open(io.BytesIO(file)), int)
+        assert picture.shape == expected.shape and abs(picture - expected).max() <= 4
 
 
 class Gemini:

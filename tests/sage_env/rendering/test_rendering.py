@@ -26,6 +26,7 @@ from sage_env.rendering.axis import FIRST_X, LAST_X, axis_x, row_middle
 from sage_env.rendering.colours import CURSOR, GOLD, GOOD, LOOK, PAPER, SAMPLED, SKIP, ZOOM
 from sage_env.rendering.contact_sheet import STRIP_HEIGHT, axis_top, num_slots, panel_area
 from sage_env.rendering.panel import draw_panel, frame_grid
+from sage_env.rendering.renderer import Renderer
 from sage_env.rendering.thumbnails import KEPT, Thumbnail, thumbnail
 
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # windows without a screen
@@ -284,12 +285,31 @@ def test_the_strip_shows_the_frames_at_their_times():
     assert picture[y, int(x)].min() > 200
 
 
-def test_the_box_is_drawn_where_it_is_in_the_letterboxed_picture():
-    env = make(max_turns=4)
+@pytest.mark.parametrize("sizes", [{}, {"frame_size": (64, 96), "frame_pixels": 2048}])
+def test_the_box_is_drawn_where_it_is_in_the_picture_without_bars(sizes):
+    env = make(max_turns=4, **sizes)
     env.reset(seed=0)
     env.step(Zoom(300.0, 301.0, 1, (0.25, 0.25, 0.75, 0.75)))
     left, top, _, bottom = panel_area(env.history)
     part = env.render()[top:bottom, left : left + KEPT[1]]
+    ys, xs = np.nonzero((part == rgb(ZOOM)).all(axis=-1))
+    wide, upper = KEPT[1], 22
+    high = wide * NATIVE[0] / NATIVE[1]
+    assert abs(xs.min() - wide / 4) <= 1 and abs(xs.max() - wide * 3 / 4) <= 1
+    assert abs(ys.min() - upper - high / 4) <= 1 and abs(ys.max() - upper - high * 3 / 4) <= 1
+
+
+def test_the_box_is_drawn_where_it_is_in_a_letterboxed_picture():
+    """Of an observation that does not say where the bars are: 32 by 32 with 18 rows of picture."""
+    env = make(max_turns=4)
+    zoom = Zoom(300.0, 301.0, 1, (0.25, 0.25, 0.75, 0.75))
+    renderer, looks = Renderer("rgb_array", render_fps=1), (None, zoom)
+    for look in looks:
+        observation = (env.reset() if look is None else env.step(look))[0]
+        del observation["picture"]
+        renderer.show(observation, env.history, NATIVE)
+    left, top, _, bottom = panel_area(env.history)
+    part = renderer.render()[top:bottom, left : left + KEPT[1]]
     ys, xs = np.nonzero((part == rgb(ZOOM)).all(axis=-1))
     side = KEPT[0]  # of the square picture, which is black above and below
     shown = side * NATIVE[0] / NATIVE[1]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 from algos.cli.entry import main
-from sage_env.video.health import check_health
+from sage_env.video.decoding.nearest_frame import frames_of_gop
+from sage_env.video.health import check_health, first_fault
 from sage_env.video.index.video_index import read_index
 from tests.helpers.clips import copy_clip, uncached, write_clip
 
@@ -58,6 +61,28 @@ def test_the_command_prints_a_line_for_each_and_fails_if_one_is_broken(clip, tmp
     assert "no video here" in capsys.readouterr().err
 
 
+def test_of_a_file_of_questions_the_videos_that_it_names_are_checked(tmp_path, capsys):
+    videos, file = tmp_path / "videos", tmp_path / "q.jsonl"
+    videos.mkdir()
+    for name in ("a.mp4", "unasked.mp4"):
+        write_clip(videos / name, range(30))
+    row = {"question": "What?", "answer": "it"}
+    rows = [{"id": f"q{k}", "video": name, **row} for k, name in enumerate(["a.mp4", "a.mp4"])]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    check = ["data", "check", str(file), "--root", str(videos)]
+    assert main(check) == 0
+    out = capsys.readouterr().out
+    assert "2 questions, all of which can be asked" in out and "unasked" not in out
+    assert "1 video, " in out
+    assert main(check[:3]) == 2
+    assert "BROKEN" in capsys.readouterr().out
+    file.write_text(json.dumps({**rows[0], "answer": ""}))
+    assert main(check) == 2
+    assert "q.jsonl, line 1" in capsys.readouterr().err
+    assert main(["data", "check", str(videos), "--root", str(videos)]) == 2
+    assert "--root and --allow-outside are of a .jsonl file" in capsys.readouterr().err
+
+
 def test_a_transport_stream_in_which_a_programme_begins_later_is_one_line_of_the_report(
     tmp_path, capsys
 ):
@@ -80,3 +105,32 @@ def test_whatever_goes_wrong_with_one_file_is_a_finding(tmp_path, monkeypatch):
     monkeypatch.setattr("sage_env.video.health.read_index", trip)
     health = check_health(tmp_path / "a.ts")
     assert not health.sound and "checking it failed (IndexError: list index" in str(health)
+
+
+def test_the_first_fault_is_found_in_three_pictures_or_in_opening(clip, tmp_path, monkeypatch):
+    assert first_fault(clip("short-gops")) == "" == first_fault(clip("one-gop"), timeout=30.0)
+    assert "gone.mp4" in first_fault(tmp_path / "gone.mp4")
+    (tmp_path / "text.mp4").write_text("no video")
+    assert "text.mp4" in first_fault(tmp_path / "text.mp4")
+    tried = []
+
+    def frames(index, gop):
+        tried.append(gop)
+        return frames_of_gop(index, gop)
+
+    monkeypatch.setattr("sage_env.video.health.frames_of_gop", frames)
+    assert first_fault(clip("short-gops")) == ""
+    gops = len(read_index(clip("short-gops")).key_pts)
+    assert gops > 3 and tried == [0, gops // 2, gops - 1]
+
+
+def test_the_first_fault_says_where_a_keyframe_does_not_decode(clip, monkeypatch):
+    path = clip("short-gops")
+    index = read_index(path)
+    last = float(index.seconds(frames_of_gop(index, len(index.key_pts) - 1)[:1])[0])
+
+    def none_of_the_last(pool, frames, deadline):
+        return [frame for frame in frames if frame < round(last * 25)]
+
+    monkeypatch.setattr("sage_env.video.health.DecodePool.good_frames", none_of_the_last)
+    assert first_fault(path) == f"{path}: {last:.2f}-4.80 s does not decode"

@@ -163,6 +163,26 @@ def test_openai_messages_are_json() -> None:
 
 
 @FORMATS
+def test_pictures_in_a_conversation_have_no_bars_but_for_whole_tokens(format) -> None:
+    """48 by 64 in 96 by 96 has 72 rows, shown in 96; a strip of it 96 by 12 in 32."""
+    items = [QAItem("a", Path("60.memory"), "What?", ("x", "y"), "x", "mcq")]
+    env = gym.make("SageVideoQA-v0", dataset=items, opener=open_memory, frame_size=(128, 96),
+                   overview_frames=1, frames_per_turn=1)  # fmt: skip
+    chat = ChatObservations(env, format=format)
+    messages, _ = chat.reset(seed=0)
+    messages, *_ = chat.step(Zoom(4.0, 5.0, 1, (0.0, 0.0, 1.0, 0.16)))
+    assert messages in chat.observation_space
+    sizes = []
+    for block in (block for message in messages[1::2] for block in message["content"]):
+        if block["type"] == "image":
+            sizes.append(block["image"].size)
+        elif block["type"] == "image_url":
+            file = base64.b64decode(block["image_url"]["url"].partition(",")[2])
+            sizes.append(Image.open(io.BytesIO(file)).size)
+    assert sizes == [(96, 96), (96, 32)]
+
+
+@FORMATS
 def test_the_space_holds_its_samples_and_refuses_what_is_another_shape(format) -> None:
     space = ChatSpace(SIZE, format, seed=0)
     samples = [space.sample() for _ in range(50)]
@@ -173,7 +193,10 @@ def test_the_space_holds_its_samples_and_refuses_what_is_another_shape(format) -
     pictured = next(sample for sample in samples if len(sample[-1]["content"]) > 1)
     assert pictured not in other
     if format == "transformers":
-        assert pictured not in ChatSpace((9, 9), format)
+        height, width = SIZE  # a picture without its bars is smaller than a frame, never larger
+        assert pictured in ChatSpace((height + 3, width + 1), format)
+        assert pictured not in ChatSpace((height - 1, width), format)
+        assert pictured not in ChatSpace((height, width - 1), format)
     user = {"role": "user", "content": []}
     for wrong in (
         [],

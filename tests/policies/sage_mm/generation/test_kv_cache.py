@@ -18,7 +18,7 @@ CONFIG = SimpleNamespace(num_hidden_layers=LAYERS, num_key_value_heads=HEADS, he
 
 def cache_of(known: list[int], slots: int) -> KeyValueCache:
     """Make a cache whose rows hold so many tokens: token j of row i is `100 * i + j + 1`."""
-    rows = [marked([100 * i + j + 1 for j in range(n)]) if n else None for i, n in enumerate(known)]
+    rows = [[marked([100 * i + j + 1 for j in range(n)])] if n else [] for i, n in enumerate(known)]
     return KeyValueCache(CONFIG, rows, slots, dtype=torch.float32, device=torch.device("cpu"))
 
 
@@ -119,3 +119,46 @@ def test_few_rows_move_when_others_leave():
     assert cache.compact(np.array([1, 3, 4])).tolist() == [3, 1, 4]
     assert cache.data[0, 0, :, 0, 0, 0].tolist() == [301, 101, 401]
     cache.set_write_slots(0, np.array([1, 1, 1]), np.array([1, 1, 1]))  # lengths move with the rows
+
+
+def test_a_row_with_a_prefix_in_place_holds_what_comes_after_it():
+    """Rows 1 and 2 begin with the same three tokens, row 0 with none; then row 0 leaves."""
+    prefix = marked([1, 2, 3])
+    known = [[marked([20]), marked([21])], [marked([10, 11])], []]
+    cache = KeyValueCache(
+        CONFIG,
+        known,
+        6,
+        dtype=torch.float32,
+        device=torch.device("cpu"),
+        prefixes=[None, prefix, prefix],
+    )
+    mask, layers = run_pass(cache, 0, [2, 5, 3], [[60, 61], [50], [70]])
+    assert mask.shape == (3, 1, 2, 4)
+    assert (mask[:, 0, 0] == 0).sum(-1).tolist() == [3, 3, 1], "of the own slots"
+    for layer, pair in enumerate(layers):
+        for kind, found in enumerate(pair):
+            assert torch.equal(found.own[0, :, :4], marked([20, 21, 60, 61])[layer, kind])
+            assert torch.equal(found.own[1, :, :3], marked([10, 11, 50])[layer, kind])
+            ((part, rows, numbers),) = found.prefixes
+            assert torch.equal(part, prefix[layer, kind])
+            assert rows.tolist() == list(numbers) == [1, 2]
+    assert torch.equal(cache.row(1, 5, 6), marked([50])), "by the numbers of tokens"
+    assert torch.equal(cache.row(1, 3, 6), marked([10, 11, 50]))
+    assert torch.equal(cache.row(0, 1, 4), marked([21, 60, 61]))
+    with pytest.raises(AssertionError, match="a prefix is not copied"):
+        cache.row(1, 2, 6)
+    _, layers = run_pass(cache, 1, [6, 4], [[51], [71]])
+    assert layers[0][0].prefixes[0].numbers == (0, 1), "of the pass, not of the block"
+    assert cache.compact(np.array([1, 2])).tolist() == [2, 1]
+    _, layers = run_pass(cache, 0, [5, 7], [[72], [52]])
+    assert layers[0][0].prefixes[0].numbers == (0, 1), "a prefix moves with its row"
+    assert torch.equal(cache.row(0, 3, 6), marked([70, 71, 72]))
+    assert torch.equal(cache.row(1, 3, 8), marked([10, 11, 50, 51, 52]))
+
+
+def test_pieces_of_a_row_are_put_end_to_end():
+    pieces = [marked([1, 2]), marked([3]), marked([4, 5])]
+    cache = KeyValueCache(CONFIG, [pieces, []], 7, dtype=torch.float32, device=torch.device("cpu"))
+    assert torch.equal(cache.row(0, 0, 5), marked([1, 2, 3, 4, 5]))
+    cache.set_write_slots(0, np.array([5]), np.array([1]))

@@ -1,8 +1,12 @@
-"""Laws of `policies.sage_mm.generation.sampler` and `batches`: how sequences are put together."""
+"""Laws of `policies.sage_mm.generation.sampler`, `batches`, `sequence` and `token_draw`.
+
+How sequences are put together, and drawn for in parts.
+"""
 
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,10 +16,12 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
-from policies.sage_mm.generation import sampler  # noqa: E402
-from policies.sage_mm.generation.batches import in_batches  # noqa: E402
+from policies.sage_mm.generation import sampler, token_draw  # noqa: E402
+from policies.sage_mm.generation.batches import block_slots, in_batches  # noqa: E402
 from policies.sage_mm.generation.sampler import buckets  # noqa: E402
+from policies.sage_mm.generation.sampling import Sampling  # noqa: E402
 from policies.sage_mm.generation.sequence import PrefillState, SequenceInput  # noqa: E402
+from policies.sage_mm.generation.token_draw import draw_tokens  # noqa: E402
 
 
 def test_buckets_by_hand(monkeypatch):
@@ -106,3 +112,60 @@ def test_threads_are_begun_only_for_several_batches_and_workers(max_batch, worke
         workers=2,
     )
     assert apart == [False] * 3
+
+
+def test_a_batch_has_no_more_sequences_than_fit():
+    """Lengths 2 to 5, where a batch may be 10 slots large: 2 and 3; 4 and 5; one alone always."""
+    sequences = [SequenceInput(np.full(n, n), (), None, np.zeros(1)) for n in (5, 2, 30, 4, 3)]
+    batches = []
+
+    def function(batch):
+        batches.append([len(s.ids) for s in batch])
+        return [len(s.ids) for s in batch]
+
+    def fits(batch):
+        return len(batch) * max(len(s.ids) for s in batch) <= 10
+
+    found = in_batches(function, sequences, max_batch=3, workers=1, fits=fits)
+    assert found == [5, 2, 30, 4, 3] and batches == [[2, 3], [4, 5], [30]]
+    assert block_slots(sequences, 4, False) == 34 and block_slots(sequences, 0, False) == 31
+
+
+def test_a_root_that_is_read_in_place_takes_no_slots():
+    root = PrefillState(np.arange(7), torch.zeros(7), 7)
+    state = PrefillState(np.arange(10), torch.zeros(3), 10, before=root)
+    sequence = SequenceInput(np.arange(2), (), state, np.zeros(1))
+    assert (sequence.own_tokens(in_place=False), sequence.own_tokens(in_place=True)) == (12, 5)
+    assert state.chain == (root, state) and state.root is root.root is root
+    assert block_slots([sequence], 4, True) == 9
+
+
+def test_a_draw_in_parts_is_the_draw(monkeypatch):
+    """Each row has its own random number, and its own part of what a grammar allows."""
+    head = torch.nn.Linear(3, 11, bias=False)
+    generator = torch.Generator().manual_seed(2)
+    torch.nn.init.normal_(head.weight, generator=generator)
+
+    class Model:
+        base = SimpleNamespace(lm_head=head)
+
+        def log_probs(self, hidden, temperature, allowed=None):
+            logits = head(hidden) / temperature
+            logits = logits if allowed is None else logits.masked_fill(~allowed, -1e9)
+            return logits.log_softmax(-1)
+
+    states = torch.randn(4, 2, 3, generator=generator)
+    uniforms = torch.rand(4, 2, generator=generator).double()
+    allowed = torch.rand(8, 11, generator=generator) < 0.5
+    allowed[:, 4] = True
+    with torch.no_grad():
+        for legal in (None, allowed):
+            whole = draw_tokens(Model(), states, uniforms, Sampling(0.8), legal)
+            with monkeypatch.context() as patch:
+                patch.setattr(token_draw, "DRAW_ENTRIES", 3 * 11)
+                parts = draw_tokens(Model(), states, uniforms, Sampling(0.8), legal)
+            assert parts[0] == whole[0] and np.array(parts[0]).shape == (4, 2)
+            np.testing.assert_allclose(parts[1], whole[1], atol=1e-6)
+            assert len({t for row in whole[0] for t in row}) > 2
+            if legal is not None:
+                assert legal[torch.arange(8), torch.tensor(whole[0]).flatten()].all()

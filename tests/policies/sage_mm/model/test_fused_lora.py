@@ -87,16 +87,92 @@ def test_other_kinds_run_as_before(monkeypatch, options) -> None:
     assert all(torch.equal(g, f) for g, f in zip(gradients, found, strict=True))
 
 
-def test_mixed_dtypes_and_autocast_run_as_before(monkeypatch) -> None:
+def test_autocast_and_odd_dtypes_run_as_before(monkeypatch) -> None:
     plain, fused = layers()
     monkeypatch.setattr(module._LoraLinear, "apply", None)
     x = torch.randn(6, 24)
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(results(fused, x)[0], results(plain, x)[0])
     for layer in (plain, fused):
-        layer.base_layer.bfloat16()
-    x = x.bfloat16()
+        layer.base_layer.double()
+    x = x.double()
     assert torch.equal(results(fused, x)[0], results(plain, x)[0])
+
+
+def mixed_layers():
+    """A bfloat16 base with float32 adapters, as peft runs it and fused; and all of it in double."""
+    plain, fused = layers()
+    for layer in (plain, fused):
+        layer.base_layer.bfloat16()
+    return plain, fused, copy.deepcopy(plain).double()
+
+
+@pytest.mark.parametrize("adapter", ["actor", "critic"])
+def test_a_bfloat16_base_trains_float32_adapters(monkeypatch, adapter) -> None:
+    """As near to peft's numbers as rounding to 8 bits of mantissa allows, and fused."""
+    ran, apply = [], module._LoraLinear.apply
+    monkeypatch.setattr(module._LoraLinear, "apply", lambda *a: ran.append(1) or apply(*a))
+    plain, fused, exact = mixed_layers()
+    x = torch.randn(3, 50, 24).bfloat16()
+    (expected, theirs), (out, mine) = results(plain, x, adapter), results(fused, x, adapter)
+    truth, gradients = results(exact, x.double(), adapter)
+    assert ran and out.dtype == expected.dtype == mine[0].dtype == torch.bfloat16
+    assert [g.dtype for g in mine[1:]] == [torch.float32] * (len(mine) - 1)
+    assert len(mine) == len(theirs) == len(gradients) == 3
+    for one, other, exactly in zip(
+        [out, *mine], [expected, *theirs], [truth, *gradients], strict=True
+    ):
+        scale = float(exactly.abs().max())
+        assert float((one.double() - exactly).abs().max()) < 2**-6 * scale
+        assert float((one.double() - other.double()).abs().max()) < 2**-6 * scale
+
+
+def test_rounded_adapters_follow_every_change_of_a_weight() -> None:
+    """By an optimiser, by copying, by another tensor in its place, and by another adapter."""
+    plain, fused, _ = mixed_layers()
+    x = torch.randn(5, 24).bfloat16()
+    for layer in (plain, fused):
+        layer.enable_adapters(True)
+        layer.set_adapter("actor")
+
+    def agree() -> bool:
+        with torch.no_grad():
+            expected = plain(x).double()
+            return bool((fused(x) - expected).abs().max() < 2**-6 * expected.abs().max())
+
+    def change(layer, how: int) -> None:
+        weight = layer.lora_B["actor"].weight
+        if how == 0:
+            weight.grad = torch.ones_like(weight)
+            torch.optim.SGD([weight], lr=2.0).step()
+        elif how == 1:
+            with torch.no_grad():
+                weight.copy_(3 * weight)
+        elif how == 2:
+            weight.data = 2 * weight.detach()
+        else:
+            layer.set_adapter("critic")
+
+    assert agree()
+    for how in range(4):
+        before = fused(x).detach()
+        change(plain, how)
+        change(fused, how)
+        assert agree(), how
+        assert (fused(x) - before).abs().max() > 0.5, "the change must be seen"
+
+
+def test_what_sampling_has_rounded_can_be_trained_on() -> None:
+    _, fused, _ = mixed_layers()
+    fused.enable_adapters(True)
+    fused.set_adapter("actor")
+    x = torch.randn(5, 24).bfloat16()
+    with torch.inference_mode():
+        sampled = fused(x).clone()
+    scored = fused(x)
+    assert torch.equal(sampled, scored)
+    scored.sum().backward()
+    assert fused.lora_A["actor"].weight.grad.abs().max() > 0
 
 
 def test_what_peft_is_asked_for_beside_the_input_is_left_to_peft() -> None:

@@ -108,10 +108,10 @@ def test_a_bar_of_the_library_is_hidden_for_a_folder_and_comes_back(tmp_path, sh
     before = logging.is_progress_bar_enabled()
     (logging.enable_progress_bar if shown else logging.disable_progress_bar)()
     try:
-        with pretrained._quiet(source):
+        with pretrained.quiet_loading(source):
             assert logging.is_progress_bar_enabled() == (shown and not local)
         assert logging.is_progress_bar_enabled() == shown
-        with pytest.raises(ZeroDivisionError), pretrained._quiet(source):
+        with pytest.raises(ZeroDivisionError), pretrained.quiet_loading(source):
             raise ZeroDivisionError
         assert logging.is_progress_bar_enabled() == shown
     finally:

@@ -12,13 +12,13 @@ pytest.importorskip("transformers")
 pytest.importorskip("peft")
 from peft.tuners.tuners_utils import BaseTunerLayer  # noqa: E402
 
-from policies.sage_mm.generation.kv_cache import KeyValueCache  # noqa: E402
-from policies.sage_mm.model.adapters import LoraSettings, lora_config, new_adapter  # noqa: E402
-from tests.helpers.published_shapes import (  # noqa: E402
+from benchmarks.published_shapes import (  # noqa: E402
     cache_bytes,
     published_config,
     random_model,
 )
+from policies.sage_mm.generation.kv_cache import KeyValueCache  # noqa: E402
+from policies.sage_mm.model.adapters import LoraSettings, lora_config, new_adapter  # noqa: E402
 
 TOTAL = {"2B": 2_127_532_032, "4B": 4_437_815_808, "8B": 8_767_123_696}
 """Parameters of the published checkpoints."""
@@ -133,7 +133,7 @@ def test_cache_sizes(built):
     assert seen == 49 * (1 + maps) * hidden * 2
     cache = KeyValueCache(
         config.get_text_config(),
-        [None] * 3,
+        [()] * 3,
         slots=1000,
         dtype=torch.bfloat16,
         device=torch.device("meta"),

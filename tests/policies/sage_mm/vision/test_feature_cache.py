@@ -327,3 +327,14 @@ def test_what_is_kept_by_default_is_what_a_machine_of_today_can_spare():
     """Two GiB of memory, nothing beside the model, four GiB of pictures; a folder has sixteen."""
     gib = 1 << 30
     assert CacheSizes() == CacheSizes(2 * gib, 0, None, 16 * gib, 4 * gib)
+
+
+def test_sizes_in_words_are_sizes():
+    words = {"gpu": "8GB", "disk": "1 GiB", "folder": "features", "pictures": 0}
+    found = CacheSizes.from_words(words)
+    assert found == CacheSizes(gpu=8 * 10**9, disk=2**30, folder=Path("features"), pictures=0)
+    assert CacheSizes.from_words({}) == CacheSizes()
+    with pytest.raises(ValueError, match="expected levels of cpu, gpu, folder, disk, pictures"):
+        CacheSizes.from_words({"ram": "8GB"})
+    with pytest.raises(ValueError, match="a number of bytes such as 8GB"):
+        CacheSizes.from_words({"gpu": "lots"})

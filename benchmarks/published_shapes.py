@@ -1,4 +1,4 @@
-"""The shapes of the published Qwen3-VL checkpoints, for tests without their weights.
+"""The shapes of the published Qwen3-VL checkpoints, without their weights.
 
 They are those of the `config.json` of `Qwen/Qwen3-VL-2B-Instruct`, `-4B-`, `-8B-` and
 `-30B-A3B-Instruct` on the Hugging Face hub (arXiv 2511.21631).

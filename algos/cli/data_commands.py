@@ -1,0 +1,183 @@
+"""`sage-vqa data`: videos and questions as files: made, checked, written out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tqdm import tqdm
+
+from algos.cli.options import CommandError
+from algos.cli.terminal import say
+from policies.terminal_text import visible
+from sage_env.datasets.exporting import QUESTIONS, export_questions
+from sage_env.datasets.item import QAItem
+from sage_env.datasets.json_lines import read_jsonl
+from sage_env.datasets.loading import has_splits, load_dataset
+from sage_env.datasets.preparing import prepare_videos
+from sage_env.datasets.splits import NAMES, load_splits
+from sage_env.storage.cache_folder import cache_folder
+from sage_env.video.health import VIDEO_SUFFIXES, check_health
+
+QUESTIONS_SUFFIX = ".jsonl"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildData:
+    """Render the videos of the embedded dataset; what is there already is kept."""
+
+    root: Path | None = None
+    """Folder for the videos; by default the one that the dataset is read from."""
+    splits: tuple[str, ...] = ("train", "validation", "test")
+    """What to build."""
+    workers: int | None = None
+    """Processes; by default one per core."""
+
+    def run(self) -> None:
+        """Build with a progress bar, and say where the videos are."""
+        from sage_env.synth.build import build
+
+        if self.workers is not None and self.workers < 1:
+            raise CommandError(f"--workers must be at least 1, got {self.workers}")
+        if not self.splits:
+            raise CommandError("--splits needs at least one of train, validation, test")
+        written = build(self.root, self.splits, self.workers, progress=True)
+        say(f"{written} videos written, all are in {self.root or cache_folder()}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckData:
+    """Decode every video of a folder, and say what is wrong with those that are broken.
+
+    Of a .jsonl file of questions, it is the videos that the lines name; they are read first, and
+    the first that cannot be asked is named.
+    """
+
+    folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FOLDER")]
+    """The folder, with all that are in it; or one video; or a .jsonl file of questions."""
+    root: Path | None = None
+    """Folder of the videos of a .jsonl file; by default the one that it lies in."""
+    allow_outside: bool = False
+    """Whether a .jsonl file may name videos that do not lie under the root."""
+    quick: bool = False
+    """Try the keyframes only: a hundred times faster, but finds less."""
+    timeout: float | None = None
+    """Seconds for each video; by default no limit."""
+
+    def run(self) -> None:
+        """Print one line per video and a summary.
+
+        Raises:
+            CommandError: if there is no video, or one is broken.
+            DatasetError: if a line of a file of questions cannot be asked.
+        """
+        if self.timeout is not None and not 0 < self.timeout < float("inf"):
+            raise CommandError(f"--timeout must be seconds above 0, got {self.timeout}")
+        paths = self._asked_about() if self.folder.suffix == QUESTIONS_SUFFIX else self._found()
+        broken, seconds = 0, 0.0
+        for path in tqdm(paths, desc="checking", unit="video"):
+            health = check_health(path, quick=self.quick, timeout=self.timeout)
+            broken, seconds = broken + (not health.sound), seconds + health.duration
+            tqdm.write(visible(str(health)), file=sys.stdout)
+        videos = "1 video" if len(paths) == 1 else f"{len(paths)} videos"
+        say(f"{videos}, {seconds / 3600:.2f} hours, {broken} broken")
+        if broken:
+            raise CommandError(f"{broken} of {len(paths)} videos are broken: see above")
+
+    def _asked_about(self) -> list[Path]:
+        """Return the videos that a file of questions names, in its order."""
+        items = read_jsonl(self.folder, self.root, allow_outside=self.allow_outside)
+        say(f"{self.folder}: {len(items)} questions, all of which can be asked")
+        return list(dict.fromkeys(item.video for item in items))
+
+    def _found(self) -> list[Path]:
+        """Return the videos of a folder, or the one video that is named."""
+        if self.root is not None or self.allow_outside:
+            raise CommandError(
+                f"--root and --allow-outside are of a {QUESTIONS_SUFFIX} file of questions, and "
+                f"{self.folder} is none: leave them out"
+            )
+        paths = [self.folder] if self.folder.is_file() else sorted(self.folder.rglob("*"))
+        paths = [p for p in paths if p.suffix.lower() in VIDEO_SUFFIXES and not p.is_dir()]
+        if not paths:
+            kinds = " ".join(sorted(VIDEO_SUFFIXES))
+            raise CommandError(
+                f"{self.folder}: no video here: name a folder with files of {kinds}, or a "
+                f"{QUESTIONS_SUFFIX} file of questions"
+            )
+        return paths
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportData:
+    """Write a dataset out as plain files: its videos, and its questions in one .jsonl file.
+
+    `sage-vqa train --dataset FOLDER/questions.jsonl` then trains on it, and any other tool reads
+    it. Run again, it copies what is missing.
+    """
+
+    folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FOLDER")]
+    """Gets `questions.jsonl` and a folder of videos for each split."""
+    dataset: str = "sage-synth"
+    """Name of a dataset, path of a .jsonl file, or package.module:function."""
+    root: Path | None = None
+    """Folder of the dataset's videos; each dataset has its own default."""
+    splits: tuple[str, ...] = ("train", "validation", "test")
+    """What to write; a dataset without splits is written as one, unless some are held out."""
+    hold_out: tuple[float, float] | None = None
+    """Shares of the videos held out for validation and test, as `sage-vqa train` does it, of a
+    dataset without splits; every line then names its split."""
+    split_seed: int = 0
+    """Seeds which videos are held out."""
+    link: bool = False
+    """Give the videos second names (hard links) instead of copying them, on one disk."""
+    allow_outside: bool = False
+    """Whether a .jsonl file may name videos that do not lie under the root."""
+
+    def run(self) -> None:
+        """Write the files, and say where they are."""
+        if not self.splits:
+            raise CommandError("--splits needs at least one split, such as test")
+        target = self.folder / QUESTIONS
+        if target.exists() and Path(self.dataset).exists() and target.samefile(self.dataset):
+            raise CommandError(
+                f"{target} is the dataset itself, and would be written over: give another folder"
+            )
+        parts = self._parts() if self.hold_out is None else self._held_out(self.hold_out)
+        prepare_videos(parts.values())
+        count = export_questions(parts, self.folder, link=self.link)
+        say(f"{count} questions written, all are in {self.folder / QUESTIONS}")
+
+    def _parts(self) -> dict[str | None, Sequence[QAItem]]:
+        """Return the questions by split, as the dataset has them."""
+        if self.split_seed != 0:
+            raise CommandError("--split-seed does nothing without --hold-out: leave it out")
+        names: tuple[str | None, ...] = self.splits if has_splits(self.dataset) else (None,)
+        return {
+            name: load_dataset(
+                self.dataset,
+                root=self.root,
+                split=name or "train",
+                allow_outside=self.allow_outside,
+            )
+            for name in names
+        }
+
+    def _held_out(self, shares: tuple[float, float]) -> dict[str | None, Sequence[QAItem]]:
+        """Return the questions by split, held out by video."""
+        if has_splits(self.dataset):
+            raise CommandError(f"{self.dataset} has splits of its own: leave out --hold-out")
+        if unknown := [name for name in self.splits if name not in NAMES]:
+            raise CommandError(f"--splits: {unknown[0]!r} is none of {', '.join(NAMES)}")
+        found = load_splits(
+            self.dataset,
+            root=self.root,
+            hold_out=shares,
+            seed=self.split_seed,
+            allow_outside=self.allow_outside,
+        )
+        return {name: part for name, part in found.parts().items() if name in self.splits}
