@@ -176,7 +176,8 @@ def test_a_training_on_ones_own_videos_in_python(
     train = import_module("my_training").train
     sizes = {"updates": 1, "questions_per_update": 2, "episodes_per_question": 2}
     results = train("my.jsonl", folder / "run", minibatches=1, eval_every=1, **sizes)
-    assert set(results) == {f"{row}-{d}" for row in ("base", "after-ppo") for d in ("greedy", "t-1")}
+    keys = {f"{row}-{d}" for row in ("base", "after-ppo") for d in ("greedy", "t-1")}
+    assert set(results) == keys
     saved = json.loads((folder / "run" / "config.json").read_text())
     assert saved["reward"] == "my_training:frugal" and saved["tools"] == ["my_training:Clock"]
     assert (folder / "run" / "report.html").exists()
