@@ -63,7 +63,7 @@ def test_files_that_are_taken_for_what_they_are_not_are_found(
     monkeypatch.setattr(sealed_file.zlib, "crc32", lambda *_: 0)
     look(folder, folder / "sound")  # made anew: the names of old files are in them
     look(folder, folder / "sound")
-    found = faults(folder, range(5 * 4 + 3, 400, 52))  # pictures are swapped
+    found = faults(folder, range(5 * 4 + 3, 4000, 52))  # pictures are swapped
     assert any("another picture" in fault for fault in found)
 
 
