@@ -6,13 +6,12 @@ They are those of the `config.json` of `Qwen/Qwen3-VL-2B-Instruct`, `-4B-`, `-8B
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
 from transformers import Qwen3VLConfig, Qwen3VLMoeConfig
 
+from policies.sage_mm.model.default_dtype import default_dtype
 from policies.sage_mm.model.pretrained import ARCHITECTURES
 
 Size = Literal["2B", "4B", "8B", "30B-A3B"]
@@ -125,7 +124,7 @@ def random_model(
     place = torch.device(device)
     with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []):
         torch.manual_seed(seed)
-        with place, _default_dtype(dtype):
+        with place, default_dtype(dtype):
             return ARCHITECTURES[config.model_type](config)
 
 
@@ -145,13 +144,3 @@ def cache_bytes(config: Any, dtype: torch.dtype, *, tokens: int = 0, visual: int
     per_token = text.num_hidden_layers * 2 * text.num_key_value_heads * text.head_dim
     maps = 1 + len(config.vision_config.deepstack_visual_indexes)
     return int((tokens * per_token + visual * maps * text.hidden_size) * dtype.itemsize)
-
-
-@contextmanager
-def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)

@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from gymnasium import Env
 from tqdm import tqdm
 
 from algos.rollout.playing import EpisodeSpec, collect
@@ -75,19 +76,28 @@ def demonstrate(
             unit="episode",
             disable=not progress,
         )
-        with (
-            bar,
-            closing(AppendLog(path)) as log,
-            open_envs(items, options, min(envs, len(missing))) as made,
-        ):
-
-            def keep(trajectory: Trajectory) -> None:
-                log.append(without_tokens(trajectory).to_json())
-                bar.update()
-
-            collect(made, teacher, missing, seed=seed, progress=keep, isolate=True)
+        with bar, open_envs(items, options, min(envs, len(missing))) as made:
+            _play(made, teacher, missing, seed, path, bar)
         done = {episode.trajectory.conditions.episode: episode for episode in _written(path)}
     return [done[str(spec.name)] for spec in specs]
+
+
+def _play(
+    envs: Sequence[Env[Any, Any]],
+    teacher: Policy | BatchPolicy,
+    specs: Sequence[EpisodeSpec],
+    seed: int,
+    path: Path,
+    bar: tqdm[Any],
+) -> None:
+    """Play episodes, and write each to the file when it ends."""
+    with closing(AppendLog(path)) as log:
+
+        def keep(trajectory: Trajectory) -> None:
+            log.append(without_tokens(trajectory).to_json())
+            bar.update()
+
+        collect(envs, teacher, specs, seed=seed, progress=keep, isolate=True)
 
 
 def _written(path: Path) -> list[StoredEpisode]:

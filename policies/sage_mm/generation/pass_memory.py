@@ -6,13 +6,12 @@ holds what one layer needs at its fullest moment, because nothing is kept for a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 
 from policies.sage_mm.generation.token_draw import DRAW_BYTES, DRAW_ENTRIES
+from policies.sage_mm.model.default_dtype import default_dtype
 from policies.sage_mm.model.pretrained import ARCHITECTURES
 from policies.sage_mm.vision.frame_encoder import GPU_PATCHES
 
@@ -32,7 +31,7 @@ def weight_bytes(
         lora_rank: of an adapter on every linear layer of the language model.
         four_bit: whether these layers are held in 4 bits.
     """
-    with torch.device("meta"), _default_dtype(dtype):
+    with torch.device("meta"), default_dtype(dtype):
         model = ARCHITECTURES[config.model_type](config)
     linear = [m for m in model.model.language_model.modules() if isinstance(m, torch.nn.Linear)]
     total = sum(p.numel() for p in model.parameters()) * dtype.itemsize
@@ -107,13 +106,3 @@ def encode_bytes(config: Any, dtype: torch.dtype, patches: int) -> int:
     block = vision.hidden_size * 10 + vision.intermediate_size * 2
     merged = maps * vision.out_hidden_size // vision.spatial_merge_size**2
     return int(rows * (pixels * (2 * _SINGLE + size) + size * (block + 2 * merged)))
-
-
-@contextmanager
-def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)

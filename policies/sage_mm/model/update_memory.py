@@ -26,6 +26,7 @@ from policies.sage_mm.model.adapters import (
     lora_config,
     new_adapter,
 )
+from policies.sage_mm.model.default_dtype import default_dtype
 from policies.sage_mm.model.fused_lora import fuse
 from policies.sage_mm.model.language_model import language_states
 from policies.sage_mm.model.live_bytes import LiveBytes
@@ -268,10 +269,5 @@ def _weights(
 @contextmanager
 def _on_meta(dtype: torch.dtype) -> Iterator[None]:
     """Make what the block makes on the meta device, in this dtype."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        with torch.device("meta"):
-            yield
-    finally:
-        torch.set_default_dtype(before)
+    with default_dtype(dtype), torch.device("meta"):
+        yield

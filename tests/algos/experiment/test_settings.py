@@ -43,4 +43,6 @@ def test_a_setting_of_what_is_not_there_is_refused(settings: dict[str, Any], sai
     ],
 )
 def test_a_setting_that_does_something_is_not(settings: dict[str, Any]) -> None:
-    Training(**settings).require_use()
+    config = Training(**settings)
+    config.require_use()  # which raises for what does nothing
+    assert config == Training(**settings)

@@ -35,6 +35,7 @@ from policies.sage_mm.generation.rollout_memory import (  # noqa: E402
 )
 from policies.sage_mm.generation.sampling import Sampling  # noqa: E402
 from policies.sage_mm.model.adapters import LoraSettings, lora_config, new_adapter  # noqa: E402
+from policies.sage_mm.model.default_dtype import default_dtype  # noqa: E402
 from policies.sage_mm.model.language_model import language_states  # noqa: E402
 from policies.sage_mm.model.packed_attention import use_packed_attention  # noqa: E402
 from policies.sage_mm.model.pretrained import ARCHITECTURES  # noqa: E402
@@ -58,7 +59,7 @@ def two_layers(size):
 def shallow(request):
     """A published shape on the meta device, of two layers; a pass never needs two at once."""
     config = two_layers(request.param)
-    with META, pass_memory._default_dtype(torch.bfloat16):
+    with META, default_dtype(torch.bfloat16):
         model = ARCHITECTURES[config.model_type](config)
     new_adapter(model, lora_config(LoraSettings(r=16)), "actor")
     model.eval()
