@@ -101,6 +101,7 @@ LAYERS = {
         "report/",
         "tiny/",
         "experiment/",
+        "suite/",
         "cli/",
     ],
     "benchmarks": [
