@@ -92,7 +92,7 @@ LAYERS = {
         "batching/",
         "objectives/",
         "exactness/",
-        "evaluation/",
+        "evaluation/ metrics/",
         "runs/",
         "recipe/",
         "ppo/",
