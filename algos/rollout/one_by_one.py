@@ -9,22 +9,26 @@ from policies.base import Decision, Observation, Policy
 
 
 class OneByOne:
-    """A policy without `act_batch`, as one that serves batches of one episode."""
+    """A policy without `act_batch`, as one that serves batches of one episode.
+
+    Args:
+        policy: whose it is.
+    """
 
     def __init__(self, policy: Policy) -> None:
-        """Start with no episode running."""
+        """Take the policy; `reset` has to come first."""
         self._policy = policy
         self._seed: int | None = None
         self._episode: Hashable = None
 
     def reset(self, *, seed: int | None = None) -> None:
-        """Keep the seed for the episodes to come."""
+        """Forget the episode; the policy is reset when the next one begins."""
         self._seed, self._episode = seed, None
 
     def act_batch(
         self, observations: Sequence[Observation], episodes: Sequence[Hashable]
     ) -> list[Decision]:
-        """Choose the next action of the one episode; a name that is new resets the policy."""
+        """Choose the next action; a new episode's seed is made of the seed and its name."""
         (observation,), (episode,) = observations, episodes
         if episode != self._episode:
             seed = None if self._seed is None else subseed(self._seed, str(episode))
