@@ -90,7 +90,7 @@ LAYERS = {
         "batching/",
         "objectives/",
         "exactness/",
-        "evaluation/",
+        "evaluation/ metrics/",
         "runs/",
         "recipe/",
         "ppo/",
