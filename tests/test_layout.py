@@ -99,6 +99,7 @@ LAYERS = {
         "report/",
         "tiny/",
         "experiment/",
+        "suite/",
         "cli/",
     ],
     "benchmarks": [

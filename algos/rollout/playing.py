@@ -84,6 +84,7 @@ def collect(
     seed: int | None = None,
     progress: Progress | None = None,
     isolate: bool = False,
+    keep: bool = True,
 ) -> list[Trajectory]:
     """Play every episode of `specs`, as many at a time as there are environments.
 
@@ -103,11 +104,14 @@ def collect(
             policy or a plug-in too, but for those in `policies.errors.ENDS_RUN`. If it was raised
             for a batch, the episodes of the batch are played again from their beginning, each
             alone, so that only those that raise it by themselves fail.
+        keep: whether the trajectories are returned; `progress` has them in any case, and a hundred
+            thousand of them are no memory's.
 
     Returns:
-        One trajectory per episode, in the order of `specs`. A `SageEnvError` of the environment is
-        recorded in the trajectory's `error`, and so are those in an `EpisodesFailed` that the
-        policy raises; any other exception propagates, unless it is isolated.
+        One trajectory per episode, in the order of `specs`; none without `keep`. A `SageEnvError`
+        of the environment is recorded in the trajectory's `error`, and so are those in an
+        `EpisodesFailed` that the policy raises; any other exception propagates, unless it is
+        isolated.
     """
     if not envs:
         raise ValueError("collect needs at least one environment, got none")
@@ -127,7 +131,8 @@ def collect(
     def report() -> None:
         while ended:
             name, trajectory = ended.popleft()
-            results[name] = trajectory
+            if keep:
+                results[name] = trajectory
             if progress is not None:
                 progress(trajectory)
 
@@ -135,7 +140,7 @@ def collect(
     with _reported(report), ThreadPoolExecutor() as pool:
         list(pool.map(_Slot.start, slots))
         _play_on(slots, policy, pool, report, isolate)
-    return [results[name] for name in order]
+    return [results[name] for name in order] if keep else []
 
 
 def _numbered(specs: Sequence[EpisodeSpec]) -> dict[Hashable, int]:
