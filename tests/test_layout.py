@@ -55,6 +55,7 @@ LAYERS = {
         "video/decoding/",
         "video/cache/",
         "video/",
+        "datasets/access/",
         "history openers",
         "tools/",
         "unicode_text spaces observation",
