@@ -81,6 +81,7 @@ def check_dataset(
     manifest = manifest_of(name, part, items, videos)
     target = out or FOLDER / f"{name.replace(':', '-')}-{part}.json"
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(target, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
     except OSError as error:
         raise CommandError(f"the manifest {target} cannot be written: {error}") from error

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import glob
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -67,9 +68,9 @@ def download(
             f"the videos of {benchmark.name} cannot be downloaded here: leave out --videos. "
             f"{benchmark.access}"
         )
-    hugging_face = _hugging_face()
+    hugging_face, endpoint = _hugging_face(), os.environ.get("HF_ENDPOINT")
     try:
-        about = hugging_face.HfApi().dataset_info(name, revision=revision)
+        about = hugging_face.HfApi(endpoint).dataset_info(name, revision=revision)
         there = [file.rfilename for file in about.siblings or []]
         wanted = _wanted(benchmark, there, videos)
         hugging_face.snapshot_download(
@@ -77,6 +78,7 @@ def download(
             repo_type="dataset",
             revision=about.sha,
             local_dir=root,
+            endpoint=endpoint,
             allow_patterns=[glob.escape(file) for file in wanted],
         )
     except DatasetError:
@@ -137,7 +139,7 @@ def _told(benchmark: Benchmark, name: str, error: Exception) -> str:
         )
     if "RepositoryNotFoundError" in kind:
         return (
-            f"there is no {page}, or it is only for those who are logged in (`hf auth login`): "
+            f"{page} is not there, or it is only for those who are logged in (`hf auth login`): "
             "name a mirror with --hub OWNER/NAME"
         )
     if "RevisionNotFoundError" in kind:

@@ -32,9 +32,12 @@ def cut(path):
 def test_each_video_once_with_its_reason(tmp_path):
     items = laid_out(tmp_path)
     passed = []
-    videos = list(
-        check_videos(items, check=cut, following=lambda paths: passed.extend(paths) or paths)
-    )
+
+    def following(paths):
+        passed.extend(paths)
+        return paths
+
+    videos = list(check_videos(items, check=cut, following=following))
     assert [(v.path.stem, v.status, v.questions) for v in videos] == [
         ("A", "found", 2), ("B", "missing", 1), ("C", "undecodable", 1), ("D", "missing", 1),
         ("E", "undecodable", 1),
