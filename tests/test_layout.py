@@ -70,7 +70,7 @@ LAYERS = {
         "testing/",
     ],
     "policies": [
-        "errors prompt saved_env_options terminal_text",
+        "errors prompt saved_env_options terminal_text turn_usage",
         "base",
         "introspection briefing passes",
         "sage_mm/stage_timer",
@@ -93,7 +93,7 @@ LAYERS = {
         "batching/",
         "objectives/",
         "exactness/",
-        "evaluation/",
+        "evaluation/ metrics/",
         "runs/",
         "recipe/",
         "ppo/",
@@ -102,6 +102,7 @@ LAYERS = {
         "report/",
         "tiny/",
         "experiment/",
+        "suite/",
         "cli/",
     ],
     "benchmarks": [
