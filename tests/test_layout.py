@@ -56,6 +56,7 @@ LAYERS = {
         "video/decoding/",
         "video/cache/",
         "video/",
+        "datasets/access/",
         "history openers",
         "tools/",
         "unicode_text spaces observation",

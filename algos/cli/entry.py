@@ -12,7 +12,7 @@ from typing import Any
 import tyro
 
 from algos.cli.commands import Ask, Play, Report
-from algos.cli.data_commands import BuildData, CheckData, ExportData
+from algos.cli.data_commands import BuildData, CheckData, DownloadData, ExportData
 from algos.cli.eval_command import Eval
 from algos.cli.sft_command import Sft
 from algos.cli.terminal import plain_messages, plain_traceback, say
@@ -99,7 +99,12 @@ def _run(arguments: list[str]) -> None:
         return
     if arguments[:1] == ["data"]:
         about = "Make the videos of the embedded dataset, check any, write a dataset out as files."
-        data = {"build": BuildData, "check": CheckData, "export": ExportData}
+        data = {
+            "build": BuildData,
+            "check": CheckData,
+            "download": DownloadData,
+            "export": ExportData,
+        }
         _parse(data, arguments[1:], "sage-vqa data", about).run()
         return
     commands = {
