@@ -16,7 +16,7 @@ from sage_env.actions.action import ACTION_NAMES, Action, Answer, Invalid
 from sage_env.argument_checks import tolerance_seconds, whole_number
 from sage_env.datasets.judges import judge_in_time
 from sage_env.datasets.loading import DatasetSource, load_dataset, prepare_item
-from sage_env.datasets.matching import Judge, decide_answer
+from sage_env.datasets.matching import Judge
 from sage_env.deadlines.timed_call import CALL_TIMEOUT, call_seconds, end_idle
 from sage_env.episode import Budget, Episode, TurnResult
 from sage_env.errors import ResetNeeded, ToolTimeout
@@ -93,9 +93,9 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     | `"efficient"` | the same, less a cost of frames and turns when it is right |
     | `"sage"` | the terms of the SAGE paper: format, refused and repeated looks, accuracy |
 
-    Right is (see `sage_env.datasets.Ruling`): an answer that names the right choice by letter, text
-    or a sentence; for open questions the same text or number, or an alias. An answer that names
-    several is wrong. What the rules cannot decide goes to the `judge`, else it is wrong.
+    Right is (see `sage_env.datasets.Ruling`): an answer that names the right choice, and no other,
+    by letter, text or a sentence; for open questions the same text or number, or an alias; a span
+    of time with IoU >= 0.5. What the rules cannot decide goes to the `judge`, else it is wrong.
 
     ## Starting State
     `reset(options={"item_id": …})` or `{"index": …}` chooses the question, without either the seed
@@ -115,10 +115,11 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     Always: `item_id`; `action` (its name, `None` at reset); `stop_reason` (`answered`,
     `out_of_turns` or `None`); `reward_terms`; `frame_seconds` (a float per frame shown this turn);
     `span` and `box` (what was served or skipped this turn, or `None`); `spent` (`sage_env.Spent`).
-    On the last step: `correct`, and the `rule` that decided it; `evidence_recall` (share of the
-    evidence spans in which a frame was shown) and `evidence_hit_turn` (the first such turn, 0 is
-    the overview), `None` where unknown. At reset also `budget`: this episode's `max_turns`,
-    `max_frames`, `frames_per_turn`, `overview_frames`. `env.unwrapped.history` is the whole record.
+    On the last step: `correct` and the `rule` that decided it; `evidence_recall` (share of evidence
+    spans in which a frame was shown), `evidence_hit_turn` (the first such turn, 0 is the overview),
+    `answer_spans` (how many the answer names), `answer_iou`, `answer_iop` (how they meet it), each
+    `None` where unknown. At reset also `budget`: this episode's `max_turns`, `max_frames`,
+    `frames_per_turn`, `overview_frames`. `env.unwrapped.history` is the whole record.
 
     ## Arguments
     Args:
@@ -305,8 +306,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
             self._running = True
             raise
         if isinstance(action, Answer):
-            episode.end("answered", None)  # kept as not judged if the judge fails
-            episode.end("answered", *decide_answer(episode.history.item, action.text, self._judge))
+            episode.answered(action, self._judge)
         elif not episode.turns_left:
             episode.end("out_of_turns", False)
         history = episode.history

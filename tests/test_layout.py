@@ -31,6 +31,7 @@ HEAVY = [
     "ray",
     "stable_baselines3",
     "pygame",
+    "pyarrow",
 ]
 MODULES = modules()
 GRAPH = import_graph(MODULES)
@@ -48,6 +49,7 @@ LAYERS = {
         "deadlines/",
         "actions/",
         "datasets/",
+        "datasets/native/",
         "video/deadline",
         "video/index/",
         "video/decoding/",
