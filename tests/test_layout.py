@@ -82,11 +82,12 @@ LAYERS = {
         "sage_mm/",
         "sage_released/",
         "baselines/",
+        "floors/",
         "served/",
         "hugging_face/",
         "sb3/",
         "check/",
-        "registry",
+        "own_class registry",
     ],
     "algos": [
         "seeds",
