@@ -7,7 +7,8 @@ In the order of imports: `errors`, `prompt` (what every model is told),
 environment), `base` (what a policy is),
 `introspection` (policies whose tokens can be read from outside), `briefing` (what a policy is told
 of an episode beside its observations), `passes` (how large a policy's forward passes are); the
-rooms `sage_mm/`, `sage_released/`, `baselines/`, `served/`, `hugging_face/`, `sb3/`, `check/`;
+rooms `sage_mm/`, `sage_released/`, `baselines/`, `served/`,
+`judges/`, `hugging_face/`, `sb3/`, `check/`;
 `registry` (policies by name).
 """
 

@@ -79,6 +79,7 @@ LAYERS = {
         "sage_released/",
         "baselines/",
         "served/",
+        "judges/",
         "hugging_face/",
         "sb3/",
         "check/",
