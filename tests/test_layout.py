@@ -31,6 +31,7 @@ HEAVY = [
     "ray",
     "stable_baselines3",
     "pygame",
+    "pyarrow",
 ]
 MODULES = modules()
 GRAPH = import_graph(MODULES)
@@ -48,6 +49,7 @@ LAYERS = {
         "deadlines/",
         "actions/",
         "datasets/",
+        "datasets/native/",
         "video/deadline",
         "video/index/",
         "video/decoding/",
@@ -91,7 +93,7 @@ LAYERS = {
         "batching/",
         "objectives/",
         "exactness/",
-        "evaluation/",
+        "evaluation/ metrics/",
         "runs/",
         "recipe/",
         "ppo/",
@@ -100,6 +102,7 @@ LAYERS = {
         "report/",
         "tiny/",
         "experiment/",
+        "suite/",
         "cli/",
     ],
     "benchmarks": [
