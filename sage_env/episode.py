@@ -8,7 +8,11 @@ from typing import NamedTuple
 
 from sage_env.actions.action import Action, Answer, Invalid, Sample, Skip, UseTool, Zoom
 from sage_env.datasets.item import QAItem
+<<<<<<< HEAD
 from sage_env.datasets.matching import Decided
+=======
+from sage_env.datasets.matching import Judge, decide_answer
+>>>>>>> main
 from sage_env.errors import DatasetError
 from sage_env.frames import Box, FrameBatch, Tolerance
 from sage_env.history import History, Look, Spent
@@ -146,6 +150,16 @@ class Episode:
         self.history = replace(
             self.history, stop_reason=stop_reason, verdict=verdict, rule=rule, judged=judged
         )
+
+    def answered(self, answer: Answer, judge: Judge | None) -> None:
+        """End with an answer and the verdict on it; it is kept as not judged if the judge fails.
+
+        Raises:
+            JudgeError: if it does.
+        """
+        self.end("answered", None)
+        item = self.history.item
+        self.end("answered", *decide_answer(item, answer.text, judge, answer.evidence))
 
     def observe(self, served: TurnResult, shape: tuple[int, ...]) -> Observation:
         """Return what the agent is shown of a turn that was just served; `shape` is (F, H, W, 3).

@@ -69,7 +69,7 @@ LAYERS = {
         "testing/",
     ],
     "policies": [
-        "errors prompt saved_env_options terminal_text",
+        "errors prompt saved_env_options terminal_text turn_usage",
         "base",
         "introspection briefing passes",
         "sage_mm/stage_timer",

@@ -23,6 +23,7 @@ from algos.seeds import subseed
 from policies.base import BatchPolicy, Policy
 from sage_env.datasets.duration_buckets import BUCKETS, bucket_of
 from sage_env.datasets.item import QAItem
+from sage_env.datasets.report_keys import each_value
 
 SHORT, LONG = "<=600 s", ">600 s"
 """Sides of ten minutes, by which the SAGE paper (arXiv 2512.13874) reports long videos apart."""
@@ -197,7 +198,7 @@ def measure_episodes(episodes: Sequence[EpisodeResult]) -> list[MeasureRow]:
     rows += _rows("bucket", [(bucket_of(e.duration), e) for e in episodes], BUCKETS)
     buckets = [bucket_of(e.duration) for e in episodes]
     for key in group_keys([e.group for e in episodes], buckets):
-        grouped = [(e.group[key], e) for e in episodes if key in e.group]
+        grouped = [(name, e) for e in episodes for name in each_value(e.group.get(key))]
         section = f"{key} (group)" if key in OWN_SECTIONS else key
         rows += _rows(section, grouped, sorted({name for name, _ in grouped}))
     return rows

@@ -163,6 +163,12 @@ def _checked(items: Any, name: str | None = None) -> Sequence[QAItem]:
 
 DATASETS: Mapping[str, str] = {
     "sage-synth": "sage_env.synth:sage_synth",
+    "sage-bench": "sage_env.datasets.native.sage_bench:SAGE_BENCH",
+    "video-mme": "sage_env.datasets.native.video_mme:VIDEO_MME",
+    "video-mme-v2": "sage_env.datasets.native.video_mme_v2:VIDEO_MME_V2",
+    "lvbench": "sage_env.datasets.native.lvbench:LVBENCH",
+    "cg-bench": "sage_env.datasets.native.cg_bench:CG_BENCH",
+    "cg-bench-mini": "sage_env.datasets.native.cg_bench:CG_BENCH_MINI",
 }
 """Datasets that come with the project: the function that returns each, imported when it is named.
 
