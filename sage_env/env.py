@@ -16,11 +16,7 @@ from sage_env.actions.action import ACTION_NAMES, Action, Answer, Invalid
 from sage_env.argument_checks import tolerance_seconds, whole_number
 from sage_env.datasets.judges import judge_in_time
 from sage_env.datasets.loading import DatasetSource, load_dataset, prepare_item
-<<<<<<< HEAD
-from sage_env.datasets.matching import NO_ANSWER, NOT_JUDGED, Judge, decide_answer
-=======
-from sage_env.datasets.matching import Judge
->>>>>>> main
+from sage_env.datasets.matching import NO_ANSWER, Judge
 from sage_env.deadlines.timed_call import CALL_TIMEOUT, call_seconds, end_idle
 from sage_env.episode import Budget, Episode, TurnResult
 from sage_env.errors import ResetNeeded, ToolTimeout
@@ -119,19 +115,12 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     Always: `item_id`; `action` (its name, `None` at reset); `stop_reason` (`answered`,
     `out_of_turns` or `None`); `reward_terms`; `frame_seconds` (a float per frame shown this turn);
     `span` and `box` (what was served or skipped this turn, or `None`); `spent` (`sage_env.Spent`).
-<<<<<<< HEAD
-    On the last step: `correct`, and the `rule` that decided it; where a judge did, `judge` (a
-    mapping of what it was) and `judge_words`; `evidence_recall` (share of the
-    evidence spans in which a frame was shown) and `evidence_hit_turn` (the first such turn, 0 is
-    the overview), `None` where unknown. At reset also `budget`: this episode's `max_turns`,
-    `max_frames`, `frames_per_turn`, `overview_frames`. `env.unwrapped.history` is the whole record.
-=======
-    On the last step: `correct` and the `rule` that decided it; `evidence_recall` (share of evidence
-    spans in which a frame was shown), `evidence_hit_turn` (the first such turn, 0 is the overview),
-    `answer_spans` (how many the answer names), `answer_iou`, `answer_iop` (how they meet it), each
-    `None` where unknown. At reset also `budget`: this episode's `max_turns`, `max_frames`,
-    `frames_per_turn`, `overview_frames`. `env.unwrapped.history` is the whole record.
->>>>>>> main
+    On the last step: `correct` and the `rule` that decided it (`judge`: then also `judge`, what it
+    was, and `judge_words`); `evidence_recall` (share of evidence spans in which a frame was shown),
+    `evidence_hit_turn` (the first such turn, 0 is the overview), `answer_spans` (how many the
+    answer names), `answer_iou`, `answer_iop` (how they meet it), each `None` where unknown. At
+    reset also `budget`: this episode's `max_turns`, `max_frames`, `frames_per_turn`,
+    `overview_frames`. `env.unwrapped.history` is the whole record.
 
     ## Arguments
     Args:
@@ -318,12 +307,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
             self._running = True
             raise
         if isinstance(action, Answer):
-<<<<<<< HEAD
-            episode.end("answered", NOT_JUDGED)  # kept so if the judge fails
-            episode.end("answered", decide_answer(episode.history.item, action.text, self._judge))
-=======
             episode.answered(action, self._judge)
->>>>>>> main
         elif not episode.turns_left:
             episode.end("out_of_turns", NO_ANSWER)
         history = episode.history

@@ -8,11 +8,7 @@ from typing import NamedTuple
 
 from sage_env.actions.action import Action, Answer, Invalid, Sample, Skip, UseTool, Zoom
 from sage_env.datasets.item import QAItem
-<<<<<<< HEAD
-from sage_env.datasets.matching import Decided
-=======
-from sage_env.datasets.matching import Judge, decide_answer
->>>>>>> main
+from sage_env.datasets.matching import NOT_JUDGED, Decided, Judge, decide_answer
 from sage_env.errors import DatasetError
 from sage_env.frames import Box, FrameBatch, Tolerance
 from sage_env.history import History, Look, Spent
@@ -157,9 +153,9 @@ class Episode:
         Raises:
             JudgeError: if it does.
         """
-        self.end("answered", None)
+        self.end("answered", NOT_JUDGED)
         item = self.history.item
-        self.end("answered", *decide_answer(item, answer.text, judge, answer.evidence))
+        self.end("answered", decide_answer(item, answer.text, judge, answer.evidence))
 
     def observe(self, served: TurnResult, shape: tuple[int, ...]) -> Observation:
         """Return what the agent is shown of a turn that was just served; `shape` is (F, H, W, 3).

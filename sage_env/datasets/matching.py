@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
-=======
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias
->>>>>>> main
 
 from sage_env.actions.thoughts import after_thoughts
 from sage_env.datasets.answer_text import final_part, normalise, without_markup
@@ -68,7 +63,6 @@ class Ruling(NamedTuple):
     rule: str
 
 
-<<<<<<< HEAD
 class Decided(NamedTuple):
     """The verdict on an answer by the rules and a judge together.
 
@@ -89,10 +83,7 @@ NOT_JUDGED = Decided(None, None)
 """Of an answer that nothing has decided yet."""
 
 
-def rule_answer(item: QAItem, text: str) -> Ruling:
-=======
 def rule_answer(item: QAItem, text: str, evidence: Sequence[Span] = ()) -> Ruling:
->>>>>>> main
     """Return the verdict of the rules alone, and which of them decided.
 
     With choices: the text of a choice, its letter, both, or a sentence that claims one
@@ -127,13 +118,9 @@ def match_answer(item: QAItem, text: str) -> bool | None:
     return rule_answer(item, text).verdict
 
 
-<<<<<<< HEAD
-def decide_answer(item: QAItem, text: str, judge: Judge | None = None) -> Decided:
-=======
 def decide_answer(
     item: QAItem, text: str, judge: Judge | None = None, evidence: Sequence[Span] = ()
-) -> Ruling:
->>>>>>> main
+) -> Decided:
     """Return the verdict on an answer: by the rules, else by `judge`; without one it is wrong.
 
     Args:
@@ -146,7 +133,7 @@ def decide_answer(
         JudgeError: if the judge raises an exception, returns something else than a verdict, or
             gives none.
     """
-    found = decide_or_leave(item, text, judge)
+    found = decide_or_leave(item, text, judge, evidence)
     if found.verdict is None:
         name, words = "the judge", ""
         if found.judged is not None:
@@ -156,10 +143,18 @@ def decide_answer(
     return found
 
 
-def decide_or_leave(item: QAItem, text: str, judge: Judge | None) -> Decided:
+def decide_or_leave(
+    item: QAItem, text: str, judge: Judge | None, evidence: Sequence[Span] = ()
+) -> Decided:
     """Return the verdict likewise, which is `None` where the judge was asked and gave none.
 
     A place or stretch of the video is never a judge's to decide: it is right by its numbers.
+
+    Args:
+        item: the question.
+        text: the answer.
+        judge: asked where no rule can tell.
+        evidence: the stretches that the answer rests on, in seconds.
 
     Raises:
         JudgeError: if the judge raises an exception, or returns something else than a verdict.
