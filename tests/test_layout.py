@@ -84,6 +84,7 @@ LAYERS = {
         "baselines/",
         "floors/",
         "served/",
+        "judges/",
         "hugging_face/",
         "sb3/",
         "check/",

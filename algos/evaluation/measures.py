@@ -160,9 +160,13 @@ def evaluate(
 
 
 def failures(result: EvalResult) -> list[tuple[str, str]]:
-    """Return the questions that failed on our side, with the reasons, in order."""
+    """Return the questions that failed on our side, with the reasons, in order.
+
+    One that only lacks its judge's verdict has not failed: it is not judged.
+    """
     pairs = zip(result.items, result.trajectories, strict=True)
-    return [(item.id, played.error) for item, played in pairs if played.error is not None]
+    failed = [(item.id, played.error) for item, played in pairs if not played.not_judged]
+    return [(name, error) for name, error in failed if error is not None]
 
 
 def episode_result(item: QAItem, trajectory: Trajectory) -> EpisodeResult:
