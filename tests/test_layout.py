@@ -97,6 +97,7 @@ LAYERS = {
         "sft/ presets",
         "verify/",
         "report/",
+        "exchange/ exchange/lmms_plugin/",
         "tiny/",
         "experiment/",
         "cli/",
