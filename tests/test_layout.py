@@ -103,6 +103,7 @@ LAYERS = {
         "sft/ presets",
         "verify/",
         "report/",
+        "exchange/ exchange/lmms_plugin/",
         "tiny/",
         "experiment/",
         "suite/",
