@@ -50,6 +50,7 @@ LAYERS = {
         "actions/",
         "datasets/",
         "datasets/native/",
+        "subtitles/",
         "video/deadline",
         "video/index/",
         "video/decoding/",

@@ -22,7 +22,7 @@ and what all adapters share); then an adapter each:
             parse_spans(row.text("time_reference")),        # read_spans for pairs of numbers
             row.duration("duration"),
             row.group("domain", kind="task_type"),          # column task_type as the key kind
-            subtitles=source.subtitle(row, "video_id"),
+            subtitles=source.subtitle(row, "video_id"),     # subtitles_start= where it is not 0
         )
 
     MY_BENCH = Benchmark(name="my-bench", files={"test": ("my_bench*.json",)}, item=_item, …)
