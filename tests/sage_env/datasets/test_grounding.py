@@ -20,6 +20,7 @@ from sage_env.datasets.item import QAItem
 from sage_env.datasets.matching import decide_answer, rule_answer
 from sage_env.datasets.validation import validate
 from sage_env.env import VideoQAEnv
+from sage_env.errors import DatasetError
 from sage_env.testing.memory_video import MemoryVideo
 
 GROUND = QAItem(
@@ -130,6 +131,14 @@ def test_the_last_step_says_how_the_answer_meets_the_evidence():
     assert ended(CHOICE, Answer("1-2 s")) == told(True, "text", 0, None, None)
     plain = replace(CHOICE, evidence=())
     assert ended(plain, Answer("no", spans)) == told(False, "text", 2, None, None)
+
+
+def test_weak_evidence_may_lie_behind_the_end_of_the_video():
+    late = replace(CHOICE, evidence=((10.0, 20.0), (90.0, 91.0)))
+    with pytest.raises(DatasetError, match="lies behind the end"):
+        ended(late, Answer("no"))
+    weak = replace(late, group={"evidence": "weak"})
+    assert ended(weak, Answer("no", ((10.0, 20.0),)))["answer_iou"] == 10 / 11
 
 
 @pytest.mark.parametrize(
