@@ -185,9 +185,13 @@ def evaluate(
 
 
 def failures(result: EvalResult) -> list[tuple[str, str]]:
-    """Return the questions that failed on our side, with the reasons, in order."""
+    """Return the questions that failed on our side, with the reasons, in order.
+
+    One that only lacks its judge's verdict has not failed: it is not judged.
+    """
     pairs = zip(result.items, result.trajectories, strict=True)
-    return [(item.id, played.error) for item, played in pairs if played.error is not None]
+    failed = [(item.id, played.error) for item, played in pairs if not played.not_judged]
+    return [(name, error) for name, error in failed if error is not None]
 
 
 def episode_result(item: QAItem, trajectory: Trajectory) -> EpisodeResult:
@@ -223,7 +227,7 @@ def measure_episodes(episodes: Sequence[EpisodeResult]) -> list[MeasureRow]:
     buckets = [bucket_of(e.duration) for e in episodes]
     rows += _rows("bucket", [[name] for name in buckets], BUCKETS, columns)
     for key in group_keys([e.group for e in episodes], buckets):
-        named = [each_value(e.group[key]) if key in e.group else () for e in episodes]
+        named = [each_value(e.group.get(key)) for e in episodes]
         section = f"{key} (group)" if key in OWN_SECTIONS else key
         rows += _rows(section, named, sorted({one for names in named for one in names}), columns)
     return rows

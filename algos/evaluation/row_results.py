@@ -15,9 +15,13 @@ SPENT = (
     "visual_tokens",
     "visual_tokens_billed",
     "prompt_tokens",
+    "cached_tokens",
     "tokens",
+    "thought_tokens",
     "turns",
     "invalid_actions",
+    "replies",
+    "retries",
     "seconds",
     "cost",
 )

@@ -15,6 +15,7 @@ from gymnasium import Env
 
 from algos.rollout.conditions import Conditions, conditions_of
 from algos.rollout.one_by_one import OneByOne
+from algos.rollout.stage_seconds import PolicyClock, add_step_seconds
 from algos.rollout.trajectory import Trajectory, Turn
 from policies.base import BatchPolicy, Decision, Observation, Policy
 from policies.briefing import briefing_of
@@ -175,7 +176,7 @@ def _play_on(
         live = sorted((slot for slot in slots if slot.live), key=lambda slot: slot.order[slot.name])
         if not live:
             return
-        names = [slot.name for slot in live]
+        names, clock = [slot.name for slot in live], PolicyClock(policy)
         try:
             decisions = _decide(policy, [slot.observation for slot in live], names)
         except Exception as error:
@@ -185,6 +186,8 @@ def _play_on(
                 _play_alone(live, policy, pool, report)
                 continue
             decisions = [error]
+        for slot, decision in zip(live, decisions, strict=False):
+            clock.stop(slot.trajectory.stage_seconds, decision)
         if len(decisions) != len(live):
             raise ValueError(
                 f"act_batch must return one decision per observation: expected {len(live)}, "
@@ -293,12 +296,14 @@ class _Slot:
             self._finish(decision)
             self.start()
             return True
+        began = time.perf_counter()
         try:
             self.observation, reward, terminated, truncated, info = self.env.step(decision.action)
         except self.failures as error:
             trajectory.failed = decision if _is_decision(decision) else None
             self._finish(error)
         else:
+            add_step_seconds(trajectory, decision.action, info, time.perf_counter() - began)
             trajectory.turns.append(Turn(decision, float(reward), info))
             trajectory.terminated, trajectory.truncated = bool(terminated), bool(truncated)
             if not (terminated or truncated):

@@ -16,10 +16,10 @@ def joined(values: Iterable[str]) -> str:
     return _BETWEEN.join(dict.fromkeys(value for value in values if value))
 
 
-def each_value(text: str) -> tuple[str, ...]:
+def each_value(text: str | None) -> tuple[str, ...]:
     """Return the values that `joined` put into a text: a table counts the question under each.
 
-    >>> each_value("reasoning | entity recognition")
-    ('reasoning', 'entity recognition')
+    >>> each_value("reasoning | entity recognition"), each_value(None)
+    (('reasoning', 'entity recognition'), ())
     """
-    return tuple(dict.fromkeys(text.split(_BETWEEN)))
+    return () if text is None else tuple(dict.fromkeys(text.split(_BETWEEN)))

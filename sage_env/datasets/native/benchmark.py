@@ -35,22 +35,43 @@ class Source:
         split: the one asked for, under our name.
         files: its annotation files.
         expected_in: folder below `root` where a video that is not there is expected.
+        not_in: names of folders in which no video is looked for.
     """
 
     root: Path
     split: str
     files: tuple[Path, ...]
     expected_in: str = "videos"
+    not_in: tuple[str, ...] = ()
 
     @cached_property
     def videos(self) -> FilesByStem:
         """The videos below the root."""
-        return FilesByStem(self.root, VIDEO_SUFFIXES, folder=self.expected_in)
+        return FilesByStem(self.root, VIDEO_SUFFIXES, folder=self.expected_in, not_in=self.not_in)
 
     @cached_property
     def subtitles(self) -> FilesByStem:
         """The subtitles below the root; `find` gives `None` where a video has none."""
         return FilesByStem(self.root, SUBTITLE_SUFFIXES, leave_out=self.files)
+
+    def video(self, row: Row, *names: str) -> Path:
+        """Return the first file that is there under the value of a column, else where it should be.
+
+        Args:
+            row: of the question.
+            names: columns with an id, a file name, a path or an address.
+
+        Raises:
+            DatasetError: if no column names a file.
+        """
+        values = [row.text(name) for name in names if row.get(name) is not None]
+        found = [path for path in map(self.videos.find, values) if path is not None]
+        return found[0] if found else self.videos.path(row.text(*names))
+
+    def subtitle(self, row: Row, *names: str) -> Path | None:
+        """Return the subtitles that a column names, as `video`; `None` where there are none."""
+        values = [row.text(name) for name in names if row.get(name) is not None]
+        return next((path for path in map(self.subtitles.find, values) if path is not None), None)
 
 
 def rows_of_files(source: Source) -> Iterator[Row]:
@@ -70,7 +91,7 @@ class Benchmark:
             `annotations.find_files`.
         item: makes the item of a row; it raises `DatasetError` for a row that cannot be one, and
             returns `None` for one that is not of the split.
-        hub: its dataset id on the Hugging Face hub.
+        hub: its dataset id on the Hugging Face hub; "" where it has none.
         licence: its identifier, or in words.
         gated: whether its files are given only to who accepts its terms.
         access: one sentence: how to get annotations and videos, and what may be done with them.
@@ -79,6 +100,7 @@ class Benchmark:
         rule: the rule of its score, see `algos.metrics`; `accuracy` is the share of right answers.
         rows: yields the rows of its files.
         expected_in: folder below the root where a video that is not there is expected.
+        not_in: names of folders in which no video is looked for, such as clips of single clues.
     """
 
     name: str
@@ -94,6 +116,7 @@ class Benchmark:
     rule: str = "accuracy"
     rows: Callable[[Source], Iterable[Row]] = rows_of_files
     expected_in: str = "videos"
+    not_in: tuple[str, ...] = ()
 
     def __call__(
         self,
@@ -121,14 +144,15 @@ class Benchmark:
             raise DatasetError(f"{self.name} needs root=FOLDER (--root), where it lies. {self.how}")
         files = self._files(None if root is None else Path(root), split, named)
         folder = Path(root) if root is not None else files[0].parent
-        source = Source(folder, split, tuple(files), self.expected_in)
+        source = Source(folder, split, tuple(files), self.expected_in, self.not_in)
         items, unusable = self._items(source)
         return NativeDataset(self, split, tuple(files), items, unusable)
 
     @property
     def how(self) -> str:
         """How to get it, in a sentence or two."""
-        return f"{self.access} (hf download --repo-type dataset {self.hub} --local-dir FOLDER)"
+        command = f"sage-vqa data download {self.name} --root FOLDER"
+        return f"{self.access} ({command})" if self.hub else self.access
 
     def _files(self, root: Path | None, split: str, named: Path | None) -> list[Path]:
         """Return the annotation files of a split."""

@@ -12,6 +12,7 @@ from string import ascii_uppercase
 
 from sage_env.datasets.answer_text import normalise
 from sage_env.datasets.choice_labels import label_choices
+from sage_env.datasets.native.rows import literal
 from sage_env.errors import DatasetError
 
 _AT_LINE = r"(?:\(({0})\)|\[({0})\]|({0})[.):：、])[ \t]*"
@@ -28,11 +29,13 @@ def split_options(options: str | Sequence[object]) -> tuple[str, ...]:
     """Return the texts of options, in order and without their letters, each on one line.
 
     Args:
-        options: a list of texts, or one text with an option a line.
+        options: a list of texts, the same spelled as one text, or a text with an option a line.
 
     Raises:
         DatasetError: if there is none, or one is empty.
     """
+    if isinstance(options, str) and options.lstrip().startswith("["):
+        options = literal(options)
     if isinstance(options, str):
         _, texts = _labelled_lines(options.split("\n"))
         options = texts or [line for line in options.split("\n") if line.strip()]
@@ -126,15 +129,19 @@ def by_letter(options: Sequence[str], answer: object) -> str:
     """Return the option that a letter names: `B`, `(b)`, `B.`, or `B. its text`.
 
     Raises:
-        DatasetError: if no option has it.
+        DatasetError: if no option has it, or it stands before the text of another.
     """
-    text = str(answer).strip()
-    match = re.fullmatch(r"[(\[]?([A-Za-z])[)\].:]*(?:\s.*)?", text, re.DOTALL)
-    place = -1 if match is None else ascii_uppercase.index(match[1].upper())
+    text = " ".join(str(answer).split())
+    match = re.fullmatch(r"[(\[]?([A-Za-z])[)\].:、]?", text) or _LABELLED.fullmatch(text)
+    letter = "" if match is None else str(next(filter(None, match.groups()))).upper()
+    place = ascii_uppercase.find(letter) if letter else -1
     if not 0 <= place < len(options):
         raise DatasetError(
             f"the answer must be one of the first {len(options)} letters, got {text!r}"
         )
+    said = match[4] if match is not None and match.re is _LABELLED else None
+    if said and normalise(said) != normalise(options[place]):
+        raise DatasetError(f"the answer {text!r} has the letter of {options[place]!r}")
     return options[place]
 
 

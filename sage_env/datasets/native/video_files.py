@@ -33,17 +33,20 @@ class FilesByStem:
         *,
         folder: str = "",
         leave_out: Sequence[Path] = (),
+        not_in: Sequence[str] = (),
     ) -> None:
         """Take where to look.
 
         Args:
             root: the folder.
             suffixes: of the files, in lower case, the preferred first.
-            folder: where a file that is not there is expected, below `root`.
+            folder: below `root`, where a file that is not there is expected; of files with one
+                stem, one that lies there counts.
             leave_out: files that are none of these, such as the annotations.
+            not_in: names of folders that are not looked into.
         """
         self.root, self.suffixes, self.folder = root, tuple(suffixes), folder
-        self._leave_out = set(leave_out)
+        self._leave_out, self._not_in = set(leave_out), set(not_in)
         self._exact: dict[str, Path] | None = None
         self._folded: dict[str, list[Path]] = {}
 
@@ -86,25 +89,17 @@ class FilesByStem:
         return self._exact
 
     def _files(self) -> list[Path]:
-        """Return the files, the preferred suffix and the shallowest folder first."""
-        found = [
-            Path(folder) / name
-            for folder, inside, names in os.walk(self.root, followlinks=False)
-            if _enter(inside)
-            for name in names
-            if not name.startswith(".")
-        ]
-        ranked = [
-            (self.suffixes.index(path.suffix.lower()), len(path.parts), str(path), path)
-            for path in found
-            if path.suffix.lower() in self.suffixes and path not in self._leave_out
-        ]
-        return [path for *_, path in sorted(ranked)]
+        """Return the files: of the expected folder, then by suffix, the shallowest folder first."""
+        found = []
+        for folder, inside, names in os.walk(self.root):
+            inside[:] = [x for x in inside if not x.startswith(".") and x not in self._not_in]
+            found += [Path(folder) / name for name in names if not name.startswith(".")]
+        kept = [p for p in found if p.suffix.lower() in self.suffixes and p not in self._leave_out]
+        return sorted(kept, key=self._rank)
 
-
-def _enter(folders: list[str]) -> bool:
-    folders[:] = sorted(name for name in folders if not name.startswith("."))
-    return True
+    def _rank(self, path: Path) -> tuple[bool, int, int, str]:
+        elsewhere = not path.is_relative_to(self.root / self.folder)
+        return elsewhere, self.suffixes.index(path.suffix.lower()), len(path.parts), str(path)
 
 
 def stem_of(name: str, suffixes: Sequence[str] = VIDEO_SUFFIXES) -> str:
