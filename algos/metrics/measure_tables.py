@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from algos.evaluation.measures import Measures
-from algos.evaluation.tables import Cells, format_table, number_cell
+from algos.evaluation.tables import Cells, number_cell
 from algos.metrics.any_horizon import AnyHorizon
 from algos.metrics.budget_curves import (
     BudgetCurve,
@@ -33,6 +33,7 @@ COUNTS_HEADER: Cells = (
     "above chance",
     "all others wrong",
 )
+FIGURES_HEADER: Cells = ("measure", "", "figure", "questions")
 EVIDENCE_HEADER: Cells = ("answer", "", "evidence seen", "not seen")
 SPENDING_HEADER: Cells = ("cost", "", "known of", "total", "per question", "per right answer")
 CURVE_HEADER: Cells = ("policy", "", "budget", "frames", "accuracy", "undominated")
@@ -83,11 +84,6 @@ def rule_cells(score: RuleScore) -> list[Cells]:
         )
         for line in score.lines
     ]
-
-
-def rule_text(score: RuleScore) -> str:
-    """Return a score as a table with the rule's sentences under it."""
-    return "\n".join([format_table(rule_header(score), rule_cells(score)), *score.about])
 
 
 def horizon_cells(found: AnyHorizon) -> list[Cells]:

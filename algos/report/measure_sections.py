@@ -7,7 +7,6 @@ from html import escape
 from math import log2
 
 from algos.evaluation.measures import measures_of
-from algos.evaluation.tables import Cells
 from algos.metrics.any_horizon import any_horizon
 from algos.metrics.benchmark_rules import benchmark_score
 from algos.metrics.budget_curves import BudgetCurve, curves_of
@@ -18,6 +17,7 @@ from algos.metrics.measure_tables import (
     COUNTS_HEADER,
     CURVE_HEADER,
     EVIDENCE_HEADER,
+    FIGURES_HEADER,
     SPENDING_HEADER,
     area_cells,
     counts_cells,
@@ -32,8 +32,6 @@ from algos.metrics.measure_tables import (
 from algos.metrics.spending import spending_of
 from algos.report.charts import MARKS, Chart, Point, Series, figure
 from algos.report.page import table
-
-FIGURES: Cells = ("measure", "", "figure", "questions")
 
 
 def rule_section(dataset: str, lines: Sequence[EntryLine], official: int | None = None) -> str:
@@ -63,7 +61,7 @@ def horizon_section(lines: Sequence[EntryLine]) -> str:
         cells = horizon_cells(any_horizon(one.episodes, direct.episodes if direct else ()))
         if cells:
             title = one.title if direct is None else f"{one.title}, beside {direct.title}"
-            parts.append(table(title, FIGURES, cells))
+            parts.append(table(title, FIGURES_HEADER, cells))
     return "".join([*parts, _note(_HORIZON)]) if parts else ""
 
 
@@ -73,7 +71,7 @@ def evidence_section(lines: Sequence[EntryLine]) -> str:
     for one in lines:
         found = evidence_of(one.episodes)
         if cells := evidence_cells(found):
-            parts.append(table(one.title, FIGURES, cells))
+            parts.append(table(one.title, FIGURES_HEADER, cells))
             parts.append(table(f"{one.title}: answers", EVIDENCE_HEADER, outcome_cells(found)))
     return "".join([*parts, _note(_EVIDENCE)]) if parts else ""
 

@@ -6,7 +6,7 @@ import pytest
 
 from algos.metrics.any_horizon import any_horizon, anytime_accuracy, right_beliefs, stop_regret
 from algos.metrics.evidence import evidence_of
-from tests.helpers.asked import asked
+from tests.helpers.handmade import asked
 
 NO, YES = (0.9, 0.1), (0.2, 0.8)
 

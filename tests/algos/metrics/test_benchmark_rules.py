@@ -14,7 +14,7 @@ from algos.metrics.grounding_rules import (
     recovery_rate,
 )
 from sage_env.datasets.loading import DATASETS
-from tests.helpers.asked import asked
+from tests.helpers.handmade import asked
 
 FAILED = asked("failed", None, error="VideoError: gone", evidence=((0.0, 1.0),))
 UNJUDGED = asked("unjudged", None, evidence=((0.0, 1.0),))

@@ -14,7 +14,7 @@ from algos.metrics.group_scores import (
     relevance_score,
     video_mme_v2_score,
 )
-from tests.helpers.asked import asked
+from tests.helpers.handmade import asked
 
 CHAIN, MIDDLE, FIRST = "[1,2,3,4]", "[1,[2,3],4]", "[[1,2],3,4]"
 
