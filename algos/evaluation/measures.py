@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -143,12 +142,10 @@ class EvalResult:
 
     def episodes(self) -> list[EpisodeResult]:
         """Return one episode result per item."""
-        return list(self._episodes)
-
-    @cached_property
-    def _episodes(self) -> list[EpisodeResult]:
-        pairs = zip(self.items, self.trajectories, strict=True)
-        return [episode_result(item, trajectory) for item, trajectory in pairs]
+        return [
+            episode_result(item, trajectory)
+            for item, trajectory in zip(self.items, self.trajectories, strict=True)
+        ]
 
 
 def evaluate(
