@@ -19,7 +19,9 @@ from sage_env.datasets.item import KINDS, QAItem
 from sage_env.datasets.json_lines import read_jsonl
 from sage_env.datasets.loading import DATASETS, DatasetSource, load_dataset
 from sage_env.datasets.matching import (
+    Decided,
     Judge,
+    Judged,
     Ruling,
     decide_answer,
     judge_answer,
@@ -32,7 +34,9 @@ from sage_env.datasets.validation import validate
 __all__ = [
     "DATASETS",
     "DatasetSource",
+    "Decided",
     "Judge",
+    "Judged",
     "KINDS",
     "Labelled",
     "QAItem",
