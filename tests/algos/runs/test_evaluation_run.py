@@ -1,5 +1,5 @@
-"""Laws of `algos.runs.evaluation_run`, `evaluation_manifest`, `line_index` and `stored_result`: what
-was played stays, is not played twice, and is told.
+"""Laws of `algos.runs.evaluation_run`, `evaluation_manifest`, `line_index` and `stored_result`:
+what was played stays, is not played twice, and is told.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from algos.evaluation.measures import EvalResult, evaluate, evaluation_specs
+from algos.evaluation.sample_rows import OF_THE_MACHINE
 from algos.rollout.playing import collect
 from algos.runs.append_log import read_log
 from algos.runs.evaluation_manifest import plain, questions_digest, require_settings
@@ -78,7 +79,7 @@ def play(path: Path, policy: Any, *, stop: int | None = None, env=ToyEnv, count=
 
 def contents(path: Path) -> dict[str, Any]:
     """Return what an evaluation left behind, apart from times."""
-    rows = [{**row, "seconds": None} for row in read_log(path / "samples.jsonl")]
+    rows = [row | dict.fromkeys(OF_THE_MACHINE) for row in read_log(path / "samples.jsonl")]
     files = ("results.json", "evaluations/toy.json", "evaluations/toy.jsonl")
     return {"rows": rows, **{name: (path / name).read_text() for name in files}}
 
