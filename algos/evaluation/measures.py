@@ -143,7 +143,7 @@ class EvalResult:
         if not group:
             return self
         kept = [k for k, item in enumerate(self.items) if in_group(item, group)]
-        items, played = ([known[k] for k in kept] for known in (self.items, self.trajectories))
+        items, played = [self.items[k] for k in kept], [self.trajectories[k] for k in kept]
         results = self.results and [self.results[k] for k in kept]
         return EvalResult(self.name, items, played, self.decoding, results)
 
