@@ -49,7 +49,7 @@ class Columns:
         videos = self.video[places]
         sizes = np.bincount(videos).astype(np.float64)
         there = sizes > 0
-        sums = np.bincount(videos, weights=values)
+        sums = np.bincount(videos, weights=values).astype(np.float64)
         return interval_of_sums(sums[there], sizes[there])
 
 
