@@ -2,7 +2,8 @@
 
 May not: measure or draw; `evaluation/` and `report/` do, from the rows that are written here.
 
-Read in this order: `entries` (what one line of the table is).
+Read in this order: `entries` (what one line of the table is); `question_changes` and `controls`
+(floors and ceilings).
 """
 
 from algos.suite.entries import Control, Entry, planned
