@@ -14,6 +14,7 @@ import tyro
 from algos.cli.commands import Ask, Play, Report
 from algos.cli.data_commands import BuildData, CheckData, ExportData
 from algos.cli.eval_command import Eval
+from algos.cli.merge_command import Merge
 from algos.cli.sft_command import Sft
 from algos.cli.terminal import plain_messages, plain_traceback, say
 from algos.cli.usage import told_in_one_sentence
@@ -108,6 +109,7 @@ def _run(arguments: list[str]) -> None:
         "train": _Train,
         "sft": Sft,
         "eval": Eval,
+        "merge": Merge,
         "report": Report,
         "verify": Verify,
         "data": _Data,
