@@ -27,6 +27,8 @@ class Control:
             named by a user outside of the control.
         transform: of the questions; `None` leaves them as they are.
         env_options: arguments of the environment, over those of the policy and the command line.
+        asks: whether a question can be asked with it; others are left out of its line, which says
+            so. `None`: any can.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Control:
     policy: str = "{policy}"
     transform: Transform | None = None
     env_options: Mapping[str, Any] = field(default_factory=dict)
+    asks: Callable[[QAItem], bool] | None = None
 
     @property
     def of_each_policy(self) -> bool:
