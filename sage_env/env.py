@@ -16,7 +16,7 @@ from sage_env.actions.action import ACTION_NAMES, Action, Answer, Invalid
 from sage_env.argument_checks import tolerance_seconds, whole_number
 from sage_env.datasets.judges import judge_in_time
 from sage_env.datasets.loading import DatasetSource, load_dataset, prepare_item
-from sage_env.datasets.matching import Judge
+from sage_env.datasets.matching import NO_ANSWER, Judge
 from sage_env.deadlines.timed_call import CALL_TIMEOUT, call_seconds, end_idle
 from sage_env.episode import Budget, Episode, TurnResult
 from sage_env.errors import ResetNeeded, ToolTimeout
@@ -115,11 +115,12 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     Always: `item_id`; `action` (its name, `None` at reset); `stop_reason` (`answered`,
     `out_of_turns` or `None`); `reward_terms`; `frame_seconds` (a float per frame shown this turn);
     `span` and `box` (what was served or skipped this turn, or `None`); `spent` (`sage_env.Spent`).
-    On the last step: `correct` and the `rule` that decided it; `evidence_recall` (share of evidence
-    spans in which a frame was shown), `evidence_hit_turn` (the first such turn, 0 is the overview),
-    `answer_spans` (how many the answer names), `answer_iou`, `answer_iop` (how they meet it), each
-    `None` where unknown. At reset also `budget`: this episode's `max_turns`, `max_frames`,
-    `frames_per_turn`, `overview_frames`. `env.unwrapped.history` is the whole record.
+    On the last step: `correct` and the `rule` that decided it (`judge`: then also `judge`, what it
+    was, and `judge_words`); `evidence_recall` (share of evidence spans in which a frame was shown),
+    `evidence_hit_turn` (the first such turn, 0 is the overview), `answer_spans` (how many the
+    answer names), `answer_iou`, `answer_iop` (how they meet it), each `None` where unknown. At
+    reset also `budget`: this episode's `max_turns`, `max_frames`, `frames_per_turn`,
+    `overview_frames`. `env.unwrapped.history` is the whole record.
 
     ## Arguments
     Args:
@@ -308,7 +309,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         if isinstance(action, Answer):
             episode.answered(action, self._judge)
         elif not episode.turns_left:
-            episode.end("out_of_turns", False)
+            episode.end("out_of_turns", NO_ANSWER)
         history = episode.history
         terms = reward_terms(self._reward, history.item, action, history)
         observation = self._observe(episode, served)

@@ -56,6 +56,7 @@ def sample_row(
     | `answered` | whether there is an answer, judged or not |
     | `verdict` | `True`, `False`, or `None` where the answer was not judged or the episode failed |
     | `rule` | name of the matching rule that decided; `None` where none did |
+    | `judge`, `judge_words` | what pins a judge's verdict; its words, or why it gave none |
     | `stop_reason` | `answered`, `out_of_turns`, or `None` |
     | `turns`, `frames` | turns played; frames shown, the overview included, or `None`: uncounted |
     | `invalid_actions` | turns whose action was none that the environment knows |
@@ -77,7 +78,7 @@ def sample_row(
         trajectory: its episode.
         entry: values of `ENTRY_KEYS`, where the play has several entries.
     """
-    said = _answer(trajectory)
+    said, unjudged = _answer(trajectory), trajectory.not_judged
     last = trajectory.turns[-1].info if trajectory.turns else trajectory.start_info
     return {
         "id": item.id,
@@ -89,7 +90,9 @@ def sample_row(
         **_effort(trajectory),
         "cost": None,
         "reward_terms": _reward_terms(trajectory),
-        "error": trajectory.error,
+        "error": None if unjudged else trajectory.error,
+        "judge": last.get("judge"),
+        "judge_words": trajectory.error if unjudged else last.get("judge_words"),
         "video": str(item.video),
         "duration": overview_end(trajectory) if item.duration is None else item.duration,
         "group": dict(item.group),
@@ -98,7 +101,7 @@ def sample_row(
         "gold_choice": item.choices.index(item.answer) if item.answer in item.choices else None,
         "chance": 1 / len(item.choices) if item.choices else None,
         "answered": said is not None,
-        "stop_reason": last.get("stop_reason"),
+        "stop_reason": "answered" if unjudged else last.get("stop_reason"),
         "invalid_actions": sum(isinstance(t.decision.action, Invalid) for t in trajectory.turns),
         **_evidence(item, trajectory, said),
         "beliefs": None,
@@ -134,7 +137,7 @@ def _effort(trajectory: Trajectory) -> dict[str, Any]:
     """Return what the episode took."""
     sampled = [t.decision.tokens for t in trajectory.turns if t.decision.tokens is not None]
     return {
-        "turns": trajectory.num_turns,
+        "turns": trajectory.num_turns + trajectory.not_judged,  # its answer was a turn
         "frames": None if _whole(trajectory) else sum(len(look) for look in _looks(trajectory)),
         "seconds": trajectory.seconds,
         "tokens": sum(len(tokens.completion) for tokens in sampled) if sampled else None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -45,12 +45,12 @@ def dataclass_from_json(kind: type[T], data: object, place: str = "") -> T:
     problems += [f"{_inside(place, name)} is not known" for name in unknown]
     if problems:
         raise ValueError(f"{', '.join(problems)}: {kind.__name__} has {', '.join(known)}")
-    types = _types(kind)
+    types = _types(kind)  # type: ignore[arg-type]
     return kind(**{k: _value(types[k], data[k], _inside(place, k)) for k in known if k in data})
 
 
 @lru_cache(maxsize=256)  # a hundred thousand questions are of one kind
-def _types(kind: type[Any]) -> dict[str, Any]:
+def _types(kind: Hashable) -> dict[str, Any]:
     return get_type_hints(kind)
 
 

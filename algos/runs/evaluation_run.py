@@ -23,11 +23,17 @@ from algos.evaluation.measures import EvalResult, failures
 from algos.evaluation.sample_rows import sample_row
 from algos.rollout.trajectory import Trajectory
 from algos.runs.append_log import AppendLog
-from algos.runs.evaluation_manifest import plain, require_settings, write_manifest
+from algos.runs.evaluation_manifest import KIND as KIND
+from algos.runs.evaluation_manifest import plain as plain
+from algos.runs.evaluation_manifest import questions_digest as questions_digest
+from algos.runs.evaluation_manifest import read_settings as read_settings
+from algos.runs.evaluation_manifest import require_settings as require_settings
+from algos.runs.evaluation_manifest import write_manifest
 from algos.runs.line_index import LineIndex
 from algos.runs.run_folder import RunFolder, json_text, result_text, write_changed
 from algos.runs.running_totals import RunningTotals
 from algos.runs.stored_result import ROW, TRAJECTORY, result_of_rows
+from algos.runs.stored_result import read_rows as read_rows
 from sage_env.datasets.item import QAItem
 
 
@@ -107,7 +113,7 @@ class EvaluationRun:
         self._samples.append(row)
         self._log(trajectory)
         self.totals.add(row)
-        if trajectory.error is None:
+        if row["error"] is None:
             self.done.add(row["id"])
 
     def finish(

@@ -69,6 +69,21 @@ def result_of_rows(
     return EvalResult(title, items, stored_trajectories(path), decoding, results)
 
 
+def read_rows(samples: Path) -> list[dict[str, Any]]:
+    """Return all rows of an evaluation at once.
+
+    Raises:
+        LogError: if the file cannot be read, or a line is no row; names the line.
+    """
+    return list(stored_rows(samples, _row))
+
+
+def _row(row: Any) -> dict[str, Any]:
+    if not isinstance(row, dict) or not isinstance(row.get("id"), str):
+        raise TypeError("a row has an id")
+    return row
+
+
 def stored_rows(samples: Path, read: Callable[[Any], Any] = dict) -> Sequence[Any]:
     """Return the rows of an evaluation, each read when it is asked for.
 

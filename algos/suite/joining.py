@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from algos.evaluation.measures import EvalResult, difference
@@ -40,8 +40,9 @@ def report_entry(
         **{key: value for key, value in about.items() if key != "dataset"},
     }
     title = f"{played.entry.title} on {dataset}"
-    examples = {} if played.entry.control is None else {"examples": FLOOR_EXAMPLES}
-    data = ReportData(title, told, {name: result}, frame_size=frame_size, **examples)
+    data = ReportData(title, told, {name: result}, frame_size=frame_size)
+    if played.entry.control is not None:
+        data = replace(data, examples=FLOOR_EXAMPLES)
     save_report(played.folder, data)
 
 

@@ -1,5 +1,5 @@
-"""Laws of `algos.runs.evaluation_run`, `evaluation_manifest`, `line_index` and `stored_result`: what
-was played stays, is not played twice, and is told.
+"""Laws of `algos.runs.evaluation_run`, `evaluation_manifest`, `line_index` and `stored_result`:
+what was played stays, is not played twice, and is told.
 """
 
 from __future__ import annotations
