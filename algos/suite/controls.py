@@ -26,33 +26,6 @@ from policies.baselines.uniform import direct_env_options
 from sage_env.datasets.item import QAItem
 from sage_env.errors import SageEnvError
 
-_SEES_NOTHING = ("constant", "longest", "majority", "random", "transcript")
-_ONCE = {
-    "gemini-video": "it is given the whole video, whatever is shown",
-    "human": "a person would be asked every question again",
-    "oracle": "it knows the gold answer",
-    "sb3": "it cannot be made to answer at once",
-}
-"""Policies that cannot answer at once from what a control shows, and why not."""
-
-
-def _unseeing(policy: str) -> str | None:
-    """Return why a control of what is seen means nothing for a policy; `None` where it does."""
-    sees = policy.partition(":")[0] not in _SEES_NOTHING
-    return None if sees else "it sees nothing of the video anyway"
-
-
-def _not_at_once(policy: str) -> str | None:
-    """Return likewise for a control in which the policy answers at once."""
-    return _unseeing(policy) or _ONCE.get(policy.partition(":")[0])
-
-
-def _not_again(policy: str) -> str | None:
-    """Return likewise for a control in which it plays as ever."""
-    kind = policy.partition(":")[0]
-    return _unseeing(policy) or (_ONCE[kind] if kind in ("human", "oracle") else None)
-
-
 CONTROLS: Mapping[str, Control] = {
     control.name: control
     for control in (
@@ -73,7 +46,6 @@ CONTROLS: Mapping[str, Control] = {
             "the policy without a frame: what the questions alone tell",
             "uniform:0:{policy}",
             env_options=direct_env_options(0),
-            unsuited=_not_at_once,
         ),
         Control(
             "transcript",
@@ -81,37 +53,39 @@ CONTROLS: Mapping[str, Control] = {
             "transcript:{policy}",
             env_options=direct_env_options(0),
             asks=lambda item: item.subtitles is not None,
-            unsuited=_not_at_once,
         ),
         Control(
             "one-frame",
             "the policy with the middle frame alone",
             "uniform:1:{policy}",
             env_options=direct_env_options(1),
-            unsuited=_not_at_once,
         ),
         Control(
             "wrong-video",
             "the policy with another video of near duration: what any video would have done",
             transform=about_another_video,
-            unsuited=_not_again,
         ),
         Control(
             "shuffled",
             "the policy with the choices in another order",
             transform=with_shuffled_choices,
-            unsuited=_not_again,
         ),
         Control(
             "oracle",
             "the policy shown the evidence: what finding it is worth",
             "oracle:{policy}",
             asks=lambda item: bool(item.evidence),
-            unsuited=_not_at_once,
         ),
     )
 }
 """Every control by its name; `constant` stands for one of each position, see `chosen_controls`."""
+_SEES_NOTHING = ("constant", "longest", "majority", "random", "transcript")
+_NOT_AT_ONCE = {
+    "gemini-video": "is given the whole video, whatever is shown",
+    "human": "would be asked every question again",
+    "oracle": "knows the gold answer",
+    "sb3": "cannot be made to answer at once",
+}
 
 
 class UnknownControl(SageEnvError):
@@ -139,14 +113,13 @@ class LeftOut:
 
 
 def chosen_controls(
-    names: Sequence[str], items: Sequence[QAItem], policies: Sequence[str] = ()
+    names: Sequence[str], items: Sequence[QAItem]
 ) -> tuple[list[Control], list[LeftOut]]:
-    """Return the controls of these names that are played, and which are left out, and why.
+    """Return the controls of these names that the questions can be asked with, and the others.
 
     Args:
         names: of `CONTROLS`; none: all of them.
         items: the questions that are asked.
-        policies: names of those that are played.
 
     Raises:
         UnknownControl: if a name is none of a control.
@@ -165,9 +138,25 @@ def chosen_controls(
             found += _positions(control, items)
         else:
             found.append(control)
-            whys = {policy: control.unsuited(policy) for policy in policies}
-            left_out += [LeftOut(name, policy, why) for policy, why in whys.items() if why]
     return found, left_out
+
+
+def why_not_with(control: Control, policy: str) -> str | None:
+    """Return why a control means nothing for a policy, by its name; `None` where it does.
+
+    Args:
+        control: of `chosen_controls`.
+        policy: name of the policy.
+    """
+    kind = policy.partition(":")[0]
+    if not control.of_each_policy:
+        return None
+    if kind in _SEES_NOTHING:
+        return "it sees nothing of the video anyway"
+    if kind in ("oracle", "human") or control.policy != "{policy}":
+        why = _NOT_AT_ONCE.get(kind)
+        return None if why is None else f"it {why}"
+    return None
 
 
 def _cannot_be_asked(control: Control, items: Sequence[QAItem]) -> str | None:

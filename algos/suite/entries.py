@@ -29,7 +29,6 @@ class Control:
         env_options: arguments of the environment, over those of the policy and the command line.
         asks: whether a question can be asked with it; others are left out of its line, which says
             so. `None`: any can.
-        unsuited: returns why it means nothing for the policy of a name, or `None` where it does.
     """
 
     name: str
@@ -38,7 +37,6 @@ class Control:
     transform: Transform | None = None
     env_options: Mapping[str, Any] = field(default_factory=dict)
     asks: Callable[[QAItem], bool] | None = None
-    unsuited: Callable[[str], str | None] = lambda policy: None
 
     @property
     def of_each_policy(self) -> bool:
@@ -114,9 +112,8 @@ def planned(
         lines = [f"uniform:{budget}:{one}" for one in answering for budget in budgets]
         found += [Entry(line, None, None, repeat) for line in lines for repeat in range(repeats)]
     for control in controls:
-        players = [control.played_by(one) for one in named if control.unsuited(one) is None]
-        players = players if control.of_each_policy else [control.policy]
-        found += [Entry(one, control.name) for one in players]
+        players = [control.played_by(one) for one in named] if control.of_each_policy else []
+        found += [Entry(one, control.name) for one in players or [control.policy]]
     return list(dict.fromkeys(found))
 
 

@@ -99,11 +99,10 @@ def play_entry(entry: Entry, how: Playing, folder: RunFolder) -> PlayedEntry:
     Raises:
         RunFolderError: if the folder holds something else.
         PlayEnded: if it ended early, saying how much is saved.
-        NothingToPlay: if no video is there, or no question suits its control.
+        NothingToPlay: if no video is there.
     """
     control = None if entry.control is None else how.controls[entry.control]
     dataset, asked = how.questions.asked(control, how.seed)
-    facts, asked = _facts(how.questions, asked), _suited(asked, control, how.tell)
     settings = {**how.settings, **how.questions.described(), "seed": how.seed, **asdict(entry)}
     require_settings(folder, settings)  # before a large model is loaded
     policy = how.make_policy(entry.policy)
@@ -116,7 +115,7 @@ def play_entry(entry: Entry, how: Playing, folder: RunFolder) -> PlayedEntry:
         name,
         asked,
         settings,
-        facts=facts,
+        facts=_facts(how.questions, asked),
         entry=asdict(entry),
         retry_errors=how.retry_errors,
     ) as run:
@@ -136,21 +135,6 @@ def play_entry(entry: Entry, how: Playing, folder: RunFolder) -> PlayedEntry:
         summary = {"entry": asdict(entry), "asked": len(asked), "without video": left_out}
         result = run.finish(entry.title, decoding, summary)
     return PlayedEntry(entry, folder, result, options, left_out)
-
-
-def _suited(
-    asked: list[QAItem], control: Control | None, tell: Callable[[str], None]
-) -> list[QAItem]:
-    """Return the questions that can be asked with a control, and say how many cannot."""
-    if control is None or control.asks is None:
-        return asked
-    kept = [item for item in asked if control.asks(item)]
-    if not kept:
-        raise NothingToPlay(f"none of {len(asked)} questions can be asked with {control.name}")
-    if len(kept) < len(asked):
-        lost = len(asked) - len(kept)
-        tell(f"{lost} of {len(asked)} questions are left out: {control.name} cannot ask them")
-    return kept
 
 
 def seed_of(seed: int, repeat: int) -> int:
