@@ -51,7 +51,7 @@ def _blocks(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
     above a timing is that cue's own.
     """
     timings = [k for k, line in enumerate(lines) if "-->" in line and not _in_note(lines, k)]
-    for first, following in zip(timings, [*timings[1:], len(lines)], strict=True):
+    for first, following in zip(timings, [*timings, len(lines)][1:], strict=True):
         block = lines[first + 1 : following]
         if following < len(lines) and block and block[-1].strip().isdigit():
             block = block[:-1]

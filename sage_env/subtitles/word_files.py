@@ -76,9 +76,9 @@ def _cues(rows: Mapping[str, Any]) -> list[Cue]:
     """Return the cues of rows by place; words are gathered into lines."""
     read = [(*_times(row, place), *_said(row, place)) for place, row in rows.items()]
     read.sort(key=lambda row: row[0])
-    following: list[float | None] = [*(row[0] for row in read[1:]), None]
+    starts: list[float | None] = [*(row[0] for row in read), None]
     cues = []
-    for (start, end, text), after in zip(read, following, strict=True):
+    for (start, end, text), after in zip(read, starts[1:], strict=True):
         shown = plain_rows(text)
         if shown:
             known = (start + LAST if after is None else after) if end is None else end

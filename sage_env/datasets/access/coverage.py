@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sage_env.datasets.item import QAItem
-from sage_env.datasets.splits import part_of
+from sage_env.datasets.native.video_files import missing_videos, with_videos
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,10 @@ def present(items: Sequence[QAItem]) -> tuple[Sequence[QAItem], list[QAItem]]:
     """
     if getattr(items, "prepare", None) is not None:
         return items, []
-    there = {video: video.is_file() for video in {item.video for item in items}}
-    missing = [item for item in items if not there[item.video]]
-    if not missing:
+    lost = set(missing_videos(items))
+    if not lost:
         return items, []
-    return part_of(items, [k for k, item in enumerate(items) if there[item.video]]), missing
+    return with_videos(items), [item for item in items if item.video in lost]
 
 
 def coverage_of(items: Sequence[QAItem], kept: Sequence[QAItem]) -> Coverage:

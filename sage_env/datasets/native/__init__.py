@@ -6,8 +6,8 @@ Read in this order: `rows` (one row, its values under any spelling), `annotation
 below a root, and read as rows), `video_files` (videos and subtitles by their stems), `option_text`
 (options and gold answers), `spans` (time references), `benchmark` (what is known of a benchmark,
 and what all adapters share); then an adapter each:
-`sage_bench`, `video_mme`, `video_mme_v2`, `lvbench`, `cg_bench`, `longvideobench`, `mlvu`, `minerva`,
-`next_gqa`, `egoschema`, `charades_sta`, `video_mmmu`.
+`sage_bench`, `video_mme`, `video_mme_v2`, `lvbench`, `cg_bench`, `longvideobench`, `mlvu`,
+`minerva`, `next_gqa`, `egoschema`, `charades_sta`, `video_mmmu`.
 
 **An adapter** is a module with one `Benchmark`, and a line in `loading.DATASETS`:
 
