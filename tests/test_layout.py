@@ -60,7 +60,7 @@ LAYERS = {
         "synth/",
         "rewards viewer",
         "episode",
-        "reset_options",
+        "reset_options saved_state",
         "env",
         "vector/",
         "wrappers/",

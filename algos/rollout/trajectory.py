@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from algos.rollout.conditions import Conditions
 from policies.base import Decision, TurnTokens
-from sage_env import Invalid, format_action, parse_action
+from sage_env.actions.action_record import action_record, read_action_record
 from sage_env.shadowing import require_ours
 from sage_env.storage.atomic_file import atomic_path
 
@@ -220,11 +220,7 @@ def _join(parts: list[Any], dtype: Any) -> NDArray[Any]:
 
 def _decision_json(decision: Decision) -> Info:
     action, tokens = decision.action, decision.tokens
-    row: Info = {"text": decision.text}
-    if isinstance(action, Invalid):
-        row["invalid"] = {"text": action.text, "reason": action.reason}
-    else:
-        row["action"] = format_action(action)
+    row: Info = {"text": decision.text} | action_record(action)
     if tokens is not None:
         row["tokens"] = {
             "prompt": tokens.prompt.tolist(),
@@ -240,9 +236,7 @@ def _decision_json(decision: Decision) -> Info:
 
 
 def _decision(row: Info) -> Decision:
-    action = Invalid(**row["invalid"]) if "invalid" in row else parse_action(row["action"])
-    if isinstance(action, Invalid) and "invalid" not in row:  # damaged: the agent did choose one
-        raise ValueError(f"the action {row['action']!r} cannot be read: {action.reason}")
+    action = read_action_record(row)
     if "tokens" not in row:
         return Decision(action, row["text"])
     tokens = TurnTokens(
