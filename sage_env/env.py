@@ -91,8 +91,8 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     right), `"sage"` (the SAGE paper's: format, refused and repeated looks, accuracy).
 
     Right is (see `sage_env.datasets.Ruling`): an answer that names the right choice, and no other,
-    by letter, text or a sentence; for open questions the same text or number, or an alias. What the
-    rules cannot decide goes to the `judge`, else it is wrong.
+    by letter, text or a sentence; for open questions the same text or number, or an alias; a span
+    of time with IoU >= 0.5. What the rules cannot decide goes to the `judge`, else it is wrong.
 
     ## Starting State
     `reset(options={"item_id": …})` or `{"index": …}` chooses the question, without either the seed
@@ -112,10 +112,11 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     Always: `item_id`; `action` (its name, `None` at reset); `stop_reason` (`answered`,
     `out_of_turns` or `None`); `reward_terms`; `frame_seconds` (a float per frame shown this turn);
     `span` and `box` (what was served or skipped this turn, or `None`); `spent` (`sage_env.Spent`).
-    On the last step: `correct`, and the `rule` that decided it; `evidence_recall` (share of the
-    evidence spans in which a frame was shown) and `evidence_hit_turn` (the first such turn, 0 is
-    the overview), `None` where unknown. At reset also `budget`: this episode's `max_turns`,
-    `max_frames`, `frames_per_turn`, `overview_frames`. `env.unwrapped.history` is the whole record.
+    On the last step: `correct` and the `rule` that decided it; `evidence_recall` (share of evidence
+    spans in which a frame was shown), `evidence_hit_turn` (the first such turn, 0 is the overview),
+    `answer_spans` (how many the answer names), `answer_iou`, `answer_iop` (how they meet it), each
+    `None` where unknown. At reset also `budget`: this episode's `max_turns`, `max_frames`,
+    `frames_per_turn`, `overview_frames`. `env.unwrapped.history` is the whole record.
 
     ## Arguments
     Args:

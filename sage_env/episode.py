@@ -203,7 +203,9 @@ class Episode:
         """
         if isinstance(action, Answer):
             self.end("answered", None)
-            self.end("answered", *decide_answer(self.history.item, action.text, judge))
+            self.end(
+                "answered", *decide_answer(self.history.item, action.text, judge, action.evidence)
+            )
         elif not self.turns_left:
             self.end("out_of_turns", False)
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from sage_env.actions.action import ACTION_NAMES, Action, Invalid
+from sage_env.actions.action import ACTION_NAMES, Action, Answer, Invalid
+from sage_env.datasets.grounding import Overlap, answer_spans, gold_spans, overlap
 from sage_env.datasets.item import QAItem
 from sage_env.frames import Box
 from sage_env.timeline import Span
@@ -140,6 +141,26 @@ class History:
                 return turn
         return None
 
+    @property
+    def named_spans(self) -> tuple[Span, ...]:
+        """Return the stretches that the answer names; see `datasets.grounding.answer_spans`."""
+        last = self.actions[-1] if self.actions else None
+        if not isinstance(last, Answer):
+            return ()
+        return answer_spans(self.item, last.text, last.evidence)
+
+    @property
+    def answer_overlap(self) -> Overlap | None:
+        """Return how well the stretches that the answer names meet the item's evidence.
+
+        `None` without evidence, and where none is named and none was asked for: a question for a
+        stretch of time that names none counts 0.
+        """
+        gold, named = gold_spans(self.item), self.named_spans
+        asked = bool(gold)
+        gold = gold or self.item.evidence
+        return overlap(named, gold) if gold and (named or asked) else None
+
 
 def episode_info(history: History, terms: Mapping[str, float] | None = None) -> dict[str, Any]:
     """Return the `info` of the newest turn: what `VideoQAEnv` lists under Information."""
@@ -159,4 +180,8 @@ def episode_info(history: History, terms: Mapping[str, float] | None = None) -> 
         info["rule"] = history.rule
         info["evidence_recall"] = history.evidence_recall
         info["evidence_hit_turn"] = history.evidence_hit_turn
+        met = history.answer_overlap
+        info["answer_spans"] = len(history.named_spans)
+        info["answer_iou"] = met and met.iou
+        info["answer_iop"] = met and met.iop
     return info

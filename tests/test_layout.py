@@ -31,6 +31,7 @@ HEAVY = [
     "ray",
     "stable_baselines3",
     "pygame",
+    "pyarrow",
 ]
 MODULES = modules()
 GRAPH = import_graph(MODULES)
@@ -48,6 +49,7 @@ LAYERS = {
         "deadlines/",
         "actions/",
         "datasets/",
+        "datasets/native/",
         "video/deadline",
         "video/index/",
         "video/decoding/",
@@ -67,7 +69,7 @@ LAYERS = {
         "testing/",
     ],
     "policies": [
-        "errors prompt saved_env_options terminal_text",
+        "errors prompt saved_env_options terminal_text turn_usage",
         "base",
         "introspection briefing passes",
         "sage_mm/stage_timer",
@@ -90,7 +92,7 @@ LAYERS = {
         "batching/",
         "objectives/",
         "exactness/",
-        "evaluation/",
+        "evaluation/ metrics/",
         "runs/",
         "recipe/",
         "ppo/",
@@ -99,6 +101,7 @@ LAYERS = {
         "report/",
         "tiny/",
         "experiment/",
+        "suite/",
         "cli/",
     ],
     "benchmarks": [

@@ -156,7 +156,10 @@ class ExportData:
         """Return the questions by split, as the dataset has them."""
         if self.split_seed != 0:
             raise CommandError("--split-seed does nothing without --hold-out: leave it out")
-        names: tuple[str | None, ...] = self.splits if has_splits(self.dataset) else (None,)
+        names: tuple[str | None, ...] = self.splits
+        if not has_splits(self.dataset):
+            self._require_known_splits()
+            names = (None,)
         return {
             name: load_dataset(
                 self.dataset,
@@ -171,8 +174,7 @@ class ExportData:
         """Return the questions by split, held out by video."""
         if has_splits(self.dataset):
             raise CommandError(f"{self.dataset} has splits of its own: leave out --hold-out")
-        if unknown := [name for name in self.splits if name not in NAMES]:
-            raise CommandError(f"--splits: {unknown[0]!r} is none of {', '.join(NAMES)}")
+        self._require_known_splits()
         found = load_splits(
             self.dataset,
             root=self.root,
@@ -181,3 +183,8 @@ class ExportData:
             allow_outside=self.allow_outside,
         )
         return {name: part for name, part in found.parts().items() if name in self.splits}
+
+    def _require_known_splits(self) -> None:
+        """Refuse names that a dataset without splits of its own cannot have meant."""
+        if unknown := [name for name in self.splits if name not in NAMES]:
+            raise CommandError(f"--splits: {unknown[0]!r} is none of {', '.join(NAMES)}")

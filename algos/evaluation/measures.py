@@ -15,12 +15,15 @@ from gymnasium import Env
 
 from algos.evaluation.cluster_intervals import difference_interval, proportion_interval
 from algos.evaluation.groups import group_keys, in_group
+from algos.evaluation.row_results import EpisodeResult, result_of_row
+from algos.evaluation.sample_rows import sample_row
 from algos.rollout.playing import EpisodeSpec, collect
 from algos.rollout.trajectory import Trajectory
 from algos.seeds import subseed
 from policies.base import BatchPolicy, Policy
 from sage_env.datasets.duration_buckets import BUCKETS, bucket_of
 from sage_env.datasets.item import QAItem
+from sage_env.datasets.report_keys import each_value
 
 SHORT, LONG = "<=600 s", ">600 s"
 """Sides of ten minutes, by which the SAGE paper (arXiv 2512.13874) reports long videos apart."""
@@ -29,36 +32,6 @@ Section: TypeAlias = str
 `group`."""
 OWN_SECTIONS = ("all", "length", "bucket")
 """Sections that every dataset has; a report key of one of these names is `NAME (group)`."""
-
-
-@dataclass(frozen=True)
-class EpisodeResult:
-    """The outcome of one trajectory: the verdict on its answer, and what it cost.
-
-    Attributes:
-        item_id: of the question.
-        video: what intervals are clustered by.
-        duration: seconds; `None` when neither the item nor the file said.
-        group: the item's report keys.
-        correct: the verdict; `None` when the answer was not judged or the episode failed.
-        frames: frames shown, the overview included; `None` for a policy that saw the whole video.
-        turns: turns played.
-        evidence_seen: whether a shown frame lay inside an evidence span; `None` without evidence,
-            and where frames are not counted.
-        error: why the episode failed on our side.
-        missing: whether it ended without an answer, which counts as a wrong one.
-    """
-
-    item_id: str
-    video: str
-    duration: float | None
-    group: Mapping[str, str]
-    correct: bool | None
-    frames: int | None
-    turns: int
-    evidence_seen: bool | None
-    error: str | None
-    missing: bool = False
 
 
 @dataclass(frozen=True)
@@ -194,38 +167,7 @@ def failures(result: EvalResult) -> list[tuple[str, str]]:
 
 def episode_result(item: QAItem, trajectory: Trajectory) -> EpisodeResult:
     """Return what a trajectory says about its question."""
-    infos = [trajectory.start_info, *(turn.info for turn in trajectory.turns)]
-    seconds = [second for info in infos for second in info.get("frame_seconds") or ()]
-    last = infos[-1]
-    correct = None if trajectory.error else last.get("correct")
-    missing = not trajectory.error and last.get("stop_reason") == "out_of_turns"
-    if missing:
-        correct = False  # no answer is a wrong answer; `None` would be "not judged"
-    seen = any(start <= t < end for t in seconds for start, end in item.evidence)
-    counted = not trajectory.conditions.whole_video
-    return EpisodeResult(
-        item_id=item.id,
-        video=str(item.video),
-        duration=_duration(item, trajectory),
-        group=item.group,
-        correct=correct,
-        frames=len(seconds) if counted else None,
-        turns=trajectory.num_turns,
-        evidence_seen=seen if item.evidence and counted else None,
-        error=trajectory.error,
-        missing=missing,
-    )
-
-
-def _duration(item: QAItem, trajectory: Trajectory) -> float | None:
-    """Return the seconds of a video: as the item says, else the stretch of the overview."""
-    return overview_end(trajectory) if item.duration is None else item.duration
-
-
-def overview_end(trajectory: Trajectory) -> float | None:
-    """Return the seconds of an episode's video, where an overview of all of it was shown."""
-    overview = trajectory.start_info.get("span")
-    return float(overview[1]) if overview else None
+    return result_of_row(sample_row(item, trajectory))
 
 
 def length_of(duration: float | None) -> str:
@@ -252,7 +194,7 @@ def measure_episodes(episodes: Sequence[EpisodeResult]) -> list[MeasureRow]:
     rows += _rows("bucket", [(bucket_of(e.duration), e) for e in episodes], BUCKETS)
     buckets = [bucket_of(e.duration) for e in episodes]
     for key in group_keys([e.group for e in episodes], buckets):
-        grouped = [(e.group[key], e) for e in episodes if key in e.group]
+        grouped = [(name, e) for e in episodes for name in each_value(e.group.get(key))]
         section = f"{key} (group)" if key in OWN_SECTIONS else key
         rows += _rows(section, grouped, sorted({name for name, _ in grouped}))
     return rows

@@ -78,6 +78,8 @@ class Trajectory:
         conditions: what it was played under: budgets, sampling, weights, seed.
         seconds: wall-clock seconds from the reset to the end; `None` for what was read from a file:
             it is not stored, so that equal episodes are equal files.
+        stage_seconds: those of them that it waited for the policy, by stage, for tools and for the
+            judge; not stored either. `spent` of an `info` has the time in the video.
     """
 
     item_id: str | None = None
@@ -90,6 +92,7 @@ class Trajectory:
     failed: Decision | None = None
     conditions: Conditions = field(default_factory=Conditions)
     seconds: float | None = None
+    stage_seconds: dict[str, float] = field(default_factory=dict)
 
     @property
     def rule(self) -> str | None:

@@ -218,10 +218,12 @@ def _holds(file: Path) -> bool:
 
 
 def questions_digest(items: Sequence[QAItem]) -> str:
-    """Return 16 hexadecimal digits for questions: BLAKE2b of all fields, videos by file name."""
+    """Return 16 hexadecimal digits for questions: BLAKE2b of all fields, files by their names."""
     digest = hashlib.blake2b(digest_size=8)
     for item in items:
         row = {**item_to_json(item), "video": item.video.name}
+        if item.subtitles is not None:
+            row["subtitles"] = item.subtitles.name
         digest.update(json.dumps(row, default=str, sort_keys=True).encode())
     return digest.hexdigest()
 

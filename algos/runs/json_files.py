@@ -48,9 +48,11 @@ def read_json(path: Path) -> Any:
 
 
 def item_to_json(item: QAItem) -> dict[str, Any]:
-    """Return an item as plain JSON data."""
+    """Return an item as plain JSON data; `subtitles` only where there are some."""
     values = {field.name: getattr(item, field.name) for field in fields(item)}
-    return {**values, "video": str(item.video), "group": dict(item.group)}
+    said = values.pop("subtitles")
+    row = {**values, "video": str(item.video), "group": dict(item.group)}
+    return row if said is None else {**row, "subtitles": str(said)}
 
 
 def item_from_json(row: Mapping[str, Any]) -> QAItem:

@@ -28,8 +28,9 @@ from policies.served.server_errors import (
     shown,
 )
 from policies.served.token_record import token_record
-from policies.served.usage import Prices, TokenCounts
+from policies.served.usage import Prices
 from policies.served.wire import NoReply, Wire
+from policies.turn_usage import TokenCounts
 from sage_env.lazy_exports import needs_extra
 from sage_env.tools.reply_schema import function_schemas
 from sage_env.tools.tool import Tool
@@ -330,8 +331,7 @@ class _ChatCompletions:
         sent = {**_KEEP_DISTRIBUTION, "temperature": temperature}
         exact = self._settings["processed_logprobs"] or temperature in (0.0, 1.0)
         exact = exact and all(response["sent"].get(name) == x for name, x in sent.items())
-        before = () if last is None else last.ids
-        if not exact or before is None:
+        if not exact or (before := () if last is None else last.ids) is None:
             return None, None
         content = part_of(response, "choices", 0, "logprobs", "content")
         record = token_record(

@@ -31,6 +31,8 @@ class QAItem:
         group: report keys and their values, all text, e.g. `{"family": "needle", "tier": "core"}`.
         tolerance: how far a numeric answer may be off, in its own unit; `None` for exact.
         aliases: other texts that count as `answer`.
+        subtitles: path of what is said in the video, see `sage_env.subtitles`; `None` where there
+            is none. Nobody is shown it who does not ask for it.
     """
 
     id: str
@@ -44,6 +46,7 @@ class QAItem:
     group: Mapping[str, str] = field(default_factory=dict)
     tolerance: float | None = None
     aliases: tuple[str, ...] = ()
+    subtitles: Path | None = None
 
 
 def item_digest(items: Iterable[QAItem]) -> str:

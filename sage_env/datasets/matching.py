@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from sage_env.actions.thoughts import after_thoughts
 from sage_env.datasets.answer_text import final_part, normalise, without_markup
 from sage_env.datasets.choice_claims import said_answer
 from sage_env.datasets.choice_naming import WRONG_RULES, name_choice
+from sage_env.datasets.grounding import GROUNDED_IOU, answer_spans, gold_spans, overlap
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.written_numbers import read_number, same_number
 from sage_env.errors import JudgeError, boundary
+from sage_env.timeline import Span
 
 Judge: TypeAlias = Callable[[QAItem, str], bool]
 
@@ -32,6 +34,7 @@ class Ruling(NamedTuple):
     | `letter`, `letter_and_text` | is the label of a choice, alone or beside the choice's text |
     | `claim` | is a sentence that claims one choice, or the gold answer |
     | `empty`, `thought` | says nothing, or nothing outside its thoughts |
+    | `iou`, `no_span` | names a stretch of time, or none where one is asked for |
     | `several_choices`, `no_choice`, `no_such_letter` | names several, none, one there is not |
     | `contradiction` | has the label of one choice and the text of another |
     | `judge` | was judged |
@@ -42,7 +45,7 @@ class Ruling(NamedTuple):
     rule: str
 
 
-def rule_answer(item: QAItem, text: str) -> Ruling:
+def rule_answer(item: QAItem, text: str, evidence: Sequence[Span] = ()) -> Ruling:
     """Return the verdict of the rules alone, and which of them decided.
 
     With choices: the text of a choice, its letter, both, or a sentence that claims one
@@ -50,8 +53,15 @@ def rule_answer(item: QAItem, text: str) -> Ruling:
     that can: `Will` and `will` are two, `0:15` and `00:15` one. Open-ended: the same text up to
     case, spaces, markup, outer punctuation and a leading article, also behind `the answer is`; the
     same number up to `item.tolerance`, where times may be `MM:SS` or have a unit; or an alias. An
-    open answer that matches none of these is `undecided`, unless both sides are numbers.
+    open answer that matches none of these is `undecided`, unless both sides are numbers. A question
+    for a stretch of time (`grounding.gold_spans`): one whose intersection over union with the gold
+    one is at least `GROUNDED_IOU`, in the text or, where that names none, as `evidence`.
     """
+    gold = gold_spans(item)
+    if gold:
+        named = answer_spans(item, text, evidence)
+        right = bool(named) and overlap(named, gold).iou >= GROUNDED_IOU
+        return Ruling(right, "iou" if named else "no_span")
     if not text.strip():
         return Ruling(False, "empty")
     if any(text.strip() == alias.strip() for alias in item.aliases):
@@ -70,13 +80,21 @@ def match_answer(item: QAItem, text: str) -> bool | None:
     return rule_answer(item, text).verdict
 
 
-def decide_answer(item: QAItem, text: str, judge: Judge | None = None) -> Ruling:
+def decide_answer(
+    item: QAItem, text: str, judge: Judge | None = None, evidence: Sequence[Span] = ()
+) -> Ruling:
     """Return the verdict on an answer: by the rules, else by `judge`; without one it is wrong.
+
+    Args:
+        item: the question.
+        text: the answer.
+        judge: asked where no rule can tell.
+        evidence: the stretches that the answer rests on, in seconds.
 
     Raises:
         JudgeError: if the judge raises an exception or returns something other than a bool.
     """
-    ruling = rule_answer(item, text)
+    ruling = rule_answer(item, text, evidence)
     if ruling.verdict is not None:
         return ruling
     if judge is None:

@@ -62,6 +62,8 @@ def _type_problems(item: QAItem) -> Iterator[str]:
         yield f"video must be a Path (in JSON a string, not empty), got {item.video!r}"
     elif "\0" in str(item.video):
         yield f"video must be the path of a file, which has no zero byte, got {str(item.video)!a}"
+    if item.subtitles is not None and not isinstance(item.subtitles, Path):
+        yield f"subtitles must be a Path (in JSON a string, not empty), got {item.subtitles!r}"
     if not isinstance(item.group, Mapping):
         yield f"group must be a mapping of report keys, got {item.group!r}"
     else:

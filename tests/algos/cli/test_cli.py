@@ -373,3 +373,8 @@ def test_a_dataset_is_not_written_over_itself(folder, capsys) -> None:
     assert main(["data", "export", "plain", "--dataset", "./plain/questions.jsonl"]) == 2
     assert "is the dataset itself" in capsys.readouterr().err
     assert Path("plain/questions.jsonl").read_text() == written
+
+
+def test_a_dataset_without_splits_is_not_written_for_a_name_that_nobody_knows(folder, capsys):
+    told = refused(["data", "export", "b", "--dataset", "data.jsonl", "--splits", "bogus"], capsys)
+    assert "'bogus' is none of train, validation, test" in told and not Path("b").exists()

@@ -12,8 +12,8 @@ from algos.evaluation.measures import (
     failures,
     measure,
     measure_episodes,
-    overview_end,
 )
+from algos.evaluation.sample_rows import overview_end
 from algos.evaluation.tables import format_table, spread
 from algos.rollout.trajectory import Trajectory
 from policies.base import Decision
