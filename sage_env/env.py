@@ -28,8 +28,10 @@ from sage_env.openers import Opener, find_opener
 from sage_env.rendering.making import make_renderer
 from sage_env.reset_options import Limits, budget_limits, read_reset, read_seed
 from sage_env.rewards import Reward, find_reward, reward_terms
-from sage_env.saved_state import SavedStates, show_again, state_settings
 from sage_env.spaces import action_space
+from sage_env.states.saved_states import SavedStates
+from sage_env.states.shown_again import show_again
+from sage_env.states.state_header import state_settings
 from sage_env.tools.tool import Tool, find_tools
 from sage_env.viewer import Viewer
 
@@ -112,11 +114,12 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     Always: `item_id`; `action` (its name, `None` at reset); `stop_reason` (`answered`,
     `out_of_turns` or `None`); `reward_terms`; `frame_seconds` (a float per frame shown this turn);
     `span` and `box` (what was served or skipped this turn, or `None`); `spent` (`sage_env.Spent`).
-    On the last step: `correct` and the `rule` that decided it; `evidence_recall` (share of evidence
-    spans in which a frame was shown), `evidence_hit_turn` (the first such turn, 0 is the overview),
-    `answer_spans` (how many the answer names), `answer_iou`, `answer_iop` (how they meet it), each
-    `None` where unknown. At reset also `budget`: this episode's `max_turns`, `max_frames`,
-    `frames_per_turn`, `overview_frames`. `env.unwrapped.history` is the whole record.
+    On the last step: `correct` and the `rule` that decided it (`judge`: then also `judge`, what it
+    was, and `judge_words`); `evidence_recall` (share of evidence spans in which a frame was shown),
+    `evidence_hit_turn` (the first such turn, 0 is the overview), `answer_spans` (how many the
+    answer names), `answer_iou`, `answer_iop` (how they meet it), each `None` where unknown. At
+    reset also `budget`: this episode's `max_turns`, `max_frames`, `frames_per_turn`,
+    `overview_frames`. `env.unwrapped.history` is the whole record.
 
     ## Arguments
     Args:
@@ -126,7 +129,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         allow_outside: whether a `.jsonl` file may name videos that do not lie under `root`.
         split: `train`, `validation` or `test`.
         max_turns: budget of actions, the answer included.
-        max_frames: budget of frames, the overview included.
+        max_frames: budget of frames, the overview included; 0 for none at all.
         frames_per_turn: most frames that one action is shown.
         overview_frames: frames shown by `reset`.
         frame_size: (H, W); by default what the dataset suggests, else (224, 224).
@@ -165,8 +168,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     of `gym.make` wants a `reset` first), tools, rewards and judges keep what is theirs.
 
     ## Version History
-    * v0: first version, with saved states of version 1. Until its release both may change; the
-      changelog says how.
+    * v0: first version, states of version 1. Until its release it may change: see the changelog.
     """
 
     metadata = {"render_modes": ["human", "rgb_array"], "render_fps": 1}
@@ -214,8 +216,8 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         self._episode: Episode | None = None
         self._running = False
         named = {"the reward": self._reward, "the judge": self._judge, "the opener": opener}
-        overview = self._overview_frames, self._tolerance
-        settings = state_settings(self._budget, overview, named | self._tools, self._viewer)
+        overview, named = (self._overview_frames, self._tolerance), named | self._tools
+        settings = state_settings(self._budget, overview, named, self._viewer)
         self._states = SavedStates(items, self._index, self._budget, settings)
         self.action_space = action_space(items, frames_per_turn, self._tools)
         self.observation_space = observation_space(shape[0], size, max_turns, max_frames, items)

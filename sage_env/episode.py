@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sage_env.actions.action import Action, Answer, Invalid, Sample, Skip, UseTool, Zoom
 from sage_env.argument_checks import whole_number
 from sage_env.datasets.item import QAItem
-from sage_env.datasets.matching import Judge, decide_answer
+from sage_env.datasets.matching import NO_ANSWER, NOT_JUDGED, Decided, Judge, decide_answer
 from sage_env.errors import DatasetError
 from sage_env.frames import Box, FrameBatch, Tolerance
 from sage_env.history import History, Look, Spent
@@ -48,11 +48,11 @@ def checked_budget(turns: int, frames: int, frames_per_turn: int) -> Budget:
     """Return the budget of an environment.
 
     Raises:
-        ValueError: if one of them is no whole number above 0.
+        ValueError: if one of them is no whole number, or too small: only frames may be 0.
     """
     return Budget(
         whole_number("max_turns", turns, 1),
-        whole_number("max_frames", frames, 1),
+        whole_number("max_frames", frames, 0),
         whole_number("frames_per_turn", frames_per_turn, 1),
     )
 
@@ -191,9 +191,12 @@ class Episode:
         self._record((*self.history.actions, action), result)
         return result
 
-    def end(self, stop_reason: str, verdict: bool | None, rule: str | None = None) -> None:
+    def end(self, stop_reason: str, decided: Decided) -> None:
         """Record why the episode ended, whether the answer is right, and what decided that."""
-        self.history = replace(self.history, stop_reason=stop_reason, verdict=verdict, rule=rule)
+        verdict, rule, judged = decided
+        self.history = replace(
+            self.history, stop_reason=stop_reason, verdict=verdict, rule=rule, judged=judged
+        )
 
     def conclude(self, action: Action | Invalid, judge: Judge | None) -> None:
         """End the episode if the action answers, or was the last that the budget allows.
@@ -202,12 +205,11 @@ class Episode:
             JudgeError: if the judge fails; the answer is kept as not judged.
         """
         if isinstance(action, Answer):
-            self.end("answered", None)
-            self.end(
-                "answered", *decide_answer(self.history.item, action.text, judge, action.evidence)
-            )
+            self.end("answered", NOT_JUDGED)
+            item, said = self.history.item, action
+            self.end("answered", decide_answer(item, said.text, judge, said.evidence))
         elif not self.turns_left:
-            self.end("out_of_turns", False)
+            self.end("out_of_turns", NO_ANSWER)
 
     def observe(self, served: TurnResult, shape: tuple[int, ...]) -> Observation:
         """Return what the agent is shown of a turn that was just served; `shape` is (F, H, W, 3).

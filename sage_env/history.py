@@ -9,6 +9,7 @@ from typing import Any
 from sage_env.actions.action import ACTION_NAMES, Action, Answer, Invalid
 from sage_env.datasets.grounding import Overlap, answer_spans, gold_spans, overlap
 from sage_env.datasets.item import QAItem
+from sage_env.datasets.matching import Judged
 from sage_env.frames import Box
 from sage_env.timeline import Span
 
@@ -95,6 +96,7 @@ class History:
             `max_turns`; `None` for the same.
         env_frames: likewise of frames. What prices a frame by a share of the budget takes the
             share of this, or the same look would cost more in an episode that allows less.
+        judged: what the judge said of the answer; `None` where none was asked.
     """
 
     item: QAItem
@@ -108,6 +110,7 @@ class History:
     rule: str | None = None
     env_turns: int | None = None
     env_frames: int | None = None
+    judged: Judged | None = None
 
     @property
     def ended(self) -> bool:
@@ -178,6 +181,9 @@ def episode_info(history: History, terms: Mapping[str, float] | None = None) -> 
     if history.ended:
         info["correct"] = history.verdict
         info["rule"] = history.rule
+        if history.judged is not None:
+            info["judge"] = dict(history.judged.record)
+            info["judge_words"] = history.judged.words
         info["evidence_recall"] = history.evidence_recall
         info["evidence_hit_turn"] = history.evidence_hit_turn
         met = history.answer_overlap

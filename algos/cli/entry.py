@@ -12,8 +12,9 @@ from typing import Any
 import tyro
 
 from algos.cli.commands import Ask, Play, Report
-from algos.cli.data_commands import BuildData, CheckData, ExportData
+from algos.cli.data_commands import BuildData, CheckData, DownloadData, ExportData
 from algos.cli.eval_command import Eval
+from algos.cli.exchange_commands import Export, ImportData, LmmsTask
 from algos.cli.sft_command import Sft
 from algos.cli.terminal import plain_messages, plain_traceback, say
 from algos.cli.usage import told_in_one_sentence
@@ -36,7 +37,7 @@ class _Train:
 
 @dataclass(frozen=True)
 class _Data:
-    """Videos and questions as files: `sage-vqa data build|check|export`."""
+    """Videos and questions as files: `sage-vqa data build|check|export|import|lmms-task`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -98,8 +99,18 @@ def _run(arguments: list[str]) -> None:
         say(f"sage-vqa {__version__}")
         return
     if arguments[:1] == ["data"]:
-        about = "Make the videos of the embedded dataset, check any, write a dataset out as files."
-        data = {"build": BuildData, "check": CheckData, "export": ExportData}
+        about = (
+            "Make the videos of the embedded dataset, check or fetch any, write a dataset out as "
+            "files or as a task of lmms-eval, read others' results."
+        )
+        data = {
+            "build": BuildData,
+            "check": CheckData,
+            "download": DownloadData,
+            "export": ExportData,
+            "import": ImportData,
+            "lmms-task": LmmsTask,
+        }
         _parse(data, arguments[1:], "sage-vqa data", about).run()
         return
     commands = {
@@ -108,6 +119,7 @@ def _run(arguments: list[str]) -> None:
         "train": _Train,
         "sft": Sft,
         "eval": Eval,
+        "export": Export,
         "report": Report,
         "verify": Verify,
         "data": _Data,

@@ -12,7 +12,7 @@ Belief: TypeAlias = tuple[float, ...]
 """Probabilities of the choices of a question, in their order."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class EpisodeResult:
     """The outcome of one question: the verdict on its answer, and what it cost.
 
@@ -74,7 +74,7 @@ def result_of_row(row: Mapping[str, Any]) -> EpisodeResult:
         KeyError: if one of the keys that every version wrote is missing.
     """
     recall = row.get("evidence_recall")
-    answered = row.get("answered", row["prediction"] is not None)
+    silent = row["prediction"] is None or row.get("stop_reason") == "out_of_turns"
     claimed, beliefs = row.get("answer_spans"), row.get("beliefs")
     return EpisodeResult(
         item_id=row["id"],
@@ -86,7 +86,7 @@ def result_of_row(row: Mapping[str, Any]) -> EpisodeResult:
         turns=row["turns"],
         evidence_seen=None if recall is None else recall > 0,
         error=row["error"],
-        missing=row["error"] is None and not answered and row["verdict"] is False,
+        missing=silent and row["error"] is None and row["verdict"] is False,
         kind=row.get("kind", "open"),
         choices=row.get("choices", 0),
         gold_choice=row.get("gold_choice"),

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from algos.metrics.answer_spans import answer_spans
+from algos.metrics.costs import cost_fields
 from algos.metrics.spans import first_hit, iop, iou, precision, recall
 from algos.rollout.anytime import belief_rows
 from algos.rollout.trajectory import Trajectory
@@ -24,10 +25,17 @@ COST_KEYS = (
     "visual_tokens",
     "visual_tokens_billed",
     "prompt_tokens",
+    "cached_tokens",
+    "thought_tokens",
+    "replies",
+    "retries",
     "seconds_by_stage",
     "cost",
+    "price",
 )
 """Keys of what a question cost beyond `frames`, `turns`, `seconds` and `tokens`."""
+OF_THE_MACHINE = ("seconds", "seconds_by_stage", "frames_decoded")
+"""Keys that depend on clocks and caches: equal episodes differ in these."""
 NOT_STORED = ("seconds", "tokens", "beliefs", *COST_KEYS, *ENTRY_KEYS)
 """Keys that a stored trajectory cannot give again: measured while it was played, or the entry's."""
 
@@ -49,6 +57,7 @@ def sample_row(
     | `answered` | whether there is an answer, judged or not |
     | `verdict` | `True`, `False`, or `None` where the answer was not judged or the episode failed |
     | `rule` | name of the matching rule that decided; `None` where none did |
+    | `judge`, `judge_words` | what pins a judge's verdict; its words, or why it gave none |
     | `stop_reason` | `answered`, `out_of_turns`, or `None` |
     | `turns`, `frames` | turns played; frames shown, the overview included, or `None`: uncounted |
     | `invalid_actions` | turns whose action was none that the environment knows |
@@ -59,12 +68,8 @@ def sample_row(
     | `answer_iou`, `answer_iop` | of those with the gold spans; 0 where none can be read |
     | `beliefs` | per turn, the probabilities of the choices before its action, or `None` |
     | `seconds` | wall-clock seconds from the reset to the end |
-    | `seconds_by_stage` | the same by stage: `decode`, `prefill`, `generate`, `tool`, `judge` |
     | `tokens` | tokens that the policy sampled; `None` for one that has none |
-    | `frames_decoded`, `frames_unique` | pictures decoded for it; different times shown |
-    | `visual_tokens`, `visual_tokens_billed` | of frames shown for the first time; of all calls |
-    | `prompt_tokens` | of all calls |
-    | `cost` | dollars; `None`: not known |
+    | `COST_KEYS` | what it cost beyond these: see `algos.metrics.costs` |
     | `reward_terms` | the sum of each term over the turns |
     | `error` | why the episode failed on our side; `None` if it did not |
     | `policy`, `control`, `budget`, `repeat` | the entry that it was played for |
@@ -74,7 +79,7 @@ def sample_row(
         trajectory: its episode.
         entry: values of `ENTRY_KEYS`, where the play has several entries.
     """
-    said = _answer(trajectory)
+    said, unjudged = _answer(trajectory), trajectory.not_judged
     last = trajectory.turns[-1].info if trajectory.turns else trajectory.start_info
     return {
         "id": item.id,
@@ -86,7 +91,9 @@ def sample_row(
         **_effort(trajectory),
         "cost": None,
         "reward_terms": _reward_terms(trajectory),
-        "error": trajectory.error,
+        "error": None if unjudged else trajectory.error,
+        "judge": last.get("judge"),
+        "judge_words": trajectory.error if unjudged else last.get("judge_words"),
         "video": str(item.video),
         "duration": overview_end(trajectory) if item.duration is None else item.duration,
         "group": dict(item.group),
@@ -95,11 +102,11 @@ def sample_row(
         "gold_choice": item.choices.index(item.answer) if item.answer in item.choices else None,
         "chance": 1 / len(item.choices) if item.choices else None,
         "answered": said is not None,
-        "stop_reason": last.get("stop_reason"),
+        "stop_reason": "answered" if unjudged else last.get("stop_reason"),
         "invalid_actions": sum(isinstance(t.decision.action, Invalid) for t in trajectory.turns),
         **_evidence(item, trajectory, said),
         "beliefs": belief_rows(trajectory),
-        **dict.fromkeys(COST_KEYS),
+        **cost_fields(item, trajectory),
         **{key: (entry or {}).get(key) for key in ENTRY_KEYS},
     }
 
@@ -131,7 +138,7 @@ def _effort(trajectory: Trajectory) -> dict[str, Any]:
     """Return what the episode took."""
     sampled = [t.decision.tokens for t in trajectory.turns if t.decision.tokens is not None]
     return {
-        "turns": trajectory.num_turns,
+        "turns": trajectory.num_turns + trajectory.not_judged,  # its answer was a turn
         "frames": None if _whole(trajectory) else sum(len(look) for look in _looks(trajectory)),
         "seconds": trajectory.seconds,
         "tokens": sum(len(tokens.completion) for tokens in sampled) if sampled else None,

@@ -18,13 +18,16 @@ from numpy.typing import ArrayLike, NDArray
 from algos.rollout.conditions import Conditions
 from policies.base import Decision, TurnTokens
 from policies.introspection import Belief
+from sage_env.actions.action import Answer
 from sage_env.actions.action_record import action_record, read_action_record
+from sage_env.errors import JudgeError, JudgeTimeout
 from sage_env.shadowing import require_ours
 from sage_env.storage.atomic_file import atomic_path
 
 require_ours("algos")  # most modules of ours import this one
 
 Info = dict[str, Any]
+_BY_JUDGE = tuple(f"{error.__name__}:" for error in (JudgeError, JudgeTimeout))
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +102,12 @@ class Trajectory:
         """Return the name of the rule that decided the answer's verdict; None if none is known."""
         rule = self.turns[-1].info.get("rule") if self.turns else None
         return rule if isinstance(rule, str) else None
+
+    @property
+    def not_judged(self) -> bool:
+        """Return whether all that failed is the judge of the answer: it can be scored later."""
+        answered = self.failed is not None and isinstance(self.failed.action, Answer)
+        return answered and (self.error or "").startswith(_BY_JUDGE)
 
     @property
     def ret(self) -> float:

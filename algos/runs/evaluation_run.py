@@ -75,7 +75,8 @@ class EvaluationRun:
         self.done = {
             key: trajectory
             for key, trajectory in self._played.items()
-            if key in self._items and key in self._rows and trajectory.error is None
+            if key in self._items and key in self._rows
+            if trajectory.error is None or trajectory.not_judged
         }
         self._told = False
         with ExitStack() as stack:
@@ -107,7 +108,7 @@ class EvaluationRun:
         self._samples.append(row)
         self._log(trajectory)
         self._rows[row["id"]] = row
-        if trajectory.error is None:
+        if row["error"] is None:
             self.done[row["id"]] = trajectory
 
     def finish(self, result: EvalResult) -> None:

@@ -13,7 +13,7 @@ from policies.base import Observation, TurnTokens
 from policies.errors import ReplyBlocked, ServiceError, ServiceRefused
 from policies.served.api_key import OPENAI_KEYS, Key
 from policies.served.openai_replies import counts_of, has_message, read_message
-from policies.served.policy import Reply, ServedPolicy
+from policies.served.policy import Reply, ServedPolicy, Service
 from policies.served.prompt import ONLY_THE_FIRST, Replies, call_result, system_prompt, user_parts
 from policies.served.reply_json import Json, count_of, part_of
 from policies.served.request_fields import Learned, RequestFields, flag_of
@@ -134,6 +134,11 @@ class OpenAIPolicy(ServedPolicy):
             prices=prices,
             check=check,
         )
+
+
+def chat_completions(settings: Mapping[str, Any], timeout: float) -> Service:
+    """Return chat completions as a service; the setting `system` replaces the prompt of agents."""
+    return _ChatCompletions(settings, timeout)
 
 
 class _ChatCompletions:
@@ -257,21 +262,14 @@ class _ChatCompletions:
         raise ServiceError(f"{self._model}: the server refuses one field after the other")
 
     def _request(
-        self,
-        learned: Learned,
-        messages: Sequence[Any],
-        temperature: float | None,
-        seed: int | None,
+        self, learned: Learned, messages: Sequence[Any], temperature: float | None, seed: int | None
     ) -> dict[str, Any]:
-        system = system_prompt(learned.replies, self._settings["tools"])
-        chat = [{"role": "system", "content": system}, *messages]
+        own, tools = self._settings.get("system"), self._settings["tools"]
+        system = {"role": "system", "content": own or system_prompt(learned.replies, tools)}
+        chat = self._fields.messages(learned, [system, *messages])
         sampling = {"temperature": temperature, "seed": seed}
         fields = self._fields.body(learned, sampling, answers_only=self.answers_only)
-        return {
-            "model": self._model,
-            "messages": self._fields.messages(learned, chat),
-            **fields,
-        }
+        return {"model": self._model, "messages": chat, **fields}
 
     def _learns(self, failed: HttpFailure, learned: Learned, sent: Mapping[str, Any]) -> bool:
         """Return whether another request may pass, and warn of what it will lack."""

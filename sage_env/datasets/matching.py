@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 from sage_env.actions.thoughts import after_thoughts
 from sage_env.datasets.answer_text import final_part, normalise, without_markup
@@ -15,7 +15,25 @@ from sage_env.datasets.written_numbers import read_number, same_number
 from sage_env.errors import JudgeError, boundary
 from sage_env.timeline import Span
 
-Judge: TypeAlias = Callable[[QAItem, str], bool]
+
+class Judged(NamedTuple):
+    """What a judge says of an answer, and how it came to say so.
+
+    Attributes:
+        verdict: whether the answer is right; `None` where the judge gave no verdict, as in an
+            outage: *not judged*, which is not the same as wrong.
+        words: the judge's own, or why there is no verdict.
+        record: plain JSON data that pin the verdict, such as the judge's name and model.
+    """
+
+    verdict: bool | None
+    words: str = ""
+    record: Mapping[str, Any] = {}
+
+
+Judge: TypeAlias = Callable[[QAItem, str], bool | None]
+"""Says whether an answer is right; `None`: not judged. One with a method `judged(item, text)` is
+asked by that, which returns a `Judged`: the words of the judge beside its verdict."""
 
 
 class Ruling(NamedTuple):
@@ -43,6 +61,26 @@ class Ruling(NamedTuple):
 
     verdict: bool | None
     rule: str
+
+
+class Decided(NamedTuple):
+    """The verdict on an answer by the rules and a judge together.
+
+    Attributes:
+        verdict: whether the answer is right; `None`: not judged.
+        rule: what decided, as `Ruling.rule`; `None` where nothing did.
+        judged: what the judge said; `None` where none was asked.
+    """
+
+    verdict: bool | None
+    rule: str | None
+    judged: Judged | None = None
+
+
+NO_ANSWER = Decided(False, None)
+"""Of an episode that ended without an answer."""
+NOT_JUDGED = Decided(None, None)
+"""Of an answer that nothing has decided yet."""
 
 
 def rule_answer(item: QAItem, text: str, evidence: Sequence[Span] = ()) -> Ruling:
@@ -82,7 +120,7 @@ def match_answer(item: QAItem, text: str) -> bool | None:
 
 def decide_answer(
     item: QAItem, text: str, judge: Judge | None = None, evidence: Sequence[Span] = ()
-) -> Ruling:
+) -> Decided:
     """Return the verdict on an answer: by the rules, else by `judge`; without one it is wrong.
 
     Args:
@@ -92,18 +130,57 @@ def decide_answer(
         evidence: the stretches that the answer rests on, in seconds.
 
     Raises:
-        JudgeError: if the judge raises an exception or returns something other than a bool.
+        JudgeError: if the judge raises an exception, returns something else than a verdict, or
+            gives none.
+    """
+    found = decide_or_leave(item, text, judge, evidence)
+    if found.verdict is None:
+        name, words = "the judge", ""
+        if found.judged is not None:
+            name = str(found.judged.record.get("judge", name))
+            words = f": {found.judged.words}" if found.judged.words else ""
+        raise JudgeError(f"{name} gave no verdict on item {item.id!r}{words}")
+    return found
+
+
+def decide_or_leave(
+    item: QAItem, text: str, judge: Judge | None, evidence: Sequence[Span] = ()
+) -> Decided:
+    """Return the verdict likewise, which is `None` where the judge was asked and gave none.
+
+    A place or stretch of the video is never a judge's to decide: it is right by its numbers.
+
+    Args:
+        item: the question.
+        text: the answer.
+        judge: asked where no rule can tell.
+        evidence: the stretches that the answer rests on, in seconds.
+
+    Raises:
+        JudgeError: if the judge raises an exception, or returns something else than a verdict.
     """
     ruling = rule_answer(item, text, evidence)
     if ruling.verdict is not None:
-        return ruling
-    if judge is None:
-        return Ruling(False, ruling.rule)
+        return Decided(*ruling)
+    if judge is None or item.kind == "ground":
+        return Decided(False, ruling.rule)
+    judged = ask_judge(judge, item, text)
+    return Decided(judged.verdict, "judge", judged)
+
+
+def ask_judge(judge: Judge, item: QAItem, text: str) -> Judged:
+    """Return what a judge says of an answer, whatever the rules would say.
+
+    Raises:
+        JudgeError: if the judge raises an exception, or returns something else than a verdict.
+    """
+    ask = getattr(judge, "judged", judge)
     with boundary(JudgeError, f"the judge failed on item {item.id!r}", passes=(JudgeError,)):
-        judged: object = judge(item, text)
-    if not isinstance(judged, bool):
-        raise JudgeError(f"a judge must return True or False, got {judged!r}")
-    return Ruling(judged, "judge")
+        said: object = ask(item, text)
+    judged = said if isinstance(said, Judged) else Judged(said)  # type: ignore[arg-type]
+    if not isinstance(judged.verdict, bool | None):
+        raise JudgeError(f"a judge must return True, False or None, got {judged.verdict!r}")
+    return judged
 
 
 def judge_answer(item: QAItem, text: str, judge: Judge | None = None) -> bool:

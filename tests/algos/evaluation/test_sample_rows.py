@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from algos.evaluation.measures import episode_result
+from algos.evaluation.measures import episode_result, measures_of
 from algos.evaluation.row_results import result_of_row
 from algos.evaluation.sample_rows import COST_KEYS, ENTRY_KEYS, sample_row
 from algos.rollout.trajectory import Trajectory, Turn
@@ -35,6 +35,7 @@ def test_a_whole_episode_by_hand() -> None:
     assert row == {
         **dict(id="q", question="what is q?", gold="yes", prediction="no", verdict=False),
         **dict(rule="exact", turns=2, frames=4, seconds=1.5, tokens=None, error=None),
+        **dict(judge=None, judge_words=None),
         **dict(reward_terms={"cost": -0.75, "answer": 1.0}, video=str(Path("videos/a.mp4"))),
         "group": {"family": "needle", "tier": "core"},
         **dict(kind="open", choices=0, gold_choice=None, chance=None, duration=100.0),
@@ -42,6 +43,7 @@ def test_a_whole_episode_by_hand() -> None:
         **dict(evidence=[[10.0, 20.0]], evidence_recall=0.0, evidence_precision=0.0),
         **dict(evidence_hit_turn=None, answer_spans=None, answer_iou=0.0, answer_iop=0.0),
         **dict.fromkeys((*COST_KEYS, *ENTRY_KEYS, "beliefs")),
+        "frames_unique": 4,
     }
     assert row["group"] is not QUESTION.group
 
@@ -57,16 +59,28 @@ def test_tokens_are_those_that_were_sampled_in_turns_that_have_any() -> None:
     assert sample_row(QUESTION, replace(played, turns=[silent]))["tokens"] == 0, "0 is not None"
 
 
-def test_an_episode_that_failed_says_what_was_answered_and_has_no_verdict() -> None:
+def test_an_answer_that_only_lacks_its_judge_is_not_judged_and_has_not_failed() -> None:
     unjudged = trajectory("q", None, looks=((1.0,),), error="JudgeError: no reply")
     unjudged.failed = Decision(Answer("blue"))
     row = sample_row(QUESTION, unjudged)
-    assert (row["prediction"], row["verdict"], row["error"]) == (
-        "blue", None, "JudgeError: no reply"
-    )  # fmt: skip
-    assert (row["turns"], row["frames"], row["reward_terms"]) == (1, 3, {})
-    looked = replace(unjudged, failed=Decision(Skip(3.0)))
-    assert sample_row(QUESTION, looked)["prediction"] is None
+    assert (row["prediction"], row["verdict"], row["error"]) == ("blue", None, None)
+    assert (row["judge"], row["judge_words"]) == (None, "JudgeError: no reply")
+    assert (row["turns"], row["frames"], row["reward_terms"]) == (2, 3, {})
+    assert (row["stop_reason"], row["answered"]) == ("answered", True)
+    measured = measures_of([result_of_row(row)])
+    assert (measured.questions, measured.unjudged, measured.failed) == (1, 1, 0)
+    looked = sample_row(QUESTION, replace(unjudged, failed=Decision(Skip(3.0))))
+    assert (looked["prediction"], looked["error"]) == (None, "JudgeError: no reply")
+    late = sample_row(QUESTION, replace(unjudged, error="JudgeTimeout: 120 s"))
+    assert late["error"] is None and late["judge_words"] == "JudgeTimeout: 120 s"
+
+
+def test_an_episode_that_failed_says_what_was_answered_and_has_no_verdict() -> None:
+    failed = trajectory("q", None, looks=((1.0,),), error="RewardError: nan")
+    failed.failed = Decision(Answer("blue"))
+    row = sample_row(QUESTION, failed)
+    assert (row["prediction"], row["verdict"], row["error"]) == ("blue", None, "RewardError: nan")
+    assert (row["turns"], row["frames"], row["judge_words"]) == (1, 3, None)
     nothing = sample_row(QUESTION, Trajectory("q", 0, error="VideoError: gone"))
     assert nothing["prediction"] is nothing["rule"] is nothing["seconds"] is None
     assert (nothing["turns"], nothing["frames"], nothing["tokens"]) == (0, 0, None)

@@ -1,4 +1,4 @@
-"""Laws of `sage_env.saved_state`, `actions.action_record`: a state goes on as if nothing were."""
+"""Laws of `sage_env.states`, `actions.action_record`: a state goes on as if nothing were."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 from sage_env import Answer, Invalid, Sample, Skip, UseTool, VideoQAEnv, Zoom
 from sage_env.actions.action_record import action_record, read_action_record
 from sage_env.datasets.item import item_digest
+from sage_env.datasets.matching import Judged
 from sage_env.errors import JudgeError, ResetNeeded, StateError, VideoError
 from sage_env.rewards import sage
-from sage_env.saved_state import random_record, read_random
+from sage_env.states.random_record import random_record, read_random
 from sage_env.testing import open_memory
 from sage_env.testing.episodes import ITEMS
 from tests.helpers.source_tree import ROOT
@@ -139,7 +140,7 @@ def test_a_damaged_record_of_an_action_never_becomes_an_invalid_action():
 IN_ANOTHER_PROCESS = """
 import json, sys
 import numpy
-from tests.sage_env.test_saved_state import PLAY, make, without_clocks
+from tests.sage_env.states.test_saved_states import PLAY, make, without_clocks
 numpy.set_printoptions(threshold=sys.maxsize)
 env, turn = make(), int(sys.argv[1])
 env.set_state(json.load(sys.stdin))
@@ -210,6 +211,24 @@ def test_an_answer_that_was_not_judged_stays_so():
     assert other.history == env.history and other.history.verdict is None
     with pytest.raises(ResetNeeded):
         other.step(Skip(1.0))
+
+
+class Sure:
+    """A judge that says why."""
+
+    def judged(self, item: Any, text: str) -> Judged:
+        return Judged(False, "an owl is no fox", {"judge": "sure", "model": "m1"})
+
+    __call__ = judged
+
+
+def test_what_a_judge_said_comes_back():
+    env, other = make(judge=Sure()), make(judge=Sure())
+    env.reset(seed=0, options={"item_id": "who"})
+    env.step(Answer("an owl"))
+    other.set_state(through_json(env.get_state()))
+    assert other.history == env.history
+    assert other.history.judged == Sure().judged(None, "")
 
 
 def test_a_state_shares_nothing_with_the_environment():
