@@ -15,6 +15,7 @@ from algos.cli.commands import Ask, Play, Report
 from algos.cli.data_commands import BuildData, CheckData, DownloadData, ExportData
 from algos.cli.eval_command import Eval
 from algos.cli.exchange_commands import Export, ImportData, LmmsTask
+from algos.cli.merge_command import Merge
 from algos.cli.sft_command import Sft
 from algos.cli.terminal import plain_messages, plain_traceback, say
 from algos.cli.usage import told_in_one_sentence
@@ -119,6 +120,7 @@ def _run(arguments: list[str]) -> None:
         "train": _Train,
         "sft": Sft,
         "eval": Eval,
+        "merge": Merge,
         "export": Export,
         "report": Report,
         "verify": Verify,
