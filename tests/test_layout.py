@@ -64,7 +64,7 @@ LAYERS = {
         "synth/",
         "rewards viewer",
         "episode",
-        "reset_options",
+        "reset_options states/",
         "env",
         "vector/",
         "wrappers/",
