@@ -88,9 +88,17 @@ def chat_rows(
     root: Path | None = None,
     call_tools: bool = False,
 ) -> Iterator[Row]:
-    """Yield a row for each question whose episode did not fail; see `write_chat_examples`.
+    """Yield a row for each question whose episode did not fail.
 
-    `inside` gives pictures as `{"bytes", "path"}` instead of files.
+    Args:
+        entry: whose episodes.
+        pictures_as: where pictures go; by default rows refer to frames of the videos.
+        inside: whether pictures stand in the row, as `{"bytes", "path"}`, instead of in files.
+        root: folder of the videos, where they are not where the run had them.
+        call_tools: whether tools may be called again, whose replies are part of the messages.
+
+    Raises:
+        ExchangeError: if something else is shown than when the episodes were played.
     """
     with environment_of(entry, root=root, call_tools=call_tools) as env:
         for question, trajectory in entry.episodes():

@@ -173,7 +173,7 @@ def _last_attempt(results: Any) -> Mapping[str, Any]:
 
 
 def _later_stages(attempt: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    found = next((attempt[name] for name in _STAGES if attempt.get(name)), [])
+    found: Any = next((attempt[name] for name in _STAGES if attempt.get(name)), [])
     return [stage for stage in found if isinstance(stage, Mapping)]
 
 
