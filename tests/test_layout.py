@@ -95,6 +95,7 @@ LAYERS = {
         "exactness/",
         "evaluation/ metrics/",
         "runs/",
+        "scoring/",
         "recipe/",
         "ppo/",
         "sft/ presets",

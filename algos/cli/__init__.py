@@ -4,7 +4,8 @@ May not: hold logic that a Python user would want too; a command only reads, cal
 
 Read in this order: `terminal` (what is printed), `usage` (errors of the command line), `options`
 (what several commands share), `commands`, `data_commands` (videos and questions as files),
-`eval_command`, `sft_command`, `train_command`, `verify_command`, `entry`.
+`eval_command`, `score_command`, `judge_command`, `sft_command`, `train_command`,
+`verify_command`, `entry`.
 """
 
 from algos.cli.entry import main

@@ -14,6 +14,8 @@ import tyro
 from algos.cli.commands import Ask, Play, Report
 from algos.cli.data_commands import BuildData, CheckData, ExportData
 from algos.cli.eval_command import Eval
+from algos.cli.judge_command import CheckJudge, ShowPairs
+from algos.cli.score_command import Score
 from algos.cli.sft_command import Sft
 from algos.cli.terminal import plain_messages, plain_traceback, say
 from algos.cli.usage import told_in_one_sentence
@@ -37,6 +39,11 @@ class _Train:
 @dataclass(frozen=True)
 class _Data:
     """Videos and questions as files: `sage-vqa data build|check|export`."""
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """How good a judge of free answers is: `sage-vqa judge check|pairs`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -102,12 +109,19 @@ def _run(arguments: list[str]) -> None:
         data = {"build": BuildData, "check": CheckData, "export": ExportData}
         _parse(data, arguments[1:], "sage-vqa data", about).run()
         return
+    if arguments[:1] == ["judge"]:
+        about = "How good a judge of free answers is."
+        judge = {"check": CheckJudge, "pairs": ShowPairs}
+        _parse(judge, arguments[1:], "sage-vqa judge", about).run()
+        return
     commands = {
         "ask": Ask,
         "play": Play,
         "train": _Train,
         "sft": Sft,
         "eval": Eval,
+        "score": Score,
+        "judge": _Judge,
         "report": Report,
         "verify": Verify,
         "data": _Data,
