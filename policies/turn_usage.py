@@ -16,6 +16,7 @@ class TokenCounts:
         thinking: those of `completion` that are not shown.
         visual: those of `prompt` that stand for pictures; `None` where the server does not say.
         visual_cached: those of `cached` that stand for pictures; `None` likewise.
+        audio: those of `prompt` that stand for sound; `None` likewise.
     """
 
     prompt: int
@@ -24,6 +25,7 @@ class TokenCounts:
     thinking: int = 0
     visual: int | None = None
     visual_cached: int | None = None
+    audio: int | None = None
 
     @property
     def visual_billed(self) -> int | None:

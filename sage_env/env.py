@@ -130,7 +130,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         allow_outside: whether a `.jsonl` file may name videos that do not lie under `root`.
         split: `train`, `validation` or `test`.
         max_turns: budget of actions, the answer included.
-        max_frames: budget of frames, the overview included.
+        max_frames: budget of frames, the overview included; 0 for none at all.
         frames_per_turn: most frames that one action is shown.
         overview_frames: frames shown by `reset`.
         frame_size: (H, W); by default what the dataset suggests, else (224, 224).
@@ -202,7 +202,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         self._renderer = make_renderer(render_mode, self.metadata["render_fps"], render_gold)
         self._budget = Budget(
             whole_number("max_turns", max_turns, 1),
-            whole_number("max_frames", max_frames, 1),
+            whole_number("max_frames", max_frames, 0),
             whole_number("frames_per_turn", frames_per_turn, 1),
         )
         self._overview_frames = whole_number("overview_frames", overview_frames, 0, max_frames)

@@ -12,8 +12,9 @@ from typing import Any
 import tyro
 
 from algos.cli.commands import Ask, Play, Report
-from algos.cli.data_commands import BuildData, CheckData, ExportData
+from algos.cli.data_commands import BuildData, CheckData, DownloadData, ExportData
 from algos.cli.eval_command import Eval
+from algos.cli.exchange_commands import Export, ImportData, LmmsTask
 from algos.cli.judge_command import CheckJudge, ShowPairs
 from algos.cli.score_command import Score
 from algos.cli.sft_command import Sft
@@ -38,7 +39,7 @@ class _Train:
 
 @dataclass(frozen=True)
 class _Data:
-    """Videos and questions as files: `sage-vqa data build|check|export`."""
+    """Videos and questions as files: `sage-vqa data build|check|export|import|lmms-task`."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,18 @@ def _run(arguments: list[str]) -> None:
         say(f"sage-vqa {__version__}")
         return
     if arguments[:1] == ["data"]:
-        about = "Make the videos of the embedded dataset, check any, write a dataset out as files."
-        data = {"build": BuildData, "check": CheckData, "export": ExportData}
+        about = (
+            "Make the videos of the embedded dataset, check or fetch any, write a dataset out as "
+            "files or as a task of lmms-eval, read others' results."
+        )
+        data = {
+            "build": BuildData,
+            "check": CheckData,
+            "download": DownloadData,
+            "export": ExportData,
+            "import": ImportData,
+            "lmms-task": LmmsTask,
+        }
         _parse(data, arguments[1:], "sage-vqa data", about).run()
         return
     if arguments[:1] == ["judge"]:
@@ -122,6 +133,7 @@ def _run(arguments: list[str]) -> None:
         "eval": Eval,
         "score": Score,
         "judge": _Judge,
+        "export": Export,
         "report": Report,
         "verify": Verify,
         "data": _Data,

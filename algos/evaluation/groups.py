@@ -16,7 +16,10 @@ MOST_VALUES = 50
 
 def in_group(item: QAItem, group: Group) -> bool:
     """Return whether an item has all of these report keys, with these values among its own."""
-    return all(value in each_value(item.group.get(key)) for key, value in group.items())
+    own = item.group
+    return all(
+        key in own and value in {own[key], *each_value(own[key])} for key, value in group.items()
+    )
 
 
 def group_words(group: Group) -> str:
@@ -41,7 +44,7 @@ def group_keys(groups: Sequence[Group], buckets: Sequence[str]) -> list[str]:
     """Return the report keys to make tables of, in the order in which items name them.
 
     A key `bucket` whose values are the duration buckets is left out: those are reported anyway.
-    So is a key with more than `MOST_VALUES` values.
+    So is a key with more than `MOST_VALUES` values. One of several values counts under each.
 
     Args:
         groups: of each item.

@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from sage_env.timeline import Span
 
+SPENT = (
+    "frames_decoded",
+    "frames",
+    "frames_unique",
+    "visual_tokens",
+    "visual_tokens_billed",
+    "prompt_tokens",
+    "cached_tokens",
+    "tokens",
+    "thought_tokens",
+    "turns",
+    "invalid_actions",
+    "replies",
+    "retries",
+    "seconds",
+    "cost",
+)
+"""Keys of a row that say what a question cost, in the order of tables."""
 Belief: TypeAlias = tuple[float, ...]
 """Probabilities of the choices of a question, in their order."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class EpisodeResult:
     """The outcome of one question: the verdict on its answer, and what it cost.
 
@@ -39,6 +57,7 @@ class EpisodeResult:
         answer_spans: the spans that the answer claims; `None` without any that can be read.
         beliefs: per turn, the probabilities of the choices before its action; `None` for a turn
             without, and for a policy that tells none.
+        spent: what it cost, by the names of `SPENT`; what is not known is not there.
     """
 
     item_id: str
@@ -60,6 +79,7 @@ class EpisodeResult:
     hit_turn: int | None = None
     answer_spans: tuple[Span, ...] | None = None
     beliefs: tuple[Belief | None, ...] | None = None
+    spent: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def chance(self) -> float | None:
@@ -74,7 +94,7 @@ def result_of_row(row: Mapping[str, Any]) -> EpisodeResult:
         KeyError: if one of the keys that every version wrote is missing.
     """
     recall = row.get("evidence_recall")
-    answered = row.get("answered", row["prediction"] is not None)
+    silent = row["prediction"] is None or row.get("stop_reason") == "out_of_turns"
     claimed, beliefs = row.get("answer_spans"), row.get("beliefs")
     return EpisodeResult(
         item_id=row["id"],
@@ -86,7 +106,7 @@ def result_of_row(row: Mapping[str, Any]) -> EpisodeResult:
         turns=row["turns"],
         evidence_seen=None if recall is None else recall > 0,
         error=row["error"],
-        missing=row["error"] is None and not answered and row["verdict"] is False,
+        missing=silent and row["error"] is None and row["verdict"] is False,
         kind=row.get("kind", "open"),
         choices=row.get("choices", 0),
         gold_choice=row.get("gold_choice"),
@@ -95,6 +115,7 @@ def result_of_row(row: Mapping[str, Any]) -> EpisodeResult:
         evidence_precision=row.get("evidence_precision"),
         hit_turn=row.get("evidence_hit_turn"),
         answer_spans=None if claimed is None else _spans(claimed),
+        spent={key: value for key in SPENT if (value := row.get(key)) is not None},
         beliefs=beliefs and tuple(None if b is None else tuple(b) for b in beliefs),
     )
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from algos.metrics.answer_spans import answer_spans
+from algos.metrics.costs import cost_fields
 from algos.metrics.spans import first_hit, iop, iou, precision, recall
 from algos.rollout.trajectory import Trajectory
 from sage_env.actions.action import Answer, Invalid
@@ -23,10 +24,17 @@ COST_KEYS = (
     "visual_tokens",
     "visual_tokens_billed",
     "prompt_tokens",
+    "cached_tokens",
+    "thought_tokens",
+    "replies",
+    "retries",
     "seconds_by_stage",
     "cost",
+    "price",
 )
 """Keys of what a question cost beyond `frames`, `turns`, `seconds` and `tokens`."""
+OF_THE_MACHINE = ("seconds", "seconds_by_stage", "frames_decoded")
+"""Keys that depend on clocks and caches: equal episodes differ in these."""
 NOT_STORED = ("seconds", "tokens", "beliefs", *COST_KEYS, *ENTRY_KEYS)
 """Keys that a stored trajectory cannot give again: measured while it was played, or the entry's."""
 
@@ -59,12 +67,8 @@ def sample_row(
     | `answer_iou`, `answer_iop` | of those with the gold spans; 0 where none can be read |
     | `beliefs` | per turn, the probabilities of the choices before its action, or `None` |
     | `seconds` | wall-clock seconds from the reset to the end |
-    | `seconds_by_stage` | the same by stage: `decode`, `prefill`, `generate`, `tool`, `judge` |
     | `tokens` | tokens that the policy sampled; `None` for one that has none |
-    | `frames_decoded`, `frames_unique` | pictures decoded for it; different times shown |
-    | `visual_tokens`, `visual_tokens_billed` | of frames shown for the first time; of all calls |
-    | `prompt_tokens` | of all calls |
-    | `cost` | dollars; `None`: not known |
+    | `COST_KEYS` | what it cost beyond these: see `algos.metrics.costs` |
     | `reward_terms` | the sum of each term over the turns |
     | `error` | why the episode failed on our side; `None` if it did not |
     | `policy`, `control`, `budget`, `repeat` | the entry that it was played for |
@@ -101,7 +105,7 @@ def sample_row(
         "invalid_actions": sum(isinstance(t.decision.action, Invalid) for t in trajectory.turns),
         **_evidence(item, trajectory, said),
         "beliefs": None,
-        **dict.fromkeys(COST_KEYS),
+        **cost_fields(item, trajectory),
         **{key: (entry or {}).get(key) for key in ENTRY_KEYS},
     }
 

@@ -16,12 +16,13 @@ _PAIR = re.compile(rf"(?<![\w.])({_TIME}){_UNIT}{_BETWEEN}({_TIME})(?![\d:])", r
 def answer_spans(answer: Answer | None, kind: str) -> tuple[Span, ...] | None:
     """Return the spans that an answer claims, as given; `None` where it claims none.
 
-    A question of kind `ground` is answered with a stretch, so that its text is read where the
-    answer has no evidence spans.
+    A question of kind `ground` is answered with a stretch: there, the answer's text is read, and
+    its evidence spans count where the text names none.
     """
     if answer is None:
         return None
-    return answer.evidence or (spans_in(answer.text) if kind == "ground" else ()) or None
+    named = spans_in(answer.text) if kind == "ground" else ()
+    return named or answer.evidence or None
 
 
 def spans_in(text: str) -> tuple[Span, ...]:

@@ -10,17 +10,6 @@ from collections.abc import Iterable, Sequence
 from sage_env.timeline import Span, covered
 
 
-def merged(spans: Iterable[Span]) -> list[Span]:
-    """Return the union of spans as spans that do not touch, in order."""
-    found: list[Span] = []
-    for start, end in sorted(spans):
-        if found and start <= found[-1][1]:
-            found[-1] = (found[-1][0], max(found[-1][1], end))
-        elif end > start:
-            found.append((start, end))
-    return found
-
-
 def overlap(ours: Iterable[Span], theirs: Iterable[Span]) -> float:
     """Return the seconds that two unions of spans share."""
     first, second = list(ours), list(theirs)
@@ -40,6 +29,12 @@ def iop(ours: Sequence[Span], gold: Sequence[Span]) -> float:
     """
     own = covered(ours)
     return max(0.0, overlap(ours, gold)) / own if own > 0 else 0.0
+
+
+def best_match(ours: Sequence[Span], gold: Sequence[Span]) -> tuple[float, float]:
+    """Return the largest IoU and the largest IoP with any one gold span; they may be of two."""
+    pairs = [(iou(ours, [span]), iop(ours, [span])) for span in gold]
+    return max((i for i, _ in pairs), default=0.0), max((p for _, p in pairs), default=0.0)
 
 
 def inside(second: float, spans: Iterable[Span]) -> bool:

@@ -36,6 +36,7 @@ _BLOCKED = {
 """Reasons to stop that are the provider's decision."""
 _BAD_CALL = {"MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS"}
 """Reasons to stop that are the model's own mistake: a turn that it has spent."""
+_PICTURES = ("IMAGE", "VIDEO")
 
 
 def counts_of(response: Json) -> TokenCounts | None:
@@ -57,16 +58,18 @@ def counts_of(response: Json) -> TokenCounts | None:
         found,
         prompt=found.prompt + used_by_tools,
         completion=found.completion + found.thinking,
-        visual=_of_pictures(part_of(usage, "promptTokensDetails")),
-        visual_cached=_of_pictures(part_of(usage, "cacheTokensDetails")),
+        visual=_of_kind(usage, "promptTokensDetails", *_PICTURES),
+        visual_cached=_of_kind(usage, "cacheTokensDetails", *_PICTURES),
+        audio=_of_kind(usage, "promptTokensDetails", "AUDIO"),
     )
 
 
-def _of_pictures(details: Json) -> int | None:
-    """Return the tokens of pictures and videos; `None` where they are not told apart."""
+def _of_kind(usage: Json, name: str, *modalities: str) -> int | None:
+    """Return the tokens of some modalities; `None` where a response does not tell them apart."""
+    details = part_of(usage, name)
     if not isinstance(details, list) or not details:
         return None
-    seen = [one for one in details if part_of(one, "modality") in ("IMAGE", "VIDEO")]
+    seen = [one for one in details if part_of(one, "modality") in modalities]
     counts = [count_of(one, "tokenCount") for one in seen]
     known = [count for count in counts if count is not None]
     return sum(known) if len(known) == len(counts) else None

@@ -77,8 +77,8 @@ def read_spans(text: str) -> tuple[Span, ...]:
     `12.5-20 s`, `from 0:12 to 0:20`, `between 12 and 20 seconds`, `[[1, 2], [3, 4]]`, `starts at
     12 s, ends at 20 s` and `{"start": 12, "end": 20}` are read; thoughts and markup are not. A unit
     behind the second time holds for both. Where some pairs are written as times, with a unit, a
-    colon, a decimal point or brackets, bare pairs such as `2-3 people` are none. What ends before
-    it begins is no stretch.
+    colon, a decimal point or brackets, bare pairs such as `2-3 people` are none. The earlier
+    time comes first, whatever the text says; two equal times are no stretch.
     """
     if not (after_thoughts(text) or "").strip():
         return ()
@@ -127,10 +127,10 @@ def _pairs(text: str) -> Iterator[_Pair]:
         for match in pattern.finditer(text):
             first, second = _read(match["a"]), _read(match["b"])
             if first is not None and second is not None:
-                span = (_in_unit_of(first, second), second.value)
+                ends = sorted((_in_unit_of(first, second), second.value))
                 forms = {first.form, second.form}
                 as_times = bool(_FRAMED.match(match[0])) or "." in match[0] or forms != {"plain"}
-                yield _Pair(match.start(), span, as_times)
+                yield _Pair(match.start(), (ends[0], ends[1]), as_times)
         text = pattern.sub(lambda match: "#" * len(match[0]), text)
 
 

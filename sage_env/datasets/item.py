@@ -30,6 +30,8 @@ class QAItem:
         aliases: other texts that count as `answer`.
         subtitles: path of what is said in the video, see `sage_env.subtitles`; `None` where there
             is none. Nobody is shown it who does not ask for it.
+        subtitles_start: seconds at which the video begins on the clock of its subtitles, which may
+            be those of a longer one that it was cut out of.
     """
 
     id: str
@@ -44,3 +46,4 @@ class QAItem:
     tolerance: float | None = None
     aliases: tuple[str, ...] = ()
     subtitles: Path | None = None
+    subtitles_start: float = 0.0

@@ -169,6 +169,13 @@ DATASETS: Mapping[str, str] = {
     "lvbench": "sage_env.datasets.native.lvbench:LVBENCH",
     "cg-bench": "sage_env.datasets.native.cg_bench:CG_BENCH",
     "cg-bench-mini": "sage_env.datasets.native.cg_bench:CG_BENCH_MINI",
+    "longvideobench": "sage_env.datasets.native.longvideobench:LONGVIDEOBENCH",
+    "mlvu": "sage_env.datasets.native.mlvu:MLVU",
+    "minerva": "sage_env.datasets.native.minerva:MINERVA",
+    "next-gqa": "sage_env.datasets.native.next_gqa:NEXT_GQA",
+    "egoschema": "sage_env.datasets.native.egoschema:EGOSCHEMA",
+    "charades-sta": "sage_env.datasets.native.charades_sta:CHARADES_STA",
+    "video-mmmu": "sage_env.datasets.native.video_mmmu:VIDEO_MMMU",
 }
 """Datasets that come with the project: the function that returns each, imported when it is named.
 

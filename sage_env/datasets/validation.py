@@ -94,6 +94,8 @@ def _choice_problems(item: QAItem) -> Iterator[str]:
 def _number_problems(item: QAItem) -> Iterator[str]:
     if item.duration is not None and not (is_finite(item.duration) and item.duration > 0):
         yield f"duration must be seconds > 0, or left out, got {item.duration!r}"
+    if not is_finite(item.subtitles_start):
+        yield f"subtitles_start must be seconds, got {item.subtitles_start!r}"
     if item.tolerance is not None and not (is_finite(item.tolerance) and item.tolerance >= 0):
         yield f"tolerance must be a number >= 0, or left out, got {item.tolerance!r}"
 

@@ -6,7 +6,8 @@ Read in this order: `rows` (one row, its values under any spelling), `annotation
 below a root, and read as rows), `video_files` (videos and subtitles by their stems), `option_text`
 (options and gold answers), `spans` (time references), `benchmark` (what is known of a benchmark,
 and what all adapters share); then an adapter each:
-`sage_bench`, `video_mme`, `video_mme_v2`, `lvbench`, `cg_bench`.
+`sage_bench`, `video_mme`, `video_mme_v2`, `lvbench`, `cg_bench`, `longvideobench`, `mlvu`,
+`minerva`, `next_gqa`, `egoschema`, `charades_sta`, `video_mmmu`.
 
 **An adapter** is a module with one `Benchmark`, and a line in `loading.DATASETS`:
 
@@ -22,7 +23,7 @@ and what all adapters share); then an adapter each:
             parse_spans(row.text("time_reference")),        # read_spans for pairs of numbers
             row.duration("duration"),
             row.group("domain", kind="task_type"),          # column task_type as the key kind
-            subtitles=source.subtitle(row, "video_id"),
+            subtitles=source.subtitle(row, "video_id"),     # subtitles_start= where it is not 0
         )
 
     MY_BENCH = Benchmark(name="my-bench", files={"test": ("my_bench*.json",)}, item=_item, …)

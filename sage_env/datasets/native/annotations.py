@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from sage_env.datasets.native.rows import Row
@@ -36,7 +36,7 @@ def find_files(root: Path, patterns: Sequence[str], depth: int = DEPTH) -> list[
     files = sorted(_files_below(root, depth), key=lambda path: (len(path.parts), str(path)))
     for pattern in patterns:
         wanted = pattern.lower()
-        found = [path for path in files if _matches(path.relative_to(root), wanted)]
+        found = [path for path in files if matches(path.relative_to(root), wanted)]
         if found:
             return found
     return []
@@ -51,7 +51,8 @@ def _files_below(root: Path, depth: int) -> Iterator[Path]:
         yield from (here / name for name in sorted(files) if not name.startswith("."))
 
 
-def _matches(path: Path, pattern: str) -> bool:
+def matches(path: PurePath, pattern: str) -> bool:
+    """Return whether a path below the root matches a pattern in lower case; see `find_files`."""
     parts = pattern.count("/") + 1
     return fnmatchcase("/".join(path.parts[-parts:]).lower(), pattern)
 

@@ -91,7 +91,7 @@ class Benchmark:
             `annotations.find_files`.
         item: makes the item of a row; it raises `DatasetError` for a row that cannot be one, and
             returns `None` for one that is not of the split.
-        hub: its dataset id on the Hugging Face hub.
+        hub: its dataset id on the Hugging Face hub; "" where it has none.
         licence: its identifier, or in words.
         gated: whether its files are given only to who accepts its terms.
         access: one sentence: how to get annotations and videos, and what may be done with them.
@@ -151,7 +151,8 @@ class Benchmark:
     @property
     def how(self) -> str:
         """How to get it, in a sentence or two."""
-        return f"{self.access} (hf download --repo-type dataset {self.hub} --local-dir FOLDER)"
+        command = f"sage-vqa data download {self.name} --root FOLDER"
+        return f"{self.access} ({command})" if self.hub else self.access
 
     def _files(self, root: Path | None, split: str, named: Path | None) -> list[Path]:
         """Return the annotation files of a split."""

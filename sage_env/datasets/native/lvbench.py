@@ -19,7 +19,7 @@ from sage_env.errors import DatasetError
 def _rows(source: Source) -> Iterator[Row]:
     """Yield a row a question, with the video's own values."""
     for row in rows_of_files(source):
-        asked = row.get("qa")
+        asked = row.values.get("qa")
         if not isinstance(asked, list):
             yield row
             continue

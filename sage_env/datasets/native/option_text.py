@@ -1,7 +1,7 @@
 """Options and gold answers as annotations write them, made texts without letters.
 
 A list or one text of several lines; inside the question; with `A. `, `(A) ` or without; the gold
-answer as a letter, an index or a text.
+answer as a letter, an index or a text. Letters stay where two options have the same text.
 """
 
 from __future__ import annotations
@@ -40,10 +40,17 @@ def split_options(options: str | Sequence[object]) -> tuple[str, ...]:
         _, texts = _labelled_lines(options.split("\n"))
         options = texts or [line for line in options.split("\n") if line.strip()]
     lines = [" ".join(str(option).split()) for option in options]
-    texts = _without_letters(lines)
+    texts = _told_apart(_without_letters(lines))
     if not texts or not all(texts):
         raise DatasetError(f"an option is empty, or there is none: {list(options)!r}")
     return tuple(texts)
+
+
+def _told_apart(texts: list[str]) -> list[str]:
+    """Put letters before all texts where two are the same: an answer has to name one of them."""
+    if len(set(texts)) == len(texts) or len(texts) > len(ascii_uppercase) or not all(texts):
+        return texts
+    return [f"{letter}. {text}" for letter, text in zip(ascii_uppercase, texts, strict=False)]
 
 
 def _without_letters(lines: list[str]) -> list[str]:
@@ -79,7 +86,7 @@ def split_question(text: str) -> tuple[str, tuple[str, ...]]:
     if len(options) < 2:
         return text.strip(), ()
     question = _INTRODUCTION.sub("", before.rstrip()).strip()
-    return question or before.strip(), tuple(options)
+    return question or before.strip(), tuple(_told_apart(options))
 
 
 def _labelled_lines(lines: Sequence[str]) -> tuple[str, list[str]]:
@@ -140,7 +147,7 @@ def by_letter(options: Sequence[str], answer: object) -> str:
             f"the answer must be one of the first {len(options)} letters, got {text!r}"
         )
     said = match[4] if match is not None and match.re is _LABELLED else None
-    if said and normalise(said) != normalise(options[place]):
+    if said and normalise(options[place]) not in (normalise(said), normalise(text)):
         raise DatasetError(f"the answer {text!r} has the letter of {options[place]!r}")
     return options[place]
 
@@ -205,4 +212,5 @@ def numbered_options(values: Mapping[str, object], prefix: str) -> dict[int, str
         text = "" if value is None else " ".join(str(value).split())
         if text and text.upper() != "N/A":
             found[number] = text
-    return dict(zip(found, _without_letters(list(found.values())), strict=True))
+    texts = _told_apart(_without_letters(list(found.values())))
+    return dict(zip(found, texts, strict=True))

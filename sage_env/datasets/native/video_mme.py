@@ -20,7 +20,7 @@ _FILE = ("videoID", "youtube_id", "url", "video_id", "video")
 def _rows(source: Source) -> Iterator[Row]:
     """Yield a row a question; a file with a row a video has them under `questions`."""
     for row in rows_of_files(source):
-        questions = row.get("questions")
+        questions = row.values.get("questions")
         if not isinstance(questions, list):
             yield row
             continue

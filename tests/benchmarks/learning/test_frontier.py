@@ -10,19 +10,18 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
+from algos.metrics.budget_curves import area_weights, weights_at  # noqa: E402
 from benchmarks.learning import arm_job, frontier  # noqa: E402
 from benchmarks.learning.arm_job import Settings as Job  # noqa: E402
 from benchmarks.learning.arm_job import fresh_items, main, packed, ppo_settings  # noqa: E402
 from benchmarks.learning.arms import ARMS, random_reward  # noqa: E402
 from benchmarks.learning.frontier import ORDER, Settings, missing, report, wanted  # noqa: E402
 from benchmarks.learning.frontier_curves import (  # noqa: E402
-    area_weights,
     ascending,
     common_seeds,
     estimate,
     heights,
     points_of,
-    weights_at,
 )
 from benchmarks.learning.frontier_report import chart  # noqa: E402
 from tests.helpers.handmade import item, result, trajectory  # noqa: E402

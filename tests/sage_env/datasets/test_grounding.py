@@ -20,6 +20,7 @@ from sage_env.datasets.item import QAItem
 from sage_env.datasets.matching import decide_answer, rule_answer
 from sage_env.datasets.validation import validate
 from sage_env.env import VideoQAEnv
+from sage_env.errors import DatasetError
 from sage_env.testing.memory_video import MemoryVideo
 
 GROUND = QAItem(
@@ -42,6 +43,7 @@ SPANS = st.lists(
         ("1-2 min", [(60, 120)]), ("1 min 5 s to 1 min 12 s", [(65, 72)]),
         ("5m - 6m", [(300, 360)]), ("3-4 s and 01:08-01:12", [(3, 4), (68, 72)]),
         ("2-3 people walk at 12-20 s", [(12, 20)]), ("**12.5 - 20.0**", [(12.5, 20)]),
+        ("20-12 s", [(12, 20)]),
         ("<think>1-2 s</think> <answer>3-4 s</answer>", [(3, 4)]),
     ],
 )  # fmt: skip
@@ -51,7 +53,7 @@ def test_ways_to_write_a_stretch(text, spans):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "12:30", "about 12 s", "A", "20-12 s", "12-12 s", "-5 - 8", "2020-05-01", "12 s, 20 s",
+    ["", "12:30", "about 12 s", "A", "12-12 s", "-5 - 8", "2020-05-01", "12 s, 20 s",
      "<think> 1-2 s", "nan-inf s", "1e3", "12 apples and 20 pears"],
 )  # fmt: skip
 def test_what_names_no_stretch(text):
@@ -129,6 +131,14 @@ def test_the_last_step_says_how_the_answer_meets_the_evidence():
     assert ended(CHOICE, Answer("1-2 s")) == told(True, "text", 0, None, None)
     plain = replace(CHOICE, evidence=())
     assert ended(plain, Answer("no", spans)) == told(False, "text", 2, None, None)
+
+
+def test_weak_evidence_may_lie_behind_the_end_of_the_video():
+    late = replace(CHOICE, evidence=((10.0, 20.0), (90.0, 91.0)))
+    with pytest.raises(DatasetError, match="lies behind the end"):
+        ended(late, Answer("no"))
+    weak = replace(late, group={"evidence": "weak"})
+    assert ended(weak, Answer("no", ((10.0, 20.0),)))["answer_iou"] == 10 / 11
 
 
 @pytest.mark.parametrize(
