@@ -98,6 +98,7 @@ LAYERS = {
         "exactness/",
         "evaluation/ metrics/",
         "runs/",
+        "scoring/",
         "recipe/",
         "ppo/",
         "sft/ presets",
