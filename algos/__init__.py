@@ -4,9 +4,9 @@ Importing this package loads no heavy dependency; the modules that need torch im
 May not: be imported by `policies` or `sage_env`.
 
 Root: `seeds` (one seed per purpose), `presets` (published methods as settings). Rooms, in the order
-of imports: `rollout/`, `batching/`, `objectives/`, `exactness/`, `evaluation/`, `runs/`, `recipe/`,
-`ppo/`, `sft/`, `verify/`, `report/`, `exchange/`, `experiment/`, `cli/`, and `tiny/`, how the
-shipped model was made.
+of imports: `rollout/`, `batching/`, `objectives/`, `exactness/`, `metrics/` with `evaluation/`,
+`runs/`, `recipe/`, `ppo/`, `sft/`, `verify/`, `report/`, `exchange/`, `experiment/`, `suite/`,
+`scoring/`, `comparison/`, `replaying/`, `cli/`, and `tiny/`, how the shipped model was made.
 """
 
 from sage_env.release import __version__

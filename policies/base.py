@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policies.errors import EpisodesFailed
+from policies.turn_usage import TurnUsage
 from sage_env.actions.action import Action, Invalid
 from sage_env.shadowing import require_ours
 
@@ -86,11 +87,12 @@ def context_digest(ids: NDArray[np.int64]) -> bytes:
 
 @dataclass(frozen=True, eq=False)
 class Decision:
-    """An action, the text it was read from, and the tokens that spelled it (if a model did)."""
+    """An action, its text, the tokens that spelled it (if a model did), and what it took."""
 
     action: Action | Invalid
     text: str = ""
     tokens: TurnTokens | None = None
+    usage: TurnUsage | None = None
 
 
 class Policy(Protocol):

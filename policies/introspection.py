@@ -7,7 +7,7 @@ reported as not measured.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -86,6 +86,17 @@ class CountsVisionPasses(Protocol):
     @property
     def encodes(self) -> int:
         """Number of frames that the vision tower has encoded so far."""
+
+
+@runtime_checkable
+class TimesStages(Protocol):
+    """A policy that times the stages of its calls."""
+
+    def stage_seconds(self) -> Mapping[str, float]:
+        """Return the seconds so far by stage, such as `prefill` and `generate`.
+
+        Those of threads that work side by side may add up to more than passed.
+        """
 
 
 def fingerprint(tensors: Iterable[Tensor]) -> str:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,9 +11,10 @@ from typing import Any, TypeAlias
 from policies.base import BatchPolicy, Policy
 from policies.baselines.uniform import UniformPolicy
 from policies.briefing import WholeVideoPolicy
-from sage_env.errors import SageEnvError, type_and_text
+from policies.own_class import load_own
+from sage_env.errors import SageEnvError
 from sage_env.lazy_exports import needs_extra
-from sage_env.object_reference import is_reference, load_object
+from sage_env.object_reference import is_reference
 from sage_env.tools.tool import Tool, find_tools
 
 AnyPolicy: TypeAlias = Policy | BatchPolicy
@@ -112,8 +111,8 @@ def _random(_: str, given: Given) -> AnyPolicy:
 
 def _uniform(rest: str, given: Given) -> AnyPolicy:
     frames, _, inner = rest.partition(":")
-    if frames and not (frames.isdecimal() and int(frames) > 0):
-        raise UnknownPolicy(f"uniform:FRAMES needs a whole number above 0, got 'uniform:{rest}'")
+    if frames and not frames.isdecimal():
+        raise UnknownPolicy(f"uniform:FRAMES needs a whole number, 0 or more, got 'uniform:{rest}'")
     return UniformPolicy(_answerer(inner or "sage-mm-tiny", given), int(frames or UNIFORM_FRAMES))
 
 
@@ -258,33 +257,23 @@ def _sb3(path: str, given: Given) -> Policy:
         raise UnknownPolicy(f"the model {path!r} cannot be loaded: {error}") from error
 
 
+def _floor(kind: str) -> Callable[[str, Given], AnyPolicy]:
+    def load(rest: str, given: Given) -> AnyPolicy:
+        from policies.floors.named_floors import named_floor
+
+        _refuse(kind, given)
+        try:
+            return named_floor(kind, rest)
+        except ValueError as error:
+            raise UnknownPolicy(str(error)) from None
+
+    return load
+
+
 def _own(name: str, given: Given) -> AnyPolicy:
     """Import `package.module:Class` and make one."""
     _refuse(name, given)
-    with _told_as_theirs(name):
-        made = load_object(name, "the policy", UnknownPolicy)
-        if callable(made):
-            try:
-                inspect.signature(made).bind()
-            except (TypeError, ValueError) as error:
-                raise UnknownPolicy(f"{name} cannot be made without arguments: {error}") from error
-        policy: AnyPolicy = made() if callable(made) else made
-    if not hasattr(policy, "reset") or not (hasattr(policy, "act") or hasattr(policy, "act_batch")):
-        raise UnknownPolicy(f"{name} is not a policy: it needs `reset` and `act`")
-    return policy
-
-
-@contextmanager
-def _told_as_theirs(name: str) -> Iterator[None]:
-    """Turn what the user's code raises into one sentence that says where."""
-    try:
-        yield
-    except SageEnvError:
-        raise
-    except Exception as error:
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{last.filename}, line {last.lineno}"
-        raise UnknownPolicy(f"{name} fails: {type_and_text(error)} ({where})") from error
+    return load_own(name, UnknownPolicy)
 
 
 @dataclass(frozen=True)
@@ -307,8 +296,16 @@ POLICIES: Mapping[str, PolicyEntry] = {
     "random": PolicyEntry("", "chance", _random),
     "uniform": PolicyEntry(
         "[:FRAMES[:POLICY]]",
-        f"one look at FRAMES even frames ({UNIFORM_FRAMES}), then POLICY's answer (sage-mm-tiny's)",
+        f"one look at FRAMES even frames ({UNIFORM_FRAMES}; 0: blind), then POLICY's answer "
+        "(sage-mm-tiny's)",
         _uniform,
+    ),
+    "constant": PolicyEntry(
+        "[:NUMBER]", "always the choice of that number (1)", _floor("constant")
+    ),
+    "longest": PolicyEntry("", "always the longest choice", _floor("longest")),
+    "majority": PolicyEntry(
+        ":DATASET", "the choice most often right in DATASET's train split", _floor("majority")
     ),
     "scripted": PolicyEntry(
         "", "coarse to fine by fixed rules, seeing with the small model's vision tower", _scripted

@@ -7,11 +7,12 @@ In the order of imports: `errors`, `release` (the version), `shadowing` (folders
 hide ours), `frames` (pictures with their times), `timeline` (spans of seconds), `argument_checks`,
 `object_reference` (objects by `package.module:name`), `lazy_exports` (names imported when asked
 for), `picture_geometry`, `framing/` (pictures in frames of one size); `storage/`, `deadlines/`
-(calls that end in time), `actions/`, `datasets/`, `video/`; `history` (the record of an episode),
-`openers` (who opens a video), `tools/`; `unicode_text` (the space of texts), `spaces` and
-`observation`; `rendering/`, `synth/` (the embedded dataset); `rewards`, `viewer` (an episode's
-looks and what they cost), `episode` (one episode's state), `reset_options`, `env` (the environment;
-its docstring is the manual); `vector/` (many at once), `wrappers/`, `testing/`.
+(calls that end in time), `actions/`, `datasets/`, `subtitles/` (what is said), `video/`; `history`
+(the record of an episode), `openers` (who opens a video), `tools/`; `unicode_text` (the space of
+texts), `spaces` and `observation`; `rendering/`, `synth/` (the embedded dataset); `rewards`,
+`viewer` (an episode's looks and what they cost), `episode` (one episode's state), `reset_options`,
+`env` (the environment; its docstring is the manual); `vector/` (many at once), `wrappers/`,
+`testing/`.
 """
 
 import gymnasium as gym

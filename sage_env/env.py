@@ -16,7 +16,7 @@ from sage_env.actions.action import ACTION_NAMES, Action, Answer, Invalid
 from sage_env.argument_checks import tolerance_seconds, whole_number
 from sage_env.datasets.judges import judge_in_time
 from sage_env.datasets.loading import DatasetSource, load_dataset, prepare_item
-from sage_env.datasets.matching import Judge, decide_answer
+from sage_env.datasets.matching import NO_ANSWER, Judge
 from sage_env.deadlines.timed_call import CALL_TIMEOUT, call_seconds, end_idle
 from sage_env.episode import Budget, Episode, TurnResult
 from sage_env.errors import ResetNeeded, ToolTimeout
@@ -93,9 +93,9 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     | `"efficient"` | the same, less a cost of frames and turns when it is right |
     | `"sage"` | the terms of the SAGE paper: format, refused and repeated looks, accuracy |
 
-    Right is (see `sage_env.datasets.Ruling`): an answer that names the right choice by letter, text
-    or a sentence; for open questions the same text or number, or an alias. An answer that names
-    several is wrong. What the rules cannot decide goes to the `judge`, else it is wrong.
+    Right is (see `sage_env.datasets.Ruling`): an answer that names the right choice, and no other,
+    by letter, text or a sentence; for open questions the same text or number, or an alias; a span
+    of time with IoU >= 0.5. What the rules cannot decide goes to the `judge`, else it is wrong.
 
     ## Starting State
     `reset(options={"item_id": …})` or `{"index": …}` chooses the question, without either the seed
@@ -115,10 +115,12 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     Always: `item_id`; `action` (its name, `None` at reset); `stop_reason` (`answered`,
     `out_of_turns` or `None`); `reward_terms`; `frame_seconds` (a float per frame shown this turn);
     `span` and `box` (what was served or skipped this turn, or `None`); `spent` (`sage_env.Spent`).
-    On the last step: `correct`, and the `rule` that decided it; `evidence_recall` (share of the
-    evidence spans in which a frame was shown) and `evidence_hit_turn` (the first such turn, 0 is
-    the overview), `None` where unknown. At reset also `budget`: this episode's `max_turns`,
-    `max_frames`, `frames_per_turn`, `overview_frames`. `env.unwrapped.history` is the whole record.
+    On the last step: `correct` and the `rule` that decided it (`judge`: then also `judge`, what it
+    was, and `judge_words`); `evidence_recall` (share of evidence spans in which a frame was shown),
+    `evidence_hit_turn` (the first such turn, 0 is the overview), `answer_spans` (how many the
+    answer names), `answer_iou`, `answer_iop` (how they meet it), each `None` where unknown. At
+    reset also `budget`: this episode's `max_turns`, `max_frames`, `frames_per_turn`,
+    `overview_frames`. `env.unwrapped.history` is the whole record.
 
     ## Arguments
     Args:
@@ -128,7 +130,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         allow_outside: whether a `.jsonl` file may name videos that do not lie under `root`.
         split: `train`, `validation` or `test`.
         max_turns: budget of actions, the answer included.
-        max_frames: budget of frames, the overview included.
+        max_frames: budget of frames, the overview included; 0 for none at all.
         frames_per_turn: most frames that one action is shown.
         overview_frames: frames shown by `reset`.
         frame_size: (H, W); by default what the dataset suggests, else (224, 224).
@@ -200,7 +202,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         self._renderer = make_renderer(render_mode, self.metadata["render_fps"], render_gold)
         self._budget = Budget(
             whole_number("max_turns", max_turns, 1),
-            whole_number("max_frames", max_frames, 1),
+            whole_number("max_frames", max_frames, 0),
             whole_number("frames_per_turn", frames_per_turn, 1),
         )
         self._overview_frames = whole_number("overview_frames", overview_frames, 0, max_frames)
@@ -305,10 +307,9 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
             self._running = True
             raise
         if isinstance(action, Answer):
-            episode.end("answered", None)  # kept as not judged if the judge fails
-            episode.end("answered", *decide_answer(episode.history.item, action.text, self._judge))
+            episode.answered(action, self._judge)
         elif not episode.turns_left:
-            episode.end("out_of_turns", False)
+            episode.end("out_of_turns", NO_ANSWER)
         history = episode.history
         terms = reward_terms(self._reward, history.item, action, history)
         observation = self._observe(episode, served)

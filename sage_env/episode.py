@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from sage_env.actions.action import Action, Answer, Invalid, Sample, Skip, UseTool, Zoom
 from sage_env.datasets.item import QAItem
+from sage_env.datasets.matching import NOT_JUDGED, Decided, Judge, decide_answer
 from sage_env.errors import DatasetError
 from sage_env.frames import Box, FrameBatch, Tolerance
 from sage_env.history import History, Look, Spent
@@ -104,8 +105,9 @@ class Episode:
         self._seen: set[float] = set()  # times of the frames shown
         self._spans: list[Span] = []  # stretches of which frames were shown
         viewer.open(item.video)
+        certain = item.group.get("evidence") != "weak"  # read out of prose, as MINERVA's is
         for start, end in item.evidence:
-            if start >= viewer.duration:
+            if start >= viewer.duration and certain:
                 raise DatasetError(
                     f"item {item.id!r}: its evidence ({start}, {end}) lies behind the end of "
                     f"{item.video}, which has {viewer.duration:.2f} s: correct one of them"
@@ -139,9 +141,22 @@ class Episode:
         self._record((*self.history.actions, action), result.look)
         return result
 
-    def end(self, stop_reason: str, verdict: bool | None, rule: str | None = None) -> None:
+    def end(self, stop_reason: str, decided: Decided) -> None:
         """Record why the episode ended, whether the answer is right, and what decided that."""
-        self.history = replace(self.history, stop_reason=stop_reason, verdict=verdict, rule=rule)
+        verdict, rule, judged = decided
+        self.history = replace(
+            self.history, stop_reason=stop_reason, verdict=verdict, rule=rule, judged=judged
+        )
+
+    def answered(self, answer: Answer, judge: Judge | None) -> None:
+        """End with an answer and the verdict on it; it is kept as not judged if the judge fails.
+
+        Raises:
+            JudgeError: if it does.
+        """
+        self.end("answered", NOT_JUDGED)
+        item = self.history.item
+        self.end("answered", decide_answer(item, answer.text, judge, answer.evidence))
 
     def observe(self, served: TurnResult, shape: tuple[int, ...]) -> Observation:
         """Return what the agent is shown of a turn that was just served; `shape` is (F, H, W, 3).

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from sage_env.actions.action import ACTION_NAMES, Action, Invalid
+from sage_env.actions.action import ACTION_NAMES, Action, Answer, Invalid
+from sage_env.datasets.grounding import Overlap, answer_spans, gold_spans, overlap
 from sage_env.datasets.item import QAItem
+from sage_env.datasets.matching import Judged
 from sage_env.frames import Box
 from sage_env.timeline import Span
 
@@ -94,6 +96,7 @@ class History:
             `max_turns`; `None` for the same.
         env_frames: likewise of frames. What prices a frame by a share of the budget takes the
             share of this, or the same look would cost more in an episode that allows less.
+        judged: what the judge said of the answer; `None` where none was asked.
     """
 
     item: QAItem
@@ -107,6 +110,7 @@ class History:
     rule: str | None = None
     env_turns: int | None = None
     env_frames: int | None = None
+    judged: Judged | None = None
 
     @property
     def ended(self) -> bool:
@@ -140,6 +144,26 @@ class History:
                 return turn
         return None
 
+    @property
+    def named_spans(self) -> tuple[Span, ...]:
+        """Return the stretches that the answer names; see `datasets.grounding.answer_spans`."""
+        last = self.actions[-1] if self.actions else None
+        if not isinstance(last, Answer):
+            return ()
+        return answer_spans(self.item, last.text, last.evidence)
+
+    @property
+    def answer_overlap(self) -> Overlap | None:
+        """Return how well the stretches that the answer names meet the item's evidence.
+
+        `None` without evidence, and where none is named and none was asked for: a question for a
+        stretch of time that names none counts 0.
+        """
+        gold, named = gold_spans(self.item), self.named_spans
+        asked = bool(gold)
+        gold = gold or self.item.evidence
+        return overlap(named, gold) if gold and (named or asked) else None
+
 
 def episode_info(history: History, terms: Mapping[str, float] | None = None) -> dict[str, Any]:
     """Return the `info` of the newest turn: what `VideoQAEnv` lists under Information."""
@@ -157,6 +181,13 @@ def episode_info(history: History, terms: Mapping[str, float] | None = None) -> 
     if history.ended:
         info["correct"] = history.verdict
         info["rule"] = history.rule
+        if history.judged is not None:
+            info["judge"] = dict(history.judged.record)
+            info["judge_words"] = history.judged.words
         info["evidence_recall"] = history.evidence_recall
         info["evidence_hit_turn"] = history.evidence_hit_turn
+        met = history.answer_overlap
+        info["answer_spans"] = len(history.named_spans)
+        info["answer_iou"] = met and met.iou
+        info["answer_iop"] = met and met.iop
     return info

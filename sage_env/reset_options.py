@@ -27,7 +27,7 @@ def budget_limits(budget: Budget, overview_frames: int) -> Limits:
     """Return how far `reset` may lower a budget: the overview must still fit."""
     return {
         "max_turns": (1, budget.turns),
-        "max_frames": (max(1, overview_frames), budget.frames),
+        "max_frames": (min(max(1, overview_frames), budget.frames), budget.frames),
     }
 
 

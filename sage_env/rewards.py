@@ -62,7 +62,7 @@ def _efficient(
     turns_weight: float,
 ) -> Mapping[str, float]:
     right = 1.0 if history.ended and history.verdict else 0.0
-    frames = history.spent.frames_shown / (history.env_frames or history.max_frames)
+    frames = history.spent.frames_shown / max(1, history.env_frames or history.max_frames)
     turns = history.spent.turns / (history.env_turns or history.max_turns)
     cost = frames_weight * frames + turns_weight * turns
     return {"answer": right, "cost": -cost if right else 0.0}

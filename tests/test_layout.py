@@ -31,6 +31,7 @@ HEAVY = [
     "ray",
     "stable_baselines3",
     "pygame",
+    "pyarrow",
 ]
 MODULES = modules()
 GRAPH = import_graph(MODULES)
@@ -48,11 +49,14 @@ LAYERS = {
         "deadlines/",
         "actions/",
         "datasets/",
+        "datasets/native/",
+        "subtitles/",
         "video/deadline",
         "video/index/",
         "video/decoding/",
         "video/cache/",
         "video/",
+        "datasets/access/",
         "history openers",
         "tools/",
         "unicode_text spaces observation",
@@ -67,7 +71,7 @@ LAYERS = {
         "testing/",
     ],
     "policies": [
-        "errors prompt saved_env_options terminal_text",
+        "errors prompt saved_env_options terminal_text turn_usage",
         "base",
         "introspection briefing passes",
         "sage_mm/stage_timer",
@@ -78,11 +82,13 @@ LAYERS = {
         "sage_mm/",
         "sage_released/",
         "baselines/",
+        "floors/",
         "served/",
+        "judges/",
         "hugging_face/",
         "sb3/",
         "check/",
-        "registry",
+        "own_class registry",
     ],
     "algos": [
         "seeds",
@@ -90,7 +96,7 @@ LAYERS = {
         "batching/",
         "objectives/",
         "exactness/",
-        "evaluation/",
+        "evaluation/ metrics/",
         "runs/",
         "recipe/",
         "ppo/",
@@ -100,6 +106,7 @@ LAYERS = {
         "exchange/ exchange/lmms_plugin/",
         "tiny/",
         "experiment/",
+        "suite/",
         "cli/",
     ],
     "benchmarks": [

@@ -84,7 +84,7 @@ class Ask(Playing):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Play(OnDataset):
+class Play(OnDataset, Playing):
     """Play some questions of a dataset and print every turn."""
 
     item_id: str | None = None

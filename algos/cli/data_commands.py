@@ -5,15 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 from tqdm import tqdm
 
+from algos.cli.dataset_check import check_dataset, find_benchmark, is_dataset
 from algos.cli.options import CommandError
 from algos.cli.terminal import say
 from policies.terminal_text import visible
+from sage_env.datasets.access.downloading import download
 from sage_env.datasets.exporting import QUESTIONS, export_questions
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.json_lines import read_jsonl
@@ -51,16 +54,26 @@ class BuildData:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckData:
-    """Decode every video of a folder, and say what is wrong with those that are broken.
+    """Decode every video of a folder or a dataset, and say what is wrong with the broken ones.
 
     Of a .jsonl file of questions, it is the videos that the lines name; they are read first, and
-    the first that cannot be asked is named.
+    the first that cannot be asked is named. Of a dataset, such as video-mme, it is those of its
+    questions: found, missing and undecodable ones are counted against the official numbers, and a
+    manifest says it of each.
     """
 
-    folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FOLDER")]
-    """The folder, with all that are in it; or one video; or a .jsonl file of questions."""
+    folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FOLDER|DATASET")]
+    """A folder, with all that are in it; one video; a .jsonl file of questions; or a dataset, by
+    its name or as package.module:function (a folder of that name is then ./NAME)."""
     root: Path | None = None
-    """Folder of the videos of a .jsonl file; by default the one that it lies in."""
+    """Folder of the videos of a .jsonl file, by default the one that it lies in; of a dataset,
+    where it lies."""
+    annotations: Path | None = None
+    """Annotation file of a dataset, where it does not lie below the root."""
+    split: str | None = None
+    """Split of a dataset; by default test, or the only one it has."""
+    out: Path | None = None
+    """File for the manifest of a dataset; by default runs/availability/DATASET-SPLIT.json."""
     allow_outside: bool = False
     """Whether a .jsonl file may name videos that do not lie under the root."""
     quick: bool = False
@@ -77,6 +90,13 @@ class CheckData:
         """
         if self.timeout is not None and not 0 < self.timeout < float("inf"):
             raise CommandError(f"--timeout must be seconds above 0, got {self.timeout}")
+        if is_dataset(str(self.folder)):
+            self._check_dataset()
+            return
+        if self.annotations is not None or self.split is not None or self.out is not None:
+            raise CommandError(
+                f"--annotations, --split and --out are of a dataset, and {self.folder} is none"
+            )
         paths = self._asked_about() if self.folder.suffix == QUESTIONS_SUFFIX else self._found()
         broken, seconds = 0, 0.0
         for path in tqdm(paths, desc="checking", unit="video"):
@@ -87,6 +107,19 @@ class CheckData:
         say(f"{videos}, {seconds / 3600:.2f} hours, {broken} broken")
         if broken:
             raise CommandError(f"{broken} of {len(paths)} videos are broken: see above")
+
+    def _check_dataset(self) -> None:
+        """Check the videos of a dataset's questions."""
+        if self.allow_outside:
+            raise CommandError("--allow-outside is of a .jsonl file of questions: leave it out")
+        check_dataset(
+            str(self.folder),
+            root=self.root,
+            annotations=self.annotations,
+            split=self.split,
+            out=self.out,
+            check=partial(check_health, quick=self.quick, timeout=self.timeout),
+        )
 
     def _asked_about(self) -> list[Path]:
         """Return the videos that a file of questions names, in its order."""
@@ -110,6 +143,36 @@ class CheckData:
                 f"{QUESTIONS_SUFFIX} file of questions"
             )
         return paths
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownloadData:
+    """Download a benchmark's annotation files from the Hugging Face hub, where it may be done.
+
+    Videos come with --videos, where the hub has them; else a sentence says where they are. Where
+    terms have to be accepted first, it says so.
+    """
+
+    name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="DATASET")]
+    """Name of the benchmark, such as video-mme."""
+    root: Path
+    """Folder for it."""
+    videos: bool = False
+    """Download the archives of its videos too; they are not unpacked."""
+    hub: str | None = None
+    """Another page of the hub, OWNER/NAME, such as a mirror's."""
+    revision: str | None = None
+    """A branch, tag or commit of that page; by default the newest, which is written down."""
+
+    def run(self) -> None:
+        """Download, and say where the files are and how to get the rest."""
+        benchmark = find_benchmark(self.name)
+        files = download(
+            benchmark, self.root, videos=self.videos, hub=self.hub, revision=self.revision
+        )
+        say(f"{len(files)} files of {benchmark.title} ({benchmark.licence}) are in {self.root}")
+        say(benchmark.access)
+        say(f"then: sage-vqa data check {self.name} --root {self.root}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +219,10 @@ class ExportData:
         """Return the questions by split, as the dataset has them."""
         if self.split_seed != 0:
             raise CommandError("--split-seed does nothing without --hold-out: leave it out")
-        names: tuple[str | None, ...] = self.splits if has_splits(self.dataset) else (None,)
+        names: tuple[str | None, ...] = self.splits
+        if not has_splits(self.dataset):
+            self._require_known_splits()
+            names = (None,)
         return {
             name: load_dataset(
                 self.dataset,
@@ -171,8 +237,7 @@ class ExportData:
         """Return the questions by split, held out by video."""
         if has_splits(self.dataset):
             raise CommandError(f"{self.dataset} has splits of its own: leave out --hold-out")
-        if unknown := [name for name in self.splits if name not in NAMES]:
-            raise CommandError(f"--splits: {unknown[0]!r} is none of {', '.join(NAMES)}")
+        self._require_known_splits()
         found = load_splits(
             self.dataset,
             root=self.root,
@@ -181,3 +246,8 @@ class ExportData:
             allow_outside=self.allow_outside,
         )
         return {name: part for name, part in found.parts().items() if name in self.splits}
+
+    def _require_known_splits(self) -> None:
+        """Refuse names that a dataset without splits of its own cannot have meant."""
+        if unknown := [name for name in self.splits if name not in NAMES]:
+            raise CommandError(f"--splits: {unknown[0]!r} is none of {', '.join(NAMES)}")

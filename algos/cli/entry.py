@@ -12,7 +12,7 @@ from typing import Any
 import tyro
 
 from algos.cli.commands import Ask, Play, Report
-from algos.cli.data_commands import BuildData, CheckData, ExportData
+from algos.cli.data_commands import BuildData, CheckData, DownloadData, ExportData
 from algos.cli.eval_command import Eval
 from algos.cli.exchange_commands import Export, ImportData, LmmsTask
 from algos.cli.sft_command import Sft
@@ -100,12 +100,13 @@ def _run(arguments: list[str]) -> None:
         return
     if arguments[:1] == ["data"]:
         about = (
-            "Make the videos of the embedded dataset, check any, write a dataset out as files or "
-            "as a task of lmms-eval, read others' results."
+            "Make the videos of the embedded dataset, check or fetch any, write a dataset out as "
+            "files or as a task of lmms-eval, read others' results."
         )
         data = {
             "build": BuildData,
             "check": CheckData,
+            "download": DownloadData,
             "export": ExportData,
             "import": ImportData,
             "lmms-task": LmmsTask,

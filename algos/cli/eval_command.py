@@ -12,7 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from algos.cli.options import CommandError, OnDataset, decoding_of, evenly, make_envs
+from algos.cli.options import CommandError, OnDataset, Playing, decoding_of, evenly, make_envs
 from algos.cli.terminal import say
 from algos.evaluation.measures import (
     EvalResult,
@@ -48,7 +48,7 @@ SHOWN = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class Eval(OnDataset):
+class Eval(OnDataset, Playing):
     """Measure a policy on a dataset; print tables, and save them with all episodes.
 
     Every episode is saved as soon as it ends. Run again, the same command plays the questions that

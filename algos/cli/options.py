@@ -33,10 +33,9 @@ class CommandError(SageEnvError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Playing(EnvironmentOptions):
-    """Options of all commands that play: the policy, its seed and its environment."""
+class PolicySettings(EnvironmentOptions):
+    """What policies are made with, their seed and their environment."""
 
-    policy: Annotated[str, tyro.conf.arg(help=POLICY_HELP)] = "sage-mm-tiny"
     adapter: Path | None = None
     """Folder of a trained LoRA adapter, for the sage-mm policies."""
     policy_option: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
@@ -48,27 +47,45 @@ class Playing(EnvironmentOptions):
     seed: int = 0
     """Seeds the policy and the environment."""
 
-    def load_policy(self) -> AnyPolicy:
-        """Return the policy."""
+    def require_sound(self) -> dict[str, Any]:
+        """Return the policies' options by name.
+
+        Raises:
+            CommandError: if one of these settings is none, before anything is loaded.
+        """
         if self.seed < 0:
             raise CommandError(f"--seed must be 0 or more, got {self.seed}")
         if not 0 <= self.temperature < float("inf"):
             raise CommandError(f"--temperature must be 0 or more, got {self.temperature}")
         try:
-            options = read_options(self.policy_option)
+            return read_options(self.policy_option)
         except ValueError as error:
             raise CommandError(f"--policy-option {error}") from None
+
+    def make_policy(self, name: str) -> AnyPolicy:
+        """Return the policy of that name."""
         return load_policy(
-            self.policy,
+            name,
             adapter=self.adapter,
             temperature=self.temperature,
-            options=options,
+            options=self.require_sound(),
             tools=self.tools,
         )
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnDataset(Playing):
+class Playing(PolicySettings):
+    """Options of all commands that play with one policy: who it is, its seed, its environment."""
+
+    policy: Annotated[str, tyro.conf.arg(help=POLICY_HELP)] = "sage-mm-tiny"
+
+    def load_policy(self) -> AnyPolicy:
+        """Return the policy."""
+        return self.make_policy(self.policy)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnDataset:
     """Options of the commands that play a dataset: which one, and which part of it."""
 
     dataset: str = "sage-synth"

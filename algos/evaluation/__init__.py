@@ -2,10 +2,11 @@
 
 May not: draw or write HTML; `report/` does.
 
-Read in this order: `groups` (report keys), `measures` (an episode's result, accuracy by group),
-`outcomes` (mean reward, what failed), `cluster_intervals` (by video, with `quantiles`),
+Read in this order: `groups` (report keys), `sample_rows` (one flat row per question), `row_results`
+(the result of a question, from its row), `columns` (many results as arrays), `measures` (accuracy
+by group), `outcomes` (mean reward, what failed), `cluster_intervals` (by video, with `quantiles`),
 `over_seeds` (several runs), `decomposition` (routing and skill), `tables` (plain text),
-`validation_table` (a run's validations), `sample_rows` (one flat row per question).
+`validation_table` (a run's validations).
 """
 
 from algos.evaluation.cluster_intervals import (
@@ -16,7 +17,6 @@ from algos.evaluation.cluster_intervals import (
 from algos.evaluation.decomposition import Decomposition, decompose
 from algos.evaluation.measures import (
     Difference,
-    EpisodeResult,
     EvalResult,
     MeasureRow,
     Measures,
@@ -25,6 +25,7 @@ from algos.evaluation.measures import (
     measure,
 )
 from algos.evaluation.over_seeds import difference_over_seeds
+from algos.evaluation.row_results import EpisodeResult
 
 __all__ = [
     "Decomposition",

@@ -55,7 +55,11 @@ def proportion_interval(values: Sequence[float], clusters: Sequence[Hashable]) -
     Returns:
         The ends; `None` with fewer than `MIN_CLUSTERS` clusters.
     """
-    sums, sizes = cluster_sums(values, clusters)
+    return interval_of_sums(*cluster_sums(values, clusters))
+
+
+def interval_of_sums(sums: Floats, sizes: Floats) -> Interval:
+    """Return `proportion_interval` from what `cluster_sums` returns: float64 `(K,)` each."""
     count, number = len(sizes), float(sizes.sum())
     if count < MIN_CLUSTERS:
         return None

@@ -33,7 +33,8 @@ from algos.evaluation.cluster_intervals import (
     Interval,
     interval_of_parts,
 )
-from algos.evaluation.measures import EpisodeResult, paired
+from algos.evaluation.measures import paired
+from algos.evaluation.row_results import EpisodeResult
 
 ROUTES = ("one turn", "more turns")
 

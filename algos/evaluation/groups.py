@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from sage_env.datasets.item import QAItem
+from sage_env.datasets.report_keys import each_value
 
 Group: TypeAlias = Mapping[str, str]
 """Report keys with a value each, e.g. `{"tier": "core"}`; what `QAItem.group` is."""
@@ -14,8 +15,11 @@ MOST_VALUES = 50
 
 
 def in_group(item: QAItem, group: Group) -> bool:
-    """Return whether an item has all of these report keys, with these values."""
-    return all(item.group.get(key) == value for key, value in group.items())
+    """Return whether an item has all of these report keys, with these values among its own."""
+    own = item.group
+    return all(
+        key in own and value in {own[key], *each_value(own[key])} for key, value in group.items()
+    )
 
 
 def group_words(group: Group) -> str:
@@ -40,7 +44,7 @@ def group_keys(groups: Sequence[Group], buckets: Sequence[str]) -> list[str]:
     """Return the report keys to make tables of, in the order in which items name them.
 
     A key `bucket` whose values are the duration buckets is left out: those are reported anyway.
-    So is a key with more than `MOST_VALUES` values.
+    So is a key with more than `MOST_VALUES` values. One of several values counts under each.
 
     Args:
         groups: of each item.
@@ -49,7 +53,7 @@ def group_keys(groups: Sequence[Group], buckets: Sequence[str]) -> list[str]:
     values: dict[str, set[str]] = {}
     for group in groups:
         for key, value in group.items():
-            values.setdefault(key, set()).add(value)
+            values.setdefault(key, set()).update(each_value(value))
     if [group.get("bucket") for group in groups] == list(buckets):
         values.pop("bucket", None)
     return [key for key, found in values.items() if len(found) <= MOST_VALUES]

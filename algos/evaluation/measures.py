@@ -11,16 +11,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
+import numpy as np
 from gymnasium import Env
 
-from algos.evaluation.cluster_intervals import difference_interval, proportion_interval
+from algos.evaluation.cluster_intervals import Floats, difference_interval
+from algos.evaluation.columns import Columns, Places, columns_of, mean_of
 from algos.evaluation.groups import group_keys, in_group
+from algos.evaluation.row_results import EpisodeResult, result_of_row
+from algos.evaluation.sample_rows import sample_row
 from algos.rollout.playing import EpisodeSpec, collect
 from algos.rollout.trajectory import Trajectory
 from algos.seeds import subseed
 from policies.base import BatchPolicy, Policy
 from sage_env.datasets.duration_buckets import BUCKETS, bucket_of
 from sage_env.datasets.item import QAItem
+from sage_env.datasets.report_keys import each_value
 
 SHORT, LONG = "<=600 s", ">600 s"
 """Sides of ten minutes, by which the SAGE paper (arXiv 2512.13874) reports long videos apart."""
@@ -29,36 +34,6 @@ Section: TypeAlias = str
 `group`."""
 OWN_SECTIONS = ("all", "length", "bucket")
 """Sections that every dataset has; a report key of one of these names is `NAME (group)`."""
-
-
-@dataclass(frozen=True)
-class EpisodeResult:
-    """The outcome of one trajectory: the verdict on its answer, and what it cost.
-
-    Attributes:
-        item_id: of the question.
-        video: what intervals are clustered by.
-        duration: seconds; `None` when neither the item nor the file said.
-        group: the item's report keys.
-        correct: the verdict; `None` when the answer was not judged or the episode failed.
-        frames: frames shown, the overview included; `None` for a policy that saw the whole video.
-        turns: turns played.
-        evidence_seen: whether a shown frame lay inside an evidence span; `None` without evidence,
-            and where frames are not counted.
-        error: why the episode failed on our side.
-        missing: whether it ended without an answer, which counts as a wrong one.
-    """
-
-    item_id: str
-    video: str
-    duration: float | None
-    group: Mapping[str, str]
-    correct: bool | None
-    frames: int | None
-    turns: int
-    evidence_seen: bool | None
-    error: str | None
-    missing: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +50,11 @@ class Measures:
         turns: mean turns per question.
         evidence_hits: share of episodes with known evidence that were shown a frame of it.
         missing: episodes that ended without an answer; wrong ones in the accuracy.
+        right: judged episodes that are right.
+        chance: expected accuracy of random choices, over judged questions that have choices.
+        guessed: accuracy if each question without an answer had been given a random choice.
+        corrected: (accuracy - chance) / (1 - chance), over judged questions that have choices: 0
+            for random choices, 1 where all is right.
     """
 
     questions: int
@@ -86,6 +66,24 @@ class Measures:
     turns: float | None
     evidence_hits: float | None
     missing: int = 0
+    right: int = 0
+    chance: float | None = None
+    guessed: float | None = None
+    corrected: float | None = None
+
+    @property
+    def wrong(self) -> int:
+        """Return how many judged episodes are not right, those without an answer included."""
+        return self.questions - self.unjudged - self.right
+
+    def of_all(self, official: int | None = None) -> float | None:
+        """Return the accuracy where what has no verdict is wrong: failed, not judged, not there.
+
+        Args:
+            official: how many questions the benchmark has, where some could not be asked.
+        """
+        total = max(official or 0, self.questions + self.failed)
+        return self.right / total if total else None
 
 
 @dataclass(frozen=True)
@@ -187,45 +185,18 @@ def evaluate(
 
 
 def failures(result: EvalResult) -> list[tuple[str, str]]:
-    """Return the questions that failed on our side, with the reasons, in order."""
+    """Return the questions that failed on our side, with the reasons, in order.
+
+    One that only lacks its judge's verdict has not failed: it is not judged.
+    """
     pairs = zip(result.items, result.trajectories, strict=True)
-    return [(item.id, played.error) for item, played in pairs if played.error is not None]
+    failed = [(item.id, played.error) for item, played in pairs if not played.not_judged]
+    return [(name, error) for name, error in failed if error is not None]
 
 
 def episode_result(item: QAItem, trajectory: Trajectory) -> EpisodeResult:
     """Return what a trajectory says about its question."""
-    infos = [trajectory.start_info, *(turn.info for turn in trajectory.turns)]
-    seconds = [second for info in infos for second in info.get("frame_seconds") or ()]
-    last = infos[-1]
-    correct = None if trajectory.error else last.get("correct")
-    missing = not trajectory.error and last.get("stop_reason") == "out_of_turns"
-    if missing:
-        correct = False  # no answer is a wrong answer; `None` would be "not judged"
-    seen = any(start <= t < end for t in seconds for start, end in item.evidence)
-    counted = not trajectory.conditions.whole_video
-    return EpisodeResult(
-        item_id=item.id,
-        video=str(item.video),
-        duration=_duration(item, trajectory),
-        group=item.group,
-        correct=correct,
-        frames=len(seconds) if counted else None,
-        turns=trajectory.num_turns,
-        evidence_seen=seen if item.evidence and counted else None,
-        error=trajectory.error,
-        missing=missing,
-    )
-
-
-def _duration(item: QAItem, trajectory: Trajectory) -> float | None:
-    """Return the seconds of a video: as the item says, else the stretch of the overview."""
-    return overview_end(trajectory) if item.duration is None else item.duration
-
-
-def overview_end(trajectory: Trajectory) -> float | None:
-    """Return the seconds of an episode's video, where an overview of all of it was shown."""
-    overview = trajectory.start_info.get("span")
-    return float(overview[1]) if overview else None
+    return result_of_row(sample_row(item, trajectory))
 
 
 def length_of(duration: float | None) -> str:
@@ -246,34 +217,61 @@ def measure(items: Sequence[QAItem], trajectories: Sequence[Trajectory]) -> list
 
 
 def measure_episodes(episodes: Sequence[EpisodeResult]) -> list[MeasureRow]:
-    """Return the rows of the report for given episodes."""
-    rows = [MeasureRow("all", "all", measures_of(episodes))]
-    rows += _rows("length", [(length_of(e.duration), e) for e in episodes], (SHORT, LONG))
-    rows += _rows("bucket", [(bucket_of(e.duration), e) for e in episodes], BUCKETS)
+    """Return the rows of the report for given episodes.
+
+    A question whose report key has several values is counted under each of them.
+    """
+    columns = columns_of(episodes)
+    rows = [MeasureRow("all", "all", _measures(columns, np.arange(len(episodes))))]
+    rows += _rows("length", [[length_of(e.duration)] for e in episodes], (SHORT, LONG), columns)
     buckets = [bucket_of(e.duration) for e in episodes]
+    rows += _rows("bucket", [[name] for name in buckets], BUCKETS, columns)
     for key in group_keys([e.group for e in episodes], buckets):
-        grouped = [(e.group[key], e) for e in episodes if key in e.group]
+        named = [each_value(e.group.get(key)) for e in episodes]
         section = f"{key} (group)" if key in OWN_SECTIONS else key
-        rows += _rows(section, grouped, sorted({name for name, _ in grouped}))
+        rows += _rows(section, named, sorted({one for names in named for one in names}), columns)
     return rows
 
 
 def measures_of(episodes: Sequence[EpisodeResult]) -> Measures:
     """Return the measures of some episodes taken together."""
-    played = [e for e in episodes if e.error is None]
-    judged = [e for e in played if e.correct is not None]
-    right = [float(bool(e.correct)) for e in judged]
+    return _measures(columns_of(episodes), np.arange(len(episodes)))
+
+
+def _measures(columns: Columns, places: Places) -> Measures:
+    """Return the measures of the episodes at some places."""
+    played = places[~columns.failed[places]]
+    judged = played[~np.isnan(columns.verdict[played])]
+    right = columns.verdict[judged]
     return Measures(
         questions=len(played),
-        failed=len(episodes) - len(played),
+        failed=len(places) - len(played),
         unjudged=len(played) - len(judged),
-        accuracy=_mean(right),
-        interval=proportion_interval(right, [e.video for e in judged]),
-        frames=_mean(e.frames for e in played if e.frames is not None),
-        turns=_mean(e.turns for e in played),
-        evidence_hits=_mean(e.evidence_seen for e in played if e.evidence_seen is not None),
-        missing=sum(e.missing for e in played),
+        accuracy=mean_of(right),
+        interval=columns.share(judged, right),
+        frames=mean_of(columns.frames[played]),
+        turns=mean_of(columns.turns[played]),
+        evidence_hits=mean_of(columns.seen[played]),
+        missing=int(columns.missing[played].sum()),
+        right=int(right.sum()),
+        chance=mean_of(columns.chance[judged]),
+        guessed=mean_of(_guessed(columns, judged)),
+        corrected=_corrected(columns, judged),
     )
+
+
+def _guessed(columns: Columns, judged: Places) -> Floats:
+    """Return the verdicts, with a random choice's chance where there was no answer."""
+    chance = np.nan_to_num(columns.chance[judged])
+    found: Floats = np.where(columns.missing[judged], chance, columns.verdict[judged])
+    return found
+
+
+def _corrected(columns: Columns, judged: Places) -> float | None:
+    """Return how much of the way from chance to all right was gone, over questions with choices."""
+    known = judged[columns.chance[judged] < 1]
+    right, chance = mean_of(columns.verdict[known]), mean_of(columns.chance[known])
+    return None if right is None or chance is None else (right - chance) / (1 - chance)
 
 
 def difference(ours: Sequence[EpisodeResult], theirs: Sequence[EpisodeResult]) -> Difference:
@@ -307,14 +305,24 @@ def _judged(episodes: Sequence[EpisodeResult]) -> dict[str, EpisodeResult]:
 
 
 def _rows(
-    section: Section, named: Iterable[tuple[str, EpisodeResult]], order: Sequence[str]
+    section: Section, named: Sequence[Sequence[str]], order: Sequence[str], columns: Columns
 ) -> list[MeasureRow]:
-    """Return one row per name that occurs, in the given order, `unknown` at the end."""
-    groups: dict[str, list[EpisodeResult]] = {name: [] for name in order}
-    for name, e in named:
-        groups.setdefault(name, []).append(e)
+    """Return one row per name that occurs, in the given order, `unknown` at the end.
+
+    Args:
+        section: of the rows.
+        named: the names of each episode.
+        order: of the names.
+        columns: of the episodes.
+    """
+    groups: dict[str, list[int]] = {name: [] for name in order}
+    for place, names in enumerate(named):
+        for name in names:
+            groups.setdefault(name, []).append(place)
     return [
-        MeasureRow(section, name, measures_of(group)) for name, group in groups.items() if group
+        MeasureRow(section, name, _measures(columns, np.array(places, np.intp)))
+        for name, places in groups.items()
+        if places
     ]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from algos.evaluation.cluster_intervals import seeds_interval
-from algos.evaluation.measures import Difference, EpisodeResult, paired
+from algos.evaluation.measures import Difference, paired
+from algos.evaluation.row_results import EpisodeResult
 
 
 def difference_over_seeds(

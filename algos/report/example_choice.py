@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from algos.evaluation.measures import EpisodeResult, EvalResult
+from algos.evaluation.measures import EvalResult
+from algos.evaluation.row_results import EpisodeResult
 from algos.report.episode_view import ShownQuestion
 
 _Pick = tuple[str, Callable[[EpisodeResult, EpisodeResult | None], bool]]

@@ -8,6 +8,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from algos.report.measure_sections import (
+    budget_section,
+    evidence_section,
+    horizon_section,
+    rule_section,
+    spending_section,
+)
 from algos.report.page import facts, page
 from algos.report.report_data import ReportData
 from algos.report.sections import (
@@ -31,6 +38,7 @@ def write_report(path: Path, data: ReportData) -> None:
         ("length", "Accuracy and cost by length of the video", length_section(data)),
         ("groups", "Groups of questions", group_section(data)),
     ]
+    sections += _measured(data)
     if failed := failed_section(data):
         sections.append(("failed", "Questions that failed", failed))
     if data.before is not None and (routing := routing_section(data, data.results[data.before])):
@@ -43,6 +51,19 @@ def write_report(path: Path, data: ReportData) -> None:
     # A lone surrogate of some reply has no place in UTF-8; the page is about the rest.
     text = page(data.title, facts(data.about), sections)
     atomic_write(path, text.encode("utf-8", "backslashreplace"))
+
+
+def _measured(data: ReportData) -> list[tuple[str, str, str]]:
+    """Return the sections beyond accuracy that have something to tell."""
+    lines = data.lines()
+    found = [
+        ("rule", "By the dataset's own rule", rule_section(data.dataset, lines, data.official)),
+        ("budgets", "Accuracy against frames", budget_section(lines)),
+        ("stopping", "When it stops looking", horizon_section(lines)),
+        ("evidence", "Evidence", evidence_section(lines)),
+        ("cost", "Cost", spending_section(lines)),
+    ]
+    return [section for section in found if section[2]]
 
 
 def save_report(folder: RunFolder, data: ReportData) -> Path:
@@ -59,6 +80,9 @@ def save_report(folder: RunFolder, data: ReportData) -> Path:
         "frame_size": list(data.frame_size),
         "examples": data.examples,
         "only": dict(data.only),
+        "dataset": data.dataset,
+        "official": data.official,
+        "entries": {name: dict(told) for name, told in data.entries.items()},
     }
     write_json(folder.report_settings, settings)
     write_report(folder.report, data)

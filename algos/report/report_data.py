@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from algos.evaluation.measures import EvalResult
+from algos.metrics.entry_lines import EntryLine
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +27,9 @@ class ReportData:
         only: the report keys of the items that the headline is about, e.g. `{"tier": "core"}`: of
             the first table, the differences and the charts. Other values of these keys get a table
             of their own. Empty: everything together.
+        dataset: name of it, by which the rule of the score is chosen; "" for plain accuracy.
+        official: how many questions the dataset has, where some could not be asked.
+        entries: by key of a result, what its line is: `policy`, `control`, `budget`, `repeat`.
     """
 
     title: str
@@ -38,6 +42,9 @@ class ReportData:
     frame_size: tuple[int, int] = (224, 224)
     examples: int = 12
     only: Mapping[str, str] = field(default_factory=dict)
+    dataset: str = ""
+    official: int | None = None
+    entries: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse names that no result has."""
@@ -57,6 +64,17 @@ class ReportData:
         """Return the results that are compared: after, before, direct, where given."""
         names = [self.after or next(iter(self.results)), self.before, self.direct]
         return [self.results[name] for name in dict.fromkeys(names) if name is not None]
+
+    def lines(self) -> list[EntryLine]:
+        """Return the results as lines of a table, which know their policy, control and budget."""
+        return [
+            EntryLine(result.title, result.episodes(), **self._entry(name))
+            for name, result in self.results.items()
+        ]
+
+    def _entry(self, name: str) -> dict[str, Any]:
+        told = self.entries.get(name, {})
+        return {key: told[key] for key in ("policy", "control", "budget", "repeat") if key in told}
 
     def headline(self, result: EvalResult) -> EvalResult:
         """Return the part of a result that the headline is about."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from algos.evaluation.measures import overview_end
+from algos.evaluation.sample_rows import overview_end
 from algos.rollout.trajectory import Trajectory
 from sage_env.actions.action import ACTION_NAMES, Answer, Sample, Skip, Zoom
 from sage_env.datasets.item import QAItem

@@ -38,8 +38,8 @@ class EnvironmentOptions:
     call_timeout: float | None = None
     """Seconds for one call of a tool or judge; by default 120, which reading a file always has."""
     judge: str = "rule"
-    """Who decides on answers that no rule can decide: rule (nobody, they are wrong), or
-    package.module:function."""
+    """Who decides on answers that no rule can decide: rule (nobody: they are wrong), gemini[:MODEL]
+    or openai:MODEL (options follow a ?, as base_url=URL does), or package.module:function."""
     tools: tuple[str, ...] = ()
     """Tools that the agent may use, each as package.module:name; each runs in its own process."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
@@ -14,8 +14,9 @@ from typing import Any
 from gymnasium import Env
 
 from algos.rollout.conditions import Conditions, conditions_of
+from algos.rollout.one_by_one import OneByOne
+from algos.rollout.stage_seconds import PolicyClock, add_step_seconds
 from algos.rollout.trajectory import Trajectory, Turn
-from algos.seeds import subseed
 from policies.base import BatchPolicy, Decision, Observation, Policy
 from policies.briefing import briefing_of
 from policies.errors import ENDS_RUN, EpisodesFailed
@@ -83,6 +84,7 @@ def collect(
     seed: int | None = None,
     progress: Progress | None = None,
     isolate: bool = False,
+    keep: bool = True,
 ) -> list[Trajectory]:
     """Play every episode of `specs`, as many at a time as there are environments.
 
@@ -102,17 +104,20 @@ def collect(
             policy or a plug-in too, but for those in `policies.errors.ENDS_RUN`. If it was raised
             for a batch, the episodes of the batch are played again from their beginning, each
             alone, so that only those that raise it by themselves fail.
+        keep: whether the trajectories are returned; `progress` has them in any case, and a hundred
+            thousand of them are no memory's.
 
     Returns:
-        One trajectory per episode, in the order of `specs`. A `SageEnvError` of the environment is
-        recorded in the trajectory's `error`, and so are those in an `EpisodesFailed` that the
-        policy raises; any other exception propagates, unless it is isolated.
+        One trajectory per episode, in the order of `specs`; none without `keep`. A `SageEnvError`
+        of the environment is recorded in the trajectory's `error`, and so are those in an
+        `EpisodesFailed` that the policy raises; any other exception propagates, unless it is
+        isolated.
     """
     if not envs:
         raise ValueError("collect needs at least one environment, got none")
     conditions = conditions_of(policy, seed)
     if not isinstance(policy, BatchPolicy):
-        policy, envs = _OneByOne(policy), envs[:1]
+        policy, envs = OneByOne(policy), envs[:1]
     order = _numbered(specs)
     waiting, ended = deque(zip(order, specs, strict=True)), deque[tuple[Hashable, Trajectory]]()
     inform = briefing_of(policy)
@@ -126,7 +131,8 @@ def collect(
     def report() -> None:
         while ended:
             name, trajectory = ended.popleft()
-            results[name] = trajectory
+            if keep:
+                results[name] = trajectory
             if progress is not None:
                 progress(trajectory)
 
@@ -134,7 +140,7 @@ def collect(
     with _reported(report), ThreadPoolExecutor() as pool:
         list(pool.map(_Slot.start, slots))
         _play_on(slots, policy, pool, report, isolate)
-    return [results[name] for name in order]
+    return [results[name] for name in order] if keep else []
 
 
 def _numbered(specs: Sequence[EpisodeSpec]) -> dict[Hashable, int]:
@@ -170,7 +176,7 @@ def _play_on(
         live = sorted((slot for slot in slots if slot.live), key=lambda slot: slot.order[slot.name])
         if not live:
             return
-        names = [slot.name for slot in live]
+        names, clock = [slot.name for slot in live], PolicyClock(policy)
         try:
             decisions = _decide(policy, [slot.observation for slot in live], names)
         except Exception as error:
@@ -180,6 +186,8 @@ def _play_on(
                 _play_alone(live, policy, pool, report)
                 continue
             decisions = [error]
+        for slot, decision in zip(live, decisions, strict=False):
+            clock.stop(slot.trajectory.stage_seconds, decision)
         if len(decisions) != len(live):
             raise ValueError(
                 f"act_batch must return one decision per observation: expected {len(live)}, "
@@ -288,12 +296,14 @@ class _Slot:
             self._finish(decision)
             self.start()
             return True
+        began = time.perf_counter()
         try:
             self.observation, reward, terminated, truncated, info = self.env.step(decision.action)
         except self.failures as error:
             trajectory.failed = decision if _is_decision(decision) else None
             self._finish(error)
         else:
+            add_step_seconds(trajectory, decision.action, info, time.perf_counter() - began)
             trajectory.turns.append(Turn(decision, float(reward), info))
             trajectory.terminated, trajectory.truncated = bool(terminated), bool(truncated)
             if not (terminated or truncated):
@@ -322,29 +332,3 @@ def _place(error: Exception) -> str:
         return ""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return f" ({frame.filename}, line {frame.lineno})"
-
-
-class _OneByOne:
-    """A policy without `act_batch`, as one that serves batches of one episode."""
-
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
-        self._seed: int | None = None
-        self._episode: Hashable = None
-
-    def reset(self, *, seed: int | None = None) -> None:
-        self._seed, self._episode = seed, None
-
-    def act_batch(
-        self, observations: Sequence[Observation], episodes: Sequence[Hashable]
-    ) -> list[Decision]:
-        (observation,), (episode,) = observations, episodes
-        if episode != self._episode:
-            seed = None if self._seed is None else subseed(self._seed, str(episode))
-            self._policy.reset(seed=seed)
-            self._episode = episode
-        choice = self._policy.act(observation)
-        return [choice if isinstance(choice, Decision) else Decision(choice)]
-
-    def end(self, episodes: Iterable[Hashable]) -> None:
-        """Nothing is held: the next episode has another name, and resets the policy."""

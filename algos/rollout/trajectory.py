@@ -17,13 +17,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from algos.rollout.conditions import Conditions
 from policies.base import Decision, TurnTokens
-from sage_env import Invalid, format_action, parse_action
+from sage_env import Answer, Invalid, format_action, parse_action
+from sage_env.errors import JudgeError, JudgeTimeout
 from sage_env.shadowing import require_ours
 from sage_env.storage.atomic_file import atomic_path
 
 require_ours("algos")  # most modules of ours import this one
 
 Info = dict[str, Any]
+_BY_JUDGE = tuple(f"{error.__name__}:" for error in (JudgeError, JudgeTimeout))
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +76,8 @@ class Trajectory:
         conditions: what it was played under: budgets, sampling, weights, seed.
         seconds: wall-clock seconds from the reset to the end; `None` for what was read from a file:
             it is not stored, so that equal episodes are equal files.
+        stage_seconds: those of them that it waited for the policy, by stage, for tools and for the
+            judge; not stored either. `spent` of an `info` has the time in the video.
     """
 
     item_id: str | None = None
@@ -86,12 +90,19 @@ class Trajectory:
     failed: Decision | None = None
     conditions: Conditions = field(default_factory=Conditions)
     seconds: float | None = None
+    stage_seconds: dict[str, float] = field(default_factory=dict)
 
     @property
     def rule(self) -> str | None:
         """Return the name of the rule that decided the answer's verdict; None if none is known."""
         rule = self.turns[-1].info.get("rule") if self.turns else None
         return rule if isinstance(rule, str) else None
+
+    @property
+    def not_judged(self) -> bool:
+        """Return whether all that failed is the judge of the answer: it can be scored later."""
+        answered = self.failed is not None and isinstance(self.failed.action, Answer)
+        return answered and (self.error or "").startswith(_BY_JUDGE)
 
     @property
     def ret(self) -> float:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from statistics import median
 
-from algos.evaluation.measures import overview_end
+from algos.evaluation.sample_rows import overview_end
 from algos.rollout.trajectory import Trajectory, Turn
 from algos.runs.metrics import MetricsRow
 from sage_env import Answer, UseTool

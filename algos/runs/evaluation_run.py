@@ -75,7 +75,8 @@ class EvaluationRun:
         self.done = {
             key: trajectory
             for key, trajectory in self._played.items()
-            if key in self._items and key in self._rows and trajectory.error is None
+            if key in self._items and key in self._rows
+            if trajectory.error is None or trajectory.not_judged
         }
         self._told = False
         with ExitStack() as stack:
@@ -107,7 +108,7 @@ class EvaluationRun:
         self._samples.append(row)
         self._log(trajectory)
         self._rows[row["id"]] = row
-        if trajectory.error is None:
+        if row["error"] is None:
             self.done[row["id"]] = trajectory
 
     def finish(self, result: EvalResult) -> None:
@@ -218,10 +219,12 @@ def _holds(file: Path) -> bool:
 
 
 def questions_digest(items: Sequence[QAItem]) -> str:
-    """Return 16 hexadecimal digits for questions: BLAKE2b of all fields, videos by file name."""
+    """Return 16 hexadecimal digits for questions: BLAKE2b of all fields, files by their names."""
     digest = hashlib.blake2b(digest_size=8)
     for item in items:
         row = {**item_to_json(item), "video": item.video.name}
+        if item.subtitles is not None:
+            row["subtitles"] = item.subtitles.name
         digest.update(json.dumps(row, default=str, sort_keys=True).encode())
     return digest.hexdigest()
 

@@ -48,9 +48,12 @@ def read_json(path: Path) -> Any:
 
 
 def item_to_json(item: QAItem) -> dict[str, Any]:
-    """Return an item as plain JSON data."""
+    """Return an item as plain JSON data; what is said in it only where there are subtitles."""
     values = {field.name: getattr(item, field.name) for field in fields(item)}
-    return {**values, "video": str(item.video), "group": dict(item.group)}
+    said, start = values.pop("subtitles"), values.pop("subtitles_start")
+    row = {**values, "video": str(item.video), "group": dict(item.group)}
+    told = {} if said is None else {"subtitles": str(said)}
+    return row | told | ({"subtitles_start": start} if start else {})
 
 
 def item_from_json(row: Mapping[str, Any]) -> QAItem:

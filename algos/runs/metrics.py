@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from algos.evaluation.measures import overview_end
+from algos.evaluation.sample_rows import overview_end
 from algos.rollout.trajectory import Trajectory
 from algos.runs.tracking import Tracker
 from sage_env.datasets.duration_buckets import BUCKETS, bucket_of

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 import tyro
 
-from algos.evaluation.measures import EpisodeResult, evaluate
+from algos.evaluation.measures import evaluate
+from algos.evaluation.row_results import EpisodeResult
 from algos.experiment.settings import SMALL
 from algos.ppo.config import PPOConfig
 from algos.ppo.training import train

@@ -25,14 +25,8 @@ from typing import Any
 import torch
 import tyro
 
-from algos.evaluation.measures import (
-    LONG,
-    EpisodeResult,
-    EvalResult,
-    difference,
-    measures_of,
-    of_length,
-)
+from algos.evaluation.measures import LONG, EvalResult, difference, measures_of, of_length
+from algos.evaluation.row_results import EpisodeResult
 from algos.evaluation.tables import difference_cell, format_table, spread
 from algos.experiment.rows import Row
 from algos.experiment.settings import SMALL, Training

@@ -1,15 +1,15 @@
 """Accuracy against frames: curves of measured points, areas under them, and gaps between them.
 
-A curve is straight between its points over log2(frames). Every figure of it is then a weighted sum
-of the points' accuracies, that is, a mean over questions of a number per question, seed and curve:
-its interval is one over seeds and videos, as for any accuracy (`algos.evaluation`).
+A curve is straight between its points over log2(frames) (`algos.metrics.budget_curves`). Every
+figure of it is then a weighted sum of the points' accuracies, that is, a mean over questions of a
+number per question, seed and curve: its interval is one over seeds and videos, as for any accuracy
+(`algos.evaluation`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import log2
 from typing import Any
 
 import numpy as np
@@ -110,37 +110,6 @@ def estimate(values: Floats, items: Sequence[QAItem], *, long: bool = False) -> 
     else:  # over videos alone
         interval = difference_interval(numbers, videos)
     return Estimate(float(np.mean(numbers)), interval)
-
-
-def weights_at(frames: Sequence[float], at: float) -> Floats:
-    """Return the weights with which points give a curve's height: float64 `(P,)`, of sum 1.
-
-    Args:
-        frames: of the P points, ascending.
-        at: where; what lies beyond the ends has the height of the end.
-    """
-    axis = [log2(f) for f in frames]
-    return np.array([np.interp(log2(at), axis, row) for row in np.eye(len(frames))])
-
-
-def area_weights(frames: Sequence[float], least: float, most: float) -> Floats:
-    """Return the weights with which points give the mean height of a curve: float64 `(P,)`.
-
-    That is the area under it over log2(frames), from `least` to `most` frames, divided by the width
-    of the range: the mean accuracy over budgets of which each doubling counts alike.
-
-    Args:
-        frames: of the P points, ascending.
-        least: where the range begins.
-        most: where it ends, above `least`.
-    """
-    cuts = sorted({least, most, *(f for f in frames if least < f < most)})
-    total = np.zeros(len(frames))
-    for left, right in zip(cuts, cuts[1:], strict=False):
-        width = log2(right) - log2(left)
-        total += width * (weights_at(frames, left) + weights_at(frames, right)) / 2
-    found: Floats = total / (log2(most) - log2(least))
-    return found
 
 
 def heights(curve: Sequence[Point], weights: Floats, seeds: Sequence[int]) -> Floats:

@@ -8,6 +8,7 @@ from typing import Any
 
 from algos.evaluation.measures import LONG
 from algos.evaluation.tables import Cells, format_table, points
+from algos.metrics.budget_curves import area_weights, weights_at
 from algos.report.charts import Chart, Series, figure
 from algos.report.charts import Point as Mark
 from algos.report.page import page
@@ -15,13 +16,11 @@ from benchmarks.learning.arms import ARMS, DIRECT, PRICES
 from benchmarks.learning.frontier_curves import (
     Estimate,
     Point,
-    area_weights,
     ascending,
     common_seeds,
     estimate,
     heights,
     points_of,
-    weights_at,
 )
 from sage_env.datasets.item import QAItem
 

@@ -37,7 +37,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from algos.evaluation.measures import EpisodeResult, evaluate, measures_of
+from algos.evaluation.measures import evaluate, measures_of
+from algos.evaluation.row_results import EpisodeResult
 from algos.evaluation.tables import format_table
 from benchmarks.learning.remembered_video import (
     FRAMES,

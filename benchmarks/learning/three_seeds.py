@@ -21,13 +21,13 @@ from algos.evaluation.measures import (
     LONG,
     SHORT,
     Difference,
-    EpisodeResult,
     EvalResult,
     difference,
     measures_of,
     of_length,
 )
 from algos.evaluation.over_seeds import difference_over_seeds
+from algos.evaluation.row_results import EpisodeResult
 from algos.evaluation.tables import difference_cell, format_table, spread
 from algos.experiment.results import AFTER, BEFORE
 from algos.experiment.settings import Training

@@ -37,12 +37,12 @@ def answering(policy: object) -> Iterator[None]:
 
 
 def direct_env_options(num_frames: int) -> dict[str, int]:
-    """Return the arguments of `gym.make` that leave one even look and one answer."""
-    if num_frames < 1:
-        raise ValueError(f"num_frames must be at least 1, got {num_frames}")
+    """Return the arguments of `gym.make` that leave one even look, or none, and one answer."""
+    if num_frames < 0:
+        raise ValueError(f"num_frames must be at least 0, got {num_frames}")
     return {
         "overview_frames": num_frames,
-        "frames_per_turn": num_frames,
+        "frames_per_turn": max(1, num_frames),
         "max_frames": num_frames,
         "max_turns": 1,
     }
@@ -57,8 +57,8 @@ class UniformPolicy:
     missing, and as wrong.
 
     Args:
-        answerer: who answers.
-        num_frames: how many frames it sees.
+        answerer: who answers; of another `UniformPolicy`, the one that answers there.
+        num_frames: how many frames it sees; 0 for none: it answers blind.
 
     Attributes:
         env_options: what the environment must be made with.
@@ -66,8 +66,9 @@ class UniformPolicy:
 
     def __init__(self, answerer: Policy | BatchPolicy, num_frames: int) -> None:
         """Start with no episode running."""
-        self.answerer = answerer
-        inner: Mapping[str, Any] = getattr(answerer, "env_options", {})
+        inside = answerer.answerer if isinstance(answerer, UniformPolicy) else answerer
+        self.answerer: Policy | BatchPolicy = inside
+        inner: Mapping[str, Any] = getattr(inside, "env_options", {})
         self.env_options: Mapping[str, Any] = {**inner, **direct_env_options(num_frames)}
         self._seed: int | None = None
 

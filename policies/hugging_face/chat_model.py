@@ -140,6 +140,12 @@ class ChatModel:
             replies.append(ChatReply(row[kept], said[:length], scores[:length]))
         return replies
 
+    def visual_tokens(self, prompt: NDArray[np.int64]) -> int | None:
+        """Return how many tokens int64 `(P,)` stand for pictures; `None` where none is known to."""
+        marks = [getattr(self.processor, f"{kind}_token_id", None) for kind in ("image", "video")]
+        known = [mark for mark in marks if isinstance(mark, int)]
+        return int(np.isin(prompt, known).sum()) if known else None
+
     def text(self, completion: NDArray[np.int64]) -> str:
         """Return what was sampled, int64 `(C,)`, without control tokens.
 

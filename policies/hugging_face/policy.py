@@ -23,6 +23,7 @@ from policies.hugging_face.checkpoint import open_chat_model
 from policies.hugging_face.conversation import ChatTurn, Conversation, shown_turn
 from policies.sage_mm.generation.sampling import Sampling, episode_random, policy_seed
 from policies.served.prompt import system_prompt
+from policies.turn_usage import TokenCounts, TurnUsage
 from sage_env.actions.action_text import parse_action
 from sage_env.argument_checks import is_whole
 from sage_env.errors import SageEnvError
@@ -228,7 +229,10 @@ class HuggingFacePolicy(EpisodeStates[Conversation]):
             fresh=True,
         )
         row.conversation.said(row.turn, text, thinks_first=thinks_first)
-        return Decision(parse_action(text, thinking=thinks_first), text, tokens)
+        visual = self.model.visual_tokens(reply.prompt)
+        counts = TokenCounts(len(reply.prompt), len(reply.completion), visual=visual)
+        usage = TurnUsage((counts,), resent=True)
+        return Decision(parse_action(text, thinking=thinks_first), text, tokens, usage)
 
 
 def _key(frame: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:

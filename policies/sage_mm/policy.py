@@ -298,7 +298,12 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin, TrainedWeightsMixin):
     def _decision(self, turn: TurnTokens) -> Decision:
         tokens = self.model.tokens
         text = tokens.text(turn.completion)
-        return Decision(parse_action(text, thinking=tokens.thinks_first), text, turn)
+        usage = tokens.usage(turn.prompt, turn.completion)
+        return Decision(parse_action(text, thinking=tokens.thinks_first), text, turn, usage)
+
+    def stage_seconds(self) -> dict[str, float]:
+        """Return the seconds since `reset` of each kind of work; see `TimesStages`."""
+        return {name: self.model.timer.seconds(name) for name in (ENCODE, PREFILL, GENERATE)}
 
     def evaluate(self, batch: TokenBatch, *, entropy_gradient: bool = True) -> Evaluation:
         """Score the sampled tokens with the actor, differentiably; the entropy if asked for."""

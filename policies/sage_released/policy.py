@@ -262,7 +262,8 @@ class SageReleased(EpisodeStates[_RunningEpisode]):
             problem = str(error)
             action = Invalid(text, problem)
         episode.note(reply, problem)
-        return Decision(action, text, tokens)
+        usage = self.model.tokens.usage(tokens.prompt, tokens.completion, resent=True)
+        return Decision(action, text, tokens, usage)
 
 
 def _action(reply: StageReply, toolbox: Toolbox) -> Action:

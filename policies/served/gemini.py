@@ -24,8 +24,9 @@ from policies.served.server_errors import (
     json_of,
     said_by,
 )
-from policies.served.usage import Prices, TokenCounts
+from policies.served.usage import Prices
 from policies.served.wire import Wire
+from policies.turn_usage import TokenCounts
 from sage_env.actions.action import ACTION_NAMES, Answer
 from sage_env.lazy_exports import needs_extra
 from sage_env.tools.reply_schema import function_schemas

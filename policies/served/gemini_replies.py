@@ -13,7 +13,8 @@ from policies.served.function_calls import arguments_text
 from policies.served.policy import Reply
 from policies.served.reply_json import Json, can_be_sent, count_of, part_of
 from policies.served.server_errors import malformed, one_line
-from policies.served.usage import TokenCounts, counts_or_none
+from policies.served.usage import counts_or_none
+from policies.turn_usage import TokenCounts
 from sage_env.actions.action import Invalid
 from sage_env.actions.action_text import parse_action
 from sage_env.actions.function_name import bare_name
@@ -35,6 +36,7 @@ _BLOCKED = {
 """Reasons to stop that are the provider's decision."""
 _BAD_CALL = {"MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS"}
 """Reasons to stop that are the model's own mistake: a turn that it has spent."""
+_PICTURES = ("IMAGE", "VIDEO")
 
 
 def counts_of(response: Json) -> TokenCounts | None:
@@ -52,8 +54,25 @@ def counts_of(response: Json) -> TokenCounts | None:
     if found is None:
         return None
     used_by_tools = count_of(usage, "toolUsePromptTokenCount") or 0
-    completion = found.completion + found.thinking
-    return replace(found, prompt=found.prompt + used_by_tools, completion=completion)
+    return replace(
+        found,
+        prompt=found.prompt + used_by_tools,
+        completion=found.completion + found.thinking,
+        visual=_of_kind(usage, "promptTokensDetails", *_PICTURES),
+        visual_cached=_of_kind(usage, "cacheTokensDetails", *_PICTURES),
+        audio=_of_kind(usage, "promptTokensDetails", "AUDIO"),
+    )
+
+
+def _of_kind(usage: Json, name: str, *modalities: str) -> int | None:
+    """Return the tokens of some modalities; `None` where a response does not tell them apart."""
+    details = part_of(usage, name)
+    if not isinstance(details, list) or not details:
+        return None
+    seen = [one for one in details if part_of(one, "modality") in modalities]
+    counts = [count_of(one, "tokenCount") for one in seen]
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
 
 
 def read_candidate(response: Json, model: str, known: Collection[str]) -> Reply:

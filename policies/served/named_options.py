@@ -4,6 +4,7 @@
 |---|---|
 | a parameter of the policy, such as `replies` or `max_tokens` | that parameter |
 | a field of `RetrySettings`, such as `timeout` | that field of `retries` |
+| `prices`, as `{"prompt": 0.75, "completion": 3.75}` | `prices`, in dollars per million tokens |
 | `body.NAME` | the request's field of that name, also where a parameter is named alike |
 | any other name | the request's field of that name |
 
@@ -23,8 +24,9 @@ from typing import Any
 from policies.served.api_key import KEY_VARIABLES, Key
 from policies.served.reply_json import can_be_sent
 from policies.served.retries import RetrySettings
+from policies.served.usage import Prices
 
-_NOT_BY_NAME = {"model", "tools", "retries", "prices", "options", "check", "temperature"}
+_NOT_BY_NAME = {"model", "tools", "retries", "options", "check", "temperature"}
 _BODY = "body."
 
 
@@ -74,7 +76,7 @@ def named_options(make: Callable[..., Any], options: Mapping[str, Any]) -> dict[
         elif name in _NOT_BY_NAME:
             raise ValueError(f"{name} is not set in this way")
         elif name in known:
-            arguments[name] = value
+            arguments[name] = Prices(**value) if name == "prices" else value
         elif name in waits:
             retries[name] = value
         else:
@@ -85,13 +87,13 @@ def named_options(make: Callable[..., Any], options: Mapping[str, Any]) -> dict[
 
 
 def answering_options(written: Iterable[str]) -> dict[str, Any]:
-    """Return the options that an answer depends on: all but where the server is, and the pace.
+    """Return the options that an answer depends on: all but the server's place, pace and prices.
 
     Raises:
         ValueError: as `read_options`.
     """
     pace = {"base_url", "workers", "requests_per_minute", *(f.name for f in fields(RetrySettings))}
-    pace |= {"keep_videos", "ready_within", "poll", "max_batch", "device"}
+    pace |= {"keep_videos", "ready_within", "poll", "max_batch", "device", "prices"}
     return {name: value for name, value in read_options(written).items() if name not in pace}
 
 

@@ -13,7 +13,7 @@ from policies.base import Observation, TurnTokens
 from policies.errors import ReplyBlocked, ServiceError, ServiceRefused
 from policies.served.api_key import OPENAI_KEYS, Key
 from policies.served.openai_replies import counts_of, has_message, read_message
-from policies.served.policy import Reply, ServedPolicy
+from policies.served.policy import Reply, ServedPolicy, Service
 from policies.served.prompt import ONLY_THE_FIRST, Replies, call_result, system_prompt, user_parts
 from policies.served.reply_json import Json, count_of, part_of
 from policies.served.request_fields import Learned, RequestFields, flag_of
@@ -28,8 +28,9 @@ from policies.served.server_errors import (
     shown,
 )
 from policies.served.token_record import token_record
-from policies.served.usage import Prices, TokenCounts
+from policies.served.usage import Prices
 from policies.served.wire import NoReply, Wire
+from policies.turn_usage import TokenCounts
 from sage_env.lazy_exports import needs_extra
 from sage_env.tools.reply_schema import function_schemas
 from sage_env.tools.tool import Tool
@@ -133,6 +134,11 @@ class OpenAIPolicy(ServedPolicy):
             prices=prices,
             check=check,
         )
+
+
+def chat_completions(settings: Mapping[str, Any], timeout: float) -> Service:
+    """Return chat completions as a service; the setting `system` replaces the prompt of agents."""
+    return _ChatCompletions(settings, timeout)
 
 
 class _ChatCompletions:
@@ -256,21 +262,14 @@ class _ChatCompletions:
         raise ServiceError(f"{self._model}: the server refuses one field after the other")
 
     def _request(
-        self,
-        learned: Learned,
-        messages: Sequence[Any],
-        temperature: float | None,
-        seed: int | None,
+        self, learned: Learned, messages: Sequence[Any], temperature: float | None, seed: int | None
     ) -> dict[str, Any]:
-        system = system_prompt(learned.replies, self._settings["tools"])
-        chat = [{"role": "system", "content": system}, *messages]
+        own, tools = self._settings.get("system"), self._settings["tools"]
+        system = {"role": "system", "content": own or system_prompt(learned.replies, tools)}
+        chat = self._fields.messages(learned, [system, *messages])
         sampling = {"temperature": temperature, "seed": seed}
         fields = self._fields.body(learned, sampling, answers_only=self.answers_only)
-        return {
-            "model": self._model,
-            "messages": self._fields.messages(learned, chat),
-            **fields,
-        }
+        return {"model": self._model, "messages": chat, **fields}
 
     def _learns(self, failed: HttpFailure, learned: Learned, sent: Mapping[str, Any]) -> bool:
         """Return whether another request may pass, and warn of what it will lack."""
@@ -330,8 +329,7 @@ class _ChatCompletions:
         sent = {**_KEEP_DISTRIBUTION, "temperature": temperature}
         exact = self._settings["processed_logprobs"] or temperature in (0.0, 1.0)
         exact = exact and all(response["sent"].get(name) == x for name, x in sent.items())
-        before = () if last is None else last.ids
-        if not exact or before is None:
+        if not exact or (before := () if last is None else last.ids) is None:
             return None, None
         content = part_of(response, "choices", 0, "logprobs", "content")
         record = token_record(

@@ -11,7 +11,8 @@ from policies.served.function_calls import FunctionCall, calls_of
 from policies.served.policy import Reply
 from policies.served.reply_json import Json, can_be_sent, part_of
 from policies.served.server_errors import one_line
-from policies.served.usage import TokenCounts, counts_or_none
+from policies.served.usage import counts_or_none
+from policies.turn_usage import TokenCounts
 from sage_env.actions.action_text import parse_action
 
 _BROKEN_OFF = {"error", "abort"}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -14,12 +15,15 @@ from policies.base import Decision, EpisodeStates, Observation, require_distinct
 from policies.errors import EpisodesFailed, ServiceRefused
 from policies.prompt import told_to_answer
 from policies.served.retries import Failure, RateLimit, RetrySettings, request_with_retries
-from policies.served.usage import Prices, TokenCounts, Usage, UsageCounter
+from policies.served.usage import Prices, TurnMeter, Usage, UsageCounter
+from policies.turn_usage import TokenCounts
 from sage_env.errors import SageEnvError
 
 Message = Any
 """A message as the service's client takes it."""
 T = TypeVar("T")
+_BILLS = {"generativelanguage.googleapis.com": "google", "api.openai.com": "openai"}
+"""Who bills for a server."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +48,15 @@ class Reply:
 
 @dataclass(eq=False)
 class Chat:
-    """One running episode: the messages so far, and the reply that the last of them is."""
+    """One running episode: the messages so far, and the reply that the last of them is.
+
+    `meter` holds what the turn that has no reply yet has taken by now.
+    """
 
     seed: int | None
     messages: list[Message] = field(default_factory=list)
     reply: Reply | None = None
+    meter: TurnMeter | None = None
 
 
 class Service(Protocol):
@@ -240,24 +248,40 @@ class ServedPolicy(EpisodeStates[Chat]):
         service, temperature = self._service, self.temperature
         if service.answers_only:
             observation = told_to_answer(observation)
-        messages = [*chat.messages, *self._turn(chat, observation)]
+        if chat.meter is None:
+            chat.meter = TurnMeter(self._counter, self._billed_as)
+        meter = chat.meter
 
         def answered() -> Reply:
             response = service.request(messages, temperature, chat.seed)
-            self._counter.add(service.counts(response))  # what cannot be used is paid for too
+            meter.add(service.counts(response))  # what cannot be used is paid for too
             reply = service.read(response, chat.reply, observation, temperature)
             self._served = True
             return reply
 
-        reply = self._ask(answered, self._retries)
+        with meter.waiting():
+            messages = [*chat.messages, *self._turn(chat, observation)]
+            reply = self._ask(answered, self._retries, meter.failed)
         chat.messages, chat.reply = [*messages, reply.message], reply
-        return reply.decision
+        return replace(reply.decision, usage=meter.take())
 
-    def _ask(self, request: Callable[[], T], retries: RetrySettings) -> T:
+    @property
+    def _billed_as(self) -> str:
+        """Return `SERVER/NAME`, as a price list has it: a name alone may be anybody's."""
+        host = urlsplit(self._settings["base_url"]).hostname or ""
+        return f"{_BILLS.get(host, host)}/{self._settings['model']}"
+
+    def _ask(
+        self,
+        request: Callable[[], T],
+        retries: RetrySettings,
+        on_failure: Callable[[], None] | None = None,
+    ) -> T:
         def failure(error: Exception) -> Failure | None:
             return self._service.failure(error, self._served)
 
-        return request_with_retries(request, failure, retries, self._limit, self._counter.failed)
+        counted = on_failure or self._counter.failed
+        return request_with_retries(request, failure, retries, self._limit, counted)
 
 
 def _remade(kind: type[Any], settings: dict[str, Any]) -> Any:

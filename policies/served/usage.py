@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from policies.served.reply_json import Json, count_of
+from policies.turn_usage import TokenCounts, TurnUsage
 
 
 @dataclass(frozen=True)
@@ -27,22 +31,11 @@ class Prices:
         if min(self.prompt, self.completion, self.cached or 0.0) < 0:
             raise ValueError(f"prices must be dollars >= 0 per million tokens, got {self}")
 
-
-@dataclass(frozen=True)
-class TokenCounts:
-    """The tokens of one reply, as its server counts them.
-
-    Attributes:
-        prompt: of the whole request, cached ones included.
-        completion: generated, thinking included.
-        cached: those of `prompt` that the server had in its cache.
-        thinking: those of `completion` that are not shown.
-    """
-
-    prompt: int
-    completion: int
-    cached: int = 0
-    thinking: int = 0
+    def of(self, prompt: int, cached: int, completion: int) -> float:
+        """Return the dollars of so many tokens; `cached` are those of `prompt`."""
+        price = self.prompt if self.cached is None else self.cached
+        micro = (prompt - cached) * self.prompt + cached * price + completion * self.completion
+        return micro / 1e6
 
 
 def counts_or_none(
@@ -127,6 +120,13 @@ class UsageCounter:
                 )
             self._usage = usage
 
+    def dollars(self, usage: TurnUsage) -> float | None:
+        """Return what a turn cost; `None` without prices, or where a reply was not counted."""
+        counted = usage.counted
+        if self._prices is None or counted is None:
+            return None
+        return sum(self._prices.of(one.prompt, one.cached, one.completion) for one in counted)
+
     @property
     def usage(self) -> Usage:
         """Return what was used so far."""
@@ -134,7 +134,46 @@ class UsageCounter:
             usage, prices = self._usage, self._prices
         if prices is None or usage.uncounted_replies:
             return usage
-        cached = prices.prompt if prices.cached is None else prices.cached
-        micro = (usage.prompt_tokens - usage.cached_tokens) * prices.prompt
-        micro += usage.cached_tokens * cached + usage.completion_tokens * prices.completion
-        return replace(usage, cost=micro / 1e6)
+        used = usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens
+        return replace(usage, cost=prices.of(*used))
+
+
+class TurnMeter:
+    """Adds up what one turn of one chat takes, until it has a reply that can be used.
+
+    Args:
+        counter: of the policy, which is told as well.
+        model: `SERVER/NAME`, as a price list has it.
+    """
+
+    def __init__(self, counter: UsageCounter, model: str) -> None:
+        """Start at zero."""
+        self._counter, self._model = counter, model
+        self._replies: list[TokenCounts | None] = []
+        self._failed, self._seconds = 0, 0.0
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Time the block."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds += time.perf_counter() - began
+
+    def failed(self) -> None:
+        """Count a request that failed."""
+        self._counter.failed()
+        self._failed += 1
+
+    def add(self, counts: TokenCounts | None) -> None:
+        """Count a reply; `None` if it came without counts."""
+        self._counter.add(counts)
+        self._replies.append(counts)
+
+    def take(self) -> TurnUsage:
+        """Return what the turn took, and start again at zero."""
+        replies, failed, seconds = tuple(self._replies), self._failed, self._seconds
+        self._replies, self._failed, self._seconds = [], 0, 0.0
+        usage = TurnUsage(replies, True, failed, self._model, seconds=seconds)
+        return replace(usage, dollars=self._counter.dollars(usage))

@@ -21,6 +21,8 @@ QUESTIONS = "questions.jsonl"
 """Name of the file of questions."""
 VIDEOS = "videos"
 """Name of the folder of videos, where a dataset is one split."""
+SUBTITLES = "subtitles"
+"""Name of the folder of subtitles in a folder of videos."""
 _DEFAULTS = {field.name: field.default for field in fields(QAItem) if field.name != "group"}
 
 
@@ -29,8 +31,9 @@ def export_questions(
 ) -> int:
     """Write questions and videos so that `read_jsonl` gives the same questions back.
 
-    Ids, order, answers and evidence are as they were; videos lie in a folder for each split. A file
-    that is there with the bytes of the original is kept; the questions are written last.
+    Ids, order, answers and evidence are as they were; videos lie in a folder for each split, their
+    subtitles in one inside it. A file that is there with the bytes of the original is kept; the
+    questions are written last.
 
     Args:
         parts: the questions of each split, by its name; `None` as a name: one split without one.
@@ -46,8 +49,11 @@ def export_questions(
     """
     rows = []
     for split, items in parts.items():
-        places = _write_videos(items, folder, split or VIDEOS, link=link)
-        rows += [_row(item, places[item.video], split) for item in items]
+        name = split or VIDEOS
+        places = _write_files([item.video for item in items], folder, name, link=link)
+        said = [item.subtitles for item in items if item.subtitles is not None]
+        places |= _write_files(said, folder, f"{name}/{SUBTITLES}", link=link)
+        rows += [_row(item, places, split) for item in items]
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     try:
         atomic_write(folder / QUESTIONS, text)
@@ -56,13 +62,11 @@ def export_questions(
     return len(rows)
 
 
-def _write_videos(
-    items: Sequence[QAItem], folder: Path, name: str, *, link: bool
-) -> dict[Path, Path]:
-    """Copy the videos of a split, and return where each is, relative to the folder."""
+def _write_files(files: Sequence[Path], folder: Path, name: str, *, link: bool) -> dict[Path, Path]:
+    """Copy the files of a split, and return where each is, relative to the folder."""
     places: dict[Path, Path] = {}
     taken: set[str] = set()
-    for video in dict.fromkeys(item.video for item in items):
+    for video in dict.fromkeys(files):
         file, number = video.name, 1
         while file.lower() in taken:  # some file systems know no capitals
             number += 1
@@ -90,11 +94,13 @@ def _write(video: Path, target: Path, *, link: bool) -> None:
         shutil.copyfile(video, partial)
 
 
-def _row(item: QAItem, place: Path, split: str | None) -> dict[str, Any]:
+def _row(item: QAItem, places: Mapping[Path, Path], split: str | None) -> dict[str, Any]:
     """Return an item as a line of JSON has it; what is as by default is left out."""
     row = {name: getattr(item, name) for name in _DEFAULTS}
     row = {name: value for name, value in row.items() if value != _DEFAULTS[name]}
-    row |= {"video": place.as_posix(), "kind": item.kind}
+    row |= {"video": places[item.video].as_posix(), "kind": item.kind}
+    if item.subtitles is not None:
+        row["subtitles"] = places[item.subtitles].as_posix()
     if item.group:
         row["group"] = dict(item.group)
     return row if split is None else {**row, SPLIT: split}

@@ -28,6 +28,10 @@ class QAItem:
         group: report keys and their values, all text, e.g. `{"family": "needle", "tier": "core"}`.
         tolerance: how far a numeric answer may be off, in its own unit; `None` for exact.
         aliases: other texts that count as `answer`.
+        subtitles: path of what is said in the video, see `sage_env.subtitles`; `None` where there
+            is none. Nobody is shown it who does not ask for it.
+        subtitles_start: seconds at which the video begins on the clock of its subtitles, which may
+            be those of a longer one that it was cut out of.
     """
 
     id: str
@@ -41,3 +45,5 @@ class QAItem:
     group: Mapping[str, str] = field(default_factory=dict)
     tolerance: float | None = None
     aliases: tuple[str, ...] = ()
+    subtitles: Path | None = None
+    subtitles_start: float = 0.0

@@ -28,17 +28,17 @@ def read_jsonl(
 ) -> list[QAItem]:
     """Read one question per line: a JSON object with the attributes of `QAItem`.
 
-    `id`, `video`, `question` and `answer` are needed. `video` is relative to `root`, by default
-    the folder of the file, and has to lie under it, links followed: whoever wrote the file does not
-    choose what else is opened on this machine. `kind` is by default `mcq` where there are choices.
-    A file may hold several splits: then every line has a `split`, a text such as `train`. Without
-    it the file is one split, which stands for each.
+    `id`, `video`, `question` and `answer` are needed. `video` and `subtitles` are relative to
+    `root`, by default the folder of the file, and have to lie under it, links followed: whoever
+    wrote the file does not choose what else is opened on this machine. `kind` is by default `mcq`
+    where there are choices. A file may hold several splits: then every line has a `split`, a text
+    such as `train`. Without it the file is one split, which stands for each.
 
     Args:
         path: the file.
         root: the folder of the videos.
         split: the one to return, where the file has several; `None` for all lines.
-        allow_outside: whether videos may lie elsewhere: absolute paths, `..`, links that lead out.
+        allow_outside: whether these may lie elsewhere: absolute paths, `..`, links that lead out.
 
     Raises:
         DatasetError: naming the file, the line, and what to change.
@@ -50,6 +50,9 @@ def read_jsonl(
     validate(items, places=places)
     if not allow_outside:
         check_inside([item.video for item in items], folder, places)
+        said = [(item.subtitles, place) for item, place in zip(items, places, strict=True)]
+        told = {place: path for path, place in said if path is not None}
+        check_inside(list(told.values()), folder, list(told), what="subtitles")
     found = _splits(rows)
     if split is None or not found:
         return items
@@ -123,6 +126,7 @@ def _item(row: Mapping[str, Any], root: Path) -> QAItem:
     for key in ("choices", "aliases", "evidence"):
         if isinstance(row.get(key), list):
             row[key] = tuple(tuple(x) if isinstance(x, list) else x for x in row[key])
-    if isinstance(row["video"], str) and row["video"].strip():
-        row["video"] = root / row["video"]
+    for key in ("video", "subtitles"):
+        if isinstance(row.get(key), str) and row[key].strip():
+            row[key] = root / row[key]
     return QAItem(**row)

@@ -27,6 +27,7 @@ def load_dataset(
     root: str | Path | None = None,
     split: str = "train",
     allow_outside: bool = False,
+    annotations: str | Path | None = None,
 ) -> Sequence[QAItem]:
     """Return the questions that `dataset` names, after checking each of them.
 
@@ -45,23 +46,31 @@ def load_dataset(
         split: `train`, `validation` or `test`; a function or a file may have others. A sequence, a
             function without this parameter, and a file whose lines name none are one split.
         allow_outside: whether a `.jsonl` file may name videos that do not lie under `root`.
+        annotations: of a benchmark's name, its annotation file, or the folder of several, where it
+            does not lie below `root` or has another name. A function needs this parameter too.
 
     Raises:
         DatasetError: if the name is not known, the file cannot be read, the function fails, or an
             item is not usable; the message names the file or function, the row, and what to change.
     """
     folder = None if root is None else Path(root)
+    given: dict[str, Any] = {"root": folder, "split": split}
+    if annotations is not None:
+        given["annotations"] = Path(annotations)
     if not isinstance(dataset, str | Path):
         if not callable(dataset) or isinstance(dataset, Sequence):
             return _checked(dataset)
-        return _called(dataset, getattr(dataset, "__qualname__", repr(dataset)), folder, split)
+        return _called(dataset, getattr(dataset, "__qualname__", repr(dataset)), given)
     name = str(dataset)
     if Path(dataset).suffix == ".jsonl":
         return read_jsonl(Path(dataset), folder, split=split, allow_outside=allow_outside)
     if name in DATASETS:
-        return cast(Sequence[QAItem], _named(DATASETS[name])(root=folder, split=split))
+        function = _named(DATASETS[name])
+        if annotations is not None and "annotations" not in _parameters(function):
+            raise DatasetError(f"the dataset {name} has no annotation file: leave out annotations")
+        return cast(Sequence[QAItem], function(**given))
     if is_reference(name):
-        return _called(_named(name), name, folder, split)
+        return _called(_named(name), name, given)
     near = difflib.get_close_matches(name, DATASETS, n=1)
     meant = f": did you mean {near[0]!r}?" if near else ""
     raise DatasetError(
@@ -96,7 +105,7 @@ def _named(reference: str) -> Any:
 
 
 def _called(
-    function: Callable[..., object], name: str, root: Path | None, split: str
+    function: Callable[..., object], name: str, given: Mapping[str, Any]
 ) -> Sequence[QAItem]:
     """Return the questions that a function gives.
 
@@ -108,21 +117,24 @@ def _called(
     | `root` without a default | `None` | with `None` |
     | no `root` | a folder | not at all: `DatasetError` |
 
-    `**kwargs` count as both, with a default. A name may also stand for the questions themselves.
+    `annotations` that are given need the parameter as `root` does. `**kwargs` count as all three,
+    with a default. A name may also stand for the questions themselves.
     """
     if not callable(function):
         return _checked(function, name)
     parameters = _parameters(function)
     kinds = [parameter.kind for parameter in parameters.values()]
-    arguments: dict[str, Any] = {"root": root, "split": split}
+    arguments, root = dict(given), given["root"]
     if inspect.Parameter.VAR_KEYWORD not in kinds:
         arguments = {key: value for key, value in arguments.items() if key in parameters}
     if root is None and "root" in arguments:
         default = getattr(parameters.get("root"), "default", None)
         if default is not inspect.Parameter.empty:
             del arguments["root"]
-    elif root is not None and "root" not in arguments:
-        raise DatasetError(f"the dataset {name} takes no root, got {str(root)!r}: leave it out")
+    for key in ("root", "annotations"):
+        if given.get(key) is not None and key not in arguments:
+            told = f"the dataset {name} takes no {key}, got {str(given[key])!r}"
+            raise DatasetError(f"{told}: leave it out")
     with boundary(DatasetError, f"the dataset {name} failed"):
         items = function(**arguments)
     return _checked(items, name)
@@ -149,10 +161,25 @@ def _checked(items: Any, name: str | None = None) -> Sequence[QAItem]:
     return checked
 
 
-DATASETS: Mapping[str, str] = {"sage-synth": "sage_env.synth:sage_synth"}
+DATASETS: Mapping[str, str] = {
+    "sage-synth": "sage_env.synth:sage_synth",
+    "sage-bench": "sage_env.datasets.native.sage_bench:SAGE_BENCH",
+    "video-mme": "sage_env.datasets.native.video_mme:VIDEO_MME",
+    "video-mme-v2": "sage_env.datasets.native.video_mme_v2:VIDEO_MME_V2",
+    "lvbench": "sage_env.datasets.native.lvbench:LVBENCH",
+    "cg-bench": "sage_env.datasets.native.cg_bench:CG_BENCH",
+    "cg-bench-mini": "sage_env.datasets.native.cg_bench:CG_BENCH_MINI",
+    "longvideobench": "sage_env.datasets.native.longvideobench:LONGVIDEOBENCH",
+    "mlvu": "sage_env.datasets.native.mlvu:MLVU",
+    "minerva": "sage_env.datasets.native.minerva:MINERVA",
+    "next-gqa": "sage_env.datasets.native.next_gqa:NEXT_GQA",
+    "egoschema": "sage_env.datasets.native.egoschema:EGOSCHEMA",
+    "charades-sta": "sage_env.datasets.native.charades_sta:CHARADES_STA",
+    "video-mmmu": "sage_env.datasets.native.video_mmmu:VIDEO_MMMU",
+}
 """Datasets that come with the project: the function that returns each, imported when it is named.
 
-It is called with `root` and `split`.
+It is called with `root` and `split`, and `annotations` where they are given.
 """
 
 

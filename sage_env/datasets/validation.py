@@ -62,6 +62,8 @@ def _type_problems(item: QAItem) -> Iterator[str]:
         yield f"video must be a Path (in JSON a string, not empty), got {item.video!r}"
     elif "\0" in str(item.video):
         yield f"video must be the path of a file, which has no zero byte, got {str(item.video)!a}"
+    if item.subtitles is not None and not isinstance(item.subtitles, Path):
+        yield f"subtitles must be a Path (in JSON a string, not empty), got {item.subtitles!r}"
     if not isinstance(item.group, Mapping):
         yield f"group must be a mapping of report keys, got {item.group!r}"
     else:
@@ -92,6 +94,8 @@ def _choice_problems(item: QAItem) -> Iterator[str]:
 def _number_problems(item: QAItem) -> Iterator[str]:
     if item.duration is not None and not (is_finite(item.duration) and item.duration > 0):
         yield f"duration must be seconds > 0, or left out, got {item.duration!r}"
+    if not is_finite(item.subtitles_start):
+        yield f"subtitles_start must be seconds, got {item.subtitles_start!r}"
     if item.tolerance is not None and not (is_finite(item.tolerance) and item.tolerance >= 0):
         yield f"tolerance must be a number >= 0, or left out, got {item.tolerance!r}"
 

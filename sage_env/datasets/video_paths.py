@@ -9,7 +9,9 @@ from pathlib import Path
 from sage_env.errors import DatasetError
 
 
-def check_inside(videos: Sequence[Path], root: Path, places: Sequence[str]) -> None:
+def check_inside(
+    videos: Sequence[Path], root: Path, places: Sequence[str], *, what: str = "video"
+) -> None:
     """Check that paths lead to places under a folder, once all links are followed.
 
     What is not there yet is judged by the folders that are. A link that is changed afterwards is
@@ -19,6 +21,7 @@ def check_inside(videos: Sequence[Path], root: Path, places: Sequence[str]) -> N
         videos: the paths.
         root: the folder; it may be a link itself.
         places: where each path was written, for the message.
+        what: what the paths are of, for the message.
 
     Raises:
         DatasetError: naming the first that leads elsewhere.
@@ -34,7 +37,7 @@ def check_inside(videos: Sequence[Path], root: Path, places: Sequence[str]) -> N
             real = _real(video, place)
             if not real.is_relative_to(top):
                 raise DatasetError(
-                    f"{place}: the video {video} lies outside {root}, at {real}: move it there, "
+                    f"{place}: the {what} {video} lies outside {root}, at {real}: move it there, "
                     "name another root, or, if you trust this file, pass allow_outside=True "
                     "(--allow-outside)"
                 )

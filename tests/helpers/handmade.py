@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from algos.evaluation.measures import EvalResult
+from algos.evaluation.row_results import EpisodeResult
 from algos.rollout.trajectory import Trajectory, Turn
 from policies.base import Decision
 from sage_env import Answer, QAItem, Sample, format_action
@@ -49,3 +50,16 @@ def trajectory(
 def result(*pairs: tuple[QAItem, Trajectory], name: str = "policy") -> EvalResult:
     """Return the result of episodes of some items."""
     return EvalResult(name, [x for x, _ in pairs], [t for _, t in pairs], "greedy")
+
+
+def asked(name: str, right: bool | None = True, video: str = "", **values: Any) -> EpisodeResult:
+    """Return the result of one question; its video is by default its own."""
+    defaults: dict[str, Any] = {
+        "duration": 60.0,
+        "group": {},
+        "frames": 8,
+        "turns": 1,
+        "evidence_seen": None,
+        "error": None,
+    }
+    return EpisodeResult(item_id=name, video=video or name, correct=right, **{**defaults, **values})

@@ -39,6 +39,7 @@ PUBLIC = (
     "algos.report",
     "algos.rollout",
     "algos.sft",
+    "algos.suite",
 )
 """Packages with an `__all__`, and modules, of which every public name that they define counts."""
 

@@ -83,6 +83,12 @@ def new_adapter(base: Any, config: LoraConfig, name: str) -> Any:
         ModelError: if the configuration does not suit the base, or reaches beyond its language
             model.
     """
+    width = base.config.get_text_config().hidden_size
+    if config.r > width:  # before memory is asked for; such matrices are not of low rank
+        raise ModelError(
+            f"the rank of an adapter must be at most {width}, the width of this checkpoint, got "
+            f"{config.r}"
+        )
     try:
         with warnings.catch_warnings():
             # peft asks for an attribute that transformers has renamed

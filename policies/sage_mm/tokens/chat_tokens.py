@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from policies.errors import ModelError
 from policies.introspection import PromptFrame
 from policies.prompt import SYSTEM, Segment, Style, joined
+from policies.turn_usage import TokenCounts, TurnUsage
 from sage_env.actions.thoughts import after_thoughts
 
 if TYPE_CHECKING:
@@ -183,6 +184,14 @@ class ChatTokens:
         """Return what the ids int64 `(C,)` of a completion spell, without its stop token."""
         kept = ids[:-1] if len(ids) and ids[-1] == self.stop else ids
         return self._tokenizer.decode(kept.tolist(), skip_special_tokens=False)
+
+    def usage(
+        self, prompt: NDArray[np.int64], completion: NDArray[np.int64], *, resent: bool = False
+    ) -> TurnUsage:
+        """Return what a turn takes that reads the ids int64 `(P,)` and samples those `(C,)`."""
+        visual = int((prompt == self.frame_pad).sum())
+        counts = TokenCounts(len(prompt), len(completion), visual=visual)
+        return TurnUsage((counts,), resent)
 
     def frames(self, ids: NDArray[np.int64]) -> list[PromptFrame]:
         """Return what tokens int64 `(L,)` say of each frame, a run of visual tokens, in order."""

@@ -169,7 +169,7 @@ def test_a_size_given_by_hand_replaces_all_that_the_policy_says_of_sizes(given, 
             ["ask", "a.mp4", "Is it?", "--policy", "nobody:Nobody"],
             "module nobody that is not there",
         ),
-        (["ask", "a.mp4", "Is it?", "--policy", "uniform:none"], "whole number above 0"),
+        (["ask", "a.mp4", "Is it?", "--policy", "uniform:none"], "whole number, 0 or more"),
         (["ask", "a.mp4", "?", "--policy", "random", "--max-turns", "0"], "max_turns"),
         (["ask", "a.mp4", "?", "--policy", "random", "--frame-size", "50", "64"], "of 32, got"),
         (["ask", "a.mp4", "?", "--policy", "random", "--frame-pixels", "9"], ">= 1024, got 9"),
@@ -373,3 +373,8 @@ def test_a_dataset_is_not_written_over_itself(folder, capsys) -> None:
     assert main(["data", "export", "plain", "--dataset", "./plain/questions.jsonl"]) == 2
     assert "is the dataset itself" in capsys.readouterr().err
     assert Path("plain/questions.jsonl").read_text() == written
+
+
+def test_a_dataset_without_splits_is_not_written_for_a_name_that_nobody_knows(folder, capsys):
+    told = refused(["data", "export", "b", "--dataset", "data.jsonl", "--splits", "bogus"], capsys)
+    assert "'bogus' is none of train, validation, test" in told and not Path("b").exists()

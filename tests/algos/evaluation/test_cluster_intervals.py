@@ -17,9 +17,9 @@ from algos.evaluation.cluster_intervals import (
     proportion_interval,
     seeds_interval,
 )
-from algos.evaluation.measures import EpisodeResult
 from algos.evaluation.over_seeds import difference_over_seeds
 from algos.evaluation.quantiles import beta_quantile, incomplete_beta, student_t_quantile
+from algos.evaluation.row_results import EpisodeResult
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from algos.evaluation.cluster_intervals import interval_of_parts
 from algos.evaluation.decomposition import decompose
-from algos.evaluation.measures import EpisodeResult, difference
+from algos.evaluation.measures import difference
+from algos.evaluation.row_results import EpisodeResult
 
 
 def episode(name: str, turns: int, correct: bool | None, video: str = "a") -> EpisodeResult:

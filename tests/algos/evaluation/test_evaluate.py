@@ -12,8 +12,8 @@ from algos.evaluation.measures import (
     failures,
     measure,
     measure_episodes,
-    overview_end,
 )
+from algos.evaluation.sample_rows import overview_end
 from algos.evaluation.tables import format_table, spread
 from algos.rollout.trajectory import Trajectory
 from policies.base import Decision
@@ -129,3 +129,10 @@ def test_a_letter_with_its_accent_takes_one_column() -> None:
     lines = format_table(("name", "n"), [("e\u0301a", "1"), ("bcd", "22")], text_columns=1)
     assert lines.splitlines() == ["name   n", "----  --", "e\u0301a     1", "bcd   22"]
     assert spread([1.0, 1.0, 1.0]) == "1.0" and spread([0.0, 2.0]) == "1.0 [0.0, 2.0]"
+
+
+def test_an_answer_that_was_not_judged_is_no_failure() -> None:
+    played = trajectory("q", None, error="JudgeError: no reply")
+    assert failures(result((item("q"), played))) == [("q", "JudgeError: no reply")]
+    played.failed = Decision(Answer("blue"))
+    assert failures(result((item("q"), played))) == []

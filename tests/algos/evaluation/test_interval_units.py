@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from algos.evaluation.decomposition import decompose
-from algos.evaluation.measures import EpisodeResult, difference, measures_of
+from algos.evaluation.measures import difference, measures_of
+from algos.evaluation.row_results import EpisodeResult
 
 Interval = tuple[float, float] | None
 

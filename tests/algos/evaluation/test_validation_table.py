@@ -13,13 +13,14 @@ PLAYED = result(
     (item("c", group={"domain": "sport", "hour": "late"}), trajectory("c", True)),
     (item("d", group={}), trajectory("d", None)),
     (item("e", group={"domain": "sport"}), trajectory("e", True, error="VideoError")),
+    (item("f", group={"domain": "sport"}), trajectory("f", True, error="VideoError")),
 )
 
 
 def test_numbers_are_of_all_and_of_each_group_by_its_own_name() -> None:
     assert validation_numbers(PLAYED, 0.5) == {
         **{"score": 0.5, "accuracy": 2 / 3, "frames": 2.5, "turns": 1.25},
-        **{"questions": 4, "failed": 1, "unjudged": 1},
+        **{"questions": 4, "failed": 2, "unjudged": 1},
         **{"accuracy/domain/news": 0.5, "frames/domain/news": 3.0, "turns/domain/news": 1.5},
         **{"accuracy/domain/sport": 1.0, "frames/domain/sport": 2.0, "turns/domain/sport": 1.0},
         **{"accuracy/hour/late": 1.0, "frames/hour/late": 2.0, "turns/hour/late": 1.0},

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from algos.evaluation.measures import EvalResult, evaluate
+from algos.evaluation.sample_rows import OF_THE_MACHINE
 from algos.runs.append_log import read_log
 from algos.runs.evaluation_run import (
     EvaluationRun,
@@ -77,7 +78,7 @@ def play(path: Path, policy: Any, *, stop: int | None = None, env=ToyEnv, count=
 
 def contents(path: Path) -> dict[str, Any]:
     """Return what an evaluation left behind, apart from times."""
-    rows = [{**row, "seconds": None} for row in read_log(path / "samples.jsonl")]
+    rows = [row | dict.fromkeys(OF_THE_MACHINE) for row in read_log(path / "samples.jsonl")]
     files = ("results.json", "evaluations/toy.json", "evaluations/toy.jsonl")
     return {"rows": rows, **{name: (path / name).read_text() for name in files}}
 

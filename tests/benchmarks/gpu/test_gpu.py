@@ -86,6 +86,8 @@ def test_a_full_size_step_counts_what_it_did_on_the_small_model() -> None:
     assert 0 < found["generated tokens"] <= 2 * 3 * full_size.REPLY
     assert found["trained tokens"] > found["generated tokens"]
     assert found["trained tokens/s"] == found["trained tokens"] / found["update, seconds"]
+    nbytes = 4 * sum(weight.numel() for weight in set(base.parameters()))
+    assert found["weights, GiB"] == nbytes / 2**30, "float32, and tied weights count once"
     assert found["MFU of the update"] is None and "rollout, peak GiB" not in found
 
 

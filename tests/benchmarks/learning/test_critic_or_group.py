@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 torch = pytest.importorskip("torch")
-from algos.evaluation.measures import EpisodeResult  # noqa: E402
+from algos.evaluation.row_results import EpisodeResult  # noqa: E402
 from benchmarks.learning.critic_or_group import (  # noqa: E402
     BASE,
     EPISODES,

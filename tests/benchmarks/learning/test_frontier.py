@@ -10,19 +10,18 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-from benchmarks.learning import frontier  # noqa: E402
+from algos.metrics.budget_curves import area_weights, weights_at  # noqa: E402
+from benchmarks.learning import arm_job, frontier  # noqa: E402
 from benchmarks.learning.arm_job import Settings as Job  # noqa: E402
 from benchmarks.learning.arm_job import fresh_items, main, packed, ppo_settings  # noqa: E402
 from benchmarks.learning.arms import ARMS, random_reward  # noqa: E402
 from benchmarks.learning.frontier import ORDER, Settings, missing, report, wanted  # noqa: E402
 from benchmarks.learning.frontier_curves import (  # noqa: E402
-    area_weights,
     ascending,
     common_seeds,
     estimate,
     heights,
     points_of,
-    weights_at,
 )
 from benchmarks.learning.frontier_report import chart  # noqa: E402
 from tests.helpers.handmade import item, result, trajectory  # noqa: E402
@@ -205,6 +204,16 @@ def test_a_job_learns_measures_and_writes_its_row(tmp_path: Path, arm: str) -> N
     before = (tmp_path / "row.json").stat().st_mtime_ns
     main(settings)
     assert (tmp_path / "row.json").stat().st_mtime_ns == before, "there is nothing left to do"
+
+
+def test_a_job_that_has_its_row_is_not_begun_again(tmp_path: Path, monkeypatch) -> None:
+    def load(seed: int) -> None:
+        raise AssertionError("nothing is left to do")
+
+    monkeypatch.setattr(arm_job, "_load", load)
+    (tmp_path / "row.json").write_text("{}")
+    main(Job("agent", 0, tmp_path, quick=True))
+    assert [path.name for path in tmp_path.iterdir()] == ["row.json"]
 
 
 def test_every_arm_learns_from_as_much() -> None:

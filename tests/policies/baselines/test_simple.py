@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from algos.rollout.playing import play
 from policies.base import Decision
 from policies.baselines.random_policy import RandomPolicy
 from policies.baselines.uniform import UniformPolicy, direct_env_options
@@ -77,8 +78,17 @@ def test_uniform_refuses_an_environment_with_more_turns(items) -> None:
     seen, _ = VideoQAEnv(dataset=items, frame_size=(64, 96)).reset(seed=0)
     with pytest.raises(ValueError, match="make the environment with its env_options"):
         UniformPolicy(RandomPolicy(), 8).act(seen)
-    with pytest.raises(ValueError, match="at least 1"):
-        direct_env_options(0)
+    with pytest.raises(ValueError, match="at least 0"):
+        direct_env_options(-1)
+
+
+def test_uniform_of_no_frames_answers_blind_and_decodes_nothing(items) -> None:
+    policy = UniformPolicy(UniformPolicy(RandomPolicy(), 8), 0)
+    assert isinstance(policy.answerer, RandomPolicy), "DIRECT of DIRECT is DIRECT"
+    played = play(VideoQAEnv(dataset=items, frame_size=(64, 96), **policy.env_options), policy)
+    assert (played.num_turns, played.error) == (1, None)
+    spent = played.turns[-1].info["spent"]
+    assert (spent.frames_shown, spent.frames_decoded) == (0, 0)
 
 
 class Batched:

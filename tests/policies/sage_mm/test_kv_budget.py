@@ -185,6 +185,21 @@ def test_those_that_hold_states_are_sampled_first_where_not_all_fit():
         KeyValueBudget(159, 4, in_place=False).next_wave(alike, 5, 1)
 
 
+def test_after_a_wave_that_was_too_large_half_of_it_and_of_its_bytes_is_allowed():
+    """By hand: 4 bytes a token, each of four episodes 8 + 11 tokens and a block of up to 20."""
+    contexts = [context_of(n, 8, 6, held=False) for n in range(1, 5)]
+    budget = KeyValueBudget(4 * 8 * 20 * 10, 4, in_place=False)
+    assert budget.next_wave(contexts, 5, 1) == [0, 1, 2, 3]
+    budget.make_room(contexts, (), 5, 1)
+    reckoned = budget.peak
+    budget.halve(4)
+    assert budget.max_bytes == reckoned // 2, "of what that wave took, not of what was allowed"
+    budget.max_bytes = 10 * reckoned
+    assert len(budget.next_wave(contexts, 5, 1)) == 2, "though more would fit"
+    budget.halve(1)
+    assert len(budget.next_wave(contexts, 5, 1)) == 1, "one may always try"
+
+
 def test_who_acted_least_recently_is_prefilled_again(model):
     """The first of three lacks a byte beside the others; a second turn would have made it newer."""
 

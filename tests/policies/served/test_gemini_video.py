@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from contextlib import ExitStack
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,7 +19,13 @@ from policies.briefing import WholeVideoPolicy, briefing_of
 from policies.check.policy_check import check_policy
 from policies.errors import PolicyError
 from policies.registry import UnknownPolicy, load_policy
-from policies.served import GeminiPolicy, GeminiVideoPolicy, Prices, RetrySettings
+from policies.served import (
+    GeminiPolicy,
+    GeminiVideoPolicy,
+    Prices,
+    RetrySettings,
+    gemini_files,
+)
 from policies.served.policy import ServedPolicy
 from sage_env import Answer, Invalid, QAItem, VideoQAEnv
 from tests.helpers.clips import write_clip
@@ -110,6 +117,18 @@ def test_questions_about_one_video_share_it_and_old_videos_are_deleted(serve, en
     assert len(server.starts) == 2 and server.deleted == ["files/1"]
     del policy
     assert server.deleted == ["files/1", "files/2"]  # with the policy the last one goes, too
+
+
+def test_a_video_is_sent_again_before_the_service_forgets_it(serve, env, monkeypatch) -> None:
+    """Files live there for 48 hours; an episode that begins before must find its own to the end."""
+    hours = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: 3600 * hours[0], sleep=lambda _: None)
+    monkeypatch.setattr(gemini_files, "time", clock)
+    server, policy = serve(lambda _: said(ANSWER))
+    for hour, sent in ((0.0, 1), (36.0, 1), (44.0, 2), (79.0, 2), (90.0, 3)):
+        hours[0] = hour
+        play(env, policy, seed=0, item_id="q0")
+        assert len(server.starts) == sent, f"after {hour} hours"
 
 
 def test_a_video_in_use_is_sent_once_for_all_and_stays(serve, videos, env) -> None:

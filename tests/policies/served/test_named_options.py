@@ -60,7 +60,7 @@ def test_a_name_is_the_policys_the_retries_or_the_requests() -> None:
         "thinking_budget": 0,
         "options": {"labels": {"a": "b"}},
     }
-    for name in ("model", "tools", "check", "temperature", "options", "prices"):
+    for name in ("model", "tools", "check", "temperature", "options"):
         with pytest.raises(ValueError, match="not set in this way"):
             named_options(OpenAIPolicy, {name: 1})
     for value in (float("nan"), [float("inf")], object()):

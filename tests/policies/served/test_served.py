@@ -30,7 +30,8 @@ from policies.served import GeminiPolicy, OpenAIPolicy, Prices, RetrySettings, s
 from policies.served.api_key import Key
 from policies.served.prompt import user_parts
 from policies.served.retries import RateLimit, retry_after
-from policies.served.usage import TokenCounts, UsageCounter
+from policies.served.usage import UsageCounter
+from policies.turn_usage import TokenCounts
 from sage_env import Answer, QAItem, VideoQAEnv
 from sage_env.errors import MissingExtra
 from tests.helpers.clips import write_clip

@@ -46,7 +46,9 @@ def test_a_judge_of_that_name_has_the_deadline_that_is_given(module) -> None:
 
 @pytest.mark.parametrize("name", ["own_plug_ins:number", "own_plug_ins:Kind", "judge", 3])
 def test_what_is_no_judge_is_refused(module, name) -> None:
-    with pytest.raises(ValueError, match="judge must be 'rule', a function"):
+    with pytest.raises(
+        ValueError, match=r"judge must be 'rule', 'gemini\[:MODEL\]', 'openai:MODEL', a function"
+    ):
         find_judge(name)
 
 

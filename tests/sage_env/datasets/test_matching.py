@@ -60,8 +60,8 @@ def test_what_clearly_names_no_choice_is_wrong(text, rule):
 def test_what_no_rule_can_decide_is_a_judges(text):
     item = mcq("star")
     assert rule_answer(item, text) == (None, "undecided")
-    assert decide_answer(item, text) == (False, "undecided")
-    assert decide_answer(item, text, lambda item, text: True) == (True, "judge")
+    assert decide_answer(item, text)[:2] == (False, "undecided")
+    assert decide_answer(item, text, lambda item, text: True)[:2] == (True, "judge")
 
 
 COLOURS = ("red", "blue", "green", "dark red")
@@ -230,5 +230,7 @@ def test_a_judge_that_fails_or_mumbles_is_an_error():
 
     with pytest.raises(JudgeError, match="item 'q'.*no route"):
         judge_answer(open_item("red"), "blue", dead)
-    with pytest.raises(JudgeError, match="True or False, got None"):
+    with pytest.raises(JudgeError, match="True, False or None, got 'yes'"):
+        judge_answer(open_item("red"), "blue", lambda item, text: "yes")
+    with pytest.raises(JudgeError, match="gave no verdict on item 'q'"):
         judge_answer(open_item("red"), "blue", lambda item, text: None)

@@ -103,6 +103,7 @@ def test_lora_of_peft_is_taken_as_it_is(tiny_folder):
         (dict(target_modules=r".*(qkv|q_proj)"), "vision tower is frozen"),
         (dict(target_modules=["q_proj"], modules_to_save=["lm_head"]), "modules_to_save"),
         (dict(target_modules=["no_such_layer"]), "does not suit the checkpoint"),
+        (dict(target_modules=["q_proj"], r=10**8), "rank of an adapter must be at most"),
     ],
 )
 def test_lora_beyond_the_language_model_is_refused(tiny_folder, settings, message):

@@ -1,0 +1,144 @@
+"""Sections of a report beyond accuracy, of rows alone: rule, stopping, evidence, cost, budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from math import log2
+
+from algos.evaluation.measures import measures_of
+from algos.metrics.any_horizon import any_horizon
+from algos.metrics.benchmark_rules import benchmark_score
+from algos.metrics.budget_curves import BudgetCurve, curves_of
+from algos.metrics.entry_lines import EntryLine, clue_of, direct_of
+from algos.metrics.evidence import evidence_of
+from algos.metrics.measure_tables import (
+    AREA_HEADER,
+    COUNTS_HEADER,
+    CURVE_HEADER,
+    EVIDENCE_HEADER,
+    FIGURES_HEADER,
+    SPENDING_HEADER,
+    area_cells,
+    counts_cells,
+    curve_cells,
+    evidence_cells,
+    horizon_cells,
+    outcome_cells,
+    rule_cells,
+    rule_header,
+    spending_cells,
+)
+from algos.metrics.spending import spending_of
+from algos.report.charts import MARKS, Chart, Point, Series, figure
+from algos.report.page import table
+
+
+def rule_section(dataset: str, lines: Sequence[EntryLine], official: int | None = None) -> str:
+    """Return the score of each entry by the benchmark's own rule, and what became of its questions.
+
+    Args:
+        dataset: as `--dataset` names it.
+        lines: of the table.
+        official: how many questions the benchmark has.
+    """
+    counted = [counts_cells(one.title, measures_of(one.episodes), official) for one in lines]
+    parts = [table("What became of each question", COUNTS_HEADER, counted), _note(_COUNTS)]
+    for one in lines:
+        if one.control is None:
+            clue = clue_of(one, lines)
+            score = benchmark_score(dataset, one.episodes, clue.episodes if clue else ())
+            parts.append(table(one.title, rule_header(score), rule_cells(score)))
+            parts.append(_note(" ".join(score.about)))
+    return "".join(parts)
+
+
+def horizon_section(lines: Sequence[EntryLine]) -> str:
+    """Return when each policy stops, and what of it pays; DIRECT is found among the entries."""
+    parts = []
+    for one in _policies(lines):
+        direct = direct_of(one, lines)
+        cells = horizon_cells(any_horizon(one.episodes, direct.episodes if direct else ()))
+        if cells:
+            title = one.title if direct is None else f"{one.title}, beside {direct.title}"
+            parts.append(table(title, FIGURES_HEADER, cells))
+    return "".join([*parts, _note(_HORIZON)]) if parts else ""
+
+
+def evidence_section(lines: Sequence[EntryLine]) -> str:
+    """Return what was seen of the evidence, and right and wrong answers by it."""
+    parts = []
+    for one in lines:
+        found = evidence_of(one.episodes)
+        if cells := evidence_cells(found):
+            parts.append(table(one.title, FIGURES_HEADER, cells))
+            parts.append(table(f"{one.title}: answers", EVIDENCE_HEADER, outcome_cells(found)))
+    return "".join([*parts, _note(_EVIDENCE)]) if parts else ""
+
+
+def spending_section(lines: Sequence[EntryLine]) -> str:
+    """Return what each entry cost, of all that is known of it."""
+    parts = [
+        table(one.title, SPENDING_HEADER, spending_cells(found))
+        for one in lines
+        if (found := spending_of(one.episodes))
+    ]
+    return "".join([*parts, _note(_SPENDING)]) if parts else ""
+
+
+def budget_section(lines: Sequence[EntryLine]) -> str:
+    """Return accuracy against frames, where a ladder of budgets was played; "" where none was."""
+    curves = curves_of(lines)
+    if not curves:
+        return ""
+    parts = [_charts(curves), table("Points", CURVE_HEADER, curve_cells(curves))]
+    if areas := area_cells(curves):
+        parts.append(table("Areas", AREA_HEADER, areas))
+    return "".join([*parts, _note(_BUDGETS)])
+
+
+def _charts(curves: Sequence[BudgetCurve]) -> str:
+    """Return charts of as many curves as one takes."""
+    ends = [end for curve in curves for end in curve.ends]
+    powers = range(int(log2(min(ends))), int(log2(max(ends))) + 2)
+    ticks = [(float(power), f"{2.0**power:g}") for power in powers]
+    drawn = []
+    for first in range(0, len(curves), len(MARKS)):
+        series = [_series(curve) for curve in curves[first : first + len(MARKS)]]
+        drawn.append(figure(Chart("Accuracy", "frames per question", ticks, series, percent=True)))
+    return f'<div class="charts">{"".join(drawn)}</div>'
+
+
+def _series(curve: BudgetCurve) -> Series:
+    name = f"DIRECT, {curve.name}" if curve.direct else curve.name
+    marks = [(p.frames, p.accuracy) for p in curve.points]
+    return Series(name, [Point(log2(at), a.mean or 0.0, a.interval) for at, a in marks])
+
+
+def _policies(lines: Sequence[EntryLine]) -> list[EntryLine]:
+    return [one for one in lines if one.control is None]
+
+
+def _note(text: str) -> str:
+    return f'<p class="note">{escape(text)}</p>'
+
+
+_COUNTS = (
+    "A guess for no answer: the accuracy if each question without an answer had a random choice. "
+    "Above chance: (accuracy - chance) / (1 - chance) of the questions with choices. All others "
+    "wrong: what failed, was not judged or was not there counted as wrong."
+)
+_HORIZON = (
+    "At once: the first action is the answer. DIRECT: the same policy, made to answer after one "
+    "look. Looks after the evidence: of those that saw it. Stop regret: accuracy of the belief at "
+    "the best fixed turn, minus accuracy. Need of looking: accuracy minus that of DIRECT."
+)
+_EVIDENCE = "From the frames that were really shown, the overview included."
+_SPENDING = (
+    "What is not known is not there, and is never 0. Per right answer: the sum over judged "
+    "questions, divided by how many are right."
+)
+_BUDGETS = (
+    "Straight between points over log2(frames); the area is the mean height over the frames that "
+    "all curves have. Undominated: nothing is as right with fewer frames."
+)
