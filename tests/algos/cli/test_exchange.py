@@ -20,7 +20,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return planned_run(tmp_path_factory.mktemp("planned"))
 
 
-COUNTS = "of 5 questions (1 right, 1 wrong, 1 missing, 2 failed)"
+COUNTS = "of 5 questions (1 right, 1 wrong, 1 missing, 1 unjudged, 1 failed)"
 
 
 @pytest.mark.parametrize(
@@ -29,9 +29,9 @@ COUNTS = "of 5 questions (1 right, 1 wrong, 1 missing, 2 failed)"
         ("--format lmms-eval", "_samples_plans.jsonl", "*_results.json"),
         ("--format atif", "5 documents in", "trajectories.jsonl"),
         ("--format atif --images --image-format jpeg", "5 documents in", "images/*.jpg"),
-        ("--format messages", "3 conversations in", "train.jsonl"),
-        ("--format messages --images", "3 conversations in", "images/*.png"),
-        ("--format messages --images --parquet", "3 conversations in", "train.parquet"),
+        ("--format messages", "4 conversations in", "train.jsonl"),
+        ("--format messages --images", "4 conversations in", "images/*.png"),
+        ("--format messages --images --parquet", "4 conversations in", "train.parquet"),
         ("--format minari", "dataset sage-vqa/plans/planned-v0", "**/main_data.hdf5"),
     ],
 )

@@ -67,7 +67,10 @@ def test_a_turn_is_a_step_with_its_action_as_the_call(entry: PlayedEntry, tmp_pa
     assert wrong["steps"][1]["tool_calls"][0]["function_name"] == "invalid"
     assert wrong["steps"][1]["message"] == "hm? ünklar"
     assert "notes" not in missing and missing["extra"]["sage_vqa"]["outcome"] == "missing"
-    assert unjudged["notes"].endswith("JudgeError: " + unjudged["notes"].partition("Error: ")[2])
+    assert unjudged["notes"].startswith("The answer was not judged: JudgeError")
+    lost = unjudged["steps"][-1]
+    assert lost["tool_calls"][0]["arguments"] == {"text": "something odd"}
+    assert "observation" not in lost and len(unjudged["steps"]) == 3
     assert gone["steps"][1:] == [] and "VideoError" in gone["notes"]
 
 

@@ -16,6 +16,7 @@ from pyarrow import parquet
 from algos.exchange.chat_examples import PARQUET, ROWS, write_chat_examples
 from algos.exchange.picture_files import PictureFolder
 from algos.exchange.played_entry import PlayedEntry
+from algos.exchange.playing_again import decisions_of
 from sage_env import Answer, parse_action
 from sage_env.video import open_video
 
@@ -36,19 +37,21 @@ def test_a_row_is_one_conversation_that_ends_with_the_agent(
     entry: PlayedEntry, tmp_path: Path
 ) -> None:
     rows = rows_of(entry, tmp_path)
-    assert [row["id"] for row in rows] == ["q-right", "q-wrong", "q-missing"]  # failed: left out
+    names = ["q-right", "q-wrong", "q-missing", "q-unjudged"]  # the failed one is left out
+    assert [row["id"] for row in rows] == names
     for row, question in zip(rows, entry.questions, strict=False):
         roles = [message["role"] for message in row["messages"]]
-        turns = len(question.trajectory.turns)
+        decisions = decisions_of(question.trajectory)
+        turns = len(decisions)
         assert roles == ["system", *["user", "assistant"] * turns]
         said = [m["content"] for m in row["messages"] if m["role"] == "assistant"]
         assert all(len(content) == 1 for content in said)
-        actions = [turn.decision.action for turn in question.trajectory.turns]
+        actions = [decision.action for decision in decisions]
         valid = [k for k in range(turns) if k not in row["invalid_turns"]]
         assert [parse_action(said[k][0]["text"]) for k in valid] == [actions[k] for k in valid]
-    assert [row["verdict"] for row in rows] == [True, False, False]
-    assert [row["prediction"] for row in rows] == ["a dog", "a", None]
-    assert [row["reward"] for row in rows] == [1.0, 0.0, 0.0]
+    assert [row["verdict"] for row in rows] == [True, False, False, None]
+    assert [row["prediction"] for row in rows] == ["a dog", "a", None, "something odd"]
+    assert [row["reward"] for row in rows] == [1.0, 0.0, 0.0, None]
     assert rows[1]["invalid_turns"] == [0]
     assert rows[1]["messages"][2]["content"][0]["text"] == "hm? ünklar"
 
@@ -58,7 +61,7 @@ def test_there_is_a_picture_for_each_block_and_a_block_for_each_picture(
     entry: PlayedEntry, tmp_path: Path, images: bool
 ) -> None:
     rows = rows_of(entry, tmp_path, images=images)
-    assert [len(blocks(row, "image")) for row in rows] == [7, 2, 2]  # the last look is not answered
+    assert [len(blocks(row, "image")) for row in rows] == [7, 2, 2, 6]  # no last look
     for row in rows:
         assert len(row["images"]) == len(blocks(row, "image"))
         for block in blocks(row, "text") + blocks(row, "image"):
@@ -90,7 +93,7 @@ def test_times_stand_before_the_pictures(entry: PlayedEntry, tmp_path: Path) -> 
 def test_parquet_holds_the_same_rows(entry: PlayedEntry, tmp_path: Path, images: bool) -> None:
     lines = rows_of(entry, tmp_path, images=images)
     pictures = PictureFolder(tmp_path / "never", "png", tmp_path) if images else None
-    assert write_chat_examples(entry, tmp_path, pictures_as=pictures, parquet=True) == 3
+    assert write_chat_examples(entry, tmp_path, pictures_as=pictures, parquet=True) == 4
     assert not (tmp_path / "never").exists()
     table = parquet.read_table(tmp_path / PARQUET)
     rows = table.to_pylist()

@@ -48,11 +48,11 @@ def test_failed_and_not_judged_questions_are_flagged_and_in_no_mean(
 ) -> None:
     results, samples = written(with_unjudged(entry), tmp_path)
     assert [sample[ACCURACY] for sample in samples] == [1.0, None, 0.0, None, None]
-    assert [sample[FAILED] for sample in samples] == [False, False, False, True, True]
-    assert [sample[UNJUDGED] for sample in samples] == [False, True, False, False, False]
+    assert [sample[FAILED] for sample in samples] == [False, False, False, False, True]
+    assert [sample[UNJUDGED] for sample in samples] == [False, True, False, True, False]
     line = results["results"]["plans"]
     assert line[f"{ACCURACY},none"] == 0.5  # of two that were judged
-    assert (line[f"{FAILED},none"], line[f"{UNJUDGED},none"], line["samples"]) == (2, 1, 2)
+    assert (line[f"{FAILED},none"], line[f"{UNJUDGED},none"], line["samples"]) == (1, 2, 2)
 
 
 def test_a_sample_has_the_keys_of_lmms_eval(entry: PlayedEntry, tmp_path: Path) -> None:

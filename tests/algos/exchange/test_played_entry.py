@@ -14,12 +14,13 @@ from algos.runs.run_folder import RunFolderError
 
 def test_an_entry_has_every_question_with_its_row_and_its_episode(entry: PlayedEntry) -> None:
     assert [q.outcome for q in entry.questions] == [
-        "right", "wrong", "missing", "failed", "failed",
+        "right", "wrong", "missing", "unjudged", "failed",
     ]  # fmt: skip
-    assert entry.counts() == {"right": 1, "wrong": 1, "missing": 1, "unjudged": 0, "failed": 2}
+    assert entry.counts() == {"right": 1, "wrong": 1, "missing": 1, "unjudged": 1, "failed": 1}
     for question in entry.questions:
         assert question.row["id"] == question.item.id == question.trajectory.item_id
     assert [q.item.id for q, _ in entry.episodes()] == ["q-right", "q-wrong", "q-missing"]
+    assert [q.item.id for q, _ in entry.episodes(not_judged=True)][3:] == ["q-unjudged"]
     assert (entry.policy, entry.dataset, entry.name) == ("planned", "plans", "planned")
 
 

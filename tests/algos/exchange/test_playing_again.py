@@ -19,7 +19,8 @@ def at(entry: PlayedEntry, number: int) -> tuple[PlayedQuestion, list[list[float
     """Return a question, and the times of the frames of its overview and turns when played."""
     question = entry.questions[number]
     infos = [question.trajectory.start_info, *(t.info for t in question.trajectory.turns)]
-    return question, [list(info["frame_seconds"]) for info in infos]
+    times = [list(info["frame_seconds"]) for info in infos]
+    return question, times + [[]] * question.trajectory.not_judged  # after an answer: nothing
 
 
 def replay(entry: PlayedEntry, number: int, root: Path | None = None) -> list[list[float]]:
@@ -29,7 +30,7 @@ def replay(entry: PlayedEntry, number: int, root: Path | None = None) -> list[li
         return [shown_frames(o) for o in play_again(env, question, question.trajectory, actions)]
 
 
-@pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.parametrize("number", [0, 1, 2, 3])
 def test_every_turn_shows_the_frames_that_it_showed(entry: PlayedEntry, number: int) -> None:
     _, then = at(entry, number)
     now = replay(entry, number)

@@ -120,6 +120,18 @@ def test_a_trace_is_an_episode_under_either_name(tmp_path: Path, stage: str) -> 
     assert "another model" not in json.dumps(played.to_json())
 
 
+def test_choices_are_taken_out_of_a_question_that_has_them(tmp_path: Path) -> None:
+    asked = "Which animal runs?\n Answer the question based on the following options: \n (A) A cat"
+    asked += "\n (B) A dog"
+    values = {"question": asked, "ques_type": "mcq", "id": None}
+    item = one(tmp_path, [traced(**values, full_answer="A dog")]).item
+    assert (item.question, item.choices) == ("Which animal runs?", ("A cat", "A dog"))
+    assert (item.answer, item.kind) == ("A dog", "mcq")
+    item = one(tmp_path, [traced(**values, full_answer="A horse")]).item
+    assert (item.question, item.choices, item.answer) == (asked, (), "A horse")
+    assert one(tmp_path, [traced(question=asked)]).item.choices == ()  # open-ended
+
+
 def test_calls_are_counted_in_every_shape(tmp_path: Path) -> None:
     stages = [{"tool_calls": [{"name": "verbal_transcript_#1", "arguments": {}}]},
               {"tool_calls": ["verbal_transcript_#2"]}]  # fmt: skip
