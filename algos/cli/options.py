@@ -159,11 +159,3 @@ def evenly(items: Sequence[QAItem], limit: int | None) -> list[QAItem]:
         raise CommandError(f"--limit must be at least 1, got {limit}")
     count = len(items) if limit is None else min(limit, len(items))
     return [items[k * len(items) // count] for k in range(count)]
-
-
-def decoding_of(policy: AnyPolicy) -> str:
-    """Return how a policy chooses: `greedy`, `T = 1`, or "" where it does not sample."""
-    temperature = getattr(policy, "temperature", None)
-    if temperature is None:
-        return ""
-    return "greedy" if temperature == 0 else f"T = {temperature:g}"
