@@ -114,6 +114,7 @@ LAYERS = {
         "frame_access/",
         "rollout/",
         "ppo/",
+        "intervals/",
         "learning/",
         "robustness/clips/",
         "robustness/",
