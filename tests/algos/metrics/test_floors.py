@@ -22,7 +22,7 @@ def told(name: str, correct: bool | None, gold: int | None = 0, choices: int = 4
         error=None,
         choices=choices,
         gold_choice=gold,
-        **values,
+        **more,
     )
 
 
