@@ -114,13 +114,8 @@ class OnDataset:
             self.dataset,
             root=self.root,
             split=self.split,
-<<<<<<< HEAD
-            allow_outside=self.allow_outside,
-            annotations=self.annotations,
-=======
             annotations=self.annotations,
             allow_outside=self.allow_outside,
->>>>>>> wt-suite
         )
 
 
