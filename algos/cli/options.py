@@ -98,6 +98,8 @@ class OnDataset:
     split: str = "test"
     """train, validation or test; a function or a .jsonl file may have others. A .jsonl file whose
     lines name no split is one."""
+    annotations: Path | None = None
+    """Annotation file of a benchmark, where it does not lie below the root."""
     allow_outside: bool = False
     """Whether a .jsonl file may name videos that do not lie under the root."""
 
@@ -112,8 +114,8 @@ class OnDataset:
             self.dataset,
             root=self.root,
             split=self.split,
-            allow_outside=self.allow_outside,
             annotations=self.annotations,
+            allow_outside=self.allow_outside,
         )
 
 
