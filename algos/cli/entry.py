@@ -17,6 +17,7 @@ from algos.cli.data_commands import BuildData, CheckData, DownloadData, ExportDa
 from algos.cli.eval_command import Eval
 from algos.cli.exchange_commands import Export, ImportData, LmmsTask
 from algos.cli.judge_command import CheckJudge, ShowPairs
+from algos.cli.merge_command import Merge
 from algos.cli.score_command import Score
 from algos.cli.sft_command import Sft
 from algos.cli.terminal import plain_messages, plain_traceback, say
@@ -132,6 +133,7 @@ def _run(arguments: list[str]) -> None:
         "train": _Train,
         "sft": Sft,
         "eval": Eval,
+        "merge": Merge,
         "score": Score,
         "judge": _Judge,
         "compare": Compare,
