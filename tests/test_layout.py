@@ -99,6 +99,7 @@ LAYERS = {
         "evaluation/ metrics/",
         "runs/",
         "scoring/",
+        "comparison/",
         "recipe/",
         "ppo/",
         "sft/ presets",

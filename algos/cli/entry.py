@@ -12,6 +12,7 @@ from typing import Any
 import tyro
 
 from algos.cli.commands import Ask, Play, Report
+from algos.cli.compare_command import Compare
 from algos.cli.data_commands import BuildData, CheckData, DownloadData, ExportData
 from algos.cli.eval_command import Eval
 from algos.cli.exchange_commands import Export, ImportData, LmmsTask
@@ -28,8 +29,8 @@ from sage_env.lazy_exports import needs_extra
 from sage_env.release import __version__
 
 ABOUT = (
-    "Long-video question answering: ask, play, train, fine-tune, evaluate, report, verify. "
-    "`sage-vqa --version` says which release this is."
+    "Long-video question answering: ask, play, train, fine-tune, evaluate, score, compare, report, "
+    "verify. `sage-vqa --version` says which release this is."
 )
 
 
@@ -135,6 +136,7 @@ def _run(arguments: list[str]) -> None:
         "merge": Merge,
         "score": Score,
         "judge": _Judge,
+        "compare": Compare,
         "export": Export,
         "report": Report,
         "verify": Verify,
