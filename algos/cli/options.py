@@ -93,12 +93,13 @@ class OnDataset:
     dataset: str = "sage-synth"
     """Name of a dataset, path of a .jsonl file, or package.module:function."""
     root: Path | None = None
-    """Folder of the videos; each dataset has its own default."""
+    """Folder of the videos, and of a benchmark's annotations; some datasets have a default."""
+    annotations: Path | None = None
+    """Annotation file of a benchmark, or the folder of several, where it does not lie below the
+    root or has another name."""
     split: str = "test"
     """train, validation or test; a function or a .jsonl file may have others. A .jsonl file whose
     lines name no split is one."""
-    annotations: Path | None = None
-    """Annotation file of a benchmark, where it does not lie below the root."""
     allow_outside: bool = False
     """Whether a .jsonl file may name videos that do not lie under the root."""
 

@@ -80,7 +80,7 @@ CONTROLS: Mapping[str, Control] = {
 }
 """Every control by its name; `constant` stands for one of each position, see `chosen_controls`."""
 _SEES_NOTHING = ("constant", "longest", "majority", "random", "transcript")
-_ONLY_WRONG_OR_SHUFFLED = {
+_NOT_AT_ONCE = {
     "gemini-video": "is given the whole video, whatever is shown",
     "human": "would be asked every question again",
     "oracle": "knows the gold answer",
@@ -154,7 +154,7 @@ def why_not_with(control: Control, policy: str) -> str | None:
     if kind in _SEES_NOTHING:
         return "it sees nothing of the video anyway"
     if kind in ("oracle", "human") or control.policy != "{policy}":
-        why = _ONLY_WRONG_OR_SHUFFLED.get(kind)
+        why = _NOT_AT_ONCE.get(kind)
         return None if why is None else f"it {why}"
     return None
 

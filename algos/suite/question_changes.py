@@ -19,10 +19,10 @@ from sage_env.errors import DatasetError
 GOLD_POSITION = "gold position"
 """Report key of a shuffled question: where the right choice came to stand, from 1."""
 _OF_OTHERS = re.compile(
-    r"\b(?:above|below|aforementioned)\b"
-    r"|\b(?:all|none|both|neither|either|any) of (?:these|those|them|the (?:options|choices))\b"
-    r"|\b(?:option|choice|answer)s? \(?[A-H1-9]\)?(?:\W|$)"
-    r"|(?:^|\W)\(?[A-H]\)? (?:and|or|nor|&) \(?[A-H]\)?(?:\W|$)"
+    r"\b(?i:above|below|aforementioned)\b"
+    r"|\b(?i:all|none|both|neither|either|any) of (?i:these|those|them|the (?:options|choices))\b"
+    r"|\b(?i:option|choice|answer)s? \(?[A-H1-9]\)?(?:\W|$)"
+    r"|(?:^|\W)\(?[A-H]\)? (?i:and|or|nor|&) \(?[A-H]\)?(?:\W|$)"
 )
 """Choices that speak of others by their places: `None of the above`, `Both A and C`."""
 

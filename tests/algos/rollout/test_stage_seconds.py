@@ -1,4 +1,4 @@
-"""Laws of `algos.rollout.stage_seconds`: an episode's waits add up, and nobody else's are in them."""
+"""Laws of `algos.rollout.stage_seconds`: the waits of an episode add up, and are its own."""
 
 from __future__ import annotations
 
