@@ -27,6 +27,8 @@ class Control:
             named by a user outside of the control.
         transform: of the questions; `None` leaves them as they are.
         env_options: arguments of the environment, over those of the policy and the command line.
+        asks: whether a question can be asked with it; others are left out of its line, which says
+            so. `None`: any can.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Control:
     policy: str = "{policy}"
     transform: Transform | None = None
     env_options: Mapping[str, Any] = field(default_factory=dict)
+    asks: Callable[[QAItem], bool] | None = None
 
     @property
     def of_each_policy(self) -> bool:
@@ -74,7 +77,7 @@ class Entry:
         """Return the entry as the name of its folder, e.g. `sage-mm-tiny_blind_16f_r1`."""
         words = [self.policy, self.control or "", "" if self.budget is None else f"{self.budget}f"]
         words += [f"r{self.repeat}"] if self.repeat else []
-        return file_name("_".join(word for word in words if word))
+        return "_".join(file_name(word) for word in words if word)
 
 
 def planned(
@@ -124,4 +127,4 @@ def _says_frames(policy: str) -> bool:
 
 def file_name(text: str) -> str:
     """Return a text as the name of a file on any system; different texts may have the same."""
-    return re.sub(r"[^A-Za-z0-9._=-]+", "-", text).strip("-.")[:100] or "policy"
+    return re.sub(r"[^A-Za-z0-9.=-]+", "-", text).strip("-.")[:100] or "policy"

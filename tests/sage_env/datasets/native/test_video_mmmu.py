@@ -60,8 +60,8 @@ def test_three_tracks_of_one_video(tmp_path):
 
 def test_a_track_with_videos_of_its_own_gets_those(tmp_path):
     lay_out(tmp_path)
-    for place in ("videos/plain", "videos/Adaptation"):
-        (tmp_path / place).mkdir(parents=True)
+    for place in ("videos", "videos/Adaptation"):
+        (tmp_path / place).mkdir()
         (tmp_path / place / "validation_Art_Theory_3.mp4").touch()
     items = by_track(tmp_path)
     assert items["adaptation"].video.parent.name == "Adaptation"
