@@ -116,7 +116,7 @@ LAYERS = {
         "frame_access/",
         "rollout/",
         "ppo/",
-        "intervals/",
+        "measures/",
         "learning/",
         "robustness/clips/",
         "robustness/",
