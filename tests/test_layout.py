@@ -103,6 +103,7 @@ LAYERS = {
         "sft/ presets",
         "verify/",
         "report/",
+        "replaying/",
         "exchange/ exchange/lmms_plugin/",
         "tiny/",
         "experiment/",

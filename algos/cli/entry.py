@@ -16,6 +16,7 @@ from algos.cli.data_commands import BuildData, CheckData, DownloadData, ExportDa
 from algos.cli.eval_command import Eval
 from algos.cli.exchange_commands import Export, ImportData, LmmsTask
 from algos.cli.merge_command import Merge
+from algos.cli.replay_command import Replay
 from algos.cli.sft_command import Sft
 from algos.cli.terminal import plain_messages, plain_traceback, say
 from algos.cli.usage import told_in_one_sentence
@@ -26,7 +27,7 @@ from sage_env.lazy_exports import needs_extra
 from sage_env.release import __version__
 
 ABOUT = (
-    "Long-video question answering: ask, play, train, fine-tune, evaluate, report, verify. "
+    "Long-video question answering: ask, play, train, fine-tune, evaluate, replay, report, verify. "
     "`sage-vqa --version` says which release this is."
 )
 
@@ -122,6 +123,7 @@ def _run(arguments: list[str]) -> None:
         "eval": Eval,
         "merge": Merge,
         "export": Export,
+        "replay": Replay,
         "report": Report,
         "verify": Verify,
         "data": _Data,
