@@ -105,6 +105,7 @@ LAYERS = {
         "sft/ presets",
         "verify/",
         "report/",
+        "replaying/",
         "exchange/ exchange/lmms_plugin/",
         "tiny/",
         "experiment/",
