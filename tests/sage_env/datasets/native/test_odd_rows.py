@@ -35,8 +35,10 @@ ROWS = {  # a file and a row of each benchmark, and what else has to lie beside 
         "question_type": "multiple-choice", "track": "Perception",
     }),
 }  # fmt: skip
-ODD = [None, "", " ", 0, -1, 99, 1.5, 1e400, True, [], [1], [None, "x"], ["a", "a"], [[1, 2]], {},
-       {"a": 1}, "[", "['a'", "../../x", "\0", "\ud800", "A" * 5000, "N/A", "B", "{}", "1e999"]  # fmt: skip
+ODD = [
+    *(None, "", " ", 0, -1, 99, 1.5, 1e400, True, [], [1], [None, "x"], ["a", "a"], [[1, 2]], {}),
+    *({"a": 1}, "[", "['a'", "../../x", "\0", "\ud800", "A" * 5000, "N/A", "B", "{}", "1e999"),
+]
 
 
 @pytest.mark.parametrize("name", ROWS)
