@@ -12,11 +12,13 @@ from typing import Any
 import tyro
 
 from algos.cli.commands import Ask, Play, Report
+from algos.cli.compare_command import Compare
 from algos.cli.data_commands import BuildData, CheckData, DownloadData, ExportData
 from algos.cli.eval_command import Eval
 from algos.cli.exchange_commands import Export, ImportData, LmmsTask
 from algos.cli.judge_command import CheckJudge, ShowPairs
 from algos.cli.merge_command import Merge
+from algos.cli.replay_command import Replay
 from algos.cli.score_command import Score
 from algos.cli.sft_command import Sft
 from algos.cli.terminal import plain_messages, plain_traceback, say
@@ -28,8 +30,8 @@ from sage_env.lazy_exports import needs_extra
 from sage_env.release import __version__
 
 ABOUT = (
-    "Long-video question answering: ask, play, train, fine-tune, evaluate, report, verify. "
-    "`sage-vqa --version` says which release this is."
+    "Long-video question answering: ask, play, train, fine-tune, evaluate, replay, score, compare, "
+    "report, verify. `sage-vqa --version` says which release this is."
 )
 
 
@@ -135,7 +137,9 @@ def _run(arguments: list[str]) -> None:
         "merge": Merge,
         "score": Score,
         "judge": _Judge,
+        "compare": Compare,
         "export": Export,
+        "replay": Replay,
         "report": Report,
         "verify": Verify,
         "data": _Data,

@@ -6,7 +6,6 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,13 +25,21 @@ from algos.evaluation.tables import (
 from algos.runs.run_folder import RunFolder
 from algos.runs.stopping import ended_by_signals
 from algos.suite.dataset_questions import Questions
-from algos.suite.entries import Control, Entry, planned
-from algos.suite.evaluating import SuiteResult, play_entries
+from algos.suite.estimating import ESTIMATE_HEADER, estimate_cells, estimate_entry
+from algos.suite.evaluating import (
+    Plan,
+    SuiteResult,
+    frame_size_of,
+    make_plan,
+    play_entries,
+    unique_names,
+)
 from algos.suite.manifest_settings import file_digest
 from algos.suite.playing_entries import Playing
 from algos.suite.question_choice import Shard, listed, stratified
 from policies.registry import AnyPolicy
 from policies.served.named_options import answering_options
+from sage_env.datasets.access.coverage import coverage_line, coverage_of
 from sage_env.datasets.item import QAItem
 from sage_env.release import __version__
 
@@ -55,6 +62,8 @@ class Eval(OnDataset, PolicySettings):
         tyro.conf.UseAppendAction[tuple[str, ...]],
         tyro.conf.arg(help=f"As often as needed, {DEFAULT_POLICY} by default. {POLICY_HELP}"),
     ] = ()
+    controls: tuple[str, ...] | None = None
+    """Floors and ceilings beside the policies: names, or none for all that suit the questions."""
     budgets: tuple[int, ...] = ()
     """Most frames per question: every policy is played at each of them, as in 8 16 32."""
     direct: bool = False
@@ -69,6 +78,8 @@ class Eval(OnDataset, PolicySettings):
     """i/n: play every n-th video, from the i-th; `sage-vqa merge` makes one folder of all n."""
     retry_errors: bool = True
     """Whether questions that failed on our side are played again."""
+    estimate: bool = False
+    """Only say what it takes: frames, tokens, seconds, dollars. Nothing is loaded or played."""
     max_failed: float = 0.1
     """Share of failed questions of a policy above which the command ends with an error."""
     envs: int = 8
@@ -83,21 +94,25 @@ class Eval(OnDataset, PolicySettings):
             CommandError: if the play ended early, saying how much is saved; or too much failed.
         """
         self._check()
-        questions, entries = self.questions(), self.entries()
-        folder = RunFolder(self.out)
+        questions = self.questions()
+        plan = self.plan(questions)
+        for sentence in plan.left_out:
+            say(sentence, error=True)
+        if self.estimate:
+            self._estimate(plan, questions)
+            return
+        folder, how = RunFolder(self.out), self._playing(questions, plan)
         try:
             with ended_by_signals(), folder.alone("--out"):
-                found = play_entries(
-                    entries, self._playing(questions), folder, self._about(), self._save
-                )
+                found = play_entries(plan.entries, how, folder, self._about(), self._save)
         except BaseException as error:
             for note in getattr(error, "__notes__", ()):  # of an interrupt: how much is saved
                 say(note, error=True)
             raise
         if found.results:
             print_table(list(found.results.values()), groups=not found.joint)
-            say(f"\nnot finished: {', '.join(found.unfinished)}" if found.unfinished else "")
-            say(f"saved in {self.out}; report: {folder.report}")
+            self._tell_coverage(found, questions)
+            say(f"\nsaved in {self.out}; report: {folder.report}")
         self._tell_failures(found)
 
     def questions(self) -> Questions:
@@ -117,22 +132,48 @@ class Eval(OnDataset, PolicySettings):
             "ids": None if self.ids is None else self.ids.name,
             "annotations": self._annotations(items),
         }
-        questions = Questions(items, stratified(chosen, self.limit), self.dataset, shard, settings)
+        whole = self.limit is None and self.ids is None and shard is None
+        covered = coverage_of(items, items)
+        official = covered.of_questions if whole and covered.official else None
+        asked = stratified(chosen, self.limit)
+        questions = Questions(items, asked, self.dataset, shard, settings, official)
         questions.positions()  # a shard of nothing should not wait for a model to load
         return questions
 
-    def entries(self) -> list[Entry]:
+    def plan(self, questions: Questions) -> Plan:
         """Return the lines of the table."""
-        return planned(self.policies, (), self.budgets, direct=self.direct, repeats=self.repeat)
+        return make_plan(
+            self.policies,
+            questions.chosen,
+            self.controls,
+            self.budgets,
+            direct=self.direct,
+            repeats=self.repeat,
+        )
 
     @property
     def policies(self) -> tuple[str, ...]:
         """Return the names of the policies."""
         return self.policy or (DEFAULT_POLICY,)
 
-    @cached_property
-    def _controls(self) -> dict[str, Control]:
-        return {}
+    def _estimate(self, plan: Plan, questions: Questions) -> None:
+        """Print what each entry takes."""
+        options = self.env_options(None)
+        options["frame_size"] = frame_size_of(options, questions.dataset)
+        count = len(questions.positions())
+        joint = len(plan.entries) > 1
+        found = [
+            estimate_entry(
+                entry,
+                None if entry.control is None else plan.controls[entry.control],
+                options,
+                count,
+                RunFolder(self.out / name if joint else self.out),
+                self.envs,
+            )
+            for name, entry in unique_names(plan.entries).items()
+        ]
+        say(format_table(ESTIMATE_HEADER, estimate_cells(found)))
 
     def _check(self) -> None:
         """Refuse numbers that ask for nothing, before anything is read."""
@@ -144,9 +185,7 @@ class Eval(OnDataset, PolicySettings):
         if any(budget < 1 for budget in self.budgets):
             raise CommandError(f"--budgets must be at least 1, got {self.budgets}")
         if self.budgets and self.max_frames is not None:
-            raise CommandError(
-                "--budgets are --max-frames, one after another: leave out the second"
-            )
+            raise CommandError("--budgets stand in for --max-frames: leave out one of them")
         if self.direct and not self.budgets:
             raise CommandError("--direct answers from the frames of --budgets: name some")
 
@@ -156,7 +195,7 @@ class Eval(OnDataset, PolicySettings):
         files = [own] if own.suffix == ".jsonl" else list(getattr(items, "annotations", ()))
         return {path.name: file_digest(path) for path in files}
 
-    def _playing(self, questions: Questions) -> Playing:
+    def _playing(self, questions: Questions, plan: Plan) -> Playing:
         """Return how the entries are played."""
         names = ["temperature", "max_turns", "max_frames"]
         names += ["frames_per_turn", "overview_frames", "frame_size"]
@@ -170,7 +209,7 @@ class Eval(OnDataset, PolicySettings):
             make_policy=self._make_policy,
             make_envs=lambda items, options: make_envs(items, self.envs, options),
             env_options=self._env_options,
-            controls=self._controls,
+            controls=plan.controls,
             seed=self.seed,
             settings=settings,
             policy_settings={"policy options": answering_options(self.policy_option) or None},
@@ -204,6 +243,17 @@ class Eval(OnDataset, PolicySettings):
 
     def _save(self, folder: RunFolder) -> None:
         folder.save_config(self)
+
+    def _tell_coverage(self, found: SuiteResult, questions: Questions) -> None:
+        """Say which entries are not finished, and how much of the dataset was asked."""
+        if found.unfinished:
+            say(f"\nnot finished: {', '.join(found.unfinished)}")
+        result = next(iter(found.results.values()))
+        coverage = coverage_of(questions.dataset, result.items)
+        if coverage.official or not coverage.whole:
+            right = sum(episode.correct is True for episode in result.episodes())
+            whole = questions.official is not None
+            say(f"\n{coverage_line(coverage, right if whole else None)}")
 
     def _tell_failures(self, found: SuiteResult) -> None:
         """Say what failed and what ended early, and end with an error if that is too much."""

@@ -12,6 +12,7 @@ from algos.evaluation.measures import EvalResult
 from algos.report.measure_sections import (
     budget_section,
     evidence_section,
+    floors_section,
     horizon_section,
     rule_section,
     spending_section,
@@ -60,6 +61,7 @@ def _measured(data: ReportData) -> list[tuple[str, str, str]]:
     """Return the sections beyond accuracy that have something to tell."""
     lines = data.lines()
     found = [
+        ("floors", "Floors", floors_section(lines)),
         ("rule", "By the rule of the dataset", rule_section(data.dataset, lines, data.official)),
         ("budgets", "Accuracy against frames", budget_section(lines)),
         ("stopping", "When it stops looking", horizon_section(lines)),

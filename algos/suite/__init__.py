@@ -4,8 +4,9 @@ May not: measure or draw; `evaluation/` and `report/` do, from the rows that are
 
 Read in this order: `entries` (what one line of the table is), `question_changes` and `controls`
 (floors and ceilings), `question_choice` (limit, ids, shards), `dataset_questions` (what is asked,
-and whose video is there), `manifest_settings` (what a number depends on), `playing_entries` (one
-entry), `joining` (the table), `evaluating` (all of it), `merging` (shards).
+and whose video is there), `manifest_settings` (what a number depends on), `estimating` (what it
+takes), `playing_entries` (one entry), `joining` (the table), `evaluating` (all of it), `merging`
+(shards).
 """
 
 from algos.suite.entries import Control, Entry, planned

@@ -53,7 +53,7 @@ class Entry:
     """One line of an evaluation's table.
 
     Attributes:
-        policy: as `--policy` names it; of a control that has its own policy, that one.
+        policy: as `--policy` names it; "" for a control that has a policy of its own.
         control: name of the control; `None` for none.
         budget: most frames per question, where a ladder of budgets is played; `None`: the policy's.
         repeat: number of the repeat; repeat 0 has the seeds of an evaluation without repeats.
@@ -67,8 +67,7 @@ class Entry:
     @property
     def title(self) -> str:
         """Return the entry in words, e.g. `sage-mm-tiny, blind, 16 frames, repeat 1`."""
-        words = [self.policy]
-        words += [self.control] if self.control else []
+        words = [word for word in (self.policy, self.control) if word]
         words += [] if self.budget is None else [f"{self.budget} frames"]
         return ", ".join([*words, *([f"repeat {self.repeat}"] if self.repeat else [])])
 
@@ -87,6 +86,7 @@ def planned(
     *,
     direct: bool = False,
     repeats: int = 1,
+    suits: Callable[[Control, str], bool] = lambda control, policy: True,
 ) -> list[Entry]:
     """Return the entries of an evaluation, in the order of its table.
 
@@ -99,6 +99,7 @@ def planned(
         budgets: most frames per question; none: what the policies ask for.
         direct: whether each policy also answers from each budget of evenly spaced frames at once.
         repeats: how often the policies are played, each time with other seeds.
+        suits: whether a control means something for a policy.
     """
     named = list(dict.fromkeys(policies))
     found = [
@@ -112,8 +113,8 @@ def planned(
         lines = [f"uniform:{budget}:{one}" for one in answering for budget in budgets]
         found += [Entry(line, None, None, repeat) for line in lines for repeat in range(repeats)]
     for control in controls:
-        players = [control.played_by(one) for one in named] if control.of_each_policy else []
-        found += [Entry(one, control.name) for one in players or [control.policy]]
+        whose = [one for one in named if suits(control, one)] if control.of_each_policy else [""]
+        found += [Entry(one, control.name) for one in whose]
     return list(dict.fromkeys(found))
 
 

@@ -15,6 +15,7 @@ from algos.evaluation.measures import EvalResult
 from algos.rollout.environment_options import EnvironmentOptions
 from algos.runs.joint_folder import is_joint, join_entries
 from algos.runs.run_folder import RunFolder
+from algos.suite.controls import LeftOut, chosen_controls, why_not_with
 from algos.suite.dataset_questions import Questions
 from algos.suite.entries import Control, Entry, planned
 from algos.suite.joining import join_results, report_entry
@@ -48,6 +49,62 @@ class SuiteResult:
     ended: dict[str, SageEnvError] = field(default_factory=dict)
     unfinished: list[str] = field(default_factory=list)
     joint: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What is going to be played.
+
+    Attributes:
+        entries: the lines of the table.
+        controls: of them, by name.
+        left_out: which controls are not played and why, a sentence each.
+    """
+
+    entries: list[Entry]
+    controls: dict[str, Control]
+    left_out: list[str]
+
+
+def make_plan(
+    policies: Sequence[str],
+    questions: Sequence[QAItem],
+    controls: Sequence[str] | None = None,
+    budgets: Sequence[int] = (),
+    *,
+    direct: bool = False,
+    repeats: int = 1,
+) -> Plan:
+    """Return the entries of an evaluation.
+
+    Args:
+        policies: names.
+        questions: that are asked.
+        controls: names of floors and ceilings; () for all that suit, `None` for none.
+        budgets: see `planned`, and likewise the next two.
+        direct: whether each policy also answers at once.
+        repeats: how often the policies are played.
+
+    Raises:
+        UnknownControl: if a name is none of a control.
+    """
+    chosen, lost = ([], []) if controls is None else chosen_controls(controls, questions)
+    refused = [
+        LeftOut(control.name, policy, why)
+        for control in chosen
+        for policy in dict.fromkeys(policies)
+        if (why := why_not_with(control, policy)) is not None
+    ]
+    entries = planned(
+        policies,
+        chosen,
+        budgets,
+        direct=direct,
+        repeats=repeats,
+        suits=lambda control, policy: why_not_with(control, policy) is None,
+    )
+    told = [str(one) for one in [*lost, *refused]]
+    return Plan(entries, {control.name: control for control in chosen}, told)
 
 
 def play_entries(
@@ -86,7 +143,7 @@ def play_entries(
                 done = play_entry(entry, how, own)
                 save(own)
                 size = frame_size_of(done.options, how.questions.dataset)
-                report_entry(done, about or {}, size, how.questions.name)
+                report_entry(done, about or {}, size, how.questions)
         except SageEnvError as error:
             ended[name] = error
         else:
@@ -94,7 +151,9 @@ def play_entries(
     results, unfinished = {name: one.result for name, one in played.items()}, list(ended)
     if joint:
         save(folder)
-        results, unfinished = join_results(folder, about or {}, size, how.questions.name)
+        results, unfinished = join_results(
+            folder, about or {}, size, how.questions.name, how.questions.official
+        )
     return SuiteResult(results, played, ended, unfinished, joint)
 
 
@@ -130,7 +189,7 @@ def evaluate_entries(
     policies: Sequence[str] | Mapping[str, AnyPolicy],
     out: str | Path,
     *,
-    controls: Sequence[Control] = (),
+    controls: Sequence[str] | None = None,
     budgets: Sequence[int] = (),
     direct: bool = False,
     repeats: int = 1,
@@ -149,7 +208,8 @@ def evaluate_entries(
         items: the questions, or a dataset of `load_dataset`.
         policies: names of `policies.registry`, or objects by the names that they go by.
         out: folder of the run.
-        controls: floors and ceilings beside them, of `algos.suite.controls`.
+        controls: names of floors and ceilings beside them, of `algos.suite.controls`; () for all
+            that suit, `None` for none.
         budgets: most frames per question; each policy is played at each of them.
         direct: whether each is also played with all of each budget's frames at once.
         repeats: how often each is played, with other seeds.
@@ -173,18 +233,23 @@ def evaluate_entries(
     def options(policy: AnyPolicy, budget: int | None) -> dict[str, Any]:
         return EnvironmentOptions(max_frames=budget).env_options(policy) | env_options
 
+    questions = Questions(items, stratified(items, limit), name, settings={"dataset": name})
+    plan = make_plan(
+        list(policies), questions.chosen, controls, budgets, direct=direct, repeats=repeats
+    )
     how = Playing(
-        Questions(items, stratified(items, limit), name, settings={"dataset": name}),
-        make_policy=lambda one: objects[one] if one in objects else load_policy(one),
-        make_envs=lambda asked, made: [VideoQAEnv(dataset=asked, **made) for _ in range(envs)],
+        questions,
+        make_policy=lambda one: load_policy(one, objects=objects),
+        make_envs=lambda asked, made: [
+            VideoQAEnv(dataset=asked, **made) for _ in range(min(envs, len(asked)))
+        ],
         env_options=options,
-        controls={control.name: control for control in controls},
+        controls=plan.controls,
         seed=seed,
         show=progress,
     )
-    entries = planned(list(policies), controls, budgets, direct=direct, repeats=repeats)
     with folder.alone("out"):
-        found = play_entries(entries, how, folder, {"seed": str(seed)})
+        found = play_entries(plan.entries, how, folder, {"seed": str(seed)})
     if found.ended:
         raise PolicyError("; ".join(f"{name}: {error}" for name, error in found.ended.items()))
     return found.results

@@ -21,6 +21,9 @@ from algos.suite.joining import join_results
 from algos.suite.question_choice import Shard, merged_order
 from sage_env.storage.atomic_file import atomic_path
 
+LEFT_OUT = ("without video", "not for this control")
+"""Counts of `results.json` that shards add up to."""
+
 
 @dataclass(frozen=True, eq=False)
 class _Part:
@@ -57,9 +60,9 @@ def merge_shards(
     for entry in entries[0]:
         parts = [RunFolder(path / entry["name"]) for path in paths]
         _merge(parts, RunFolder(out.path / entry["name"]), about)
-    told = _report_settings(folders[0])
-    title = str(told["title"]).partition(" on ")[2]
-    results, _ = join_results(out, {**told["about"], **about}, _size(told), title)
+    told = _report_settings(next((f for f in folders if f.report_settings.exists()), folders[0]))
+    named = str(told.get("dataset", "")), told.get("official")
+    results, _ = join_results(out, {**told["about"], **about}, _size(told), *named)
     _copy_config(folders[0], out)
     return results
 
@@ -75,6 +78,10 @@ def _merge(folders: Sequence[RunFolder], out: RunFolder, about: Mapping[str, str
     played = [{item.id: item for item in part.result.items} for part in parts]
     asked = [(shard, places[shard][place]) for shard, place in order]
     kept = [(shard, name) for shard, name in asked if name in played[shard]]
+    if not kept:
+        raise RunFolderError(
+            f"no shard of {out.path.name} has a question: name --root when playing"
+        )
     path = out.result_path(parts[0].name)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)  # until its end it is not finished
@@ -85,13 +92,16 @@ def _merge(folders: Sequence[RunFolder], out: RunFolder, about: Mapping[str, str
     first = parts[0].result
     result = result_of_rows(first.name, items, out.samples, path, first.decoding)
     write_changed(path, result_text(result))
-    entry = read_json(parts[0].folder.summary).get("entry")
-    more = {"entry": entry, "asked": len(asked), "without video": len(asked) - len(kept)}
+    told = [read_json(part.folder.summary) for part in parts]
+    more: dict[str, Any] = {"entry": told[0].get("entry"), "asked": len(asked)}
+    more |= {key: sum(one.get(key, 0) for one in told) for key in LEFT_OUT}
+    videos = {item.video for part in parts for item in part.result.items}
+    more["coverage"] = {**told[0]["coverage"], "questions": len(kept), "videos": len(videos)}
     write_json(out.summary, summary_of(result, more))
     sessions = [s for part in parts for s in read_json(part.folder.manifest)["sessions"]]
     write_json(out.manifest, {"kind": KIND, "settings": settings, "sessions": sessions})
     _copy_config(parts[0].folder, out)
-    _report(parts[0], out, result, about)
+    _report(next(part for part in parts if part.result.items), out, result, about, more["entry"])
     return result
 
 
@@ -139,7 +149,14 @@ def _write_lines(
             out.write(indices[shard].line(name))
 
 
-def _report(part: _Part, out: RunFolder, result: EvalResult, about: Mapping[str, str]) -> None:
+def _report(
+    part: _Part,
+    out: RunFolder,
+    result: EvalResult,
+    about: Mapping[str, str],
+    entry: Mapping[str, Any],
+) -> None:
+    """Write the report of the whole, as that of a shard."""
     told = _report_settings(part.folder)
     dataset = str(told["about"].get("dataset", "")).rpartition(", ")[0]
     whole = {"dataset": f"{dataset}, {len(result.items)} questions", **about}
@@ -149,6 +166,9 @@ def _report(part: _Part, out: RunFolder, result: EvalResult, about: Mapping[str,
         {part.name: result},
         frame_size=_size(told),
         examples=told["examples"],
+        dataset=told.get("dataset", ""),
+        official=told.get("official"),
+        entries={part.name: entry},
     )
     save_report(out, data)
 

@@ -23,11 +23,15 @@ from algos.suite.entries import Control, Entry, file_name
 from algos.suite.manifest_settings import entry_settings
 from policies.registry import AnyPolicy
 from policies.terminal_text import visible
+from sage_env.datasets.access.coverage import coverage_of
 from sage_env.datasets.item import QAItem
 from sage_env.errors import SageEnvError
 
 MakeEnvs = Callable[[Sequence[QAItem], dict[str, Any]], Sequence[Env[Any, Any]]]
 """Makes environments that are alike, of a dataset and with these arguments."""
+
+
+_MISSING = "their video is not there"
 
 
 class PlayEnded(SageEnvError):
@@ -79,6 +83,7 @@ class PlayedEntry:
         result: what came of it.
         options: arguments of its environment.
         missing: how many questions were left out because their video is not there.
+        unsuited: how many its control cannot be asked with.
     """
 
     entry: Entry
@@ -86,6 +91,7 @@ class PlayedEntry:
     result: EvalResult
     options: Mapping[str, Any]
     missing: int
+    unsuited: int
 
 
 def play_entry(entry: Entry, how: Playing, folder: RunFolder) -> PlayedEntry:
@@ -104,12 +110,14 @@ def play_entry(entry: Entry, how: Playing, folder: RunFolder) -> PlayedEntry:
     control = None if entry.control is None else how.controls[entry.control]
     dataset, asked = how.questions.asked(control, how.seed)
     settings = {**how.settings, **how.questions.described(), "seed": how.seed, **asdict(entry)}
+    player = entry.policy if control is None else control.played_by(entry.policy)
+    settings["played by"] = player
     require_settings(folder, settings)  # before a large model is loaded
-    policy = how.make_policy(entry.policy)
+    policy = how.make_policy(player)
     options = how.env_options(policy, entry.budget) | dict(control.env_options if control else {})
     settings |= {**entry_settings(policy, options, dataset), **how.policy_settings}
     decoding = decoding_of(policy)
-    name = file_name(" ".join(filter(None, [entry.policy, decoding])))
+    name = file_name(" ".join(filter(None, [player, decoding])))
     with EvaluationRun(
         folder,
         name,
@@ -120,21 +128,30 @@ def play_entry(entry: Entry, how: Playing, folder: RunFolder) -> PlayedEntry:
         retry_errors=how.retry_errors,
     ) as run:
         lost = set() if "opener" in options else missing_videos(asked, dataset)
-        run.leave_out(lost)
-        if 0 < len(run.items) < len(asked):
-            left_out = len(asked) - len(run.items)
-            how.tell(f"{left_out} of {len(asked)} questions are left out: their video is not there")
-        if not run.items:
+        unsuited = _unsuited(asked, control) - lost
+        run.leave_out(lost | unsuited)
+        if lost and run.items:
+            how.tell(f"{len(lost)} of {len(asked)} questions are left out: {_MISSING}")
+        if not run.items and how.questions.shard is None:  # else others have something to play
             raise NothingToPlay(
                 f"none of {len(asked)} questions has its video, the first wants {asked[0].video}: "
                 "name the folder of the videos with --root"
             )
         with _environments(how, dataset, options) as envs:
             _play_waiting(run, envs, policy, entry, how)
-        left_out = len(asked) - len(run.items)
-        summary = {"entry": asdict(entry), "asked": len(asked), "without video": left_out}
+        there = {item.id for item in run.items}
+        missing, unasked = len(lost - there), len(unsuited - there)
+        summary = {"entry": asdict(entry), "asked": len(asked)}
+        summary |= {"without video": missing, "not for this control": unasked}
+        summary |= {"coverage": asdict(coverage_of(how.questions.dataset, run.items))}
         result = run.finish(entry.title, decoding, summary)
-    return PlayedEntry(entry, folder, result, options, left_out)
+    return PlayedEntry(entry, folder, result, options, missing, unasked)
+
+
+def _unsuited(asked: Sequence[QAItem], control: Control | None) -> set[str]:
+    """Return the ids of questions that a control cannot be asked with."""
+    asks = None if control is None else control.asks
+    return set() if asks is None else {item.id for item in asked if not asks(item)}
 
 
 def seed_of(seed: int, repeat: int) -> int:

@@ -12,7 +12,7 @@ from algos.cli.entry import main
 from algos.exchange.played_entry import read_entry
 from algos.runs.append_log import read_log
 from sage_env.datasets.exporting import export_questions
-from tests.helpers.planned_run import planned_run, questions
+from tests.helpers.played.planned_run import planned_run, questions
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from algos.exchange.played_entry import PlayedEntry, read_entry
-from tests.helpers.planned_run import planned_run
+from tests.helpers.played.planned_run import planned_run
 
 
 @pytest.fixture(scope="session")

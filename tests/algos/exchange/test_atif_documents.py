@@ -15,7 +15,7 @@ from algos.exchange.atif_documents import DOCUMENTS, read_atif, write_atif
 from algos.exchange.picture_files import PictureFolder
 from algos.exchange.played_entry import ExchangeError, PlayedEntry
 from sage_env import VideoQAEnv, pictures
-from tests.helpers.planned_run import ENVIRONMENT
+from tests.helpers.played.planned_run import ENVIRONMENT
 
 
 def documents(folder: Path) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ from algos.exchange.lmms_plugin.task_folder import write_task
 from algos.exchange.lmms_samples import ACCURACY, FAILED, FAILURE
 from algos.exchange.played_entry import ExchangeError
 from sage_env import Answer, QAItem
-from tests.helpers.planned_run import questions
+from tests.helpers.played.planned_run import questions
 
 ROOT = Path(__file__).resolve().parents[3]
 SEEN: list[Any] = []
