@@ -16,7 +16,7 @@ from policies.terminal_text import visible
 from sage_env.datasets.access.availability import VideoStatus, check_videos, manifest_of
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.loading import DATASETS, load_dataset
-from sage_env.datasets.native.benchmark import Benchmark
+from sage_env.datasets.native.benchmark import Benchmark, benchmark_named
 from sage_env.errors import DatasetError
 from sage_env.object_reference import is_reference, load_object
 from sage_env.storage.atomic_file import atomic_write
@@ -37,9 +37,9 @@ def find_benchmark(name: str) -> Benchmark:
     Raises:
         CommandError: if none has this name.
     """
-    found = load_object(DATASETS[name], "the dataset", DatasetError) if name in DATASETS else None
-    if not isinstance(found, Benchmark):
-        names = ", ".join(key for key in DATASETS if key.partition("-")[2] != "synth")
+    found = benchmark_named(name)
+    if found is None:
+        names = ", ".join(key for key in DATASETS if benchmark_named(key) is not None)
         raise CommandError(f"{name!r} is no benchmark: name one of {names}")
     return found
 

@@ -12,7 +12,7 @@ import tyro
 
 from algos.rollout.environment_options import FRAMES, EnvironmentOptions
 from policies.registry import NAMES, AnyPolicy, load_policy
-from policies.served.named_options import read_options
+from policies.served.named_options import read_options, refuse_keys
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.loading import has_splits, load_dataset
 from sage_env.env import VideoQAEnv
@@ -58,7 +58,9 @@ class PolicySettings(EnvironmentOptions):
         if not 0 <= self.temperature < float("inf"):
             raise CommandError(f"--temperature must be 0 or more, got {self.temperature}")
         try:
-            return read_options(self.policy_option)
+            options = read_options(self.policy_option)
+            refuse_keys(options)
+            return options
         except ValueError as error:
             raise CommandError(f"--policy-option {error}") from None
 
@@ -91,7 +93,10 @@ class OnDataset:
     dataset: str = "sage-synth"
     """Name of a dataset, path of a .jsonl file, or package.module:function."""
     root: Path | None = None
-    """Folder of the videos; each dataset has its own default."""
+    """Folder of the videos, and of a benchmark's annotations; some datasets have a default."""
+    annotations: Path | None = None
+    """Annotation file of a benchmark, or the folder of several, where it does not lie below the
+    root or has another name."""
     split: str = "test"
     """train, validation or test; a function or a .jsonl file may have others. A .jsonl file whose
     lines name no split is one."""
@@ -106,7 +111,11 @@ class OnDataset:
         """
         require_split(self.dataset, self.split)
         return load_dataset(
-            self.dataset, root=self.root, split=self.split, allow_outside=self.allow_outside
+            self.dataset,
+            root=self.root,
+            split=self.split,
+            annotations=self.annotations,
+            allow_outside=self.allow_outside,
         )
 
 
@@ -152,11 +161,3 @@ def evenly(items: Sequence[QAItem], limit: int | None) -> list[QAItem]:
         raise CommandError(f"--limit must be at least 1, got {limit}")
     count = len(items) if limit is None else min(limit, len(items))
     return [items[k * len(items) // count] for k in range(count)]
-
-
-def decoding_of(policy: AnyPolicy) -> str:
-    """Return how a policy chooses: `greedy`, `T = 1`, or "" where it does not sample."""
-    temperature = getattr(policy, "temperature", None)
-    if temperature is None:
-        return ""
-    return "greedy" if temperature == 0 else f"T = {temperature:g}"

@@ -9,7 +9,7 @@ from algos.metrics.estimates import Estimate, task_mean_estimate
 from algos.metrics.grounding_rules import cg_bench_score, charades_score, next_gqa_score
 from algos.metrics.group_scores import video_mme_v2_score
 from algos.metrics.rule_score import RuleLine, RuleScore, accuracy_of, by_value, judged, left_out
-from sage_env.datasets.loading import DATASETS
+from sage_env.datasets.native.benchmark import benchmark_named
 
 _KEYS: Mapping[str, tuple[str, ...]] = {
     "video-mme": ("duration",),
@@ -29,7 +29,8 @@ def rule_of(dataset: str) -> str:
     Args:
         dataset: as `--dataset` names it.
     """
-    return str(getattr(DATASETS.get(dataset), "rule", "accuracy"))
+    benchmark = benchmark_named(dataset)
+    return "accuracy" if benchmark is None else benchmark.rule
 
 
 def benchmark_score(

@@ -16,11 +16,13 @@ from string import ascii_uppercase
 from typing import overload
 
 from sage_env.datasets.item import QAItem
+from sage_env.datasets.loading import DATASETS
 from sage_env.datasets.native.annotations import find_files, read_rows
 from sage_env.datasets.native.rows import Row
 from sage_env.datasets.native.video_files import SUBTITLE_SUFFIXES, VIDEO_SUFFIXES, FilesByStem
 from sage_env.datasets.validation import validate
 from sage_env.errors import DatasetError
+from sage_env.object_reference import load_object
 
 OTHER_NAMES = {"val": "validation", "dev": "validation"}
 """Names that benchmarks have for splits, and ours."""
@@ -217,6 +219,14 @@ def _askable(item: QAItem, place: str) -> QAItem:
         item = replace(item, choices=lettered, answer=answer)
         validate([item], places=[place])
     return item
+
+
+def benchmark_named(name: str) -> Benchmark | None:
+    """Return what is known of a benchmark; `None` where a dataset of another kind has the name."""
+    if name not in DATASETS:
+        return None
+    found = load_object(DATASETS[name], "the dataset", DatasetError)
+    return found if isinstance(found, Benchmark) else None
 
 
 class NativeDataset(Sequence[QAItem]):

@@ -75,7 +75,7 @@ LVBENCH = Benchmark(
     hub="zai-org/LVBench",
     licence="CC-BY-NC-SA-4.0",
     gated=False,
-    access="Annotations are free to download, not for commercial use; the videos are on YouTube",
+    access="Annotations are free to download, not for commercial use; the videos are on YouTube.",
     questions={"test": 1549},
     videos={"test": 103},
 )

@@ -65,7 +65,7 @@ SAGE_BENCH = Benchmark(
     hub="allenai/SAGE-Bench",
     licence="ODC-BY-1.0 (questions and answers by Gemini)",
     gated=False,
-    access="Annotations are free to download; the videos are on YouTube, by their ids",
+    access="Annotations are free to download; the videos are on YouTube, by their ids.",
     questions={"test": 1744},
     rule="judge",
 )

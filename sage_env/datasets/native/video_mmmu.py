@@ -19,7 +19,7 @@ from sage_env.datasets.native.rows import Row, group_of, literal
 from sage_env.datasets.native.video_files import VIDEO_SUFFIXES, FilesByStem
 from sage_env.errors import DatasetError
 
-TRACKS = ("perception", "comprehension", "adaptation")
+TRACKS = ("Perception", "Comprehension", "Adaptation")
 AT_THE_END = "The picture that this question is about is shown at the end of the video."
 """What a question of the track Adaptation is told: an agent that samples has to know."""
 _DISCIPLINES = {
@@ -55,7 +55,7 @@ def _track(row: Row, path: Path) -> str:
     words = [str(row.get("track", "category", "task") or ""), path.stem, *reversed(path.parts[:-1])]
     for word in words:
         for track in TRACKS:
-            if track in word.lower():
+            if track.lower() in word.lower():
                 return track
     tracks = ", ".join(TRACKS)
     raise DatasetError(f"{path} is of none of the tracks {tracks}: put it into a folder so named")
@@ -69,7 +69,7 @@ def _folder_of(root: Path, track: str) -> Path | None:
             inside.clear()
         inside.sort()
         below = here.relative_to(root).as_posix().lower()
-        if track in below and any(name.lower().endswith(VIDEO_SUFFIXES) for name in names):
+        if track.lower() in below and any(name.lower().endswith(VIDEO_SUFFIXES) for name in names):
             return here
     return None
 
@@ -83,9 +83,9 @@ def _item(row: Row, source: Source) -> QAItem:
     answer, aliases = _gold(options, row)
     subject = "_".join(name.split("_")[1:-1])
     return QAItem(
-        f"{track}-{name}",
+        f"{track.lower()}-{name}",
         row.get("_video") or source.videos.path(name),
-        f"{question}\n{AT_THE_END}" if track == "adaptation" else question,
+        f"{question}\n{AT_THE_END}" if track == "Adaptation" else question,
         options,
         answer,
         "mcq" if options else "open",

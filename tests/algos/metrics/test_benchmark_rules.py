@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 
 from algos.metrics.benchmark_rules import accuracy_score, benchmark_score, mlvu_score, rule_of
@@ -145,11 +143,18 @@ def test_charades_by_hand() -> None:
     assert score.about[-1].startswith("1 failed")
 
 
-def test_the_rule_is_chosen_by_the_name_of_the_dataset(monkeypatch) -> None:
-    assert rule_of("sage-synth") == rule_of("questions.jsonl") == "accuracy"
-    monkeypatch.setitem(DATASETS, "mine", SimpleNamespace(rule="charades-sta"))
-    assert benchmark_score("mine", [claimed("a", True, (10.0, 20.0))]).rule == "charades-sta"
-    for rule in ("video-mme-v2", "mlvu", "next-gqa", "cg-bench"):
-        monkeypatch.setitem(DATASETS, "mine", SimpleNamespace(rule=rule))
-        assert benchmark_score("mine", [asked("a", True)]).rule == rule
-        assert benchmark_score("mine", []).lines[0].score.mean is None
+def test_the_rule_is_chosen_by_the_name_of_the_dataset() -> None:
+    for name in ("sage-synth", "questions.jsonl", "video-mme", "lvbench", "egoschema"):
+        assert rule_of(name) == "accuracy"
+    assert rule_of("sage-bench") == "judge"
+    assert (
+        benchmark_score("charades-sta", [claimed("a", True, (10.0, 20.0))]).rule == "charades-sta"
+    )
+    own = {"video-mme-v2", "mlvu", "next-gqa", "cg-bench", "cg-bench-mini"}
+    for name in own:
+        rule = name.removesuffix("-mini")
+        assert benchmark_score(name, [asked("a", True)]).rule == rule
+        assert benchmark_score(name, []).lines[0].score.mean is None
+    assert {name for name in DATASETS if rule_of(name) not in ("accuracy", "judge")} == {
+        *own, "charades-sta"
+    }  # fmt: skip

@@ -7,7 +7,7 @@ import pytest
 
 from sage_env.datasets.native.annotations import find_files, read_json, read_rows
 from sage_env.errors import DatasetError, MissingExtra
-from tests.helpers.native_files import touch, write_rows
+from tests.helpers.native.laid_out import touch, write_rows
 
 ROWS = [
     {"id": "1", "text": 'a, "b"\nand c', "kind": "x"},

@@ -8,12 +8,12 @@ import pytest
 
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.loading import DATASETS, load_dataset
-from sage_env.datasets.native.benchmark import Benchmark, NativeDataset
+from sage_env.datasets.native.benchmark import Benchmark, NativeDataset, benchmark_named
 from sage_env.datasets.native.rows import Row
 from sage_env.datasets.splits import part_of
 from sage_env.errors import DatasetError
 from sage_env.object_reference import load_object
-from tests.helpers.native_files import write_rows
+from tests.helpers.native.laid_out import write_rows
 
 NATIVE = {name: place for name, place in DATASETS.items() if ".native." in place}
 
@@ -29,7 +29,7 @@ def _item(row: Row, source):
 
 TOY = Benchmark(
     name="toy", title="Toy", files={"test": ("toy*.json",), "validation": ("val.json",)},
-    item=_item, hub="us/toy", licence="MIT", gated=False, access="Free to download",
+    item=_item, hub="us/toy", licence="MIT", gated=False, access="Free to download.",
     questions={"test": 3},
 )  # fmt: skip
 ROW = {"id": "1", "video": "v", "choices": ["x", "y"], "gold": "y"}
@@ -49,7 +49,7 @@ def test_files_lie_below_the_root_or_are_named(tmp_path):
 
 
 def test_what_is_not_found_says_where_to_get_it(tmp_path):
-    how = "Free to download .*toy.*FOLDER"
+    how = "Free to download.*toy.*FOLDER"
     with pytest.raises(DatasetError, match=f"toy needs root=FOLDER.*{how}"):
         TOY()
     with pytest.raises(DatasetError, match=rf"no annotation file of toy, test.*toy\*.json.*{how}"):
@@ -109,9 +109,14 @@ def test_every_adapter_says_what_it_is(name):
     assert isinstance(benchmark, Benchmark) and benchmark.name == name
     assert set(benchmark.questions) | set(benchmark.videos) <= set(benchmark.files)
     assert benchmark.licence and benchmark.access and benchmark.title
-    assert not benchmark.access.endswith(".")
+    assert benchmark.access.endswith(".") and benchmark_named(name) is benchmark
     with pytest.raises(DatasetError, match=f"{name} needs root=FOLDER"):
         load_dataset(name, split=next(iter(benchmark.files)))
+
+
+def test_what_is_no_benchmark_has_no_record():
+    for name in ("sage-synth", "no-such", "a.jsonl", "package.module:function"):
+        assert benchmark_named(name) is None
 
 
 def test_annotations_are_passed_on_and_refused_where_there_are_none(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 
 from sage_env.datasets.loading import load_dataset
 from sage_env.datasets.matching import match_answer
-from tests.helpers.native_files import touch, write_rows
+from tests.helpers.native.laid_out import touch, write_rows
 
 MANY = [f"scene {k}" for k in range(1, 15)]
 FIRST = {

@@ -9,7 +9,7 @@ from sage_env.datasets.loading import load_dataset
 from sage_env.datasets.native.video_files import missing_videos, with_videos
 from sage_env.subtitles.reading import subtitles_of
 from sage_env.testing.dataset_check import check_dataset
-from tests.helpers.native_files import touch, write_clips, write_rows
+from tests.helpers.native.laid_out import touch, write_clips, write_rows
 
 IDS = [f"clip{k}_abcde" for k in range(9)] + ["clip9_ABCDE"]
 SRT = '1\n00:00:00,500 --> 00:00:01,500\n<font color="#fff">here we go</font>\n'

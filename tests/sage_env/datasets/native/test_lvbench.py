@@ -3,7 +3,7 @@
 from algos.evaluation.groups import group_keys, in_group
 from sage_env.datasets.loading import load_dataset
 from sage_env.datasets.report_keys import each_value
-from tests.helpers.native_files import touch, write_rows
+from tests.helpers.native.laid_out import touch, write_rows
 
 VIDEO = {
     "key": "LvFAKE_key1", "type": "cartoon",

@@ -3,7 +3,7 @@
 import pytest
 
 from sage_env.datasets.loading import load_dataset
-from tests.helpers.native_files import touch, write_rows
+from tests.helpers.native.laid_out import touch, write_rows
 
 BEHIND = "\n Answer the question based on the following options: \n "
 CHOICE = {

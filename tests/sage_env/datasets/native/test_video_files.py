@@ -14,7 +14,7 @@ from sage_env.datasets.native.video_files import (
 )
 from sage_env.datasets.splits import Part
 from sage_env.errors import DatasetError
-from tests.helpers.native_files import touch
+from tests.helpers.native.laid_out import touch
 
 
 def test_only_the_stem_counts(tmp_path):

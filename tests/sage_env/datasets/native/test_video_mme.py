@@ -4,7 +4,7 @@ import pytest
 
 from sage_env.datasets.loading import load_dataset
 from sage_env.errors import DatasetError
-from tests.helpers.native_files import touch, write_rows
+from tests.helpers.native.laid_out import touch, write_rows
 
 FIRST = {
     "video_id": "001", "duration": "short", "domain": "Knowledge", "sub_category": "Geography",

@@ -3,7 +3,7 @@
 import pytest
 
 from sage_env.datasets.loading import load_dataset
-from tests.helpers.native_files import touch, write_rows
+from tests.helpers.native.laid_out import touch, write_rows
 
 WORDS = ["red", "blue", "green", "A. Lincoln", "two\nlines", "3", "H", "none of them"]
 FIRST = {
