@@ -9,15 +9,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.base import Observation
+from policies.base import Observation, TurnTokens
 
 if TYPE_CHECKING:
     from torch import Tensor, dtype
+
+
+Belief: TypeAlias = tuple[float, ...]
+"""A probability for each choice of a question, in the order of the choices; they sum to 1."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,19 @@ class DetokenizingPolicy(Protocol):
 
     def visual_tokens(self, keys: Sequence[bytes]) -> list[int]:
         """Return how many visual tokens the features of each frame fill."""
+
+
+@runtime_checkable
+class BelievingPolicy(Protocol):
+    """A policy that can say how likely each choice would have been as its answer in any turn."""
+
+    def beliefs(
+        self, episodes: Sequence[Sequence[TurnTokens]], choices: Sequence[Sequence[str]]
+    ) -> list[list[Belief | None]]:
+        """Return the belief after each turn of each episode; `None` where there is none.
+
+        It is read from the tokens of what was played, and changes nothing that will be.
+        """
 
 
 @runtime_checkable

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from policies.base import BatchPolicy, Policy
-from policies.baselines.uniform import UniformPolicy
+from policies.baselines.named_wrappers import UNIFORM_FRAMES, wrapped
 from policies.briefing import WholeVideoPolicy
 from policies.own_class import load_own
 from sage_env.errors import SageEnvError
@@ -18,8 +18,6 @@ from sage_env.object_reference import is_reference
 from sage_env.tools.tool import Tool, find_tools
 
 AnyPolicy: TypeAlias = Policy | BatchPolicy
-UNIFORM_FRAMES = 16
-"""Frames of the `uniform` policy when its name gives no number."""
 # Checkpoints go on the GPU if there is one; the small model is made for a CPU.
 _WHERE: Mapping[str, Any] = {"device": "auto", "dtype": "auto"}
 _NOT_OPTIONS = ("checkpoint", "settings", "model", "tools", "temperature")
@@ -38,12 +36,14 @@ class Given:
         options: settings of a served policy, see `policies.served.named_options`, or of `hf`.
         temperature: of sampling; `None` for the policy's own.
         tools: of the environment; policies that are told of actions are told of them.
+        objects: policies that are there already, by the names that they go by.
     """
 
     adapter: Path | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     temperature: float | None = None
     tools: tuple[Tool, ...] = ()
+    objects: Mapping[str, AnyPolicy] = field(default_factory=dict)
 
 
 def load_policy(
@@ -53,6 +53,7 @@ def load_policy(
     temperature: float | None = None,
     options: Mapping[str, Any] | None = None,
     tools: Sequence[Tool | str] = (),
+    objects: Mapping[str, AnyPolicy] | None = None,
 ) -> AnyPolicy:
     """Return the policy with that name, see `POLICIES` and `NAMES`.
 
@@ -64,6 +65,7 @@ def load_policy(
             "json", "seed": None}`; see `policies.served.named_options`.
         tools: of the environment, objects or names; the `sage-mm`, `hf`, `gemini` and `openai`
             policies are told of them.
+        objects: policies by the names that they go by, also inside others, as `uniform:8:NAME`.
 
     Raises:
         UnknownPolicy: if the name stands for no policy, or the policy takes no adapter or no such
@@ -75,7 +77,7 @@ def load_policy(
         found = tuple(find_tools(tools).values())
     except ValueError as error:
         raise UnknownPolicy(f"no policy can be told of the tools {list(tools)}: {error}") from None
-    policy = _load(name, Given(adapter, dict(options or {}), temperature, found))
+    policy = _load(name, Given(adapter, dict(options or {}), temperature, found, objects or {}))
     if temperature is not None and hasattr(policy, "temperature"):
         policy.temperature = temperature
     return policy
@@ -83,6 +85,8 @@ def load_policy(
 
 def _load(name: str, given: Given) -> AnyPolicy:
     """Return the policy of an entry of `POLICIES`, or one of the user's own."""
+    if name in given.objects:
+        return given.objects[name]
     kind, _, rest = name.partition(":")
     entry = POLICIES.get(kind)
     if entry is None or (rest and not entry.argument):  # a module may be named like an entry
@@ -109,19 +113,16 @@ def _random(_: str, given: Given) -> AnyPolicy:
     return RandomPolicy()
 
 
-def _uniform(rest: str, given: Given) -> AnyPolicy:
-    frames, _, inner = rest.partition(":")
-    if frames and not frames.isdecimal():
-        raise UnknownPolicy(f"uniform:FRAMES needs a whole number, 0 or more, got 'uniform:{rest}'")
-    return UniformPolicy(_answerer(inner or "sage-mm-tiny", given), int(frames or UNIFORM_FRAMES))
+def _around(kind: str) -> Callable[[str, Given], AnyPolicy]:
+    def load(rest: str, given: Given) -> AnyPolicy:
+        if not rest and kind != "uniform":
+            _refuse(kind, given)
+        try:
+            return wrapped(kind, rest, lambda name: _answerer(name, given))
+        except ValueError as error:
+            raise UnknownPolicy(f"{kind}:{rest} is no policy: {error}") from None
 
-
-def _oracle(rest: str, given: Given) -> AnyPolicy:
-    from policies.baselines.oracle import Oracle
-
-    if not rest:
-        _refuse("oracle", given)
-    return Oracle(_answerer(rest, given) if rest else None)
+    return load
 
 
 def _answerer(name: str, given: Given) -> AnyPolicy:
@@ -298,7 +299,7 @@ POLICIES: Mapping[str, PolicyEntry] = {
         "[:FRAMES[:POLICY]]",
         f"one look at FRAMES even frames ({UNIFORM_FRAMES}; 0: blind), then POLICY's answer "
         "(sage-mm-tiny's)",
-        _uniform,
+        _around("uniform"),
     ),
     "constant": PolicyEntry(
         "[:NUMBER]", "always the choice of that number (1)", _floor("constant")
@@ -330,8 +331,11 @@ POLICIES: Mapping[str, PolicyEntry] = {
         ":FOLDER", "a released SAGE-MM checkpoint, in its own two-stage format", _released
     ),
     "oracle": PolicyEntry(
-        "[:POLICY]", "looks at the gold evidence, then gives the gold answer, or POLICY's", _oracle
+        "[:POLICY]",
+        "looks at the gold evidence, then gives the gold answer, or POLICY's",
+        _around("oracle"),
     ),
+    "transcript": PolicyEntry(":POLICY", "POLICY, told the subtitles alone", _around("transcript")),
     "human": PolicyEntry("[:FOLDER]", "you, at the terminal; frames are saved in FOLDER", _human),
     "sb3": PolicyEntry(
         ":PATH", "a Stable-Baselines3 model, saved with `policies.sb3.save_sb3`", _sb3

@@ -11,8 +11,8 @@ for), `picture_geometry`, `framing/` (pictures in frames of one size); `storage/
 (the record of an episode), `openers` (who opens a video), `tools/`; `unicode_text` (the space of
 texts), `spaces` and `observation`; `rendering/`, `synth/` (the embedded dataset); `rewards`,
 `viewer` (an episode's looks and what they cost), `episode` (one episode's state), `reset_options`,
-`env` (the environment; its docstring is the manual); `vector/` (many at once), `wrappers/`,
-`testing/`.
+`states/` (an episode as JSON data), `env` (the environment; its docstring is the manual);
+`vector/` (many at once), `wrappers/`, `testing/`.
 """
 
 import gymnasium as gym
@@ -37,6 +37,7 @@ from sage_env.errors import (
     ResetNeeded,
     RewardError,
     SageEnvError,
+    StateError,
     ToolError,
     ToolInputError,
     VideoError,
@@ -72,6 +73,7 @@ __all__ = [
     "Sample",
     "Skip",
     "Spent",
+    "StateError",
     "Tool",
     "ToolContext",
     "ToolError",

@@ -12,13 +12,13 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from sage_env.actions.action import ACTION_NAMES, Action, Answer, Invalid
+from sage_env.actions.action import Action, Invalid, require_action
 from sage_env.argument_checks import tolerance_seconds, whole_number
 from sage_env.datasets.judges import judge_in_time
 from sage_env.datasets.loading import DatasetSource, load_dataset, prepare_item
-from sage_env.datasets.matching import NO_ANSWER, Judge
+from sage_env.datasets.matching import Judge
 from sage_env.deadlines.timed_call import CALL_TIMEOUT, call_seconds, end_idle
-from sage_env.episode import Budget, Episode, TurnResult
+from sage_env.episode import Episode, TurnResult, checked_budget
 from sage_env.errors import ResetNeeded, ToolTimeout
 from sage_env.frames import Tolerance
 from sage_env.framing.frame_area import frame_limits
@@ -28,7 +28,10 @@ from sage_env.openers import Opener, find_opener
 from sage_env.rendering.making import make_renderer
 from sage_env.reset_options import Limits, budget_limits, read_reset, read_seed
 from sage_env.rewards import Reward, find_reward, reward_terms
-from sage_env.spaces import ActionSpace
+from sage_env.spaces import action_space
+from sage_env.states.saved_states import SavedStates
+from sage_env.states.shown_again import show_again
+from sage_env.states.state_header import state_settings
 from sage_env.tools.tool import Tool, find_tools
 from sage_env.viewer import Viewer
 
@@ -85,13 +88,9 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
 
     ## Rewards
     A function `(item, action, history) -> {name: value}`; the reward is the sum, and
-    `info["reward_terms"]` has the terms. Presets, each a function of `sage_env.rewards`:
-
-    | reward | is |
-    |---|---|
-    | `"answer"` | 1 on the last step if the answer is right, else 0 |
-    | `"efficient"` | the same, less a cost of frames and turns when it is right |
-    | `"sage"` | the terms of the SAGE paper: format, refused and repeated looks, accuracy |
+    `info["reward_terms"]` has the terms. Presets of `sage_env.rewards`: `"answer"` (1 on the last
+    step if the answer is right, else 0), `"efficient"` (less a cost of frames and turns when it is
+    right), `"sage"` (the SAGE paper's: format, refused and repeated looks, accuracy).
 
     Right is (see `sage_env.datasets.Ruling`): an answer that names the right choice, and no other,
     by letter, text or a sentence; for open questions the same text or number, or an alias; a span
@@ -147,28 +146,29 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         render_gold: also draw the evidence and, at the end, the gold answer.
 
     ## Rendering
-    `render()` returns a picture, uint8 (720, 960, 3), of the episode: the question, the frames of
-    the newest turn with their times, the budget, and the video's time axis with a row per turn. On
-    the last step it has the answer and the verdict. `"human"` shows each picture in a window for a
-    second, by itself (`pip install 'sage-video-qa[render]'`). Of frames only thumbnails are kept.
+    `render()` returns a picture, uint8 (720, 960, 3): the question, the frames of the newest turn,
+    the budget, the time axis with a row per turn and, at the end, the answer and the verdict.
+    `"human"` shows each in a window for a second (`pip install 'sage-video-qa[render]'`).
 
     ## Errors
     `ValueError` for illegal arguments or options, `TypeError` for a step with something that is no
     action. What is not the agent's fault is never a reward: `DatasetError`, `VideoError` (also of a
     file that is written over while it is open), `ToolError`, `RewardError`, and `JudgeError`, after
-    which `history` keeps the answer with the verdict `None` (not judged), to be scored later. What
-    a dataset, an opener, a video, a tool, a reward or a judge raises becomes one of these.
-    `sage_env.testing` checks each of them. Each call of a plug-in ends after `call_timeout` with
-    `ToolTimeout`, `JudgeTimeout`, `RewardTimeout` or `DecodeTimeout`; `sage_env.deadlines` says
-    how. After a `ToolTimeout` the turn has not happened, and `step` can go on. A tool's
-    `context.video` ends with its call.
+    which `history` keeps the answer as not judged. Whatever a plug-in raises becomes one of these
+    (`sage_env.testing` checks each), and its calls end after `call_timeout` with a `ToolTimeout`,
+    `JudgeTimeout`, `RewardTimeout` or `DecodeTimeout`; see `sage_env.deadlines`. After a
+    `ToolTimeout` the turn has not happened, and `step` can go on. A tool's `context.video` ends
+    with its call.
 
-    ## Copies
+    ## Copies and saved states
     An environment can be copied and pickled, also within an episode, if its arguments can: the copy
     goes on in the same way, and opens the video anew. `copy.copy` shares dataset and plug-ins.
+    `env.unwrapped.get_state()` is plain data for JSON, without pixels, and `set_state` takes it
+    back in any process: what follows is what would have followed, later resets too. Wrappers (that
+    of `gym.make` wants a `reset` first), tools, rewards and judges keep what is theirs.
 
     ## Version History
-    * v0: first version. Until its release it may change; the changelog says how.
+    * v0: first version, states of version 1. Until its release it may change: see the changelog.
     """
 
     metadata = {"render_modes": ["human", "rgb_array"], "render_fps": 1}
@@ -200,11 +200,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         """Load the dataset; no video is opened yet."""
         self.render_mode = render_mode
         self._renderer = make_renderer(render_mode, self.metadata["render_fps"], render_gold)
-        self._budget = Budget(
-            whole_number("max_turns", max_turns, 1),
-            whole_number("max_frames", max_frames, 0),
-            whole_number("frames_per_turn", frames_per_turn, 1),
-        )
+        self._budget = checked_budget(max_turns, max_frames, frames_per_turn)
         self._overview_frames = whole_number("overview_frames", overview_frames, 0, max_frames)
         limit = call_seconds(call_timeout)
         self._reward = find_reward(reward, limit)
@@ -212,17 +208,18 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         self._tools = find_tools(tools)
         items = load_dataset(dataset, root=root, split=split, allow_outside=allow_outside)
         self._items, self._index = items, {item.id: index for index, item in enumerate(items)}
-        suggested = getattr(self._items, "frame_size", None)
-        size, pixels = frame_limits(frame_size, frame_pixels, suggested)
+        size, pixels = frame_limits(frame_size, frame_pixels, getattr(items, "frame_size", None))
         opens = find_opener(opener, frame_store, snap=snap, timeout=limit)
         self._viewer = Viewer(size, opens, snap=snap, timeout=limit, pixels=pixels)
         self._tolerance = tolerance_seconds("overview_tolerance", overview_tolerance)
         self._shape = shape = max(frames_per_turn, overview_frames), *size, 3
         self._episode: Episode | None = None
         self._running = False
-        longest = max((item.duration for item in self._items if item.duration), default=600.0)
-        schemas = {name: tool.parameters for name, tool in self._tools.items()}
-        self.action_space = ActionSpace(longest, frames_per_turn, tools=schemas)
+        named = {"the reward": self._reward, "the judge": self._judge, "the opener": opener}
+        overview, named = (self._overview_frames, self._tolerance), named | self._tools
+        settings = state_settings(self._budget, overview, named, self._viewer)
+        self._states = SavedStates(items, self._index, self._budget, settings)
+        self.action_space = action_space(items, frames_per_turn, self._tools)
         self.observation_space = observation_space(shape[0], size, max_turns, max_frames, items)
 
     @property
@@ -237,11 +234,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
 
     @property
     def history(self) -> History:
-        """Return the record of the running or the last episode.
-
-        Raises:
-            ResetNeeded: if there has been no episode yet.
-        """
+        """Return the record of the running or the last episode; `ResetNeeded` before the first."""
         if self._episode is None:
             raise ResetNeeded("no episode has begun: call reset() first")
         return self._episode.history
@@ -253,8 +246,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
 
         Args:
             seed: seeds the choice of questions: a whole number, 0 or more, however large.
-            options: `{"item_id": id}` or `{"index": number}` to ask that question; `max_turns`
-                and `max_frames` to allow fewer of them in this episode.
+            options: `item_id` or `index`, `max_turns`, `max_frames`; see Starting State.
 
         Raises:
             ValueError: if an option is not known, or a number or the seed is out of range.
@@ -266,9 +258,8 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         if self._renderer is not None:
             self._renderer.clear()
         index, budget = read_reset(options or {}, self._index, self._budget, self.budget_limits)
-        if index is None:
-            index = int(self.np_random.integers(len(self._items)))
-        item = self._items[index]
+        number = int(self.np_random.integers(len(self._items))) if index is None else index
+        item = self._items[number]
         prepare_item(self._items, item)
         episode = Episode(item, self._viewer, budget, self._tools, whole=self._budget)
         self._episode = episode
@@ -280,42 +271,51 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     def step(
         self, action: Action | Invalid
     ) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Take one action.
-
-        Returns:
-            The observation, the reward, whether the episode has ended (`terminated`), False
-            (`truncated`), and the information that the class describes.
+        """Take one action; return what Gymnasium says, with `truncated` False.
 
         Raises:
             ResetNeeded: before `reset`, after the end of the episode, and after an exception.
-            TypeError: if `action` is neither an action nor `Invalid`; nothing has happened then.
-            ToolTimeout: the turn has not happened; see Deadlines.
+            TypeError: if `action` is no action; nothing has happened then.
+            ToolTimeout: the turn has not happened.
             VideoError, ToolError, JudgeError, RewardError: the episode cannot go on.
         """
-        episode = self._episode
-        if episode is None or not self._running:
+        if (episode := self._episode) is None or not self._running:
             raise ResetNeeded("no episode is running: call reset() before step()")
-        if type(action) not in ACTION_NAMES:
-            raise TypeError(
-                "step takes an action of sage_env.actions or Invalid, got "
-                f"{type(action).__name__}: read text with sage_env.parse_action"
-            )
+        require_action(action)
         self._running = False  # stays so if anything below fails
         try:
             served = episode.serve(action)
         except ToolTimeout:
             self._running = True
             raise
-        if isinstance(action, Answer):
-            episode.answered(action, self._judge)
-        elif not episode.turns_left:
-            episode.end("out_of_turns", NO_ANSWER)
+        episode.conclude(action, self._judge)
         history = episode.history
         terms = reward_terms(self._reward, history.item, action, history)
         observation = self._observe(episode, served)
         self._running = not history.ended
         info = episode_info(history, terms)
         return observation, sum(terms.values()), history.ended, False, info
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the state, also within an episode, as plain data for JSON; see Saved states."""
+        return self._states.save(
+            self._episode, self._running, self._np_random, self._np_random_seed
+        )
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go on where the environment was that gave this state.
+
+        Raises:
+            StateError: if it is damaged, or of another dataset, version or settings (nothing has
+                happened then), or if the video is another one by now.
+            DatasetError, VideoError: if the video cannot be had.
+        """
+        saved = self._states.read(state)
+        self._running, self._episode = False, None
+        self._episode = self._states.resume(saved, self._viewer, self._tools)
+        self._np_random, self._np_random_seed = saved.random, saved.seed
+        show_again(self._renderer, self._episode, self._shape)
+        self._running = saved.running
 
     def render(self) -> NDArray[np.uint8] | None:
         """Return a new picture of the episode, uint8 `(720, 960, 3)`, or `None`.
@@ -325,10 +325,10 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         Raises:
             ResetNeeded: if there has been no episode yet.
         """
-        if self._renderer is None:
-            gym.logger.warn('render() draws nothing: make the env with render_mode="rgb_array"')
-            return None
-        return self._renderer.render()
+        if self._renderer is not None:
+            return self._renderer.render()
+        gym.logger.warn('render() draws nothing: make the env with render_mode="rgb_array"')
+        return None
 
     def close(self) -> None:
         """Close the video, which `reset` opens again, and the window."""

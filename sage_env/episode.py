@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from sage_env.actions.action import Action, Answer, Invalid, Sample, Skip, UseTool, Zoom
+from sage_env.argument_checks import whole_number
 from sage_env.datasets.item import QAItem
-from sage_env.datasets.matching import NOT_JUDGED, Decided, Judge, decide_answer
+from sage_env.datasets.matching import NO_ANSWER, NOT_JUDGED, Decided, Judge, decide_answer
 from sage_env.errors import DatasetError
 from sage_env.frames import Box, FrameBatch, Tolerance
 from sage_env.history import History, Look, Spent
@@ -43,6 +44,19 @@ class Budget:
         return {"budget": budget}
 
 
+def checked_budget(turns: int, frames: int, frames_per_turn: int) -> Budget:
+    """Return the budget of an environment.
+
+    Raises:
+        ValueError: if one of them is no whole number, or too small: only frames may be 0.
+    """
+    return Budget(
+        whole_number("max_turns", turns, 1),
+        whole_number("max_frames", frames, 0),
+        whole_number("frames_per_turn", frames_per_turn, 1),
+    )
+
+
 class TurnResult(NamedTuple):
     """The outcome of one turn: what is recorded, shown and told.
 
@@ -64,6 +78,7 @@ class Episode:
         history: what has happened so far.
         cursor: seconds.
         frames_left: what remains of the budget of frames.
+        message: what the agent was told last.
     """
 
     def __init__(
@@ -101,6 +116,8 @@ class Episode:
         )
         self.cursor = 0.0
         self.frames_left = budget.frames
+        self.message = ""
+        self._before = Spent(0, 0, 0, 0.0, 0, 0.0, 0)  # elsewhere, by an episode that goes on here
         self._viewer, self._budget, self._tools = viewer, budget, tools
         self._seen: set[float] = set()  # times of the frames shown
         self._spans: list[Span] = []  # stretches of which frames were shown
@@ -119,6 +136,40 @@ class Episode:
         return self._viewer.duration
 
     @property
+    def native_size(self) -> tuple[int, int] | None:
+        """Return `(H, W)` of the video's own pictures; `None` where it does not say."""
+        return self._viewer.native_size
+
+    @property
+    def budget(self) -> Budget:
+        """Return what this episode may use."""
+        return self._budget
+
+    def go_on(self, history: History, cursor: float, frames_left: int, message: str) -> None:
+        """Take over where an episode with the same question and budget was; nothing is decoded.
+
+        Args:
+            history: of that episode.
+            cursor: seconds.
+            frames_left: what remained of the budget of frames.
+            message: what the agent was told last.
+        """
+        self.history, self._before = history, history.spent
+        self.cursor, self.frames_left, self.message = cursor, frames_left, message
+        self._seen, self._spans = set(history.seconds), list(history.spans)
+
+    def shown_again(self, look: Look) -> TurnResult:
+        """Return what a recorded look showed, decoded anew.
+
+        Raises:
+            VideoError: if it cannot be decoded.
+        """
+        if not look.seconds:
+            return TurnResult(look, None, self.message)
+        size = self._viewer.look_size(look.box)
+        return TurnResult(look, self._viewer.read(look.seconds, size, look.box), self.message)
+
+    @property
     def turns_left(self) -> int:
         """Return what remains of the budget of turns."""
         return self._budget.turns - self.history.spent.turns
@@ -128,7 +179,7 @@ class Episode:
         result = TurnResult(Look())
         if num_frames:
             result = self._show((0.0, self.duration), num_frames, None, tolerance)
-        self._record((), result.look)
+        self._record((), result)
         return result
 
     def serve(self, action: Action | Invalid) -> TurnResult:
@@ -138,7 +189,7 @@ class Episode:
             VideoError, ToolError: if it cannot be done, through no fault of the agent.
         """
         result = self._serve(action)
-        self._record((*self.history.actions, action), result.look)
+        self._record((*self.history.actions, action), result)
         return result
 
     def end(self, stop_reason: str, decided: Decided) -> None:
@@ -148,15 +199,18 @@ class Episode:
             self.history, stop_reason=stop_reason, verdict=verdict, rule=rule, judged=judged
         )
 
-    def answered(self, answer: Answer, judge: Judge | None) -> None:
-        """End with an answer and the verdict on it; it is kept as not judged if the judge fails.
+    def conclude(self, action: Action | Invalid, judge: Judge | None) -> None:
+        """End the episode if the action answers, or was the last that the budget allows.
 
         Raises:
-            JudgeError: if it does.
+            JudgeError: if the judge fails; the answer is kept as not judged.
         """
-        self.end("answered", NOT_JUDGED)
-        item = self.history.item
-        self.end("answered", decide_answer(item, answer.text, judge, answer.evidence))
+        if isinstance(action, Answer):
+            self.end("answered", NOT_JUDGED)
+            item, said = self.history.item, action
+            self.end("answered", decide_answer(item, said.text, judge, said.evidence))
+        elif not self.turns_left:
+            self.end("out_of_turns", NO_ANSWER)
 
     def observe(self, served: TurnResult, shape: tuple[int, ...]) -> Observation:
         """Return what the agent is shown of a turn that was just served; `shape` is (F, H, W, 3).
@@ -236,9 +290,10 @@ class Episode:
             note = f"The stretch has only {len(batch)} distinct frames for {count} times."
         return TurnResult(Look(span, box, tuple(batch.seconds.tolist())), batch, note)
 
-    def _record(self, actions: tuple[Action | Invalid, ...], look: Look) -> None:
+    def _record(self, actions: tuple[Action | Invalid, ...], result: TurnResult) -> None:
         """Record one more look, and what the episode has cost by now."""
-        history = self.history
+        history, viewer, before = self.history, self._viewer, self._before
+        look, self.message = result.look, result.message
         self._seen.update(look.seconds)
         if look.span and look.seconds:
             self._spans.append(look.span)
@@ -247,8 +302,13 @@ class Episode:
             frames_shown=history.spent.frames_shown + len(look.seconds),
             frames_unique=len(self._seen),
             seconds_covered=covered(self._spans),
-            frames_decoded=self._viewer.frames_decoded,
-            decode_seconds=self._viewer.decode_seconds,
-            frames_cached=self._viewer.frames_cached,
+            frames_decoded=_sum(before.frames_decoded, viewer.frames_decoded),
+            decode_seconds=before.decode_seconds + viewer.decode_seconds,
+            frames_cached=_sum(before.frames_cached, viewer.frames_cached),
         )
         self.history = replace(history, actions=actions, looks=(*history.looks, look), spent=spent)
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    """Return the sum of two counts; `None` where one of them is not known."""
+    return None if one is None or other is None else one + other

@@ -12,6 +12,7 @@
     │   └── JudgeTimeout      it took longer than allowed
     ├── RewardError           a reward failed, or gave no terms
     │   └── RewardTimeout     it took longer than allowed
+    ├── StateError            a saved state is damaged, or of another environment
     ├── ResetNeeded           `step` without an episode (Gymnasium's error too)
     ├── MissingExtra          names the command that installs it (an `ImportError` too)
     └── PackageShadowed       a folder of the user's hides our package (an `ImportError` too)
@@ -100,6 +101,10 @@ class RewardError(SageEnvError):
 
 class RewardTimeout(RewardError):
     """A reward took longer than allowed."""
+
+
+class StateError(SageEnvError):
+    """A saved state is damaged, or of another environment; the message names what differs."""
 
 
 class ResetNeeded(SageEnvError, gymnasium.error.ResetNeeded):

@@ -7,6 +7,7 @@ name after the colon and without extras: https://packaging.python.org/en/latest/
 from __future__ import annotations
 
 import re
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -49,3 +50,24 @@ def load_object(reference: str, what: str, error: type[Exception]) -> Any:
         return getattr(module, name)
     except AttributeError:
         raise error(f"{what} {reference!r}: the module {module_name} has no {name!r}") from None
+
+
+def spelled(value: Any) -> str | None:
+    """Return a name for what a user plugs in, the same in every process; `None` for `None`.
+
+    That is `package.module:name` of a function, with the arguments of a partial one, and of the
+    class of any other object; two objects of one class have one name.
+
+    >>> spelled(is_reference)
+    'sage_env.object_reference:is_reference'
+    """
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, partial):
+        given = [spelled(one) for one in value.args]
+        given += [f"{name}={spelled(one)}" for name, one in sorted(value.keywords.items())]
+        return f"{spelled(value.func)}({', '.join(map(str, given))})"
+    kind = value if hasattr(value, "__qualname__") else type(value)
+    return f"{kind.__module__}:{kind.__qualname__}"

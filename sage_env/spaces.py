@@ -13,7 +13,9 @@ from gymnasium.wrappers.utils import create_zero_array
 
 from sage_env.actions.action import Action, Answer, Sample, Skip, UseTool, Zoom
 from sage_env.argument_checks import is_finite, is_whole
+from sage_env.datasets.item import QAItem
 from sage_env.tools.json_schema import Schema, check_parameters, sample_arguments
+from sage_env.tools.tool import Tool
 from sage_env.unicode_text import UnicodeText as UnicodeText
 
 _LETTERS = "ABCD"
@@ -129,3 +131,17 @@ def _batch_differing(spaces: Sequence[ActionSpace]) -> gym.spaces.Tuple[Any]:  #
 def _zero(space: ActionSpace) -> Action:  # type: ignore[misc]
     """Return the action that does least."""
     return Skip(0.0)
+
+
+def action_space(
+    items: Sequence[QAItem], max_frames: int, tools: Mapping[str, Tool]
+) -> ActionSpace:
+    """Return the space for these questions, whose samples reach the end of the longest video.
+
+    Args:
+        items: the questions; 600 s where none says how long its video is.
+        max_frames: most frames that a sample asks for.
+        tools: that the agent may use, by name.
+    """
+    longest = max((item.duration for item in items if item.duration), default=600.0)
+    return ActionSpace(longest, max_frames, tools={n: tool.parameters for n, tool in tools.items()})

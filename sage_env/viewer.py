@@ -71,6 +71,7 @@ class Viewer:
 
     Attributes:
         size: `(H, W)` of the frames shown, the most of it where there is a budget of pixels.
+        pixels, snap: as given.
         duration: seconds of the video.
         decode_seconds: wall time spent in the video since `open`.
         timeout: seconds for one call of a plug-in; `None` for no limit.
@@ -96,12 +97,11 @@ class Viewer:
             pixels: most pixels of a frame, whose size is then its picture's own within `size`;
                 `None` for frames of one size. See `sage_env.framing.frame_area`.
         """
-        self.size, self._pixels = size, pixels
+        self.size, self.pixels, self.snap = size, pixels, snap
         self.duration = 0.0
         self.decode_seconds = 0.0
         self._opener = opener or FileOpener()
         self.timeout = timeout
-        self._times = snapped if snap else midpoints
         self._opened_video: OpenedVideo | None = None
         self._path: Path | None = None
         self._decoded, self._cached = _Count("decoded"), _Count("hits")
@@ -149,9 +149,9 @@ class Viewer:
         Raises:
             VideoError: as `read`.
         """
-        times = self._times(*span, num_frames).tolist()
+        times = (snapped if self.snap else midpoints)(*span, num_frames).tolist()
         more = {"tolerance": tolerance} if tolerance else {}
-        batch = self.read(times, self._look_size(box), box, **more)
+        batch = self.read(times, self.look_size(box), box, **more)
         if (batch.seconds[1:] > batch.seconds[:-1]).all():
             return batch
         seconds, first = np.unique(batch.seconds, return_index=True)
@@ -267,14 +267,12 @@ class Viewer:
             self.decode_seconds += time.perf_counter() - began
         return batch
 
-    def _look_size(self, box: Box | None) -> tuple[int, int]:
+    def look_size(self, box: Box | None) -> tuple[int, int]:
         """Return `(H, W)` of the frames of a look at a box, or at the whole picture."""
-        if self._pixels is None:
+        if self.pixels is None:
             return self.size
         self._opened_or_closed()  # a video says its size while it is open
-        return size_within(
-            self._pixels, self.size, *box_size(box, *(self.native_size or self.size))
-        )
+        return size_within(self.pixels, self.size, *box_size(box, *(self.native_size or self.size)))
 
     def _opened_or_closed(self) -> OpenedVideo:
         """Return the open video; where it cannot be opened, nothing is left open."""

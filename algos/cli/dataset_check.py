@@ -39,7 +39,7 @@ def find_benchmark(name: str) -> Benchmark:
     """
     found = benchmark_named(name)
     if found is None:
-        names = ", ".join(key for key in DATASETS if key.partition("-")[2] != "synth")
+        names = ", ".join(key for key in DATASETS if benchmark_named(key) is not None)
         raise CommandError(f"{name!r} is no benchmark: name one of {names}")
     return found
 

@@ -12,9 +12,14 @@ from typing import Any
 import tyro
 
 from algos.cli.commands import Ask, Play, Report
+from algos.cli.compare_command import Compare
 from algos.cli.data_commands import BuildData, CheckData, DownloadData, ExportData
 from algos.cli.eval_command import Eval
 from algos.cli.exchange_commands import Export, ImportData, LmmsTask
+from algos.cli.judge_command import CheckJudge, ShowPairs
+from algos.cli.merge_command import Merge
+from algos.cli.replay_command import Replay
+from algos.cli.score_command import Score
 from algos.cli.sft_command import Sft
 from algos.cli.terminal import plain_messages, plain_traceback, say
 from algos.cli.usage import told_in_one_sentence
@@ -25,8 +30,8 @@ from sage_env.lazy_exports import needs_extra
 from sage_env.release import __version__
 
 ABOUT = (
-    "Long-video question answering: ask, play, train, fine-tune, evaluate, report, verify. "
-    "`sage-vqa --version` says which release this is."
+    "Long-video question answering: ask, play, train, fine-tune, evaluate, replay, score, compare, "
+    "report, verify. `sage-vqa --version` says which release this is."
 )
 
 
@@ -38,6 +43,11 @@ class _Train:
 @dataclass(frozen=True)
 class _Data:
     """Videos and questions as files: `sage-vqa data build|check|export|import|lmms-task`."""
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """How good a judge of free answers is: `sage-vqa judge check|pairs`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -113,13 +123,23 @@ def _run(arguments: list[str]) -> None:
         }
         _parse(data, arguments[1:], "sage-vqa data", about).run()
         return
+    if arguments[:1] == ["judge"]:
+        about = "How good a judge of free answers is."
+        judge = {"check": CheckJudge, "pairs": ShowPairs}
+        _parse(judge, arguments[1:], "sage-vqa judge", about).run()
+        return
     commands = {
         "ask": Ask,
         "play": Play,
         "train": _Train,
         "sft": Sft,
         "eval": Eval,
+        "merge": Merge,
+        "score": Score,
+        "judge": _Judge,
+        "compare": Compare,
         "export": Export,
+        "replay": Replay,
         "report": Report,
         "verify": Verify,
         "data": _Data,

@@ -1,25 +1,19 @@
-"""`sage-vqa eval`: measure a policy on a dataset, into a folder that it can go on in."""
+"""`sage-vqa eval`: measure policies on a dataset, into a folder that it can go on in."""
 
 from __future__ import annotations
 
-import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from tqdm import tqdm
+import tyro
 
-from algos.cli.options import CommandError, OnDataset, Playing, decoding_of, evenly, make_envs
+from algos.cli.options import POLICY_HELP, CommandError, OnDataset, PolicySettings, make_envs
 from algos.cli.terminal import say
-from algos.evaluation.measures import (
-    EvalResult,
-    evaluate,
-    failures,
-    measure_episodes,
-)
+from algos.evaluation.measures import EvalResult, failures
 from algos.evaluation.outcomes import failure_lines
 from algos.evaluation.tables import (
     BREAKDOWN_HEADER,
@@ -28,35 +22,66 @@ from algos.evaluation.tables import (
     format_table,
     summary_cells,
 )
-from algos.report.report import save_report
-from algos.report.report_data import ReportData
-from algos.rollout.trajectory import Trajectory
-from algos.runs.evaluation_run import EvaluationRun, questions_digest, require_settings
 from algos.runs.run_folder import RunFolder
 from algos.runs.stopping import ended_by_signals
-from policies.introspection import FingerprintedPolicy
+from algos.suite.dataset_questions import Questions
+from algos.suite.estimating import ESTIMATE_HEADER, estimate_cells, estimate_entry
+from algos.suite.evaluating import (
+    Plan,
+    SuiteResult,
+    frame_size_of,
+    make_plan,
+    play_entries,
+    unique_names,
+)
+from algos.suite.manifest_settings import file_digest
+from algos.suite.playing_entries import Playing
+from algos.suite.question_choice import Shard, listed, stratified
 from policies.registry import AnyPolicy
 from policies.served.named_options import answering_options
-from policies.terminal_text import visible
+from sage_env.datasets.access.coverage import coverage_line, coverage_of
 from sage_env.datasets.item import QAItem
-from sage_env.errors import SageEnvError
-from sage_env.framing.frame_area import frame_limits
 from sage_env.release import __version__
 
 SHOWN = 10
 """Failed questions that are listed on the terminal; `results.json` and the report have them all."""
+DEFAULT_POLICY = "sage-mm-tiny"
+_TAKE_ADAPTERS = ("uniform", "sage-mm", "sage-mm-tiny", "sage-released")
+_TAKE_OPTIONS = ("hf", "gemini", "gemini-video", "openai")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Eval(OnDataset, Playing):
-    """Measure a policy on a dataset; print tables, and save them with all episodes.
+class Eval(OnDataset, PolicySettings):
+    """Measure policies on a dataset; print tables, and save them with all episodes.
 
     Every episode is saved as soon as it ends. Run again, the same command plays the questions that
     are missing or failed, and refuses a folder that holds anything else.
     """
 
+    policy: Annotated[
+        tyro.conf.UseAppendAction[tuple[str, ...]],
+        tyro.conf.arg(help=f"As often as needed, {DEFAULT_POLICY} by default. {POLICY_HELP}"),
+    ] = ()
+    controls: tuple[str, ...] | None = None
+    """Floors and ceilings beside the policies: names, or none for all that suit the questions."""
+    budgets: tuple[int, ...] = ()
+    """Most frames per question: every policy is played at each of them, as in 8 16 32."""
+    direct: bool = False
+    """Whether every policy also answers at once from each budget of evenly spaced frames."""
+    repeat: int = 1
+    """How often every policy is played, each time with other seeds."""
     limit: int | None = None
-    """How many questions to play, evenly spaced over the dataset; by default all."""
+    """How many questions to play, of every duration as large a share as it has; by default all."""
+    ids: Path | None = None
+    """File of the ids of the questions to play, one per line."""
+    shard: str | None = None
+    """i/n: play every n-th video, from the i-th; `sage-vqa merge` makes one folder of all n."""
+    retry_errors: bool = True
+    """Whether questions that failed on our side are played again."""
+    estimate: bool = False
+    """Only say what it takes: frames, tokens, seconds, dollars. Nothing is loaded or played."""
+    max_failed: float = 0.1
+    """Share of failed questions of a policy above which the command ends with an error."""
     envs: int = 8
     """Questions that are played at the same time; changes the speed, not the result."""
     out: Path = Path("runs/eval")
@@ -66,131 +91,202 @@ class Eval(OnDataset, Playing):
         """Play what is missing, print, save.
 
         Raises:
-            CommandError: if the play ended early, saying how much is saved; or all of it failed.
+            CommandError: if the play ended early, saying how much is saved; or too much failed.
+        """
+        self._check()
+        questions = self.questions()
+        plan = self.plan(questions)
+        for sentence in plan.left_out:
+            say(sentence, error=True)
+        if self.estimate:
+            self._estimate(plan, questions)
+            return
+        folder, how = RunFolder(self.out), self._playing(questions, plan)
+        try:
+            with ended_by_signals(), folder.alone("--out"):
+                found = play_entries(plan.entries, how, folder, self._about(), self._save)
+        except BaseException as error:
+            for note in getattr(error, "__notes__", ()):  # of an interrupt: how much is saved
+                say(note, error=True)
+            raise
+        if found.results:
+            print_table(list(found.results.values()), groups=not found.joint)
+            self._tell_coverage(found, questions)
+            say(f"\nsaved in {self.out}; report: {folder.report}")
+        self._tell_failures(found)
+
+    def questions(self) -> Questions:
+        """Return what is asked: the dataset, and what was chosen of it.
+
+        Raises:
+            SageEnvError: if the dataset cannot be read, or an option chooses nothing.
         """
         items = self.load_items()
-        chosen = evenly(items, self.limit)
-        folder = RunFolder(self.out)
-        with ended_by_signals(), folder.alone("--out"):
-            settings = self._settings(chosen)
-            require_settings(folder, settings)  # before a large model is loaded
-            policy = self.load_policy()
-            options = self.env_options(policy)
-            # A play that ended at a call's deadline may go on with a later one.
-            environment = {k: v for k, v in options.items() if k != "call_timeout"}
-            settings |= {"environment": environment, "weights": _weights(policy)}
-            # Not before `load_policy` has refused a key among them.
-            settings |= {"policy options": answering_options(self.policy_option) or None}
-            name = _file_name(self.policy, decoding_of(policy))
-            with EvaluationRun(folder, name, chosen, settings) as run:
-                result = self._play(run, items, chosen, policy, options)
-                folder.save_config(self)
-                run.finish(result)
-            report = save_report(folder, self._report(name, result, items, options))
-        print_tables(result)
-        say(f"\nsaved in {self.out}; report: {report}")
-        self._tell_failures(result)
-
-    def _play(
-        self,
-        run: EvaluationRun,
-        items: Sequence[QAItem],
-        chosen: Sequence[QAItem],
-        policy: AnyPolicy,
-        options: dict[str, Any],
-    ) -> EvalResult:
-        """Play the questions that are not done, and say what is saved if that ends early."""
-        envs = make_envs(items, self.envs, options)
-        if run.done:
-            say(f"{len(run.done)} of {len(chosen)} questions are played already", error=True)
-        shown = visible(self.policy)
-        with tqdm(total=len(chosen), initial=len(run.done), desc=shown, unit="question") as bar:
-
-            def progress(trajectory: Trajectory) -> None:
-                run.record(trajectory)
-                bar.update()
-
-            try:
-                return evaluate(
-                    envs,
-                    policy,
-                    chosen,
-                    seed=self.seed,
-                    name=self.policy,
-                    decoding=decoding_of(policy),
-                    progress=progress,
-                    done=dict(run.done),
-                    isolate=True,
-                )
-            except BaseException as error:
-                kept = (
-                    f"{len(run.done)} of {len(chosen)} questions are saved in {self.out}, and the "
-                    "same command goes on with the others"
-                )
-                if isinstance(error, SageEnvError):
-                    raise CommandError(f"{error}; {kept}") from error
-                bar.close()
-                say(kept, error=True)
-                raise
-            finally:
-                for env in envs:
-                    env.close()
-
-    def _settings(self, chosen: Sequence[QAItem]) -> dict[str, Any]:
-        """Return what the episodes depend on and the command line says, by its words."""
+        chosen = list(items) if self.ids is None else listed(items, self.ids)
+        shard = None if self.shard is None else Shard.parse(self.shard)
         dataset = Path(self.dataset)
-        names = ["policy", "temperature", "seed", "split", "limit", "max_turns", "max_frames"]
+        settings = {
+            "dataset": dataset.name if dataset.suffix == ".jsonl" else self.dataset,
+            "split": self.split,
+            "limit": self.limit,
+            "ids": None if self.ids is None else self.ids.name,
+            "annotations": self._annotations(items),
+        }
+        whole = self.limit is None and self.ids is None and shard is None
+        covered = coverage_of(items, items)
+        official = covered.of_questions if whole and covered.official else None
+        asked = stratified(chosen, self.limit)
+        questions = Questions(items, asked, self.dataset, shard, settings, official)
+        questions.positions()  # a shard of nothing should not wait for a model to load
+        return questions
+
+    def plan(self, questions: Questions) -> Plan:
+        """Return the lines of the table."""
+        return make_plan(
+            self.policies,
+            questions.chosen,
+            self.controls,
+            self.budgets,
+            direct=self.direct,
+            repeats=self.repeat,
+        )
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """Return the names of the policies."""
+        return self.policy or (DEFAULT_POLICY,)
+
+    def _estimate(self, plan: Plan, questions: Questions) -> None:
+        """Print what each entry takes."""
+        options = self.env_options(None)
+        options["frame_size"] = frame_size_of(options, questions.dataset)
+        count = len(questions.positions())
+        joint = len(plan.entries) > 1
+        found = [
+            estimate_entry(
+                entry,
+                None if entry.control is None else plan.controls[entry.control],
+                options,
+                count,
+                RunFolder(self.out / name if joint else self.out),
+                self.envs,
+            )
+            for name, entry in unique_names(plan.entries).items()
+        ]
+        say(format_table(ESTIMATE_HEADER, estimate_cells(found)))
+
+    def _check(self) -> None:
+        """Refuse numbers that ask for nothing, before anything is read."""
+        self.require_sound()
+        if self.repeat < 1:
+            raise CommandError(f"--repeat must be at least 1, got {self.repeat}")
+        if not 0 <= self.max_failed <= 1:
+            raise CommandError(f"--max-failed is a share from 0 to 1, got {self.max_failed}")
+        if any(budget < 1 for budget in self.budgets):
+            raise CommandError(f"--budgets must be at least 1, got {self.budgets}")
+        if self.budgets and self.max_frames is not None:
+            raise CommandError("--budgets stand in for --max-frames: leave out one of them")
+        if self.direct and not self.budgets:
+            raise CommandError("--direct answers from the frames of --budgets: name some")
+
+    def _annotations(self, items: Sequence[QAItem]) -> dict[str, str]:
+        """Return the digests of the files that the questions were read from, by name."""
+        own = Path(self.dataset)
+        files = [own] if own.suffix == ".jsonl" else list(getattr(items, "annotations", ()))
+        return {path.name: file_digest(path) for path in files}
+
+    def _playing(self, questions: Questions, plan: Plan) -> Playing:
+        """Return how the entries are played."""
+        names = ["temperature", "max_turns", "max_frames"]
         names += ["frames_per_turn", "overview_frames", "frame_size"]
-        return {
+        settings = {
             **{name: getattr(self, name) for name in names},
             "adapter": None if self.adapter is None else self.adapter.resolve(),
-            "dataset": dataset.name if dataset.suffix == ".jsonl" else self.dataset,
-            "digest of the questions": questions_digest(chosen),
             "version of sage-video-qa": __version__,
         }
+        return Playing(
+            questions,
+            make_policy=self._make_policy,
+            make_envs=lambda items, options: make_envs(items, self.envs, options),
+            env_options=self._env_options,
+            controls=plan.controls,
+            seed=self.seed,
+            settings=settings,
+            policy_settings={"policy options": answering_options(self.policy_option) or None},
+            retry_errors=self.retry_errors,
+            tell=lambda text: say(text, error=True),
+        )
 
-    def _report(
-        self, name: str, result: EvalResult, items: Sequence[QAItem], options: Mapping[str, Any]
-    ) -> ReportData:
-        sizes = options.get("frame_size"), options.get("frame_pixels")
-        (height, width), _ = frame_limits(*sizes, getattr(items, "frame_size", None))
-        about = {
-            "policy": result.title,
-            "dataset": f"{self.dataset}, {self.split}, {len(result.items)} questions",
-            "environment": ", ".join(f"{k}={v}" for k, v in options.items()) or "defaults",
+    def _make_policy(self, name: str) -> AnyPolicy:
+        """Return a policy, given the adapter and the options if it takes them."""
+        if len(self.policies) == 1 and name == self.policies[0]:
+            return self.make_policy(name)
+        kinds = set(name.split(":"))
+        own = self
+        if not kinds & set(_TAKE_ADAPTERS):
+            own = replace(own, adapter=None)
+        if not kinds & set(_TAKE_OPTIONS):
+            own = replace(own, policy_option=())
+        return own.make_policy(name)
+
+    def _env_options(self, policy: AnyPolicy, budget: int | None) -> dict[str, Any]:
+        own = self if budget is None else replace(self, max_frames=budget)
+        return own.env_options(policy)
+
+    def _about(self) -> dict[str, str]:
+        """Return what the reports say at their top."""
+        return {
+            "dataset": f"{self.dataset}, {self.split}",
             "seed": str(self.seed),
             "command": shlex.join(["sage-vqa", *sys.argv[1:]]),
         }
-        return ReportData(
-            f"{self.policy} on {self.dataset}", about, {name: result}, frame_size=(height, width)
-        )
 
-    def _tell_failures(self, result: EvalResult) -> None:
-        failed = failures(result)
-        if not failed:
-            return
-        say("\n" + "\n".join(failure_lines(result, SHOWN)))
+    def _save(self, folder: RunFolder) -> None:
+        folder.save_config(self)
+
+    def _tell_coverage(self, found: SuiteResult, questions: Questions) -> None:
+        """Say which entries are not finished, and how much of the dataset was asked."""
+        if found.unfinished:
+            say(f"\nnot finished: {', '.join(found.unfinished)}")
+        result = next(iter(found.results.values()))
+        coverage = coverage_of(questions.dataset, result.items)
+        if coverage.official or not coverage.whole:
+            right = sum(episode.correct is True for episode in result.episodes())
+            whole = questions.official is not None
+            say(f"\n{coverage_line(coverage, right if whole else None)}")
+
+    def _tell_failures(self, found: SuiteResult) -> None:
+        """Say what failed and what ended early, and end with an error if that is too much."""
+        problems = [str(error) for error in found.ended.values()]
+        for name, done in found.played.items():
+            if failed := failures(done.result):
+                problems += self._told(name if found.joint else "", done.result, failed)
+        if problems:
+            raise CommandError("; ".join(dict.fromkeys(problems)))
+
+    def _told(self, entry: str, result: EvalResult, failed: Sequence[tuple[str, str]]) -> list[str]:
+        """List failed questions; return what is too much of them."""
+        where = f"{entry}: " if entry else ""
+        place = (self.out / entry if entry else self.out) / "results.json"
+        say(f"\n{where}" + "\n".join(failure_lines(result, SHOWN)))
         if len(failed) > SHOWN:
-            say(f"  all are in {self.out / 'results.json'}")
-        if len(failed) == len(result.items):
-            raise CommandError(f"every question failed, the first with: {failed[0][1]}")
-        say("the same command plays these again")
+            say(f"  all are in {place}")
+        if self.retry_errors:
+            say("the same command plays these again")
+        count, whole = len(failed), len(result.items)
+        if count == whole:
+            return [f"{where}every question failed, the first with: {failed[0][1]}"]
+        if count > self.max_failed * whole:
+            return [
+                f"{where}{count} of {whole} questions failed, more than --max-failed "
+                f"{self.max_failed:g} allows; what was played is saved"
+            ]
+        return []
 
 
-def print_tables(result: EvalResult) -> None:
-    """Print the summary of one evaluation, and its groups."""
-    say(format_table(SUMMARY_HEADER, summary_cells([result])))
-    say()
-    say(format_table(BREAKDOWN_HEADER, breakdown_cells(measure_episodes(result.episodes()))))
-
-
-def _file_name(policy: str, decoding: str) -> str:
-    """Return the name of the result's files."""
-    words = [policy, *([decoding] if decoding else [])]
-    return re.sub(r"[^A-Za-z0-9.=-]+", "-", " ".join(words)).strip("-.")[:100] or "policy"
-
-
-def _weights(policy: AnyPolicy) -> str | None:
-    """Return the fingerprint of the trained weights; `None` for a policy that has none to tell."""
-    acting = getattr(policy, "answerer", policy)  # `uniform` lets another policy answer
-    return acting.fingerprint() if isinstance(acting, FingerprintedPolicy) else None
+def print_table(results: Sequence[EvalResult], *, groups: bool) -> None:
+    """Print one line for each result and, where asked, the groups of the first."""
+    say(format_table(SUMMARY_HEADER, summary_cells(results)))
+    if groups:
+        say()
+        say(format_table(BREAKDOWN_HEADER, breakdown_cells(results[0].measured)))

@@ -12,7 +12,7 @@ import tyro
 
 from algos.rollout.environment_options import FRAMES, EnvironmentOptions
 from policies.registry import NAMES, AnyPolicy, load_policy
-from policies.served.named_options import read_options
+from policies.served.named_options import read_options, refuse_keys
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.loading import has_splits, load_dataset
 from sage_env.env import VideoQAEnv
@@ -58,7 +58,9 @@ class PolicySettings(EnvironmentOptions):
         if not 0 <= self.temperature < float("inf"):
             raise CommandError(f"--temperature must be 0 or more, got {self.temperature}")
         try:
-            return read_options(self.policy_option)
+            options = read_options(self.policy_option)
+            refuse_keys(options)
+            return options
         except ValueError as error:
             raise CommandError(f"--policy-option {error}") from None
 
@@ -112,8 +114,8 @@ class OnDataset:
             self.dataset,
             root=self.root,
             split=self.split,
-            allow_outside=self.allow_outside,
             annotations=self.annotations,
+            allow_outside=self.allow_outside,
         )
 
 
@@ -159,11 +161,3 @@ def evenly(items: Sequence[QAItem], limit: int | None) -> list[QAItem]:
         raise CommandError(f"--limit must be at least 1, got {limit}")
     count = len(items) if limit is None else min(limit, len(items))
     return [items[k * len(items) // count] for k in range(count)]
-
-
-def decoding_of(policy: AnyPolicy) -> str:
-    """Return how a policy chooses: `greedy`, `T = 1`, or "" where it does not sample."""
-    temperature = getattr(policy, "temperature", None)
-    if temperature is None:
-        return ""
-    return "greedy" if temperature == 0 else f"T = {temperature:g}"

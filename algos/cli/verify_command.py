@@ -12,6 +12,7 @@ from algos.cli.options import CommandError
 from algos.cli.terminal import say
 from algos.evaluation.tables import format_table
 from algos.exactness.check_result import CheckResult
+from algos.runs.joint_folder import entry_folder, entry_names, is_joint
 from algos.runs.run_folder import RunFolder
 from algos.verify.verify_evaluation import verify_evaluation
 from sage_env.lazy_exports import needs_extra
@@ -40,7 +41,15 @@ class Verify:
             CommandError: if a check failed.
         """
         folder = RunFolder(self.run_folder)
-        if folder.manifest.exists():
+        if folder.manifest.exists() and is_joint(folder):
+            found = [
+                (f"{name}/{what}", check)
+                for name in entry_names(folder)
+                for what, check in verify_evaluation(
+                    entry_folder(folder.path, name), root=self.root
+                )
+            ]
+        elif folder.manifest.exists():
             found = list(verify_evaluation(folder, root=self.root))
         else:
             found = self._training(folder)

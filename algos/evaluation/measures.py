@@ -8,7 +8,8 @@ measure; one whose answer was not judged is counted and is not in the accuracy.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -111,22 +112,25 @@ class EvalResult:
     Attributes:
         name: of the line in tables, e.g. `"SFT base"`.
         items: the questions.
-        trajectories: one per item.
+        trajectories: one per item; of a stored evaluation, each is read when it is asked for.
         decoding: how actions were chosen, e.g. `"greedy"` or `"T = 1"`; `""` if it has no choice.
+        results: one per item, where they are known from rows; `None`: made of the trajectories.
     """
 
     name: str
     items: Sequence[QAItem]
     trajectories: Sequence[Trajectory]
     decoding: str = ""
+    results: Sequence[EpisodeResult] | None = None
 
     def __post_init__(self) -> None:
         """Refuse trajectories that are not of these items."""
-        played = [trajectory.item_id for trajectory in self.trajectories]
-        if played != [item.id for item in self.items]:
+        known = self.trajectories if self.results is None else self.results
+        played = [one.item_id for one in known]
+        if len(self.trajectories) != len(known) or played != [item.id for item in self.items]:
             raise ValueError(
                 f"{self.name}: expected one trajectory per item in the items' order, got "
-                f"{len(played)} trajectories for {len(self.items)} items"
+                f"{len(self.trajectories)} trajectories for {len(self.items)} items"
             )
 
     @property
@@ -136,16 +140,28 @@ class EvalResult:
 
     def only(self, group: Mapping[str, str]) -> EvalResult:
         """Return the part about items of one group, e.g. `only({"tier": "core"})`."""
-        pairs = zip(self.items, self.trajectories, strict=True)
-        kept = [(item, played) for item, played in pairs if in_group(item, group)]
-        return replace(self, items=[i for i, _ in kept], trajectories=[t for _, t in kept])
+        if not group:
+            return self
+        kept = [k for k, item in enumerate(self.items) if in_group(item, group)]
+        items, played = [self.items[k] for k in kept], [self.trajectories[k] for k in kept]
+        results = self.results and [self.results[k] for k in kept]
+        return EvalResult(self.name, items, played, self.decoding, results)
 
     def episodes(self) -> list[EpisodeResult]:
         """Return one episode result per item."""
-        return [
-            episode_result(item, trajectory)
-            for item, trajectory in zip(self.items, self.trajectories, strict=True)
-        ]
+        return list(self._episodes)
+
+    @cached_property
+    def _episodes(self) -> list[EpisodeResult]:
+        if self.results is not None:
+            return list(self.results)
+        pairs = zip(self.items, self.trajectories, strict=True)
+        return [episode_result(item, trajectory) for item, trajectory in pairs]
+
+    @cached_property
+    def measured(self) -> list[MeasureRow]:
+        """Return the rows of the report: all, by length, by bucket, and by each report key."""
+        return measure_episodes(self._episodes)
 
 
 def evaluate(
@@ -178,10 +194,15 @@ def evaluate(
     """
     done = done or {}
     waiting = [item.id for item in items if item.id not in done]
-    specs = [EpisodeSpec(one, subseed(seed, "evaluate", one), name=one) for one in waiting]
+    specs = evaluation_specs(waiting, seed)
     played = collect(envs, policy, specs, seed=seed, progress=progress, isolate=isolate)
     found = {**done, **dict(zip(waiting, played, strict=True))}
     return EvalResult(name, items, [found[item.id] for item in items], decoding)
+
+
+def evaluation_specs(item_ids: Iterable[str], seed: int) -> list[EpisodeSpec]:
+    """Return the episodes of questions: each has a seed of its own, made of its id."""
+    return [EpisodeSpec(one, subseed(seed, "evaluate", one), name=one) for one in item_ids]
 
 
 def failures(result: EvalResult) -> list[tuple[str, str]]:
@@ -189,9 +210,7 @@ def failures(result: EvalResult) -> list[tuple[str, str]]:
 
     One that only lacks its judge's verdict has not failed: it is not judged.
     """
-    pairs = zip(result.items, result.trajectories, strict=True)
-    failed = [(item.id, played.error) for item, played in pairs if not played.not_judged]
-    return [(name, error) for name, error in failed if error is not None]
+    return [(e.item_id, e.error) for e in result.episodes() if e.error is not None]
 
 
 def episode_result(item: QAItem, trajectory: Trajectory) -> EpisodeResult:

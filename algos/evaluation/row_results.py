@@ -58,6 +58,7 @@ class EpisodeResult:
         beliefs: per turn, the probabilities of the choices before its action; `None` for a turn
             without, and for a policy that tells none.
         spent: what it cost, by the names of `SPENT`; what is not known is not there.
+        stages: seconds that it waited, by stage; empty where they were not measured.
     """
 
     item_id: str
@@ -80,6 +81,7 @@ class EpisodeResult:
     answer_spans: tuple[Span, ...] | None = None
     beliefs: tuple[Belief | None, ...] | None = None
     spent: Mapping[str, float] = field(default_factory=dict)
+    stages: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def chance(self) -> float | None:
@@ -116,6 +118,7 @@ def result_of_row(row: Mapping[str, Any]) -> EpisodeResult:
         hit_turn=row.get("evidence_hit_turn"),
         answer_spans=None if claimed is None else _spans(claimed),
         spent={key: value for key in SPENT if (value := row.get(key)) is not None},
+        stages=row.get("seconds_by_stage") or {},
         beliefs=beliefs and tuple(None if b is None else tuple(b) for b in beliefs),
     )
 

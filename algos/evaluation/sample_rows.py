@@ -12,6 +12,7 @@ from typing import Any
 from algos.metrics.answer_spans import answer_spans
 from algos.metrics.costs import cost_fields
 from algos.metrics.spans import first_hit, iop, iou, precision, recall
+from algos.rollout.anytime import belief_rows
 from algos.rollout.trajectory import Trajectory
 from sage_env.actions.action import Answer, Invalid
 from sage_env.datasets.item import QAItem
@@ -104,7 +105,7 @@ def sample_row(
         "stop_reason": "answered" if unjudged else last.get("stop_reason"),
         "invalid_actions": sum(isinstance(t.decision.action, Invalid) for t in trajectory.turns),
         **_evidence(item, trajectory, said),
-        "beliefs": None,
+        "beliefs": belief_rows(trajectory),
         **cost_fields(item, trajectory),
         **{key: (entry or {}).get(key) for key in ENTRY_KEYS},
     }

@@ -15,7 +15,6 @@ from algos.evaluation.measures import (
     EvalResult,
     MeasureRow,
     Measures,
-    measure_episodes,
 )
 from policies.terminal_text import visible
 
@@ -57,8 +56,7 @@ def summary_cells(results: Sequence[EvalResult]) -> list[Cells]:
     """Return one line per result, under `SUMMARY_HEADER`."""
     lines: list[Cells] = []
     for result in results:
-        measured = measure_episodes(result.episodes())
-        rows = {(row.section, row.name): row.measures for row in measured}
+        rows = {(row.section, row.name): row.measures for row in result.measured}
         total = rows["all", "all"]
         lines.append(
             (

@@ -31,7 +31,7 @@ from algos.exchange.playing_again import actions_of, environment_of, play_again,
 from algos.rollout.trajectory import Trajectory
 from algos.runs.append_log import read_log
 from algos.runs.json_files import item_from_json, item_to_json
-from policies.base import Observation
+from policies.base import Decision, Observation
 from sage_env.actions.action import ACTION_NAMES, Action, Invalid
 from sage_env.actions.action_json import action_to_json
 from sage_env.framing.picture_region import pictures
@@ -91,7 +91,7 @@ def _documents(
     with environment_of(entry, root=root, call_tools=call_tools) as env:
         for question, trajectory in known:
             shown: list[list[dict[str, Any]]] = []
-            if trajectory.error is None:
+            if trajectory.error is None or trajectory.not_judged:
                 seen = play_again(env, question, trajectory, actions_of(trajectory))
                 shown = [_picture_parts(observation, folder) for observation in seen]
             yield atif_document(entry, question, trajectory, shown)
@@ -120,6 +120,8 @@ def atif_document(
     steps = [{"step_id": 1, "source": "user", "message": first}]
     for number, (turn, played) in enumerate(zip(turns, trajectory.turns, strict=True), 2):
         steps.append(_agent_step(number, turn, played.decision.action, parts[number - 1]))
+    if trajectory.failed is not None:  # what was decided, and came to nothing by our fault
+        steps.append(_lost_step(len(steps) + 1, trajectory.failed))
     document = {
         "schema_version": SCHEMA,
         "session_id": entry.name,
@@ -142,7 +144,9 @@ def atif_document(
             }
         },
     }
-    if trajectory.error is not None:
+    if trajectory.not_judged:
+        document["notes"] = f"The answer was not judged: {trajectory.error}"
+    elif trajectory.error is not None:
         document["notes"] = f"The episode failed on our side, and is no answer: {trajectory.error}"
     return document
 
@@ -161,7 +165,7 @@ def read_atif(path: Path) -> list[PlayedQuestion]:
 def _read(place: str, document: Any) -> PlayedQuestion:
     try:
         own = document["extra"][OWN]
-        turns = [step["extra"][OWN] for step in document["steps"] if step["source"] == "agent"]
+        turns = [step["extra"][OWN] for step in document["steps"] if OWN in step.get("extra", {})]
         trajectory = Trajectory.from_json({**own["trajectory"], "turns": turns})
         return PlayedQuestion(item_from_json(own["item"]), own["row"], trajectory)
     except (KeyError, TypeError, ValueError) as error:
@@ -175,22 +179,38 @@ def _agent_step(
     content: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """Return a turn as a step; `turn` is its JSON, which `extra` holds."""
-    call = f"call_{number - 1}"
-    name = ACTION_NAMES[type(action)]
+    call = _call(number, action)
+    result = {"source_call_id": call["tool_call_id"], "content": list(content)}
+    return {
+        "step_id": number,
+        "source": "agent",
+        "message": turn["text"],
+        "tool_calls": [call],
+        "observation": {"results": [result]},
+        "metrics": {"extra": {"reward": turn["reward"]}},
+        "extra": {OWN: plain_json(turn)},
+    }
+
+
+def _lost_step(number: int, decision: Decision) -> dict[str, Any]:
+    """Return a decision whose step failed; the document's `extra` holds it too."""
+    return {
+        "step_id": number,
+        "source": "agent",
+        "message": decision.text,
+        "tool_calls": [_call(number, decision.action)],
+    }
+
+
+def _call(number: int, action: Action | Invalid) -> dict[str, Any]:
+    """Return an action as the call of a tool."""
     arguments = (
         {"text": action.text, "reason": action.reason}
         if isinstance(action, Invalid)
         else {k: v for k, v in action_to_json(action).items() if k != "action"}
     )
-    return {
-        "step_id": number,
-        "source": "agent",
-        "message": turn["text"],
-        "tool_calls": [{"tool_call_id": call, "function_name": name, "arguments": arguments}],
-        "observation": {"results": [{"source_call_id": call, "content": list(content)}]},
-        "metrics": {"extra": {"reward": turn["reward"]}},
-        "extra": {OWN: plain_json(turn)},
-    }
+    name = ACTION_NAMES[type(action)]
+    return {"tool_call_id": f"call_{number - 1}", "function_name": name, "arguments": arguments}
 
 
 def _metrics(row: Mapping[str, Any], steps: int) -> dict[str, Any]:

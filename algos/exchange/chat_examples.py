@@ -14,7 +14,7 @@ k-th block `{"type": "image"}` of a row stands for the k-th of its `images`:
 Every block has the same two keys, and every row the same columns, so that readers which infer a
 schema take the file. Beside the conversation stand `id`, `gold`, `prediction`, `verdict` (`null`:
 not judged), `invalid_turns` (numbers of assistant messages, from 0, that no one should learn) and
-`reward`. Failed episodes are left out: they are no conversations.
+`reward` (`null` where the judge failed). Failed episodes are left out: they are no conversations.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any
 
 from algos.exchange.picture_files import PictureFolder, encoded
 from algos.exchange.played_entry import PlayedEntry, PlayedQuestion
-from algos.exchange.playing_again import actions_of, environment_of, play_again
+from algos.exchange.playing_again import actions_of, decisions_of, environment_of, play_again
 from algos.rollout.trajectory import Trajectory
 from algos.sft.action_words import words_of
 from sage_env.actions.action import Invalid
@@ -88,12 +88,20 @@ def chat_rows(
     root: Path | None = None,
     call_tools: bool = False,
 ) -> Iterator[Row]:
-    """Yield a row for each question whose episode did not fail; see `write_chat_examples`.
+    """Yield a row for each question whose episode did not fail.
 
-    `inside` gives pictures as `{"bytes", "path"}` instead of files.
+    Args:
+        entry: whose episodes.
+        pictures_as: where pictures go; by default rows refer to frames of the videos.
+        inside: whether pictures stand in the row, as `{"bytes", "path"}`, instead of in files.
+        root: folder of the videos, where they are not where the run had them.
+        call_tools: whether tools may be called again, whose replies are part of the messages.
+
+    Raises:
+        ExchangeError: if something else is shown than when the episodes were played.
     """
     with environment_of(entry, root=root, call_tools=call_tools) as env:
-        for question, trajectory in entry.episodes():
+        for question, trajectory in entry.episodes(not_judged=True):
             yield _row(env, question, trajectory, pictures_as, inside)
 
 
@@ -104,14 +112,14 @@ def _row(
     pictures_as: PictureFolder | None,
     inside: bool,
 ) -> Row:
-    actions = actions_of(trajectory)
+    decisions, actions = decisions_of(trajectory), actions_of(trajectory)
     *_, conversation = play_again(ChatObservations(env), question, trajectory, actions)
     spoken = conversation[:-1]  # nobody replies to the last
     pictures = [picture for message in spoken for picture in _images(message)]
     messages = [_message(message) for message in spoken]
     replies = [message for message in messages if message["role"] == "assistant"]
-    for reply, turn in zip(replies, trajectory.turns, strict=True):
-        reply["content"] = [{"type": "text", "text": _unicode(words_of(turn.decision))}]
+    for reply, decision in zip(replies, decisions, strict=True):
+        reply["content"] = [{"type": "text", "text": _unicode(words_of(decision))}]
     references = _references(question, trajectory)[: len(pictures)]
     images: Sequence[Any] = references
     if pictures_as is not None and inside:
@@ -128,7 +136,7 @@ def _row(
         "gold": question.item.answer,
         "prediction": None if said is None else _unicode(said),
         "verdict": question.row.get("verdict"),
-        "reward": trajectory.ret,
+        "reward": None if trajectory.error else trajectory.ret,
         "invalid_turns": [k for k, a in enumerate(actions) if isinstance(a, Invalid)],
     }
 

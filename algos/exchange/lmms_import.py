@@ -9,6 +9,7 @@ first |
 | `target` | the gold answer |
 | `filtered_resps` | the prediction, the first of several; an empty one is no answer |
 | `judge_failed` | an answer that was not judged |
+| a text of our model that begins with `FAILURE` | a failed question |
 | a score of 0 or 1, or the pair `pred_answer` and `answer` | the verdict |
 | any other score, such as 0.5 | not judged: no rule of ours makes it right or wrong |
 
@@ -22,14 +23,14 @@ from pathlib import Path
 from typing import Any
 
 from algos.exchange.foreign_rows import UNKNOWN_VIDEO, ForeignQuestion
-from algos.exchange.lmms_samples import OWN
+from algos.exchange.lmms_samples import FAILED, FAILURE, OWN, UNJUDGED
 from algos.exchange.played_entry import ExchangeError
 from algos.runs.append_log import read_log
 from sage_env.datasets.item import QAItem
 
 _NO_METRIC = {
     "doc_id", "doc", "input", "target", "resps", "filtered_resps", "token_counts", "doc_hash",
-    "input_media", "arguments", "judge_failed", OWN,
+    "input_media", "arguments", "judge_failed", OWN, FAILED, UNJUDGED,
 }  # fmt: skip
 _IDS = ("question_id", "qid", "id", "key")
 _VIDEOS = ("video", "video_id", "videoID", "video_uid")
@@ -52,14 +53,6 @@ def read_lmms_samples(path: Path, *, metric: str | None = None) -> list[ForeignQ
     return [_question(path, number, row, metric) for number, row in enumerate(rows, 1)]
 
 
-def own_rows(path: Path) -> list[dict[str, Any]] | None:
-    """Return the rows of a file that `lmms_samples` wrote, `None` for a file of another project."""
-    rows = read_log(path)
-    if not rows or not all(isinstance(row, Mapping) and OWN in row for row in rows):
-        return None
-    return [row[OWN] for row in rows]
-
-
 def _question(path: Path, number: int, row: Any, metric: str | None) -> ForeignQuestion:
     place = f"{path}, line {number}"
     if not isinstance(row, Mapping) or not {"doc_id", "filtered_resps"} <= row.keys():
@@ -77,10 +70,10 @@ def _question(path: Path, number: int, row: Any, metric: str | None) -> ForeignQ
         answer=_text(row.get("target")),
     )
     prediction = _text(row["filtered_resps"]) or None
+    if prediction is not None and prediction.startswith(FAILURE):
+        return ForeignQuestion(item, None, None, prediction.removeprefix(FAILURE))
     judged = not row.get("judge_failed")
     verdict = _verdict(place, scores, metric) if judged and prediction is not None else None
-    if prediction is None:
-        verdict = False
     counts = row.get("token_counts") or [None]
     tokens = counts[0] if isinstance(counts[0], Mapping) else {}
     known = {
@@ -101,10 +94,9 @@ def _own(row: Mapping[str, Any], place: str) -> ForeignQuestion:
             duration=row.get("duration"),
             group=dict(row["group"]),
         )
-        prediction, verdict, error = row["prediction"], row["verdict"], row["error"]
+        return ForeignQuestion(item, row["prediction"], row["verdict"], row["error"], known=row)
     except (KeyError, TypeError) as error:
         raise ExchangeError(f"{place}: {OWN} is not a row of an evaluation: {error!r}") from error
-    return ForeignQuestion(item, prediction, verdict, error, known=row)
 
 
 def _verdict(place: str, scores: Mapping[str, Any], metric: str | None) -> bool | None:

@@ -36,6 +36,8 @@ OWN = "sage_vqa"
 ACCURACY = "sage_vqa_accuracy"
 FAILED = "sage_vqa_failed"
 UNJUDGED = "sage_vqa_unjudged"
+FAILURE = "[sage-vqa failed] "
+"""Beginning of an answer's text inside lmms-eval that says why the episode failed instead."""
 
 
 def write_lmms_samples(entry: PlayedEntry, folder: Path, *, date: str | None = None) -> list[Path]:
@@ -134,10 +136,13 @@ def _usage(entry: PlayedEntry) -> dict[str, Any]:
         "input_tokens": [row.get("prompt_tokens") for row in rows],
         "output_tokens": [row.get("tokens") for row in rows],
     }
-    return {
-        "total": {name: None if None in values else sum(values) for name, values in known.items()}
-        | {"n_api_calls": None}
-    }
+    totals = {name: _total(values) for name, values in known.items()}
+    return {"total": {**totals, "n_api_calls": None}}
+
+
+def _total(values: Sequence[int | None]) -> int | None:
+    counted = [value for value in values if value is not None]
+    return sum(counted) if len(counted) == len(values) else None
 
 
 def _date(entry: PlayedEntry) -> str:

@@ -12,7 +12,7 @@ the agent wrote where that was none. The dataset's spaces are those of `TextActi
 | `options/item_id` | the question |
 
 Storage is HDF5 without JPEG (`jpeg_encoding=False`; Minari's default is lossy). Failed episodes are
-left out: they have no observation for their last action.
+left out, and so are those whose judge failed: their last action has no reward.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class PictureFolder:
     beside: Path = field(default_factory=Path)
 
     def add(self, picture: NDArray[np.uint8] | Image.Image) -> str:
-        """Write a picture; return its path relative to `beside`, with slashes."""
+        """Write a picture, uint8 `(H, W, 3)`; return its path below `beside`, with slashes."""
         data = encoded(picture, self.encoding)
         name = hashlib.blake2b(data, digest_size=12).hexdigest()
         path = self.folder / f"{name}.{'jpg' if self.encoding == 'jpeg' else 'png'}"

@@ -82,11 +82,17 @@ class PlayedEntry:
         found = [question.outcome for question in self.questions]
         return {name: found.count(name) for name in OUTCOMES}
 
-    def episodes(self) -> Iterator[tuple[PlayedQuestion, Trajectory]]:
-        """Yield the questions whose episode is known and did not fail."""
+    def episodes(self, *, not_judged: bool = False) -> Iterator[tuple[PlayedQuestion, Trajectory]]:
+        """Yield the questions whose episode is known and did not fail.
+
+        Args:
+            not_judged: whether also those that failed when their answer was judged.
+        """
         for question in self.questions:
             trajectory = question.trajectory
-            if trajectory is not None and trajectory.error is None:
+            if trajectory is None:
+                continue
+            if trajectory.error is None or (not_judged and trajectory.not_judged):
                 yield question, trajectory
 
 

@@ -16,7 +16,7 @@ import gymnasium as gym
 
 from algos.exchange.played_entry import ExchangeError, PlayedEntry, PlayedQuestion, plain_json
 from algos.rollout.trajectory import Trajectory
-from policies.base import Observation
+from policies.base import Decision, Observation
 from sage_env.actions.action import UseTool
 from sage_env.datasets.item import QAItem
 from sage_env.env import VideoQAEnv
@@ -77,17 +77,28 @@ def play_again(
     observation, info = env.reset(seed=trajectory.seed, options=options)
     _require_same(question, "overview", trajectory.start_info, info)
     yield observation
-    for number, (turn, action) in enumerate(zip(trajectory.turns, actions, strict=True), 1):
+    told = [turn.info for turn in trajectory.turns]
+    told += [{}] * trajectory.not_judged  # its last turn has an answer, and no record
+    terminated = trajectory.terminated or trajectory.not_judged
+    for number, (then, action) in enumerate(zip(told, actions, strict=True), 1):
         observation, _, ended, _, info = env.step(action)
-        _require_same(question, f"turn {number}", turn.info, info)
-        if ended != (number == len(trajectory.turns) and trajectory.terminated):
+        _require_same(question, f"turn {number}", then, info)
+        if ended != (number == len(told) and terminated):
             raise _other(question, f"turn {number}", "the episode ends elsewhere")
         yield observation
 
 
+def decisions_of(trajectory: Trajectory) -> list[Decision]:
+    """Return what was decided, turn by turn; an answer that was not judged is the last."""
+    decisions = [turn.decision for turn in trajectory.turns]
+    if trajectory.not_judged and trajectory.failed is not None:
+        decisions.append(trajectory.failed)
+    return decisions
+
+
 def actions_of(trajectory: Trajectory) -> list[Any]:
-    """Return what was decided, turn by turn."""
-    return [turn.decision.action for turn in trajectory.turns]
+    """Return the actions of `decisions_of`."""
+    return [decision.action for decision in decisions_of(trajectory)]
 
 
 def shown_frames(observation: Observation) -> list[float]:
@@ -97,7 +108,7 @@ def shown_frames(observation: Observation) -> list[float]:
 
 
 def _require_no_tool(entry: PlayedEntry) -> None:
-    for question, trajectory in entry.episodes():
+    for question, trajectory in entry.episodes(not_judged=True):
         if any(isinstance(action, UseTool) for action in actions_of(trajectory)):
             raise ExchangeError(
                 f"the question {question.item.id!r} was answered with a tool, whose reply is not "

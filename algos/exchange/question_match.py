@@ -28,16 +28,17 @@ def matched(
     by_video: dict[str, list[QAItem]] = defaultdict(list)
     for item in items:
         by_video[item.video.stem].append(item)
-    found, lost = [], []
+    found: list[ForeignQuestion] = []
+    lost: list[str] = []
     for question in questions:
         theirs = question.item
         known = theirs.video != UNKNOWN_VIDEO
         near = by_video[theirs.video.stem] if known else list(items)
-        item = by_id.get(theirs.id) or _same(theirs.question, near)
-        if item is None:
+        ours = by_id.get(theirs.id) or _same(theirs.question, near)
+        if ours is None:
             lost.append(theirs.id)
         else:
-            found.append(question.asked(item))
+            found.append(question.asked(ours))
     return found, lost
 
 

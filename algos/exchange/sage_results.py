@@ -6,6 +6,7 @@ The files are those of `results/` in github.com/allenai/SAGE, and what its evalu
 |---|---|
 | `path` or `video_path` | the video |
 | `id`, or the MD5 of question, bar and path, as its evaluator makes it | the id |
+| `question` of `mcq` | question and choices, where they can be told apart |
 | `full_answer` | the gold answer; `correct_answer` (a letter, or null) is not needed |
 | `answer` | the prediction; `null` is no answer, a list its text |
 | `answer` that begins with `Could not produce an answer` | a failed question: they gave up |
@@ -36,6 +37,8 @@ from algos.exchange.sage_calls import action_of_call, bare_tool
 from algos.runs.append_log import read_log
 from algos.runs.json_files import read_json
 from sage_env.datasets.item import QAItem
+from sage_env.datasets.native.option_text import gold_option, split_question
+from sage_env.errors import DatasetError
 
 GAVE_UP = "could not produce an answer"
 _STAGES = ("search_llm", "iterative_reasoner")
@@ -104,11 +107,14 @@ def _question(key: str, record: Mapping[str, Any]) -> ForeignQuestion:
     answer = record["answer"]
     prediction = answer if answer is None or isinstance(answer, str) else str(answer)
     gave_up = prediction is not None and prediction.casefold().startswith(GAVE_UP)
+    asked, choices, gold = _asked(record)
     item = QAItem(
         id=key,
         video=Path(_video(record)),
-        question=str(record["question"]),
-        answer=str(record["full_answer"]),
+        question=asked,
+        choices=choices,
+        answer=gold,
+        kind="mcq" if choices else "open",
         duration=_number(record.get("duration")),
         group={
             name: str(record[name]).replace("-", "_") if name == "ques_type" else str(record[name])
@@ -130,8 +136,19 @@ def _question(key: str, record: Mapping[str, Any]) -> ForeignQuestion:
         known["turns"] = sum((tools or {}).values()) + (prediction is not None and not gave_up)
     if gave_up:
         return ForeignQuestion(item, None, None, prediction, steps=steps, known=known)
-    verdict = False if prediction is None else _verdict(record)
-    return ForeignQuestion(item, prediction, verdict, None, said, steps, known)
+    return ForeignQuestion(item, prediction, _verdict(record), None, said, steps, known)
+
+
+def _asked(record: Mapping[str, Any]) -> tuple[str, tuple[str, ...], str]:
+    """Return question, choices and gold answer; where these do not fit, all as an open question."""
+    asked, gold = str(record["question"]), str(record["full_answer"])
+    if record.get("ques_type") != "mcq":
+        return asked, (), gold
+    question, choices = split_question(asked)
+    try:
+        return question, choices, gold_option(choices, gold)
+    except DatasetError:
+        return asked, (), gold
 
 
 def _verdict(record: Mapping[str, Any]) -> bool | None:
@@ -173,7 +190,7 @@ def _last_attempt(results: Any) -> Mapping[str, Any]:
 
 
 def _later_stages(attempt: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    found = next((attempt[name] for name in _STAGES if attempt.get(name)), [])
+    found: Any = next((attempt[name] for name in _STAGES if attempt.get(name)), [])
     return [stage for stage in found if isinstance(stage, Mapping)]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from algos.runs.evaluation_run import questions_digest
+from algos.runs.evaluation_manifest import questions_digest
 from algos.runs.run_folder import RunFolder, RunFolderError, read_json, write_json
 from policies.terminal_text import visible
 from sage_env.datasets.item import QAItem

@@ -8,7 +8,8 @@ question cost: frames, tokens, seconds, dollars); `estimates` (a figure with its
 videos); `rule_score` (a score by a rule, and its lines), `group_scores` (Video-MME-v2),
 `grounding_rules` (CG-Bench, NExT-GQA, Charades-STA), `benchmark_rules` (the rule of a dataset);
 `any_horizon` (does it look as often as it should?), `evidence` (does a right answer rest on what
-was seen?), `spending` (what many questions cost); `entry_lines` (lines of a table that belong
-together), `budget_curves` (accuracy against frames); `measure_tables` (all as cells of tables),
+was seen?), `spending` and `latency` (what many questions cost, and how long they took);
+`entry_lines` (lines of a table that belong together), `floors` (what a policy is above them),
+`budget_curves` (accuracy against frames); `measure_tables` (all as cells of tables),
 `measure_texts` (as plain text).
 """

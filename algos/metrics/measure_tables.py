@@ -16,6 +16,8 @@ from algos.metrics.budget_curves import (
 )
 from algos.metrics.estimates import Estimate
 from algos.metrics.evidence import Evidence
+from algos.metrics.floors import Floor
+from algos.metrics.latency import Latency
 from algos.metrics.rule_score import RuleScore
 from algos.metrics.spending import Spending
 
@@ -36,6 +38,8 @@ COUNTS_HEADER: Cells = (
 FIGURES_HEADER: Cells = ("measure", "", "figure", "questions")
 EVIDENCE_HEADER: Cells = ("answer", "", "evidence seen", "not seen")
 SPENDING_HEADER: Cells = ("cost", "", "known of", "total", "per question", "per right answer")
+LATENCY_HEADER: Cells = ("seconds", "", "questions", "median", "95 % within")
+FLOORS_HEADER: Cells = ("floor", "", "accuracy", "the policy above it")
 CURVE_HEADER: Cells = ("policy", "", "budget", "frames", "accuracy", "undominated")
 AREA_HEADER: Cells = ("policy", "", "frames", "area", "minus DIRECT")
 
@@ -142,6 +146,18 @@ def spending_cells(found: Sequence[Spending]) -> list[Cells]:
         )
         for one in found
     ]
+
+
+def latency_cells(found: Sequence[Latency]) -> list[Cells]:
+    """Return one line for each stage, under `LATENCY_HEADER`."""
+    return [
+        (one.stage, "", str(one.questions), f"{one.median:.3g}", f"{one.slow:.3g}") for one in found
+    ]
+
+
+def floor_cells(found: Sequence[Floor]) -> list[Cells]:
+    """Return one line for each floor, under `FLOORS_HEADER`."""
+    return [(one.name, "", percent_cell(one.accuracy), gap_cell(one.above)) for one in found]
 
 
 def curve_cells(curves: Sequence[BudgetCurve]) -> list[Cells]:

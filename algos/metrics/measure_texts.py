@@ -11,16 +11,19 @@ from algos.metrics.benchmark_rules import benchmark_score
 from algos.metrics.budget_curves import curves_of
 from algos.metrics.entry_lines import EntryLine, clue_of, direct_of
 from algos.metrics.evidence import evidence_of
+from algos.metrics.floors import floors_of
 from algos.metrics.measure_tables import (
     AREA_HEADER,
     COUNTS_HEADER,
     CURVE_HEADER,
     EVIDENCE_HEADER,
     FIGURES_HEADER,
+    FLOORS_HEADER,
     area_cells,
     counts_cells,
     curve_cells,
     evidence_cells,
+    floor_cells,
     horizon_cells,
     outcome_cells,
     rule_cells,
@@ -29,7 +32,7 @@ from algos.metrics.measure_tables import (
 
 
 def measure_text(dataset: str, lines: Sequence[EntryLine], official: int | None = None) -> str:
-    """Return the tables beyond accuracy: counts, the dataset's rule, stopping, evidence, budgets.
+    """Return the tables beyond accuracy: counts, floors, the rule, stopping, evidence, budgets.
 
     Args:
         dataset: as `--dataset` names it.
@@ -38,6 +41,7 @@ def measure_text(dataset: str, lines: Sequence[EntryLine], official: int | None 
     """
     counts = [counts_cells(one.title, measures_of(one.episodes), official) for one in lines]
     parts = [format_table(COUNTS_HEADER, counts)]
+    parts += [text for one in lines if one.control is None and (text := _floors(one, lines))]
     parts += [_rule_text(dataset, one, lines) for one in lines if one.control is None]
     for one in lines:
         if one.control is None:
@@ -48,6 +52,12 @@ def measure_text(dataset: str, lines: Sequence[EntryLine], official: int | None 
     if areas := area_cells(curves):
         parts.append(format_table(AREA_HEADER, areas))
     return "\n\n".join(parts)
+
+
+def _floors(line: EntryLine, lines: Sequence[EntryLine]) -> str:
+    """Return what a policy is above its floors; "" where there is none to tell."""
+    cells = floor_cells(floors_of(line, lines))
+    return f"{line.title}\n{format_table(FLOORS_HEADER, cells)}" if cells else ""
 
 
 def _rule_text(dataset: str, line: EntryLine, lines: Sequence[EntryLine]) -> str:

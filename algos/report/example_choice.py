@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from algos.evaluation.measures import EvalResult
 from algos.evaluation.row_results import EpisodeResult
 from algos.report.episode_view import ShownQuestion
+from algos.rollout.trajectory import Trajectory
 
 _Pick = tuple[str, Callable[[EpisodeResult, EpisodeResult | None], bool]]
 
@@ -81,10 +82,15 @@ def _varied(episodes: Sequence[EpisodeResult]) -> list[EpisodeResult]:
 def _example(
     item_id: str, heading: str, result: EvalResult, before: EvalResult | None
 ) -> ShownQuestion:
-    played = {t.item_id: t for t in result.trajectories}
-    item = next(item for item in result.items if item.id == item_id)
-    episodes = [(result.title, played[item_id])]
+    episodes = [(result.title, _played(result, item_id))]
     if before is not None and "before" in heading:
-        earlier = next(t for t in before.trajectories if t.item_id == item_id)
-        episodes.insert(0, (before.title, earlier))
-    return ShownQuestion(heading, item, episodes)
+        episodes.insert(0, (before.title, _played(before, item_id)))
+    return ShownQuestion(heading, result.items[_place(result, item_id)], episodes)
+
+
+def _played(result: EvalResult, item_id: str) -> Trajectory:
+    return result.trajectories[_place(result, item_id)]
+
+
+def _place(result: EvalResult, item_id: str) -> int:
+    return next(k for k, item in enumerate(result.items) if item.id == item_id)

@@ -12,18 +12,24 @@ from algos.metrics.benchmark_rules import benchmark_score
 from algos.metrics.budget_curves import BudgetCurve, curves_of
 from algos.metrics.entry_lines import EntryLine, clue_of, direct_of
 from algos.metrics.evidence import evidence_of
+from algos.metrics.floors import floors_of
+from algos.metrics.latency import latencies_of
 from algos.metrics.measure_tables import (
     AREA_HEADER,
     COUNTS_HEADER,
     CURVE_HEADER,
     EVIDENCE_HEADER,
     FIGURES_HEADER,
+    FLOORS_HEADER,
+    LATENCY_HEADER,
     SPENDING_HEADER,
     area_cells,
     counts_cells,
     curve_cells,
     evidence_cells,
+    floor_cells,
     horizon_cells,
+    latency_cells,
     outcome_cells,
     rule_cells,
     rule_header,
@@ -78,12 +84,23 @@ def evidence_section(lines: Sequence[EntryLine]) -> str:
 
 def spending_section(lines: Sequence[EntryLine]) -> str:
     """Return what each entry cost, of all that is known of it."""
-    parts = [
-        table(one.title, SPENDING_HEADER, spending_cells(found))
-        for one in lines
-        if (found := spending_of(one.episodes))
-    ]
+    parts = []
+    for one in lines:
+        if found := spending_of(one.episodes):
+            parts.append(table(one.title, SPENDING_HEADER, spending_cells(found)))
+        if waits := latencies_of(one.episodes):
+            parts.append(table(f"{one.title}: seconds", LATENCY_HEADER, latency_cells(waits)))
     return "".join([*parts, _note(_SPENDING)]) if parts else ""
+
+
+def floors_section(lines: Sequence[EntryLine]) -> str:
+    """Return what each policy is above its floors; "" where there is none to tell."""
+    parts = [
+        table(one.title, FLOORS_HEADER, floor_cells(found))
+        for one in _policies(lines)
+        if (found := floors_of(one, lines))
+    ]
+    return "".join([*parts, _note(_FLOORS)]) if parts else ""
 
 
 def budget_section(lines: Sequence[EntryLine]) -> str:
@@ -134,6 +151,11 @@ _HORIZON = (
     "the best fixed turn, minus accuracy. Need of looking: accuracy minus that of DIRECT."
 )
 _EVIDENCE = "From the frames that were really shown, the overview included."
+_FLOORS = (
+    "Chance and the best constant choice are of the questions with choices; to an open one they "
+    "have no answer. The best constant is chosen on these questions, and so a little too high. The "
+    "difference is paired by question."
+)
 _SPENDING = (
     "What is not known is not there, and is never 0. Per right answer: the sum over judged "
     "questions, divided by how many are right."

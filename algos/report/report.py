@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from algos.evaluation.measures import EvalResult
 from algos.report.measure_sections import (
     budget_section,
     evidence_section,
+    floors_section,
     horizon_section,
     rule_section,
     spending_section,
@@ -26,8 +28,10 @@ from algos.report.sections import (
     routing_section,
     summary_section,
 )
+from algos.runs.joint_folder import entry_folder, is_joint
 from algos.runs.metrics import read_metrics
 from algos.runs.run_folder import RunFolder, RunFolderError, read_json, write_json
+from algos.runs.stored_result import load_stored
 from sage_env.storage.atomic_file import atomic_write
 
 
@@ -57,7 +61,8 @@ def _measured(data: ReportData) -> list[tuple[str, str, str]]:
     """Return the sections beyond accuracy that have something to tell."""
     lines = data.lines()
     found = [
-        ("rule", "By the dataset's own rule", rule_section(data.dataset, lines, data.official)),
+        ("floors", "Floors", floors_section(lines)),
+        ("rule", "By the rule of the dataset", rule_section(data.dataset, lines, data.official)),
         ("budgets", "Accuracy against frames", budget_section(lines)),
         ("stopping", "When it stops looking", horizon_section(lines)),
         ("evidence", "Evidence", evidence_section(lines)),
@@ -69,7 +74,8 @@ def _measured(data: ReportData) -> list[tuple[str, str, str]]:
 def save_report(folder: RunFolder, data: ReportData) -> Path:
     """Write all results, what else the report needs, and the report; return its path."""
     for name, result in data.results.items():
-        folder.save_result(name, result)
+        if result.results is None:  # else it was read from its files
+            folder.save_result(name, result)
     settings = {
         "title": data.title,
         "about": dict(data.about),
@@ -80,6 +86,7 @@ def save_report(folder: RunFolder, data: ReportData) -> Path:
         "frame_size": list(data.frame_size),
         "examples": data.examples,
         "only": dict(data.only),
+        "beside": list(data.beside),
         "dataset": data.dataset,
         "official": data.official,
         "entries": {name: dict(told) for name, told in data.entries.items()},
@@ -104,7 +111,7 @@ def load_report(folder: RunFolder) -> ReportData:
     settings = read_json(folder.report_settings)
     metrics = read_metrics(folder.metrics)
     try:
-        results = {name: folder.load_result(name) for name in settings["results"]}
+        results = {name: _load(folder, name) for name in settings["results"]}
         size = (int(settings["frame_size"][0]), int(settings["frame_size"][1]))
         tier = settings.pop("tier", None)  # as versions before this one wrote it
         settings.setdefault("only", {} if tier is None else {"tier": tier})
@@ -112,3 +119,10 @@ def load_report(folder: RunFolder) -> ReportData:
         return ReportData(**rest)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise RunFolderError(f"{folder.report_settings} is not complete: {error}") from error
+
+
+def _load(folder: RunFolder, name: str) -> EvalResult:
+    """Return a result of a run, by its key."""
+    if is_joint(folder):
+        return load_stored(entry_folder(folder.path, name))
+    return load_stored(folder, name) if folder.manifest.exists() else folder.load_result(name)

@@ -21,6 +21,7 @@ class ReportData:
         before: key of the result before learning; `None` if there is none.
         after: key of the result whose episodes are shown; `None` for the first.
         direct: key of the baseline that answers after one even look.
+        beside: keys of others that are compared with the result whose episodes are shown.
         metrics: the lines of `metrics.jsonl`.
         frame_size: `(H, W)` at which the policy saw frames, and the report shows them.
         examples: how many example episodes to show, at most.
@@ -42,6 +43,7 @@ class ReportData:
     frame_size: tuple[int, int] = (224, 224)
     examples: int = 12
     only: Mapping[str, str] = field(default_factory=dict)
+    beside: Sequence[str] = ()
     dataset: str = ""
     official: int | None = None
     entries: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -54,6 +56,8 @@ class ReportData:
             name = getattr(self, role)
             if name is not None and name not in self.results:
                 raise ValueError(f"{role} must be one of {list(self.results)}, got {name!r}")
+        if unknown := set(self.beside) - set(self.results):
+            raise ValueError(f"beside must be of {list(self.results)}, got {sorted(unknown)}")
 
     @property
     def shown(self) -> EvalResult:
@@ -61,8 +65,8 @@ class ReportData:
         return self.results[self.after or next(iter(self.results))]
 
     def compared(self) -> list[EvalResult]:
-        """Return the results that are compared: after, before, direct, where given."""
-        names = [self.after or next(iter(self.results)), self.before, self.direct]
+        """Return the results that are compared: after, before, direct, beside, where given."""
+        names = [self.after or next(iter(self.results)), self.before, self.direct, *self.beside]
         return [self.results[name] for name in dict.fromkeys(names) if name is not None]
 
     def lines(self) -> list[EntryLine]:

@@ -16,7 +16,6 @@ from algos.evaluation.measures import (
     Measures,
     difference,
     failures,
-    measure_episodes,
 )
 from algos.evaluation.tables import (
     MOVES_HEADER,
@@ -37,6 +36,8 @@ from algos.report.report_data import ReportData
 from algos.runs.metrics import TURNS
 from sage_env.datasets.duration_buckets import BUCKETS, bucket_of
 
+MOST_FAILED = 500
+"""Failed questions that the page lists."""
 _CURVES = {
     "eval/score": "Score on validation videos",
     "rollout/accuracy": "Accuracy on training questions, as sampled",
@@ -127,7 +128,7 @@ def _point(value: float | None, interval: tuple[float, float] | None = None) -> 
 
 
 def _rows_in(result: EvalResult, section: str) -> list[MeasureRow]:
-    return [row for row in measure_episodes(result.episodes()) if row.section == section]
+    return [row for row in result.measured if row.section == section]
 
 
 def group_section(data: ReportData) -> str:
@@ -135,11 +136,7 @@ def group_section(data: ReportData) -> str:
     compared = data.compared()
     header = ("group", "name", "questions", *(result.title for result in compared), "frames")
     measures = [
-        {
-            (r.section, r.name): r.measures
-            for r in measure_episodes(result.episodes())
-            if r.section not in OWN_SECTIONS
-        }
+        {(r.section, r.name): r.measures for r in result.measured if r.section not in OWN_SECTIONS}
         for result in compared
     ]
     ours = measures[0]
@@ -167,8 +164,11 @@ def failed_section(data: ReportData) -> str:
     ]
     if not lines:
         return ""
-    note = '<p class="note">They are in no mean, and can be played again.</p>'
-    return table("Failed questions", ("policy", "question", "reason"), lines) + note
+    more = len(lines) - MOST_FAILED
+    rest = f" {more} more are in <code>results.json</code>." if more > 0 else ""
+    note = f'<p class="note">They are in no mean, and can be played again.{rest}</p>'
+    header = ("policy", "question", "reason")
+    return table("Failed questions", header, lines[:MOST_FAILED]) + note
 
 
 def learning_section(metrics: Sequence[Mapping[str, Any]]) -> str:

@@ -66,6 +66,14 @@ def conditions_of(policy: Any, seed: int | None) -> Conditions:
     )
 
 
+def decoding_of(policy: object) -> str:
+    """Return how a policy chooses: `greedy`, `T = 1`, or "" where it does not sample."""
+    temperature = getattr(policy, "temperature", None)
+    if temperature is None:
+        return ""
+    return "greedy" if temperature == 0 else f"T = {temperature:g}"
+
+
 def _version(policy: Any) -> str | None:
     if isinstance(policy, FingerprintedPolicy):
         return policy.fingerprint()

@@ -13,11 +13,14 @@ class OneByOne:
 
     Args:
         policy: whose it is.
+
+    Attributes:
+        answerer: that policy.
     """
 
     def __init__(self, policy: Policy) -> None:
         """Take the policy; `reset` has to come first."""
-        self._policy = policy
+        self.answerer = policy
         self._seed: int | None = None
         self._episode: Hashable = None
 
@@ -32,9 +35,9 @@ class OneByOne:
         (observation,), (episode,) = observations, episodes
         if episode != self._episode:
             seed = None if self._seed is None else subseed(self._seed, str(episode))
-            self._policy.reset(seed=seed)
+            self.answerer.reset(seed=seed)
             self._episode = episode
-        choice = self._policy.act(observation)
+        choice = self.answerer.act(observation)
         return [choice if isinstance(choice, Decision) else Decision(choice)]
 
     def end(self, episodes: Iterable[Hashable]) -> None:

@@ -27,8 +27,9 @@ class PolicyClock:
 
     def __init__(self, policy: object) -> None:
         """Start."""
-        acting = getattr(policy, "answerer", policy)  # `uniform` lets another policy answer
-        self._timed = acting if isinstance(acting, TimesStages) else None
+        while hasattr(policy, "answerer"):  # `uniform` lets another policy answer
+            policy = policy.answerer
+        self._timed = policy if isinstance(policy, TimesStages) else None
         self._before = self._stages()
         self._began = time.perf_counter()
         self._found: dict[str, float] | None = None

@@ -17,7 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from algos.rollout.conditions import Conditions
 from policies.base import Decision, TurnTokens
-from sage_env import Answer, Invalid, format_action, parse_action
+from policies.introspection import Belief
+from sage_env.actions.action import Answer
+from sage_env.actions.action_record import action_record, read_action_record
 from sage_env.errors import JudgeError, JudgeTimeout
 from sage_env.shadowing import require_ours
 from sage_env.storage.atomic_file import atomic_path
@@ -37,12 +39,15 @@ class Turn:
         reward: what is learned from: the environment's own, and what a recipe added.
         info: of the step; `reward_terms` in it are the terms of `reward`.
         env_reward: the environment's own; by default `reward`. `dataclasses.replace` keeps it.
+        beliefs: how likely each choice would have been as the answer in this turn; `None` where
+            that was not recorded (`algos.rollout.anytime`).
     """
 
     decision: Decision
     reward: float
     info: Info
     env_reward: float = math.nan
+    beliefs: Belief | None = None
 
     def __post_init__(self) -> None:
         """Nothing is added yet where the environment's own reward is not given."""
@@ -165,15 +170,7 @@ class Trajectory:
 
     def to_json(self) -> Info:
         """Return plain JSON data; `from_json` takes it back."""
-        turns = [
-            {
-                **_decision_json(turn.decision),
-                "reward": turn.reward,
-                "env_reward": turn.env_reward,
-                "info": _plain(turn.info),
-            }
-            for turn in self.turns
-        ]
+        turns = [_turn_json(turn) for turn in self.turns]
         return {
             "item_id": self.item_id,
             "seed": self.seed,
@@ -193,10 +190,7 @@ class Trajectory:
         A record of a version that kept no conditions has none, and its rewards count as the
         environment's own.
         """
-        turns = [
-            Turn(_decision(row), row["reward"], row["info"], row.get("env_reward", math.nan))
-            for row in data["turns"]
-        ]
+        turns = [_turn(row) for row in data["turns"]]
         failed = None if data["failed"] is None else _decision(data["failed"])
         conditions = Conditions(**data.get("conditions", {}))
         return cls(**{**data, "turns": turns, "failed": failed, "conditions": conditions})
@@ -229,13 +223,25 @@ def _join(parts: list[Any], dtype: Any) -> NDArray[Any]:
     return np.concatenate([np.zeros(0, dtype), *parts]).astype(dtype)
 
 
+def _turn_json(turn: Turn) -> Info:
+    row: Info = {
+        **_decision_json(turn.decision),
+        "reward": turn.reward,
+        "env_reward": turn.env_reward,
+        "info": _plain(turn.info),
+    }
+    return row if turn.beliefs is None else {**row, "beliefs": list(turn.beliefs)}
+
+
+def _turn(row: Info) -> Turn:
+    beliefs = None if row.get("beliefs") is None else tuple(map(float, row["beliefs"]))
+    rewards = row["reward"], row.get("env_reward", math.nan)
+    return Turn(_decision(row), rewards[0], row["info"], rewards[1], beliefs)
+
+
 def _decision_json(decision: Decision) -> Info:
     action, tokens = decision.action, decision.tokens
-    row: Info = {"text": decision.text}
-    if isinstance(action, Invalid):
-        row["invalid"] = {"text": action.text, "reason": action.reason}
-    else:
-        row["action"] = format_action(action)
+    row: Info = {"text": decision.text} | action_record(action)
     if tokens is not None:
         row["tokens"] = {
             "prompt": tokens.prompt.tolist(),
@@ -251,9 +257,7 @@ def _decision_json(decision: Decision) -> Info:
 
 
 def _decision(row: Info) -> Decision:
-    action = Invalid(**row["invalid"]) if "invalid" in row else parse_action(row["action"])
-    if isinstance(action, Invalid) and "invalid" not in row:  # damaged: the agent did choose one
-        raise ValueError(f"the action {row['action']!r} cannot be read: {action.reason}")
+    action = read_action_record(row)
     if "tokens" not in row:
         return Decision(action, row["text"])
     tokens = TurnTokens(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -44,13 +45,23 @@ def dataclass_from_json(kind: type[T], data: object, place: str = "") -> T:
     problems += [f"{_inside(place, name)} is not known" for name in unknown]
     if problems:
         raise ValueError(f"{', '.join(problems)}: {kind.__name__} has {', '.join(known)}")
-    types = get_type_hints(kind)
+    types = _types(kind)  # type: ignore[arg-type]
     return kind(**{k: _value(types[k], data[k], _inside(place, k)) for k in known if k in data})
+
+
+@lru_cache(maxsize=256)  # a hundred thousand questions are of one kind
+def _types(kind: Hashable) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+@lru_cache(maxsize=1024)
+def _parts(expected: Any) -> tuple[Any, tuple[Any, ...]]:
+    return get_origin(expected), get_args(expected)
 
 
 def _value(expected: Any, value: Any, place: str) -> Any:
     """Return `value` as the type `expected` has it."""
-    origin, arguments = get_origin(expected), get_args(expected)
+    origin, arguments = _parts(expected)
     if expected in _SCALARS:
         suits = isinstance(value, _SCALARS[expected])
         if suits and (expected is bool or not isinstance(value, bool)):  # True is an int to Python

@@ -1,48 +1,40 @@
 """The folder of one evaluation: written as it is played, and gone on with by question id.
 
     with folder.alone("--out"), EvaluationRun(folder, "random", items, settings) as run:
-        result = evaluate(envs, policy, items, done=run.done, progress=run.record)
-        run.finish(result)
+        collect(envs, policy, evaluation_specs(run.waiting, seed), progress=run.record, keep=False)
+        run.finish("random")
 
 Killed at any moment, the folder holds every episode that had ended, and the same call plays the
 others: those that are missing, and those that failed on our side, which may have been an outage.
 `manifest.json` says what the episodes depend on; with anything else, the folder is refused.
+
+No trajectory is held in memory: the tables and the report are made of the rows, which are read
+once, at the end.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import platform
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, is_dataclass
-from datetime import UTC, datetime
-from importlib import metadata
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
-from algos.evaluation.measures import EvalResult, failures, measure
+from algos.evaluation.measures import EvalResult, failures
 from algos.evaluation.sample_rows import sample_row
 from algos.rollout.trajectory import Trajectory
-from algos.runs.append_log import AppendLog, read_log
-from algos.runs.run_folder import RunFolder, RunFolderError, item_to_json, read_json, write_json
+from algos.runs.append_log import AppendLog
+from algos.runs.evaluation_manifest import KIND as KIND
+from algos.runs.evaluation_manifest import plain as plain
+from algos.runs.evaluation_manifest import questions_digest as questions_digest
+from algos.runs.evaluation_manifest import read_settings as read_settings
+from algos.runs.evaluation_manifest import require_settings as require_settings
+from algos.runs.evaluation_manifest import write_manifest
+from algos.runs.line_index import LineIndex
+from algos.runs.run_folder import RunFolder, json_text, result_text, write_changed
+from algos.runs.running_totals import RunningTotals
+from algos.runs.stored_result import ROW, TRAJECTORY, result_of_rows
+from algos.runs.stored_result import read_rows as read_rows
 from sage_env.datasets.item import QAItem
-from sage_env.storage.atomic_file import atomic_write
-
-KIND = "evaluation"
-"""What `manifest.json` says of the folder."""
-_PACKAGES = ("sage-video-qa", "numpy", "gymnasium", "av", "torch", "transformers", "peft")
-_ANOTHERS = (
-    "config.json",
-    "splits.json",
-    "metrics.jsonl",
-    "trajectory.jsonl",
-    "samples.jsonl",
-    "results.json",
-)
-_ANOTHERS_FOLDERS = ("checkpoints", "proof", "evaluations")
 
 
 class EvaluationRun:
@@ -53,32 +45,40 @@ class EvaluationRun:
         name: of the result's files.
         items: the questions.
         settings: what the episodes depend on, see `require_settings`.
+        facts: what the manifest has beside them, plain JSON data.
+        entry: values of `sample_rows.ENTRY_KEYS` for each row.
+        retry_errors: whether questions that failed on our side are played again.
 
     Attributes:
-        done: the episodes of the folder that did not fail, by item id.
+        done: ids of the questions that are not played again.
+        totals: of all rows so far, for a live line.
         settings: plain JSON data.
 
     Raises:
-        RunFolderError: if the folder holds something else, or cannot be read.
-        LogError: if it cannot be written.
+        RunFolderError: if the folder holds something else.
+        LogError: if a file of it cannot be read or written.
     """
 
     def __init__(
-        self, folder: RunFolder, name: str, items: Sequence[QAItem], settings: Mapping[str, Any]
+        self,
+        folder: RunFolder,
+        name: str,
+        items: Sequence[QAItem],
+        settings: Mapping[str, Any],
+        *,
+        facts: Mapping[str, Any] | None = None,
+        entry: Mapping[str, Any] | None = None,
+        retry_errors: bool = True,
     ) -> None:
         """Read what is there, and open the files."""
         require_settings(folder, settings)
         self.folder, self.name, self.settings = folder, name, plain(settings)
-        self._items = {item.id: item for item in items}
-        self._played = folder.load_played(name)
-        self._rows = {row["id"]: row for row in read_rows(folder.samples)}
-        self.done = {
-            key: trajectory
-            for key, trajectory in self._played.items()
-            if key in self._items and key in self._rows
-            if trajectory.error is None or trajectory.not_judged
-        }
+        self.totals = RunningTotals()
+        self.items = list(items)
+        self._facts, self._entry = dict(facts or {}), entry
+        self._asked = {item.id: item for item in self.items}
         self._told = False
+        self.done = self._read(retry_errors)
         with ExitStack() as stack:
             self._log = stack.enter_context(folder.play_log(name))
             self._samples = AppendLog(folder.samples)
@@ -93,6 +93,11 @@ class EvaluationRun:
         """Close the files."""
         self._files.close()
 
+    @property
+    def waiting(self) -> list[str]:
+        """Return the ids of the questions that are to be played, in order."""
+        return [item.id for item in self.items if item.id not in self.done]
+
     def record(self, trajectory: Trajectory) -> None:
         """Write an episode that has ended.
 
@@ -103,151 +108,106 @@ class EvaluationRun:
             LogError: if it cannot be written.
         """
         if not self._told:  # not before: a run that failed at its start leaves nothing behind
-            self._tell()
-        row = sample_row(self._items[str(trajectory.item_id)], trajectory)
+            self._tell(session=True)
+        row = sample_row(self._asked[str(trajectory.item_id)], trajectory, self._entry)
         self._samples.append(row)
         self._log(trajectory)
-        self._rows[row["id"]] = row
+        self.totals.add(row)
         if row["error"] is None:
-            self.done[row["id"]] = trajectory
+            self.done.add(row["id"])
 
-    def finish(self, result: EvalResult) -> None:
-        """Write the result, the rows in the order of the items, and the measures.
+    def finish(
+        self, title: str, decoding: str = "", summary: Mapping[str, Any] | None = None
+    ) -> EvalResult:
+        """Write the files in the order of the items, and the measures; return the result.
 
         Args:
-            result: with one episode of every item.
-        """
-        if not self._told and not self.folder.manifest.exists():
-            self._tell()
-        self.folder.save_result(self.name, result)
-        pairs = list(zip(result.items, result.trajectories, strict=True))
-        rows = [self._rows.get(item.id) or sample_row(item, played) for item, played in pairs]
-        atomic_write(self.folder.samples, "".join(json.dumps(row) + "\n" for row in rows))
-        summary = {
-            "name": result.name,
-            "decoding": result.decoding,
-            "questions": len(pairs),
-            "failed": [{"id": i, "error": error} for i, error in failures(result)],
-            "measures": [asdict(row) for row in measure(result.items, result.trajectories)],
-        }
-        write_json(self.folder.summary, summary)
+            title: name of the result in tables.
+            decoding: how the policy chose.
+            summary: what `results.json` has beside the measures.
 
-    def _tell(self) -> None:
-        """Write the manifest, with this process added to those that played."""
-        path = self.folder.manifest
-        sessions = read_json(path)["sessions"] if path.exists() else []
-        sessions.append(
-            {
-                "started": datetime.now(UTC).isoformat(timespec="seconds"),
-                "versions": _versions(),
-                "machine": platform.platform(),
-            }
-        )
-        write_json(path, {"kind": KIND, "settings": self.settings, "sessions": sessions})
+        Raises:
+            LogError: if a question has no row or no trajectory.
+        """
+        if not self._told:
+            self._tell(session=not self.folder.manifest.exists())
+        names = [item.id for item in self.items]
+        path = self.folder.result_path(self.name)
+        rows, played = row_index(self.folder), trajectory_index(self.folder, self.name)
+        if not (rows.holds(names) and played.holds(names)):
+            path.unlink(missing_ok=True)  # until its end it is not finished, rather than wrong
+        rows.put_in_order(names)
+        played.put_in_order(names)
+        result = result_of_rows(title, self.items, self.folder.samples, path, decoding)
+        write_changed(path, result_text(result))
+        write_changed(self.folder.summary, json_text(summary_of(result, summary)).encode())
+        return result
+
+    def leave_out(self, names: Collection[str]) -> None:
+        """Do not play these questions, unless they are played already: they are in no result."""
+        self.items = [x for x in self.items if x.id not in names or x.id in self.done]
+
+    def _read(self, retry_errors: bool) -> set[str]:
+        """Return the questions that are done, and sum up the rows of all that were played."""
+        failed: dict[str, bool] = {}
+
+        def seen(name: str, row: Any) -> None:
+            failed[name] = row.get("error") is not None
+
+        rows, played = row_index(self.folder, seen), trajectory_index(self.folder, self.name)
+        done = {
+            name
+            for name in self._asked
+            if name in rows and name in played and not (retry_errors and failed[name])
+        }
+        for row in rows.contents([item.id for item in self.items if item.id in done]):
+            self.totals.add(row)
+        return done
+
+    def _tell(self, *, session: bool) -> None:
+        """Write the manifest, with this process added to those that played if it plays."""
+        write_manifest(self.folder, self.settings, self._facts, session=session)
         self._told = True
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of the questions so far.
+def summary_of(result: EvalResult, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return what `results.json` holds: who played, what failed and why, and the measures."""
+    return {
+        "name": result.name,
+        "decoding": result.decoding,
+        "questions": len(result.items),
+        **(more or {}),
+        "failed": [{"id": i, "error": error} for i, error in failures(result)],
+        "measures": [asdict(row) for row in result.measured],
+    }
+
+
+def row_index(folder: RunFolder, seen: Callable[[str, Any], None] | None = None) -> LineIndex:
+    """Return where the row of each question is; `seen` is given each with its id.
 
     Raises:
-        LogError: if the file cannot be read; names the line.
-        RunFolderError: if a line is no row; names it.
+        LogError: if the file cannot be read, or a line is no row; names it.
     """
-    rows = read_log(path)
-    for number, row in enumerate(rows, 1):
-        if not isinstance(row, dict) or not isinstance(row.get("id"), str):
-            raise RunFolderError(f"{path}, line {number} is not the row of a question")
-    return rows
+    return LineIndex(folder.samples, _row_name, ROW, seen)
 
 
-def require_settings(folder: RunFolder, settings: Mapping[str, Any]) -> None:
-    """Refuse a folder that holds something else than this evaluation.
-
-    Args:
-        folder: of the evaluation; it may be missing or empty.
-        settings: by a word for each, anything that JSON or a name can tell; those that the folder's
-            manifest has beside them are not looked at.
+def trajectory_index(folder: RunFolder, name: str) -> LineIndex:
+    """Return where the trajectory of each question is, of the evaluation of that name.
 
     Raises:
-        RunFolderError: naming each setting that differs, then and now.
+        LogError: if the file cannot be read, or a line is no trajectory; names it.
     """
-    own = "give this evaluation a folder of its own with --out"
-    if not folder.manifest.exists():
-        if found := _another_run(folder.path):
-            raise RunFolderError(f"{found} is of another command: {own}")
-        return
-    then = read_settings(folder)
-    differ = [(name, then.get(name), now) for name, now in plain(settings).items()]
-    told = [f"{name} {old!r}, now {new!r}" for name, old, new in differ if old != new]
-    if told:
-        raise RunFolderError(
-            f"{folder.path} holds an evaluation with other settings ({'; '.join(told)}): go on "
-            f"with those, or {own}"
-        )
+    path = folder.result_path(name).with_suffix(".jsonl")
+    return LineIndex(path, _trajectory_name, TRAJECTORY)
 
 
-def read_settings(folder: RunFolder) -> dict[str, Any]:
-    """Return what the episodes of a folder depend on, as its manifest has it.
-
-    Raises:
-        RunFolderError: if that is missing, or none of an evaluation.
-    """
-    data = read_json(folder.manifest)
-    whole = isinstance(data, dict) and data.get("kind") == KIND
-    if not (
-        whole and isinstance(data.get("settings"), dict) and isinstance(data.get("sessions"), list)
-    ):
-        raise RunFolderError(
-            f"{folder.manifest} is not of an evaluation: give this evaluation a folder of its own "
-            "with --out"
-        )
-    settings: dict[str, Any] = data["settings"]
-    return settings
+def _row_name(row: Any) -> str | None:
+    name = row.get("id") if isinstance(row, dict) else None
+    return name if isinstance(name, str) else None
 
 
-def _another_run(path: Path) -> Path | None:
-    """Return a file of a folder that an evaluation would overwrite, and that is none of its own."""
-    files = [path / name for name in _ANOTHERS]
-    for name in _ANOTHERS_FOLDERS:
-        files += sorted((path / name).glob("*"))
-    return next((file for file in files if file.exists() and _holds(file)), None)
-
-
-def _holds(file: Path) -> bool:
-    return file.is_dir() or file.stat().st_size > 0
-
-
-def questions_digest(items: Sequence[QAItem]) -> str:
-    """Return 16 hexadecimal digits for questions: BLAKE2b of all fields, files by their names."""
-    digest = hashlib.blake2b(digest_size=8)
-    for item in items:
-        row = {**item_to_json(item), "video": item.video.name}
-        if item.subtitles is not None:
-            row["subtitles"] = item.subtitles.name
-        digest.update(json.dumps(row, default=str, sort_keys=True).encode())
-    return digest.hexdigest()
-
-
-def plain(value: Any) -> Any:
-    """Return settings as plain JSON data; an object that JSON lacks is named by its type."""
-    return json.loads(json.dumps(value, default=_named))
-
-
-def _named(value: Any) -> Any:
-    if isinstance(value, Path):
-        return str(value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    kind = value if hasattr(value, "__qualname__") else type(value)
-    return f"{kind.__module__}:{kind.__qualname__}"
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "implementation": sys.implementation.name}
-    for package in _PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+def _trajectory_name(row: Any) -> str | None:
+    if not (isinstance(row, dict) and isinstance(row.get("turns"), list)):
+        return None
+    name = row.get("item_id")
+    return name if isinstance(name, str) else None

@@ -33,13 +33,14 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
-from algos.evaluation.measures import EvalResult, measure
+from algos.evaluation.measures import EvalResult
 from algos.rollout.trajectory import Trajectory
 from algos.runs.append_log import AppendLog, read_log
 from algos.runs.json_files import RunFolderError as RunFolderError
 from algos.runs.json_files import item_from_json as item_from_json
 from algos.runs.json_files import item_to_json as item_to_json
 from algos.runs.json_files import json_text as json_text
+from algos.runs.json_files import json_with_lines as json_with_lines
 from algos.runs.json_files import read_json as read_json
 from algos.runs.json_files import write_json as write_json
 from sage_env.errors import SageEnvError
@@ -197,19 +198,14 @@ class RunFolder:
         Tokens are left out: they are the learner's, and a hundred times larger than the rest. What
         is there already and would not change is left alone.
         """
-        path = self._result(name)
+        path = self.result_path(name)
         rows = [_dumped(without_tokens(trajectory)) for trajectory in result.trajectories]
-        data = {
-            "name": result.name,
-            "decoding": result.decoding,
-            "measures": [asdict(row) for row in measure(result.items, result.trajectories)],
-            "items": [item_to_json(item) for item in result.items],
-        }
+        text = result_text(result)
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and json_text(data).encode() != path.read_bytes():
+        if path.exists() and text != path.read_bytes():
             path.unlink()  # killed before the end of this, it is not finished, rather than wrong
-        _write_changed(path.with_suffix(".jsonl"), "".join(f"{row}\n" for row in rows))
-        _write_changed(path, json_text(data))
+        write_changed(path.with_suffix(".jsonl"), "".join(f"{row}\n" for row in rows).encode())
+        write_changed(path, text)
         return path
 
     def load_result(self, name: str) -> EvalResult:
@@ -218,7 +214,7 @@ class RunFolder:
         Raises:
             RunFolderError: if the evaluation is missing or cannot be read.
         """
-        path = self._result(name)
+        path = self.result_path(name)
         data = read_json(path)
         try:
             played = self.load_played(name)
@@ -239,7 +235,7 @@ class RunFolder:
             LogError: if the file cannot be read; names the line.
             RunFolderError: if a line is not a trajectory; names it.
         """
-        path = self._result(name).with_suffix(".jsonl")
+        path = self.result_path(name).with_suffix(".jsonl")
         played = {}
         for number, row in enumerate(read_log(path), 1):
             try:
@@ -264,7 +260,7 @@ class RunFolder:
         Raises:
             LogError: if it cannot be written.
         """
-        log = AppendLog(self._result(name).with_suffix(".jsonl"))
+        log = AppendLog(self.result_path(name).with_suffix(".jsonl"))
         try:
             yield lambda t: log.append((t if tokens else without_tokens(t)).to_json())
         finally:
@@ -274,15 +270,27 @@ class RunFolder:
         """Return the names of the saved evaluations, sorted."""
         return sorted(path.stem for path in self.evaluations.glob("*.json"))
 
-    def _result(self, name: str) -> Path:
+    def result_path(self, name: str) -> Path:
+        """Return the path of an evaluation's `.json`; its trajectories are beside it."""
         if not name or Path(name).name != name:
             raise ValueError(f"expected a plain file name for an evaluation, got {name!r}")
         return self.evaluations / f"{name}.json"
 
 
-def _write_changed(path: Path, text: str) -> None:
-    if not path.exists() or path.read_bytes() != text.encode():
-        atomic_write(path, text)
+def result_text(result: EvalResult) -> bytes:
+    """Return an evaluation's `.json`: its name, decoding and measures, and the items asked."""
+    data = {
+        "name": result.name,
+        "decoding": result.decoding,
+        "measures": [asdict(row) for row in result.measured],
+    }
+    return json_with_lines(data, "items", map(item_to_json, result.items)).encode()
+
+
+def write_changed(path: Path, content: bytes) -> None:
+    """Write a file whole, unless it holds just that."""
+    if not path.exists() or path.read_bytes() != content:
+        atomic_write(path, content)
 
 
 def _dumped(trajectory: Trajectory) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 
 from algos.rollout.trajectory import Trajectory
 from algos.runs.append_log import read_log
-from algos.runs.evaluation_run import read_settings
+from algos.runs.evaluation_manifest import read_settings
 from algos.runs.run_folder import RunFolder, item_from_json, read_json
 from algos.sft.settings import FineTuningError
 from sage_env.datasets.item import QAItem

@@ -27,6 +27,8 @@ class Control:
             named by a user outside of the control.
         transform: of the questions; `None` leaves them as they are.
         env_options: arguments of the environment, over those of the policy and the command line.
+        asks: whether a question can be asked with it; others are left out of its line, which says
+            so. `None`: any can.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Control:
     policy: str = "{policy}"
     transform: Transform | None = None
     env_options: Mapping[str, Any] = field(default_factory=dict)
+    asks: Callable[[QAItem], bool] | None = None
 
     @property
     def of_each_policy(self) -> bool:
@@ -50,7 +53,7 @@ class Entry:
     """One line of an evaluation's table.
 
     Attributes:
-        policy: as `--policy` names it; of a control that has its own policy, that one.
+        policy: as `--policy` names it; "" for a control that has a policy of its own.
         control: name of the control; `None` for none.
         budget: most frames per question, where a ladder of budgets is played; `None`: the policy's.
         repeat: number of the repeat; repeat 0 has the seeds of an evaluation without repeats.
@@ -64,8 +67,7 @@ class Entry:
     @property
     def title(self) -> str:
         """Return the entry in words, e.g. `sage-mm-tiny, blind, 16 frames, repeat 1`."""
-        words = [self.policy]
-        words += [self.control] if self.control else []
+        words = [word for word in (self.policy, self.control) if word]
         words += [] if self.budget is None else [f"{self.budget} frames"]
         return ", ".join([*words, *([f"repeat {self.repeat}"] if self.repeat else [])])
 
@@ -74,7 +76,7 @@ class Entry:
         """Return the entry as the name of its folder, e.g. `sage-mm-tiny_blind_16f_r1`."""
         words = [self.policy, self.control or "", "" if self.budget is None else f"{self.budget}f"]
         words += [f"r{self.repeat}"] if self.repeat else []
-        return file_name("_".join(word for word in words if word))
+        return "_".join(file_name(word) for word in words if word)
 
 
 def planned(
@@ -84,6 +86,7 @@ def planned(
     *,
     direct: bool = False,
     repeats: int = 1,
+    suits: Callable[[Control, str], bool] = lambda control, policy: True,
 ) -> list[Entry]:
     """Return the entries of an evaluation, in the order of its table.
 
@@ -96,6 +99,7 @@ def planned(
         budgets: most frames per question; none: what the policies ask for.
         direct: whether each policy also answers from each budget of evenly spaced frames at once.
         repeats: how often the policies are played, each time with other seeds.
+        suits: whether a control means something for a policy.
     """
     named = list(dict.fromkeys(policies))
     found = [
@@ -109,8 +113,8 @@ def planned(
         lines = [f"uniform:{budget}:{one}" for one in answering for budget in budgets]
         found += [Entry(line, None, None, repeat) for line in lines for repeat in range(repeats)]
     for control in controls:
-        players = [control.played_by(one) for one in named] if control.of_each_policy else []
-        found += [Entry(one, control.name) for one in players or [control.policy]]
+        whose = [one for one in named if suits(control, one)] if control.of_each_policy else [""]
+        found += [Entry(one, control.name) for one in whose]
     return list(dict.fromkeys(found))
 
 
@@ -124,4 +128,4 @@ def _says_frames(policy: str) -> bool:
 
 def file_name(text: str) -> str:
     """Return a text as the name of a file on any system; different texts may have the same."""
-    return re.sub(r"[^A-Za-z0-9._=-]+", "-", text).strip("-.")[:100] or "policy"
+    return re.sub(r"[^A-Za-z0-9.=-]+", "-", text).strip("-.")[:100] or "policy"

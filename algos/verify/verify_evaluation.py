@@ -12,12 +12,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from algos.evaluation.measures import EvalResult, measure
+from algos.evaluation.measures import EvalResult
 from algos.evaluation.sample_rows import NOT_STORED, sample_row
 from algos.exactness.check_result import CheckResult
 from algos.rollout.trajectory import Trajectory
-from algos.runs.evaluation_run import read_rows, read_settings
-from algos.runs.run_folder import RunFolder, RunFolderError, read_json
+from algos.runs.evaluation_manifest import read_settings
+from algos.runs.run_folder import RunFolder, read_json
+from algos.runs.stored_result import load_stored, stored_rows
 from sage_env.datasets.item import QAItem
 from sage_env.env import VideoQAEnv
 from sage_env.errors import SageEnvError
@@ -41,14 +42,8 @@ def verify_evaluation(
     Raises:
         RunFolderError: if the evaluation is not finished, or a file cannot be read.
     """
-    names = folder.result_names()
-    if len(names) != 1 or not folder.summary.exists():
-        raise RunFolderError(
-            f"{folder.path} holds an unfinished evaluation: run the same `sage-vqa eval` again, "
-            "which goes on with it"
-        )
-    result = folder.load_result(names[0])
-    yield folder.samples.name, _check_rows(result, read_rows(folder.samples))
+    result = load_stored(folder)
+    yield folder.samples.name, _check_rows(result, stored_rows(folder.samples))
     yield folder.summary.name, _check_measures(result, read_json(folder.summary))
     options = read_settings(folder).get("environment", {})
     yield "episodes", _check_episodes(result, options, root)
@@ -56,11 +51,8 @@ def verify_evaluation(
 
 def _check_rows(result: EvalResult, rows: Sequence[Any]) -> CheckResult:
     """Check that there is one row for each question, which says what its trajectory does."""
-    pairs = list(zip(result.items, result.trajectories, strict=True))
     problem = ""
-    if [row.get("id") for row in rows] != [item.id for item, _ in pairs]:
-        problem = f"expected one row for each of {len(pairs)} questions in order, got {len(rows)}"
-    for (item, played), row in zip(pairs, rows, strict=False):
+    for item, played, row in zip(result.items, result.trajectories, rows, strict=True):
         expected = json.loads(json.dumps(sample_row(item, played), default=str))
         older = "kind" not in row  # of a version that wrote fewer keys
         asked = [k for k in expected if k not in NOT_STORED and (k in row or not older)]
@@ -75,7 +67,7 @@ def _check_rows(result: EvalResult, rows: Sequence[Any]) -> CheckResult:
 
 def _check_measures(result: EvalResult, summary: Any) -> CheckResult:
     """Check that the measures are those of the episodes."""
-    rows = [asdict(row) for row in measure(result.items, result.trajectories)]
+    rows = [asdict(row) for row in result.measured]
     stored = summary.get("measures") if isinstance(summary, dict) else None
     same = _as_stored(json.loads(json.dumps(rows)), stored) == stored
     problem = "" if same else "the measures are not those of the stored episodes"
@@ -93,10 +85,10 @@ def _as_stored(rows: list[Any], stored: Any) -> list[Any]:
 
 def _check_episodes(result: EvalResult, options: Any, root: Path | None) -> CheckResult:
     """Play some episodes again, action by action."""
-    pairs = zip(result.items, result.trajectories, strict=True)
-    sound = [(item, played) for item, played in pairs if played.error is None]
+    sound = [k for k, found in enumerate(result.episodes()) if found.error is None]
     count = min(SAMPLE, len(sound))
-    chosen = [sound[k * len(sound) // count] for k in range(count)]
+    places = [sound[k * len(sound) // count] for k in range(count)]
+    chosen = [(result.items[k], result.trajectories[k]) for k in places]
     if not chosen:
         return CheckResult("played again")
     try:
@@ -104,7 +96,7 @@ def _check_episodes(result: EvalResult, options: Any, root: Path | None) -> Chec
             name: tuple(value) if isinstance(value, list) else value
             for name, value in options.items()
         }
-        items = [item if root is None else _below(item, root) for item, _ in chosen]
+        items = [item if root is None else moved_below(item, root) for item, _ in chosen]
         env = VideoQAEnv(dataset=items, **arguments)
     except (SageEnvError, AttributeError, ValueError, TypeError) as error:
         return CheckResult("played again", problem=f"the environment cannot be made: {error}")
@@ -121,7 +113,7 @@ def _check_episodes(result: EvalResult, options: Any, root: Path | None) -> Chec
     return CheckResult("played again", f"{turns} turns of {count} episodes", problem)
 
 
-def _below(item: QAItem, root: Path) -> QAItem:
+def moved_below(item: QAItem, root: Path) -> QAItem:
     """Return the item with its video below `root`, as much of its path kept as is there."""
     parts = item.video.parts[1:] if item.video.is_absolute() else item.video.parts
     tails = [root.joinpath(*parts[k:]) for k in range(len(parts))]

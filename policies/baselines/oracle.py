@@ -73,6 +73,8 @@ class Oracle:
         """Start with no episode."""
         if look_frames < 1:
             raise ValueError(f"look_frames must be at least 1, got {look_frames}")
+        if isinstance(answerer, UniformPolicy):  # its one look would leave no turn for ours
+            answerer = answerer.answerer
         if isinstance(answerer, PrivilegedPolicy):
             raise ValueError("the answerer of an oracle must not know the answer itself")
         self.look_frames = look_frames

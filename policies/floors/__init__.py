@@ -1,7 +1,7 @@
 """Floors: policies that see nothing, and answer by what the choices look like.
 
 What such a policy gets right needs no video, so a number is worth what it is above the best of
-them. They are answers to questions with choices; an open question gets a refusal, which is wrong.
+them. To an open question most of them have no answer: they give a refusal, which is wrong.
 
 May not: look at a frame, read the question, or know the gold answer of what is asked.
 

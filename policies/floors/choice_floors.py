@@ -13,12 +13,12 @@ from sage_env.actions.action import Answer
 REFUSAL = "no answer"
 """The answer to a question that a floor has none for: always wrong, and never missing."""
 Choose: TypeAlias = Callable[[Sequence[str]], str | None]
-"""Returns one of the choices, or `None` where it has none to give."""
+"""Returns the answer to a question with these choices, `()` for an open one; `None` for none."""
 
 
 @dataclass(frozen=True)
 class ChoiceFloor:
-    """Answers at once with one of the choices, without a frame.
+    """Answers at once by the choices alone, without a frame.
 
     Attributes:
         choose: which one.
@@ -40,8 +40,8 @@ class ChoiceFloor:
     def act(self, observation: Observation) -> Decision:
         """Answer."""
         written = str(observation["choices"])
-        choice = self.choose(written.split("\n")) if written else None
-        return Decision(Answer(REFUSAL if choice is None else choice))
+        answer = self.choose(written.split("\n") if written else ())
+        return Decision(Answer(REFUSAL if answer is None else answer))
 
     def end(self, episodes: Iterable[Hashable]) -> None:
         """Nothing is held."""
@@ -73,5 +73,5 @@ def longest() -> ChoiceFloor:
     return ChoiceFloor(_longest)
 
 
-def _longest(choices: Sequence[str]) -> str:
-    return max(choices, key=lambda choice: len(choice.strip()))
+def _longest(choices: Sequence[str]) -> str | None:
+    return max(choices, key=lambda choice: len(choice.strip()), default=None)

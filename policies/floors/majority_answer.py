@@ -12,12 +12,21 @@ from sage_env.datasets.item import QAItem
 
 @dataclass(frozen=True)
 class _MostOften:
-    """The gold answers of some questions: by text and by position, the most frequent first."""
+    """The gold answers of some questions: by text and by position, the most frequent first.
+
+    Attributes:
+        texts: of questions with choices.
+        positions: of these, from 0.
+        open_answer: of open ones, the most frequent; `None` without any.
+    """
 
     texts: tuple[str, ...]
     positions: tuple[int, ...]
+    open_answer: str | None
 
     def __call__(self, choices: Sequence[str]) -> str | None:
+        if not choices:
+            return self.open_answer
         for text in self.texts:
             if text in choices:
                 return text
@@ -25,19 +34,24 @@ class _MostOften:
 
 
 def majority(items: Iterable[QAItem]) -> ChoiceFloor:
-    """Return a policy that gives the choice that was right most often among other questions.
+    """Return a policy that gives the answer that was right most often among other questions.
 
-    It is the choice with the text that was right most often; where none of the choices ever was,
-    the one at the position that was.
+    Of choices it is the one with the text that was right most often; where none of them ever was,
+    the one at the position that was. An open question gets the most frequent answer to open ones.
 
     Args:
-        items: questions of the training split; those without choices do not count.
+        items: questions of the training split.
     """
     texts: Counter[str] = Counter()
     positions: Counter[int] = Counter()
+    written: Counter[str] = Counter()
     for item in items:
-        if item.answer in item.choices:
+        if not item.choices:
+            written[item.answer] += 1
+        elif item.answer in item.choices:
             texts[item.answer] += 1
             positions[item.choices.index(item.answer)] += 1
     often = tuple(text for text, _ in texts.most_common())
-    return ChoiceFloor(_MostOften(often, tuple(k for k, _ in positions.most_common())))
+    places = tuple(k for k, _ in positions.most_common())
+    answer = next((text for text, _ in written.most_common(1)), None)
+    return ChoiceFloor(_MostOften(often, places, answer))

@@ -5,7 +5,8 @@ May not: know how it is trained; it says what its tokens score, and lends its we
 Rooms, in the order of imports: `tokens/` (no torch), `vision/`, `model/`, `generation/`. Root, in
 the order to read it: `policy` (the policy itself), `context` (one episode's tokens, append-only),
 `kv_budget` (whose keys and values are held), `episode_sampler` (replies of many episodes),
-`scoring` (log-probs and values of what was sampled), `trained_weights` (taken, put back, saved),
+`scoring` (log-probs and values of what was sampled), `beliefs` (over a question's choices, turn by
+turn), `trained_weights` (taken, put back, saved),
 `introspection` (the policy read from outside), `stage_timer` (where its time goes).
 """
 

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from torch import dtype
 
 from policies.base import Observation, TurnTokens
-from policies.introspection import PromptFrame, fingerprint
+from policies.introspection import Belief, PromptFrame, fingerprint
 from policies.prompt import SYSTEM, render_user, told_to_answer
+from policies.sage_mm.beliefs import beliefs as read_beliefs
 from policies.sage_mm.model.sage_model import SageModel
 from policies.sage_mm.tokens import frame_ablation
 from sage_env.tools.tool import Tool
@@ -72,6 +73,18 @@ class IntrospectionMixin:
     def visual_tokens(self, keys: Sequence[bytes]) -> list[int]:
         """Return how many visual tokens the features of each frame fill."""
         return [rows * columns for rows, columns in self.model.encoder.grids(keys)]
+
+    def beliefs(
+        self, episodes: Sequence[Sequence[TurnTokens]], choices: Sequence[Sequence[str]]
+    ) -> list[list[Belief | None]]:
+        """Return how likely each choice would have been as the answer in each turn.
+
+        See `policies.sage_mm.beliefs`, also for what it costs.
+
+        Raises:
+            ModelError: if the tokens are not those that a turn was sampled from.
+        """
+        return read_beliefs(self.model, episodes, choices)
 
     def fingerprint(self) -> str:
         """Return the fingerprint of the adapter weights that sampling uses."""

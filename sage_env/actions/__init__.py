@@ -4,8 +4,8 @@ May not: call a tool, open a video, know an episode.
 
 Read in this order: `action` (the dataclasses), `json_objects` (JSON objects inside free text),
 `function_name` (`functions.zoom` is `zoom`), `action_json` (an object to an action and back),
-`thoughts` (where they end), `action_text` (a whole reply), `grammar_text` (the instructions of a
-language model).
+`thoughts` (where they end), `action_text` (a whole reply), `action_record` (JSON data for files),
+`grammar_text` (the instructions of a language model).
 """
 
 from sage_env.actions.action import (

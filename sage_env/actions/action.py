@@ -241,3 +241,16 @@ def _json_object(name: str, value: object) -> dict[str, Any]:
     if is_deeper(copy, MAX_DEPTH - 1):  # the action around them is one level more
         raise ValueError(f"{name} must be nested at most {MAX_DEPTH - 1} deep: flatten it")
     return copy
+
+
+def require_action(action: object) -> None:
+    """Refuse what is neither an action nor `Invalid`.
+
+    Raises:
+        TypeError: naming what it is.
+    """
+    if type(action) not in ACTION_NAMES:
+        raise TypeError(
+            "step takes an action of sage_env.actions or Invalid, got "
+            f"{type(action).__name__}: read text with sage_env.parse_action"
+        )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from sage_env.actions.thoughts import after_thoughts
@@ -71,6 +72,7 @@ def overlap(named: Iterable[Span], gold: Iterable[Span]) -> Overlap:
     return Overlap(common / union, min(1.0, common / length))
 
 
+@lru_cache(maxsize=1024)  # a gold answer is read for every check of its question
 def read_spans(text: str) -> tuple[Span, ...]:
     """Return the stretches that an answer names, in seconds and order; `()` if it names none.
 

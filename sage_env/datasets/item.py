@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from sage_env.timeline import Span
 
@@ -47,3 +50,19 @@ class QAItem:
     aliases: tuple[str, ...] = ()
     subtitles: Path | None = None
     subtitles_start: float = 0.0
+
+
+def item_digest(items: Iterable[QAItem]) -> str:
+    """Return 16 hexadecimal digits for questions: BLAKE2b of all fields, files by their names."""
+    digest = hashlib.blake2b(digest_size=8)
+    for item in items:
+        row = {one.name: _plain(getattr(item, one.name)) for one in fields(item)}
+        digest.update(json.dumps(row, default=str, sort_keys=True).encode())
+        digest.update(b"\n")
+    return digest.hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return value.name
+    return dict(value) if isinstance(value, Mapping) else value

@@ -5,7 +5,7 @@
         --model sage-vqa --model_args policy=uniform:16
 
 The task is a YAML file that names functions of `task_documents`; any model of lmms-eval can play
-it. The model is found by the entry point `lmms_eval.models`; it plays any task whose documents
+it. The entry point `model_manifest` names the model, which plays any task whose documents
 have one video each.
 
 May not: be imported by anything but lmms-eval and `task_folder`'s command: it alone has that

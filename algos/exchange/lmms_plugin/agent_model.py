@@ -16,7 +16,8 @@ from lmms_eval.api.instance import GenerationResult, TokenCounts
 from lmms_eval.api.model import lmms
 
 from algos.exchange.lmms_plugin.asked_questions import asked_item
-from algos.exchange.lmms_plugin.task_documents import FAILURE, ITEM
+from algos.exchange.lmms_plugin.task_documents import ITEM
+from algos.exchange.lmms_samples import FAILURE
 from algos.exchange.played_entry import ExchangeError
 from algos.rollout.environment_options import EnvironmentOptions
 from algos.rollout.playing import EpisodeSpec, collect
@@ -75,9 +76,8 @@ class SageVqa(lmms):  # type: ignore[misc]
                 f"model_args {', '.join(sorted(unknown))} not known: the environment takes "
                 f"{', '.join(_ENVIRONMENT)}"
             )
-        self._policy = load_policy(
-            policy, adapter=adapter and Path(adapter), temperature=temperature, options=options
-        )
+        folder = None if adapter is None else Path(adapter)
+        self._policy = load_policy(policy, adapter=folder, temperature=temperature, options=options)
         if isinstance(self._policy, PrivilegedPolicy):
             raise ExchangeError(f"{policy} looks at the gold evidence, which no task shows")
         self._options = EnvironmentOptions(**rest).env_options(self._policy)

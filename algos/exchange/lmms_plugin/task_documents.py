@@ -1,23 +1,25 @@
 """What the YAML file of a task names: a question as text, messages and a verdict.
 
 A document is our item as JSON. An answer is scored by our rules (`sage_env.datasets`), not by the
-first capital letter. A text that begins with `FAILED` is no answer: `agent_model` says so that an
-episode failed on our side, and it counts in `sage_vqa_failed` alone.
+first capital letter: as in an environment without a judge, what they cannot decide is wrong. A text
+that begins with `FAILURE` is no answer: `agent_model` says so that an episode failed on our side,
+and it counts in `sage_vqa_failed` alone.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from algos.exchange.lmms_samples import ACCURACY, FAILED, UNJUDGED, question_text
+from algos.exchange.lmms_samples import ACCURACY, FAILED, FAILURE, question_text
 from algos.runs.json_files import item_from_json
 from sage_env.datasets.item import QAItem
-from sage_env.datasets.matching import match_answer
+from sage_env.datasets.matching import decide_answer
 
-FAILURE = "[sage-vqa failed] "
-"""Beginning of a text that says why an episode failed."""
+QUESTION = "sage_vqa_question"
+"""Key of a sample that says which question it is of: lmms-eval's files have numbers alone."""
 ITEM = "sage_vqa_item"
 """Key of a document that holds our item, as a text of JSON: `datasets` would give every item the
 keys of all others."""
@@ -57,10 +59,17 @@ def doc_to_target(doc: Document) -> str:
     return item_of(doc).answer
 
 
-def process_results(doc: Document, results: Sequence[str]) -> dict[str, float]:
-    """Return the scores of an answer; a metric that does not hold of it is left out of its mean."""
-    text = results[0]
-    failed = text.startswith(FAILURE)
-    verdict = None if failed else match_answer(item_of(doc), text)
-    scores = {FAILED: float(failed), UNJUDGED: float(not failed and verdict is None)}
-    return scores if verdict is None else {ACCURACY: float(verdict), **scores}
+def process_results(doc: Document, results: Sequence[str]) -> dict[str, Any]:
+    """Return the scores of an answer; a failed episode is left out of the accuracy's mean."""
+    text, item = results[0], item_of(doc)
+    question = {"question_id": item.id, "video": str(item.video)}
+    if text.startswith(FAILURE):
+        return {QUESTION: question, FAILED: 1.0}
+    verdict = decide_answer(item, text).verdict
+    score = {"score": float(bool(verdict)), **question}
+    return {QUESTION: question, FAILED: 0.0, ACCURACY: score}
+
+
+def mean_score(scores: Sequence[Mapping[str, Any]]) -> float:
+    """Return the mean of the verdicts; lmms-eval clusters its error of it by video."""
+    return math.fsum(one["score"] for one in scores) / len(scores)

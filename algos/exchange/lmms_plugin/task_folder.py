@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from algos.exchange.lmms_plugin.task_documents import ITEM
-from algos.exchange.lmms_samples import ACCURACY, FAILED, UNJUDGED
+from algos.exchange.lmms_samples import ACCURACY, FAILED
 from algos.exchange.played_entry import ExchangeError
 from algos.runs.json_files import item_to_json
 from sage_env.datasets.item import QAItem
@@ -34,7 +34,12 @@ generation_kwargs:
   temperature: 0
   do_sample: false
 metric_list:
-{metrics}
+  - metric: {accuracy}
+    aggregation: !function {functions}.mean_score
+    higher_is_better: true
+  - metric: {failed}
+    aggregation: mean
+    higher_is_better: false
 lmms_eval_specific_kwargs:
   default:
     pre_prompt: ""
@@ -42,10 +47,6 @@ lmms_eval_specific_kwargs:
 metadata:
   - version: 1.0
 """
-_METRIC = """\
-  - metric: {name}
-    aggregation: mean
-    higher_is_better: {better}"""
 
 
 def write_task(items: Sequence[QAItem], folder: Path, name: str) -> Path:
@@ -69,8 +70,7 @@ def write_task(items: Sequence[QAItem], folder: Path, name: str) -> Path:
         row = {"question_id": item.id, "video": item.video.name, ITEM: json.dumps(told)}
         lines.append(json.dumps(row) + "\n")
     atomic_write(folder / f"{name}.jsonl", "".join(lines))
-    better = {ACCURACY: "true", FAILED: "false", UNJUDGED: "false"}
-    metrics = "\n".join(_METRIC.format(name=key, better=good) for key, good in better.items())
     path = folder / f"{name}.yaml"
-    atomic_write(path, _YAML.format(name=name, functions=_FUNCTIONS, metrics=metrics))
+    names = {"accuracy": ACCURACY, "failed": FAILED}
+    atomic_write(path, _YAML.format(name=name, functions=_FUNCTIONS, **names))
     return path

@@ -19,7 +19,7 @@ from sage_env.datasets.native.rows import Row, group_of, literal
 from sage_env.datasets.native.video_files import VIDEO_SUFFIXES, FilesByStem
 from sage_env.errors import DatasetError
 
-TRACKS = ("perception", "comprehension", "adaptation")
+TRACKS = ("Perception", "Comprehension", "Adaptation")
 AT_THE_END = "The picture that this question is about is shown at the end of the video."
 """What a question of the track Adaptation is told: an agent that samples has to know."""
 _DISCIPLINES = {
@@ -46,19 +46,15 @@ def _rows(source: Source) -> Iterator[Row]:
     for path in source.files:
         for row in read_rows(path):
             track = _track(row, path)
-            found = own[track].find(row.text("id")) if track in own else None
+            found = own[track].find(str(row.get("id"))) if track in own else None
             yield Row(row.place, {**row.values, "_track": track, "_video": found})
 
 
-def _track(row: Row, path: Path) -> str:
+def _track(row: Row, path: Path) -> str | None:
     """Return the track that a row names, or the folders and the name of its file."""
     words = [str(row.get("track", "category", "task") or ""), path.stem, *reversed(path.parts[:-1])]
-    for word in words:
-        for track in TRACKS:
-            if track in word.lower():
-                return track
-    tracks = ", ".join(TRACKS)
-    raise DatasetError(f"{path} is of none of the tracks {tracks}: put it into a folder so named")
+    found = (track for word in words for track in TRACKS if track.lower() in word.lower())
+    return next(found, None)
 
 
 def _folder_of(root: Path, track: str) -> Path | None:
@@ -69,23 +65,30 @@ def _folder_of(root: Path, track: str) -> Path | None:
             inside.clear()
         inside.sort()
         below = here.relative_to(root).as_posix().lower()
-        if track in below and any(name.lower().endswith(VIDEO_SUFFIXES) for name in names):
+        if track.lower() in below and any(name.lower().endswith(VIDEO_SUFFIXES) for name in names):
             return here
     return None
 
 
 def _item(row: Row, source: Source) -> QAItem:
-    track, name = row.text("_track"), row.text("id")
+    track, name = row.get("_track"), row.text("id")
+    if track is None:
+        tracks = ", ".join(TRACKS)
+        raise DatasetError(
+            f"it is of none of the tracks {tracks}: put its file into a folder so named"
+        )
     listed = row.get("options")
     texts = literal(listed) if isinstance(listed, str) else listed
-    options = split_options(list(texts)) if texts else ()
+    if texts is not None and not isinstance(texts, list | tuple):
+        raise DatasetError(f"options must be a list, got {listed!r}")
+    options = split_options(texts) if texts else ()
     question = row.text("question")
     answer, aliases = _gold(options, row)
     subject = "_".join(name.split("_")[1:-1])
     return QAItem(
-        f"{track}-{name}",
+        f"{track.lower()}-{name}",
         row.get("_video") or source.videos.path(name),
-        f"{question}\n{AT_THE_END}" if track == "adaptation" else question,
+        f"{question}\n{AT_THE_END}" if track == "Adaptation" else question,
         options,
         answer,
         "mcq" if options else "open",

@@ -101,14 +101,18 @@ def test_what_ends_it_early_costs_nothing_that_was_played(then, status, said, ca
 
 def test_one_exception_is_one_questions_failure_and_is_listed(capsys) -> None:
     Path("then").write_text("bug")
-    assert evaluate() == 0
-    out = capsys.readouterr().out
+    assert evaluate() == 2
+    told = capsys.readouterr()
+    assert "sage-vqa: 1 of 5 questions failed, more than --max-failed 0.1 allows" in told.err
+    out = told.out
     assert "1 of 5 questions failed" in out and "  q1: ZeroDivisionError: one odd reply (" in out
     assert "stopping_policy.py, line " in out
     (failed,) = json.loads(files("run")["results.json"])["failed"]
     assert failed["id"] == "q1" and "one odd reply" in files("run")["report.html"]
     Path("then").unlink()
     Path("played").unlink()
+    assert evaluate("--max-failed", "0.2", "--no-retry-errors") == 0
+    assert not Path("played").exists() and "play" not in capsys.readouterr().out
     assert evaluate() == 0
     assert "failed, and" not in capsys.readouterr().out and Path("played").exists()
     assert json.loads(files("run")["results.json"])["failed"] == []

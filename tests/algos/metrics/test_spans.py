@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from algos.metrics.answer_spans import answer_spans, spans_in
+from algos.metrics.answer_spans import answer_spans
 from algos.metrics.spans import best_match, first_hit, iop, iou, precision, recall
 from sage_env import Answer
+from sage_env.datasets.grounding import read_spans
 
 SPANS = st.lists(
     st.tuples(st.integers(0, 30), st.integers(1, 10)).map(lambda p: (float(p[0]), float(sum(p)))),
@@ -73,12 +74,12 @@ def test_the_first_look_with_evidence_by_hand() -> None:
     ],
 )
 def test_stretches_in_words(text, spans) -> None:
-    assert spans_in(text) == spans
+    assert read_spans(text) == spans
 
 
 @given(st.text(alphabet="0123456789:.-, tos[]", max_size=30))
 def test_any_text_is_read_as_stretches_or_none(text) -> None:
-    assert all(0 <= start < end for start, end in spans_in(text))
+    assert all(0 <= start < end for start, end in read_spans(text))
 
 
 def test_the_text_counts_only_where_a_stretch_is_asked_for() -> None:

@@ -1,24 +1,25 @@
-"""Laws of `algos.runs.evaluation_run`: what was played stays, is not played twice, and is told."""
+"""Laws of `algos.runs.evaluation_run`, `evaluation_manifest`, `line_index` and `stored_result`:
+what was played stays, is not played twice, and is told.
+"""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from algos.evaluation.measures import EvalResult, evaluate
+from algos.evaluation.measures import EvalResult, evaluate, evaluation_specs
 from algos.evaluation.sample_rows import OF_THE_MACHINE
+from algos.rollout.playing import collect
 from algos.runs.append_log import read_log
-from algos.runs.evaluation_run import (
-    EvaluationRun,
-    plain,
-    questions_digest,
-    require_settings,
-)
+from algos.runs.evaluation_manifest import plain, questions_digest, require_settings
+from algos.runs.evaluation_run import EvaluationRun
 from algos.runs.run_folder import RunFolder, RunFolderError, item_to_json
+from algos.runs.stored_result import load_stored
 from sage_env import Answer, Sample
 from sage_env.errors import SageEnvError, VideoError
 from tests.helpers.handmade import item
@@ -69,8 +70,9 @@ def play(path: Path, policy: Any, *, stop: int | None = None, env=ToyEnv, count=
 
         envs = [env() for _ in range(count)]
         try:
-            result = evaluate(envs, policy, items, seed=1, done=dict(run.done), progress=progress)
-            run.finish(result)
+            specs = evaluation_specs(run.waiting, 1)
+            assert collect(envs, policy, specs, seed=1, progress=progress, keep=False) == []
+            run.finish("toy")
         except KeyboardInterrupt:
             pass
     return played
@@ -221,6 +223,8 @@ def test_a_result_that_is_there_is_not_written_again(tmp_path, monkeypatch) -> N
     play(tmp_path, Draws())
     folder = RunFolder(tmp_path)
     result = folder.load_result("toy")
+    known, again = load_stored(folder).episodes(), result.episodes()
+    assert [replace(e, spent={}) for e in known] == [replace(e, spent={}) for e in again]
 
     def no_write(*_: object, **__: object) -> None:
         raise AssertionError("a finished result was written again")

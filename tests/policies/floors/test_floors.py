@@ -69,6 +69,8 @@ def test_the_majority_is_what_was_right_most_often_elsewhere() -> None:
     # gold positions 1, 0, 0, 1: as often, and the second position came first
     assert answer(policy, ("x", "y")) == "y"
     assert answer(majority([ask(yes, "no")]), ("x",)) == "no answer", "nothing is known of it"
+    assert answer(policy, ()) == "no", "of the open ones alone"
+    assert answer(majority([ask((), "a"), ask((), "b"), ask((), "b")]), ()) == "b"
 
 
 def test_an_open_question_gets_a_refusal_that_is_wrong_and_not_missing() -> None:

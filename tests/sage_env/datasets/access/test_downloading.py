@@ -11,7 +11,7 @@ from sage_env.datasets.native.egoschema import EGOSCHEMA
 from sage_env.datasets.native.longvideobench import LONGVIDEOBENCH
 from sage_env.datasets.native.next_gqa import NEXT_GQA
 from sage_env.errors import DatasetError
-from tests.helpers.hub import COMMIT, Hub, Page, use_hub
+from tests.helpers.native.hub import COMMIT, Hub, Page, use_hub
 
 LINES = b"A 1.0 2.0##he runs\n"
 FILES = {
@@ -50,10 +50,11 @@ def test_annotations_come_and_are_read_and_videos_only_if_asked(hub, tmp_path):
 
 
 def test_a_mirror_is_named_by_hand(hub, tmp_path):
-    hub.pages["me/copy"] = Page(
-        {"[odd] charades_sta_test.txt": LINES, "charades_sta_test.txt": LINES}
-    )
-    assert download(CHARADES_STA, tmp_path, hub="me/copy") == [tmp_path / "charades_sta_test.txt"]
+    rows = b'[{"video": "A", "caption": "he runs", "timestamp": [1, 2]}]'
+    name = "[v1] charades_sta_test.json"  # no pattern of its own
+    hub.pages["me/copy"] = Page({name: rows})
+    assert download(CHARADES_STA, tmp_path, hub="me/copy") == [tmp_path / name]
+    assert len(load_dataset("charades-sta", root=tmp_path, split="test")) == 1
 
 
 @pytest.mark.parametrize(

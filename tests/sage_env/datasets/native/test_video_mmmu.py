@@ -41,7 +41,7 @@ def test_three_tracks_of_one_video(tmp_path):
     (tmp_path / "videos").mkdir()
     (tmp_path / "videos/validation_Art_Theory_3.mp4").touch()
     items = by_track(tmp_path)
-    seen, understood, applied = (items[t] for t in ("perception", "comprehension", "adaptation"))
+    seen, understood, applied = (items[t] for t in ("Perception", "Comprehension", "Adaptation"))
     assert seen.id == "perception-validation_Art_Theory_3"
     assert (len(seen.choices), seen.answer) == (10, "line 9")
     assert (understood.choices, understood.answer) == (("the first", "the second"), "the second")
@@ -50,7 +50,7 @@ def test_three_tracks_of_one_video(tmp_path):
     assert applied.question.endswith("at the end of the video.")
     assert not understood.question.endswith("video.")
     assert applied.group == {
-        "track": "adaptation", "subject": "Art_Theory", "discipline": "Art",
+        "track": "Adaptation", "subject": "Art_Theory", "discipline": "Art",
         "question_type": "open",
     }  # fmt: skip
     assert {item.video for item in items.values()} == {
@@ -60,11 +60,11 @@ def test_three_tracks_of_one_video(tmp_path):
 
 def test_a_track_with_videos_of_its_own_gets_those(tmp_path):
     lay_out(tmp_path)
-    for place in ("videos/plain", "videos/Adaptation"):
-        (tmp_path / place).mkdir(parents=True)
+    for place in ("videos", "videos/Adaptation"):
+        (tmp_path / place).mkdir()
         (tmp_path / place / "validation_Art_Theory_3.mp4").touch()
     items = by_track(tmp_path)
-    assert items["adaptation"].video.parent.name == "Adaptation"
+    assert items["Adaptation"].video.parent.name == "Adaptation"
 
 
 def test_a_file_of_no_track_is_refused(tmp_path):

@@ -8,6 +8,7 @@ import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -59,7 +60,7 @@ class Hub:
             return 200, {}, json.dumps(_about("/".join(parts[2:4]), page)).encode()
         if page.gated:
             return 403, {"X-Error-Code": "GatedRepo"}, b""
-        name = "/".join(rest[2:])
+        name = unquote("/".join(rest[2:]))
         if method == "GET":
             self.fetched.append(name)
         return (

@@ -1,0 +1,137 @@
+"""Laws of `algos.metrics.measure_tables` and `measure_texts`: nothing is lost in a table."""
+
+from __future__ import annotations
+
+from algos.evaluation.measures import measure_episodes, measures_of
+from algos.metrics.any_horizon import any_horizon
+from algos.metrics.benchmark_rules import accuracy_score, mlvu_score
+from algos.metrics.entry_lines import EntryLine
+from algos.metrics.estimates import Estimate
+from algos.metrics.evidence import evidence_of
+from algos.metrics.measure_tables import (
+    COUNTS_HEADER,
+    area_cells,
+    counts_cells,
+    curve_cells,
+    evidence_cells,
+    gap_cell,
+    horizon_cells,
+    outcome_cells,
+    percent_cell,
+    plain_cell,
+    rule_cells,
+    rule_header,
+)
+from algos.metrics.measure_texts import measure_text
+from tests.helpers.handmade import asked
+
+CHOICE = {"kind": "mcq", "choices": 4}
+EPISODES = [
+    asked("a", True, **CHOICE),
+    asked("b", True, **CHOICE),
+    asked("c", False, **CHOICE),
+    asked("d", False, missing=True, **CHOICE),
+    asked("e", None, **CHOICE),
+    asked("f", None, error="VideoError: gone", **CHOICE),
+]
+
+
+def test_right_wrong_unanswered_unjudged_failed_and_absent_are_apart() -> None:
+    """2 of 4 judged are right; a guess for the one without answer is worth 1/4; of 10, 2 are."""
+    cells = dict(zip(COUNTS_HEADER, counts_cells("x", measures_of(EPISODES), 10), strict=True))
+    assert {key: value for key, value in cells.items() if key} == {
+        "policy": "x",
+        "right": "2",
+        "wrong": "2",
+        "of them no answer": "1",
+        "not judged": "1",
+        "failed": "1",
+        "not there": "4",
+        "accuracy": "50.0%",
+        "a guess for no answer": "56.2%",
+        "above chance": "33.3%",
+        "all others wrong": "20.0%",
+    }
+    unknown = dict(zip(COUNTS_HEADER, counts_cells("x", measures_of(EPISODES)), strict=True))
+    assert (unknown["not there"], unknown["all others wrong"]) == ("-", "33.3%")
+
+
+def test_the_measures_behind_the_counts_by_hand() -> None:
+    found = measures_of([*EPISODES, asked("open", True)])
+    assert (found.right, found.wrong, found.chance) == (3, 2, 0.25)
+    assert found.guessed == (3 + 0.25) / 5, "an open question has no chance, and was answered"
+    assert found.corrected == (2 / 4 - 0.25) / 0.75, "of the questions with choices alone"
+    assert found.of_all() == 3 / 7 and found.of_all(5) == 3 / 7, "fewer than asked is no number"
+    only = measures_of([asked("a", True, kind="mcq", choices=1)])
+    assert (only.chance, only.corrected) == (1.0, None)
+    assert measures_of([]).of_all() is None
+
+
+def test_a_question_of_several_values_is_counted_under_each() -> None:
+    episodes = [asked("a", True, group={"type": "x | y"}), asked("b", False, group={"type": "y"})]
+    rows = {(r.section, r.name): r.measures for r in measure_episodes(episodes)}
+    assert rows["type", "x"].accuracy == 1.0 and rows["type", "y"].accuracy == 0.5
+    assert ("type", "x | y") not in rows and rows["all", "all"].questions == 2
+
+
+def test_cells_of_figures() -> None:
+    assert percent_cell(Estimate(0.5, (0.25, 0.751), 9)) == "50.0 [25.0, 75.1]"
+    assert gap_cell(Estimate(0.05, None, 9)) == "+5.0"
+    assert plain_cell(Estimate(1234.5, (0.001, 2.0), 9)) == "1.23e+03 [0.001, 2]"
+    assert percent_cell(Estimate(None, None, 0)) == "-"
+
+
+def test_a_rule_has_accuracy_beside_it_where_it_is_another_figure() -> None:
+    plain = accuracy_score(EPISODES, "accuracy")
+    assert rule_header(plain) == ("by the rule accuracy", "", "questions", "score")
+    assert rule_cells(plain) == [("accuracy", "", "4", "50.0")]
+    tasks = [asked(str(k), k == 0, group={"task": "ab"[k > 2]}) for k in range(4)]
+    score = mlvu_score(tasks)
+    assert rule_header(score)[-1] == "accuracy"
+    assert rule_cells(score)[0] == ("M-Avg", "", "4", "16.7", "25.0")
+    assert all(len(cells) == len(rule_header(score)) for cells in rule_cells(score))
+
+
+def test_what_is_not_known_has_no_line() -> None:
+    assert [cells[0] for cells in horizon_cells(any_horizon(EPISODES))] == [
+        "answers at once",
+        "accuracy, at once",
+    ]
+    assert evidence_cells(evidence_of(EPISODES)) == []
+    seen = [asked("a", True, evidence_seen=True, evidence_recall=1.0, hit_turn=0)]
+    assert [cells[0] for cells in evidence_cells(evidence_of(seen))] == [
+        "evidence seen",
+        "evidence recall",
+        "first seen in turn",
+        "right, and seen (grounded)",
+        "right, and not seen (lucky)",
+    ]
+    assert outcome_cells(evidence_of(seen)) == [("right", "", "1", "0"), ("wrong", "", "0", "0")]
+    assert curve_cells([]) == area_cells([]) == []
+
+
+def test_all_of_it_as_text() -> None:
+    looked = [asked(f"q{k}", k < 3, f"v{k}", turns=1 + k % 2, frames=16, evidence_seen=k < 2,
+                    evidence_recall=float(k < 2)) for k in range(6)]  # fmt: skip
+    at_once = [asked(f"q{k}", k < 2, f"v{k}", frames=8) for k in range(6)]
+    lines = [
+        EntryLine("agent, 16 frames", looked, "agent", budget=16),
+        EntryLine("agent, 8 frames", at_once, "agent", budget=8),
+        EntryLine("uniform:8:agent", at_once, "uniform:8:agent"),
+        EntryLine("uniform:16:agent", looked, "uniform:16:agent"),
+        EntryLine("constant", at_once, "constant", control="constant"),
+    ]
+    text = measure_text("sage-synth", lines, 8)
+    for words in (
+        "all others wrong",
+        "by the rule accuracy",
+        "agent, 16 frames, beside uniform:16:agent",
+        "gain of looking, over DIRECT",
+        "evidence recall",
+        "undominated",
+        "minus DIRECT",
+        "Accuracy: right answers among those that were judged",
+    ):
+        assert words in text, words
+    assert text.count("by the rule") == 4, "a floor has no score of its own"
+    assert "None" not in text and "nan" not in text
