@@ -77,11 +77,17 @@ class SageVqa(lmms):  # type: ignore[misc]
                 f"model_args {', '.join(sorted(unknown))} not known: the environment takes "
                 f"{', '.join(_ENVIRONMENT)}"
             )
-        folder = None if adapter is None else Path(adapter)
-        self._policy = load_policy(policy, adapter=folder, temperature=temperature, options=options)
+        environment = _environment(rest)
+        self._policy = load_policy(
+            policy,
+            adapter=None if adapter is None else Path(adapter),
+            temperature=temperature,
+            options=options,
+            tools=environment.tools,
+        )
         if isinstance(self._policy, PrivilegedPolicy):
             raise ExchangeError(f"{policy} looks at the gold evidence, which no task shows")
-        self._options = _environment(rest).env_options(self._policy)
+        self._options = environment.env_options(self._policy)
         self._seed = int(seed)
         self._envs = int(batch_size) if str(batch_size).isdigit() else 1
 
