@@ -42,6 +42,8 @@ class Score:
     Given twice or more, all are asked, the majority decides, and their agreement is printed."""
     everything: Annotated[bool, tyro.conf.arg(name="all")] = False
     """Score every answer anew, also what a rule or another judge has decided."""
+    entry: str | None = None
+    """The entry to score, of a folder that joins several."""
     out: Path | None = None
     """Folder for the scores; by default `scores/JUDGE` in the run's, or `runs/score` for a file."""
     dataset: str | None = None
@@ -65,7 +67,7 @@ class Score:
             raise CommandError(f"--workers must be at least 1, got {self.workers}")
         judges = named_judges(self.judge)
         answers = self._answers()
-        folder = RunFolder(self._folder())
+        folder = RunFolder(self._folder(answers.source))
         with ended_by_signals(), folder.alone("--out"):
             found = self._scored(folder.path, answers, judges)
         say(score_text(found))
@@ -78,18 +80,18 @@ class Score:
             require_split(self.dataset, self.split)
             items = load_dataset(self.dataset, root=self.root, split=self.split)
         if self.source.is_dir():
-            return answers_of_run(self.source, items)
+            return answers_of_run(self.source, items, self.entry)
         if not self.source.exists():
             raise CommandError(f"{self.source} is not there: give a run's folder or a .jsonl file")
         if items is None:
             raise CommandError(f"{self.source} is a file: say with --dataset what it answers")
         return answers_of_file(self.source, items, str(self.dataset), partial=self.partial)
 
-    def _folder(self) -> Path:
+    def _folder(self, source: Path) -> Path:
         if self.out is not None:
             return self.out
         names = re.sub(r"[^A-Za-z0-9.=-]+", "-", "+".join(self.judge) or "rule").strip("-.")[:100]
-        base = self.source / "scores" if self.source.is_dir() else Path("runs/score")
+        base = source / "scores" if source.is_dir() else Path("runs/score")
         return base / names
 
     def _scored(
