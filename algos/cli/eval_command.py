@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +22,8 @@ from algos.evaluation.tables import (
     format_table,
     summary_cells,
 )
+from algos.metrics.entry_lines import EntryLine
+from algos.metrics.measure_texts import measure_text
 from algos.runs.run_folder import RunFolder
 from algos.runs.stopping import ended_by_signals
 from algos.suite.dataset_questions import Questions
@@ -111,6 +113,7 @@ class Eval(OnDataset, PolicySettings):
             raise
         if found.results:
             print_table(list(found.results.values()), groups=not found.joint)
+            say(f"\n{measure_text(self.dataset, _lines(found), questions.official)}")
             self._tell_coverage(found, questions)
             say(f"\nsaved in {self.out}; report: {folder.report}")
         self._tell_failures(found)
@@ -282,6 +285,15 @@ class Eval(OnDataset, PolicySettings):
                 f"{self.max_failed:g} allows; what was played is saved"
             ]
         return []
+
+
+def _lines(found: SuiteResult) -> list[EntryLine]:
+    """Return the lines of the table, which know what was played for them."""
+    told = {name: asdict(done.entry) for name, done in found.played.items()}
+    return [
+        EntryLine(result.title, result.episodes(), **told.get(name, {}))
+        for name, result in found.results.items()
+    ]
 
 
 def print_table(results: Sequence[EvalResult], *, groups: bool) -> None:
