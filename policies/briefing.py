@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from policies.base import BatchPolicy, PrivilegedPolicy
+from policies.base import BatchPolicy, Decision, Observation, PrivilegedPolicy
 
 if TYPE_CHECKING:
     from sage_env.datasets.item import QAItem
@@ -24,6 +24,18 @@ class WholeVideoPolicy(BatchPolicy, Protocol):
 
     def watch_video(self, episode: Hashable, video: Path) -> None:
         """Take the video file of the episode that begins."""
+
+
+@runtime_checkable
+class RecallingPolicy(BatchPolicy, Protocol):
+    """A policy that can go on in an episode whose first turns it did not choose."""
+
+    def recall(self, observation: Observation, episode: Hashable, decision: Decision) -> None:
+        """Take a turn of an episode as it was played, instead of choosing one.
+
+        What it chooses afterwards depends on it as on a turn of its own, and draws the same random
+        numbers.
+        """
 
 
 def briefing_of(policy: object) -> Callable[[Hashable, QAItem], None] | None:

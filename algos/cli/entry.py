@@ -18,6 +18,7 @@ from algos.cli.eval_command import Eval
 from algos.cli.exchange_commands import Export, ImportData, LmmsTask
 from algos.cli.judge_command import CheckJudge, ShowPairs
 from algos.cli.merge_command import Merge
+from algos.cli.replay_command import Replay
 from algos.cli.score_command import Score
 from algos.cli.sft_command import Sft
 from algos.cli.terminal import plain_messages, plain_traceback, say
@@ -29,8 +30,8 @@ from sage_env.lazy_exports import needs_extra
 from sage_env.release import __version__
 
 ABOUT = (
-    "Long-video question answering: ask, play, train, fine-tune, evaluate, score, compare, report, "
-    "verify. `sage-vqa --version` says which release this is."
+    "Long-video question answering: ask, play, train, fine-tune, evaluate, replay, score, compare, "
+    "report, verify. `sage-vqa --version` says which release this is."
 )
 
 
@@ -138,6 +139,7 @@ def _run(arguments: list[str]) -> None:
         "judge": _Judge,
         "compare": Compare,
         "export": Export,
+        "replay": Replay,
         "report": Report,
         "verify": Verify,
         "data": _Data,

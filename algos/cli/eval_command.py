@@ -185,9 +185,7 @@ class Eval(OnDataset, PolicySettings):
         if any(budget < 1 for budget in self.budgets):
             raise CommandError(f"--budgets must be at least 1, got {self.budgets}")
         if self.budgets and self.max_frames is not None:
-            raise CommandError(
-                "--budgets are --max-frames, one after another: leave out the second"
-            )
+            raise CommandError("--budgets stand in for --max-frames: leave out one of them")
         if self.direct and not self.budgets:
             raise CommandError("--direct answers from the frames of --budgets: name some")
 

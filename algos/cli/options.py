@@ -12,7 +12,7 @@ import tyro
 
 from algos.rollout.environment_options import FRAMES, EnvironmentOptions
 from policies.registry import NAMES, AnyPolicy, load_policy
-from policies.served.named_options import read_options
+from policies.served.named_options import read_options, refuse_keys
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.loading import has_splits, load_dataset
 from sage_env.env import VideoQAEnv
@@ -58,7 +58,9 @@ class PolicySettings(EnvironmentOptions):
         if not 0 <= self.temperature < float("inf"):
             raise CommandError(f"--temperature must be 0 or more, got {self.temperature}")
         try:
-            return read_options(self.policy_option)
+            options = read_options(self.policy_option)
+            refuse_keys(options)
+            return options
         except ValueError as error:
             raise CommandError(f"--policy-option {error}") from None
 
@@ -98,8 +100,6 @@ class OnDataset:
     split: str = "test"
     """train, validation or test; a function or a .jsonl file may have others. A .jsonl file whose
     lines name no split is one."""
-    annotations: Path | None = None
-    """Annotation file of a benchmark, where it does not lie below the root."""
     allow_outside: bool = False
     """Whether a .jsonl file may name videos that do not lie under the root."""
 

@@ -136,8 +136,7 @@ def _question(key: str, record: Mapping[str, Any]) -> ForeignQuestion:
         known["turns"] = sum((tools or {}).values()) + (prediction is not None and not gave_up)
     if gave_up:
         return ForeignQuestion(item, None, None, prediction, steps=steps, known=known)
-    verdict = False if prediction is None else _verdict(record)
-    return ForeignQuestion(item, prediction, verdict, None, said, steps, known)
+    return ForeignQuestion(item, prediction, _verdict(record), None, said, steps, known)
 
 
 def _asked(record: Mapping[str, Any]) -> tuple[str, tuple[str, ...], str]:

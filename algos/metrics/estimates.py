@@ -1,7 +1,7 @@
 """A figure with its 95 % interval over videos: means, ratios of sums, means over tasks, slopes.
 
 Each is a function of sums per video, so that its variance is a jackknife over videos; how an
-interval is made of it was chosen by simulation (`python -m benchmarks.intervals` prints what each
+interval is made of it was chosen by simulation (`python -m benchmarks.measures` prints what each
 covers, `docs/design/statistics.md` says why):
 
 | of | interval |

@@ -62,7 +62,7 @@ def _measured(data: ReportData) -> list[tuple[str, str, str]]:
     lines = data.lines()
     found = [
         ("floors", "Floors", floors_section(lines)),
-        ("rule", "By the dataset's own rule", rule_section(data.dataset, lines, data.official)),
+        ("rule", "By the rule of the dataset", rule_section(data.dataset, lines, data.official)),
         ("budgets", "Accuracy against frames", budget_section(lines)),
         ("stopping", "When it stops looking", horizon_section(lines)),
         ("evidence", "Evidence", evidence_section(lines)),

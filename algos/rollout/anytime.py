@@ -33,7 +33,9 @@ def record_beliefs(policy: Any, item: QAItem, trajectory: Trajectory) -> None:
     """
     who = believer(policy)
     spoken = [turn for turn in trajectory.turns if turn.decision.tokens is not None]
-    if who is None or len(item.choices) < 2 or not spoken:
+    silent = [turn.decision.tokens is None for turn in trajectory.turns]
+    whole = silent == sorted(silent)  # else tokens are missing from the context of some turn
+    if who is None or len(item.choices) < 2 or not spoken or not whole:
         return
     tokens = [turn.decision.tokens for turn in spoken if turn.decision.tokens is not None]
     (found,) = who.beliefs([tokens], [item.choices])

@@ -161,6 +161,7 @@ def _named(value: Any) -> Any:
     return f"{kind.__module__}:{kind.__qualname__}"
 
 
+@cache
 def _versions() -> dict[str, str]:
     found = {"python": platform.python_version(), "implementation": sys.implementation.name}
     for package in _PACKAGES:

@@ -240,7 +240,9 @@ def evaluate_entries(
     how = Playing(
         questions,
         make_policy=lambda one: load_policy(one, objects=objects),
-        make_envs=lambda asked, made: [VideoQAEnv(dataset=asked, **made) for _ in range(envs)],
+        make_envs=lambda asked, made: [
+            VideoQAEnv(dataset=asked, **made) for _ in range(min(envs, len(asked)))
+        ],
         env_options=options,
         controls=plan.controls,
         seed=seed,

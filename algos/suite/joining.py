@@ -36,6 +36,8 @@ def report_entry(
         questions: what was asked.
     """
     result = played.result
+    if not result.items:  # a shard none of whose videos are there
+        return
     (name,) = played.folder.result_names()
     told = {
         "policy": result.title,
@@ -83,7 +85,7 @@ def join_results(
         if own.summary.exists() and len(own.result_names()) == 1:
             results[entry["name"]] = load_stored(own)
     unfinished = [entry["name"] for entry in entries if entry["name"] not in results]
-    if results:
+    if any(result.items for result in results.values()):
         write_json(folder.summary, joined_summary(entries, results))
         first, *others = results
         policies = [e["name"] for e in entries if e["control"] is None and e["name"] in others]

@@ -60,7 +60,7 @@ def merge_shards(
     for entry in entries[0]:
         parts = [RunFolder(path / entry["name"]) for path in paths]
         _merge(parts, RunFolder(out.path / entry["name"]), about)
-    told = _report_settings(folders[0])
+    told = _report_settings(next((f for f in folders if f.report_settings.exists()), folders[0]))
     named = str(told.get("dataset", "")), told.get("official")
     results, _ = join_results(out, {**told["about"], **about}, _size(told), *named)
     _copy_config(folders[0], out)
@@ -78,6 +78,10 @@ def _merge(folders: Sequence[RunFolder], out: RunFolder, about: Mapping[str, str
     played = [{item.id: item for item in part.result.items} for part in parts]
     asked = [(shard, places[shard][place]) for shard, place in order]
     kept = [(shard, name) for shard, name in asked if name in played[shard]]
+    if not kept:
+        raise RunFolderError(
+            f"no shard of {out.path.name} has a question: name --root when playing"
+        )
     path = out.result_path(parts[0].name)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)  # until its end it is not finished
@@ -97,7 +101,7 @@ def _merge(folders: Sequence[RunFolder], out: RunFolder, about: Mapping[str, str
     sessions = [s for part in parts for s in read_json(part.folder.manifest)["sessions"]]
     write_json(out.manifest, {"kind": KIND, "settings": settings, "sessions": sessions})
     _copy_config(parts[0].folder, out)
-    _report(parts[0], out, result, about, more["entry"])
+    _report(next(part for part in parts if part.result.items), out, result, about, more["entry"])
     return result
 
 

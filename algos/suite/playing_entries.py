@@ -132,7 +132,7 @@ def play_entry(entry: Entry, how: Playing, folder: RunFolder) -> PlayedEntry:
         run.leave_out(lost | unsuited)
         if lost and run.items:
             how.tell(f"{len(lost)} of {len(asked)} questions are left out: {_MISSING}")
-        if not run.items:
+        if not run.items and how.questions.shard is None:  # else others have something to play
             raise NothingToPlay(
                 f"none of {len(asked)} questions has its video, the first wants {asked[0].video}: "
                 "name the folder of the videos with --root"

@@ -96,7 +96,7 @@ def _check_episodes(result: EvalResult, options: Any, root: Path | None) -> Chec
             name: tuple(value) if isinstance(value, list) else value
             for name, value in options.items()
         }
-        items = [item if root is None else _below(item, root) for item, _ in chosen]
+        items = [item if root is None else moved_below(item, root) for item, _ in chosen]
         env = VideoQAEnv(dataset=items, **arguments)
     except (SageEnvError, AttributeError, ValueError, TypeError) as error:
         return CheckResult("played again", problem=f"the environment cannot be made: {error}")
@@ -113,7 +113,7 @@ def _check_episodes(result: EvalResult, options: Any, root: Path | None) -> Chec
     return CheckResult("played again", f"{turns} turns of {count} episodes", problem)
 
 
-def _below(item: QAItem, root: Path) -> QAItem:
+def moved_below(item: QAItem, root: Path) -> QAItem:
     """Return the item with its video below `root`, as much of its path kept as is there."""
     parts = item.video.parts[1:] if item.video.is_absolute() else item.video.parts
     tails = [root.joinpath(*parts[k:]) for k in range(len(parts))]

@@ -171,6 +171,12 @@ class HuggingFacePolicy(EpisodeStates[Conversation]):
             raise EpisodesFailed(errors, found)
         return [found[name] for name in episodes]
 
+    def recall(self, observation: Observation, episode: Hashable, decision: Decision) -> None:
+        """Take a turn as it was played, by its text."""
+        asked, thinks_first = self._ask(observation, episode), self.model.layout.thinks_first
+        asked.conversation.random.random(self.max_new_tokens)
+        asked.conversation.said(asked.turn, decision.text, thinks_first=thinks_first)
+
     def _ask(self, observation: Observation, name: Hashable) -> _Asked:
         if name not in self._episodes:
             self._episodes[name] = Conversation(episode_random(self._seed, name))

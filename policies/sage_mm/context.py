@@ -148,6 +148,10 @@ class Context:
         self._turns[-1].completion = completion.ids
         self.kv_state = completion.kv_state
 
+    def recall(self, completion: NDArray[np.int64]) -> None:
+        """Add a reply int64 `(C,)` that was not sampled here; it is read with the next prompt."""
+        self._turns[-1].completion = completion
+
     def turn(self, completion: Completion) -> TurnTokens:
         """Return the record of the turn that was just completed."""
         last = self._turns[-1]

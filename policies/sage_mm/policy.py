@@ -232,6 +232,22 @@ class SageMM(EpisodeStates[Context], IntrospectionMixin, TrainedWeightsMixin):
             for context, completion, digest in zip(contexts, completions, held, strict=True)
         ]
 
+    def recall(self, observation: Observation, episode: Hashable, decision: Decision) -> None:
+        """Take a turn as it was played: its tokens, or where they are not known, its text.
+
+        Raises:
+            ModelError, ContextFull: as `act_batch`.
+        """
+        context = self._context(episode)
+        encoder = self.model.encoder
+        (keys,) = encoder.encode([encoder.pictures(observation)])
+        self._append(context, observation, keys)
+        context.draw_uniforms(self.max_new_tokens)
+        said = decision.tokens
+        context.recall(
+            self.model.tokens.completion(decision.text) if said is None else said.completion
+        )
+
     def measures(self) -> dict[str, float]:
         """Return what was counted since `reset`, for a run's log.
 

@@ -61,14 +61,13 @@ def named_options(make: Callable[..., Any], options: Mapping[str, Any]) -> dict[
     Raises:
         ValueError: if a name cannot be set in this way, or a value is none of its kind.
     """
+    refuse_keys(options)
     known = set(inspect.signature(make).parameters) - _NOT_BY_NAME
     waits = {field.name for field in fields(RetrySettings)}
     arguments: dict[str, Any] = {}
     retries: dict[str, Any] = {}
     body: dict[str, Any] = {}
     for name, value in options.items():
-        if name.removeprefix(_BODY) in ("api_key", "key", "authorization") or _holds_key(value):
-            raise ValueError("a key is read from the environment, and is no option")
         if not can_be_sent(value):
             raise ValueError(f"{name} must be a value that JSON has, got {value!r:.60}")
         if name.startswith(_BODY):
@@ -86,6 +85,17 @@ def named_options(make: Callable[..., Any], options: Mapping[str, Any]) -> dict[
     return arguments | ({"options": body} if body else {})
 
 
+def refuse_keys(options: Mapping[str, Any]) -> None:
+    """Refuse options in which a key is given, or a password in an address: a run's files keep them.
+
+    Raises:
+        ValueError: without what was given.
+    """
+    for name, value in options.items():
+        if name.removeprefix(_BODY) in ("api_key", "key", "authorization") or _holds_key(value):
+            raise ValueError("a key is read from the environment, and is no option")
+
+
 def answering_options(written: Iterable[str]) -> dict[str, Any]:
     """Return the options that an answer depends on: all but the server's place, pace and prices.
 
@@ -101,5 +111,6 @@ def _holds_key(value: Any) -> bool:
     """Return whether a value has a key in it: what is given by name is kept in the run's files."""
     text = json.dumps(value, default=str)
     keys = (Key(name, user=None) for name in KEY_VARIABLES)
-    in_address = re.search(r"[?&](api[-_]?key|key|token|access_token)=", text, re.IGNORECASE)
+    address = r"[?&](api[-_]?key|key|token|access_token)=|://[^/@\s]*:[^/@\s]+@"
+    in_address = re.search(address, text, re.IGNORECASE)
     return in_address is not None or any(key.hide_in_reply(text) != text for key in keys)

@@ -20,8 +20,8 @@ from algos.metrics.estimates import (
     slope_estimate,
     task_mean_estimate,
 )
-from benchmarks.intervals.coverage import coverage
-from benchmarks.intervals.populations import FIGURES
+from benchmarks.measures.coverage import coverage
+from benchmarks.measures.populations import FIGURES
 
 VIDEOS = list(range(MIN_CLUSTERS))
 MEANS = (share_estimate, gap_estimate, bounded_estimate, mean_estimate)

@@ -11,7 +11,7 @@ from sage_env.datasets.native.egoschema import EGOSCHEMA
 from sage_env.datasets.native.longvideobench import LONGVIDEOBENCH
 from sage_env.datasets.native.next_gqa import NEXT_GQA
 from sage_env.errors import DatasetError
-from tests.helpers.hub import COMMIT, Hub, Page, use_hub
+from tests.helpers.native.hub import COMMIT, Hub, Page, use_hub
 
 LINES = b"A 1.0 2.0##he runs\n"
 FILES = {

@@ -8,7 +8,7 @@ import numpy as np
 
 from algos.evaluation.tables import Cells, format_table
 from algos.seeds import subseed
-from benchmarks.intervals.populations import FIGURES
+from benchmarks.measures.populations import FIGURES
 
 VIDEOS = (5, 8, 18, 42, 100)
 RIGHT = (0.1, 0.5, 0.9)
