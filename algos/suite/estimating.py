@@ -17,7 +17,7 @@ from algos.metrics.prices import price_of
 from algos.runs.run_folder import RunFolder
 from algos.runs.running_totals import totals_of
 from algos.suite.entries import Control, Entry
-from policies.registry import UNIFORM_FRAMES
+from policies.baselines.named_wrappers import UNIFORM_FRAMES
 from policies.turn_usage import TokenCounts
 
 REPLY = 200
