@@ -20,7 +20,7 @@ from sage_env.datasets.access.downloading import download
 from sage_env.datasets.exporting import QUESTIONS, export_questions
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.json_lines import read_jsonl
-from sage_env.datasets.loading import has_splits, load_dataset
+from sage_env.datasets.loading import SEEDED, has_splits, load_dataset
 from sage_env.datasets.preparing import prepare_videos
 from sage_env.datasets.splits import NAMES, load_splits
 from sage_env.storage.cache_folder import cache_folder
@@ -31,8 +31,10 @@ QUESTIONS_SUFFIX = ".jsonl"
 
 @dataclass(frozen=True, kw_only=True)
 class BuildData:
-    """Render the videos of the embedded dataset; what is there already is kept."""
+    """Render the videos of a generated dataset; what is there already is kept."""
 
+    dataset: str = "sage-synth"
+    """sage-synth, or sage-synth-bench (its only split is test); :SEED behind it gives others."""
     root: Path | None = None
     """Folder for the videos; by default the one that the dataset is read from."""
     splits: tuple[str, ...] = ("train", "validation", "test")
@@ -42,13 +44,16 @@ class BuildData:
 
     def run(self) -> None:
         """Build with a progress bar, and say where the videos are."""
-        from sage_env.synth.build import build
-
         if self.workers is not None and self.workers < 1:
             raise CommandError(f"--workers must be at least 1, got {self.workers}")
         if not self.splits:
             raise CommandError("--splits needs at least one of train, validation, test")
-        written = build(self.root, self.splits, self.workers, progress=True)
+        if self.dataset.partition(":")[0] not in SEEDED:
+            known = " or ".join(SEEDED)
+            raise CommandError(f"--dataset must be {known}, got {self.dataset!r}")
+        splits = ("test",) if self.dataset.startswith("sage-synth-bench") else self.splits
+        parts = [load_dataset(self.dataset, root=self.root, split=split) for split in splits]
+        written = prepare_videos(parts, workers=self.workers)
         say(f"{written} videos written, all are in {self.root or cache_folder()}")
 
 

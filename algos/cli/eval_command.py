@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +22,6 @@ from algos.evaluation.tables import (
     format_table,
     summary_cells,
 )
-from algos.metrics.entry_lines import EntryLine
 from algos.metrics.measure_texts import measure_text
 from algos.runs.run_folder import RunFolder
 from algos.runs.stopping import ended_by_signals
@@ -82,6 +81,9 @@ class Eval(OnDataset, PolicySettings):
     """Whether questions that failed on our side are played again."""
     estimate: bool = False
     """Only say what it takes: frames, tokens, seconds, dollars. Nothing is loaded or played."""
+    measures: bool = False
+    """Also print what the report has beyond accuracy: the dataset's own rule, counts, when a policy
+    stops, what it saw, accuracy against frames."""
     max_failed: float = 0.1
     """Share of failed questions of a policy above which the command ends with an error."""
     envs: int = 8
@@ -113,7 +115,8 @@ class Eval(OnDataset, PolicySettings):
             raise
         if found.results:
             print_table(list(found.results.values()), groups=not found.joint)
-            say(f"\n{measure_text(self.dataset, _lines(found), questions.official)}")
+            if self.measures:
+                say(f"\n{measure_text(self.dataset, found.lines(), questions.official)}")
             self._tell_coverage(found, questions)
             say(f"\nsaved in {self.out}; report: {folder.report}")
         self._tell_failures(found)
@@ -253,7 +256,8 @@ class Eval(OnDataset, PolicySettings):
             say(f"\nnot finished: {', '.join(found.unfinished)}")
         result = next(iter(found.results.values()))
         coverage = coverage_of(questions.dataset, result.items)
-        if coverage.official or not coverage.whole:
+        missing = any(done.missing for done in found.played.values())
+        if coverage.official or missing:  # else what is left out was not asked for
             right = sum(episode.correct is True for episode in result.episodes())
             whole = questions.official is not None
             say(f"\n{coverage_line(coverage, right if whole else None)}")
@@ -285,15 +289,6 @@ class Eval(OnDataset, PolicySettings):
                 f"{self.max_failed:g} allows; what was played is saved"
             ]
         return []
-
-
-def _lines(found: SuiteResult) -> list[EntryLine]:
-    """Return the lines of the table, which know what was played for them."""
-    told = {name: asdict(done.entry) for name, done in found.played.items()}
-    return [
-        EntryLine(result.title, result.episodes(), **told.get(name, {}))
-        for name, result in found.results.items()
-    ]
 
 
 def print_table(results: Sequence[EvalResult], *, groups: bool) -> None:

@@ -33,7 +33,8 @@ def load_dataset(
 
     Args:
         dataset: one of these:
-            the name of a dataset that comes with the project, a key of `DATASETS`;
+            the name of a dataset that comes with the project, a key of `DATASETS`, those in
+            `SEEDED` with or without `:SEED` behind it;
             the path of a `.jsonl` file (see `read_jsonl`);
             the questions themselves, a sequence of `QAItem`;
             a function (or class) that returns them, or `"package.module:function"`. It is called
@@ -61,7 +62,9 @@ def load_dataset(
         if not callable(dataset) or isinstance(dataset, Sequence):
             return _checked(dataset)
         return _called(dataset, getattr(dataset, "__qualname__", repr(dataset)), given)
-    name = str(dataset)
+    name, seed = _seeded(str(dataset))
+    if seed is not None:
+        given["seed"] = seed
     if Path(dataset).suffix == ".jsonl":
         return read_jsonl(Path(dataset), folder, split=split, allow_outside=allow_outside)
     if name in DATASETS:
@@ -86,7 +89,7 @@ def has_splits(dataset: DatasetSource) -> bool:
         DatasetError: as `load_dataset`, for what cannot be found or read.
     """
     if isinstance(dataset, str | Path):
-        name = str(dataset)
+        name, _ = _seeded(str(dataset))
         if Path(dataset).suffix == ".jsonl":
             return bool(splits_of(Path(dataset)))
         if name in DATASETS:
@@ -97,6 +100,12 @@ def has_splits(dataset: DatasetSource) -> bool:
         return False
     parameters = _parameters(dataset).values()
     return any(p.name == "split" or p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+def _seeded(name: str) -> tuple[str, int | None]:
+    """Return the name of a dataset and the seed behind it, as in `sage-synth-bench:7`."""
+    kind, _, seed = name.partition(":")
+    return (kind, int(seed)) if kind in SEEDED and seed.isdecimal() else (name, None)
 
 
 def _named(reference: str) -> Any:
@@ -161,8 +170,11 @@ def _checked(items: Any, name: str | None = None) -> Sequence[QAItem]:
     return checked
 
 
+SEEDED = ("sage-synth", "sage-synth-bench")
+"""Names of datasets that are generated: another seed gives other videos."""
 DATASETS: Mapping[str, str] = {
     "sage-synth": "sage_env.synth:sage_synth",
+    "sage-synth-bench": "sage_env.synth:sage_synth_bench",
     "sage-bench": "sage_env.datasets.native.sage_bench:SAGE_BENCH",
     "video-mme": "sage_env.datasets.native.video_mme:VIDEO_MME",
     "video-mme-v2": "sage_env.datasets.native.video_mme_v2:VIDEO_MME_V2",

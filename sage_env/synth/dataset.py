@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -15,6 +16,7 @@ from sage_env.storage.cache_folder import cache_folder
 from sage_env.synth.encode import encode_video
 from sage_env.synth.plan import SPLITS, VERSION, plan_video
 from sage_env.synth.questions import ask
+from sage_env.synth.render import SIZE
 
 DEFAULT_COUNTS = {"train": 63, "validation": 21, "test": 42}
 """Videos of each split: multiples of 7, so that every duration bucket has equally many."""
@@ -32,22 +34,33 @@ class SageSynth(Sequence[QAItem]):
     frame_size = (64, 64)
     headline: Mapping[str, str] = MappingProxyType({"tier": "core"})
 
-    def __init__(self, folder: Path, split: str, count: int, seed: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        split: str,
+        count: int,
+        seed: int,
+        *,
+        side: int = SIZE,
+        aliases: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+    ) -> None:
         """Name the files; nothing is written.
 
         Args:
             folder: of all splits.
-            split: `train`, `validation` or `test`.
+            split: of the videos, one of `STREAMS`.
             count: videos.
             seed: of the whole set; see `plan_video`.
+            side: of the pictures in the files, in pixels.
+            aliases: other words for an answer to an open question.
         """
-        self.split, self.seed = split, seed
+        self.split, self.seed, self._side, self._aliases = split, seed, side, aliases
         self.videos = [folder / split / f"{index:04d}.mp4" for index in range(count)]
 
     @cached_property
     def _items(self) -> list[QAItem]:
         return [
-            item
+            item if item.choices else replace(item, aliases=self._aliases.get(item.answer, ()))
             for index, path in enumerate(self.videos)
             for item in ask(plan_video(self.split, index, self.seed), path, self.seed)
         ]
@@ -57,7 +70,7 @@ class SageSynth(Sequence[QAItem]):
         if not item.video.exists():
             plan = plan_video(self.split, int(item.video.stem), self.seed)
             try:
-                encode_video(plan, item.video)
+                encode_video(plan, item.video, self._side)
             except OSError as error:
                 raise DatasetError(
                     f"cannot write {item.video} ({error}): set SAGE_ENV_CACHE or `root` to a "

@@ -17,25 +17,30 @@ MILLISECOND = Fraction(1, 1000)
 """Time base of the files: every planned time is a whole number of its ticks."""
 
 
-def encode_video(plan: VideoPlan, path: Path) -> None:
+def encode_video(plan: VideoPlan, path: Path, side: int = SIZE) -> None:
     """Render and encode a video; the file appears under its name only when it is complete.
 
     Of several that write one video at a time, in threads or processes, the first one's file stays:
     the others may have opened it already.
 
-    It is H.264 (ITU-T H.264) in MP4 (ISO/IEC 14496-14), 128 by 128 pixels, with B-frames, times in
-    whole milliseconds exactly as planned, and at most `plan.keyframe_interval` frames between
-    keyframes.
+    It is H.264 (ITU-T H.264) in MP4 (ISO/IEC 14496-14), `side` by `side` pixels, with B-frames,
+    times in whole milliseconds exactly as planned, and at most `plan.keyframe_interval` frames
+    between keyframes.
+
+    Args:
+        plan: of the video.
+        path: of the file.
+        side: of the pictures, in pixels; an even number.
 
     Raises:
         OSError: if the file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path, first=True) as partial:
-        _write(plan, partial)
+        _write(plan, partial, side)
 
 
-def _write(plan: VideoPlan, path: Path) -> None:
+def _write(plan: VideoPlan, path: Path, side: int) -> None:
     ticks = [round(second * 1000) for second in plan.times.tolist()]
     ends = [*ticks[1:], round(plan.duration * 1000)]
     lasts = {tick: end - tick for tick, end in zip(ticks, ends, strict=True)}
@@ -48,10 +53,10 @@ def _write(plan: VideoPlan, path: Path) -> None:
     }
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=1000, options=options)
-        stream.width = stream.height = SIZE
+        stream.width = stream.height = side
         stream.pix_fmt = "yuv420p"
         stream.time_base = stream.codec_context.time_base = MILLISECOND
-        for image, tick in zip(render_frames(plan), ticks, strict=True):
+        for image, tick in zip(render_frames(plan, side), ticks, strict=True):
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             frame.pts, frame.duration, frame.time_base = tick, lasts[tick], MILLISECOND
             _mux(container, stream.encode(frame), lasts)

@@ -25,6 +25,8 @@ VERSION = 1
 """Raise it when a seed comes to mean another video: it is in the seeds and in the folder's name."""
 SPLITS = {"train": 0, "validation": 1, "test": 2}
 """The number of each split in the seeds of its videos."""
+STREAMS = {**SPLITS, "bench": 3}
+"""The same, with that of `sage-synth-bench`, whose videos are in no split whatever the seed."""
 DURATION_RANGES: tuple[tuple[int, int], ...] = (
     (10, 60),
     (60, 180),
@@ -93,7 +95,7 @@ def plan_video(split: str, index: int, seed: int = 0) -> VideoPlan:
     """Plan one video.
 
     Args:
-        split: `train`, `validation` or `test`.
+        split: `train`, `validation` or `test`, or another of `STREAMS`.
         index: from 0; the duration bucket is `index % 7`.
         seed: of the whole set. Everything but the bucket is drawn from (`VERSION`, seed, split,
             index), so that a video is the same whatever else is planned.
@@ -101,9 +103,9 @@ def plan_video(split: str, index: int, seed: int = 0) -> VideoPlan:
     Raises:
         ValueError: if the split has another name.
     """
-    if split not in SPLITS:
-        raise ValueError(f"split must be one of {sorted(SPLITS)}, got {split!r}")
-    rng = np.random.Generator(np.random.Philox([VERSION, seed, SPLITS[split], index]))
+    if split not in STREAMS:
+        raise ValueError(f"split must be one of {sorted(STREAMS)}, got {split!r}")
+    rng = np.random.Generator(np.random.Philox([VERSION, seed, STREAMS[split], index]))
     low, high = DURATION_RANGES[index % len(DURATION_RANGES)]
     target = math.exp(rng.uniform(math.log(low * 1.02), math.log(high * 0.97)))
     variable = bool(rng.random() < 0.35)

@@ -9,7 +9,7 @@ import numpy as np
 
 from sage_env.datasets.duration_buckets import bucket_of
 from sage_env.datasets.item import QAItem
-from sage_env.synth.plan import SPLITS, VERSION, Event, Scene, VideoPlan
+from sage_env.synth.plan import STREAMS, VERSION, Event, Scene, VideoPlan
 from sage_env.synth.symbols import SYMBOLS
 from sage_env.timeline import Span
 
@@ -54,7 +54,7 @@ class _Writer:
         self.plan, self.video = plan, video
         self.prefix = f"{split}-{index}"
         self.rng = np.random.Generator(
-            np.random.Philox([VERSION, seed, SPLITS[split], int(index), 1])
+            np.random.Philox([VERSION, seed, STREAMS[split], int(index), 1])
         )
         self.items: list[QAItem] = []
 

@@ -14,6 +14,7 @@ import av
 import numpy as np
 
 from sage_env.frames import Box, FrameBatch
+from sage_env.synth.bench import BENCH, BENCH_SIDE
 from sage_env.synth.plan import Scene, VideoPlan, plan_video
 from sage_env.synth.render import SIZE, ScenePainter
 from sage_env.video.decoding.frame_converter import FrameConverter
@@ -23,12 +24,12 @@ from sage_env.video.index.picture_form import PictureForm
 class RenderedVideo:
     """A planned video behind the `Video` protocol of `sage_env.video`."""
 
-    def __init__(self, plan: VideoPlan) -> None:
-        """Draw nothing yet."""
-        self.plan = plan
+    def __init__(self, plan: VideoPlan, side: int = SIZE) -> None:
+        """Draw nothing yet; `side` is that of native pictures, in pixels."""
+        self.plan, self._side = plan, side
         self.duration = plan.duration
         self.fps = len(plan.times) / plan.duration
-        self._maker = FrameConverter((SIZE, SIZE))
+        self._maker = FrameConverter((side, side))
 
     def frames_at(
         self,
@@ -54,7 +55,7 @@ class RenderedVideo:
         shown = self.plan.times[index]
         pictures = []
         for i, second in zip(index.tolist(), shown.tolist(), strict=True):
-            image = _painter(self.plan.scene_at(second)).paint(i, second)
+            image = _painter(self.plan.scene_at(second), self._side).paint(i, second)
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             pictures.append(self._maker.convert(frame, PictureForm(), size, box))
         return FrameBatch(np.stack(pictures), shown)
@@ -64,15 +65,16 @@ class RenderedVideo:
 
 
 @lru_cache(maxsize=128)
-def _painter(scene: Scene) -> ScenePainter:
-    return ScenePainter(scene)
+def _painter(scene: Scene, side: int) -> ScenePainter:
+    return ScenePainter(scene, side)
 
 
 _plan = lru_cache(maxsize=1024)(plan_video)
 
 
 def open_rendered(path: Path | str) -> RenderedVideo:
-    """Open the video that `sage_synth` would write at `path`, without its file."""
+    """Open the video that `sage_synth` or `sage_synth_bench` would write at `path`, without it."""
     path = Path(path)
     seed = int(path.parents[1].name.rpartition("seed")[2])
-    return RenderedVideo(_plan(path.parent.name, int(path.stem), seed))
+    plan = _plan(path.parent.name, int(path.stem), seed)
+    return RenderedVideo(plan, BENCH_SIDE if path.parent.name == BENCH else SIZE)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from algos.runs.append_log import read_log
+from algos.runs.joint_folder import join_entries
 from algos.runs.json_files import RunFolderError, read_json
+from algos.runs.run_folder import RunFolder
 from algos.scoring.row_scoring import NamedJudge
 from algos.scoring.scored_folder import score_into
 from algos.scoring.stored_answers import answers_of_run
@@ -151,6 +151,8 @@ def test_questions_that_are_not_known_are_asked_for(tmp_path) -> None:
     assert len(answers_of_run(run, ITEMS).rows) == 6
     joint = tmp_path / "joint"
     write_folder(joint / "one", ROWS, ITEMS)
-    (joint / "manifest.json").write_text(json.dumps({"settings": {}}))
-    with pytest.raises(RunFolderError, match="give one of its entries, one"):
+    write_folder(joint / "two", ROWS, ITEMS)
+    join_entries(RunFolder(joint), [{"name": "one"}, {"name": "two"}])
+    with pytest.raises(RunFolderError, match="holds the entries one, two: name one"):
         answers_of_run(joint)
+    assert answers_of_run(joint, entry="two").source == joint / "two"

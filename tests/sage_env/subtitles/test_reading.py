@@ -101,6 +101,8 @@ def test_a_video_in_which_nothing_is_said(tmp_path, name):
     assert read_subtitles(write(tmp_path / name, "")) == ()
     assert read_subtitles(write(tmp_path / "head.vtt", "WEBVTT\n\nNOTE nothing\n")) == ()
     assert read_subtitles(write(tmp_path / "list.json", [])) == ()
+    assert read_subtitles(write(tmp_path / "mark.vtt", b"\xef\xbb\xbfWEBVTT\n")) == ()
+    assert read_subtitles(write(tmp_path / "mark.json", b"\xef\xbb\xbf[]")) == ()
     blank = "1\n00:00:01,000 --> 00:00:02,000\n<i> </i>\n"
     assert read_subtitles(write(tmp_path / "blank.srt", blank)) == ()
 
@@ -134,6 +136,11 @@ def test_a_broken_file_is_named_with_its_line(tmp_path, name, content, words):
         write(path, content)
     with pytest.raises(DatasetError, match=words):
         read_subtitles(path)
+
+
+def test_a_cue_that_ends_before_it_starts_ends_where_it_starts(tmp_path):
+    path = write(tmp_path / "a.srt", "1\n00:00:05,000 --> 00:00:04,000\nback\n")
+    assert read_subtitles(path) == ((5.0, 5.0, "back"),)
 
 
 def test_a_folder_is_no_file(tmp_path):

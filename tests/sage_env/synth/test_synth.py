@@ -195,8 +195,8 @@ def test_of_two_that_make_a_video_at_a_time_the_first_ones_stays(tmp_path, monke
     path, plan = tmp_path / "0000.mp4", plan_video("test", 0, 0)
     real, inside = encode._write, []
 
-    def write(plan, partial):
-        real(plan, partial)
+    def write(plan, partial, side):
+        real(plan, partial, side)
         if not inside:
             inside.append(partial)
             encode_video(plan, path)  # the other one is quicker
