@@ -159,12 +159,12 @@ def main(settings: Settings) -> None:
         folder.path.mkdir()
         write_play(folder, settings.questions)
         size = sum(p.stat().st_size for p in folder.path.rglob("*") if p.is_file()) / 2**30
-        found = {
-            name: measured(stage, folder, settings.questions) for name, stage in STAGES.items()
-        }
-    total, most = sum(s for s, _ in found.values()), max(m for _, m in found.values())
-    lines = [(name, f"{s:.1f}", f"{m:.2f}") for name, (s, m) in found.items()]
-    lines.append(("all, and the largest", f"{total:.1f}", f"{most:.2f}"))
+        count = settings.questions
+        found = {name: measured(stage, folder, count) for name, stage in STAGES.items()}
+    wall, work, memory = zip(*found.values(), strict=True)
+    total, most = sum(work), max(memory)
+    rows = {**found, "all, and the largest": (sum(wall), total, most)}
+    lines = [(name, f"{s:.1f}", f"{t:.1f}", f"{m:.2f}") for name, (s, t, m) in rows.items()]
     kept = "kept" if total <= SECONDS and most <= GIGABYTES else "NOT KEPT"
     head = header(
         "An evaluation of very many questions",
