@@ -12,6 +12,7 @@ The files are those of `results/` in github.com/allenai/SAGE, and what its evalu
 | `answer` that begins with `Could not produce an answer` | a failed question: they gave up |
 | `is_correct` | the verdict; `false` without `evaluation_reasoning` is how an outage of the judge \
 is written: not judged |
+| `evaluation_reasoning` | `judge_words` of the row |
 | `complete_results` | the episode: `context_vlm`, then `search_llm` or `iterative_reasoner` |
 | `tool_call_types` | `tool_calls` of the row, where there is no trace to count |
 | `num_attempts`, `time_taken` | `attempts`, `seconds`; unknown where the file is older |
@@ -130,7 +131,7 @@ def _question(key: str, record: Mapping[str, Any]) -> ForeignQuestion:
         "tool_calls": tools if counted else None,
         "attempts": record.get("num_attempts"),
         "seconds": _number(record.get("time_taken")),
-        "judge_reason": record.get("evaluation_reasoning"),
+        "judge_words": record.get("evaluation_reasoning"),
     }
     if not _traced(record) and counted:
         known["turns"] = sum((tools or {}).values()) + (prediction is not None and not gave_up)

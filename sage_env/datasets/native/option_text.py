@@ -25,20 +25,25 @@ _INTRODUCTION = re.compile(
 )
 
 
-def split_options(options: str | Sequence[object]) -> tuple[str, ...]:
+def split_options(options: object) -> tuple[str, ...]:
     """Return the texts of options, in order and without their letters, each on one line.
 
     Args:
-        options: a list of texts, the same spelled as one text, or a text with an option a line.
+        options: a list of texts, an object of texts by letter, either of them spelled as one text,
+            or a text with an option a line.
 
     Raises:
         DatasetError: if there is none, or one is empty.
     """
-    if isinstance(options, str) and options.lstrip().startswith("["):
+    if isinstance(options, str) and options.lstrip().startswith(("[", "{")):
         options = literal(options)
     if isinstance(options, str):
         _, texts = _labelled_lines(options.split("\n"))
         options = texts or [line for line in options.split("\n") if line.strip()]
+    if isinstance(options, Mapping):
+        options = list(options.values())
+    if not isinstance(options, list | tuple):
+        raise DatasetError(f"options must be a list of texts, got {options!r:.80}")
     lines = [" ".join(str(option).split()) for option in options]
     texts = _told_apart(_without_letters(lines))
     if not texts or not all(texts):

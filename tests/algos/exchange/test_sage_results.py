@@ -157,7 +157,7 @@ def test_traces_and_verdicts_of_one_question_meet_by_its_id(tmp_path: Path) -> N
     row = question.row()
     assert row["id"] == ID and row["verdict"] is True and row["rule"] == "imported"
     assert (row["attempts"], row["seconds"], question.item.duration) == (2, 9.5, 296.0)
-    assert row["judge_reason"] == "both say dog"
+    assert row["judge_words"] == "both say dog"
     assert row["group"] == {
         "ques_type": "open_ended", "difficulty": "very hard", "modality": "both"
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Laws of the adapters of `sage_env.datasets.native`: no value of a row ends in a traceback."""
+"""Laws of `sage_env.datasets.native`: no odd value of a row ends in a traceback."""
 
 import json
 

@@ -33,6 +33,8 @@ from sage_env.errors import DatasetError
         (["A. 0:15", "B. 1:15"], ("0:15", "1:15")),
         (["0:15", "1:15"], ("0:15", "1:15")),
         ([1, 2.5], ("1", "2.5")),
+        ({"A": "red", "B": "blue"}, ("red", "blue")),
+        ("{'A': 'red', 'B': 'blue'}", ("red", "blue")),
         (["A. yes", "B. no", "C. yes"], ("A. yes", "B. no", "C. yes")),
         (["yes", "no", "yes"], ("A. yes", "B. no", "C. yes")),
     ],
@@ -41,9 +43,9 @@ def test_options_lose_their_letters_and_nothing_else(options, texts):
     assert split_options(options) == texts
 
 
-@pytest.mark.parametrize("options", [[], "", ["A. ", "B. x"], ["x", " "]])
+@pytest.mark.parametrize("options", [[], "", ["A. ", "B. x"], ["x", " "], 3, None, {}])
 def test_an_empty_option_is_refused(options):
-    with pytest.raises(DatasetError, match="an option is empty, or there is none"):
+    with pytest.raises(DatasetError, match="an option is empty, or there is none|must be a list"):
         split_options(options)
 
 
