@@ -19,6 +19,7 @@ from algos.scoring.row_scoring import NamedJudge
 from algos.scoring.score_tables import score_text
 from algos.scoring.scored_folder import ScoredRun, score_into
 from algos.scoring.stored_answers import StoredAnswers, answers_of_file, answers_of_run
+from policies.judges.named_judge import judge_title
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.judges import find_judge
 from sage_env.datasets.loading import load_dataset
@@ -90,7 +91,9 @@ class Score:
     def _folder(self, source: Path) -> Path:
         if self.out is not None:
             return self.out
-        names = re.sub(r"[^A-Za-z0-9.=-]+", "-", "+".join(self.judge) or "rule").strip("-.")[:100]
+        names = re.sub(
+            r"[^A-Za-z0-9.=-]+", "-", "+".join(map(judge_title, self.judge)) or "rule"
+        ).strip("-.")[:100]
         base = source / "scores" if source.is_dir() else Path("runs/score")
         return base / names
 
@@ -137,5 +140,5 @@ def named_judges(names: Sequence[str]) -> list[NamedJudge]:
         except ValueError as error:
             raise CommandError(f"--judge: {error}") from None
         if judge is not None:
-            found.append(NamedJudge(name.partition("?")[0], judge))
+            found.append(NamedJudge(judge_title(name), judge))
     return found
