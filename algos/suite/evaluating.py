@@ -169,8 +169,8 @@ def play_entries(
         results, unfinished = join_results(
             folder, about or {}, size, how.questions.name, how.questions.official
         )
-    entries = {entry["name"]: entry for entry in told}
-    return SuiteResult(results, played, ended, unfinished, joint, entries)
+    by_name = {one["name"]: one for one in told}
+    return SuiteResult(results, played, ended, unfinished, joint, by_name)
 
 
 def unique_names(entries: Sequence[Entry]) -> dict[str, Entry]:
