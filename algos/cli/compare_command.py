@@ -10,10 +10,12 @@ import tyro
 
 from algos.cli.options import CommandError
 from algos.cli.terminal import say
-from algos.comparison.compared_runs import ComparedRun, entry_names, read_run
+from algos.comparison.compared_runs import ComparedRun, read_run
 from algos.comparison.comparing import COSTS, compare
 from algos.comparison.comparison_tables import comparison_json, comparison_text
+from algos.runs.joint_folder import entry_names, is_joint
 from algos.runs.json_files import write_json
+from algos.runs.run_folder import RunFolder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,12 +63,12 @@ class Compare:
             if self.entry:
                 raise CommandError("--entry names two entries of A: leave B out, or give A/ENTRY")
             return read_run(self.a), read_run(self.b)
-        names = self.entry or tuple(entry_names(self.a))
-        if len(names) != 2:
-            there = ", ".join(entry_names(self.a)) or "none"
+        folder = RunFolder(self.a)
+        names = entry_names(folder) if is_joint(folder) else []
+        first, *others = self.entry or names or [""]
+        if len(others) != 1:
             raise CommandError(
                 f"two runs are compared: give B, or two entries of {self.a} with --entry (it has "
-                f"{there})"
+                f"{', '.join(names) or 'none'})"
             )
-        first, second = (read_run(self.a / name) for name in names)
-        return first, second
+        return read_run(self.a, first), read_run(self.a, others[0])

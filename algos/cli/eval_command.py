@@ -22,6 +22,7 @@ from algos.evaluation.tables import (
     format_table,
     summary_cells,
 )
+from algos.metrics.measure_texts import measure_text
 from algos.runs.run_folder import RunFolder
 from algos.runs.stopping import ended_by_signals
 from algos.suite.dataset_questions import Questions
@@ -80,6 +81,9 @@ class Eval(OnDataset, PolicySettings):
     """Whether questions that failed on our side are played again."""
     estimate: bool = False
     """Only say what it takes: frames, tokens, seconds, dollars. Nothing is loaded or played."""
+    measures: bool = False
+    """Also print what the report has beyond accuracy: the dataset's own rule, counts, when a policy
+    stops, what it saw, accuracy against frames."""
     max_failed: float = 0.1
     """Share of failed questions of a policy above which the command ends with an error."""
     envs: int = 8
@@ -111,6 +115,8 @@ class Eval(OnDataset, PolicySettings):
             raise
         if found.results:
             print_table(list(found.results.values()), groups=not found.joint)
+            if self.measures:
+                say(f"\n{measure_text(self.dataset, found.lines(), questions.official)}")
             self._tell_coverage(found, questions)
             say(f"\nsaved in {self.out}; report: {folder.report}")
         self._tell_failures(found)
@@ -250,7 +256,8 @@ class Eval(OnDataset, PolicySettings):
             say(f"\nnot finished: {', '.join(found.unfinished)}")
         result = next(iter(found.results.values()))
         coverage = coverage_of(questions.dataset, result.items)
-        if coverage.official or not coverage.whole:
+        missing = any(done.missing for done in found.played.values())
+        if coverage.official or missing:  # else what is left out was not asked for
             right = sum(episode.correct is True for episode in result.episodes())
             whole = questions.official is not None
             say(f"\n{coverage_line(coverage, right if whole else None)}")

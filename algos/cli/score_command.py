@@ -19,6 +19,7 @@ from algos.scoring.row_scoring import NamedJudge
 from algos.scoring.score_tables import score_text
 from algos.scoring.scored_folder import ScoredRun, score_into
 from algos.scoring.stored_answers import StoredAnswers, answers_of_file, answers_of_run
+from policies.judges.named_judge import judge_title
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.judges import find_judge
 from sage_env.datasets.loading import load_dataset
@@ -42,6 +43,8 @@ class Score:
     Given twice or more, all are asked, the majority decides, and their agreement is printed."""
     everything: Annotated[bool, tyro.conf.arg(name="all")] = False
     """Score every answer anew, also what a rule or another judge has decided."""
+    entry: str | None = None
+    """The entry to score, of a folder that joins several."""
     out: Path | None = None
     """Folder for the scores; by default `scores/JUDGE` in the run's, or `runs/score` for a file."""
     dataset: str | None = None
@@ -65,7 +68,7 @@ class Score:
             raise CommandError(f"--workers must be at least 1, got {self.workers}")
         judges = named_judges(self.judge)
         answers = self._answers()
-        folder = RunFolder(self._folder())
+        folder = RunFolder(self._folder(answers.source))
         with ended_by_signals(), folder.alone("--out"):
             found = self._scored(folder.path, answers, judges)
         say(score_text(found))
@@ -78,18 +81,20 @@ class Score:
             require_split(self.dataset, self.split)
             items = load_dataset(self.dataset, root=self.root, split=self.split)
         if self.source.is_dir():
-            return answers_of_run(self.source, items)
+            return answers_of_run(self.source, items, self.entry)
         if not self.source.exists():
             raise CommandError(f"{self.source} is not there: give a run's folder or a .jsonl file")
         if items is None:
             raise CommandError(f"{self.source} is a file: say with --dataset what it answers")
         return answers_of_file(self.source, items, str(self.dataset), partial=self.partial)
 
-    def _folder(self) -> Path:
+    def _folder(self, source: Path) -> Path:
         if self.out is not None:
             return self.out
-        names = re.sub(r"[^A-Za-z0-9.=-]+", "-", "+".join(self.judge) or "rule").strip("-.")[:100]
-        base = self.source / "scores" if self.source.is_dir() else Path("runs/score")
+        names = re.sub(
+            r"[^A-Za-z0-9.=-]+", "-", "+".join(map(judge_title, self.judge)) or "rule"
+        ).strip("-.")[:100]
+        base = source / "scores" if source.is_dir() else Path("runs/score")
         return base / names
 
     def _scored(
@@ -135,5 +140,5 @@ def named_judges(names: Sequence[str]) -> list[NamedJudge]:
         except ValueError as error:
             raise CommandError(f"--judge: {error}") from None
         if judge is not None:
-            found.append(NamedJudge(name.partition("?")[0], judge))
+            found.append(NamedJudge(judge_title(name), judge))
     return found

@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 
 from algos.evaluation.row_results import EpisodeResult, result_of_row
 from algos.runs.evaluation_run import read_rows
+from algos.runs.joint_folder import entry_folder
 from algos.runs.json_files import RunFolderError, read_json
-from algos.runs.run_folder import RunFolder
 from sage_env.errors import SageEnvError
 
 Row: TypeAlias = Mapping[str, Any]
@@ -58,34 +58,29 @@ class SharedQuestions:
     only_b: Sequence[str]
 
 
-def read_run(path: Path) -> ComparedRun:
+def read_run(path: Path, entry: str | None = None) -> ComparedRun:
     """Read the folder of one evaluation, of one entry of several, or of a score.
+
+    Args:
+        path: of the folder.
+        entry: name of the entry, where the folder joins several.
 
     Raises:
         RunFolderError: if it is none; where it joins several entries, they are named.
     """
-    folder = RunFolder(path)
+    folder = entry_folder(path, entry)
     manifest = read_json(folder.manifest)
     if not isinstance(manifest, dict):
         raise RunFolderError(f"{folder.manifest} is not of an evaluation")
-    if not folder.samples.exists():
-        names = entry_names(path)
-        hint = f": give one of its entries, {', '.join(names)}" if names else ""
-        raise RunFolderError(f"{path} holds no rows (samples.jsonl){hint}")
     rows = {row["id"]: row for row in read_rows(folder.samples)}
     if not rows:
-        raise RunFolderError(f"{folder.samples} holds no question yet")
+        raise RunFolderError(f"{folder.path} holds no rows of questions (samples.jsonl) yet")
     try:
         for row in rows.values():
             result_of_row(row)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunFolderError(f"{folder.samples} holds a row that lacks {error}") from error
-    return ComparedRun(str(path), rows, manifest)
-
-
-def entry_names(path: Path) -> list[str]:
-    """Return the names of the entries of a folder that joins several, sorted."""
-    return sorted(found.parent.name for found in path.glob("*/samples.jsonl"))
+    return ComparedRun(str(folder.path), rows, manifest)
 
 
 def shared_questions(a: ComparedRun, b: ComparedRun) -> SharedQuestions:

@@ -29,6 +29,7 @@ SUMMARY_HEADER: Cells = (
     "frames",
     "turns",
     "missing",
+    "not judged",
     "failed",
 )
 BREAKDOWN_HEADER: Cells = (
@@ -39,6 +40,8 @@ BREAKDOWN_HEADER: Cells = (
     "frames",
     "turns",
     "evidence seen",
+    "missing",
+    "not judged",
     "failed",
 )
 PARTS_HEADER: Cells = ("part", "", "points")
@@ -69,6 +72,7 @@ def summary_cells(results: Sequence[EvalResult]) -> list[Cells]:
                 number_cell(total.frames, ".1f"),
                 number_cell(total.turns, ".2f"),
                 str(total.missing),
+                str(total.unjudged),
                 str(total.failed),
             )
         )
@@ -89,6 +93,8 @@ def breakdown_cells(rows: Sequence[MeasureRow]) -> list[Cells]:
                 number_cell(measures.frames, ".1f"),
                 number_cell(measures.turns, ".2f"),
                 number_cell(measures.evidence_hits, ".0%"),
+                str(measures.missing),
+                str(measures.unjudged),
                 str(measures.failed),
             )
         )

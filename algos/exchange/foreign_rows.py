@@ -42,7 +42,7 @@ class ForeignQuestion:
     Attributes:
         item: the question.
         prediction: the answer; `None` where there is none.
-        verdict: theirs; `None` where it was not judged.
+        verdict: theirs; `None` where it was not judged. No answer is a wrong one, whatever it says.
         error: why their side failed.
         text: what the model wrote to answer; the answer alone where no more is known.
         steps: what it did before.

@@ -74,8 +74,6 @@ def _question(path: Path, number: int, row: Any, metric: str | None) -> ForeignQ
         return ForeignQuestion(item, None, None, prediction.removeprefix(FAILURE))
     judged = not row.get("judge_failed")
     verdict = _verdict(place, scores, metric) if judged and prediction is not None else None
-    if prediction is None:
-        verdict = False
     counts = row.get("token_counts") or [None]
     tokens = counts[0] if isinstance(counts[0], Mapping) else {}
     known = {

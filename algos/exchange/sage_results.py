@@ -12,6 +12,7 @@ The files are those of `results/` in github.com/allenai/SAGE, and what its evalu
 | `answer` that begins with `Could not produce an answer` | a failed question: they gave up |
 | `is_correct` | the verdict; `false` without `evaluation_reasoning` is how an outage of the judge \
 is written: not judged |
+| `evaluation_reasoning` | `judge_words` of the row |
 | `complete_results` | the episode: `context_vlm`, then `search_llm` or `iterative_reasoner` |
 | `tool_call_types` | `tool_calls` of the row, where there is no trace to count |
 | `num_attempts`, `time_taken` | `attempts`, `seconds`; unknown where the file is older |
@@ -130,14 +131,13 @@ def _question(key: str, record: Mapping[str, Any]) -> ForeignQuestion:
         "tool_calls": tools if counted else None,
         "attempts": record.get("num_attempts"),
         "seconds": _number(record.get("time_taken")),
-        "judge_reason": record.get("evaluation_reasoning"),
+        "judge_words": record.get("evaluation_reasoning"),
     }
     if not _traced(record) and counted:
         known["turns"] = sum((tools or {}).values()) + (prediction is not None and not gave_up)
     if gave_up:
         return ForeignQuestion(item, None, None, prediction, steps=steps, known=known)
-    verdict = False if prediction is None else _verdict(record)
-    return ForeignQuestion(item, prediction, verdict, None, said, steps, known)
+    return ForeignQuestion(item, prediction, _verdict(record), None, said, steps, known)
 
 
 def _asked(record: Mapping[str, Any]) -> tuple[str, tuple[str, ...], str]:

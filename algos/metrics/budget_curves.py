@@ -114,7 +114,14 @@ def area(curve: BudgetCurve, least: float, most: float) -> Estimate:
 
 
 def area_gap(ours: BudgetCurve, theirs: BudgetCurve, least: float, most: float) -> Estimate:
-    """Return by how much one area is larger, paired by question."""
+    """Return by how much one area is larger, paired by question.
+
+    Args:
+        ours: the curve.
+        theirs: the curve that it is compared with.
+        least: frames where the range begins.
+        most: where it ends, above `least`.
+    """
     first, second = _heights(ours, least, most), _heights(theirs, least, most)
     names = [name for name in first if name in second]
     if not names:

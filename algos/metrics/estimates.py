@@ -77,12 +77,13 @@ def bounded_estimate(values: Sequence[float], videos: Sequence[Hashable]) -> Est
 
 
 def mean_estimate(values: Sequence[float], videos: Sequence[Hashable]) -> Estimate:
-    """Return the mean of numbers without bounds, such as turns."""
+    """Return the mean of numbers without an upper bound, such as turns; of none < 0, from 0 on."""
     sums, sizes = cluster_sums(values, videos)
     if len(sizes) < MIN_CLUSTERS:
         return _estimate(values, None)
     without = (sums.sum() - sums) / (sizes.sum() - sizes)
-    return _estimate(values, _symmetric(float(sums.sum() / sizes.sum()), without))
+    low, high = _symmetric(float(sums.sum() / sizes.sum()), without)
+    return _estimate(values, (max(low, 0.0) if min(values) >= 0 else low, high))
 
 
 def ratio_estimate(

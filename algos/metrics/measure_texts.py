@@ -42,7 +42,7 @@ def measure_text(dataset: str, lines: Sequence[EntryLine], official: int | None 
     counts = [counts_cells(one.title, measures_of(one.episodes), official) for one in lines]
     parts = [format_table(COUNTS_HEADER, counts)]
     parts += [text for one in lines if one.control is None and (text := _floors(one, lines))]
-    parts += [_rule_text(dataset, one, lines) for one in lines if one.control is None]
+    parts += dict.fromkeys(_rule_text(dataset, one, lines) for one in lines if one.control is None)
     for one in lines:
         if one.control is None:
             parts += _figures(one, lines)
@@ -64,6 +64,8 @@ def _rule_text(dataset: str, line: EntryLine, lines: Sequence[EntryLine]) -> str
     """Return the score by the dataset's rule, with the rule's sentences under it."""
     clue = clue_of(line, lines)
     score = benchmark_score(dataset, line.episodes, clue.episodes if clue else ())
+    if score.plain:  # one sentence for all lines
+        return f"By the rule {score.rule}. {score.about[0]}"
     return "\n".join(
         [line.title, format_table(rule_header(score), rule_cells(score)), *score.about]
     )

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from policies.turn_usage import TokenCounts
 
@@ -99,6 +100,17 @@ def price_of(model: str, day: date | None = None) -> PriceRow | None:
 def named_price(name: str) -> PriceRow | None:
     """Return the row of a name that a question's row says as `price`; `None` if there is none."""
     return next((row for row in price_rows() if row.name == name), None)
+
+
+def price_records(names: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the rows of these names as JSON data, for the record of a run; see `named_price`."""
+    found = []
+    for name in sorted(names):
+        row = named_price(name)
+        facts = {} if row is None else asdict(row)
+        told = {k: str(v) if isinstance(v, date) else v for k, v in facts.items() if v is not None}
+        found.append({"name": name, **told})
+    return found
 
 
 @cache

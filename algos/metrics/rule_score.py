@@ -41,6 +41,11 @@ class RuleScore:
     lines: tuple[RuleLine, ...]
     unit: str = "questions"
 
+    @property
+    def plain(self) -> bool:
+        """Return whether it is the accuracy and nothing else, which every table has."""
+        return self.rule == "accuracy" and len(self.lines) == 1
+
 
 def judged(episodes: Iterable[EpisodeResult]) -> list[EpisodeResult]:
     """Return the episodes that have a verdict."""

@@ -50,13 +50,15 @@ def rule_section(dataset: str, lines: Sequence[EntryLine], official: int | None 
     """
     counted = [counts_cells(one.title, measures_of(one.episodes), official) for one in lines]
     parts = [table("What became of each question", COUNTS_HEADER, counted), _note(_COUNTS)]
-    for one in lines:
-        if one.control is None:
-            clue = clue_of(one, lines)
-            score = benchmark_score(dataset, one.episodes, clue.episodes if clue else ())
-            parts.append(table(one.title, rule_header(score), rule_cells(score)))
-            parts.append(_note(" ".join(score.about)))
-    return "".join(parts)
+    for one in _policies(lines):
+        clue = clue_of(one, lines)
+        score = benchmark_score(dataset, one.episodes, clue.episodes if clue else ())
+        if score.plain:  # its table is the summary
+            parts.append(_note(f"By the rule {score.rule}. {score.about[0]}"))
+            continue
+        parts.append(table(one.title, rule_header(score), rule_cells(score)))
+        parts.append(_note(" ".join(score.about)))
+    return "".join(dict.fromkeys(parts))
 
 
 def horizon_section(lines: Sequence[EntryLine]) -> str:

@@ -54,9 +54,14 @@ def _types(kind: Hashable) -> dict[str, Any]:
     return get_type_hints(kind)
 
 
+@lru_cache(maxsize=1024)
+def _parts(expected: Any) -> tuple[Any, tuple[Any, ...]]:
+    return get_origin(expected), get_args(expected)
+
+
 def _value(expected: Any, value: Any, place: str) -> Any:
     """Return `value` as the type `expected` has it."""
-    origin, arguments = get_origin(expected), get_args(expected)
+    origin, arguments = _parts(expected)
     if expected in _SCALARS:
         suits = isinstance(value, _SCALARS[expected])
         if suits and (expected is bool or not isinstance(value, bool)):  # True is an int to Python

@@ -109,5 +109,5 @@ def _is_entry(one: Any) -> bool:
     return (
         isinstance(one, dict)
         and isinstance(one.get("name"), str)
-        and Path(one["name"]).name == one["name"] != ""
+        and Path(one["name"]).name == one["name"] not in ("", "..")
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from algos.runs.run_folder import RunFolder
@@ -25,6 +25,7 @@ class RunningTotals:
         dollars: of these.
         timed: those whose seconds are known.
         seconds: of these, from reset to end; episodes that play side by side overlap.
+        prices: names of the price rows that the cost was reckoned by.
     """
 
     played: int = 0
@@ -37,6 +38,7 @@ class RunningTotals:
     dollars: float = 0.0
     timed: int = 0
     seconds: float = 0.0
+    prices: set[str] = field(default_factory=set)
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Add a row."""
@@ -50,6 +52,7 @@ class RunningTotals:
             self.counted, self.frames = self.counted + 1, self.frames + row["frames"]
         if row.get("cost") is not None:
             self.priced, self.dollars = self.priced + 1, self.dollars + row["cost"]
+            self.prices.add(str(row.get("price")))
         if row.get("seconds") is not None:
             self.timed, self.seconds = self.timed + 1, self.seconds + row["seconds"]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from algos.runs.evaluation_run import questions_digest, read_rows
+from algos.runs.joint_folder import entry_folder
 from algos.runs.json_files import RunFolderError, item_from_json, read_json
 from algos.runs.run_folder import RunFolder
 from algos.scoring.predictions import read_predictions, rows_of_predictions
@@ -36,34 +37,35 @@ class StoredAnswers:
     sessions: Sequence[Any] = ()
 
 
-def answers_of_run(path: Path, items: Sequence[QAItem] | None = None) -> StoredAnswers:
+def answers_of_run(
+    path: Path, items: Sequence[QAItem] | None = None, entry: str | None = None
+) -> StoredAnswers:
     """Return the answers of a run folder.
 
     Args:
         path: of the folder.
         items: the questions; `None` to take those that the run has stored, as a finished one has.
+        entry: name of the entry, where the folder joins several.
 
     Raises:
         RunFolderError: if it is no evaluation's, or holds rows of questions that are not known.
     """
-    folder = RunFolder(path)
+    folder = entry_folder(path, entry)
     manifest = read_json(folder.manifest)
     if not isinstance(manifest, dict) or not isinstance(manifest.get("settings"), dict):
         raise RunFolderError(f"{folder.manifest} is not of an evaluation")
-    if not folder.samples.exists():
-        names = sorted(one.parent.name for one in path.glob("*/samples.jsonl"))
-        hint = f": give one of its entries, {', '.join(names)}" if names else ""
-        raise RunFolderError(f"{path} holds no answers (samples.jsonl){hint}")
     rows = list({row["id"]: row for row in read_rows(folder.samples)}.values())
-    questions = {item.id: item for item in (_stored(folder) if items is None else items)}
+    questions = {item.id: item for item in (_stored(folder, manifest) if items is None else items)}
     if lacking := [row["id"] for row in rows if row["id"] not in questions]:
         raise RunFolderError(
-            f"{path} has answers to {len(lacking)} questions that are not known, the first is "
-            f"{lacking[0]!r}: let the evaluation end, or give its --dataset, --root and --split"
+            f"{folder.path} has answers to {len(lacking)} questions that are not known, the first "
+            f"is {lacking[0]!r}: let the evaluation end, or give its --dataset, --root and --split"
         )
     settings = manifest["settings"]
-    name = str(settings.get("policy", path.name))
-    return StoredAnswers(name, path, rows, questions, settings, manifest.get("sessions") or ())
+    name = str(settings.get("policy", folder.path.name))
+    return StoredAnswers(
+        name, folder.path, rows, questions, settings, manifest.get("sessions") or ()
+    )
 
 
 def answers_of_file(
@@ -89,9 +91,11 @@ def answers_of_file(
     return StoredAnswers(path.stem, path, rows, {item.id: item for item in items}, settings)
 
 
-def _stored(folder: RunFolder) -> list[QAItem]:
-    """Return the questions that a finished run has stored."""
+def _stored(folder: RunFolder, manifest: Mapping[str, Any]) -> list[QAItem]:
+    """Return the questions that a finished run has stored, or the one that a score is of."""
     found: list[QAItem] = []
+    if isinstance(scored := manifest.get("scored"), dict):
+        folder = RunFolder(Path(str(scored.get("from"))))
     for path in sorted(folder.evaluations.glob("*.json")):
         try:
             found += [item_from_json(row) for row in read_json(path)["items"]]

@@ -17,7 +17,7 @@ from algos.metrics.prices import price_of
 from algos.runs.run_folder import RunFolder
 from algos.runs.running_totals import totals_of
 from algos.suite.entries import Control, Entry
-from policies.registry import UNIFORM_FRAMES
+from policies.baselines.named_wrappers import UNIFORM_FRAMES
 from policies.turn_usage import TokenCounts
 
 REPLY = 200
@@ -25,6 +25,11 @@ REPLY = 200
 TEXT = 600
 SIDE = 32
 """Pixels on a side of what one visual token shows, as in Qwen3-VL."""
+GEMINI_PICTURE = 1120
+"""Tokens of a picture that Gemini 3 takes unless it is asked for a coarser one."""
+TILE = 512
+"""Pixels on a side of an OpenAI tile of 170 tokens; a picture has 85 more. Models that count
+patches of 32 pixels take up to 2.5 tokens for each."""
 _SERVERS = {"gemini": "google", "gemini-video": "google", "openai": "openai"}
 _DEFAULTS = {"max_turns": 10, "max_frames": 128}
 
@@ -72,8 +77,7 @@ def estimate_entry(
     """
     player = entry.policy if control is None else control.played_by(entry.policy)
     frames, turns = _bounds(player, entry.budget, control, options)
-    height, width = options["frame_size"]
-    a_frame = ceil(height / SIDE) * ceil(width / SIDE)
+    a_frame = _frame_tokens(player, *options["frame_size"])
     totals = totals_of(folder)
     left = max(0, questions - totals.played)
     if totals.played:
@@ -82,18 +86,18 @@ def estimate_entry(
             entry.title,
             left,
             shown,
-            None if shown is None else shown * a_frame,
+            None if shown is None or a_frame is None else shown * a_frame,
             left * totals.seconds / totals.timed / envs if totals.timed else None,
             left * totals.dollars / totals.priced if totals.priced else None,
             True,
         )
-    tokens = left * frames * a_frame
-    each = _dollars(player, frames * a_frame, turns)
+    visual = None if a_frame is None else frames * a_frame
+    each = None if visual is None else _dollars(player, visual, turns)
     return EntryEstimate(
         entry.title,
         left,
-        left * frames,
-        tokens,
+        None if visual is None else left * frames,
+        None if visual is None else left * visual,
         None,
         None if each is None else left * each,
         False,
@@ -153,6 +157,21 @@ def _bounds(
     if control is not None:
         given |= {k: v for k, v in control.env_options.items() if k in _DEFAULTS}
     return int(given["max_frames"]), int(given["max_turns"])
+
+
+def _frame_tokens(policy: str, height: int, width: int) -> int | None:
+    """Return the tokens of a frame, at most; `None` where the policy takes the video itself.
+
+    Of a model of one's own those of Qwen3-VL, of a served one those of its provider's newest.
+    """
+    kinds = policy.split(":")
+    if "gemini-video" in kinds:
+        return None
+    if "gemini" in kinds:
+        return GEMINI_PICTURE
+    tiles = 85 + 170 * ceil(height / TILE) * ceil(width / TILE)
+    patches = ceil(height / SIDE) * ceil(width / SIDE)
+    return max(tiles, 3 * patches) if "openai" in kinds else patches
 
 
 def _dollars(policy: str, visual: int, turns: int) -> float | None:

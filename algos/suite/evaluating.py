@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from algos.evaluation.measures import EvalResult
+from algos.metrics.entry_lines import EntryLine
 from algos.rollout.environment_options import EnvironmentOptions
 from algos.runs.joint_folder import is_joint, join_entries
 from algos.runs.run_folder import RunFolder
@@ -42,6 +43,7 @@ class SuiteResult:
         ended: why others ended early, by their names.
         unfinished: entries of the folder that are not finished.
         joint: whether the folder has a folder for each entry.
+        entries: what each line of the table is, by its name.
     """
 
     results: dict[str, EvalResult]
@@ -49,6 +51,18 @@ class SuiteResult:
     ended: dict[str, SageEnvError] = field(default_factory=dict)
     unfinished: list[str] = field(default_factory=list)
     joint: bool = False
+    entries: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def lines(self) -> list[EntryLine]:
+        """Return the finished entries as lines of tables of measures."""
+        return [
+            EntryLine(
+                result.title,
+                result.episodes(),
+                **{key: value for key, value in self.entries[name].items() if key != "name"},
+            )
+            for name, result in self.results.items()
+        ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,8 +145,9 @@ def play_entries(
     """
     joint = len(entries) > 1 or is_joint(folder)
     named = unique_names(entries)
+    told = [{"name": name, **asdict(entry)} for name, entry in named.items()]
     if joint:
-        join_entries(folder, [{"name": name, **asdict(entry)} for name, entry in named.items()])
+        told = join_entries(folder, told)
     played: dict[str, PlayedEntry] = {}
     ended: dict[str, SageEnvError] = {}
     size = (224, 224)
@@ -154,7 +169,8 @@ def play_entries(
         results, unfinished = join_results(
             folder, about or {}, size, how.questions.name, how.questions.official
         )
-    return SuiteResult(results, played, ended, unfinished, joint)
+    by_name = {one["name"]: one for one in told}
+    return SuiteResult(results, played, ended, unfinished, joint, by_name)
 
 
 def unique_names(entries: Sequence[Entry]) -> dict[str, Entry]:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from policies.introspection import FingerprintedPolicy
+from policies.judges.named_judge import judge_settings
 from policies.prompt import ONLY_TURN, SYSTEM, Segment, render_user
 from policies.registry import AnyPolicy
 from sage_env.actions.grammar_text import CALL_INSTRUCTIONS, JSON_INSTRUCTIONS
@@ -42,10 +43,10 @@ def entry_settings(
     (height, width), area = frame_limits(*sizes, getattr(items, "frame_size", None))
     return {
         # A play that ended at a call's deadline may go on with a later one.
-        "environment": {name: value for name, value in options.items() if name not in _HOW},
+        "environment": {k: v for k, v in options.items() if k not in {*_HOW, "judge"}},
         "sampler": sampler_settings(options),
         "pixels": {"height": height, "width": width, "area": area},
-        "judge": options.get("judge", "rule"),
+        "judge": judge_settings(options.get("judge", "rule")),
         "weights": weights_of(policy),
         "prompt": prompt_digest(policy),
     }

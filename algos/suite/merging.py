@@ -95,6 +95,8 @@ def _merge(folders: Sequence[RunFolder], out: RunFolder, about: Mapping[str, str
     told = [read_json(part.folder.summary) for part in parts]
     more: dict[str, Any] = {"entry": told[0].get("entry"), "asked": len(asked)}
     more |= {key: sum(one.get(key, 0) for one in told) for key in LEFT_OUT}
+    prices = {price["name"]: price for one in told for price in one.get("prices", ())}
+    more["prices"] = [prices[name] for name in sorted(prices)]
     videos = {item.video for part in parts for item in part.result.items}
     more["coverage"] = {**told[0]["coverage"], "questions": len(kept), "videos": len(videos)}
     write_json(out.summary, summary_of(result, more))

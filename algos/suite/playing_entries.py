@@ -11,6 +11,7 @@ from gymnasium import Env
 from tqdm import tqdm
 
 from algos.evaluation.measures import EvalResult, evaluation_specs
+from algos.metrics.prices import price_records
 from algos.rollout.conditions import decoding_of
 from algos.rollout.playing import collect
 from algos.rollout.trajectory import Trajectory
@@ -143,6 +144,7 @@ def play_entry(entry: Entry, how: Playing, folder: RunFolder) -> PlayedEntry:
         missing, unasked = len(lost - there), len(unsuited - there)
         summary = {"entry": asdict(entry), "asked": len(asked)}
         summary |= {"without video": missing, "not for this control": unasked}
+        summary |= {"prices": price_records(run.totals.prices)}
         summary |= {"coverage": asdict(coverage_of(how.questions.dataset, run.items))}
         result = run.finish(entry.title, decoding, summary)
     return PlayedEntry(entry, folder, result, options, missing, unasked)

@@ -35,7 +35,7 @@ WAYS = (
     ("oracle:random", "--envs", "2"),
     ("sage-mm-tiny", "--temperature", "1", "--envs", "2", "--limit", "3", "--max-turns", "1"),
 )
-_WORK = ("seconds", "decode_seconds", "frames_decoded", "frames_cached")
+_WORK = ("seconds", "seconds_by_stage", "decode_seconds", "frames_decoded", "frames_cached")
 _END = 120.0  # seconds after which a command counts as hung
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from sage_env.datasets.answer_text import fold, normalise, without_markup
@@ -44,8 +44,11 @@ class Options:
         """Take the choices as the dataset has them."""
         self.choices = choices
         self.labelled: list[Labelled] = label_choices(choices)
-        self._keys = [self._texts_by(key) for key in _KEYS]
-        self._numbers = [read_number(normalise(one.text)) for one in self.labelled]
+        self._texts: dict[Callable[[str], str], list[set[str]]] = {}
+
+    @cached_property
+    def _numbers(self) -> list[Number | None]:
+        return [read_number(normalise(one.text)) for one in self.labelled]
 
     def by_text(self, text: str) -> Named | None:
         """Return the choice that `text` is, the strictest comparison first; `None` if it is none.
@@ -53,19 +56,22 @@ class Options:
         A text that several choices are, by the strictest comparison that finds any, is undecided:
         of `Will` and `will`, `WILL` is neither.
         """
-        for key, texts in zip(_KEYS, self._keys, strict=True):
+        for key in _KEYS:
             wanted = key(text)
-            found = {k for k, keys in enumerate(texts) if wanted and wanted in keys}
+            found = {k for k, keys in enumerate(self._texts_by(key)) if wanted and wanted in keys}
             if found:
                 clear = len(found) == 1 and not self._only_asked(text, min(found))
                 return Named(min(found), "text") if clear else UNDECIDED
         return self._by_number(without_markup(text))
 
     def _texts_by(self, key: Callable[[str], str]) -> list[set[str]]:
-        return [
-            {key(choice), key(one.text)}
-            for choice, one in zip(self.choices, self.labelled, strict=True)
-        ]
+        """Return the choices' texts by a comparison, made when it is first needed: few are."""
+        if key not in self._texts:
+            self._texts[key] = [
+                {key(choice), key(one.text)}
+                for choice, one in zip(self.choices, self.labelled, strict=True)
+            ]
+        return self._texts[key]
 
     def _only_asked(self, text: str, index: int) -> bool:
         """Return whether a text asks for the choice instead of naming it: `blue?`."""

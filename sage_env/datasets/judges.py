@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 from sage_env.datasets.matching import Judge
@@ -36,7 +37,7 @@ def find_judge(judge: str | Judge | None) -> Judge | None:
     """
     if judge is None or judge == RULE:
         return None
-    if isinstance(judge, str) and (maker := SERVED.get(judge.partition(":")[0])):
+    if isinstance(judge, str) and (maker := SERVED.get(re.split("[:?]", judge)[0])):
         make: Callable[[str], Judge] = load_object(maker, "the judge", JudgeError)
         return make(judge)
     if isinstance(judge, str) and is_reference(judge):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from sage_env.actions.action import is_unicode
 from sage_env.argument_checks import is_finite
@@ -12,6 +13,8 @@ from sage_env.datasets.item import KINDS, QAItem
 from sage_env.datasets.matching import match_answer
 from sage_env.errors import DatasetError
 
+_passed: WeakValueDictionary[int, QAItem] = WeakValueDictionary()
+"""Items that can be asked, by their identity: each environment of a dataset checks them again."""
 _ROUNDING = 1e-3  # seconds by which evidence may stick out of a duration that was rounded
 
 
@@ -30,12 +33,14 @@ def validate(items: Sequence[QAItem], *, places: Sequence[str] | None = None) ->
         place = places[index] if places else f"item {index}"
         if not isinstance(item, QAItem):
             raise DatasetError(f"{place}: expected a QAItem, got {type(item).__name__}")
-        problem = next(_problems(item), None)
+        known = _passed.get(id(item)) is item
+        problem = None if known else next(_problems(item), None)
         if problem is None and item.id in seen:
             problem = "its id was used before: ids must be unique"
         if problem:
             raise DatasetError(f"{place} (id {item.id!r}): {problem}")
         seen.add(item.id)
+        _passed[id(item)] = item
 
 
 def _problems(item: QAItem) -> Iterator[str]:

@@ -37,7 +37,8 @@ class SageVqa(lmms):  # type: ignore[misc]
 
     `--model_args policy=uniform:16,max_turns=5` takes the names of `sage-vqa eval`: `policy`,
     `adapter`, `temperature`, `seed`, the options of the environment, and settings of a served
-    policy behind `option_`, e.g. `option_base_url=URL`. What a task says of generation is not used.
+    policy behind `option_`, e.g. `option_base_url=URL`; a size is `frame_size=224x224`, several
+    tools are `tools=a:B+c:D`. What a task says of generation is not used.
     """
 
     is_simple = False
@@ -76,11 +77,17 @@ class SageVqa(lmms):  # type: ignore[misc]
                 f"model_args {', '.join(sorted(unknown))} not known: the environment takes "
                 f"{', '.join(_ENVIRONMENT)}"
             )
-        folder = None if adapter is None else Path(adapter)
-        self._policy = load_policy(policy, adapter=folder, temperature=temperature, options=options)
+        environment = _environment(rest)
+        self._policy = load_policy(
+            policy,
+            adapter=None if adapter is None else Path(adapter),
+            temperature=temperature,
+            options=options,
+            tools=environment.tools,
+        )
         if isinstance(self._policy, PrivilegedPolicy):
             raise ExchangeError(f"{policy} looks at the gold evidence, which no task shows")
-        self._options = EnvironmentOptions(**rest).env_options(self._policy)
+        self._options = environment.env_options(self._policy)
         self._seed = int(seed)
         self._envs = int(batch_size) if str(batch_size).isdigit() else 1
 
@@ -120,6 +127,23 @@ class SageVqa(lmms):  # type: ignore[misc]
     def generate_until_multi_round(self, requests: Sequence[Any]) -> list[str]:
         """Refuse: the rounds of an agent are its own."""
         raise NotImplementedError("sage-vqa answers by playing: use a task of generate_until")
+
+
+def _environment(given: Mapping[str, Any]) -> EnvironmentOptions:
+    """Return options as `--model_args` writes them: `frame_size=224x224`, `tools=a:B+c:D`.
+
+    Raises:
+        ExchangeError: if a size is none.
+    """
+    read = dict(given)
+    if "frame_size" in read:
+        sides = str(read["frame_size"]).split("x")
+        if len(sides) != 2 or not all(side.isdecimal() for side in sides):
+            raise ExchangeError(f"frame_size must be HEIGHTxWIDTH, got {read['frame_size']!r}")
+        read["frame_size"] = (int(sides[0]), int(sides[1]))
+    if "tools" in read:
+        read["tools"] = tuple(str(read["tools"]).split("+"))
+    return EnvironmentOptions(**read)
 
 
 def _result(doc: Mapping[str, Any], trajectory: Trajectory) -> Any:

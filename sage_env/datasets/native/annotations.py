@@ -111,7 +111,7 @@ Numbered = Iterable[tuple[str, Mapping[str, Any]]]
 
 def _parquet(path: Path) -> Numbered:
     try:
-        import pyarrow  # type: ignore[import-untyped]
+        import pyarrow
         from pyarrow import parquet
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "pyarrow":

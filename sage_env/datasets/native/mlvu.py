@@ -20,9 +20,11 @@ from sage_env.errors import DatasetError
 _OPEN = frozenset({"sub_scene", "summary"})
 _TASKS = {
     "findneedle": "needle",
+    "needleqa": "needle",
     "plotqa": "plotQA",
     "subplot": "sub_scene",
     "subscene": "sub_scene",
+    "subsummary": "sub_scene",
     "sub_scene": "sub_scene",
     "anomaly_recognition": "anomaly_reco",
     "topic": "topic_reasoning",
@@ -30,6 +32,8 @@ _TASKS = {
     "summary": "summary",
 }
 """Spellings of tasks, in lower case, and the names of the official files."""
+_OPEN_FILES = {"test_ssc_gt": "sub_scene", "test_vs_gt": "summary"}
+"""Files of the test split whose names say their task."""
 
 
 def _rows(source: Source) -> Iterator[Row]:
@@ -44,7 +48,9 @@ def _rows(source: Source) -> Iterator[Row]:
 
 
 def _task_of(path: Path) -> str:
-    """Return the task that a file is named after: `2_needle.json` gives `needle`."""
+    """Return the task that a file is named after: `2_needle.json` gives `needle`, else ""."""
+    if path.stem in _OPEN_FILES:
+        return _OPEN_FILES[path.stem]
     number, _, task = path.stem.partition("_")
     return task if number.isdigit() else ""
 

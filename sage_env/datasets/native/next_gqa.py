@@ -34,7 +34,7 @@ def _rows(source: Source) -> Iterator[Row]:
     names = _beside(source, "map_vid_vidorID.json") or {}
     for path in source.files:
         for row in read_rows(path):
-            video = row.text("video_id", "video")
+            video = str(row.get("video_id", "video"))
             about = spans.get(video)
             known: Mapping[str, Any] = about if isinstance(about, Mapping) else {}
             yield Row(row.place, {**row.values, "_video": names.get(video), "_about": known})
@@ -56,10 +56,10 @@ def _item(row: Row, source: Source) -> QAItem:
     video, number = row.text("video_id", "video"), row.text("qid")
     about = Row(row.place, row.values["_about"])
     stretches = about.get("location")
-    pairs = stretches.get(number, ()) if isinstance(stretches, Mapping) else ()
+    pairs = stretches.get(number) if isinstance(stretches, Mapping) else None
     duration = about.duration("duration")
     options = tuple(numbered_options(row.values, "a").values())
-    names = [name for name in (row.get("_video"), video) if name]
+    names = [name for name in (row.get("_video"), video) if isinstance(name, str)]
     kind = row.text("type")
     return QAItem(
         f"{video}_{number}",
@@ -68,7 +68,7 @@ def _item(row: Row, source: Source) -> QAItem:
         options,
         _gold(options, row.needed("answer")),
         "mcq",
-        within(read_spans(pairs), duration),
+        within(read_spans(pairs if isinstance(pairs, list) else ()), duration),
         duration,
         group_of({"type": kind, "family": _FAMILIES.get(kind[:1].upper())}),
     )

@@ -35,7 +35,7 @@ def _item(row: Row, source: Source) -> QAItem:
         except DatasetError:
             question, options = asked, ()
     name = row.text("video_id", "video", "path")
-    digest = hashlib.blake2b(asked.encode(), digest_size=4).hexdigest()
+    digest = hashlib.blake2b(asked.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
     return QAItem(
         str(row.get("id", "question_id") or f"{name}-{digest}"),
         source.video(row, "video_id", "video", "path"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, urlsplit
 
@@ -110,9 +111,10 @@ def stem_of(name: str, suffixes: Sequence[str] = VIDEO_SUFFIXES) -> str:
     """
     text = name.strip()
     if "://" in text:
-        address = urlsplit(text)
-        watched = parse_qs(address.query).get("v")
-        text = watched[0] if watched else address.path.rstrip("/")
+        with suppress(ValueError):  # no address after all
+            address = urlsplit(text)
+            watched = parse_qs(address.query).get("v")
+            text = watched[0] if watched else address.path.rstrip("/")
     last = PurePosixPath(text.replace("\\", "/")).name
     stem, dot, suffix = last.rpartition(".")
     bare = stem if stem and f"{dot}{suffix}".lower() in suffixes else last

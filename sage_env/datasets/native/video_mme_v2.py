@@ -12,7 +12,7 @@ import json
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.native.benchmark import Benchmark, Source
 from sage_env.datasets.native.option_text import by_letter, split_options
-from sage_env.datasets.native.rows import Row, literal
+from sage_env.datasets.native.rows import Row, group_of, literal
 from sage_env.errors import DatasetError
 
 _FILE = ("video_id", "videoID", "url")
@@ -34,7 +34,8 @@ def _item(row: Row, source: Source) -> QAItem:
         by_letter(options, row.text("answer")),
         "mcq",
         group={
-            **row.group("group_type", "level", "second_head", "third_head"),
+            **row.group("level", "second_head", "third_head"),
+            **group_of({"group_type": str(row.get("group_type") or "").lower()}),
             **keys,
             **_structure(row.get("group_structure")),
         },

@@ -46,19 +46,15 @@ def _rows(source: Source) -> Iterator[Row]:
     for path in source.files:
         for row in read_rows(path):
             track = _track(row, path)
-            found = own[track].find(row.text("id")) if track in own else None
+            found = own[track].find(str(row.get("id"))) if track in own else None
             yield Row(row.place, {**row.values, "_track": track, "_video": found})
 
 
-def _track(row: Row, path: Path) -> str:
+def _track(row: Row, path: Path) -> str | None:
     """Return the track that a row names, or the folders and the name of its file."""
     words = [str(row.get("track", "category", "task") or ""), path.stem, *reversed(path.parts[:-1])]
-    for word in words:
-        for track in TRACKS:
-            if track.lower() in word.lower():
-                return track
-    tracks = ", ".join(TRACKS)
-    raise DatasetError(f"{path} is of none of the tracks {tracks}: put it into a folder so named")
+    found = (track for word in words for track in TRACKS if track.lower() in word.lower())
+    return next(found, None)
 
 
 def _folder_of(root: Path, track: str) -> Path | None:
@@ -75,10 +71,17 @@ def _folder_of(root: Path, track: str) -> Path | None:
 
 
 def _item(row: Row, source: Source) -> QAItem:
-    track, name = row.text("_track"), row.text("id")
+    track, name = row.get("_track"), row.text("id")
+    if track is None:
+        tracks = ", ".join(TRACKS)
+        raise DatasetError(
+            f"it is of none of the tracks {tracks}: put its file into a folder so named"
+        )
     listed = row.get("options")
     texts = literal(listed) if isinstance(listed, str) else listed
-    options = split_options(list(texts)) if texts else ()
+    if texts is not None and not isinstance(texts, list | tuple):
+        raise DatasetError(f"options must be a list, got {listed!r}")
+    options = split_options(texts) if texts else ()
     question = row.text("question")
     answer, aliases = _gold(options, row)
     subject = "_".join(name.split("_")[1:-1])

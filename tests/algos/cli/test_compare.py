@@ -7,6 +7,8 @@ import json
 import pytest
 
 from algos.cli import main
+from algos.runs.joint_folder import join_entries
+from algos.runs.run_folder import RunFolder
 from tests.helpers.wiring.row_folders import question, row, write_folder
 
 PRINTED = """\
@@ -62,7 +64,7 @@ def runs(tmp_path, monkeypatch):
     for name, right in (("one", {0, 1, 2, 3, 4}), ("two", {0, 1})):
         rows = [row(item, n in right, text=f"a{n}", rule="text") for n, item in enumerate(ITEMS)]
         write_folder(tmp_path / "joint" / name, rows, settings={"policy": name, "seed": 0})
-    (tmp_path / "joint" / "manifest.json").write_text("{}")
+    join_entries(RunFolder(tmp_path / "joint"), [{"name": "one"}, {"name": "two"}])
 
 
 def test_two_runs_as_printed(capsys) -> None:
@@ -86,7 +88,7 @@ def test_entries_of_one_folder(capsys, tmp_path) -> None:
         (["compare", "joint/one"], "two runs are compared"),
         (["compare", "joint", "--entry", "one"], "it has one, two"),
         (["compare", "joint/one", "joint/two", "--entry", "one"], "leave B out"),
-        (["compare", "joint", "joint/two"], "give one of its entries, one, two"),
+        (["compare", "joint", "joint/two"], "holds the entries one, two"),
         (["compare", "joint/one", "joint/two", "--cost", "x"], "--cost takes frames"),
         (["compare", "joint/one", "joint/two", "--flips", "-1"], "--flips must be 0 or more"),
     ],

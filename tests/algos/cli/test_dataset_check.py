@@ -9,7 +9,7 @@ import pytest
 
 from algos.cli.entry import main
 from tests.helpers.clips import write_clip
-from tests.helpers.hub import Hub, Page, use_hub
+from tests.helpers.native.hub import Hub, Page, use_hub
 
 LINES = "A 1.0 2.0##he runs\nA 2.0 3.0##he sits\nB 1.0 2.0##she runs\nC 0.0 1.0##it rains\n"
 

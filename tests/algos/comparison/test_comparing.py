@@ -12,7 +12,9 @@ from algos.comparison.compared_runs import ComparedRun, ComparisonError, read_ru
 from algos.comparison.comparing import COSTS, compare
 from algos.comparison.comparison_tables import comparison_json, comparison_text
 from algos.comparison.outcome_costs import OUTCOMES
+from algos.runs.joint_folder import join_entries
 from algos.runs.json_files import RunFolderError
+from algos.runs.run_folder import RunFolder
 from tests.helpers.wiring.row_folders import SETTINGS, question, row, write_folder
 
 ITEMS = [question(n, group={"side": "left" if n < 8 else "right"}) for n in range(12)]
@@ -88,6 +90,8 @@ def test_what_failed_or_was_not_judged_is_left_out_and_counted() -> None:
     found = compare(unjudged, B)
     assert found.groups[0].questions == 10 and found.groups[0].only_a == 2
     assert found.shared.without_verdict == ["q0", "q1"]
+    turned = compare(B, unjudged)
+    assert turned.shared.without_verdict == ["q0", "q1"] and turned.groups[0].only_b == 2
     assert (found.measures_a.failed, found.measures_a.unjudged) == (1, 1)
     text = comparison_text(found)
     assert "2 without a verdict in one of them" in text
@@ -160,14 +164,16 @@ def test_folders_are_read_from_their_rows_and_the_last_row_of_a_question_counts(
     assert found.rows["q0"]["verdict"] is True and found.manifest["settings"]["policy"] == "toy"
     with pytest.raises(RunFolderError, match="cannot be read"):
         read_run(tmp_path / "nowhere")
-    (tmp_path / "manifest.json").write_text("{}")
-    with pytest.raises(RunFolderError, match="give one of its entries, run"):
+    other = write_folder(tmp_path / "other", rows)
+    join_entries(RunFolder(tmp_path), [{"name": "run"}, {"name": "other"}])
+    with pytest.raises(RunFolderError, match="holds the entries run, other: name one"):
         read_run(tmp_path)
+    assert read_run(tmp_path, "other").name == str(other)
     (folder / "samples.jsonl").write_text('{"id": "q0"}\n')
     with pytest.raises(RunFolderError, match="holds a row that lacks"):
         read_run(folder)
     (folder / "samples.jsonl").write_text("")
-    with pytest.raises(RunFolderError, match="holds no question yet"):
+    with pytest.raises(RunFolderError, match="holds no rows of questions"):
         read_run(folder)
 
 

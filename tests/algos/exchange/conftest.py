@@ -15,6 +15,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return planned_run(tmp_path_factory.mktemp("planned"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def entry(run: Path) -> PlayedEntry:
     return read_entry(run)

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import atif
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from algos.exchange.atif_documents import DOCUMENTS, read_atif, write_atif
 from algos.exchange.picture_files import PictureFolder
 from algos.exchange.played_entry import ExchangeError, PlayedEntry
+from algos.rollout.trajectory import Turn
+from policies.base import Decision
 from sage_env import VideoQAEnv, pictures
+from tests.helpers import action_strategies
 from tests.helpers.played.planned_run import ENVIRONMENT
 
 
@@ -90,6 +96,26 @@ def test_pictures_are_those_that_were_shown(entry: PlayedEntry, pictured: Path) 
         assert not Path(path).is_absolute()
         with Image.open(pictured / path) as image:
             np.testing.assert_array_equal(np.asarray(image), picture)
+
+
+@settings(max_examples=15)
+@given(chosen=st.lists(st.tuples(action_strategies.actions, st.text(max_size=20)), max_size=5))
+def test_any_actions_are_valid_and_come_back(
+    entry: PlayedEntry, tmp_path_factory: pytest.TempPathFactory, chosen: list[tuple[Any, str]]
+) -> None:
+    turns = [
+        Turn(Decision(action, text), 0.25 * k, {"frame_seconds": [float(k)], "box": None})
+        for k, (action, text) in enumerate(chosen)
+    ]
+    question = entry.questions[0]
+    played = replace(question.trajectory, turns=turns)
+    folder = tmp_path_factory.mktemp("atif")
+    write_atif(replace(entry, questions=[replace(question, trajectory=played)]), folder)
+    (document,) = documents(folder)
+    atif.Trajectory.model_validate(document)
+    (back,) = read_atif(folder / DOCUMENTS)
+    assert back.trajectory.to_json() == played.to_json()
+    assert [turn.decision.action for turn in back.trajectory.turns] == [a for a, _ in chosen]
 
 
 def test_equal_pictures_are_one_file(tmp_path: Path) -> None:

@@ -177,7 +177,11 @@ def test_a_question_has_one_video(seen: list[tuple[str, str]]) -> None:
 def test_arguments_that_nothing_takes_are_refused(stand_in: None) -> None:
     with pytest.raises(ExchangeError, match="model_args max_turn not known.*max_turns"):
         model(max_turn=3)
-    assert model(max_turns=3)._options["max_turns"] == 3
+    assert model(max_turns=3, frame_size="64x96")._options == {
+        "overview_frames": 1, "max_turns": 3, "frame_size": (64, 96)
+    }  # fmt: skip
+    with pytest.raises(ExchangeError, match="HEIGHTxWIDTH, got 64"):
+        model(frame_size=64)
     from algos.exchange.lmms_plugin.agent_model import SageVqa
 
     with pytest.raises(ExchangeError, match="oracle looks at the gold evidence"):

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from algos.exchange.lmms_import import read_lmms_samples
 from algos.exchange.lmms_samples import (
@@ -76,6 +78,27 @@ def test_tokens_are_counted_only_where_all_are_known(entry: PlayedEntry, tmp_pat
     assert samples[0]["token_counts"] == [{"output_tokens": 7}]
     assert results["usage"]["total"]["output_tokens"] == 35
     assert results["usage"]["total"]["input_tokens"] is None
+
+
+@given(
+    prediction=st.none() | st.text(max_size=20),
+    verdict=st.sampled_from([True, False, None]),
+    error=st.none() | st.text(max_size=20),
+    tokens=st.none() | st.integers(0, 9),
+)
+def test_any_row_comes_back(
+    entry: PlayedEntry,
+    tmp_path_factory: pytest.TempPathFactory,
+    **values: Any,
+) -> None:
+    question = entry.questions[0]
+    row = {**question.row, **values}
+    told = replace(entry, questions=[replace(question, row=row)])
+    _, samples = write_lmms_samples(told, tmp_path_factory.mktemp("lmms"))
+    (back,) = read_lmms_samples(samples)
+    assert back.row() == row
+    (line,) = map(json.loads, samples.read_text().splitlines())
+    assert (line[ACCURACY] is None) == (row["error"] is not None or row["verdict"] is None)
 
 
 def test_the_hash_is_of_the_question_and_not_of_where_it_lies(entry: PlayedEntry) -> None:

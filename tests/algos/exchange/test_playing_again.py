@@ -10,9 +10,11 @@ import pytest
 
 from algos.exchange.played_entry import ExchangeError, PlayedEntry, PlayedQuestion
 from algos.exchange.playing_again import actions_of, environment_of, play_again, shown_frames
+from algos.rollout.playing import EpisodeSpec, collect
 from policies.base import Decision
 from sage_env import UseTool
 from tests.helpers.clips import write_clip
+from tests.helpers.played.planned_run import PLANS, Planned
 
 
 def at(entry: PlayedEntry, number: int) -> tuple[PlayedQuestion, list[list[float]]]:
@@ -36,6 +38,16 @@ def test_every_turn_shows_the_frames_that_it_showed(entry: PlayedEntry, number: 
     now = replay(entry, number)
     assert [len(times) for times in now] == [len(times) for times in then] and any(then)
     assert sum(now, []) == pytest.approx(sum(then, []))
+
+
+def test_a_lowered_budget_is_lowered_again(entry: PlayedEntry) -> None:
+    question = entry.questions[0]
+    with environment_of(entry) as env:
+        looks = Planned(first=PLANS["right"])
+        (played,) = collect([env], looks, [EpisodeSpec(question.item.id, 1, max_turns=1)])
+        assert played.num_turns == 1 and played.turns[0].info["stop_reason"] == "out_of_turns"
+        seen = list(play_again(env, question, played, actions_of(played)))
+    assert int(seen[0]["turns_left"]) == 1 and len(seen) == 2
 
 
 def test_another_video_is_refused_and_the_same_elsewhere_is_taken(

@@ -109,6 +109,7 @@ def test_a_trace_is_an_episode_under_either_name(tmp_path: Path, stage: str) -> 
     row, played = question.row(), question.trajectory()
     assert row["tool_calls"] == {"extract_parts_from_timestamp": 1, "perform_reasoning": 1}
     assert row["turns"] == 3 and row["prediction"] == "A dog runs." and row["gold"] == "dog"
+    assert row["group"]["ques_type"] == "open_ended"
     actions = [turn.decision.action for turn in played.turns]
     looked = UseTool("analyze", {"query": "animal?", "seconds": [44.0, 64.0]})
     assert actions == [Zoom(45.0, 65.0, 10), looked, Answer("A dog runs.")]
@@ -152,11 +153,11 @@ def test_what_no_file_says_is_unknown(tmp_path: Path) -> None:
 
 
 def test_traces_and_verdicts_of_one_question_meet_by_its_id(tmp_path: Path) -> None:
-    question = one(tmp_path, [traced(num_attempts=2, time_taken=9.5)], [judged()])
+    question = one(tmp_path, [traced(num_attempts=2, time_taken=9.5, duration=None)], [judged()])
     row = question.row()
     assert row["id"] == ID and row["verdict"] is True and row["rule"] == "imported"
     assert (row["attempts"], row["seconds"], question.item.duration) == (2, 9.5, 296.0)
-    assert row["judge_reason"] == "both say dog"
+    assert row["judge_words"] == "both say dog"
     assert row["group"] == {
         "ques_type": "open_ended", "difficulty": "very hard", "modality": "both"
     }  # fmt: skip

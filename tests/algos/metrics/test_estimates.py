@@ -41,6 +41,8 @@ def test_a_mean_without_bounds_by_hand() -> None:
     """Values 1 to 5 of five videos: deviation of the mean .7071, t of 4 degrees 2.7764."""
     found = mean_estimate([1.0, 2.0, 3.0, 4.0, 5.0], VIDEOS)
     assert found.interval == pytest.approx((3 - 2.7764451 * 0.5**0.5, 3 + 2.7764451 * 0.5**0.5))
+    assert mean_estimate([0.0, 0.0, 0.0, 0.0, 1.0], VIDEOS).interval[0] == 0.0, "no turns below 0"
+    assert mean_estimate([0.0, 0.0, 0.0, -0.1, 1.0], VIDEOS).interval[0] < 0.0
 
 
 def test_a_ratio_is_of_sums_and_its_interval_of_its_logarithm() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from algos.evaluation.measures import measure_episodes, measures_of
 from algos.metrics.any_horizon import any_horizon
 from algos.metrics.benchmark_rules import accuracy_score, mlvu_score
@@ -110,6 +112,10 @@ def test_what_is_not_known_has_no_line() -> None:
     assert curve_cells([]) == area_cells([]) == []
 
 
+def typed(line):
+    return [replace(e, group={"question_type": "x"}) for e in line.episodes]
+
+
 def test_all_of_it_as_text() -> None:
     looked = [asked(f"q{k}", k < 3, f"v{k}", turns=1 + k % 2, frames=16, evidence_seen=k < 2,
                     evidence_recall=float(k < 2)) for k in range(6)]  # fmt: skip
@@ -124,7 +130,7 @@ def test_all_of_it_as_text() -> None:
     text = measure_text("sage-synth", lines, 8)
     for words in (
         "all others wrong",
-        "by the rule accuracy",
+        "By the rule accuracy. Accuracy: right answers",
         "agent, 16 frames, beside uniform:16:agent",
         "gain of looking, over DIRECT",
         "evidence recall",
@@ -133,5 +139,8 @@ def test_all_of_it_as_text() -> None:
         "Accuracy: right answers among those that were judged",
     ):
         assert words in text, words
-    assert text.count("by the rule") == 4, "a floor has no score of its own"
+    assert text.count("By the rule") == 1 and "by the rule" not in text, "one sentence for all"
+    native = measure_text("lvbench", [replace(one, episodes=typed(one)) for one in lines])
+    assert native.count("by the rule accuracy") == 4, "a floor has no score of its own"
+    assert native.count("question_type: x") == 4
     assert "None" not in text and "nan" not in text

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import date, timedelta
 from itertools import combinations
 
 import pytest
 
-from algos.metrics.prices import PriceRow, named_price, price_of, price_rows
+from algos.metrics.prices import PriceRow, named_price, price_of, price_records, price_rows
 from policies.turn_usage import TokenCounts
 
 ROW = PriceRow(
@@ -72,6 +73,13 @@ def test_a_model_that_is_not_in_the_list_has_no_price() -> None:
         assert price_of(model) is None
     assert price_of("openai/gpt-4o") is not None, "the same name, where its own provider bills"
     assert named_price("given") is None
+
+
+def test_a_record_says_the_whole_row() -> None:
+    given, flash = price_records(["google/gemini-3.8-flash until 2027-01-01", "given"])
+    assert given == {"name": "given"}, "of prices that the user gave, the settings tell"
+    assert flash["prompt"] == 0.75 and flash["until"] == "2027-01-01"
+    assert flash["read"] and flash["source"] and json.loads(json.dumps(flash)) == flash
 
 
 def test_the_list_is_sound() -> None:

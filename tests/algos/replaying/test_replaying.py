@@ -198,6 +198,8 @@ def test_the_timelines_stand_side_by_side(longest):
     assert [line[0] for line in lines[2:-1]] == [" "] * len(turns) + ["*"]
     assert max(map(len, lines)) <= 100
     assert first_difference(longest.trajectory, other) == len(turns)
+    start = {**longest.trajectory.start_info, "frame_seconds": [0.5]}
+    assert first_difference(longest.trajectory, replace(longest.trajectory, start_info=start)) == 0
 
 
 def test_frames_have_the_size_that_they_had(folder, items, longest):

@@ -26,7 +26,9 @@ def lines():
               evidence_recall=float(k < 2), spent={"tokens": 7}, group={"duration": "short"})
         for k in range(6)
     ]  # fmt: skip
-    at_once = [asked(f"q{k}", k < 2, f"v{k}", frames=8) for k in range(6)]
+    at_once = [
+        asked(f"q{k}", k < 2, f"v{k}", frames=8, group={"duration": "short"}) for k in range(6)
+    ]
     return [
         EntryLine(NASTY, looked, "agent", budget=16),
         EntryLine("agent, 8 frames", at_once, "agent", budget=8),

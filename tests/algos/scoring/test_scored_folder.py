@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from algos.runs.append_log import read_log
+from algos.runs.joint_folder import join_entries
 from algos.runs.json_files import RunFolderError, read_json
+from algos.runs.run_folder import RunFolder
 from algos.scoring.row_scoring import NamedJudge
 from algos.scoring.scored_folder import score_into
 from algos.scoring.stored_answers import answers_of_run
@@ -63,6 +63,17 @@ def test_what_nothing_decided_is_scored_and_the_play_is_untouched(run, tmp_path)
     manifest = read_json(tmp_path / "s" / "manifest.json")
     assert manifest["kind"] == "scores" and manifest["settings"]["policy"] == "toy"
     assert manifest["scored"] == {"from": str(run), "judges": ["j"], "everything": False}
+
+
+def test_a_score_is_scored_again_and_keeps_the_verdicts_of_the_play(run, tmp_path) -> None:
+    score_into(tmp_path / "s", answers_of_run(run), [NamedJudge("j", Judge(down=["a cube"]))])
+    again = score_into(
+        tmp_path / "t", answers_of_run(tmp_path / "s"), [NamedJudge("k", Judge(["a cube"]))]
+    )
+    rows = {one["id"]: one for one in again.rows}
+    assert again.scored == ("q2",) and rows["q2"]["verdict"] is True
+    assert rows["q2"]["played_verdict"] is None and rows["q1"]["played_rule"] == "undecided"
+    assert again.unjudged == ()
 
 
 def test_all_is_every_answer_by_todays_rules(run, tmp_path) -> None:
@@ -151,6 +162,8 @@ def test_questions_that_are_not_known_are_asked_for(tmp_path) -> None:
     assert len(answers_of_run(run, ITEMS).rows) == 6
     joint = tmp_path / "joint"
     write_folder(joint / "one", ROWS, ITEMS)
-    (joint / "manifest.json").write_text(json.dumps({"settings": {}}))
-    with pytest.raises(RunFolderError, match="give one of its entries, one"):
+    write_folder(joint / "two", ROWS, ITEMS)
+    join_entries(RunFolder(joint), [{"name": "one"}, {"name": "two"}])
+    with pytest.raises(RunFolderError, match="holds the entries one, two: name one"):
         answers_of_run(joint)
+    assert answers_of_run(joint, entry="two").source == joint / "two"

@@ -27,17 +27,17 @@ def test_the_campaign_finds_what_is_lost_and_what_is_answered_otherwise(
     if lost == "rows":  # what was played is forgotten
         whole = EvaluationRun.__init__
 
-        def forgetful(self, *given: object) -> None:
-            whole(self, *given)
+        def forgetful(self, *given: object, **named: object) -> None:
+            whole(self, *given, **named)
             self.done.clear()
 
         monkeypatch.setattr(EvaluationRun, "__init__", forgetful)
     else:  # an episode's seed depends on how many are left
-        from algos.rollout import playing
+        from algos.rollout import one_by_one
 
         number = iter(range(10**9))
-        honest = playing.subseed
-        monkeypatch.setattr(playing, "subseed", lambda seed, name: honest(seed, next(number)))
+        honest = one_by_one.subseed
+        monkeypatch.setattr(one_by_one, "subseed", lambda seed, name: honest(seed, next(number)))
     outcome = run(1, 0, tmp_path)
     assert len(outcome.faults) >= 1
     said = "played again" if lost == "rows" else "samples.jsonl differs"

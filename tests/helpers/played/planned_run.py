@@ -6,6 +6,7 @@ answers right, wrong, or not at all. One answer finds no judge, one is about a m
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +42,10 @@ PLANS: dict[str, list[Decision]] = {
 
 
 class Planned:
-    """Does what the plans say; `now` is the question, which a policy is told in no other way."""
+    """Does what the plan of a question says, from the overview on; or first something else."""
 
-    def __init__(self) -> None:
-        self.now: list[Decision] = []
+    def __init__(self, first: Sequence[Decision] = ()) -> None:
+        self.now = list(first)
 
     def reset(self, *, seed: int | None = None) -> None:
         pass

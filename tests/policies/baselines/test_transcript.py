@@ -81,6 +81,8 @@ def test_a_policy_around_another_is_made_by_name() -> None:
     assert policy.env_options["max_frames"] == 0
     direct = load_policy("uniform:0:uniform:16:mine", objects={"mine": inner})
     assert isinstance(direct, UniformPolicy) and direct.answerer is inner
+    oracle = load_policy("oracle:uniform:16:mine", objects={"mine": inner})
+    assert oracle.env_options == {}, "one turn would leave no look at the evidence"
     with pytest.raises(ValueError, match="call inform"):
         policy.act_batch([{"question": "?"}], ["an episode"])
     for name, why in (

@@ -225,3 +225,18 @@ def test_the_command_line_plays_a_folder(checkpoint, tmp_path, env, capsys, monk
     assert "no JSON object was found" in capsys.readouterr().out
     policy = load_policy(f"hf:{checkpoint}", temperature=0.5, options={"max_batch": 3})
     assert (policy.temperature, policy.max_batch) == (0.5, 3)
+
+
+def test_what_a_turn_reads_is_counted_and_pictures_apart(checkpoint) -> None:
+    policy = load(checkpoint)
+    decisions = policy.act_batch(three(), NAMES)
+    visual = []
+    for decision in decisions:
+        (counts,) = decision.usage.replies
+        assert counts.prompt == len(decision.tokens.prompt)
+        assert counts.completion == len(decision.tokens.completion)
+        assert decision.usage.resent, "every turn reads the whole conversation"
+        visual.append(counts.visual)
+    assert visual[0] == visual[1] > 0 == visual[2] and visual[0] % 2 == 0, "two frames, and none"
+    again = policy.act_batch([shown(3)], NAMES[:1])[0].usage.replies[0]
+    assert again.visual == 2 * visual[0], "those of the turn before are read again"

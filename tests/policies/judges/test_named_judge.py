@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from policies.judges.named_judge import JUDGES, named_judge
+from policies.judges.grading_prompt import PROMPT_HASH
+from policies.judges.named_judge import JUDGES, judge_settings, judge_title, named_judge
 from sage_env.datasets.judges import SERVED, find_judge
 from tests.helpers.foreign.judge_wires import GeminiWire, OpenAIWire, graded
 from tests.helpers.loopback import Loopback, Says
@@ -38,7 +39,19 @@ def test_gemini_has_a_model_of_its_own(monkeypatch) -> None:
         monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
         assert find_judge("gemini").name.startswith("gemini:gemini-")
         assert find_judge("gemini:j-1").name == "gemini:j-1"
+        assert find_judge("gemini?seed=3").name.startswith("gemini:gemini-")
         assert server.looked_up[1].path.endswith("/models/j-1") and GeminiWire.path == ""
+
+
+def test_a_run_depends_on_what_is_asked_and_not_on_where(monkeypatch) -> None:
+    here = judge_settings("openai:m?base_url=http://a:1/v1&seed=2&timeout=5&cache=x&top_k=3")
+    assert here == {"name": "openai:m", "prompt": PROMPT_HASH, "seed": 2, "top_k": 3}
+    assert (
+        judge_title("openai:m?base_url=http://a:1/v1&seed=2&top_k=3") == "openai:m?seed=2&top_k=3"
+    )
+    assert [judge_title(one) for one in ("gemini", "rule", "a.b:c")] == ["gemini", "rule", "a.b:c"]
+    assert judge_settings("gemini?seed=1")["name"] == "gemini"
+    assert [judge_settings(one) for one in ("rule", "a.b:c", print)] == ["rule", "a.b:c", print]
 
 
 @pytest.mark.parametrize(

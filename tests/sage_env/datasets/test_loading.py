@@ -191,3 +191,14 @@ def test_a_dataset_is_a_file_and_no_pipe(tmp_path):
             load_dataset(tmp_path / f"{name}.jsonl")
     (tmp_path / "link.jsonl").symlink_to(write(tmp_path / "set.jsonl", ROW))
     assert len(load_dataset(tmp_path / "link.jsonl")) == 1
+
+
+def test_an_item_is_checked_once_and_its_copy_again(monkeypatch):
+    item = replace(ITEM, id="once")
+    validate([item])
+    monkeypatch.setattr("sage_env.datasets.validation._problems", lambda item: iter(["checked"]))
+    validate([item])
+    with pytest.raises(DatasetError, match="ids must be unique"):
+        validate([item, item])
+    with pytest.raises(DatasetError, match="checked"):
+        validate([replace(item)])

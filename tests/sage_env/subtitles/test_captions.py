@@ -32,6 +32,11 @@ def test_rows_that_roll_up_are_said_once():
     ]
 
 
+def test_the_most_rows_that_repeat_are_left_out():
+    cues = [Cue(0, 1, ("a", "b", "a")), Cue(1, 2, ("a", "b", "a", "c"))]
+    assert texts(cues) == [(0, 1, "a b a"), (1, 2, "c")]
+
+
 def test_a_row_that_grows_is_one_line():
     cues = [
         Cue(0, 1, ("I",)),
@@ -40,6 +45,10 @@ def test_a_row_that_grows_is_one_line():
         Cue(3, 4, ("Is it",)),
     ]
     assert texts(cues) == [(0, 3, "I think so"), (3, 4, "Is it")]
+
+
+def test_a_row_that_begins_with_the_same_letters_is_another():
+    assert texts([Cue(0, 1, ("I",)), Cue(1, 2, ("Is it",))]) == [(0, 1, "I"), (1, 2, "Is it")]
 
 
 def test_two_who_speak_at_once_are_both_kept():

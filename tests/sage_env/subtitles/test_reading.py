@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sage_env.datasets.item import QAItem
 from sage_env.errors import DatasetError
@@ -101,6 +103,8 @@ def test_a_video_in_which_nothing_is_said(tmp_path, name):
     assert read_subtitles(write(tmp_path / name, "")) == ()
     assert read_subtitles(write(tmp_path / "head.vtt", "WEBVTT\n\nNOTE nothing\n")) == ()
     assert read_subtitles(write(tmp_path / "list.json", [])) == ()
+    assert read_subtitles(write(tmp_path / "mark.vtt", b"\xef\xbb\xbfWEBVTT\n")) == ()
+    assert read_subtitles(write(tmp_path / "mark.json", b"\xef\xbb\xbf[]")) == ()
     blank = "1\n00:00:01,000 --> 00:00:02,000\n<i> </i>\n"
     assert read_subtitles(write(tmp_path / "blank.srt", blank)) == ()
 
@@ -136,6 +140,11 @@ def test_a_broken_file_is_named_with_its_line(tmp_path, name, content, words):
         read_subtitles(path)
 
 
+def test_a_cue_that_ends_before_it_starts_ends_where_it_starts(tmp_path):
+    path = write(tmp_path / "a.srt", "1\n00:00:05,000 --> 00:00:04,000\nback\n")
+    assert read_subtitles(path) == ((5.0, 5.0, "back"),)
+
+
 def test_a_folder_is_no_file(tmp_path):
     (tmp_path / "a.srt").mkdir()
     with pytest.raises(DatasetError, match="folder, pipe or device"):
@@ -163,3 +172,35 @@ def test_lines_of_a_stretch():
     assert [line.text for line in lines_between(lines, 2, 5)] == ["b", "c"]
     assert [line.text for line in lines_between(lines, 1.5, 2)] == ["a"]
     assert [line.text for line in lines_between(lines, 0, 9)] == ["a", "b", "c", "d"]
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text("0:1. <a", max_size=6),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["start", "end", "text", "line", "timestamp", "start_time"]), inner
+        )
+    ),
+    max_leaves=8,
+)
+cue_texts = st.lists(
+    st.sampled_from(
+        ["1", "", "00:00:01,000 --> 00:00:02,000", "x", "NOTE", "WEBVTT", "00:01 -->", "<i>y</i>"]
+    )
+).map("\n".join)
+
+
+@given(
+    st.binary(max_size=40) | cue_texts.map(str.encode) | json_values.map(json.dumps).map(str.encode)
+)
+def test_whatever_a_file_holds_it_is_lines_or_a_named_problem(tmp_path_factory, data):
+    folder = tmp_path_factory.getbasetemp() / "anything"
+    folder.mkdir(exist_ok=True)
+    for suffix in ("srt", "vtt", "json", "jsonl"):
+        try:
+            lines = read_subtitles(write(folder / f"a.{suffix}", data), 0.5)
+        except DatasetError as error:
+            assert f"a.{suffix}" in str(error)
+        else:
+            assert all(0 <= line.start <= line.end and line.text.strip() for line in lines)

@@ -1,6 +1,7 @@
 """Laws of `sage_env.datasets.access.downloading`, against a hub on this machine."""
 
 import json
+import sys
 
 import pytest
 
@@ -10,8 +11,8 @@ from sage_env.datasets.native.charades_sta import CHARADES_STA
 from sage_env.datasets.native.egoschema import EGOSCHEMA
 from sage_env.datasets.native.longvideobench import LONGVIDEOBENCH
 from sage_env.datasets.native.next_gqa import NEXT_GQA
-from sage_env.errors import DatasetError
-from tests.helpers.hub import COMMIT, Hub, Page, use_hub
+from sage_env.errors import DatasetError, MissingExtra
+from tests.helpers.native.hub import COMMIT, Hub, Page, use_hub
 
 LINES = b"A 1.0 2.0##he runs\n"
 FILES = {
@@ -82,4 +83,10 @@ def test_why_nothing_comes_is_one_sentence(hub, tmp_path, benchmark, options, to
 def test_a_hub_that_cannot_be_reached_is_an_error_of_ours(hub, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(DatasetError, match="charades-sta cannot be downloaded from"):
+        download(CHARADES_STA, tmp_path)
+
+
+def test_without_the_client_the_command_that_installs_it_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'sage-video-qa\[data\]'"):
         download(CHARADES_STA, tmp_path)

@@ -92,6 +92,11 @@ def test_choices_that_look_alike_keep_their_letters(tmp_path):
         (item,) = TOY(tmp_path)
     assert item.choices == ("A. x", "B. Y.", "C. y", "D. x")
     assert item.answer == "A. x"
+    write_rows(
+        tmp_path / "toy.json", [{**ROW, "choices": ["no", "is  so", "is so"], "gold": "is so"}]
+    )
+    (item,) = TOY(tmp_path)
+    assert item.answer == "C. is so"
 
 
 def test_a_dataset_is_a_sequence_that_can_be_sent_and_divided(tmp_path):

@@ -58,7 +58,7 @@ def test_rows_become_items(tmp_path, dataset, name):
 
 def test_the_whole_and_its_part_lie_side_by_side(tmp_path):
     write_rows(tmp_path / "cgbench.json", [FIRST, SECOND])
-    write_rows(tmp_path / "cgbench_mini.json", [SECOND])
+    write_rows(tmp_path / "cgbench_mini.json", [{**SECOND, "qid": 99}])
     sizes = [
         len(load_dataset(x, root=tmp_path, split="test")) for x in ("cg-bench", "cg-bench-mini")
     ]

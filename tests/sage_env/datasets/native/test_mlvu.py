@@ -60,6 +60,19 @@ def test_a_mirror_has_options_in_the_question_and_letters(tmp_path):
     assert (one.id, other.id, one.duration) == ("AO_1", "AO_2", 612.5)
 
 
+def test_the_answers_of_the_test_split_lie_in_three_files(tmp_path):
+    (tmp_path / "test-ground-truth").mkdir()
+    scene = {"video": "sub_1.mp4", "duration": 60, "question": "Tell it.", "answer": "He digs."}
+    for name, row in (
+        ("test_mcq_gt", NEEDLE | {"question_type": "needleQA"}), ("test_ssc_gt", scene)
+    ):  # fmt: skip
+        (tmp_path / f"test-ground-truth/{name}.json").write_text(json.dumps([row]))
+    (tmp_path / "test_multi_choice_tasks.json").write_text(json.dumps([{"question": "?"}]))
+    needle, told = load_dataset("mlvu", root=tmp_path, split="test")
+    assert (needle.group["task"], needle.kind) == ("needle", "mcq")
+    assert (told.id, told.kind, told.group["task"]) == ("sub_scene-1", "open", "sub_scene")
+
+
 def test_the_files_of_the_other_split_are_refused(tmp_path):
     (tmp_path / "MLVU_Test").mkdir()
     (tmp_path / "MLVU_Test/1_plotQA.json").write_text(json.dumps([NEEDLE]))

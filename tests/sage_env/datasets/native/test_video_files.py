@@ -63,6 +63,7 @@ def test_the_names_that_yt_dlp_gives(tmp_path):
         ("v1.5", "v1.5"),
         (" a ", "a"),
         (".mp4", ".mp4"),
+        ("a\0b", "a_b"),
     ],
 )
 def test_stems(name, stem):

@@ -19,7 +19,7 @@ LAST = {
 }  # fmt: skip
 OTHER = {
     **FIRST, "video_id": "002", "url": "https://youtu.be/second_two2", "question_id": "002-1",
-    "group_type": "relevance", "group_structure": "None",
+    "group_type": "Relevance", "group_structure": "None",
 }  # fmt: skip
 
 
@@ -39,7 +39,7 @@ def test_rows_become_items(tmp_path, name):
     assert last.group == first.group | {
         "question_place": "4", "level": "3", "second_head": "Order", "third_head": "Causes"
     }  # fmt: skip
-    assert "group_structure" not in other.group
+    assert "group_structure" not in other.group and other.group["group_type"] == "relevance"
     assert first.video == tmp_path / "videos/001.mp4"
     assert first.subtitles == tmp_path / "subtitle/001.jsonl"
     assert other.video == tmp_path / "videos/second_two2.mp4"
