@@ -118,6 +118,7 @@ LAYERS = {
         "rollout/",
         "ppo/",
         "measures/",
+        "synth_bench/",
         "learning/",
         "robustness/clips/",
         "robustness/",

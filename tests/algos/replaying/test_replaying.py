@@ -198,6 +198,19 @@ def test_the_timelines_stand_side_by_side(longest):
     assert [line[0] for line in lines[2:-1]] == [" "] * len(turns) + ["*"]
     assert max(map(len, lines)) <= 100
     assert first_difference(longest.trajectory, other) == len(turns)
+    start = {**longest.trajectory.start_info, "frame_seconds": [0.5]}
+    assert first_difference(longest.trajectory, replace(longest.trajectory, start_info=start)) == 0
+
+
+def test_frames_have_the_size_that_they_had(folder, items, longest):
+    """A dataset suggests it, and its items alone do not: the manifest has it."""
+    chance = recorded_episode(RunFolder(folder / "random"), items[0].id)
+    assert "frame_size" not in chance.settings["environment"]
+    assert chance.environment["frame_size"] == (224, 224)
+    changed = replace(chance, settings={**chance.settings, "pixels": {"height": 64, "width": 96}})
+    env = VideoQAEnv(dataset=[chance.item], **changed.environment)
+    assert env.observation_space["frames"].shape[1:3] == (64, 96)
+    assert longest.environment["frame_size"] == (64, 64)
 
 
 @pytest.mark.parametrize("turn", [0, -1, 99])

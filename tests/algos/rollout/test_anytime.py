@@ -68,6 +68,10 @@ def test_the_episodes_are_the_same_to_the_byte_and_their_beliefs_come_back_from_
         assert rows is not None and len(rows) == trajectory.num_turns
         for belief in rows:
             assert len(belief) == len(item.choices) and sum(belief) == pytest.approx(1)
+        tokens = [turn.decision.tokens for turn in trajectory.turns]
+        (each,) = policy.beliefs([tokens], [item.choices])
+        for belief, own in zip(rows, each, strict=True):
+            assert belief == pytest.approx(own, abs=1e-6)
         back = Trajectory.from_json(json.loads(json.dumps(trajectory.to_json())))
         assert belief_rows(back) == rows
 
