@@ -21,7 +21,7 @@ class Columns:
 
     Attributes:
         failed: bool, whether our side failed it.
-        verdict: float64, 1 or 0; NaN where it was not judged, or failed.
+        verdict: float64, 1 or 0; NaN where it was not judged.
         missing: bool, whether it ended without an answer.
         frames: float64, frames shown.
         turns: float64.
@@ -61,7 +61,7 @@ def columns_of(episodes: Sequence[EpisodeResult]) -> Columns:
     video = np.empty(count, np.intp)
     for k, e in enumerate(episodes):
         video[k] = names.setdefault(e.video, len(names))
-        known = (None if e.error else e.correct, e.frames, e.turns, e.evidence_seen, e.chance)
+        known = (e.correct, e.frames, e.turns, e.evidence_seen, e.chance)
         for row, value in enumerate(known):
             if value is not None:
                 numbers[row, k] = value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import TypeAlias
 
 from sage_env.datasets.item import QAItem
@@ -35,7 +36,8 @@ def other_groups(items: Sequence[QAItem], group: Group) -> list[dict[str, str]]:
     if not group:
         return []
     having = [item.group for item in items if all(key in item.group for key in group)]
-    found = {tuple(own[key] for key in group) for own in having}
+    several = [[each_value(own[key]) for key in group] for own in having]
+    found = {values for own in several for values in product(*own)}
     others = sorted(found - {tuple(group.values())})
     return [dict(zip(group, values, strict=True)) for values in others]
 

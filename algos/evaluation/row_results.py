@@ -108,7 +108,7 @@ def result_of_row(row: Mapping[str, Any]) -> EpisodeResult:
         turns=row["turns"],
         evidence_seen=None if recall is None else recall > 0,
         error=row["error"],
-        missing=silent and row["error"] is None and row["verdict"] is False,
+        missing=silent and row["verdict"] is False,
         kind=row.get("kind", "open"),
         choices=row.get("choices", 0),
         gold_choice=row.get("gold_choice"),

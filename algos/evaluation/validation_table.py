@@ -7,6 +7,7 @@ from typing import Any
 
 from algos.evaluation.measures import EvalResult, Measures, measures_of
 from algos.evaluation.tables import format_table
+from sage_env.datasets.report_keys import each_value
 
 MOST_VALUES = 20
 """A key of `group` with more values names questions, not kinds of them, and gets no numbers. A
@@ -34,9 +35,10 @@ def validation_numbers(result: EvalResult, score: float) -> dict[str, float | No
         "unjudged": total.unjudged,
     }
     for key in sorted({key for e in episodes for key in e.group}):
-        values = sorted({str(e.group[key]) for e in episodes if key in e.group})
+        having = [(e, each_value(str(e.group[key]))) for e in episodes if key in e.group]
+        values = sorted({value for _, own in having for value in own})
         for value in values if len(values) <= MOST_VALUES else ():
-            group = [e for e in episodes if str(e.group.get(key)) == value and key in e.group]
+            group = [e for e, own in having if value in own]
             found = _numbers(measures_of(group))
             numbers |= {f"{name}/{key}/{value}": number for name, number in found.items()}
     return numbers

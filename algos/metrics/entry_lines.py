@@ -51,7 +51,8 @@ def direct_frames(policy: str) -> tuple[int, str] | None:
 def direct_of(line: EntryLine, lines: Sequence[EntryLine]) -> EntryLine | None:
     """Return the line of the same policy that is made to answer at once; `None` without one.
 
-    Of several, that with as many frames as the line's budget, or nearest to what it was shown.
+    Of several, that with as many frames as the line's budget, or nearest to what it was shown; of
+    two as near, that with more.
     """
     wanted = line.budget or line.frames or 0.0
     ladder = [

@@ -55,7 +55,7 @@ def answers_of_run(
     if not isinstance(manifest, dict) or not isinstance(manifest.get("settings"), dict):
         raise RunFolderError(f"{folder.manifest} is not of an evaluation")
     rows = list({row["id"]: row for row in read_rows(folder.samples)}.values())
-    questions = {item.id: item for item in (_stored(folder) if items is None else items)}
+    questions = {item.id: item for item in (_stored(folder, manifest) if items is None else items)}
     if lacking := [row["id"] for row in rows if row["id"] not in questions]:
         raise RunFolderError(
             f"{folder.path} has answers to {len(lacking)} questions that are not known, the first "
@@ -91,9 +91,11 @@ def answers_of_file(
     return StoredAnswers(path.stem, path, rows, {item.id: item for item in items}, settings)
 
 
-def _stored(folder: RunFolder) -> list[QAItem]:
-    """Return the questions that a finished run has stored."""
+def _stored(folder: RunFolder, manifest: Mapping[str, Any]) -> list[QAItem]:
+    """Return the questions that a finished run has stored, or the one that a score is of."""
     found: list[QAItem] = []
+    if isinstance(scored := manifest.get("scored"), dict):
+        folder = RunFolder(Path(str(scored.get("from"))))
     for path in sorted(folder.evaluations.glob("*.json")):
         try:
             found += [item_from_json(row) for row in read_json(path)["items"]]

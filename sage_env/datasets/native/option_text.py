@@ -19,10 +19,10 @@ _AT_LINE = r"(?:\(({0})\)|\[({0})\]|({0})[.):：、])[ \t]*"
 _LABELLED = re.compile(r"\s*" + _AT_LINE.format("[A-Z]") + r"(.*)", re.DOTALL)
 _INLINE = re.compile(r"\(([A-Z])\)\s*")
 _INTRODUCTION = re.compile(
-    r"\s*(?:please\s+)?(?:answer|select|choose)\b[^.?!\n]*\boptions?\b[^.?!\n]*:\s*$"
-    r"|\s*\n\s*(?:options|choices)\s*:\s*$",
-    re.IGNORECASE,
+    r"(?:please )?(?:answer|select|choose)\b.*\boptions?\b.*:|(?:options|choices) ?:", re.IGNORECASE
 )
+_LONGEST_INTRODUCTION = 200  # characters
+_LISTS = 8  # lines that may be the first option, from the last one on
 
 
 def split_options(options: object) -> tuple[str, ...]:
@@ -90,14 +90,22 @@ def split_question(text: str) -> tuple[str, tuple[str, ...]]:
         before, options = _inline(text)
     if len(options) < 2:
         return text.strip(), ()
-    question = _INTRODUCTION.sub("", before.rstrip()).strip()
-    return question or before.strip(), tuple(_told_apart(options))
+    return _without_introduction(before) or before.strip(), tuple(_told_apart(options))
+
+
+def _without_introduction(text: str) -> str:
+    """Take off a last sentence that only says that options follow."""
+    text = text.strip()
+    first = 1 + max(text.rfind(mark) for mark in ".?!\n")
+    last = " ".join(text[first:].split())
+    introduces = len(last) <= _LONGEST_INTRODUCTION and _INTRODUCTION.fullmatch(last)
+    return text[:first].strip() if introduces else text
 
 
 def _labelled_lines(lines: Sequence[str]) -> tuple[str, list[str]]:
     """Return what stands before the first option, and the options of a text, line by line."""
     starts = [k for k, line in enumerate(lines) if _begins(line, 0)]
-    for first in reversed(starts):  # a list within the question comes before the options
+    for first in starts[: -_LISTS - 1 : -1]:  # a list within the question comes before the options
         options: list[list[str]] = []
         for line in lines[first:]:
             match = _begins(line, len(options))

@@ -90,6 +90,8 @@ def test_what_failed_or_was_not_judged_is_left_out_and_counted() -> None:
     found = compare(unjudged, B)
     assert found.groups[0].questions == 10 and found.groups[0].only_a == 2
     assert found.shared.without_verdict == ["q0", "q1"]
+    turned = compare(B, unjudged)
+    assert turned.shared.without_verdict == ["q0", "q1"] and turned.groups[0].only_b == 2
     assert (found.measures_a.failed, found.measures_a.unjudged) == (1, 1)
     text = comparison_text(found)
     assert "2 without a verdict in one of them" in text

@@ -42,3 +42,13 @@ def test_a_group_is_all_of_its_keys_and_others_differ_in_one() -> None:
     assert other_groups(items, {"tier": "a"}) == [{"tier": "b"}]
     assert other_groups(items, {}) == []
     assert group_words(asked) == "tier a, kind x"
+
+
+def test_a_question_of_several_values_is_in_the_group_of_each() -> None:
+    items = [item("1", group={"type": "x | y"}), item("2", group={"type": "y"})]
+    assert [in_group(one, {"type": "x"}) for one in items] == [True, False]
+    assert [in_group(one, {"type": "y"}) for one in items] == [True, True]
+    assert other_groups(items, {"type": "x"}) == [{"type": "y"}]
+    many = [{"type": f"{k} | {k + 1}"} for k in range(MOST_VALUES)]
+    assert group_keys(many, ["0-60"] * len(many)) == [], "one value more than makes a table"
+    assert group_keys(many[1:], ["0-60"] * (len(many) - 1)) == ["type"]

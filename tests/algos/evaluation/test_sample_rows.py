@@ -112,6 +112,13 @@ def test_a_choice_and_its_evidence_by_hand() -> None:
     assert (row["invalid_actions"], row["turns"]) == (1, 4)
 
 
+def test_evidence_in_the_overview_is_seen_in_turn_0() -> None:
+    row = sample_row(item("q", evidence=((20.0, 30.0),)), trajectory("q", True, looks=((1.0,),)))
+    assert (row["evidence_recall"], row["evidence_precision"], row["evidence_hit_turn"]) == (
+        1.0, 1 / 3, 0
+    )  # fmt: skip
+
+
 def test_a_stretch_in_words_is_read_where_the_question_asks_for_one() -> None:
     asked = item("q", kind="ground")
     for said, spans in (

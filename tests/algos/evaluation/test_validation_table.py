@@ -27,6 +27,15 @@ def test_numbers_are_of_all_and_of_each_group_by_its_own_name() -> None:
     }
 
 
+def test_a_question_of_several_values_is_in_the_numbers_of_each() -> None:
+    played = result(
+        (item("a", group={"type": "x | y"}), trajectory("a", True)),
+        (item("b", group={"type": "y"}), trajectory("b", False)),
+    )
+    numbers = validation_numbers(played, 0.5)
+    assert (numbers["accuracy/type/x"], numbers["accuracy/type/y"]) == (1.0, 0.5)
+
+
 @pytest.mark.parametrize("count", [MOST_VALUES, MOST_VALUES + 1])
 def test_a_key_that_names_questions_has_no_numbers(count: int) -> None:
     pairs = [(item(f"q{k}", group={"id": f"{k}"}), trajectory(f"q{k}", True)) for k in range(count)]

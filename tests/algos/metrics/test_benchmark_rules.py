@@ -90,6 +90,8 @@ def test_cg_bench_by_hand() -> None:
         }
     )
     assert cg_bench_score([claimed("e", True, (10.0, 11.0))]).lines[4].score.mean == 0.0, "> .1"
+    five = [(10.0 + 2 * k, 12.0 + 2 * k) for k in range(5)]
+    assert cg_bench_score([claimed("f", True, *five)]).lines[5].score.mean == 1.0, "5 will do"
     without = cg_bench_score(episodes)
     assert figures(without)["CRR"] is None and "oracle" in without.about[1]
 

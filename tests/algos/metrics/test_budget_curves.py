@@ -80,14 +80,14 @@ def test_where_frames_are_not_counted_there_is_no_curve() -> None:
 
 
 def test_points_that_are_beaten_by_hand() -> None:
-    points = [(8, 0.5), (16, 0.5), (16, 0.7), (32, 0.6), (8, 0.5)]
-    assert pareto(points) == [True, False, True, False, True]
+    points = [(8, 0.5), (16, 0.5), (16, 0.7), (32, 0.6), (8, 0.5), (16, 0.6)]
+    assert pareto(points) == [True, False, True, False, True, False]
 
 
 @given(st.lists(st.tuples(st.integers(1, 5), st.integers(0, 5)), min_size=1, max_size=9))
 def test_the_undominated_points_rise_and_beat_the_others(points) -> None:
     kept = sorted({p for p, best in zip(points, pareto(points), strict=True) if best})
-    assert kept and all(a[1] < b[1] for a, b in zip(kept, kept[1:], strict=False))
+    assert kept and all(a[0] < b[0] and a[1] < b[1] for a, b in zip(kept, kept[1:], strict=False))
     for cost, right in points:
         assert any(c <= cost and r >= right for c, r in kept)
 
@@ -96,7 +96,10 @@ def test_the_lines_that_belong_to_a_policy() -> None:
     agent = LADDER[1]
     assert direct_frames("uniform:16") == (16, "") and direct_frames("agent") is None
     assert direct_frames("uniform:16:openai:m") == (16, "openai:m")
-    assert direct_of(agent, LADDER).policy == "uniform:8:agent", "the fewer of two equally near"
+    assert direct_of(agent, LADDER).policy == "uniform:8:agent"
+    between = replace(agent, budget=20)
+    for lines in (LADDER, LADDER[::-1]):
+        assert direct_of(between, lines).policy == "uniform:32:agent", "the more of two as near"
     assert direct_of(LADDER[2], LADDER).policy == "uniform:32:agent"
     free = replace(LADDER[2], budget=None)  # no budget was set: as many as it was shown
     assert direct_of(free, LADDER).policy == "uniform:32:agent"

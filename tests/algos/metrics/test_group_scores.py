@@ -69,17 +69,17 @@ def group(name, right, kind, structure="", level=""):
 def test_the_score_by_hand() -> None:
     episodes = [
         *group("001", "1101", "relevance", level="1"),  # 9/16, 3 of 4
-        *group("002", "1011", "logic", "[1, [2, 3], 4]", level="3"),  # 4/12, 3 of 4
+        *group("002", "1100", "logic", "[1, [2, 3], 4]", level="3"),  # 4/12, 2 of 4
         *group("003", "0000", "logic", CHAIN, level="3"),  # 0, 0 of 4
     ]
     score = video_mme_v2_score(episodes[::-1])  # the order of the rows says nothing
     lines = {line.name: line for line in score.lines}
     whole = lines["all groups"]
     assert whole.score.mean == pytest.approx((9 / 16 + 4 / 12) / 3)
-    assert whole.score.questions == 3 and whole.accuracy.mean == 6 / 12
+    assert whole.score.questions == 3 and whole.accuracy.mean == 5 / 12
     assert lines["group_type: relevance"].score.mean == 9 / 16
     assert lines["group_type: logic"].score.mean == pytest.approx(4 / 24)
-    assert lines["level: 3"].score.questions == 2 and lines["level: 3"].accuracy.mean == 3 / 8
+    assert lines["level: 3"].score.questions == 2 and lines["level: 3"].accuracy.mean == 2 / 8
 
 
 def test_a_group_without_a_verdict_or_a_known_structure_is_in_no_score() -> None:

@@ -15,7 +15,7 @@ from algos.scoring.stored_answers import answers_of_file
 from sage_env.errors import DatasetError
 from tests.helpers.wiring.row_folders import question
 
-ITEMS = [question(n) for n in range(4)]
+ITEMS = [question(n, evidence=((1.0, 2.0),)) for n in range(4)]
 
 
 def written(tmp_path, *lines):

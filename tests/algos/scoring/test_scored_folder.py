@@ -65,6 +65,17 @@ def test_what_nothing_decided_is_scored_and_the_play_is_untouched(run, tmp_path)
     assert manifest["scored"] == {"from": str(run), "judges": ["j"], "everything": False}
 
 
+def test_a_score_is_scored_again_and_keeps_the_verdicts_of_the_play(run, tmp_path) -> None:
+    score_into(tmp_path / "s", answers_of_run(run), [NamedJudge("j", Judge(down=["a cube"]))])
+    again = score_into(
+        tmp_path / "t", answers_of_run(tmp_path / "s"), [NamedJudge("k", Judge(["a cube"]))]
+    )
+    rows = {one["id"]: one for one in again.rows}
+    assert again.scored == ("q2",) and rows["q2"]["verdict"] is True
+    assert rows["q2"]["played_verdict"] is None and rows["q1"]["played_rule"] == "undecided"
+    assert again.unjudged == ()
+
+
 def test_all_is_every_answer_by_todays_rules(run, tmp_path) -> None:
     judge = Judge(right=["a cone"])
     found = score_into(

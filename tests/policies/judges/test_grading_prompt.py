@@ -93,7 +93,8 @@ def test_a_verdict_that_is_kept_is_whole_or_not_there(tmp_path) -> None:
     cache.keep(key, {"grade": "CORRECT", "reason": "x"})
     assert cache.find(key)["grade"] == "CORRECT"
     (path,) = (tmp_path / "verdicts").rglob("*.json")
-    for damaged in (b"", path.read_bytes()[:-3], b'{"key": "other", "grade": "CORRECT"}', b"[1]"):
+    other = path.read_bytes().replace(key.encode(), b"0" * 32)  # a file under another's name
+    for damaged in (b"", path.read_bytes()[:-3], other, b"[1]"):
         path.write_bytes(damaged)
         assert cache.find(key) is None
     cache.keep(key, {"grade": "INCORRECT", "reason": "y"})

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sage_env.datasets.item import QAItem
 from sage_env.errors import DatasetError
@@ -170,3 +172,35 @@ def test_lines_of_a_stretch():
     assert [line.text for line in lines_between(lines, 2, 5)] == ["b", "c"]
     assert [line.text for line in lines_between(lines, 1.5, 2)] == ["a"]
     assert [line.text for line in lines_between(lines, 0, 9)] == ["a", "b", "c", "d"]
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text("0:1. <a", max_size=6),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["start", "end", "text", "line", "timestamp", "start_time"]), inner
+        )
+    ),
+    max_leaves=8,
+)
+cue_texts = st.lists(
+    st.sampled_from(
+        ["1", "", "00:00:01,000 --> 00:00:02,000", "x", "NOTE", "WEBVTT", "00:01 -->", "<i>y</i>"]
+    )
+).map("\n".join)
+
+
+@given(
+    st.binary(max_size=40) | cue_texts.map(str.encode) | json_values.map(json.dumps).map(str.encode)
+)
+def test_whatever_a_file_holds_it_is_lines_or_a_named_problem(tmp_path_factory, data):
+    folder = tmp_path_factory.getbasetemp() / "anything"
+    folder.mkdir(exist_ok=True)
+    for suffix in ("srt", "vtt", "json", "jsonl"):
+        try:
+            lines = read_subtitles(write(folder / f"a.{suffix}", data), 0.5)
+        except DatasetError as error:
+            assert f"a.{suffix}" in str(error)
+        else:
+            assert all(0 <= line.start <= line.end and line.text.strip() for line in lines)

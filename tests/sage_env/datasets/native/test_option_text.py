@@ -1,5 +1,6 @@
 """Laws of `sage_env.datasets.native.option_text`: options without letters, gold answers."""
 
+import time
 from string import ascii_uppercase
 
 import pytest
@@ -66,10 +67,27 @@ def test_an_empty_option_is_refused(options):
         ("Only\n(A) one", "Only\n(A) one", ()),
         ("No options here", "No options here", ()),
         ("Q?\nOptions:\nA. x\nB. y", "Q?", ("x", "y")),
+        ("Q? Please choose one of the options: (A) x (B) y", "Q?", ("x", "y")),
+        ("Name the options shown:\n(A) x\n(B) y", "Name the options shown:", ("x", "y")),
+        ("Options:\nA. x\nB. y", "Options:", ("x", "y")),
     ],
 )  # fmt: skip
 def test_options_inside_a_question(text, question, options):
     assert split_question(text) == (question, options)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "answer options " * 2000 + "\n(A) x\n(B) y",
+        " " * 20000 + "x\n(A) x\n(B) y",
+        "(A) x\n" * 9000,
+    ],
+)
+def test_a_long_text_takes_no_longer_than_its_length(text):
+    started = time.process_time()
+    split_question(text)
+    assert time.process_time() - started < 1.0  # 88, 10 and 12 s for a rule that looks back
 
 
 plain = st.text(st.sampled_from("abcde 0123'"), min_size=1, max_size=12).map(
