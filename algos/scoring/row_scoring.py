@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from algos.scoring.judge_agreement import majority
+from policies.served.api_key import hide_keys
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.matching import Judge, Judged, ask_judge, rule_answer
 from sage_env.errors import JudgeError
@@ -87,7 +88,7 @@ def ask(named: NamedJudge, item: QAItem, text: str) -> Judged:
     try:
         judged = ask_judge(named.judge, item, text)
     except JudgeError as error:
-        judged = Judged(None, str(error))
+        judged = Judged(None, hide_keys(str(error)))
     return judged._replace(record={"judge": named.name, **judged.record})
 
 
