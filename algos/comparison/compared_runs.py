@@ -75,12 +75,12 @@ def read_run(path: Path, entry: str | None = None) -> ComparedRun:
     rows = {row["id"]: row for row in read_rows(folder.samples)}
     if not rows:
         raise RunFolderError(f"{folder.path} holds no rows of questions (samples.jsonl) yet")
+    run = ComparedRun(str(folder.path), rows, manifest)
     try:
-        for row in rows.values():
-            result_of_row(row)
+        _ = run.results  # kept: rows of another form should not be found out later
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunFolderError(f"{folder.samples} holds a row that lacks {error}") from error
-    return ComparedRun(str(folder.path), rows, manifest)
+    return run
 
 
 def shared_questions(a: ComparedRun, b: ComparedRun) -> SharedQuestions:

@@ -14,7 +14,7 @@ So `sage-vqa compare` takes it like the folder of a play. What was played is not
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -112,7 +112,7 @@ def score_into(
 
 def _scored(
     rows: Sequence[Row], answers: StoredAnswers, judges: Sequence[NamedJudge], workers: int
-) -> Any:
+) -> Iterator[tuple[Row, Score]]:
     """Yield rows with their new verdicts, as they come; what waits is dropped at an exception."""
 
     def score(row: Row) -> tuple[Row, Score]:
@@ -120,7 +120,10 @@ def _scored(
         item = answers.items[row["id"]]
         return row, score_answer(item, row["prediction"], judges, claimed)
 
-    pool = ThreadPoolExecutor(max(1, workers if judges else 1))
+    if not judges:  # rules are quicker than threads
+        yield from map(score, rows)
+        return
+    pool = ThreadPoolExecutor(workers)
     try:
         yield from pool.map(score, rows)
     finally:

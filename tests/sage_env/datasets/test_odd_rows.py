@@ -1,12 +1,17 @@
 """Laws of `sage_env.datasets.native`: no odd value of a row ends in a traceback."""
 
 import json
+import warnings
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sage_env.datasets.loading import load_dataset
 from sage_env.errors import DatasetError
 
+OPTIONS = ["A. one", "B. two", "C. three", "D. four"]
+ASKED = "Which?\n(A) one\n(B) two\n(C) three"
 CHOICES = ["one", "two", "three", "four", "five"]
 ROWS = {  # a file and a row of each benchmark, and what else has to lie beside it
     "longvideobench": ("lvb_val.json", {
@@ -34,11 +39,39 @@ ROWS = {  # a file and a row of each benchmark, and what else has to lie beside 
         "id": "validation_Art_1", "question": "Q?", "options": CHOICES, "answer": "B",
         "question_type": "multiple-choice", "track": "Perception",
     }),
+    "sage-bench": ("sage_bench.json", {
+        "video_id": "v", "gt_answer": "two", "ques_type": "mcq", "difficulty": "easy",
+        "modality": "visual", "video_duration": "0:10", "duration_seconds": 10.0, "question": ASKED,
+    }),
+    "video-mme": ("video_mme.json", {
+        "video_id": "1", "duration": "short", "domain": "d", "sub_category": "s", "url": "u",
+        "videoID": "v", "question_id": "1-1", "task_type": "t", "question": "Q?",
+        "options": OPTIONS, "answer": "B",
+    }),
+    "video-mme-v2": ("video_mme_v2.json", {
+        "video_id": "1", "url": "u", "question_id": "1-1", "question": "Q?", "answer": "B",
+        "options": "\n".join(OPTIONS), "group_type": "logic", "group_structure": "[1, [2, 3], 4]",
+        "level": 1, "second_head": "x", "third_head": "y",
+    }),
+    "lvbench": ("lvbench.json", {
+        "key": "v", "type": "t", "uid": "1", "question": ASKED, "answer": "B",
+        "question_type": ["a", "b"], "time_reference": "00:01-00:02",
+    }),
+    "cg-bench": ("cgbench.json", {
+        "qid": 1, "video_uid": "v", "question": "Q?", "choices": OPTIONS, "answer": "two",
+        "right_answer": "B", "clue_intervals": [[1, 2]], "domain": "d", "sub_category": "s",
+        "duration": 9.0,
+    }),
 }  # fmt: skip
 ODD = [
     *(None, "", " ", 0, -1, 99, 1.5, 1e400, True, [], [1], [None, "x"], ["a", "a"], [[1, 2]], {}),
-    *({"a": 1}, "[", "['a'", "../../x", "\0", "\ud800", "A" * 5000, "N/A", "B", "{}", "1e999"),
+    *({"a": 1}, [{"a": 1}], "[", "['a'", "[1, [2, 'x']]", "../../x", "..", "\0", "\ud800", "N/A"),
+    *("A" * 5000, "B", "Z", "{}", "1e999", "A.\nB.", "(A) x (B) x", "None", "http://["),
 ]
+
+
+def split_of(name):
+    return "test" if name not in ("longvideobench", "mlvu") else "validation"
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -47,8 +80,7 @@ def test_odd_values_are_left_out_or_read(tmp_path, name):
     rows = [row | {key: value} for key in row for value in ODD]
     rows += [{k: v for k, v in row.items() if k != key} for key in row]
     (tmp_path / file).write_text(json.dumps([row, *rows]))
-    split = "test" if name not in ("longvideobench", "mlvu") else "validation"
-    items = load_dataset(name, root=tmp_path, split=split)
+    items = load_dataset(name, root=tmp_path, split=split_of(name))
     # Without an id of their own, rows are told apart by it or by their place in the file.
     assert len(items) + len(items.unusable) == 1 + len(rows)
     assert all(
@@ -74,3 +106,27 @@ def test_odd_values_beside_the_questions(tmp_path, odd):
             assert "map_vid_vidorID.json must hold an object" in str(error)
         else:
             assert item.answer == "two"
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2)
+    ),
+    max_leaves=5,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ROWS)
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_a_row_of_anything_is_an_item_or_a_named_problem(tmp_path_factory, name, data):
+    file, row = ROWS[name]
+    odd = data.draw(st.fixed_dictionaries({}, optional=dict.fromkeys(row, json_values)))
+    folder = tmp_path_factory.getbasetemp() / f"odd-{name}"
+    folder.mkdir(exist_ok=True)
+    (folder / file).write_text(json.dumps([row, row | odd]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        items = load_dataset(name, root=folder, split=split_of(name))
+    assert len(items) + len(items.unusable) in (1, 2)
