@@ -215,9 +215,8 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         self._shape = shape = max(frames_per_turn, overview_frames), *size, 3
         self._episode: Episode | None = None
         self._running = False
-        named: dict[str, Any] = {**self._tools, "the opener": opener}
-        named |= {"the reward": self._reward, "the judge": self._judge}
-        overview = self._overview_frames, self._tolerance
+        named: dict[str, Any] = {**self._tools, "the opener": opener, "the judge": self._judge}
+        overview, named["the reward"] = (self._overview_frames, self._tolerance), self._reward
         settings = state_settings(self._budget, overview, named, self._viewer)
         self._states = SavedStates(items, self._index, self._budget, settings)
         self.action_space = action_space(items, frames_per_turn, self._tools)

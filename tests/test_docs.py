@@ -305,10 +305,16 @@ def understood(words: tuple[str, ...]) -> bool:
 def test_sage_vqa_takes_the_arguments(
     words: tuple[str, ...], only_parse: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if not understood(words):  # prose may name an option without a value: `sage-vqa train --reward`
-        capsys.readouterr()
-        assert words[-1].startswith("--") and understood((*words[:-1], "--help")), words
-        assert re.search(rf"{words[-1]}\b", capsys.readouterr().out), words
+    if understood(words):
+        return
+    # Prose may name a command without what it needs, or an option without a value:
+    # `sage-vqa compare`, `sage-vqa train --reward`.
+    option = words[-1] if words[-1].startswith("--") else ""
+    command = words[:-1] if option else words
+    capsys.readouterr()
+    assert option or len(command) == 2 + (command[1] in ("data", "judge")), words
+    assert understood((*command, "--help")), words
+    assert re.search(rf"{option}\b", capsys.readouterr().out), words
 
 
 def test_arguments_that_are_wrong_are_found(only_parse: None) -> None:
