@@ -215,9 +215,9 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         self._shape = shape = max(frames_per_turn, overview_frames), *size, 3
         self._episode: Episode | None = None
         self._running = False
-        named = {"the reward": self._reward, "the judge": self._judge, "the opener": opener}
-        overview, named = (self._overview_frames, self._tolerance), named | self._tools
-        settings = state_settings(self._budget, overview, named, self._viewer)
+        own = {"the reward": self._reward, "the judge": self._judge, "the opener": opener}
+        overview = self._overview_frames, self._tolerance
+        settings = state_settings(self._budget, overview, {**own, **self._tools}, self._viewer)
         self._states = SavedStates(items, self._index, self._budget, settings)
         self.action_space = action_space(items, frames_per_turn, self._tools)
         self.observation_space = observation_space(shape[0], size, max_turns, max_frames, items)

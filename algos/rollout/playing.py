@@ -101,17 +101,14 @@ def collect(
         seed: of the policy.
         progress: called in this thread with each trajectory that ended, also before an exception.
         isolate: whether every exception is the failure of the episode that raised it, a bug of a
-            policy or a plug-in too, but for those in `policies.errors.ENDS_RUN`. If it was raised
-            for a batch, the episodes of the batch are played again from their beginning, each
-            alone, so that only those that raise it by themselves fail.
-        keep: whether the trajectories are returned; `progress` has them in any case, and a hundred
-            thousand of them are no memory's.
+            policy or a plug-in too, but for those in `policies.errors.ENDS_RUN`. Episodes of a
+            batch that raised one are played again alone: only those that raise it then fail.
+        keep: whether the trajectories are returned; `progress` has them in any case.
 
     Returns:
         One trajectory per episode, in the order of `specs`; none without `keep`. A `SageEnvError`
-        of the environment is recorded in the trajectory's `error`, and so are those in an
-        `EpisodesFailed` that the policy raises; any other exception propagates, unless it is
-        isolated.
+        of the environment is its `error`, and so are those in an `EpisodesFailed` that the policy
+        raises; any other exception propagates, unless it is isolated.
     """
     if not envs:
         raise ValueError("collect needs at least one environment, got none")

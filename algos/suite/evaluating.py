@@ -224,11 +224,10 @@ def evaluate_entries(
         items: the questions, or a dataset of `load_dataset`.
         policies: names of `policies.registry`, or objects by the names that they go by.
         out: folder of the run.
-        controls: names of floors and ceilings beside them, of `algos.suite.controls`; () for all
-            that suit, `None` for none.
-        budgets: most frames per question; each policy is played at each of them.
-        direct: whether each is also played with all of each budget's frames at once.
-        repeats: how often each is played, with other seeds.
+        controls: see `make_plan`, and likewise the next three.
+        budgets: most frames per question.
+        direct: whether each also answers at once.
+        repeats: how often each is played.
         limit: how many questions, of every length as large a share as it has; by default all.
         seed: of policies and environments.
         envs: questions that are played at the same time; changes the speed, not the result.
@@ -245,10 +244,6 @@ def evaluate_entries(
     """
     objects = dict(policies) if isinstance(policies, Mapping) else {}
     folder = RunFolder(Path(out))
-
-    def options(policy: AnyPolicy, budget: int | None) -> dict[str, Any]:
-        return EnvironmentOptions(max_frames=budget).env_options(policy) | env_options
-
     questions = Questions(items, stratified(items, limit), name, settings={"dataset": name})
     plan = make_plan(
         list(policies), questions.chosen, controls, budgets, direct=direct, repeats=repeats
@@ -259,7 +254,9 @@ def evaluate_entries(
         make_envs=lambda asked, made: [
             VideoQAEnv(dataset=asked, **made) for _ in range(min(envs, len(asked)))
         ],
-        env_options=options,
+        env_options=lambda policy, budget: (
+            EnvironmentOptions(max_frames=budget).env_options(policy) | env_options
+        ),
         controls=plan.controls,
         seed=seed,
         show=progress,
