@@ -118,6 +118,10 @@ def test_the_lines_that_belong_to_a_policy() -> None:
     assert direct_of(LADDER[2], LADDER).policy == "uniform:32:agent"
     free = replace(LADDER[2], budget=None)  # no budget was set: as many as it was shown
     assert direct_of(free, LADDER).policy == "uniform:32:agent"
+    second = replace(LADDER[3], repeat=1)
+    for lines in ([second, *LADDER], [*LADDER, second]):
+        assert direct_of(replace(LADDER[0], repeat=1), lines) is second, "with the same seeds"
+        assert direct_of(LADDER[0], lines) is LADDER[3]
     assert direct_of(LADDER[-1], LADDER) is None
     assert clue_of(agent, LADDER).control == "oracle" and clue_of(LADDER[-1], LADDER) is None
     named = line("oracle:agent", "1111", 16, control="oracle")
