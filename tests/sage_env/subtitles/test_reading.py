@@ -154,16 +154,18 @@ def test_a_folder_is_no_file(tmp_path):
 def test_the_clock_is_that_of_the_video(tmp_path):
     rows = [
         {"timestamp": [1.0, 5.0], "text": "before"},
+        {"timestamp": [6.0, 10.0], "text": "until the cut"},
         {"timestamp": [8.0, 12.0], "text": "over the cut"},
+        {"timestamp": [10.0, 10.0], "text": "at the cut"},
         {"timestamp": [12.5, None], "text": "open"},
         {"timestamp": [14.0, None], "text": "last"},
     ]
     path = write(tmp_path / "a.json", rows)
     item = QAItem("q", tmp_path / "v.mp4", "?", answer="x", subtitles=path, subtitles_start=10.0)
     assert subtitles_of(item) == (
-        (0.0, 2.0, "over the cut"), (2.5, 4.0, "open"), (4.0, 6.0, "last")
+        (0.0, 2.0, "over the cut"), (0.0, 0.0, "at the cut"), (2.5, 4.0, "open"), (4.0, 6.0, "last")
     )  # fmt: skip
-    assert [line.start for line in read_subtitles(path)] == [1.0, 8.0, 12.5, 14.0]
+    assert [line.start for line in read_subtitles(path)] == [1.0, 6.0, 8.0, 10.0, 12.5, 14.0]
     assert subtitles_of(QAItem("q", tmp_path / "v.mp4", "?", answer="x")) == ()
 
 
