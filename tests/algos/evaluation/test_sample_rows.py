@@ -86,6 +86,16 @@ def test_an_episode_that_failed_says_what_was_answered_and_has_no_verdict() -> N
     assert (nothing["turns"], nothing["frames"], nothing["tokens"]) == (0, 0, None)
 
 
+def test_a_cost_of_0_is_known_and_one_that_is_not_told_is_not() -> None:
+    row = sample_row(QUESTION, trajectory("q", True, overview=()))
+    assert (row["frames"], row["cost"], row["tokens"]) == (0, None, None)
+    spent = result_of_row(row | {"cost": 0.0, "retries": 0}).spent
+    assert {name: spent[name] for name in ("frames", "cost", "retries")} == {
+        "frames": 0, "cost": 0.0, "retries": 0
+    }  # fmt: skip
+    assert "tokens" not in spent and "cost" not in result_of_row(row).spent
+
+
 def test_an_empty_answer_is_one_and_no_answer_is_none() -> None:
     assert sample_row(QUESTION, trajectory("q", False, answer=""))["prediction"] == ""
     out = Trajectory("q", 0, [Turn(Decision(Skip(1.0)), 0.0, {"stop_reason": "out_of_turns"})])

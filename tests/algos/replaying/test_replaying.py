@@ -14,7 +14,7 @@ pytest.importorskip("transformers")
 pytest.importorskip("peft")
 from algos.cli.entry import main  # noqa: E402
 from algos.replaying.dropped_look import DroppedLook  # noqa: E402
-from algos.replaying.given_turns import GivenTurns  # noqa: E402
+from algos.replaying.given_turns import GivenTurns, OtherTurn  # noqa: E402
 from algos.replaying.playing_on import play_on  # noqa: E402
 from algos.replaying.recorded import ReplayError, recorded_episode  # noqa: E402
 from algos.replaying.replay_record import replay_record  # noqa: E402
@@ -22,6 +22,7 @@ from algos.replaying.side_by_side import first_difference, timelines  # noqa: E4
 from algos.rollout.trajectory import Trajectory  # noqa: E402
 from algos.runs.run_folder import RunFolder, RunFolderError  # noqa: E402
 from algos.suite.evaluating import evaluate_entries  # noqa: E402
+from policies.base import Decision  # noqa: E402
 from policies.baselines.random_policy import RandomPolicy  # noqa: E402
 from policies.briefing import RecallingPolicy  # noqa: E402
 from policies.sage_mm import SageMM  # noqa: E402
@@ -119,6 +120,23 @@ def test_another_policy_takes_over_and_the_turns_before_are_the_recorded_ones(lo
     other = play_on(longest, policy, longest.environment, turn=last, seed=99)
     assert other.before == "recalled"
     assert [turn.decision.action for turn in other.trajectory.turns[: last - 1]] == before
+
+
+def test_the_same_action_in_other_words_is_another_turn(longest):
+    """What a model has written stands in its context: it did not choose what is given."""
+    said = Decision(Sample(1.0, 2.0, 1), "I look.")
+
+    class Other:
+        def reset(self, *, seed=None):
+            pass
+
+        def act(self, observation):
+            return replace(said, text="Let me look.")
+
+    led = GivenTurns(Other(), [said], recalls=False)
+    led.reset(seed=0)
+    with pytest.raises(OtherTurn):
+        led.act_batch([{}], ["q"])
 
 
 def test_who_cannot_be_told_of_turns_says_so(longest):
