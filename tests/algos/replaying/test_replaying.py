@@ -119,6 +119,8 @@ def test_another_policy_takes_over_and_the_turns_before_are_the_recorded_ones(lo
     assert [turn.decision.action for turn in found.trajectory.turns[: last - 1]] == before
     other = play_on(longest, policy, longest.environment, turn=last, seed=99)
     assert other.before == "recalled"
+    first = play_on(longest, policy, longest.environment, seed=0).trajectory
+    assert first.conditions.policy_seed == 0 != longest.trajectory.conditions.policy_seed
     assert [turn.decision.action for turn in other.trajectory.turns[: last - 1]] == before
 
 
@@ -187,6 +189,8 @@ def test_evidence_that_was_dropped_counts_as_not_seen():
         env.reset(seed=0, options={"item_id": "which"})
         first, *_, info = env.step(Zoom(20.0, 24.0, 2))
         assert (first["num_frames"] == 0) is (drop == 1) is ("dropped" in info)
+        for name in ("frames", "picture"):
+            assert first[name].any() == (drop != 1), "as where nothing was shown"
         env.step(Sample(40.0, 41.0, 2))
         info = env.step(Answer("star"))[4]
         assert (info["evidence_recall"], info["evidence_hit_turn"]) == expected
