@@ -87,6 +87,9 @@ class Eval(OnDataset, PolicySettings):
     stops, what it saw, accuracy against frames."""
     max_failed: float = 0.1
     """Share of failed questions of a policy above which the command ends with an error."""
+    beliefs: bool = False
+    """Whether rows also say how likely each choice was after each turn, of policies with log-probs:
+    one more pass over each episode, which stays the same."""
     envs: int = 8
     """Questions that are played at the same time; changes the speed, not the result."""
     out: Path = Path("runs/eval")
@@ -223,6 +226,7 @@ class Eval(OnDataset, PolicySettings):
             settings=settings,
             policy_settings={"policy options": answering_options(self.policy_option) or None},
             retry_errors=self.retry_errors,
+            beliefs=self.beliefs,
             tell=lambda text: say(text, error=True),
         )
 

@@ -96,11 +96,7 @@ def sample_row(
         "judge_words": trajectory.error if unjudged else last.get("judge_words"),
         "video": str(item.video),
         "duration": overview_end(trajectory) if item.duration is None else item.duration,
-        "group": dict(item.group),
-        "kind": item.kind,
-        "choices": len(item.choices),
-        "gold_choice": item.choices.index(item.answer) if item.answer in item.choices else None,
-        "chance": 1 / len(item.choices) if item.choices else None,
+        **_asked(item),
         "answered": said is not None,
         "stop_reason": "answered" if unjudged else last.get("stop_reason"),
         "invalid_actions": sum(isinstance(t.decision.action, Invalid) for t in trajectory.turns),
@@ -108,6 +104,18 @@ def sample_row(
         "beliefs": belief_rows(trajectory),
         **cost_fields(item, trajectory),
         **{key: (entry or {}).get(key) for key in ENTRY_KEYS},
+    }
+
+
+def _asked(item: QAItem) -> dict[str, Any]:
+    """Return what kind of question it is, and how its choices stand."""
+    choices = item.choices
+    return {
+        "group": dict(item.group),
+        "kind": item.kind,
+        "choices": len(choices),
+        "gold_choice": choices.index(item.answer) if item.answer in choices else None,
+        "chance": 1 / len(choices) if choices else None,
     }
 
 

@@ -64,10 +64,7 @@ def play_on(
         SageEnvError: if the environment cannot be made, or the policy fails.
     """
     was, item = recorded.trajectory, recorded.item
-    if not 1 <= turn <= was.num_turns:
-        raise ReplayError(f"expected a turn from 1 to {was.num_turns} to play on from, got {turn}")
-    if drop is not None and drop < 0:
-        raise ReplayError(f"expected the turn of a look to drop, 0 for the overview, got {drop}")
+    _require_turns(was, turn, drop)
     given = [one.decision for one in was.turns[: turn - 1]]
     env = _environment(recorded, environment)
     played: Any = env if drop is None else DroppedLook(env, drop)
@@ -98,6 +95,13 @@ def play_on(
     finally:
         env.close()
     raise AssertionError("a policy that recalls is never asked for another turn")
+
+
+def _require_turns(was: Trajectory, turn: int, drop: int | None) -> None:
+    if not 1 <= turn <= was.num_turns:
+        raise ReplayError(f"expected a turn from 1 to {was.num_turns} to play on from, got {turn}")
+    if drop is not None and drop < 0:
+        raise ReplayError(f"expected the turn of a look to drop, 0 for the overview, got {drop}")
 
 
 def _environment(recorded: RecordedEpisode, arguments: Mapping[str, Any]) -> VideoQAEnv:

@@ -90,9 +90,8 @@ def collect(
     """Play every episode of `specs`, as many at a time as there are environments.
 
     All running episodes act together, in one call of `act_batch`. Environments reset and step in
-    threads, because decoding releases the interpreter lock. One whose episode ended takes the next
-    at once. The result does not depend on their number. A policy without `act_batch` is played one
-    episode at a time; what a policy is told of each is in `policies.briefing`.
+    threads; one whose episode ended takes the next at once. The result does not depend on their
+    number. A policy without `act_batch` is played one episode at a time.
 
     Args:
         envs: alike, and not used by anyone else meanwhile.
@@ -100,7 +99,7 @@ def collect(
             episode, with a seed made of `seed` and the episode's name).
         specs: the episodes to play, no name twice.
         seed: of the policy.
-        progress: called in this thread with each trajectory that ended, also before an exception.
+        progress: called in this thread with each trajectory that ended, an exception or not.
         isolate: whether every exception is the failure of the episode that raised it, a bug of a
             policy or a plug-in too, but for those in `policies.errors.ENDS_RUN`. Episodes of a
             batch that raised one are played again alone: only those that raise it then fail.

@@ -251,8 +251,7 @@ def evaluate_entries(
         The results by entry, in the order of the table.
 
     Raises:
-        SageEnvError: if the folder holds something else, or an entry ended early; what was played
-            until then is saved.
+        SageEnvError: if the folder holds something else, or an entry ended early.
     """
     objects = dict(policies) if isinstance(policies, Mapping) else {}
     folder = RunFolder(Path(out))

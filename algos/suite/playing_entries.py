@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from algos.evaluation.measures import EvalResult, evaluation_specs
 from algos.metrics.prices import price_records
+from algos.rollout.anytime import believing
 from algos.rollout.conditions import decoding_of
 from algos.rollout.playing import collect
 from algos.rollout.trajectory import Trajectory
@@ -57,6 +58,7 @@ class Playing:
         settings: what the episodes depend on beside that, for the manifest.
         policy_settings: likewise, told only once the policies have refused a key among them.
         retry_errors: whether questions that failed on our side are played again.
+        beliefs: whether what policies believed after each turn is recorded, where they can say so.
         show: whether a progress line is shown.
         tell: is given what a person should know meanwhile, in sentences.
     """
@@ -70,6 +72,7 @@ class Playing:
     settings: Mapping[str, Any] = field(default_factory=dict)
     policy_settings: Mapping[str, Any] = field(default_factory=dict)
     retry_errors: bool = True
+    beliefs: bool = False
     show: bool = True
     tell: Callable[[str], None] = lambda _: None
 
@@ -205,10 +208,11 @@ def _play_waiting(
             bar.set_postfix_str(str(run.totals), refresh=False)
             bar.update()
 
+        told = believing(policy, run.items, progress) if how.beliefs else progress
         seed = seed_of(how.seed, entry.repeat)
         specs = evaluation_specs(waiting, seed)
         try:
-            collect(envs, policy, specs, seed=seed, progress=progress, isolate=True, keep=False)
+            collect(envs, policy, specs, seed=seed, progress=told, isolate=True, keep=False)
         except SageEnvError as error:
             raise PlayEnded(f"{error}; {_saved(run)}") from error
         except BaseException as error:

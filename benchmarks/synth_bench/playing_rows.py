@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,10 +106,21 @@ def play_row(row: BenchRow, how: RowSettings) -> dict[str, Any]:
         "environment": plain(options),
         **measured(result.episodes(), read_rows(RunFolder(folder).samples)),
         "release": __version__,
-        "command": shlex.join(["python", "-m", "benchmarks.synth_bench", *sys.argv[1:]]),
+        "command": _command(sys.argv[1:]),
         "submitter": how.submitter,
         "notes": how.notes,
     }
+
+
+def _command(arguments: Sequence[str]) -> str:
+    """Return the command without its folders, which are nobody else's."""
+    kept, skip = [], False
+    for word in arguments:
+        named = word.partition("=")[0] in ("--runs", "--root", "--out", "--adapter")
+        if not (skip or named):
+            kept.append(word)
+        skip = named and "=" not in word
+    return shlex.join(["python", "-m", "benchmarks.synth_bench", *kept])
 
 
 def _open_small(path: Path | str) -> RenderedVideo:

@@ -15,6 +15,17 @@ from policies.served.retries import RetrySettings
 _GRADE = {"name": "grade", "strict": True, "schema": REPLY_SCHEMA}
 
 
+_PLAIN: Mapping[str, Any] = {
+    "system": INSTRUCTIONS,
+    "replies": "json",
+    "tools": (),
+    "max_frames": None,
+    "token_ids": False,
+    "processed_logprobs": False,
+}
+"""What a judge's request has beside its settings: no tools, no pictures, no tokens."""
+
+
 def judge_by_openai(
     model: str,
     *,
@@ -58,16 +69,7 @@ def judge_by_openai(
         "options": dict(options or {}),
     }
     form = {"type": "json_schema", "json_schema": _GRADE}
-    asked = {
-        **settings,
-        "options": {"response_format": form, **settings["options"]},
-        "system": INSTRUCTIONS,
-        "replies": "json",
-        "tools": (),
-        "max_frames": None,
-        "token_ids": False,
-        "processed_logprobs": False,
-    }
+    asked = {**settings, **_PLAIN, "options": {"response_format": form, **settings["options"]}}
     own = {"seed": seed, "retries": retries, "requests_per_minute": requests_per_minute}
     return ServedJudge(
         judge_by_openai,

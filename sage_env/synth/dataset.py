@@ -42,7 +42,7 @@ class SageSynth(Sequence[QAItem]):
         seed: int,
         *,
         side: int = SIZE,
-        aliases: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+        aliases: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
         """Name the files; nothing is written.
 
@@ -54,7 +54,7 @@ class SageSynth(Sequence[QAItem]):
             side: of the pictures in the files, in pixels.
             aliases: other words for an answer to an open question.
         """
-        self.split, self.seed, self._side, self._aliases = split, seed, side, aliases
+        self.split, self.seed, self._side, self._aliases = split, seed, side, dict(aliases or {})
         self.videos = [folder / split / f"{index:04d}.mp4" for index in range(count)]
 
     @cached_property

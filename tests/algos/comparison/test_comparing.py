@@ -72,6 +72,9 @@ def test_the_six_groups_by_hand() -> None:
     assert [one.questions for one in even.groups] == [1, 3, 4, 2, 1, 1] and even.all.same == 1
     unknown = compare(A, changed(B, 6, frames=None)).outcomes
     assert [one.questions for one in unknown.groups] == [1, 2, 4, 2, 1, 1] and unknown.unknown == 1
+    assert unknown.all.share == 1.0 and unknown.groups[2].share == pytest.approx(4 / 11)
+    blind = compare(A, changed(B, 6, frames=0)).outcomes  # none is a number, and the cheapest
+    assert [one.questions for one in blind.groups] == [1, 3, 4, 2, 1, 1] and blind.unknown == 0
     assert compare(A, B, cost="cost").outcomes.unknown == 12
 
 

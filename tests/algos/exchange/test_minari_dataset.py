@@ -68,6 +68,10 @@ def test_the_spaces_are_those_of_the_environment(
     with environment_of(entry) as env:
         assert read.observation_space == env.observation_space
         assert read.action_space == TextActions(env).action_space
+    for episode, (_, played) in zip(read.iterate_episodes(), entry.episodes(), strict=True):
+        before = [False] * (len(played.turns) - 1)
+        assert episode.terminations.tolist() == [*before, played.terminated], "with its last step"
+        assert episode.truncations.tolist() == [*before, played.truncated]
         assert read.observation_space["question"].contains("ein Döner, 烤肉")
     assert read.total_episodes == 3 and read.total_steps == 8
     data = next(iter(read.iterate_episodes()))

@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("peft")
+from algos.cli.entry import main  # noqa: E402
 from algos.rollout.anytime import belief_rows, believer, believing, record_beliefs  # noqa: E402
 from algos.rollout.playing import EpisodeSpec, collect  # noqa: E402
 from algos.rollout.trajectory import Trajectory  # noqa: E402
@@ -18,6 +19,7 @@ from policies.baselines.random_policy import RandomPolicy  # noqa: E402
 from policies.baselines.uniform import UniformPolicy  # noqa: E402
 from policies.sage_mm import SageMM  # noqa: E402
 from sage_env import VideoQAEnv  # noqa: E402
+from sage_env.synth import sage_synth  # noqa: E402
 from sage_env.testing import open_memory  # noqa: E402
 from sage_env.testing.episodes import ITEMS  # noqa: E402
 
@@ -81,6 +83,28 @@ def test_who_answers_for_a_policy_believes_for_it(policy):
     assert believer(direct) is policy
     (rows,) = {len(belief_rows(one)) for one in played(direct, read=True, **direct.env_options)[:4]}
     assert rows == 1
+
+
+def test_an_evaluation_has_them_in_its_rows_and_is_the_same_otherwise(tmp_path):
+    items = sage_synth(tmp_path, "test", count=1)
+    (tmp_path / "ids").write_text("\n".join(item.id for item in items[:4]))
+    asked = ["eval", "--root", str(tmp_path), "--ids", str(tmp_path / "ids"), "--out"]
+    rows = []
+    for out, options in (("without", []), ("with", ["--beliefs"])):
+        assert main([*asked, str(tmp_path / out), *options]) == 0
+        lines = (tmp_path / out / "samples.jsonl").read_text().splitlines()
+        rows.append([json.loads(line) for line in lines])
+    for one, other, item in zip(*rows, items[:4], strict=True):
+        assert one["beliefs"] is None
+        found = other["beliefs"]
+        assert (found is None) == (not item.choices)
+        assert (
+            found is None
+            or [len(belief) for belief in found] == [other["choices"]] * other["turns"]
+        )
+        for key in ("prediction", "turns", "frames", "tokens", "reward_terms"):
+            assert one[key] == other[key]
+    assert any(row["beliefs"] for row in rows[1])
 
 
 def test_a_policy_without_beliefs_is_played_as_before():

@@ -9,6 +9,7 @@ import pytest
 
 from algos.evaluation.row_results import EpisodeResult
 from benchmarks.synth_bench.__main__ import FILE, Settings, main, rows_of
+from benchmarks.synth_bench.playing_rows import RowSettings, play_row
 from benchmarks.synth_bench.reference_rows import REFERENCE
 from benchmarks.synth_bench.submission import (
     KEYS,
@@ -136,3 +137,14 @@ def test_the_published_rows_are_of_the_published_videos():
     found = {row["row"]: row for row in rows}
     assert found["oracle"]["accuracy"] == 1.0 and found["constant"]["questions"] == 556
     assert json.loads(PUBLISHED.read_text())["digest"] == BENCH_DIGEST
+    for row in rows:
+        assert not {"--runs", "--root", "--out", "--adapter"} & set(row["command"].split())
+
+
+def test_a_command_is_told_without_folders(monkeypatch, tmp_path):
+    words = ["x", "--rows", "oracle", f"--out={tmp_path}", "--root", str(tmp_path), "--quick"]
+    monkeypatch.setattr("sys.argv", words)
+    how = RowSettings(runs=tmp_path, root=tmp_path, quick=True, envs=1)
+    row = play_row(REFERENCE["constant"], how)
+    assert row["command"] == "python -m benchmarks.synth_bench --rows oracle --quick"
+    assert str(tmp_path) not in json.dumps(row)
