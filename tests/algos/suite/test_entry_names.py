@@ -1,4 +1,4 @@
-"""Laws of the folders of entries, in `algos.suite.evaluating`: an entry keeps its folder."""
+"""Laws of `algos.suite.evaluating`: an entry keeps its folder, whatever is played beside it."""
 
 from __future__ import annotations
 
