@@ -1,10 +1,11 @@
-"""Laws of `algos.suite.entries` and `evaluating`: which lines a table has, and their folders."""
+"""Laws of `algos.suite.entries`, `evaluating` and `joining`: the lines of a table."""
 
 from __future__ import annotations
 
 from algos.suite.entries import Control, Entry, planned
 from algos.suite.evaluating import make_plan, unique_names
-from tests.helpers.handmade import item
+from algos.suite.joining import joined_summary
+from tests.helpers.handmade import item, result, trajectory
 
 BLIND = Control("blind", "without a frame", "uniform:0:{policy}")
 LONGEST = Control("longest", "the longest choice", "longest")
@@ -47,3 +48,16 @@ def test_a_control_that_means_nothing_for_a_policy_has_no_line_and_is_told() -> 
     ]  # fmt: skip
     assert len(plan.left_out) == 1 and "blind of random is left out" in plan.left_out[0]
     assert make_plan(["random"], asked).entries == [Entry("random")], "no controls were asked for"
+
+
+def test_a_line_says_what_it_is_above_the_first() -> None:
+    """Of four questions the first entry has one right, the other three; a third is not played."""
+    results = {
+        name: result(*((item(f"q{k}"), trajectory(f"q{k}", k < right)) for k in range(4)))
+        for name, right in (("first", 1), ("other", 3))
+    }
+    told = [{"name": name} for name in ("first", "gone", "other")]
+    first, other = joined_summary(told, results)["entries"]
+    assert (first["name"], first["minus the first"]) == ("first", None)
+    assert (other["questions"], other["measures"]["accuracy"]) == (4, 0.75)
+    assert other["minus the first"]["mean"] == 0.5

@@ -119,7 +119,10 @@ def test_every_order_is_as_likely() -> None:
 
 def test_letters_that_choices_bring_along_stay_in_their_places() -> None:
     item = ask(
-        "q", choices=("A. red", "B. blue", "C. teal"), answer="B. blue", aliases=("B", "navy")
+        "q",
+        choices=("A. red", "B. blue", "C. teal"),
+        answer="B. blue",
+        aliases=("B", "(b)", " B. ", "navy"),
     )
     seen = set()
     for seed in range(20):
