@@ -109,7 +109,7 @@ class Replay:
         same = self.policy in (None, was.get("policy"))
         name = str(was.get("policy")) if self.policy is None else self.policy
         kept: dict[str, Any] = dict(was.get("policy options") or {}) if same else {}
-        adapter = Path(was["adapter"]) if same and was.get("adapter") else None
+        adapter = Path(str(was["adapter"])) if same and was.get("adapter") else None
         temperature = was.get("temperature") if self.temperature is None else self.temperature
         seed = recorded.trajectory.conditions.policy_seed if self.seed is None else self.seed
         try:
