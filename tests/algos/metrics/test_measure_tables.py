@@ -165,6 +165,8 @@ def test_all_of_it_as_text() -> None:
         "Accuracy: right answers among those that were judged",
     ):
         assert words in text, words
+    whose = [line for line in lines if line.control is None]
+    assert text.count("the policy above it") == len(whose), "a floor has no floor"
     assert text.count("By the rule") == 1 and "by the rule" not in text, "one sentence for all"
     native = measure_text("lvbench", [replace(one, episodes=typed(one)) for one in lines])
     assert native.count("by the rule accuracy") == 4, "a floor has no score of its own"
