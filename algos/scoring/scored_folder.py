@@ -32,6 +32,7 @@ from algos.scoring.row_scoring import (
     NamedJudge,
     Row,
     Score,
+    left_unjudged,
     score_answer,
     score_from_json,
     score_to_json,
@@ -118,7 +119,8 @@ def _scored(
     def score(row: Row) -> tuple[Row, Score]:
         claimed = [(span[0], span[1]) for span in row.get("answer_spans") or ()]
         item = answers.items[row["id"]]
-        return row, score_answer(item, row["prediction"], judges, claimed)
+        found = score_answer(item, row["prediction"], judges, claimed)
+        return row, left_unjudged(row, found) if answers.played else found
 
     if not judges:  # rules are quicker than threads
         yield from map(score, rows)

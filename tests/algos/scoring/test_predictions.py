@@ -84,3 +84,23 @@ def test_answers_to_other_questions_are_refused(tmp_path) -> None:
         read_predictions(written(tmp_path, ""))
     with pytest.raises(DatasetError, match="cannot be read"):
         read_predictions(tmp_path / "nowhere.jsonl")
+
+
+@pytest.mark.parametrize("text", ["a\u2028b", "a\u2029", "\x85", "a\x0bb\x0cc", "\x1c"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_text_may_hold_what_ends_a_line_elsewhere(tmp_path, text, end):
+    path = tmp_path / "theirs.jsonl"
+    spelled = [json.dumps({"id": k, "prediction": text}, ensure_ascii=False) for k in "ab"]
+    path.write_bytes("".join(f"{one}{end}" for one in spelled).replace("\x0b", "\\u000b")
+                     .replace("\x0c", "\\u000c").replace("\x1c", "\\u001c").encode())  # fmt: skip
+    assert {name: one.text for name, one in read_predictions(path).items()} == {
+        "a": text,
+        "b": text,
+    }
+
+
+@pytest.mark.parametrize("cost", ["frames", "turns", "tokens", "seconds", "cost"])
+@pytest.mark.parametrize("value", [10**400, -1, 1e400, True, "3", [], {}])
+def test_a_cost_is_a_number_that_can_be_counted(tmp_path, cost, value):
+    with pytest.raises(DatasetError, match=f"line 1: {cost} must be a number >= 0"):
+        read_predictions(written(tmp_path, {"id": "q0", "prediction": "x", cost: value}))

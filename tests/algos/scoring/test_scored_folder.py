@@ -167,3 +167,19 @@ def test_questions_that_are_not_known_are_asked_for(tmp_path) -> None:
     with pytest.raises(RunFolderError, match="holds the entries one, two: name one"):
         answers_of_run(joint)
     assert answers_of_run(joint, entry="two").source == joint / "two"
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_the_rules_alone_make_no_wrong_answer_of_one_that_waits_for_its_judge(
+    run, tmp_path, everything
+) -> None:
+    found = score_into(tmp_path / "s", answers_of_run(run), [], everything=everything)
+    rows = {one["id"]: one for one in found.rows}
+    assert rows["q2"]["verdict"] is None and found.unjudged == ("q2",)
+    total = found.measures[0].measures
+    assert (total.unjudged, total.failed) == (1, 1)
+    again = score_into(tmp_path / "t", answers_of_run(tmp_path / "s", ITEMS), [], everything=True)
+    assert again.unjudged == ("q2",)
+    later = score_into(tmp_path / "u", answers_of_run(tmp_path / "s", ITEMS),
+                       [NamedJudge("j", Judge(right=["a cube"]))])  # fmt: skip
+    assert later.unjudged == () and later.measures[0].measures.unjudged == 0

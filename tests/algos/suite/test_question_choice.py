@@ -122,3 +122,13 @@ def test_ids_are_read_in_three_forms_and_unknown_ones_are_named(tmp_path: Path) 
         listed(items, path)
     with pytest.raises(ChoiceError, match="cannot be read"):
         listed(items, tmp_path / "none")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("start", ["", "\ufeff"])
+@pytest.mark.parametrize("name", ["q", " q ", "a\u2028b", "\x85q", "5", '{"id": "x"}', "ü", "../q"])
+def test_a_list_of_ids_holds_any_id_of_one_line(tmp_path, name, start, end) -> None:
+    items = [QAItem(one, Path("a.mp4"), "?") for one in ("other", name)]
+    path = tmp_path / "ids.txt"
+    path.write_bytes(f"{start}{name}{end}{end}".encode())
+    assert [item.id for item in listed(items, path)] == [name]
