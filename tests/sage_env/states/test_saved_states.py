@@ -300,10 +300,12 @@ def damaged(state: dict[str, Any]) -> list[Any]:
         changed(looks=[{}]),
         changed(budget={"turns": 3}),
         changed(spent=7),
+        changed(looks=[{**episode["looks"][0], "span": [10**400, 10**401]}]),
+        changed(looks=[{**episode["looks"][0], "seconds": [10**400]}]),
     ]
 
 
-@pytest.mark.parametrize("number", range(14))
+@pytest.mark.parametrize("number", range(16))
 def test_a_damaged_state_is_refused_and_nothing_is_lost(number):
     env = make()
     env.reset(seed=0, options={"item_id": "which"})
