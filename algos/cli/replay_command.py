@@ -12,7 +12,7 @@ from algos.cli.options import CommandError
 from algos.cli.terminal import say
 from algos.replaying.playing_on import play_on
 from algos.replaying.recorded import RecordedEpisode, recorded_episode
-from algos.replaying.replay_record import replay_record, save_page, save_record
+from algos.replaying.replay_record import change_texts, replay_record, save_page, save_record
 from algos.replaying.side_by_side import timelines
 from algos.rollout.environment_options import BUDGET, FRAMES, SIZES
 from algos.runs.joint_folder import entry_folder
@@ -152,7 +152,7 @@ class Replay:
 
     def _tell(self, record: dict[str, Any]) -> None:
         """Say what was changed, where the episodes part, and how the turns before were given."""
-        changed = [f"{name}: {old}, now {new}" for name, (old, new) in record["changed"].items()]
+        changed = [f"{name}: {words}" for name, words in change_texts(record).items()]
         say(f"\nchanged:  {'; '.join(changed) or 'nothing'}")
         place = record["first_difference"]
         words = "they are the same" if place is None else f"they part at turn {place}"

@@ -58,6 +58,7 @@ class ScoredRun:
         measures: of all rows.
         agreement: of the judges, over the answers that they were asked about; `None` for fewer
             than two judges.
+        played: whether the answers are a run's, which has verdicts of its own.
     """
 
     rows: Sequence[Row]
@@ -66,6 +67,7 @@ class ScoredRun:
     unjudged: tuple[str, ...]
     measures: Sequence[MeasureRow]
     agreement: Agreement | None
+    played: bool = True
 
 
 def score_into(
@@ -152,6 +154,7 @@ def _finish(
         unjudged=tuple(one.item_id for one in found if one.correct is None and one.error is None),
         measures=measure_episodes(found),
         agreement=agreement(asked, names) if len(names) > 1 else None,
+        played=answers.source.is_dir(),
     )
     atomic_write(folder.samples, "".join(json.dumps(row) + "\n" for row in rows))
     summary = {

@@ -155,6 +155,8 @@ def test_a_stretch_in_words_is_read_where_the_question_asks_for_one() -> None:
     whole = sample_row(asked, trajectory("q", True, answer="10-20"))
     assert (whole["answer_iou"], whole["answer_iop"]) == (1.0, 1.0)
     assert sample_row(asked, trajectory("q", False, answer="?"))["answer_iou"] == 0.0
+    gone = sample_row(asked, Trajectory("q", 0, error="VideoError: gone"))
+    assert gone["answer_iou"] is gone["answer_iop"] is None  # a failure of ours is no wrong stretch
     assert sample_row(QUESTION, trajectory("q", True, answer="1-2"))["answer_spans"] is None
 
 

@@ -104,6 +104,14 @@ print(episode.observations["frames"].shape)
     assert done.stdout.strip() == "(4, 4, 64, 96, 3)", done.stderr
 
 
+def test_a_relative_folder_is_as_good(run: Path, tmp_path: Path, monkeypatch) -> None:
+    entry = read_entry(run.absolute())
+    monkeypatch.chdir(tmp_path)
+    name = write_minari(entry, Path("out/minari"))
+    assert (tmp_path / "out/minari" / name / "data").is_dir()
+    assert len(list(read_minari(Path("out/minari"), name))) == 3
+
+
 def test_a_dataset_is_not_written_over(entry: PlayedEntry, dataset: tuple[Path, str]) -> None:
     assert dataset[1] == "sage-vqa/plans/planned-v0"
     with pytest.raises(ExchangeError, match="is there already"):

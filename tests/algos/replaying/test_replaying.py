@@ -17,7 +17,7 @@ from algos.replaying.dropped_look import DroppedLook  # noqa: E402
 from algos.replaying.given_turns import GivenTurns, OtherTurn  # noqa: E402
 from algos.replaying.playing_on import play_on  # noqa: E402
 from algos.replaying.recorded import ReplayError, recorded_episode  # noqa: E402
-from algos.replaying.replay_record import replay_record  # noqa: E402
+from algos.replaying.replay_record import change_texts, replay_record  # noqa: E402
 from algos.replaying.side_by_side import first_difference, timelines  # noqa: E402
 from algos.rollout.trajectory import Trajectory  # noqa: E402
 from algos.runs.run_folder import RunFolder, RunFolderError  # noqa: E402
@@ -210,6 +210,9 @@ def test_both_are_on_record_and_what_was_changed(longest, policy):
     nothing = {"policy": "tiny", "seed": 2, "environment": longest.environment}
     again = replay_record(longest, play_on(longest, policy, longest.environment), nothing)
     assert again["changed"] == {} and again["first_difference"] is None
+    assert change_texts({"changed": {"dropped look": [None, 0]}}) == {
+        "dropped look": "nothing, now 0"
+    }
 
 
 def test_the_timelines_stand_side_by_side(longest):

@@ -10,6 +10,7 @@ from algos.evaluation.row_results import result_of_row
 from algos.evaluation.sample_rows import sample_row
 from algos.rollout.trajectory import Trajectory
 from algos.scoring.predictions import read_predictions, rows_of_predictions
+from algos.scoring.score_tables import score_text
 from algos.scoring.scored_folder import score_into
 from algos.scoring.stored_answers import answers_of_file
 from sage_env.errors import DatasetError
@@ -53,6 +54,8 @@ def test_the_rules_score_a_file(tmp_path) -> None:
     total = found.measures[0].measures
     assert (total.questions, total.accuracy, total.missing) == (4, 0.25, 2)
     assert [one["rule"] for one in found.rows] == ["text", None, None, "undecided"]
+    told = score_text(found)
+    assert "2 of 4 answers were scored" in told and "of the play" not in told  # nothing was played
 
 
 @pytest.mark.parametrize(

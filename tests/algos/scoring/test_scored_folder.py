@@ -9,6 +9,7 @@ from algos.runs.joint_folder import join_entries
 from algos.runs.json_files import RunFolderError, read_json
 from algos.runs.run_folder import RunFolder
 from algos.scoring.row_scoring import NamedJudge
+from algos.scoring.score_tables import score_text
 from algos.scoring.scored_folder import score_into
 from algos.scoring.stored_answers import answers_of_run
 from tests.helpers.wiring.row_folders import question, row, write_folder
@@ -53,6 +54,7 @@ def test_what_nothing_decided_is_scored_and_the_play_is_untouched(run, tmp_path)
     assert contents(run) == before
     assert sorted(judge.asked) == ["a cube", "a sphere"]
     assert sorted(found.scored) == ["q1", "q2"] == sorted(found.changed) and found.unjudged == ()
+    assert "2 verdicts differ from those of the play" in score_text(found)
     rows = {one["id"]: one for one in read_log(tmp_path / "s" / "samples.jsonl")}
     assert list(rows) == [f"q{n}" for n in range(6)]
     assert [rows[f"q{n}"]["verdict"] for n in range(6)] == [True, True, True, None, False, False]

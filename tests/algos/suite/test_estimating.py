@@ -50,7 +50,8 @@ def test_what_was_played_is_not_played_again_and_tells_of_the_rest(tmp_path) -> 
         row(one, True, frames=6 + n, seconds=0.5 + n, cost=0.1, price="given")
         for n, one in enumerate(items[:4])
     ]
-    rows.append(row(items[4], None, text=None, frames=99, seconds=99.0, error="VideoError: gone"))
+    lost = {"verdict": None, "error": "VideoError: gone", "frames": 99, "seconds": 99.0}
+    rows.append(row(items[4], None, text=None) | lost)
     folder = RunFolder(write_folder(tmp_path / "run", rows))
     made = {"frame_size": (64, 96), "max_frames": 32, "max_turns": 3}
     found = estimate_entry(Entry("sage-mm:x"), None, made, 10, folder, envs=2)
