@@ -12,6 +12,7 @@ from policies.base import BatchPolicy, Policy
 from policies.baselines.named_wrappers import UNIFORM_FRAMES, wrapped
 from policies.briefing import WholeVideoPolicy
 from policies.own_class import load_own
+from policies.served.named_options import holds_key
 from sage_env.errors import SageEnvError
 from sage_env.lazy_exports import needs_extra
 from sage_env.object_reference import is_reference
@@ -73,6 +74,8 @@ def load_policy(
         MissingExtra: if it needs a package that is not installed.
         MissingKey, ServiceError: if it is served, and the key, the server or the model is missing.
     """
+    if holds_key(name):
+        raise UnknownPolicy("a policy's name holds no key or password: set the key's variable")
     try:
         found = tuple(find_tools(tools).values())
     except ValueError as error:
@@ -95,15 +98,12 @@ def _load(name: str, given: Given) -> AnyPolicy:
                 f"{kind!r} takes nothing after its name, and no module is named {name!r}"
             )
         if not (kind and rest):
-            raise UnknownPolicy(f"there is no policy {name!r}; give one of {_explained()}")
+            known = "; ".join(f"{usage} ({about})" for usage, about in NAMES.items())
+            raise UnknownPolicy(f"there is no policy {name!r}; give one of {known}")
         return _own(name, given)
     if not rest and entry.argument.startswith(":"):
         raise UnknownPolicy(f"{name!r} lacks a part: {kind}{entry.argument} is {entry.about}")
     return entry.load(rest, given)
-
-
-def _explained() -> str:
-    return "; ".join(f"{usage} ({about})" for usage, about in NAMES.items())
 
 
 def _random(_: str, given: Given) -> AnyPolicy:

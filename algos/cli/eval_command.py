@@ -23,6 +23,7 @@ from algos.evaluation.tables import (
     summary_cells,
 )
 from algos.metrics.measure_texts import measure_text
+from algos.runs.joint_folder import is_joint, read_entries
 from algos.runs.run_folder import RunFolder
 from algos.runs.stopping import ended_by_signals
 from algos.suite.dataset_questions import Questions
@@ -170,7 +171,9 @@ class Eval(OnDataset, PolicySettings):
         options = self.env_options(None)
         options["frame_size"] = frame_size_of(options, questions.dataset)
         count = len(questions.positions())
-        joint = len(plan.entries) > 1
+        folder = RunFolder(self.out)
+        joint = len(plan.entries) > 1 or is_joint(folder)
+        there = read_entries(folder) if is_joint(folder) else ()
         found = [
             estimate_entry(
                 entry,
@@ -180,7 +183,7 @@ class Eval(OnDataset, PolicySettings):
                 RunFolder(self.out / name if joint else self.out),
                 self.envs,
             )
-            for name, entry in unique_names(plan.entries).items()
+            for name, entry in unique_names(plan.entries, there).items()
         ]
         say(format_table(ESTIMATE_HEADER, estimate_cells(found)))
 

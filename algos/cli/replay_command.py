@@ -12,7 +12,7 @@ from algos.cli.options import CommandError
 from algos.cli.terminal import say
 from algos.replaying.playing_on import play_on
 from algos.replaying.recorded import RecordedEpisode, recorded_episode
-from algos.replaying.replay_record import replay_record, save_page, save_record
+from algos.replaying.replay_record import change_texts, replay_record, save_page, save_record
 from algos.replaying.side_by_side import timelines
 from algos.rollout.environment_options import BUDGET, FRAMES, SIZES
 from algos.runs.joint_folder import entry_folder
@@ -109,7 +109,7 @@ class Replay:
         same = self.policy in (None, was.get("policy"))
         name = str(was.get("policy")) if self.policy is None else self.policy
         kept: dict[str, Any] = dict(was.get("policy options") or {}) if same else {}
-        adapter = Path(was["adapter"]) if same and was.get("adapter") else None
+        adapter = Path(str(was["adapter"])) if same and was.get("adapter") else None
         temperature = was.get("temperature") if self.temperature is None else self.temperature
         seed = recorded.trajectory.conditions.policy_seed if self.seed is None else self.seed
         try:
@@ -152,7 +152,7 @@ class Replay:
 
     def _tell(self, record: dict[str, Any]) -> None:
         """Say what was changed, where the episodes part, and how the turns before were given."""
-        changed = [f"{name}: {old}, now {new}" for name, (old, new) in record["changed"].items()]
+        changed = [f"{name}: {words}" for name, words in change_texts(record).items()]
         say(f"\nchanged:  {'; '.join(changed) or 'nothing'}")
         place = record["first_difference"]
         words = "they are the same" if place is None else f"they part at turn {place}"

@@ -3,10 +3,10 @@
 May not: draw or write HTML; `report/` does.
 
 Read in this order: `groups` (report keys), `sample_rows` (one flat row per question), `row_results`
-(the result of a question, from its row), `columns` (many results as arrays), `measures` (accuracy
-by group), `outcomes` (mean reward, what failed), `cluster_intervals` (by video, with `quantiles`),
-`over_seeds` (several runs), `decomposition` (routing and skill), `tables` (plain text),
-`validation_table` (a run's validations).
+(the result of a question, from its row), `row_types` (what a stored row may hold), `columns` (many
+results as arrays), `measures` (accuracy by group), `outcomes` (mean reward, what failed),
+`cluster_intervals` (by video, with `quantiles`), `over_seeds` (several runs), `decomposition`
+(routing and skill), `tables` (plain text), `validation_table` (a run's validations).
 """
 
 from algos.evaluation.cluster_intervals import (

@@ -65,7 +65,7 @@ def sample_row(
     | `evidence_precision` | share of shown frames in a gold span |
     | `evidence_hit_turn` | first turn with a frame in a gold span, 0 for the overview |
     | `answer_spans` | the spans that the answer claims; `None` without any that can be read |
-    | `answer_iou`, `answer_iop` | of those with the gold spans; 0 where none can be read |
+    | `answer_iou`, `answer_iop` | of those with the gold; 0: none can be read; `None`: it failed |
     | `beliefs` | per turn, the probabilities of the choices before its action, or `None` |
     | `seconds` | wall-clock seconds from the reset to the end |
     | `tokens` | tokens that the policy sampled; `None` for one that has none |
@@ -159,14 +159,16 @@ def _evidence(item: QAItem, trajectory: Trajectory, said: Answer | None) -> dict
     looks = _looks(trajectory)
     seconds = [second for look in looks for second in look]
     claimed = answer_spans(said, item.kind)
+    failed = trajectory.error is not None and said is None  # of ours: no claim, and no wrong one
+    claims = bool(item.evidence) and not failed
     return {
         "evidence": [list(span) for span in item.evidence],
         "evidence_recall": recall(seconds, gold),
         "evidence_precision": precision(seconds, gold),
         "evidence_hit_turn": first_hit(looks, gold),
         "answer_spans": claimed and [list(span) for span in claimed],
-        "answer_iou": iou(claimed or (), item.evidence) if item.evidence else None,
-        "answer_iop": iop(claimed or (), item.evidence) if item.evidence else None,
+        "answer_iou": iou(claimed or (), item.evidence) if claims else None,
+        "answer_iop": iop(claimed or (), item.evidence) if claims else None,
     }
 
 

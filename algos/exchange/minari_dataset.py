@@ -229,7 +229,7 @@ def _datasets_in(folder: Path) -> Iterator[None]:
     """Inside the block, let Minari keep its datasets in a folder."""
     before = os.environ.get(_ROOT)
     folder.mkdir(parents=True, exist_ok=True)
-    os.environ[_ROOT] = str(folder)
+    os.environ[_ROOT] = str(folder.absolute())  # Minari joins a relative one twice
     try:
         yield
     finally:

@@ -64,7 +64,9 @@ def accuracy_score(
         lines += by_value(episodes, key, accuracy_of, _ORDER)
     about = ["Accuracy: right answers among those that were judged; no answer is a wrong one."]
     if rule == "judge":
-        about.append("Open answers are decided by a judge.")
+        about.append(
+            "Open answers are for a judge (--judge): without one, what no rule can tell is wrong."
+        )
     return RuleScore(rule, (*about, *left_out(episodes)), tuple(lines))
 
 

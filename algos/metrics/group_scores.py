@@ -84,7 +84,7 @@ def group_scores(episodes: Sequence[EpisodeResult]) -> tuple[list[GroupScore], i
 
 def _place(e: EpisodeResult) -> int:
     tail = e.group.get("question_place", e.item_id.rpartition("-")[2])
-    return int(tail) if tail.isdigit() else 0
+    return int(tail) if tail.isdecimal() else 0
 
 
 def _scored(group: Sequence[EpisodeResult]) -> GroupScore | None:
@@ -105,7 +105,7 @@ def _scored(group: Sequence[EpisodeResult]) -> GroupScore | None:
 def _as_json(structure: str) -> str:
     try:
         return json.dumps(json.loads(structure), separators=(",", ":"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
 
 

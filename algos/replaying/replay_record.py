@@ -73,6 +73,15 @@ def _changed(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, list[
     return found
 
 
+def change_texts(record: Mapping[str, Any]) -> dict[str, str]:
+    """Return what was changed in words, by name; a setting that was not there is `nothing`."""
+    changed = {
+        name: ["nothing" if value is None else value for value in values]
+        for name, values in record["changed"].items()
+    }
+    return {name: f"{old}, now {new}" for name, (old, new) in changed.items()}
+
+
 def save_record(path: Path, record: Mapping[str, Any]) -> None:
     """Write `replay.json`."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +103,7 @@ def save_page(
     shown = ShownQuestion(f"From turn {replayed.turn} on", recorded.item, both)
     sizes = record["replayed"]["settings"]["environment"]
     size, _ = frame_limits(sizes.get("frame_size"), sizes.get("frame_pixels"), None)
-    changed = {name: f"{old}, now {new}" for name, (old, new) in record["changed"].items()}
+    changed = change_texts(record)
     header = facts(changed) if changed else "<p>Nothing was changed.</p>"
     title = f"Replay of {recorded.item.id}"
     sections = [("changed", "Changed", header), ("both", "Both", example_html(shown, 1, size))]

@@ -18,7 +18,7 @@ from algos.report.measure_sections import (
     spending_section,
 )
 from algos.report.page import facts, page
-from algos.report.report_data import ReportData
+from algos.report.report_data import ReportData, check_told
 from algos.report.sections import (
     example_section,
     failed_section,
@@ -111,13 +111,14 @@ def load_report(folder: RunFolder) -> ReportData:
     settings = read_json(folder.report_settings)
     metrics = read_metrics(folder.metrics)
     try:
+        check_told(settings)
         results = {name: _load(folder, name) for name in settings["results"]}
         size = (int(settings["frame_size"][0]), int(settings["frame_size"][1]))
         tier = settings.pop("tier", None)  # as versions before this one wrote it
         settings.setdefault("only", {} if tier is None else {"tier": tier})
         rest = {**settings, "results": results, "metrics": metrics, "frame_size": size}
         return ReportData(**rest)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise RunFolderError(f"{folder.report_settings} is not complete: {error}") from error
 
 

@@ -8,6 +8,38 @@ from typing import Any
 
 from algos.evaluation.measures import EvalResult
 from algos.metrics.entry_lines import EntryLine
+from algos.runs.joint_folder import is_entry
+
+_TYPES: Mapping[str, Any] = {
+    "title": str,
+    "about": dict,
+    "only": dict,
+    "examples": int,
+    "beside": list,
+    "dataset": str,
+    "official": int | None,
+    "entries": dict,
+}
+
+
+def check_told(told: Mapping[str, Any]) -> None:
+    """Refuse what no report was written with; what an older version lacks may be missing.
+
+    Args:
+        told: of `report.json`.
+
+    Raises:
+        ValueError: naming the key.
+    """
+    for key, kind in _TYPES.items():
+        if key in told and not isinstance(told[key], kind):
+            raise ValueError(f"{key} must not be {told[key]!r:.60}")
+    for key in ("about", "only"):
+        if not all(isinstance(value, str) for value in told.get(key, {}).values()):
+            raise ValueError(f"{key} must hold texts, got {told[key]!r:.200}")
+    for entry in told.get("entries", {}).values():
+        if not is_entry({"name": "one", **entry} if isinstance(entry, dict) else entry):
+            raise ValueError(f"an entry must say its policy and control, got {entry!r:.200}")
 
 
 @dataclass(frozen=True, eq=False)

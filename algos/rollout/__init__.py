@@ -3,7 +3,8 @@
 May not: learn from what was played, or sum it up.
 
 Read in this order: `environment_options` (what commands make environments with), `conditions`
-(budgets, sampling, weights and seed of an episode), `trajectory` (the record), `stage_seconds`
+(budgets, sampling, weights and seed of an episode), `trajectory` (the record), `stored_types`
+(what a stored one may hold), `stage_seconds`
 (what an episode waited for), `one_by_one` (policies without batches), `playing` (`play`, and
 `collect` for many at once: the only loop, for training and evaluation), `anytime` (what was
 believed after each turn), `transcript` (an episode as text).

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from policies.baselines.uniform import UniformPolicy
 from sage_env.errors import SageEnvError
 
 FRAMES = 16
@@ -24,7 +25,8 @@ class EnvironmentOptions:
     """What the environment is made with. What is left out is as the policy asks for."""
 
     max_turns: int | None = None
-    """Most turns, the answer included. By default, here and below, what the policy asks for."""
+    """Most turns, the answer included; always 1 of uniform:N. By default, here and below, what the
+    policy asks for."""
     max_frames: int | None = None
     """Most frames per question, the overview included."""
     frames_per_turn: int | None = None
@@ -63,6 +65,8 @@ class EnvironmentOptions:
         if any(given[name] is not None for name in SIZES):
             options = {name: value for name, value in options.items() if name not in SIZES}
         options |= {name: value for name, value in given.items() if value is not None}
+        if isinstance(policy, UniformPolicy):
+            options["max_turns"] = 1  # DIRECT beside agents, which --max-turns is for
         if self.max_frames is not None and self.max_frames > 0 and self.overview_frames is None:
             # A small budget is meant as one, and not to be refused for an overview nobody named.
             overview = options.get("overview_frames", FRAMES)

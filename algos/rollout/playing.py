@@ -20,6 +20,7 @@ from algos.rollout.trajectory import Trajectory, Turn
 from policies.base import BatchPolicy, Decision, Observation, Policy
 from policies.briefing import briefing_of
 from policies.errors import ENDS_RUN, EpisodesFailed
+from policies.served.api_key import hide_keys
 from sage_env.actions.action import ACTION_NAMES
 from sage_env.datasets.item import QAItem
 from sage_env.errors import SageEnvError, type_and_text
@@ -312,7 +313,7 @@ class _Slot:
         if error is not None:
             if isinstance(error, ENDS_RUN):
                 raise error
-            self.trajectory.error = type_and_text(error) + _place(error)
+            self.trajectory.error = hide_keys(type_and_text(error) + _place(error))
         self.trajectory.seconds = time.perf_counter() - self.began
         self.ended.append((self.name, self.trajectory))
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from algos.rollout.conditions import Conditions
+from algos.rollout.stored_types import require_types
 from policies.base import Decision, TurnTokens
 from policies.introspection import Belief
 from sage_env.actions.action import Answer
@@ -189,11 +190,19 @@ class Trajectory:
 
         A record of a version that kept no conditions has none, and its rewards count as the
         environment's own.
+
+        Raises:
+            KeyError, TypeError, ValueError, AttributeError: for what no play has written.
         """
-        turns = [_turn(row) for row in data["turns"]]
+        try:
+            turns = [_turn(row) for row in data["turns"]]
+        except OverflowError as error:
+            raise ValueError(f"a number of a turn is beyond any float: {error}") from error
         failed = None if data["failed"] is None else _decision(data["failed"])
         conditions = Conditions(**data.get("conditions", {}))
-        return cls(**{**data, "turns": turns, "failed": failed, "conditions": conditions})
+        read = cls(**{**data, "turns": turns, "failed": failed, "conditions": conditions})
+        require_types(read)
+        return read
 
 
 def save_trajectories(path: Path, trajectories: Iterable[Trajectory]) -> None:

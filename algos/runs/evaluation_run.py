@@ -20,6 +20,7 @@ from dataclasses import asdict
 from typing import Any
 
 from algos.evaluation.measures import EvalResult, failures
+from algos.evaluation.row_types import check_row
 from algos.evaluation.sample_rows import sample_row
 from algos.rollout.trajectory import Trajectory
 from algos.runs.append_log import AppendLog
@@ -201,9 +202,8 @@ def trajectory_index(folder: RunFolder, name: str) -> LineIndex:
     return LineIndex(path, _trajectory_name, TRAJECTORY)
 
 
-def _row_name(row: Any) -> str | None:
-    name = row.get("id") if isinstance(row, dict) else None
-    return name if isinstance(name, str) else None
+def _row_name(row: Any) -> str:
+    return str(check_row(row)["id"])
 
 
 def _trajectory_name(row: Any) -> str | None:

@@ -20,6 +20,12 @@ from algos.runs.run_folder import RunFolder
 
 JOINT = "evaluations"
 """What `manifest.json` says of a folder of several entries."""
+_ENTRY: Mapping[str, Any] = {
+    "policy": str | None,
+    "control": str | None,
+    "budget": int | None,
+    "repeat": int | None,
+}
 
 
 def is_joint(folder: RunFolder) -> bool:
@@ -44,7 +50,7 @@ def read_entries(folder: RunFolder) -> list[dict[str, Any]]:
     """
     data = read_json(folder.manifest)
     entries = data.get("entries") if _kind(data) == JOINT else None
-    if not isinstance(entries, list) or not all(_is_entry(one) for one in entries):
+    if not isinstance(entries, list) or not all(is_entry(one) for one in entries):
         raise RunFolderError(f"{folder.manifest} is not of several evaluations")
     return entries
 
@@ -105,9 +111,11 @@ def _kind(data: Any) -> Any:
     return data.get("kind") if isinstance(data, dict) else None
 
 
-def _is_entry(one: Any) -> bool:
+def is_entry(one: Any) -> bool:
+    """Return whether a value says what an entry is: its name, policy, control, budget, repeat."""
     return (
         isinstance(one, dict)
         and isinstance(one.get("name"), str)
         and Path(one["name"]).name == one["name"] not in ("", "..")
+        and all(isinstance(one.get(key), kinds) for key, kinds in _ENTRY.items())
     )

@@ -15,7 +15,7 @@ from algos.runs.append_log import LogError
 from sage_env.storage.atomic_file import atomic_path
 
 NameOf = Callable[[Any], str | None]
-"""What a line is of; `None` for one that is none of its kind."""
+"""What a line is of; `None`, or a `ValueError` that says why, for one that is none of its kind."""
 
 
 class LineIndex:
@@ -44,7 +44,10 @@ class LineIndex:
         self._lines = 0
         for number, (start, line) in enumerate(_lines(path), 1):
             row = parsed(line, path, number)
-            name = name_of(row)
+            try:
+                name = name_of(row)
+            except ValueError as error:
+                raise LogError(f"{path}, line {number} is not {kind}: {error}") from error
             if name is None:
                 raise LogError(f"{path}, line {number} is not {kind}")
             self._places[name] = (start, len(line))
@@ -129,7 +132,8 @@ class LineList(Sequence[Any]):
         try:
             return self._read(row)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise LogError(f"{self.path}, line {number} is not {self._kind}: {error!r}") from error
+            told = error if isinstance(error, ValueError) else repr(error)
+            raise LogError(f"{self.path}, line {number} is not {self._kind}: {told}") from error
 
 
 def parsed(line: bytes, path: Path, number: int) -> Any:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from algos.evaluation.measures import EvalResult
-from algos.evaluation.row_results import result_of_row
+from algos.evaluation.row_results import EpisodeResult, result_of_row
+from algos.evaluation.row_types import check_row
 from algos.rollout.trajectory import Trajectory
 from algos.runs.line_index import LineList
 from algos.runs.run_folder import RunFolder, RunFolderError, item_from_json, read_json
@@ -65,7 +66,7 @@ def result_of_rows(
         path: the `.json` beside which the trajectories lie, one per item in order.
         decoding: how the policy chose.
     """
-    results = list(stored_rows(samples, result_of_row))
+    results = list(stored_rows(samples, _result))
     return EvalResult(title, items, stored_trajectories(path), decoding, results)
 
 
@@ -75,13 +76,11 @@ def read_rows(samples: Path) -> list[dict[str, Any]]:
     Raises:
         LogError: if the file cannot be read, or a line is no row; names the line.
     """
-    return list(stored_rows(samples, _row))
+    return list(stored_rows(samples, check_row))
 
 
-def _row(row: Any) -> dict[str, Any]:
-    if not isinstance(row, dict) or not isinstance(row.get("id"), str):
-        raise TypeError("a row has an id")
-    return row
+def _result(row: Any) -> EpisodeResult:
+    return result_of_row(check_row(row))
 
 
 def stored_rows(samples: Path, read: Callable[[Any], Any] = dict) -> Sequence[Any]:

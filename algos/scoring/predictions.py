@@ -12,7 +12,6 @@ Other keys are not read.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +23,7 @@ from algos.rollout.trajectory import Trajectory, Turn
 from algos.scoring.row_scoring import Row
 from policies.base import Decision
 from sage_env.actions.action import Answer
+from sage_env.argument_checks import is_finite, is_whole
 from sage_env.datasets.item import QAItem
 from sage_env.errors import DatasetError
 
@@ -46,7 +46,8 @@ def read_predictions(path: Path) -> dict[str, Prediction]:
         DatasetError: if the file cannot be read, or for the first line that is no prediction.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        # Not splitlines: strings in JSON may hold other line separators as they are.
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"{path} cannot be read as predictions: {error}") from None
     found: dict[str, Prediction] = {}
@@ -113,7 +114,7 @@ def _read_line(line: str, place: str) -> tuple[str, Prediction]:
         raise DatasetError(f"{place}: prediction must be a text or null, got {text!r:.60}")
     costs = {name: row[name] for name in COSTS if row.get(name) is not None}
     for name, value in costs.items():
-        number = isinstance(value, int if name in WHOLE else int | float)
-        if not number or isinstance(value, bool) or not (math.isfinite(value) and value >= 0):
+        number = is_finite(value) and (is_whole(value) or name not in WHOLE)
+        if not number or value < 0:
             raise DatasetError(f"{place}: {name} must be a number >= 0, got {value!r:.60}")
     return str(row["id"]), Prediction(text, costs)

@@ -7,10 +7,11 @@ often it is scored. Rows of episodes that failed, or that have no answer, stay a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from algos.scoring.judge_agreement import majority
+from policies.served.api_key import hide_keys
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.matching import Judge, Judged, ask_judge, rule_answer
 from sage_env.errors import JudgeError
@@ -82,18 +83,28 @@ def score_answer(
     return Score(verdict, DISPUTED if drawn else "judge", judged)
 
 
+def left_unjudged(row: Mapping[str, Any], score: Score) -> Score:
+    """Return the score of a played row, or none where its judge has yet to give a verdict.
+
+    No rule can tell, and nobody was asked now: an outage of a judge is no wrong answer.
+    """
+    waits = row["verdict"] is None and score.rule == UNDECIDED and not score.judged
+    return replace(score, verdict=None) if waits else score
+
+
 def ask(named: NamedJudge, item: QAItem, text: str) -> Judged:
     """Return what a judge says, with its name on record; one that fails has not judged."""
     try:
         judged = ask_judge(named.judge, item, text)
     except JudgeError as error:
-        judged = Judged(None, str(error))
+        judged = Judged(None, hide_keys(str(error)))
     return judged._replace(record={"judge": named.name, **judged.record})
 
 
 def scored_row(row: Row, score: Score) -> Row:
     """Return a row with a new verdict, and what it said when it was played."""
-    words = [one.words for one in score.judged]
+    waits = score.verdict is None and not score.judged
+    words = [row.get("judge_words")] if waits else [one.words for one in score.judged]
     records = [dict(one.record) for one in score.judged]
     several = [{"verdict": one.verdict, "words": one.words, **one.record} for one in score.judged]
     return {
@@ -102,7 +113,7 @@ def scored_row(row: Row, score: Score) -> Row:
         "rule": score.rule,
         "judge": records[0] if len(records) == 1 else None,
         "judge_words": words[0] if len(words) == 1 else None,
-        "judges": several if len(several) > 1 else None,
+        "judges": row.get("judges") if waits else several if len(several) > 1 else None,
         "played_verdict": row.get("played_verdict", row["verdict"]),
         "played_rule": row.get("played_rule", row["rule"]),
     }

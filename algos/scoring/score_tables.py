@@ -38,9 +38,10 @@ def score_text(found: ScoredRun, shown: int = 10) -> str:
         shown: how many disputed answers are listed.
     """
     failed = sum(row["error"] is not None for row in found.rows)
+    changed = f"{len(found.changed)} verdicts differ from those of the play; "
     told = (
         f"{len(found.scored)} of {len(found.rows)} answers were scored; "
-        f"{len(found.changed)} verdicts differ from those of the play; "
+        f"{changed if found.played else ''}"
         f"{len(found.unjudged)} are not judged; {failed} questions failed"
     )
     parts = [format_table(BREAKDOWN_HEADER, breakdown_cells(found.measures)), told]

@@ -32,6 +32,7 @@ from algos.scoring.row_scoring import (
     NamedJudge,
     Row,
     Score,
+    left_unjudged,
     score_answer,
     score_from_json,
     score_to_json,
@@ -57,6 +58,7 @@ class ScoredRun:
         measures: of all rows.
         agreement: of the judges, over the answers that they were asked about; `None` for fewer
             than two judges.
+        played: whether the answers are a run's, which has verdicts of its own.
     """
 
     rows: Sequence[Row]
@@ -65,6 +67,7 @@ class ScoredRun:
     unjudged: tuple[str, ...]
     measures: Sequence[MeasureRow]
     agreement: Agreement | None
+    played: bool = True
 
 
 def score_into(
@@ -118,7 +121,8 @@ def _scored(
     def score(row: Row) -> tuple[Row, Score]:
         claimed = [(span[0], span[1]) for span in row.get("answer_spans") or ()]
         item = answers.items[row["id"]]
-        return row, score_answer(item, row["prediction"], judges, claimed)
+        found = score_answer(item, row["prediction"], judges, claimed)
+        return row, left_unjudged(row, found) if answers.played else found
 
     if not judges:  # rules are quicker than threads
         yield from map(score, rows)
@@ -150,6 +154,7 @@ def _finish(
         unjudged=tuple(one.item_id for one in found if one.correct is None and one.error is None),
         measures=measure_episodes(found),
         agreement=agreement(asked, names) if len(names) > 1 else None,
+        played=answers.source.is_dir(),
     )
     atomic_write(folder.samples, "".join(json.dumps(row) + "\n" for row in rows))
     summary = {

@@ -27,6 +27,7 @@ class StoredAnswers:
         items: the questions, by id.
         settings: what the answers depend on.
         sessions: when and with what they were played.
+        played: whether a verdict of none is that of a judge who gave none; else nobody was asked.
     """
 
     name: str
@@ -35,6 +36,7 @@ class StoredAnswers:
     items: Mapping[str, QAItem]
     settings: Mapping[str, Any]
     sessions: Sequence[Any] = ()
+    played: bool = True
 
 
 def answers_of_run(
@@ -88,7 +90,8 @@ def answers_of_file(
         "dataset": dataset,
         "digest of the questions": questions_digest(items),
     }
-    return StoredAnswers(path.stem, path, rows, {item.id: item for item in items}, settings)
+    questions = {item.id: item for item in items}
+    return StoredAnswers(path.stem, path, rows, questions, settings, played=False)
 
 
 def _stored(folder: RunFolder, manifest: Mapping[str, Any]) -> list[QAItem]:

@@ -14,7 +14,7 @@ from typing import Any
 from algos.evaluation.measures import EvalResult
 from algos.metrics.entry_lines import EntryLine
 from algos.rollout.environment_options import EnvironmentOptions
-from algos.runs.joint_folder import is_joint, join_entries
+from algos.runs.joint_folder import is_joint, join_entries, read_entries
 from algos.runs.run_folder import RunFolder
 from algos.suite.controls import LeftOut, chosen_controls, why_not_with
 from algos.suite.dataset_questions import Questions
@@ -144,7 +144,7 @@ def play_entries(
         RunFolderError: if the folder is another command's, or that of one evaluation.
     """
     joint = len(entries) > 1 or is_joint(folder)
-    named = unique_names(entries)
+    named = unique_names(entries, read_entries(folder) if is_joint(folder) else ())
     told = [{"name": name, **asdict(entry)} for name, entry in named.items()]
     if joint:
         told = join_entries(folder, told)
@@ -173,14 +173,26 @@ def play_entries(
     return SuiteResult(results, played, ended, unfinished, joint, by_name)
 
 
-def unique_names(entries: Sequence[Entry]) -> dict[str, Entry]:
-    """Return entries by the names of their folders; a second one of a name gets a number."""
+def unique_names(
+    entries: Sequence[Entry], there: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Entry]:
+    """Return entries by the names of their folders; a second one of a name gets a number.
+
+    Args:
+        entries: what is played.
+        there: what the joint folder's manifest says of its entries: each keeps the name it has.
+    """
+    taken = {str(one["name"]).lower() for one in there}  # some systems know no cases
+    own = [(str(one["name"]), {k: v for k, v in one.items() if k != "name"}) for one in there]
     named: dict[str, Entry] = {}
     for entry in entries:
-        name, number = entry.name, 1
-        while name.lower() in {one.lower() for one in named}:  # some systems know no cases
-            number += 1
-            name = f"{entry.name}-{number}"
+        what = asdict(entry)
+        name = next((name for name, one in own if one == what), "")
+        number = 1
+        while not name:
+            tried = entry.name if number == 1 else f"{entry.name}-{number}"
+            name, number = "" if tried.lower() in taken else tried, number + 1
+        taken.add(name.lower())
         named[name] = entry
     return named
 

@@ -88,7 +88,7 @@ def join_results(
     if any(result.items for result in results.values()):
         write_json(folder.summary, joined_summary(entries, results))
         first, *others = results
-        policies = [e["name"] for e in entries if e["control"] is None and e["name"] in others]
+        policies = [e["name"] for e in entries if e.get("control") is None and e["name"] in others]
         beside = [*policies, *(name for name in others if name not in policies)][: CHARTED - 1]
         data = ReportData(
             f"{len(results)} entries on {dataset}",

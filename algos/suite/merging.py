@@ -9,16 +9,17 @@ from typing import Any
 
 from algos.evaluation.measures import EvalResult
 from algos.report.report import save_report
-from algos.report.report_data import ReportData
+from algos.report.report_data import ReportData, check_told
 from algos.runs.evaluation_manifest import KIND, read_settings, require_settings
 from algos.runs.evaluation_run import row_index, summary_of, trajectory_index
-from algos.runs.joint_folder import is_joint, join_entries, read_entries
+from algos.runs.joint_folder import is_entry, is_joint, join_entries, read_entries
 from algos.runs.json_files import RunFolderError, read_json, write_json
 from algos.runs.line_index import LineIndex
 from algos.runs.run_folder import RunFolder, result_text, write_changed
 from algos.runs.stored_result import load_stored, only_result, result_of_rows
 from algos.suite.joining import join_results
 from algos.suite.question_choice import Shard, merged_order
+from sage_env.argument_checks import is_whole
 from sage_env.storage.atomic_file import atomic_path
 
 LEFT_OUT = ("without video", "not for this control")
@@ -93,7 +94,10 @@ def _merge(folders: Sequence[RunFolder], out: RunFolder, about: Mapping[str, str
     result = result_of_rows(first.name, items, out.samples, path, first.decoding)
     write_changed(path, result_text(result))
     told = [read_json(part.folder.summary) for part in parts]
-    more: dict[str, Any] = {"entry": told[0].get("entry"), "asked": len(asked)}
+    entry = told[0].get("entry")
+    if not (isinstance(entry, dict) and is_entry({**entry, "name": "one"})):
+        raise RunFolderError(f"{parts[0].folder.summary} does not say which entry it is of")
+    more: dict[str, Any] = {"entry": entry, "asked": len(asked)}
     more |= {key: sum(one.get(key, 0) for one in told) for key in LEFT_OUT}
     prices = {price["name"]: price for one in told for price in one.get("prices", ())}
     more["prices"] = [prices[name] for name in sorted(prices)]
@@ -110,7 +114,7 @@ def _merge(folders: Sequence[RunFolder], out: RunFolder, about: Mapping[str, str
 def _part(folder: RunFolder) -> _Part:
     settings = read_settings(folder)
     positions = read_json(folder.manifest).get("positions")
-    if not isinstance(positions, dict):
+    if not isinstance(positions, dict) or not all(map(is_whole, positions.values())):
         raise RunFolderError(f"{folder.path} is no shard: it was played without --shard i/n")
     return _Part(folder, only_result(folder), settings, positions, load_stored(folder))
 
@@ -177,8 +181,14 @@ def _report(
 
 def _report_settings(folder: RunFolder) -> dict[str, Any]:
     told = read_json(folder.report_settings)
-    if not (isinstance(told, dict) and isinstance(told.get("about"), dict) and "title" in told):
-        raise RunFolderError(f"{folder.report_settings} is not complete: run `sage-vqa eval` again")
+    try:
+        check_told(told)
+        _ = told["about"], told["title"], told["examples"], _size(told)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        again = "run `sage-vqa eval` again"
+        raise RunFolderError(
+            f"{folder.report_settings} is not complete ({error}): {again}"
+        ) from error
     return told
 
 

@@ -117,9 +117,14 @@ def _shuffled(item: QAItem, seed: int) -> QAItem:
         item,
         choices=choices,
         answer=choices[gold],
-        aliases=tuple(alias for alias in item.aliases if alias.strip().casefold() not in labels),
+        aliases=tuple(alias for alias in item.aliases if _bare(alias) not in labels),
         group={**item.group, GOLD_POSITION: str(gold + 1)},
     )
+
+
+def _bare(alias: str) -> str:
+    """Return another way to write an answer as its label would be: `c` of `(C)` and `C.`."""
+    return alias.strip(" ()[].:").casefold()
 
 
 def _digest(seed: int, *words: str) -> bytes:

@@ -10,7 +10,7 @@ import difflib
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,13 +103,13 @@ def listed(items: Sequence[QAItem], path: Path) -> list[QAItem]:
         ChoiceError: if it cannot be read, lists none, or one that the dataset lacks.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ChoiceError(f"--ids {path} cannot be read: {error}") from error
-    wanted = dict.fromkeys(_ids(text))
+    known = {item.id for item in items}
+    wanted = dict.fromkeys(_ids(text, known))
     if not wanted:
         raise ChoiceError(f"--ids {path} lists no id: write one per line")
-    known = {item.id for item in items}
     if unknown := [one for one in wanted if one not in known]:
         near = difflib.get_close_matches(unknown[0], known, n=1)
         meant = f": did you mean {near[0]!r}?" if near else ""
@@ -120,16 +120,20 @@ def listed(items: Sequence[QAItem], path: Path) -> list[QAItem]:
     return [item for item in items if item.id in wanted]
 
 
-def _ids(text: str) -> list[str]:
+def _ids(text: str, known: Collection[str]) -> list[str]:
     whole = _json(text)
     if isinstance(whole, list):
         return [str(one) for one in whole]
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    rows = [_json(line) for line in lines]
-    return [
-        str(row["id"]) if isinstance(row, dict) and "id" in row else line
-        for line, row in zip(lines, rows, strict=True)
-    ]
+    # Not splitlines: an id may hold other line separators, and blanks at its ends, as they are.
+    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    return [_id(line, known) for line in lines if line.strip()]
+
+
+def _id(line: str, known: Collection[str]) -> str:
+    if line in known:
+        return line
+    row = _json(line)
+    return str(row["id"]) if isinstance(row, dict) and "id" in row else line.strip()
 
 
 def _json(text: str) -> Any:

@@ -20,6 +20,7 @@ _LONG = 8
 as the `none` of servers that want any key, are hidden where they stand as a word of their own, and
 only in what a server says beside replies: a model may answer `none`."""
 _HIDDEN = "[key]"
+_SECRET = re.compile(r"(?:^|_)(?:API_?KEY|TOKEN|SECRET|PASSWORD)$")
 
 
 class Key:
@@ -65,6 +66,20 @@ class Key:
     def __reduce__(self) -> tuple[object, tuple[tuple[str, ...], str | None]]:
         """Pickle the names of the variables."""
         return _read_key, self._made_with
+
+
+def hide_keys(text: str) -> str:
+    """Return `text` without the value of any variable of the environment that holds a secret.
+
+    What a plug-in raises may hold the key of a service of its own: every variable whose name ends
+    like that of a key is taken for one.
+    """
+    names = [name for name in os.environ if name in KEY_VARIABLES or _SECRET.search(name.upper())]
+    for name in sorted(names):
+        value = os.environ[name].strip()
+        if len(value) >= _LONG and (pattern := _pattern_of(value)) is not None:
+            text = pattern.sub(_HIDDEN, text)
+    return text
 
 
 def _read_key(variables: tuple[str, ...], user: str | None) -> Key:

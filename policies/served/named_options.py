@@ -92,7 +92,7 @@ def refuse_keys(options: Mapping[str, Any]) -> None:
         ValueError: without what was given.
     """
     for name, value in options.items():
-        if name.removeprefix(_BODY) in ("api_key", "key", "authorization") or _holds_key(value):
+        if name.removeprefix(_BODY) in ("api_key", "key", "authorization") or holds_key(value):
             raise ValueError("a key is read from the environment, and is no option")
 
 
@@ -107,7 +107,8 @@ def answering_options(written: Iterable[str]) -> dict[str, Any]:
     return {name: value for name, value in read_options(written).items() if name not in pace}
 
 
-def _holds_key(value: Any) -> bool:
+def holds_key(value: Any) -> bool:
+    """Return whether a value has a key or a password in it, also in an address."""
     """Return whether a value has a key in it: what is given by name is kept in the run's files."""
     text = json.dumps(value, default=str)
     keys = (Key(name, user=None) for name in KEY_VARIABLES)

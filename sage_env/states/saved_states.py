@@ -146,7 +146,14 @@ def _readable() -> Iterator[None]:
     """Turn what a damaged record raises in the block into a `StateError`."""
     try:
         yield
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, DatasetError) as error:
+    except (
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        ArithmeticError,
+        DatasetError,
+    ) as error:
         raise StateError(
             f"the state is damaged ({type(error).__name__}: {error}): give set_state what "
             "get_state returned, unchanged"

@@ -41,8 +41,8 @@ def read_subtitles(path: str | Path, start: float = 0.0) -> tuple[Line, ...]:
         known = ", ".join(_READERS)
         raise DatasetError(f"{file} is no subtitle file: their names end with {known}")
     lines = without_repetition(reader(_text(file), str(file)))
-    moved = [Line(max(0.0, line.start - start), line.end - start, line.text) for line in lines]
-    return tuple(line for line in moved if line.end > 0 or line.start == line.end == 0)
+    kept = [line for line in lines if line.end > start or line.start == start]
+    return tuple(Line(max(0.0, ln.start - start), ln.end - start, ln.text) for ln in kept)
 
 
 def subtitles_of(item: QAItem) -> tuple[Line, ...]:

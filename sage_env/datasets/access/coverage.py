@@ -23,20 +23,21 @@ class Coverage:
         videos: of these.
         of_questions: that there are: the official number, or those of the annotations if they are
             more or no number is known.
-        of_videos: likewise.
+        of_videos: likewise; `None` where the number of questions is official, and that of videos
+            is not known.
         official: whether `of_questions` is an official number.
     """
 
     questions: int
     videos: int
     of_questions: int
-    of_videos: int
+    of_videos: int | None
     official: bool = False
 
     @property
     def whole(self) -> bool:
         """Return whether nothing is missing."""
-        return self.questions >= self.of_questions and self.videos >= self.of_videos
+        return self.questions >= self.of_questions and self.videos >= (self.of_videos or 0)
 
 
 def present(items: Sequence[QAItem]) -> tuple[Sequence[QAItem], list[QAItem]]:
@@ -63,11 +64,12 @@ def coverage_of(items: Sequence[QAItem], kept: Sequence[QAItem]) -> Coverage:
     benchmark, split = getattr(items, "benchmark", None), getattr(items, "split", "")
     questions = benchmark.questions.get(split) if benchmark is not None else None
     videos = benchmark.videos.get(split) if benchmark is not None else None
+    known = len({item.video for item in items})
     return Coverage(
         questions=len(kept),
         videos=len({item.video for item in kept}),
         of_questions=max(questions or 0, len(items)),
-        of_videos=max(videos or 0, len({item.video for item in items})),
+        of_videos=max(videos, known) if videos else None if questions else known,
         official=questions is not None,
     )
 
@@ -83,10 +85,8 @@ def coverage_line(coverage: Coverage, right: float | None = None) -> str:
     '812 of 2700 official questions, 271 of 900 videos; missing counted wrong: 24.1 %'
     """
     kind = "official questions" if coverage.official else "questions"
-    line = (
-        f"{coverage.questions} of {coverage.of_questions} {kind}, "
-        f"{coverage.videos} of {coverage.of_videos} videos"
-    )
+    of = "" if coverage.of_videos is None else f" of {coverage.of_videos}"
+    line = f"{coverage.questions} of {coverage.of_questions} {kind}, {coverage.videos}{of} videos"
     if right is None or not coverage.of_questions:
         return line
     return f"{line}; missing counted wrong: {100 * right / coverage.of_questions:.1f} %"

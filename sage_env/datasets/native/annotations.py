@@ -122,10 +122,27 @@ def _parquet(path: Path) -> Numbered:
     try:
         file = parquet.ParquetFile(path)
         plain = [field.name for field in file.schema_arrow if not _holds_bytes(field.type)]
-        rows = file.read(columns=plain).to_pylist()
+        table = file.read(columns=plain)
     except (OSError, pyarrow.ArrowException) as error:
         raise DatasetError(f"{path} cannot be read as Parquet: {error}") from error
-    return ((f"row {number}", row) for number, row in enumerate(rows, 1))
+    names = table.column_names
+    columns = [
+        _cells(path, name, column) for name, column in zip(names, table.columns, strict=True)
+    ]
+    rows = zip(*columns, strict=True)
+    return ((f"row {k}", dict(zip(names, row, strict=True))) for k, row in enumerate(rows, 1))
+
+
+def _cells(path: Path, name: str, column: Any) -> list[Any]:
+    """Return the values of a column; dates and times as texts, as Python may lack them."""
+    import pyarrow
+
+    try:
+        if pyarrow.types.is_temporal(column.type):
+            column = column.cast(pyarrow.string())
+        return list(column.to_pylist())
+    except (ValueError, OverflowError, pyarrow.ArrowException) as error:
+        raise DatasetError(f"{path}: the column {name!r} cannot be read: {error}") from error
 
 
 def _holds_bytes(kind: Any) -> bool:

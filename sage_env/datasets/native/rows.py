@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sage_env.argument_checks import is_finite
 from sage_env.datasets.report_keys import joined
 from sage_env.errors import DatasetError
 from sage_env.timeline import parse_seconds
@@ -72,9 +73,7 @@ class Row:
         value = self.get(*names)
         if isinstance(value, str):
             return parse_seconds(value)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return float(value) if math.isfinite(value) else None
-        return None
+        return float(value) if is_finite(value) else None
 
     def duration(self, *names: str) -> float | None:
         """Return a duration in seconds, > 0; `None` where none is given."""
@@ -138,7 +137,7 @@ def literal(text: str) -> Any:
         pass
     try:
         return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return text
 
 

@@ -13,6 +13,8 @@ import algos.cli.entry
 from algos.cli.entry import main
 from algos.cli.options import CommandError, Playing, evenly, make_envs
 from algos.runs.run_folder import RunFolder
+from policies.baselines.random_policy import RandomPolicy
+from policies.baselines.uniform import UniformPolicy
 from tests.helpers.clips import write_clip
 from tests.helpers.handmade import item
 
@@ -153,6 +155,13 @@ def test_options_given_by_hand_come_before_those_of_the_policy(capsys) -> None:
 def test_a_size_given_by_hand_replaces_all_that_the_policy_says_of_sizes(given, wanted, made):
     policy = SimpleNamespace(env_options={"max_turns": 3, **wanted})
     assert Playing(**given).env_options(policy) == {"max_turns": 3, **made}
+
+
+def test_direct_keeps_its_one_turn_beside_agents() -> None:
+    """`--max-turns` is for those that look around; frames are for both."""
+    direct = UniformPolicy(RandomPolicy(), 8)
+    made = Playing(max_turns=4, max_frames=4).env_options(direct)
+    assert (made["max_turns"], made["overview_frames"], made["max_frames"]) == (1, 4, 4)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from algos.comparison.compared_runs import ComparedRun, ComparisonError, read_ru
 from algos.comparison.comparing import COSTS, compare
 from algos.comparison.comparison_tables import comparison_json, comparison_text
 from algos.comparison.outcome_costs import OUTCOMES
+from algos.runs.append_log import LogError
 from algos.runs.joint_folder import join_entries
 from algos.runs.json_files import RunFolderError
 from algos.runs.run_folder import RunFolder
@@ -71,6 +72,9 @@ def test_the_six_groups_by_hand() -> None:
     assert [one.questions for one in even.groups] == [1, 3, 4, 2, 1, 1] and even.all.same == 1
     unknown = compare(A, changed(B, 6, frames=None)).outcomes
     assert [one.questions for one in unknown.groups] == [1, 2, 4, 2, 1, 1] and unknown.unknown == 1
+    assert unknown.all.share == 1.0 and unknown.groups[2].share == pytest.approx(4 / 11)
+    blind = compare(A, changed(B, 6, frames=0)).outcomes  # none is a number, and the cheapest
+    assert [one.questions for one in blind.groups] == [1, 3, 4, 2, 1, 1] and blind.unknown == 0
     assert compare(A, B, cost="cost").outcomes.unknown == 12
 
 
@@ -170,7 +174,7 @@ def test_folders_are_read_from_their_rows_and_the_last_row_of_a_question_counts(
         read_run(tmp_path)
     assert read_run(tmp_path, "other").name == str(other)
     (folder / "samples.jsonl").write_text('{"id": "q0"}\n')
-    with pytest.raises(RunFolderError, match="holds a row that lacks"):
+    with pytest.raises(LogError, match="line 1 is not the row of a question: video is missing"):
         read_run(folder)
     (folder / "samples.jsonl").write_text("")
     with pytest.raises(RunFolderError, match="holds no rows of questions"):

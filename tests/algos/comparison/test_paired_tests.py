@@ -76,6 +76,11 @@ def test_the_p_value_by_hand() -> None:
     """
     p = difference_p_value([1.0] * 5 + [0.0], list(range(6)))
     assert p == pytest.approx(1 - 2 / np.pi * (np.pi / 4 + 1 / 2 + 1 / 6))
+    # Two questions of each video that go together: t = (5/6) / √(1/36 + 4/144), still 5 degrees.
+    twice = difference_p_value([1.0] * 10 + [0.0] * 2, [k // 2 for k in range(12)])
+    cos = np.cos(angle := np.arctan(np.sqrt(5 / 2)))
+    share = 2 / np.pi * (angle + np.sin(angle) * (cos + 2 / 3 * cos**3))
+    assert twice == pytest.approx(1 - share)
 
 
 def false_alarms(each: int, test) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -193,6 +194,8 @@ def test_a_difference_over_seeds_pairs_the_questions_of_each_seed() -> None:
     assert found.interval is not None and found.interval[0] < found.mean < found.interval[1]
     assert difference_over_seeds([(after, before)]).interval is None
     assert difference_over_seeds([]).mean is None
+    four = [replace(e, video=f"v{k % 4}") for k, e in enumerate(after)]
+    assert difference_over_seeds([(four, before)] * 3).interval is None, "six questions, 4 videos"
 
 
 def test_the_interval_of_an_accuracy_by_its_definition() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from algos.evaluation.measures import episode_result, measures_of
 from algos.evaluation.row_results import result_of_row
 from algos.evaluation.sample_rows import COST_KEYS, ENTRY_KEYS, sample_row
+from algos.rollout.conditions import Conditions
 from algos.rollout.trajectory import Trajectory, Turn
 from policies.base import Decision, TurnTokens
 from sage_env import Answer, Invalid, Skip
@@ -86,6 +87,27 @@ def test_an_episode_that_failed_says_what_was_answered_and_has_no_verdict() -> N
     assert (nothing["turns"], nothing["frames"], nothing["tokens"]) == (0, 0, None)
 
 
+def test_a_cost_of_0_is_known_and_one_that_is_not_told_is_not() -> None:
+    row = sample_row(QUESTION, trajectory("q", True, overview=()))
+    assert (row["frames"], row["cost"], row["tokens"]) == (0, None, None)
+    spent = result_of_row(row | {"cost": 0.0, "retries": 0}).spent
+    assert {name: spent[name] for name in ("frames", "cost", "retries")} == {
+        "frames": 0, "cost": 0.0, "retries": 0
+    }  # fmt: skip
+    assert "tokens" not in spent and "cost" not in result_of_row(row).spent
+
+
+def test_what_a_policy_saw_of_a_whole_video_is_not_known() -> None:
+    """It is told the overview too, which says nothing of what it was sent."""
+    played = trajectory("q", True, overview=(12.0, 75.0))
+    played = replace(played, conditions=Conditions(whole_video=True))
+    row = sample_row(item("q"), played)
+    told = ("frames", "evidence_recall", "evidence_precision", "evidence_hit_turn")
+    assert [row[name] for name in told] == [None] * 4
+    assert row["evidence"] == [[10.0, 20.0]], "the gold is known all the same"
+    assert sample_row(item("q"), replace(played, conditions=Conditions()))["frames"] == 2
+
+
 def test_an_empty_answer_is_one_and_no_answer_is_none() -> None:
     assert sample_row(QUESTION, trajectory("q", False, answer=""))["prediction"] == ""
     out = Trajectory("q", 0, [Turn(Decision(Skip(1.0)), 0.0, {"stop_reason": "out_of_turns"})])
@@ -133,6 +155,8 @@ def test_a_stretch_in_words_is_read_where_the_question_asks_for_one() -> None:
     whole = sample_row(asked, trajectory("q", True, answer="10-20"))
     assert (whole["answer_iou"], whole["answer_iop"]) == (1.0, 1.0)
     assert sample_row(asked, trajectory("q", False, answer="?"))["answer_iou"] == 0.0
+    gone = sample_row(asked, Trajectory("q", 0, error="VideoError: gone"))
+    assert gone["answer_iou"] is gone["answer_iop"] is None  # a failure of ours is no wrong stretch
     assert sample_row(QUESTION, trajectory("q", True, answer="1-2"))["answer_spans"] is None
 
 

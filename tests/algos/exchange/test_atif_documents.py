@@ -60,6 +60,20 @@ def test_items_rows_and_episodes_come_back_as_they_were(
         assert now.trajectory.to_json() == then.trajectory.to_json()
 
 
+def test_what_is_not_known_of_the_cost_is_left_out_and_never_0(
+    entry: PlayedEntry, tmp_path: Path
+) -> None:
+    first, *others = entry.questions
+    known = {"prompt_tokens": 700, "tokens": 0, "cost": None}
+    told = replace(first, row={**first.row, **known})
+    write_atif(replace(entry, questions=[told, *others]), tmp_path)
+    documented, unknown, *_ = documents(tmp_path)
+    assert documented["final_metrics"] == {
+        "total_steps": 4, "total_prompt_tokens": 700, "total_completion_tokens": 0
+    }  # fmt: skip
+    assert unknown["final_metrics"] == {"total_steps": 3}
+
+
 def test_a_turn_is_a_step_with_its_action_as_the_call(entry: PlayedEntry, tmp_path: Path) -> None:
     write_atif(entry, tmp_path)
     right, wrong, missing, unjudged, gone = documents(tmp_path)

@@ -68,6 +68,10 @@ def test_the_spaces_are_those_of_the_environment(
     with environment_of(entry) as env:
         assert read.observation_space == env.observation_space
         assert read.action_space == TextActions(env).action_space
+    for episode, (_, played) in zip(read.iterate_episodes(), entry.episodes(), strict=True):
+        before = [False] * (len(played.turns) - 1)
+        assert episode.terminations.tolist() == [*before, played.terminated], "with its last step"
+        assert episode.truncations.tolist() == [*before, played.truncated]
         assert read.observation_space["question"].contains("ein Döner, 烤肉")
     assert read.total_episodes == 3 and read.total_steps == 8
     data = next(iter(read.iterate_episodes()))
@@ -98,6 +102,14 @@ print(episode.observations["frames"].shape)
         cwd=dataset[0],
     )
     assert done.stdout.strip() == "(4, 4, 64, 96, 3)", done.stderr
+
+
+def test_a_relative_folder_is_as_good(run: Path, tmp_path: Path, monkeypatch) -> None:
+    entry = read_entry(run.absolute())
+    monkeypatch.chdir(tmp_path)
+    name = write_minari(entry, Path("out/minari"))
+    assert (tmp_path / "out/minari" / name / "data").is_dir()
+    assert len(list(read_minari(Path("out/minari"), name))) == 3
 
 
 def test_a_dataset_is_not_written_over(entry: PlayedEntry, dataset: tuple[Path, str]) -> None:

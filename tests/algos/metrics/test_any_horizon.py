@@ -127,4 +127,7 @@ def test_evidence_by_hand() -> None:
     assert found.hit_turn.mean == 1.0
     assert (found.grounded.mean, found.lucky.mean) == (1 / 4, 1 / 4)
     assert found.counts == (1, 1, 1, 1)
+    blind = [seen(f"x{k}", True, 0.0, 0.0, None) for k in range(2)]
+    missed = [seen(f"y{k}", False, 1.0, 1.0, 1) for k in range(3)]
+    assert evidence_of([*episodes, *blind, *missed]).counts == (1, 1 + 2, 1 + 3, 1)
     assert evidence_of([]).recall.mean is None

@@ -58,7 +58,11 @@ def test_the_mean_of_mlvu_is_over_tasks() -> None:
         for k, (task, ok) in enumerate(tasks)
     ]
     free = asked("free", False, group={"task": "summary", "form": "generation"})
-    score = mlvu_score([*choice, free])
+    lost = [
+        asked("x", None, group={"task": "order"}, error="VideoError: gone"),
+        asked("y", None, group={"task": "ego", "form": "choice"}),  # not judged
+    ]
+    score = mlvu_score([*choice, free, *lost])
     assert figures(score)["M-Avg"] == pytest.approx(5 / 9)
     assert score.lines[0].accuracy.mean == pytest.approx(4 / 6)
     assert figures(score)["task: order"] == 0.0
@@ -101,6 +105,7 @@ def test_the_recovery_rate_is_at_most_one_and_of_what_the_clues_give() -> None:
     clue = [asked(str(k), k < 3) for k in range(4)]
     assert recovery_rate(ours, clue).mean == pytest.approx(2 / 3)
     assert recovery_rate(clue, ours).mean == 1.0
+    assert recovery_rate(ours, clue[:2]).mean == 1 / 2, "2 of 4, and 2 of the 2 with clues"
     assert recovery_rate(ours, [asked("x", False)]).mean is None, "nothing to recover"
     assert recovery_rate(ours, []).mean is None is recovery_rate([], clue).mean
     many = [asked(str(k), k % 2 == 0) for k in range(20)]

@@ -59,6 +59,21 @@ def test_the_area_by_hand() -> None:
     assert area_gap(agent, direct, 8, 32).mean == pytest.approx(0.5625 - 0.375)
 
 
+def test_curves_are_compared_over_the_frames_that_all_reach() -> None:
+    ladders = [[line(name, "10", n, budget=n) for n in reach]
+               for name, reach in (("a", (4, 32)), ("b", (8, 64)), ("c", (64, 128)))]  # fmt: skip
+    a, b, c = (curves_of(lines)[0] for lines in ladders)
+    assert common_range([a, b]) == common_range([b, a]) == (8.0, 32.0)
+    assert common_range([b, c]) is None is common_range([a, c]), "one point, and none"
+
+
+def test_of_budgets_that_showed_as_many_frames_the_smallest_counts() -> None:
+    lines = [line("agent", right, n, budget=b)
+             for right, n, b in (("10", 8, 8), ("11", 8, 16), ("11", 16, 32))]  # fmt: skip
+    for order in (lines, lines[::-1]):
+        assert [p.budget for p in curves_of(order)[0].points] == [8, 32]
+
+
 def test_an_area_is_over_the_questions_that_all_points_have() -> None:
     """Question 1 failed at 16 frames: of the others, 1/3, 1/3 and 1 are right."""
     lines = [LADDER[0], line("agent", "1-00", 16, budget=16), LADDER[2]]
@@ -103,6 +118,10 @@ def test_the_lines_that_belong_to_a_policy() -> None:
     assert direct_of(LADDER[2], LADDER).policy == "uniform:32:agent"
     free = replace(LADDER[2], budget=None)  # no budget was set: as many as it was shown
     assert direct_of(free, LADDER).policy == "uniform:32:agent"
+    second = replace(LADDER[3], repeat=1)
+    for lines in ([second, *LADDER], [*LADDER, second]):
+        assert direct_of(replace(LADDER[0], repeat=1), lines) is second, "with the same seeds"
+        assert direct_of(LADDER[0], lines) is LADDER[3]
     assert direct_of(LADDER[-1], LADDER) is None
     assert clue_of(agent, LADDER).control == "oracle" and clue_of(LADDER[-1], LADDER) is None
     named = line("oracle:agent", "1111", 16, control="oracle")

@@ -82,6 +82,12 @@ def test_dollars_are_of_a_known_price_or_none() -> None:
     fields = used([given, given])
     assert (fields["cost"], fields["price"]) == (0.5, "given")
     assert used([given, flash(counts)])["cost"] is None, "two bills do not add up"
+    heard, silent = (
+        TurnUsage((TokenCounts(1000, 100, audio=n),), True, model="google/gemini-2.5-flash")
+        for n in (None, 0)
+    )
+    assert used([silent, silent])["cost"] == pytest.approx(2 * (0.3e-3 + 0.25e-3))
+    assert used([silent, heard])["cost"] is None, "a part of the bill is not the bill"
 
 
 def test_a_model_of_ones_own_reads_each_token_once() -> None:

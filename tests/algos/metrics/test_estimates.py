@@ -41,8 +41,21 @@ def test_a_mean_without_bounds_by_hand() -> None:
     """Values 1 to 5 of five videos: deviation of the mean .7071, t of 4 degrees 2.7764."""
     found = mean_estimate([1.0, 2.0, 3.0, 4.0, 5.0], VIDEOS)
     assert found.interval == pytest.approx((3 - 2.7764451 * 0.5**0.5, 3 + 2.7764451 * 0.5**0.5))
+    # Six of video 0 beside these: without a video the mean is of the questions that are left.
+    uneven = mean_estimate([1.0] * 6 + [2.0, 3.0, 4.0, 5.0], [0] * 6 + [1, 2, 3, 4])
+    without = np.array([14 / 4, 18 / 9, 17 / 9, 16 / 9, 15 / 9])
+    half = 2.7764451 * (4 / 5 * ((without - without.mean()) ** 2).sum()) ** 0.5
+    assert uneven.interval == pytest.approx((max(0.0, 2 - half), 2 + half))
     assert mean_estimate([0.0, 0.0, 0.0, 0.0, 1.0], VIDEOS).interval[0] == 0.0, "no turns below 0"
     assert mean_estimate([0.0, 0.0, 0.0, -0.1, 1.0], VIDEOS).interval[0] < 0.0
+
+
+def test_a_bounded_mean_without_a_video_is_of_the_questions_that_are_left() -> None:
+    """Ten questions of five videos, six of them of one."""
+    values, videos = [0.1] * 6 + [0.2, 0.3, 0.4, 0.5], [0] * 6 + [1, 2, 3, 4]
+    without = np.array([1.4 / 4, 1.8 / 9, 1.7 / 9, 1.6 / 9, 1.5 / 9])
+    found = bounded_estimate(values, videos)
+    assert found.interval == pytest.approx(bounded_interval(0.2, without, 10))
 
 
 def test_a_ratio_is_of_sums_and_its_interval_of_its_logarithm() -> None:

@@ -82,6 +82,15 @@ def test_the_score_by_hand() -> None:
     assert lines["level: 3"].score.questions == 2 and lines["level: 3"].accuracy.mean == 2 / 8
 
 
+def test_questions_stand_in_the_order_of_their_numbers() -> None:
+    """Numbers 8 to 11: as texts, 10 and 11 would come first, and 8 would be the third."""
+    verdict = {8: True, 9: True, 10: False, 11: True}
+    keys = {"group_type": "logic", "group_structure": CHAIN}
+    episodes = [asked(f"v-{k}", ok, "v", group=keys) for k, ok in verdict.items()]
+    (found,), left = group_scores(episodes[::-1])
+    assert (found.score, left) == (4 / 16, 0)
+
+
 def test_a_group_without_a_verdict_or_a_known_structure_is_in_no_score() -> None:
     whole = group("001", "1111", "relevance")
     failed = group("002", "1111", "relevance")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from algos.evaluation.measures import measure_episodes, measures_of
 from algos.metrics.any_horizon import any_horizon
 from algos.metrics.benchmark_rules import accuracy_score, mlvu_score
+from algos.metrics.budget_curves import curves_of
 from algos.metrics.entry_lines import EntryLine
 from algos.metrics.estimates import Estimate
 from algos.metrics.evidence import evidence_of
@@ -64,6 +65,11 @@ def test_the_measures_behind_the_counts_by_hand() -> None:
     assert found.guessed == (3 + 0.25) / 5, "an open question has no chance, and was answered"
     assert found.corrected == (2 / 4 - 0.25) / 0.75, "of the questions with choices alone"
     assert found.of_all() == 3 / 7 and found.of_all(5) == 3 / 7, "fewer than asked is no number"
+    mute = asked("mute", False, missing=True)
+    lost = [asked("u", None, kind="mcq", choices=2), asked("v", None, error="x", choices=2)]
+    more = measures_of([*EPISODES, mute, *lost])
+    assert more.guessed == (2 + 0.25) / 5, "to an open question nothing can be guessed"
+    assert more.chance == 0.25, "of those that were judged"
     only = measures_of([asked("a", True, kind="mcq", choices=1)])
     assert (only.chance, only.corrected) == (1.0, None)
     assert measures_of([]).of_all() is None
@@ -112,6 +118,26 @@ def test_what_is_not_known_has_no_line() -> None:
     assert curve_cells([]) == area_cells([]) == []
 
 
+def test_curves_beside_each_other_by_hand() -> None:
+    """The agent has .5 and 1 at 8 and 16 frames, DIRECT 0 and .5: as dear, and less right."""
+    lines = [
+        EntryLine(f"{policy} {n}", [asked(f"q{k}", k < right, frames=n) for k in range(2)], name)
+        for policy, n, right in (("agent", 8, 1), ("agent", 16, 2), ("direct", 8, 0),
+                                 ("direct", 16, 1))
+        for name in [policy if policy == "agent" else f"uniform:{n}:agent"]
+    ]  # fmt: skip
+    lines = [replace(one, budget=8 * (1 + k)) if k < 2 else one for k, one in enumerate(lines)]
+    curves = curves_of(lines)
+    assert [(cells[0], cells[2], cells[4], cells[5]) for cells in curve_cells(curves)] == [
+        ("agent", "8", "50.0", "yes"), ("agent", "16", "100.0", "yes"),
+        ("DIRECT, agent", "8", "0.0", ""), ("DIRECT, agent", "16", "50.0", ""),
+    ]  # fmt: skip
+    assert area_cells(curves) == [
+        ("agent", "", "8.0 to 16.0", "75.0", "+50.0"),
+        ("DIRECT, agent", "", "8.0 to 16.0", "25.0", "-"),
+    ]
+
+
 def typed(line):
     return [replace(e, group={"question_type": "x"}) for e in line.episodes]
 
@@ -139,6 +165,8 @@ def test_all_of_it_as_text() -> None:
         "Accuracy: right answers among those that were judged",
     ):
         assert words in text, words
+    whose = [line for line in lines if line.control is None]
+    assert text.count("the policy above it") == len(whose), "a floor has no floor"
     assert text.count("By the rule") == 1 and "by the rule" not in text, "one sentence for all"
     native = measure_text("lvbench", [replace(one, episodes=typed(one)) for one in lines])
     assert native.count("by the rule accuracy") == 4, "a floor has no score of its own"

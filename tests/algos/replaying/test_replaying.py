@@ -14,14 +14,15 @@ pytest.importorskip("transformers")
 pytest.importorskip("peft")
 from algos.cli.entry import main  # noqa: E402
 from algos.replaying.dropped_look import DroppedLook  # noqa: E402
-from algos.replaying.given_turns import GivenTurns  # noqa: E402
+from algos.replaying.given_turns import GivenTurns, OtherTurn  # noqa: E402
 from algos.replaying.playing_on import play_on  # noqa: E402
 from algos.replaying.recorded import ReplayError, recorded_episode  # noqa: E402
-from algos.replaying.replay_record import replay_record  # noqa: E402
+from algos.replaying.replay_record import change_texts, replay_record  # noqa: E402
 from algos.replaying.side_by_side import first_difference, timelines  # noqa: E402
 from algos.rollout.trajectory import Trajectory  # noqa: E402
 from algos.runs.run_folder import RunFolder, RunFolderError  # noqa: E402
 from algos.suite.evaluating import evaluate_entries  # noqa: E402
+from policies.base import Decision  # noqa: E402
 from policies.baselines.random_policy import RandomPolicy  # noqa: E402
 from policies.briefing import RecallingPolicy  # noqa: E402
 from policies.sage_mm import SageMM  # noqa: E402
@@ -118,7 +119,26 @@ def test_another_policy_takes_over_and_the_turns_before_are_the_recorded_ones(lo
     assert [turn.decision.action for turn in found.trajectory.turns[: last - 1]] == before
     other = play_on(longest, policy, longest.environment, turn=last, seed=99)
     assert other.before == "recalled"
+    first = play_on(longest, policy, longest.environment, seed=0).trajectory
+    assert first.conditions.policy_seed == 0 != longest.trajectory.conditions.policy_seed
     assert [turn.decision.action for turn in other.trajectory.turns[: last - 1]] == before
+
+
+def test_the_same_action_in_other_words_is_another_turn(longest):
+    """What a model has written stands in its context: it did not choose what is given."""
+    said = Decision(Sample(1.0, 2.0, 1), "I look.")
+
+    class Other:
+        def reset(self, *, seed=None):
+            pass
+
+        def act(self, observation):
+            return replace(said, text="Let me look.")
+
+    led = GivenTurns(Other(), [said], recalls=False)
+    led.reset(seed=0)
+    with pytest.raises(OtherTurn):
+        led.act_batch([{}], ["q"])
 
 
 def test_who_cannot_be_told_of_turns_says_so(longest):
@@ -169,6 +189,8 @@ def test_evidence_that_was_dropped_counts_as_not_seen():
         env.reset(seed=0, options={"item_id": "which"})
         first, *_, info = env.step(Zoom(20.0, 24.0, 2))
         assert (first["num_frames"] == 0) is (drop == 1) is ("dropped" in info)
+        for name in ("frames", "picture"):
+            assert first[name].any() == (drop != 1), "as where nothing was shown"
         env.step(Sample(40.0, 41.0, 2))
         info = env.step(Answer("star"))[4]
         assert (info["evidence_recall"], info["evidence_hit_turn"]) == expected
@@ -188,6 +210,9 @@ def test_both_are_on_record_and_what_was_changed(longest, policy):
     nothing = {"policy": "tiny", "seed": 2, "environment": longest.environment}
     again = replay_record(longest, play_on(longest, policy, longest.environment), nothing)
     assert again["changed"] == {} and again["first_difference"] is None
+    assert change_texts({"changed": {"dropped look": [None, 0]}}) == {
+        "dropped look": "nothing, now 0"
+    }
 
 
 def test_the_timelines_stand_side_by_side(longest):

@@ -16,7 +16,7 @@ from PIL import Image
 from algos.report.charts import Chart, Point, Series, figure
 from algos.report.example_choice import choose_examples
 from algos.report.report import load_report, save_report, write_report
-from algos.report.report_data import ReportData
+from algos.report.report_data import ReportData, check_told
 from algos.report.timeline_view import duration_of, lanes, timeline
 from algos.rollout.trajectory import Turn
 from algos.runs.run_folder import RunFolder, RunFolderError
@@ -299,3 +299,19 @@ def test_the_axis_of_a_chart_always_holds_zero() -> None:
     for values in ([5.0, 6.0], [-6.0, -5.0]):
         points = [Point(k, value) for k, value in enumerate(values)]
         assert ">0</text>" in figure(Chart("x", "y", [], [Series("a", points)]))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"about": {"seed": 0}}, {"about": []}, {"only": -1}, {"entries": {"a": {"policy": {}}}},
+        {"entries": {"a": []}}, {"title": None}, {"examples": "x"}, {"official": "many"}, [], "x",
+    ],
+)  # fmt: skip
+def test_settings_of_another_type_are_refused(told) -> None:
+    with pytest.raises((ValueError, TypeError, AttributeError)):
+        check_told(told)
+
+
+def test_settings_of_older_versions_may_lack_some() -> None:
+    check_told({"title": "a run", "about": {}})

@@ -105,6 +105,24 @@ def test_interrupted_and_gone_on_with_it_is_the_uninterrupted_one(kind, stops, t
     assert len(set(predictions)) > 1, "every episode got the same seed"
 
 
+def test_totals_count_each_question_once_however_often_it_was_played(tmp_path) -> None:
+    """Two of twelve fail; they are played again, and their failures are forgotten."""
+
+    class Away(Flaky):
+        broken = {"q3", "q7"}
+
+    with EvaluationRun(RunFolder(tmp_path), "toy", QUESTIONS, SETTINGS) as run:
+        specs = evaluation_specs(run.waiting, 1)
+        collect([Away()], Draws(), specs, seed=1, progress=run.record, isolate=True)
+        assert (run.totals.played, run.totals.failed) == (10, 2)
+    with EvaluationRun(RunFolder(tmp_path), "toy", QUESTIONS, SETTINGS) as run:
+        assert run.waiting == ["q3", "q7"]
+        assert (run.totals.played, run.totals.failed) == (10, 0)
+        specs = evaluation_specs(run.waiting, 1)
+        collect([ToyEnv()], Draws(), specs, seed=1, progress=run.record, isolate=True)
+        assert (run.totals.played, run.totals.failed, run.totals.judged) == (12, 0, 12)
+
+
 @pytest.mark.parametrize("kind", POLICIES)
 def test_an_episode_depends_on_its_question_and_not_on_the_others(kind) -> None:
     def answers(items, count):

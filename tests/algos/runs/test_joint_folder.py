@@ -57,3 +57,14 @@ def test_totals_by_hand() -> None:
         totals.add({"verdict": verdict, "frames": frames, "cost": cost, "error": error})
     said = "accuracy 66.7 %, 20.0 frames, $0.75, 1 not judged, 1 failed"
     assert str(totals) == said
+
+
+@pytest.mark.parametrize("key", ["policy", "control", "budget", "repeat"])
+@pytest.mark.parametrize("value", ['{"a": 1}', "[1]", "1.5"])
+def test_an_entry_of_another_type_is_refused(key: str, value: str, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.manifest.write_text(
+        f'{{"kind": "evaluations", "entries": [{{"name": "a", "{key}": {value}}}]}}'
+    )
+    with pytest.raises(RunFolderError, match="is not of several evaluations"):
+        entry_names(folder)

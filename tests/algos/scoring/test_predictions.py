@@ -10,6 +10,7 @@ from algos.evaluation.row_results import result_of_row
 from algos.evaluation.sample_rows import sample_row
 from algos.rollout.trajectory import Trajectory
 from algos.scoring.predictions import read_predictions, rows_of_predictions
+from algos.scoring.score_tables import score_text
 from algos.scoring.scored_folder import score_into
 from algos.scoring.stored_answers import answers_of_file
 from sage_env.errors import DatasetError
@@ -53,6 +54,8 @@ def test_the_rules_score_a_file(tmp_path) -> None:
     total = found.measures[0].measures
     assert (total.questions, total.accuracy, total.missing) == (4, 0.25, 2)
     assert [one["rule"] for one in found.rows] == ["text", None, None, "undecided"]
+    told = score_text(found)
+    assert "2 of 4 answers were scored" in told and "of the play" not in told  # nothing was played
 
 
 @pytest.mark.parametrize(
@@ -84,3 +87,23 @@ def test_answers_to_other_questions_are_refused(tmp_path) -> None:
         read_predictions(written(tmp_path, ""))
     with pytest.raises(DatasetError, match="cannot be read"):
         read_predictions(tmp_path / "nowhere.jsonl")
+
+
+@pytest.mark.parametrize("text", ["a\u2028b", "a\u2029", "\x85", "a\x0bb\x0cc", "\x1c"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_text_may_hold_what_ends_a_line_elsewhere(tmp_path, text, end):
+    path = tmp_path / "theirs.jsonl"
+    spelled = [json.dumps({"id": k, "prediction": text}, ensure_ascii=False) for k in "ab"]
+    path.write_bytes("".join(f"{one}{end}" for one in spelled).replace("\x0b", "\\u000b")
+                     .replace("\x0c", "\\u000c").replace("\x1c", "\\u001c").encode())  # fmt: skip
+    assert {name: one.text for name, one in read_predictions(path).items()} == {
+        "a": text,
+        "b": text,
+    }
+
+
+@pytest.mark.parametrize("cost", ["frames", "turns", "tokens", "seconds", "cost"])
+@pytest.mark.parametrize("value", [10**400, -1, 1e400, True, "3", [], {}])
+def test_a_cost_is_a_number_that_can_be_counted(tmp_path, cost, value):
+    with pytest.raises(DatasetError, match=f"line 1: {cost} must be a number >= 0"):
+        read_predictions(written(tmp_path, {"id": "q0", "prediction": "x", cost: value}))

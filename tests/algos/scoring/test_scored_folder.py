@@ -9,6 +9,7 @@ from algos.runs.joint_folder import join_entries
 from algos.runs.json_files import RunFolderError, read_json
 from algos.runs.run_folder import RunFolder
 from algos.scoring.row_scoring import NamedJudge
+from algos.scoring.score_tables import score_text
 from algos.scoring.scored_folder import score_into
 from algos.scoring.stored_answers import answers_of_run
 from tests.helpers.wiring.row_folders import question, row, write_folder
@@ -53,6 +54,7 @@ def test_what_nothing_decided_is_scored_and_the_play_is_untouched(run, tmp_path)
     assert contents(run) == before
     assert sorted(judge.asked) == ["a cube", "a sphere"]
     assert sorted(found.scored) == ["q1", "q2"] == sorted(found.changed) and found.unjudged == ()
+    assert "2 verdicts differ from those of the play" in score_text(found)
     rows = {one["id"]: one for one in read_log(tmp_path / "s" / "samples.jsonl")}
     assert list(rows) == [f"q{n}" for n in range(6)]
     assert [rows[f"q{n}"]["verdict"] for n in range(6)] == [True, True, True, None, False, False]
@@ -167,3 +169,19 @@ def test_questions_that_are_not_known_are_asked_for(tmp_path) -> None:
     with pytest.raises(RunFolderError, match="holds the entries one, two: name one"):
         answers_of_run(joint)
     assert answers_of_run(joint, entry="two").source == joint / "two"
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_the_rules_alone_make_no_wrong_answer_of_one_that_waits_for_its_judge(
+    run, tmp_path, everything
+) -> None:
+    found = score_into(tmp_path / "s", answers_of_run(run), [], everything=everything)
+    rows = {one["id"]: one for one in found.rows}
+    assert rows["q2"]["verdict"] is None and found.unjudged == ("q2",)
+    total = found.measures[0].measures
+    assert (total.unjudged, total.failed) == (1, 1)
+    again = score_into(tmp_path / "t", answers_of_run(tmp_path / "s", ITEMS), [], everything=True)
+    assert again.unjudged == ("q2",)
+    later = score_into(tmp_path / "u", answers_of_run(tmp_path / "s", ITEMS),
+                       [NamedJudge("j", Judge(right=["a cube"]))])  # fmt: skip
+    assert later.unjudged == () and later.measures[0].measures.unjudged == 0

@@ -18,12 +18,12 @@ NOT_THE_SAME = {"command", "sessions", "out", "shard"}
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Work in a folder with four clips, and eleven questions about these and one that lacks."""
+    """Work in a folder with four clips, and eleven questions about these and two that lack."""
     for name in "abcd":
         write_clip(tmp_path / f"{name}.mp4", [25 * i for i in range(12)])
     rows = [
-        {"id": f"q{k}", "video": f"{'abcde'[k % 5]}.mp4", "question": "?",
-         "choices": CHOICES, "answer": CHOICES[k % 4], "evidence": [[0, 1]] if k % 2 else []}
+        {"id": f"q{k}", "video": f"{'abcdef'[k % 6]}.mp4", "question": "?",
+         "choices": CHOICES, "answer": CHOICES[k % 4], "evidence": [[0, 1]] if k % 4 < 2 else []}
         for k in range(11)
     ]  # fmt: skip
     (tmp_path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -61,7 +61,7 @@ def without(value: Any) -> Any:
         (1, ()),
         (3, ("--envs", "2")),
         (4, ("--limit", "9")),
-        (2, ("--controls", "longest", "oracle")),
+        (2, ("--policy", "uniform:4:random", "--controls", "longest", "oracle")),
     ],
 )
 def test_shards_merged_are_the_whole(count: int, more: tuple[str, ...], folder, capsys) -> None:
@@ -78,8 +78,27 @@ def test_shards_merged_are_the_whole(count: int, more: tuple[str, ...], folder, 
     assert main(["merge", *shards, "--out", "merged"]) == 0, "it cannot be merged again"
     assert main(["verify", "merged"]) == 0
     summary = json.loads((folder / "merged/results.json").read_text())
-    if "--controls" not in more:
+    if "--controls" in more:
+        parts = [f"{out}/uniform-4-random_oracle" for out in ("merged", *shards)]
+        whole, *others = (json.loads((folder / one / "results.json").read_text()) for one in parts)
+        for key in ("without video", "not for this control", "questions"):
+            counts = [one[key] for one in others]
+            assert whole[key] == sum(counts) > 0, key
+        assert min(one["not for this control"] for one in others) > 0, "of one shard alone"
+    else:
         assert summary["without video"] == summary["asked"] - summary["questions"] > 0
+
+
+def test_prices_are_those_of_all_shards(folder) -> None:
+    """Shards that were played on different days may have been billed by different rows."""
+    for k, days in ((1, ["old"]), (2, ["new", "old"])):
+        assert evaluate(f"s{k}", "--shard", f"{k}/2") == 0
+        path = folder / f"s{k}/results.json"
+        prices = {"prices": [{"name": name, "prompt": 1.0} for name in days]}
+        path.write_text(json.dumps(json.loads(path.read_text()) | prices))
+    assert main(["merge", "s1", "s2", "--out", "merged"]) == 0
+    found = json.loads((folder / "merged/results.json").read_text())["prices"]
+    assert [price["name"] for price in found] == ["new", "old"]
 
 
 def test_shards_that_are_not_the_whole_are_refused(folder, capsys) -> None:

@@ -33,7 +33,14 @@ def ask(name: str, video: str = "a.mp4", **values) -> QAItem:
 def about(durations: list[float | None], each: int = 2) -> list[QAItem]:
     """Return questions about videos of these durations, `each` about every one."""
     return [
-        ask(f"v{k}-{n}", f"folder/{k}.mp4", duration=seconds, evidence=((1.0, 2.0),))
+        ask(
+            f"v{k}-{n}",
+            f"folder/{k}.mp4",
+            duration=seconds,
+            evidence=((1.0, 2.0),),
+            subtitles=Path(f"folder/{k}.srt"),
+            subtitles_start=float(k),
+        )
         for k, seconds in enumerate(durations)
         for n in range(each)
     ]
@@ -53,9 +60,10 @@ def test_a_wrong_video_is_a_derangement_of_videos(durations, seed) -> None:
     own = {item.video: item.duration for item in items}
     for before, after in zip(items, changed, strict=True):
         assert after.duration == own[after.video] and after.evidence == ()
-        kept = replace(
-            after, video=before.video, duration=before.duration, evidence=before.evidence
-        )
+        assert after.subtitles == after.video.with_suffix(".srt"), "what is said is told of another"
+        assert after.subtitles_start == float(after.video.stem)
+        names = ("video", "duration", "evidence", "subtitles", "subtitles_start")
+        kept = replace(after, **{name: getattr(before, name) for name in names})
         assert kept == before, "nothing else changes"
 
 
@@ -111,7 +119,10 @@ def test_every_order_is_as_likely() -> None:
 
 def test_letters_that_choices_bring_along_stay_in_their_places() -> None:
     item = ask(
-        "q", choices=("A. red", "B. blue", "C. teal"), answer="B. blue", aliases=("B", "navy")
+        "q",
+        choices=("A. red", "B. blue", "C. teal"),
+        answer="B. blue",
+        aliases=("B", "(b)", " B. ", "navy"),
     )
     seen = set()
     for seed in range(20):

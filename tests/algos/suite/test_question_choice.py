@@ -46,12 +46,21 @@ def test_a_limit_takes_of_each_length_its_share_and_a_larger_one_only_adds(items
     assert shuffled == {x.id for x in chosen}, "it depends on the order"
 
 
+def test_a_rare_length_gets_its_share_and_no_more() -> None:
+    """40 questions of 100 s and 8 of 1,000 s: five to one at every limit."""
+    items = [asked(k, k, 100.0 if k % 6 else 1000.0) for k in range(48)]
+    for limit, rare in ((6, 1), (12, 2), (24, 4), (42, 7)):
+        assert sum(x.duration == 1000.0 for x in stratified(items, limit)) == rare
+
+
 def test_videos_take_turns_before_one_is_asked_twice() -> None:
     items = [asked(k, k // 6, 100.0) for k in range(60)]  # ten videos of six questions
     for limit, videos in ((5, 5), (10, 10), (20, 10)):
         per_video = Counter(x.video for x in stratified(items, limit))
         assert len(per_video) == videos
         assert max(per_video.values()) == -(-limit // 10)
+        again = stratified(items[::-1], limit)
+        assert {x.id for x in again} == {x.id for x in stratified(items, limit)}, "by place"
     assert stratified(items, None) == items and stratified(items, 99) == items
     with pytest.raises(ChoiceError, match="--limit must be at least 1"):
         stratified(items, 0)
@@ -113,3 +122,13 @@ def test_ids_are_read_in_three_forms_and_unknown_ones_are_named(tmp_path: Path) 
         listed(items, path)
     with pytest.raises(ChoiceError, match="cannot be read"):
         listed(items, tmp_path / "none")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("start", ["", "\ufeff"])
+@pytest.mark.parametrize("name", ["q", " q ", "a\u2028b", "\x85q", "5", '{"id": "x"}', "ü", "../q"])
+def test_a_list_of_ids_holds_any_id_of_one_line(tmp_path, name, start, end) -> None:
+    items = [QAItem(one, Path("a.mp4"), "?") for one in ("other", name)]
+    path = tmp_path / "ids.txt"
+    path.write_bytes(f"{start}{name}{end}{end}".encode())
+    assert [item.id for item in listed(items, path)] == [name]

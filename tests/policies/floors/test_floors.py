@@ -10,6 +10,7 @@ import pytest
 from algos.rollout.playing import EpisodeSpec, collect
 from policies.check.policy_check import check_policy
 from policies.floors import ChoiceFloor, constant, longest, majority
+from policies.floors.named_floors import named_floor
 from policies.registry import UnknownPolicy, load_policy
 from sage_env import Answer, QAItem, Sample, VideoQAEnv
 from sage_env.datasets.matching import decide_answer
@@ -71,6 +72,21 @@ def test_the_majority_is_what_was_right_most_often_elsewhere() -> None:
     assert answer(majority([ask(yes, "no")]), ("x",)) == "no answer", "nothing is known of it"
     assert answer(policy, ()) == "no", "of the open ones alone"
     assert answer(majority([ask((), "a"), ask((), "b"), ask((), "b")]), ()) == "b"
+    later = majority([ask(yes, "yes"), *[ask(("maybe", "no"), "no")] * 2])
+    assert answer(later, yes) == "no" and answer(later, ("x", "y")) == "y", "not what came first"
+
+
+def test_the_majority_is_of_the_training_split(monkeypatch) -> None:
+    """Of the split that is played it would know the gold answers."""
+    read = []
+
+    def load(name: str, *, split: str) -> list[QAItem]:
+        read.append((name, split))
+        return [ask((), "b" if split == "train" else "gold")]
+
+    monkeypatch.setattr("policies.floors.named_floors.load_dataset", load)
+    assert answer(named_floor("majority", "mine"), ()) == "b"
+    assert read == [("mine", "train")]
 
 
 def test_an_open_question_gets_a_refusal_that_is_wrong_and_not_missing() -> None:

@@ -69,6 +69,7 @@ def test_a_grade_is_read(reply) -> None:
     [
         "CORRECT",
         f"Here: {graded('CORRECT')}",
+        f"It quotes\n```json\n{graded('CORRECT')}\n```\nand is wrong.",
         graded("CORRECT") + graded("CORRECT"),
         graded("correct"),
         json.dumps({"grade": "CORRECT"}),

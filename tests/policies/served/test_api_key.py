@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.errors import MissingKey
-from policies.served.api_key import Key
+from policies.served.api_key import KEY_VARIABLES, Key, hide_keys
 
 PRINTABLE = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=40)
 SOME = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=5)
@@ -83,3 +83,21 @@ def test_it_is_shown_and_pickled_without_its_value() -> None:
         with pytest.raises(MissingKey if odd != "sk\x001" else (MissingKey, ValueError)) as refused:
             key_of(odd)
         assert odd not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "name", [*KEY_VARIABLES, "MY_API_KEY", "my_apikey", "HF_TOKEN", "A_SECRET"]
+)
+@pytest.mark.parametrize("form", ["plain", "repr", "json", "html", "quoted", "hex"])
+def test_what_any_variable_of_a_key_holds_is_hidden(monkeypatch, name, form) -> None:
+    secret = "s3cret <&'%-planted"
+    monkeypatch.setenv(name, secret)
+    told = hide_keys(f"401: wrong key {FORMS[form](secret)}, sorry")
+    assert secret not in told and FORMS[form](secret) not in told
+    assert told.startswith("401: wrong key") and told.endswith(", sorry")
+
+
+def test_other_variables_and_short_values_are_words(monkeypatch) -> None:
+    monkeypatch.setenv("KEYBOARD", "a long value")
+    monkeypatch.setenv("MY_API_KEY", "none")
+    assert hide_keys("a long value, none") == "a long value, none"

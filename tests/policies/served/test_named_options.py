@@ -154,3 +154,13 @@ def test_an_evaluation_goes_on_only_with_the_options_that_it_was_played_with(
     for options in ((), ("max_tokens=78",), ("max_tokens=77", "reasoning_effort=low")):
         assert played(*options) == 2
         assert "policy options {'replies': 'json', 'max_tokens': 77}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["openai:http://user:secret@host/v1", "uniform:4:openai:m?api_key=secret", "hf:a?token=s"],
+)
+def test_a_name_of_a_policy_holds_no_key(name) -> None:
+    with pytest.raises(UnknownPolicy, match="holds no key or password") as refused:
+        load_policy(name)
+    assert "secret" not in str(refused.value)

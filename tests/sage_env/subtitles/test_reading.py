@@ -140,6 +140,15 @@ def test_a_broken_file_is_named_with_its_line(tmp_path, name, content, words):
         read_subtitles(path)
 
 
+def test_a_number_above_a_timing_is_its_name_and_any_other_is_said(tmp_path):
+    """Of the second cue, which no blank line parts from the first, 2 is the number."""
+    cues = [("1", "00:01", "41"), ("2", "00:02", "42"), ("", "00:05", "43")]
+    text = "\n".join(f"{name}\n00:{at},000 --> 00:{at},500\n{said}" for name, at, said in cues)
+    for end in ("", "\n"):
+        lines = read_subtitles(write(tmp_path / "a.srt", text + end))
+        assert [line.text for line in lines] == ["41", "42", "43"]
+
+
 def test_a_cue_that_ends_before_it_starts_ends_where_it_starts(tmp_path):
     path = write(tmp_path / "a.srt", "1\n00:00:05,000 --> 00:00:04,000\nback\n")
     assert read_subtitles(path) == ((5.0, 5.0, "back"),)
@@ -154,16 +163,18 @@ def test_a_folder_is_no_file(tmp_path):
 def test_the_clock_is_that_of_the_video(tmp_path):
     rows = [
         {"timestamp": [1.0, 5.0], "text": "before"},
+        {"timestamp": [6.0, 10.0], "text": "until the cut"},
         {"timestamp": [8.0, 12.0], "text": "over the cut"},
+        {"timestamp": [10.0, 10.0], "text": "at the cut"},
         {"timestamp": [12.5, None], "text": "open"},
         {"timestamp": [14.0, None], "text": "last"},
     ]
     path = write(tmp_path / "a.json", rows)
     item = QAItem("q", tmp_path / "v.mp4", "?", answer="x", subtitles=path, subtitles_start=10.0)
     assert subtitles_of(item) == (
-        (0.0, 2.0, "over the cut"), (2.5, 4.0, "open"), (4.0, 6.0, "last")
+        (0.0, 2.0, "over the cut"), (0.0, 0.0, "at the cut"), (2.5, 4.0, "open"), (4.0, 6.0, "last")
     )  # fmt: skip
-    assert [line.start for line in read_subtitles(path)] == [1.0, 8.0, 12.5, 14.0]
+    assert [line.start for line in read_subtitles(path)] == [1.0, 6.0, 8.0, 10.0, 12.5, 14.0]
     assert subtitles_of(QAItem("q", tmp_path / "v.mp4", "?", answer="x")) == ()
 
 

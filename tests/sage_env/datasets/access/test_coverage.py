@@ -44,6 +44,19 @@ def test_a_benchmark_is_measured_by_its_official_numbers(tmp_path):
     assert coverage_of(kept, kept) == coverage_of(items, kept)
 
 
+def test_videos_without_an_official_number_have_no_total_beside_official_questions():
+    class Known:
+        questions, videos = {"test": 1744}, {}
+
+    class Items(list):
+        benchmark, split = Known(), "test"
+
+    items = Items(ask(k, Path(f"{k}.mp4")) for k in range(3))
+    coverage = coverage_of(items, items[:2])
+    assert coverage_line(coverage) == "2 of 1744 official questions, 2 videos"
+    assert not coverage.whole and Coverage(2, 2, 2, None, official=True).whole
+
+
 def test_a_dataset_that_makes_its_videos_has_them_all(tmp_path):
     items = load_dataset("sage-synth", root=tmp_path, split="test")
     assert not items[0].video.exists()
@@ -64,7 +77,7 @@ def test_missing_counted_wrong_is_never_more_than_accuracy(asked, lost, data):
 
 def test_more_questions_than_officially_are_all_counted():
     class Known:
-        questions, videos = {"test": 1}, {}
+        questions, videos = {"test": 1}, {"test": 1}
 
     class Items(list):
         benchmark, split = Known(), "test"

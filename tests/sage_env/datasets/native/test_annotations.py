@@ -102,3 +102,31 @@ def test_without_pyarrow_the_command_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(MissingExtra, match=r"pip install 'sage-video-qa\[data\]'"):
         read_rows(path)
+
+
+@pytest.mark.parametrize(
+    "kind", ["timestamp('ns')", "timestamp('us')", "duration('s')", "date32()"]
+)
+@pytest.mark.parametrize("value", [0, 1, -1, 2**30])
+def test_dates_and_times_of_parquet_cost_no_row(tmp_path, kind, value):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    arrow = getattr(pyarrow, kind.partition("(")[0])
+    when = pyarrow.array([value], pyarrow.int32() if "32" in kind else pyarrow.int64())
+    unit = kind.partition("'")[2].rstrip("')")
+    table = pyarrow.table({"id": ["q"], "when": when.cast(arrow(unit) if unit else arrow())})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    (row,) = read_rows(tmp_path / "a.parquet")
+    assert row.get("id") == "q" and isinstance(row.get("when"), str)
+
+
+def test_a_column_that_is_no_text_is_named(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    parts = [None, pyarrow.py_buffer(b"\0\0\0\0\2\0\0\0"), pyarrow.py_buffer(b"\xff\xfe")]
+    text = pyarrow.Array.from_buffers(pyarrow.string(), 1, parts)
+    parquet.write_table(pyarrow.table({"q": text}), tmp_path / "a.parquet")
+    with pytest.raises(DatasetError, match="a.parquet: the column 'q' cannot be read"):
+        read_rows(tmp_path / "a.parquet")

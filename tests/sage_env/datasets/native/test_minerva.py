@@ -43,6 +43,15 @@ def test_rows_become_items(tmp_path):
     assert third.video == tmp_path / "videos/gone.mp4"
 
 
+def test_an_index_counts_choices_that_are_not_there(tmp_path):
+    """Of choices 0, 2, 3 and 4, number 3 is the third; number 1 is none."""
+    rows = [ROWS[0] | {"answer_choice_1": None, "answer_id": number} for number in (3, 1)]
+    (tmp_path / "minerva.json").write_text(json.dumps(rows))
+    with pytest.warns(UserWarning, match="1 of 2 rows are left out.*a choice that is not there"):
+        (kept,) = load_dataset("minerva", root=tmp_path, split="test")
+    assert (kept.choices, kept.answer) == (("5", "3", "2", "1"), "2")
+
+
 @pytest.mark.parametrize(
     ("prose", "spans"),
     [

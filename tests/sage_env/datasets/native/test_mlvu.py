@@ -60,6 +60,15 @@ def test_a_mirror_has_options_in_the_question_and_letters(tmp_path):
     assert (one.id, other.id, one.duration) == ("AO_1", "AO_2", 612.5)
 
 
+def test_a_list_inside_an_open_question_is_no_list_of_options(tmp_path):
+    question = "Tell which comes first:\n(A) the storm\n(B) the calm"
+    rows = [SUMMARY | {"question": question, "task_type": "summary", "candidates": ["x", "y"]}]
+    (tmp_path / "mlvu_dev.json").write_text(json.dumps(rows))
+    (told,) = load_dataset("mlvu", root=tmp_path, split="validation")
+    assert (told.kind, told.choices, told.question) == ("open", (), question)
+    assert told.answer == SUMMARY["answer"]
+
+
 def test_the_answers_of_the_test_split_lie_in_three_files(tmp_path):
     (tmp_path / "test-ground-truth").mkdir()
     scene = {"video": "sub_1.mp4", "duration": 60, "question": "Tell it.", "answer": "He digs."}

@@ -62,6 +62,7 @@ def test_an_empty_option_is_refused(options):
         ("What?\n(A) one\n more\n(B) two", "What?", ("one more", "two")),
         ("What? (A) one (B) two (C) three", "What?", ("one", "two", "three")),
         ("Is\n(A) so\n(B) as?\n(A) one\n(B) two", "Is\n(A) so\n(B) as?", ("one", "two")),
+        ("Is it (A) so (B) as? (A) one (B) two", "Is it (A) so (B) as?", ("one", "two")),
         ("Which of (A) or (C)?", "Which of (A) or (C)?", ()),
         ("A man\nB. runs", "A man\nB. runs", ()),
         ("Only\n(A) one", "Only\n(A) one", ()),
@@ -133,15 +134,16 @@ def test_what_names_no_option_is_refused_and_never_guessed(options, answer):
 
 def test_a_sentence_that_begins_with_a_letter_is_no_letter():
     options = ("a dog", "a cat")
-    for answer in ("A man", "B cat runs", "E", "", "AB", "A. a cat"):
+    for answer in ("A man", "B cat runs", "C", "E", "", "AB", "A. a cat"):
         with pytest.raises(DatasetError):
             by_letter(options, answer)
     assert by_letter(options, "A. A dog.") == "a dog"
     assert by_text(options, "(B) A cat.") == "a cat"
     with pytest.raises(DatasetError, match="none of the options"):
         by_text(("Will", "will"), "WILL")
-    with pytest.raises(DatasetError, match="index from 0 to 1"):
-        by_index(options, -1)
+    for index in (-1, 2):
+        with pytest.raises(DatasetError, match="index from 0 to 1"):
+            by_index(options, index)
 
 
 def test_of_options_that_are_the_same_the_letter_names_one():
@@ -158,4 +160,6 @@ def test_of_options_that_are_the_same_the_letter_names_one():
 def test_columns_that_hold_no_option():
     row = {"option0": "x", "option1": "N/A", "option2": "y", "option3": None, "option4": " "}
     assert numbered_options(row, "option") == {0: "x", 2: "y"}
+    many = {k: f"text {k}" for k in range(14)}  # as many as CG-Bench has
+    assert numbered_options({f"o{k}": text for k, text in many.items()}, "o") == many
     assert numbered_options({"option 0": "A. x", "option 1": "B. y"}, "option ") == {0: "x", 1: "y"}

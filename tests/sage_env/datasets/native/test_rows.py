@@ -64,3 +64,16 @@ def test_each_value_of_a_list_is_found_again(values):
     wanted = tuple(dict.fromkeys(value for value in plain if value))
     found = each_value(group_text(values))
     assert found == (wanted or ("",))
+
+
+@pytest.mark.parametrize(
+    "value", [10**400, -(10**400), math.inf, -math.inf, math.nan, True, [], {}]
+)
+def test_what_no_float_can_hold_is_no_number(value):
+    row = Row("f", {"x": value})
+    assert row.number("x") is None and row.duration("x") is None
+
+
+@pytest.mark.parametrize("text", ["{[]: 1}", "{{}}", "{{1: 2}}", "[" * 5000, "1+1", "f()", "\0"])
+def test_a_text_that_spells_nothing_is_itself(text):
+    assert literal(text) == text

@@ -1,0 +1,107 @@
+"""What the values of a stored row may be: a row that a hand or a disk has changed is refused.
+
+A row of another type would be measured all the same, as another number or as a wrong answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from algos.evaluation.row_results import SPENT
+from sage_env.argument_checks import is_finite, is_whole
+
+Check = Callable[[Any], bool]
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _amount(value: Any) -> bool:
+    return is_finite(value) and value >= 0
+
+
+def _count(value: Any) -> bool:
+    return is_whole(value) and _amount(value)
+
+
+def _share(value: Any) -> bool:
+    return _amount(value) and value <= 1
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_text, value.values()))
+
+
+def _amounts(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_amount, value.values()))
+
+
+def _spans(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(pair, list) and len(pair) == 2 and all(map(is_finite, pair)) for pair in value
+    )
+
+
+def _beliefs(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        one is None or (isinstance(one, list) and len(one) > 0 and all(map(_share, one)))
+        for one in value
+    )
+
+
+_NEEDED: Mapping[str, tuple[Check, str]] = {
+    "id": (_text, "a text"),
+    "video": (_text, "a text"),
+    "group": (_texts, "an object of texts"),
+    "turns": (_count, "a whole number >= 0"),
+}
+_OR_NULL: Mapping[str, tuple[Check, str]] = {
+    "verdict": (lambda value: isinstance(value, bool), "true, false or null"),
+    "frames": (_count, "a whole number >= 0 or null"),
+    "prediction": (_text, "a text or null"),
+    "error": (_text, "a text or null"),
+    "rule": (_text, "a text or null"),
+}
+_MAY_LACK: Mapping[str, tuple[Check, str]] = {
+    "duration": (_amount, "seconds >= 0 or null"),
+    "kind": (_text, "a text"),
+    "choices": (_count, "a whole number >= 0"),
+    "gold_choice": (_count, "a whole number >= 0 or null"),
+    "evidence": (_spans, "a list of spans"),
+    "evidence_recall": (_share, "a share or null"),
+    "evidence_precision": (_share, "a share or null"),
+    "evidence_hit_turn": (_count, "a whole number >= 0 or null"),
+    "answer_spans": (_spans, "a list of spans or null"),
+    "beliefs": (_beliefs, "a list of lists of shares or null"),
+    "stop_reason": (_text, "a text or null"),
+    "seconds_by_stage": (_amounts, "an object of numbers or null"),
+    **{key: (_amount, "a number >= 0 or null") for key in SPENT if key not in ("frames", "turns")},
+}
+_NOT_NULL = ("kind", "choices")
+
+
+def check_row(row: Any) -> dict[str, Any]:
+    """Return a row of `samples.jsonl` as it is, if it is one; older ones may lack newer keys.
+
+    Raises:
+        ValueError: naming the key whose value no evaluation writes, and what it should be.
+    """
+    if not isinstance(row, dict):
+        raise ValueError(f"expected an object, got {row!r:.60}")
+    for key, (check, wanted) in {**_NEEDED, **_OR_NULL, **_MAY_LACK}.items():
+        value = row.get(key)
+        if key not in row:
+            if key not in _MAY_LACK:
+                raise ValueError(f"{key} is missing")
+        elif value is None:
+            if key in _NEEDED or key in _NOT_NULL:
+                raise ValueError(f"{key} must be {wanted}, got null")
+        elif not check(value):
+            raise ValueError(f"{key} must be {wanted}, got {value!r:.60}")
+    if row["error"] is not None and row["verdict"] is not None:
+        raise ValueError(f"an episode that failed has no verdict, got {row['verdict']}")
+    if row.get("gold_choice") is not None and row["gold_choice"] >= row.get("choices", 0):
+        raise ValueError(f"gold_choice must be one of the choices, got {row['gold_choice']}")
+    return row
