@@ -43,6 +43,7 @@ from policies.registry import AnyPolicy
 from policies.served.named_options import answering_options
 from sage_env.datasets.access.coverage import coverage_line, coverage_of
 from sage_env.datasets.item import QAItem
+from sage_env.datasets.judges import RULE
 from sage_env.release import __version__
 
 SHOWN = 10
@@ -104,7 +105,7 @@ class Eval(OnDataset, PolicySettings):
         self._check()
         questions = self.questions()
         plan = self.plan(questions)
-        for sentence in plan.left_out:
+        for sentence in [*plan.left_out, *self._warnings(questions)]:
             say(sentence, error=True)
         if self.estimate:
             self._estimate(plan, questions)
@@ -165,6 +166,15 @@ class Eval(OnDataset, PolicySettings):
     def policies(self) -> tuple[str, ...]:
         """Return the names of the policies."""
         return self.policy or (DEFAULT_POLICY,)
+
+    def _warnings(self, questions: Questions) -> list[str]:
+        """Return what should be known before the play: who decides on open answers."""
+        benchmark = getattr(questions.dataset, "benchmark", None)
+        count = sum(item.kind == "open" for item in questions.chosen)
+        if not count or benchmark is None or benchmark.rule != "judge" or self.judge != RULE:
+            return []
+        told = f"{count} of the questions are open, and a judge decides on them in {self.dataset}"
+        return [f"{told}: without --judge, what no rule can tell counts as wrong"]
 
     def _estimate(self, plan: Plan, questions: Questions) -> None:
         """Print what each entry takes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -90,7 +91,7 @@ def manifest_of(
     | `counts` | of questions and videos: official (or `None`), annotated, and which can be asked |
     | `coverage` | these in a line |
     | `unusable` | rows that are no questions: the reason, by where they stand |
-    | `videos` | by file name: `status`, `reason`, `questions`, `seconds`, `path` |
+    | `videos` | of each: `path` below the folder that holds all, `status`, `reason`, ... |
 
     Args:
         name: of the dataset.
@@ -102,6 +103,8 @@ def manifest_of(
     sound = {video.path for video in videos if video.status == "found"}
     kept = [item for item in items if item.video in sound]
     count = Counter(video.status for video in videos)
+    # Where a machine keeps them is nobody else's business, and the manifest is to be published.
+    folder = os.path.commonpath([video.path.parent for video in videos]) if videos else ""
     return {
         "format": FORMAT,
         "dataset": name,
@@ -116,10 +119,10 @@ def manifest_of(
             **{status: count[status] for status in STATUSES},
         },
         "coverage": coverage_line(coverage_of(items, kept)),
-        "unusable": dict(getattr(items, "unusable", {})),
+        "unusable": _unusable(items),
         "videos": [
             {
-                "path": str(video.path),
+                "path": video.path.relative_to(folder).as_posix(),
                 "status": video.status,
                 "reason": video.reason or None,
                 "questions": video.questions,
@@ -128,6 +131,14 @@ def manifest_of(
             for video in videos
         ],
     }
+
+
+def _unusable(items: Sequence[QAItem]) -> dict[str, str]:
+    """Return the rows that are no questions: the reasons, by `FILE, line 3`."""
+    found = dict(getattr(items, "unusable", {}))
+    for path in getattr(items, "annotations", ()):
+        found = {place.replace(str(path), path.name): reason for place, reason in found.items()}
+    return found
 
 
 def _digest(path: Path) -> dict[str, Any]:

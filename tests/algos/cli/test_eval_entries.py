@@ -8,12 +8,15 @@ import base64
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from algos.cli.entry import main
+from algos.cli.eval_command import Eval
 from algos.runs.append_log import read_log
+from sage_env import QAItem
 from tests.helpers.clips import write_clip
 from tests.helpers.loopback import KEY, PROXIES, Loopback, Says
 
@@ -241,3 +244,16 @@ def test_a_planted_key_is_nowhere(monkeypatch: pytest.MonkeyPatch, capsys) -> No
             data = path.read_bytes()
             assert not [form for form in forms if form in data], path
     assert KEY not in said.out + said.err
+
+
+def test_a_benchmark_that_a_judge_decides_says_before_the_play_that_none_is_there() -> None:
+    def warned(rule: str, kind: str, judge: str) -> bool:
+        asked = [QAItem("q", Path("a.mp4"), "?", answer="x", kind=kind)]
+        dataset = SimpleNamespace(benchmark=SimpleNamespace(rule=rule))
+        questions = SimpleNamespace(dataset=dataset, chosen=asked)
+        told = Eval(dataset="sage-bench", judge=judge)._warnings(questions)  # type: ignore[arg-type]
+        return bool(told)
+
+    assert warned("judge", "open", "rule")
+    assert not warned("judge", "open", "openai:x") and not warned("judge", "mcq", "rule")
+    assert not warned("accuracy", "open", "rule")

@@ -94,6 +94,15 @@ def test_what_each_control_shows() -> None:
     assert frames["oracle"] == {4 + 8}, "the overview, and a look at the evidence"
 
 
+@pytest.mark.parametrize("name", ["constant", "longest", "blind", "transcript"])
+def test_the_environment_of_a_control_without_pictures_shows_none_whoever_plays(name) -> None:
+    spy = Spy()
+    options = {"max_frames": 64, "overview_frames": 16} | dict(CONTROLS[name].env_options)
+    env = VideoQAEnv(dataset=questions(), opener=open_memory, frame_size=(8, 8), **options)
+    collect([env], spy, [EpisodeSpec("v0-0")], seed=0)
+    assert spy.seen and {int(seen["num_frames"]) for seen in spy.seen} == {0}
+
+
 def test_a_blind_policy_cannot_be_given_frames_by_the_command_line() -> None:
     spy = Spy()
     policy = load_policy("uniform:0:spy", objects={"spy": spy})

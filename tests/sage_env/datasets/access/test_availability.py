@@ -63,6 +63,8 @@ def test_the_manifest_counts_what_it_lists(tmp_path):
         "charades_sta_test.txt": {"sha256": hashlib.sha256(text).hexdigest(), "bytes": len(text)}
     }
     assert len(told["unusable"]) == 1
+    assert str(tmp_path) not in str(told), "it is for others to read"
+    assert {video["path"] for video in told["videos"]} >= {"A.mp4", "C.mp4"}
     statuses = [video["status"] for video in told["videos"]]
     assert {s: statuses.count(s) for s in set(statuses)} == {
         key: told["counts"][key] for key in ("found", "missing", "undecodable")
