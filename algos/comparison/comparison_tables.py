@@ -108,6 +108,8 @@ def _group_cells(one: PairedGroup) -> Cells:
 
 
 def _tests_text(groups: Sequence[PairedGroup]) -> str:
+    if not groups[0].questions:
+        return "No question was judged in both runs: there is nothing to test."
     tested = sum(one.holm is not None for one in groups)
     return (
         "Intervals (95 %) and p are clustered by video, with at least five. Holm corrects for the "

@@ -72,12 +72,7 @@ def sample_row(
     | `COST_KEYS` | what it cost beyond these: see `algos.metrics.costs` |
     | `reward_terms` | the sum of each term over the turns |
     | `error` | why the episode failed on our side; `None` if it did not |
-    | `policy`, `control`, `budget`, `repeat` | the entry that it was played for |
-
-    Args:
-        item: the question.
-        trajectory: its episode.
-        entry: values of `ENTRY_KEYS`, where the play has several entries.
+    | `policy`, `control`, `budget`, `repeat` | of `entry`, that it was played for |
     """
     said, unjudged = _answer(trajectory), trajectory.not_judged
     last = trajectory.turns[-1].info if trajectory.turns else trajectory.start_info

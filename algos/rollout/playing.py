@@ -100,9 +100,8 @@ def collect(
         specs: the episodes to play, no name twice.
         seed: of the policy.
         progress: called in this thread with each trajectory that ended, an exception or not.
-        isolate: whether every exception is the failure of the episode that raised it, a bug of a
-            policy or a plug-in too, but for those in `policies.errors.ENDS_RUN`. Episodes of a
-            batch that raised one are played again alone: only those that raise it then fail.
+        isolate: whether every exception but those in `policies.errors.ENDS_RUN` is the failure of
+            the episode that raised it. Episodes of a batch that raised one are played again alone.
         keep: whether the trajectories are returned; `progress` has them in any case.
 
     Returns:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -230,8 +231,6 @@ def evaluate_entries(
 ) -> dict[str, EvalResult]:
     """Play policies and their floors on questions, into a folder that the same call goes on with.
 
-    What `sage-vqa eval` does, for objects: the folder has rows, episodes, measures and reports.
-
     Args:
         items: the questions, or a dataset of `load_dataset`.
         policies: names of `policies.registry`, or objects by the names that they go by.
@@ -262,12 +261,8 @@ def evaluate_entries(
     how = Playing(
         questions,
         make_policy=lambda one: load_policy(one, objects=objects),
-        make_envs=lambda asked, made: [
-            VideoQAEnv(dataset=asked, **made) for _ in range(min(envs, len(asked)))
-        ],
-        env_options=lambda policy, budget: (
-            EnvironmentOptions(max_frames=budget).env_options(policy) | env_options
-        ),
+        make_envs=partial(_make_envs, envs),
+        env_options=partial(_env_options, env_options),
         controls=plan.controls,
         seed=seed,
         show=progress,
@@ -277,3 +272,11 @@ def evaluate_entries(
     if found.ended:
         raise PolicyError("; ".join(f"{name}: {error}" for name, error in found.ended.items()))
     return found.results
+
+
+def _make_envs(most: int, asked: Sequence[QAItem], options: dict[str, Any]) -> list[VideoQAEnv]:
+    return [VideoQAEnv(dataset=asked, **options) for _ in range(min(most, len(asked)))]
+
+
+def _env_options(given: Mapping[str, Any], policy: AnyPolicy, budget: int | None) -> dict[str, Any]:
+    return {**EnvironmentOptions(max_frames=budget).env_options(policy), **given}

@@ -180,7 +180,7 @@ def _report(
 
 
 def _report_settings(folder: RunFolder) -> dict[str, Any]:
-    told = read_json(folder.report_settings)
+    told: dict[str, Any] = read_json(folder.report_settings)
     try:
         check_told(told)
         _ = told["about"], told["title"], told["examples"], _size(told)
