@@ -59,6 +59,7 @@ LAYERS = {
         "datasets/access/",
         "history openers",
         "tools/",
+        "tools/speech/",
         "tools/grounding/",
         "unicode_text spaces observation",
         "rendering/",
