@@ -87,6 +87,7 @@ LAYERS = {
         "floors/",
         "served/",
         "judges/",
+        "tools/",
         "hugging_face/",
         "sb3/",
         "check/",
