@@ -110,7 +110,10 @@ LAYERS = {
         "tiny/",
         "experiment/",
         "suite/",
-        "cli/",
+        "data_pipeline/questions/",
+        "data_pipeline/stand_in/",
+        "data_pipeline/",
+        "cli/ cli/data/",
     ],
     "benchmarks": [
         "provenance timing published_shapes",
