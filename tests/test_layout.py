@@ -115,6 +115,8 @@ LAYERS = {
         "suite/",
         "data_pipeline/questions/",
         "data_pipeline/stand_in/",
+        "data_pipeline/checking/",
+        "data_pipeline/distilling/",
         "data_pipeline/",
         "cli/ cli/data/",
     ],
