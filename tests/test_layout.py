@@ -63,6 +63,7 @@ LAYERS = {
         "unicode_text spaces observation",
         "rendering/",
         "synth/",
+        "synth/spoken/",
         "rewards viewer",
         "episode",
         "reset_options states/",
