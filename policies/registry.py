@@ -236,13 +236,6 @@ def _released(checkpoint: str, given: Given) -> BatchPolicy:
         raise UnknownPolicy(f"'sage-released:{checkpoint}' cannot be loaded: {error}") from error
 
 
-def _listener(_: str, given: Given) -> BatchPolicy:
-    _refuse("listener", given)
-    from policies.baselines.listener import Listener
-
-    return Listener()
-
-
 def _scripted(_: str, given: Given) -> BatchPolicy:
     _refuse("scripted", given)
     from policies.baselines.scripted import Scripted
@@ -318,9 +311,6 @@ POLICIES: Mapping[str, PolicyEntry] = {
     ),
     "scripted": PolicyEntry(
         "", "coarse to fine by fixed rules, seeing with the small model's vision tower", _scripted
-    ),
-    "listener": PolicyEntry(
-        "", "answers what is said in sage-synth-spoken, with the tool transcribe", _listener
     ),
     "sage-mm-tiny": PolicyEntry("", "the small model that comes with the project", _model),
     "sage-mm": PolicyEntry(

@@ -131,6 +131,7 @@ LAYERS = {
         "learning/",
         "robustness/clips/",
         "robustness/",
+        "speech/",
         "mutation/",
         "gpu/",
     ],

@@ -20,7 +20,7 @@ from sage_env.synth.plan import STREAMS, VERSION, Scene, VideoPlan, frame_span
 WORDS = tuple(
     (
         "garden mountain kitchen bottle candle doctor monkey tiger sugar tomato potato camera "
-        "computer table pocket blanket castle winter rocket tractor turtle chocolate dinner music "
+        "computer table pocket blanket castle winter tractor turtle chocolate dinner music "
         "guitar pirate library village mirror carpet curtain marble "
     ).split()
 )
