@@ -59,6 +59,7 @@ LAYERS = {
         "datasets/access/",
         "history openers",
         "tools/",
+        "tools/web/",
         "unicode_text spaces observation",
         "rendering/",
         "synth/",

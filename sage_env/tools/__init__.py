@@ -4,7 +4,7 @@ May not: hold a tool that ships (those get modules of their own here), know an e
 
 Read in this order: `json_schema` (which keywords are checked), `tool` (the protocol and the call),
 `tool_prompt` (tools in words), `reply_schema` (what an agent may write, for constrained decoding
-and function calling).
+and function calling); rooms of tools that ship: `web/` (search and pages).
 """
 
 from sage_env.tools.reply_schema import action_schema, function_schemas
