@@ -65,8 +65,9 @@ def load_policy(
         temperature: of sampling, for policies that have one; 0 is greedy.
         options: settings of the `hf`, `gemini` and `openai` policies by name, e.g. `{"replies":
             "json", "seed": None}`; see `policies.served.named_options`.
-        tools: of the environment, objects or names; the `sage-mm`, `hf`, `gemini` and `openai`
-            policies are told of them.
+        tools: of the environment, objects or names; the `sage-mm`, `sage-released`, `hf`, `gemini`,
+            `openai` and `human` policies are told of them. One inside another, which has to answer
+            at once, is not.
         objects: policies by the names that they go by, also inside others, as `uniform:8:NAME`.
 
     Raises:
@@ -128,7 +129,7 @@ def _around(kind: str) -> Callable[[str, Given], AnyPolicy]:
 
 def _answerer(name: str, given: Given) -> AnyPolicy:
     """Load a policy that answers from the frames that another one chose."""
-    policy = _load(name, given)
+    policy = _load(name, replace(given, tools=()))  # it can call none: it has one turn
     if isinstance(policy, WholeVideoPolicy):
         raise UnknownPolicy(f"{name!r} sees the whole video, whatever is chosen: name it alone")
     return policy
@@ -138,7 +139,7 @@ def _human(folder: str, given: Given) -> AnyPolicy:
     from policies.baselines.human import FOLDER, Human
 
     _refuse("human", given)
-    return Human(Path(folder) if folder else FOLDER)
+    return Human(Path(folder) if folder else FOLDER, tools=given.tools)
 
 
 def _gemini(model: str, given: Given) -> AnyPolicy:
@@ -231,7 +232,7 @@ def _released(checkpoint: str, given: Given) -> BatchPolicy:
     from policies.sage_released import SageReleased
 
     try:
-        return SageReleased.load(checkpoint, adapter=given.adapter, **_WHERE)
+        return SageReleased.load(checkpoint, adapter=given.adapter, tools=given.tools, **_WHERE)
     except (ValueError, OSError) as error:
         raise UnknownPolicy(f"'sage-released:{checkpoint}' cannot be loaded: {error}") from error
 

@@ -24,8 +24,10 @@ from typing import Any
 from policies.sage_released.protocol import Call
 from sage_env.actions.action import Action, UseTool, Zoom
 from sage_env.actions.function_name import bare_name
+from sage_env.actions.json_objects import read_object
 from sage_env.argument_checks import is_number
 from sage_env.timeline import parse_seconds
+from sage_env.tools.quoting import untagged
 from sage_env.tools.tool import Tool
 
 VIDEO = "video.mp4"
@@ -80,7 +82,7 @@ class ReleasedTool:
         description: what it does.
         properties: JSON Schemas of its arguments.
         optional: arguments that may be left out.
-        result: key under which its text stands in their results; `""` for none.
+        result: key under which its text stands in their results; `""` for `result`.
     """
 
     name: str
@@ -222,7 +224,8 @@ class Toolbox:
     def result(self, call: Call, observation: Mapping[str, Any]) -> str:
         """Return the result of a call, in the form in which the checkpoints were shown results.
 
-        That is a printed Python dictionary, as in the released code.
+        That is a printed Python dictionary, as in the released code: what a tool said is text in
+        it, on one line, and cannot end it. The prompt says whose words they are.
         """
         shown, message = int(observation["num_frames"]), str(observation["message"])
         _, released = self._meant(call)
@@ -232,9 +235,7 @@ class Toolbox:
             seconds = observation["seconds"][:shown].tolist()
             paths = [frame_name(k, second) for k, second in enumerate(seconds)]
             return " ".join(filter(None, [str({"media_paths": paths}), message]))
-        text = str(observation["text"])
-        if text and released is not None and released.result and not text.startswith("{"):
-            text = str({released.result: text})
+        text = _printed(str(observation["text"]), (released and released.result) or "result")
         return " ".join(filter(None, [text, message])) or "The tool said nothing."
 
     def _meant(self, call: Call) -> tuple[str, ReleasedTool | None]:
@@ -242,6 +243,17 @@ class Toolbox:
         known = {name for tool in RELEASED_TOOLS for name in tool.names} | self._tools.keys()
         name = bare_name(call.name, known)
         return name, next((tool for tool in RELEASED_TOOLS if name in tool.names), None)
+
+
+def _printed(text: str, key: str) -> str:
+    """Return a tool's reply as a printed dictionary: its own, if it is one, or its text."""
+    if not text:
+        return ""
+    said = untagged(text)
+    try:
+        return str(read_object(said) if said.startswith("{") else {key: said})
+    except ValueError:
+        return str({key: said})
 
 
 def _declared(name: str, description: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

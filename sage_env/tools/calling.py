@@ -19,6 +19,7 @@ from sage_env.errors import (
 )
 from sage_env.history import History
 from sage_env.tools.json_schema import fit_arguments
+from sage_env.tools.quoting import one_line, plain_text
 from sage_env.tools.tool import MAX_TOOL_TEXT, Tool, ToolContext, tool_context
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def _cut(text: str, tool: Tool) -> ToolReply:
 def _text(
     tool: Tool, arguments: dict[str, Any], context: ToolContext, timeout: float | None
 ) -> str:
-    """Return what the tool returns, if it is text."""
+    """Return what the tool returns, if it is text, without what is not seen in it."""
     item = context.history.item.id
     what = f"the tool {tool.name!r} on item {item!r}"
     failed = f"the tool {tool.name!r} failed on item {item!r}"
@@ -143,10 +144,10 @@ def _text(
     if not isinstance(text, str) or not is_unicode(text):
         law = f"the tool {tool.name!r} must return a string without lone surrogates"
         raise ToolError(f"{law}, got {text!a:.80} on item {item!r}")
-    return text
+    return plain_text(text)
 
 
 def agent_message(text: str) -> str:
-    """Return words for the agent as `message` can hold them: Unicode, not too long."""
-    told = text.encode(errors="replace").decode()
+    """Return words for the agent as `message` can hold them: one line, and not too long."""
+    told = one_line(text.encode(errors="replace").decode())
     return told if len(told) <= _MAX_MESSAGE else told[:_MAX_MESSAGE] + "…"

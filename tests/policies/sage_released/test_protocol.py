@@ -317,11 +317,11 @@ def test_results_look_like_theirs() -> None:
     assert box.result(LOOK, shown((1,), "Cut.")).endswith("]} Cut.")
     assert box.result(LOOK, shown(message="Nothing is shown.")) == "Nothing is shown."
     assert box.result(Call("verbal_transcript"), shown(text="hi")) == "{'transcript': 'hi'}"
-    assert box.result(Call("analyze"), shown(text='{"answer": 1}')) == '{"answer": 1}'
+    assert box.result(Call("analyze"), shown(text='{"answer": 1}')) == "{'answer': 1}"
     assert (
         box.result(Call("functions.verbal_transcript"), shown(text="hi")) == "{'transcript': 'hi'}"
     )
-    assert box.result(Call("weather"), shown(text="rain")) == "rain"
+    assert box.result(Call("weather"), shown(text="rain")) == "{'result': 'rain'}"
     assert box.result(Call("weather"), shown()) == "The tool said nothing."
 
 
