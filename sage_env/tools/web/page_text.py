@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from sage_env.errors import ToolInputError
 from sage_env.lazy_exports import needs_extra
-from sage_env.tools.web.plain_text import one_line, plain_text
+from sage_env.tools.web.tidy_text import one_line, tidy
 
 HTML = ("text/html", "application/xhtml+xml")
 _PLAIN = re.compile(r"text/[\w.+-]+|application/(?:[\w.+-]+\+)?(?:json|xml|yaml)")
@@ -77,7 +77,7 @@ def page_text(body: bytes, content_type: str) -> PageText:
         raise refuse_type("application/octet-stream")
     kind, head = _kind(content_type), text[:_HEAD].lower()
     is_html = kind in HTML or (not kind and ("<html" in head or "<!doctype html" in head))
-    return _main_text(text) if is_html else PageText("", plain_text(text))
+    return _main_text(text) if is_html else PageText("", tidy(text))
 
 
 def decoded(body: bytes, content_type: str) -> str:
@@ -128,5 +128,5 @@ def _main_text(html: str) -> PageText:
         return PageText("", "")
     title = metadata.extract_metadata(tree)
     text = trafilatura.extract(html, include_comments=False, favor_recall=True)
-    found = plain_text(text or trafilatura.html2txt(html) or "")
+    found = tidy(text or trafilatura.html2txt(html) or "")
     return PageText(one_line(getattr(title, "title", None) or "", _MAX_TITLE), found)

@@ -9,9 +9,9 @@ from sage_env.argument_checks import is_number, whole_number
 from sage_env.errors import ToolInputError
 from sage_env.tools.tool import ToolContext
 from sage_env.tools.web.bounded_http import Deadline
-from sage_env.tools.web.plain_text import one_line
 from sage_env.tools.web.search_engines import find_engine, hide_key
 from sage_env.tools.web.search_results import results_text
+from sage_env.tools.web.tidy_text import one_line
 
 MAX_QUERY = 400
 """Most characters of a query. A choice: engines cut longer ones."""
@@ -94,4 +94,4 @@ class Search:
             raise ToolInputError(f"query must have 1 to {MAX_QUERY} characters")
         most = int(arguments.get("num_results", self._num_results))
         deadline = Deadline(self._search_timeout, f"the search at {self._engine.address.host}")
-        return hide_key(results_text(self._engine.results(query, most, deadline)))
+        return hide_key(results_text(self._engine.results(query, most, deadline), self.max_text))

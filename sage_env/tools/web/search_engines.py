@@ -25,8 +25,8 @@ from sage_env.tools.web.bounded_http import (
     exchange,
 )
 from sage_env.tools.web.connections import connect_anywhere
-from sage_env.tools.web.plain_text import one_line
 from sage_env.tools.web.search_results import SearchResult, read_results
+from sage_env.tools.web.tidy_text import one_line
 from sage_env.tools.web.web_address import WebAddress
 
 SERPER = "https://google.serper.dev/search"

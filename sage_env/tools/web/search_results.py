@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sage_env.tools.web.plain_text import one_line
+from sage_env.tools.web.tidy_text import one_line
 
 MAX_SNIPPET = 400
 _MAX_TITLE, _MAX_LINK = 200, 2_048
@@ -60,13 +60,20 @@ def read_results(found: object, link: str, snippet: str, most: int) -> list[Sear
     return list(results.values())
 
 
-def results_text(results: Iterable[SearchResult]) -> str:
-    """Return results in words, as the module says; `NO_RESULTS` where there are none."""
-    entries = [
-        "\n   ".join(filter(None, [f"{k}. {one.title}", one.link, one.snippet]))
-        for k, one in enumerate(results, start=1)
-    ]
-    return "\n".join(entries) or NO_RESULTS
+def results_text(results: Iterable[SearchResult], most: int) -> str:
+    """Return results in words, as the module says; `NO_RESULTS` where there are none.
+
+    Args:
+        results: in order.
+        most: characters; results that do not fit whole are left out, but for the first.
+    """
+    text = ""
+    for k, one in enumerate(results, start=1):
+        entry = "\n   ".join(filter(None, [f"{k}. {one.title}", one.link, one.snippet]))
+        if text and len(text) + 1 + len(entry) > most:
+            break
+        text = f"{text}\n{entry}" if text else entry
+    return text or NO_RESULTS
 
 
 def _text(entry: Mapping[str, Any], key: str, most: int) -> str:

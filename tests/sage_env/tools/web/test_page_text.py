@@ -1,4 +1,4 @@
-"""Laws of `sage_env.tools.web.page_text`, `plain_text`: characters, types, what is unseen."""
+"""Laws of `sage_env.tools.web.page_text`, `tidy`: characters, types, what is unseen."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sage_env.errors import ToolInputError
 from sage_env.tools.web.page_text import decoded, is_readable, page_text
-from sage_env.tools.web.plain_text import one_line, plain_text
+from sage_env.tools.web.tidy_text import one_line, tidy
 from tests.helpers.hard_texts import TEXTS
 
 GREEK = "Ἡ ὁδὸς ἄνω κάτω μία"
@@ -18,9 +18,9 @@ GREEK = "Ἡ ὁδὸς ἄνω κάτω μία"
 
 @given(st.text() | st.sampled_from([x[:500] for x in TEXTS.values()]))
 def test_plain_text_has_nothing_unseen(text: str) -> None:
-    found = plain_text(text)
+    found = tidy(text)
     kinds = {unicodedata.category(c) for c in found} - {"Cn", "Co"}
-    assert not kinds & {"Cs", "Zl", "Zp"} and found == plain_text(found)
+    assert not kinds & {"Cs", "Zl", "Zp"} and found == tidy(found)
     assert {c for c in found if unicodedata.category(c) == "Cc"} <= {"\n"}
     assert not set(found) & set("\u202e\u2066\u200b\u200f\ufeff\U000e0041")
     assert "\n\n\n" not in found and found.encode("utf-8") is not None
@@ -29,7 +29,7 @@ def test_plain_text_has_nothing_unseen(text: str) -> None:
 
 def test_letters_of_every_script_stay() -> None:
     for text in (GREEK, "日本語の文", "नमस्ते", "می\u200cخواهم", "👩\u200d🚀 ok", "שלום"):
-        assert plain_text(text) == text
+        assert tidy(text) == text
 
 
 @pytest.mark.parametrize(

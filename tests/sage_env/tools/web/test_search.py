@@ -91,8 +91,10 @@ def test_no_results_is_a_result(body) -> None:
 def test_a_page_is_listed_once_and_long_texts_are_cut() -> None:
     many = [{"title": "t" * 500, "link": f"https://x/{k // 2}", "snippet": "s " * 900}
             for k in range(40)]  # fmt: skip
-    with Loopback([Says({"organic": many})], Says({})) as server:
-        lines = ask(serper(server.url), num_results=10).split("\n")
+    with Loopback([Says({"organic": many})] * 2, Says({})) as server:
+        text = ask(serper(server.url), num_results=10)
+        assert len(text) <= 5000 and text.endswith("…")  # whole results alone
+        lines = ask(serper(server.url, max_text=10_000), num_results=10).split("\n")
     assert len(lines) == 30 and len({line for line in lines if "https" in line}) == 10
     assert max(map(len, lines)) <= 403
 

@@ -15,10 +15,10 @@ _BLANKS = re.compile(r"[^\S\n]+")
 _GAPS = re.compile(r"\n{3,}")
 
 
-def plain_text(text: str) -> str:
+def tidy(text: str) -> str:
     r"""Return a text without unseen characters, with at most one empty line at a time.
 
-    >>> plain_text("a\x1b[31mb\u202e  c\r\n\n\n\nd")
+    >>> tidy("a\x1b[31mb\u202e  c\r\n\n\n\nd")
     'a[31mb c\n\nd'
     """
     seen = _UNSEEN.sub("", _BREAKS.sub("\n", text))
@@ -28,5 +28,5 @@ def plain_text(text: str) -> str:
 
 def one_line(text: str, most: int) -> str:
     """Return a text likewise, in one line of at most `most` characters."""
-    line = " ".join(plain_text(text).split())
+    line = " ".join(tidy(text).split())
     return line if len(line) <= most else f"{line[: most - 1]}…"
