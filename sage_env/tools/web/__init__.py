@@ -14,7 +14,7 @@ May not: go where `web_address` does not let it, use a proxy of the environment,
 what a page holds, show a key, or take what was read for anything but text.
 
 Read in this order: `web_address` (which addresses are public), `bounded_http` (one request, bounded
-in time and bytes), `connections` (looked up once, and connected to that), `tidy` (nothing
+in time and bytes), `connections` (looked up once, and connected to that), `tidy_text` (nothing
 unseen), `page_text` (characters and main text of a page), `read_page` (the tool), `search_results`
 (results in words), `search_engines` (Serper and SearXNG), `search` (the tool).
 """
