@@ -97,7 +97,7 @@ class ChatObservations(
         self._system, self._newest_only = system, newest_only
         tools: Mapping[str, Tool] = getattr(env.unwrapped, "tools", {})
         if system is not None and tools and tell_tools:
-            self._system = f"{system}\n{describe_tools(tools.values())}"
+            self._system = system_text(tools, system)
         self._messages: list[Message] = []
 
     def reset(
@@ -121,13 +121,33 @@ class ChatObservations(
         return messages, float(reward), terminated, truncated, info
 
     def _user(self, observation: Mapping[str, Any], *, first: bool) -> Message:
-        notes = [note for note in (observation["message"], observation["text"]) if note]
         blocks: list[Block] = []
         for k, shown in enumerate(pictures(observation)):
-            blocks.append(text_block(f"<{float(observation['seconds'][k]):.1f} seconds>"))
+            blocks.append(text_block(shown_at(float(observation["seconds"][k]))))
             blocks.append(picture_block(shown, self._format, self._encoding))
-        lines = notes + (_question(observation) if first else []) + [_budget(observation)]
-        return {"role": "user", "content": [*blocks, text_block("\n".join(lines))]}
+        blocks.append(text_block(user_text(observation, first=first)))
+        return {"role": "user", "content": blocks}
+
+
+def system_text(tools: Mapping[str, Tool], system: str = SYSTEM) -> str:
+    """Return the system message of a conversation: what an agent may do, and with which tools."""
+    return f"{system}\n{describe_tools(tools.values())}" if tools else system
+
+
+def user_text(observation: Mapping[str, Any], *, first: bool) -> str:
+    """Return what a user message says after its pictures.
+
+    Args:
+        observation: of `VideoQAEnv`; its frames are not looked at, and may be missing.
+        first: whether it is the first of the episode, which asks the question.
+    """
+    notes = [note for note in (observation["message"], observation["text"]) if note]
+    return "\n".join(notes + (_question(observation) if first else []) + [_budget(observation)])
+
+
+def shown_at(second: float) -> str:
+    """Return what stands before a picture: when it is on screen."""
+    return f"<{second:.1f} seconds>"
 
 
 def _question(observation: Mapping[str, Any]) -> list[str]:
