@@ -112,6 +112,7 @@ LAYERS = {
         "suite/",
         "data_pipeline/questions/",
         "data_pipeline/stand_in/",
+        "data_pipeline/distilling/",
         "data_pipeline/",
         "cli/ cli/data/",
     ],

@@ -14,6 +14,7 @@ import tyro
 from algos.cli.commands import Ask, Play, Report
 from algos.cli.compare_command import Compare
 from algos.cli.data.data_commands import BuildData, CheckData, DownloadData, ExportData
+from algos.cli.data.distill_command import Distill
 from algos.cli.eval_command import Eval
 from algos.cli.exchange_commands import Export, ImportData, LmmsTask
 from algos.cli.judge_command import CheckJudge, ShowPairs
@@ -111,11 +112,12 @@ def _run(arguments: list[str]) -> None:
     if arguments[:1] == ["data"]:
         about = (
             "Make the videos of the embedded dataset, check or fetch any, write a dataset out as "
-            "files or as a task of lmms-eval, read others' results."
+            "files or as a task of lmms-eval, read others' results; distil episodes to learn from."
         )
         data = {
             "build": BuildData,
             "check": CheckData,
+            "distill": Distill,
             "download": DownloadData,
             "export": ExportData,
             "import": ImportData,
