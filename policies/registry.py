@@ -16,7 +16,8 @@ from policies.served.named_options import holds_key
 from sage_env.errors import SageEnvError
 from sage_env.lazy_exports import needs_extra
 from sage_env.object_reference import is_reference
-from sage_env.tools.tool import Tool, find_tools
+from sage_env.tools.naming import find_tools
+from sage_env.tools.tool import Tool
 
 AnyPolicy: TypeAlias = Policy | BatchPolicy
 # Checkpoints go on the GPU if there is one; the small model is made for a CPU.

@@ -21,7 +21,7 @@ from sage_env.datasets.item import QAItem
 from sage_env.datasets.loading import load_dataset
 from sage_env.datasets.question_sets import SET_SUFFIX, read_question_sets
 from sage_env.lazy_exports import needs_extra
-from sage_env.tools.tool import find_tools
+from sage_env.tools.naming import find_tools
 
 if TYPE_CHECKING:
     from algos.sft.cloning import Lessons

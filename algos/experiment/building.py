@@ -19,7 +19,8 @@ from sage_env.datasets.splits import HOLD_OUT, Splits, load_splits
 from sage_env.env import VideoQAEnv
 from sage_env.rewards import Reward, efficient
 from sage_env.storage.byte_size import parse_bytes
-from sage_env.tools.tool import Tool, find_tools
+from sage_env.tools.naming import find_tools
+from sage_env.tools.tool import Tool
 
 if TYPE_CHECKING:
     from policies.sage_mm import SageMM

@@ -14,7 +14,8 @@ from algos.rollout.telling import TOLD
 from algos.rollout.trajectory import Trajectory
 from policies.base import Observation
 from sage_env.actions.action import UseTool
-from sage_env.tools.tool import Tool, ToolContext, find_tools
+from sage_env.tools.naming import find_tools
+from sage_env.tools.tool import Tool, ToolContext
 
 _WORDS = ("message", "text")
 

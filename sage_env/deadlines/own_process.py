@@ -8,14 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
 from weakref import WeakSet, finalize
 
 from sage_env.deadlines.call_threads import CallOverdue
-from sage_env.errors import type_and_text
+from sage_env.errors import SageEnvError, type_and_text
 from sage_env.object_reference import is_reference
 from sage_env.storage.forking import on_fork
 
@@ -23,6 +23,8 @@ START_TIMEOUT = 60.0
 """Seconds for an interpreter to start and import this package; it takes less than one. A choice."""
 MAX_ANSWER = 64 << 20
 """Most bytes that a call may return, pickled. A choice: texts and numbers take thousands."""
+_NEEDED = ("name", "description", "parameters")
+_OPTIONAL = ("max_calls", "max_text", "timeout")
 _SERVER = "from sage_env.deadlines.process_server import serve; serve({})"
 
 
@@ -39,18 +41,22 @@ class OwnProcess:
 
     Attributes:
         name, description, parameters: of a tool, as the plug-in has them.
+        max_calls, max_text, timeout: of a tool that has them.
     """
 
-    def __init__(self, plug_in: str | Callable[..., Any]) -> None:
+    def __init__(
+        self, plug_in: str | Callable[..., Any], settings: Mapping[str, str] | None = None
+    ) -> None:
         """Start nothing yet.
 
         Args:
             plug_in: `"package.module:name"` of a function, an object or a class that is made
-                without arguments, which is imported in the process alone; or one that pickle can
-                send, which what is defined in a script or a notebook cannot be.
+                there, which is imported in the process alone; or one that pickle can send, which
+                what is defined in a script or a notebook cannot be.
+            settings: arguments of that class, as text; see `written_settings`.
 
         Raises:
-            ValueError: if it is neither.
+            ValueError: if it is neither, or there are settings for what is not named.
             Exception: what pickle says of an object that it cannot send.
         """
         named = isinstance(plug_in, str) and is_reference(plug_in)
@@ -58,6 +64,8 @@ class OwnProcess:
             raise ValueError(
                 f"OwnProcess takes a plug-in or its name 'package.module:name', got {plug_in!r}"
             )
+        if settings and not named:
+            raise ValueError(f"settings are for a class by its name, got them for {plug_in!r}")
         home = plug_in if isinstance(plug_in, str) else _home(plug_in)
         if home == "__main__":
             raise ValueError(
@@ -65,29 +73,32 @@ class OwnProcess:
                 "cannot find it: put it into a module"
             )
         self._plug_in = plug_in
-        self._packed = pickle.dumps(plug_in)
+        self._settings = dict(settings or {})
+        self._packed = pickle.dumps((plug_in, self._settings))
         self._idle: list[_Process] = []
         self._attributes: dict[str, Any] = {}
         _plug_ins.add(self)
 
-    def __reduce__(self) -> tuple[type[OwnProcess], tuple[Any]]:
+    def __reduce__(self) -> tuple[type[OwnProcess], tuple[Any, ...]]:
         """Say how to make a copy: with processes of its own."""
-        return OwnProcess, (self._plug_in,)
+        return OwnProcess, (self._plug_in, self._settings)
 
     def __repr__(self) -> str:
         """Show what is called."""
-        return f"OwnProcess({self._plug_in!r})"
+        settings = f", {self._settings}" if self._settings else ""
+        return f"OwnProcess({self._plug_in!r}{settings})"
 
     def __getattr__(self, name: str) -> Any:
         """Return an attribute of the plug-in, such as a tool's name: asked for once."""
-        if name not in ("name", "description", "parameters"):
+        if name not in (*_NEEDED, *_OPTIONAL):
             raise AttributeError(f"{type(self).__name__} has no {name!r}")
         if not isinstance(self._plug_in, str):
             return getattr(self._plug_in, name)
         if name not in self._attributes:
+            none = (None,) if name in _OPTIONAL else ()
             try:
-                self._attributes[name] = self._ask("get", (name,), START_TIMEOUT)
-            except AttributeError:
+                self._attributes[name] = self._ask("get", (name, *none), START_TIMEOUT)
+            except (AttributeError, SageEnvError):
                 raise
             except Exception as error:
                 said = type_and_text(error)

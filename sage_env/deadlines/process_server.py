@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pickle
 import signal
+from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
+from sage_env.deadlines.plug_in_settings import written_settings
 from sage_env.errors import type_and_text
 from sage_env.object_reference import load_object
 
@@ -42,7 +44,7 @@ def _answer(request: bytes, plug_ins: dict[bytes, Any]) -> bytes:
     try:
         kind, packed, arguments = pickle.loads(request)
         if packed not in plug_ins:
-            plug_ins[packed] = _loaded(pickle.loads(packed))
+            plug_ins[packed] = _loaded(*pickle.loads(packed))
         plug_in = plug_ins[packed]
         answer = getattr(plug_in, *arguments) if kind == "get" else plug_in(*arguments)
         return pickle.dumps((False, answer))
@@ -50,12 +52,16 @@ def _answer(request: bytes, plug_ins: dict[bytes, Any]) -> bytes:
         return _told(error)
 
 
-def _loaded(plug_in: Any) -> Any:
-    """Return the plug-in, or what has that name; of a class, an instance."""
+def _loaded(plug_in: Any, settings: Mapping[str, str]) -> Any:
+    """Return the plug-in, or what has that name; of a class, an instance with these settings."""
     if not isinstance(plug_in, str):
         return plug_in
     found = load_object(plug_in, "the plug-in", LookupError)
-    return found() if isinstance(found, type) else found
+    if isinstance(found, type):
+        return found(**written_settings(found, settings))
+    if settings:
+        raise ValueError(f"{plug_in} is no class, and takes no settings: leave out what follows ?")
+    return found
 
 
 def _told(error: BaseException) -> bytes:

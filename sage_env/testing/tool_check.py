@@ -16,7 +16,8 @@ from sage_env.testing.episodes import ITEMS
 from sage_env.testing.laws import lawful, require
 from sage_env.testing.memory_video import open_memory
 from sage_env.tools.json_schema import sample_arguments
-from sage_env.tools.tool import Tool, find_tools
+from sage_env.tools.naming import find_tools
+from sage_env.tools.tool import Tool
 
 _CALLS = 8  # of each question
 # Draws until arguments are accepted. A tool that wants start < end refuses half of them, one with

@@ -43,7 +43,7 @@ from algos.data_pipeline.distilling.settings import DistillError, DistillSetting
 from algos.suite.entries import file_name
 from sage_env.datasets.item import QAItem
 from sage_env.storage.atomic_file import atomic_path
-from sage_env.tools.tool import find_tools
+from sage_env.tools.naming import find_tools
 from sage_env.wrappers.chat_observations import system_text
 
 EPISODES = "episodes"
