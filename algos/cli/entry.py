@@ -13,7 +13,7 @@ import tyro
 
 from algos.cli.commands import Ask, Play, Report
 from algos.cli.compare_command import Compare
-from algos.cli.data_commands import BuildData, CheckData, DownloadData, ExportData
+from algos.cli.data.data_commands import BuildData, CheckData, DownloadData, ExportData
 from algos.cli.eval_command import Eval
 from algos.cli.exchange_commands import Export, ImportData, LmmsTask
 from algos.cli.judge_command import CheckJudge, ShowPairs

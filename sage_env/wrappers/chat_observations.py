@@ -99,9 +99,9 @@ class ChatObservations(
         self._format, self._encoding = format, encoding
         self._system, self._newest_only = system, newest_only
         tools: Mapping[str, Tool] = getattr(env.unwrapped, "tools", {}) if tell_tools else {}
-        self._tools = describe_tools(tools.values())
-        if system is not None and self._tools:
-            self._system = f"{system}\n{self._tools}"
+        self._tools = describe_tools(tools.values()) if system is None else ""
+        if system is not None:
+            self._system = system_text(tools, system)
         self._messages: list[Message] = []
 
     def reset(
@@ -125,15 +125,35 @@ class ChatObservations(
         return messages, float(reward), terminated, truncated, info
 
     def _user(self, observation: Mapping[str, Any], *, first: bool) -> Message:
-        notes = told_notes(observation["message"], observation["text"])
         blocks: list[Block] = []
         for k, shown in enumerate(pictures(observation)):
-            blocks.append(text_block(f"<{float(observation['seconds'][k]):.1f} seconds>"))
+            blocks.append(text_block(shown_at(float(observation["seconds"][k]))))
             blocks.append(picture_block(shown, self._format, self._encoding))
-        lines = notes + (_question(observation) if first else []) + [_budget(observation)]
-        if first and self._system is None and self._tools:
+        blocks.append(text_block(user_text(observation, first=first)))
+        if first and self._tools:
             blocks.insert(0, text_block(f"The tools:\n{self._tools}"))
-        return {"role": "user", "content": [*blocks, text_block("\n".join(lines))]}
+        return {"role": "user", "content": blocks}
+
+
+def system_text(tools: Mapping[str, Tool], system: str = SYSTEM) -> str:
+    """Return the system message of a conversation: what an agent may do, and with which tools."""
+    return f"{system}\n{describe_tools(tools.values())}" if tools else system
+
+
+def user_text(observation: Mapping[str, Any], *, first: bool) -> str:
+    """Return what a user message says after its pictures.
+
+    Args:
+        observation: of `VideoQAEnv`; its frames are not looked at, and may be missing.
+        first: whether it is the first of the episode, which asks the question.
+    """
+    notes = told_notes(observation["message"], observation["text"])
+    return "\n".join(notes + (_question(observation) if first else []) + [_budget(observation)])
+
+
+def shown_at(second: float) -> str:
+    """Return what stands before a picture: when it is on screen."""
+    return f"<{second:.1f} seconds>"
 
 
 def _question(observation: Mapping[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Annotated
 import tyro
 from tqdm import tqdm
 
-from algos.cli.dataset_check import check_dataset, find_benchmark, is_dataset
+from algos.cli.data.dataset_check import check_dataset, find_benchmark, is_dataset
 from algos.cli.options import CommandError
 from algos.cli.terminal import say
 from policies.terminal_text import visible

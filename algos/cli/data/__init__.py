@@ -1,0 +1,7 @@
+"""The commands of `sage-vqa data`: each is one dataclass, which is its whole configuration.
+
+May not: hold logic that a Python user would want too; a command only reads, calls and prints.
+
+Read in this order: `dataset_check` (which videos of a dataset are here), `data_commands` (videos
+and questions as files).
+"""

@@ -1,0 +1,7 @@
+"""From videos to data to learn from: questions that a model writes, checked; and how they go on.
+
+May not: train or measure; `sft/`, `ppo/` and `suite/` take what is made here by its path.
+
+Rooms, to read in this order: `questions/` (a model writes questions about videos, and each is
+checked for its form), `stand_in/` (a server in Gemini's place that errs where it is told to).
+"""
