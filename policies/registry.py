@@ -12,7 +12,7 @@ from policies.base import BatchPolicy, Policy
 from policies.baselines.named_wrappers import UNIFORM_FRAMES, wrapped
 from policies.briefing import WholeVideoPolicy
 from policies.own_class import load_own
-from policies.served.named_options import holds_key
+from policies.served.named_options import holds_key, refuse_keys_in
 from sage_env.errors import SageEnvError
 from sage_env.lazy_exports import needs_extra
 from sage_env.object_reference import is_reference
@@ -65,9 +65,7 @@ def load_policy(
         temperature: of sampling, for policies that have one; 0 is greedy.
         options: settings of the `hf`, `gemini` and `openai` policies by name, e.g. `{"replies":
             "json", "seed": None}`; see `policies.served.named_options`.
-        tools: of the environment, objects or names; the `sage-mm`, `sage-released`, `hf`, `gemini`,
-            `openai` and `human` policies are told of them. One inside another, which has to answer
-            at once, is not.
+        tools: of the environment, for policies that can call some; not for one inside another.
         objects: policies by the names that they go by, also inside others, as `uniform:8:NAME`.
 
     Raises:
@@ -79,9 +77,10 @@ def load_policy(
     if holds_key(name):
         raise UnknownPolicy("a policy's name holds no key or password: set the key's variable")
     try:
+        refuse_keys_in(tools)
         found = tuple(find_tools(tools).values())
     except ValueError as error:
-        raise UnknownPolicy(f"no policy can be told of the tools {list(tools)}: {error}") from None
+        raise UnknownPolicy(f"no policy can be told of these tools: {error}") from None
     policy = _load(name, Given(adapter, dict(options or {}), temperature, found, objects or {}))
     if temperature is not None and hasattr(policy, "temperature"):
         policy.temperature = temperature

@@ -99,8 +99,8 @@ class ChatObservations(
         self._format, self._encoding = format, encoding
         self._system, self._newest_only = system, newest_only
         tools: Mapping[str, Tool] = getattr(env.unwrapped, "tools", {}) if tell_tools else {}
-        self._tools = describe_tools(tools.values())
-        if system is not None and self._tools:
+        self._tools = describe_tools(tools.values()) if system is None else ""
+        if system is not None:
             self._system = system_text(tools, system)
         self._messages: list[Message] = []
 
@@ -129,9 +129,9 @@ class ChatObservations(
         for k, shown in enumerate(pictures(observation)):
             blocks.append(text_block(shown_at(float(observation["seconds"][k]))))
             blocks.append(picture_block(shown, self._format, self._encoding))
-        if first and self._system is None and self._tools:
-            blocks.insert(0, text_block(f"The tools:\n{self._tools}"))
         blocks.append(text_block(user_text(observation, first=first)))
+        if first and self._tools:
+            blocks.insert(0, text_block(f"The tools:\n{self._tools}"))
         return {"role": "user", "content": blocks}
 
 
@@ -147,7 +147,7 @@ def user_text(observation: Mapping[str, Any], *, first: bool) -> str:
         observation: of `VideoQAEnv`; its frames are not looked at, and may be missing.
         first: whether it is the first of the episode, which asks the question.
     """
-    notes = told_notes(str(observation["message"]), str(observation["text"]))
+    notes = told_notes(observation["message"], observation["text"])
     return "\n".join(notes + (_question(observation) if first else []) + [_budget(observation)])
 
 
