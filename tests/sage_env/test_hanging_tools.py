@@ -20,7 +20,7 @@ from sage_env.actions.action import Skip, UseTool
 from sage_env.datasets.item import QAItem
 from sage_env.env import VideoQAEnv
 from sage_env.testing import open_memory
-from tests.helpers.plug_ins.hanging import MARK, WAYS
+from tests.helpers.plug_ins.hanging import WAYS
 from tests.helpers.tools_to_try import Echo
 
 HANGING = "tests.helpers.plug_ins.hanging:Hanging"
@@ -37,35 +37,35 @@ def make(*tools, turns: int = 10, **options) -> VideoQAEnv:
     )  # fmt: skip
 
 
-def children() -> set[str]:
-    """Return the processes that this one has started, and those with the mark of the tool."""
+def processes(folder: Path) -> set[str]:
+    """Return the processes that this one has started, and those whose temporary files lie there."""
     found = set()
-    for folder in Path("/proc").glob("[0-9]*"):
+    for place in Path("/proc").glob("[0-9]*"):
         try:
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            ours = MARK.encode() in (folder / "cmdline").read_bytes().split(b"\0")
+            parent = int((place / "stat").read_text().rpartition(")")[2].split()[1])
+            theirs = f"TMPDIR={folder}".encode() in (place / "environ").read_bytes()
         except OSError:
             continue
-        if parent == os.getpid() or ours:
-            found.add(folder.name)
+        if parent == os.getpid() or theirs:
+            found.add(place.name)
     return found
 
 
-def left() -> tuple[set[str], int, int, set[str]]:
+def left(folder: Path) -> tuple[set[str], int, int, list[str]]:
     """Return processes, threads, descriptors and temporary files."""
     gc.collect()
     threads = sum(thread.name.startswith("sage-call") for thread in threading.enumerate())
-    files = {name for name in os.listdir(tempfile.gettempdir()) if name.startswith("sage-plug-in")}
-    return children(), threads, len(os.listdir("/proc/self/fd")), files
+    return processes(folder), threads, len(os.listdir("/proc/self/fd")), os.listdir(folder)
 
 
 @pytest.fixture
-def nothing_left() -> Iterator[None]:
+def nothing_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Check that what there was is what there is."""
-    before = left()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # other tests have theirs elsewhere
+    before = left(tmp_path)
     yield
     until = time.monotonic() + SOON
-    while (after := left()) != before and time.monotonic() < until:
+    while (after := left(tmp_path)) != before and time.monotonic() < until:
         time.sleep(0.02)  # a process that was killed takes a moment
     assert after == before
 

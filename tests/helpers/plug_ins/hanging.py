@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 WAYS = ["loop", "sleep", "hold the interpreter", "ignore signals", "children", "daemons", "threads"]
-MARK = "86402"  # seconds that its children sleep: what a test looks for among the processes
+LONG = "86402"  # seconds that its children sleep
 
 
 class Hanging:
@@ -46,12 +46,10 @@ def _hang(how):
             for number in set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}:
                 signal.signal(number, signal.SIG_IGN)
         case "children":
-            subprocess.run(["sleep", MARK])
+            subprocess.run(["sleep", LONG])
         case "daemons":  # leave the session, and are nobody's children
-            code = (
-                "import os; os.fork() and os._exit(0); os.setsid(); os.execlp(*['sleep'] * 2, %r)"
-            )
-            subprocess.run([sys.executable, "-S", "-c", code % MARK])
+            code = "import os; os.fork() and os._exit(0); os.setsid(); os.execlp('sleep', '', '%s')"
+            subprocess.run([sys.executable, "-S", "-c", code % LONG])
         case "threads":
             for _ in range(4):
                 threading.Thread(target=time.sleep, args=(3600,)).start()
