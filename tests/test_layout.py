@@ -61,6 +61,7 @@ LAYERS = {
         "tools/",
         "tools/speech/",
         "tools/grounding/",
+        "tools/web/",
         "unicode_text spaces observation",
         "rendering/",
         "synth/",
