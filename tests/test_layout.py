@@ -132,6 +132,7 @@ LAYERS = {
         "robustness/",
         "mutation/",
         "gpu/",
+        "grounding/",
     ],
 }
 FORBIDDEN = {"utils", "util", "common", "core", "manager", "helpers", "misc"}
