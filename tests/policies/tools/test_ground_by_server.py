@@ -57,7 +57,9 @@ def said(value: object, status: int = 200) -> Says:
     message = {"role": "assistant", "content": text}
     choice = {"index": 0, "finish_reason": "stop", "message": message}
     usage = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
-    return Says({"id": "1", "object": "chat.completion", "choices": [choice], "usage": usage}, status)
+    return Says(
+        {"id": "1", "object": "chat.completion", "choices": [choice], "usage": usage}, status
+    )
 
 
 def span(start: object, end: object, score: object = 0.9, seen: str = "a dog") -> dict[str, object]:
@@ -71,7 +73,9 @@ def ask(replies: list[Says], start: float = 0.0, end: float = 10.0, **settings):
             server="openai:eye", base_url=f"{server.url}/v1", num_frames=8, attempts=1, **settings
         )
         try:
-            return tool({"event": "a dog runs", "start": start, "end": end}, context()), server.bodies
+            return tool(
+                {"event": "a dog runs", "start": start, "end": end}, context()
+            ), server.bodies
         except Exception as error:
             error.asked = server.bodies
             raise
