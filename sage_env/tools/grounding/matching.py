@@ -40,6 +40,28 @@ def match_meanings(
     return best
 
 
+def remembering(embedder: Embedder, most: int = 4_096) -> Embedder:
+    """Return an embedder that embeds a text once: the next event is matched with the same texts.
+
+    Args:
+        embedder: embeds texts.
+        most: texts whose vectors are kept.
+    """
+    kept: dict[str, NDArray[np.float32]] = {}
+
+    def embed_new(texts: Sequence[str]) -> NDArray[np.float32]:
+        wanted = list(dict.fromkeys(texts))
+        new = [text for text in wanted if text not in kept]
+        if len(kept) + len(new) > most:
+            kept.clear()
+            new = wanted
+        if new:
+            kept.update(zip(new, embedder(new), strict=True))
+        return np.stack([kept[text] for text in texts])
+
+    return embed_new
+
+
 def match_words(event: str, texts: Sequence[str]) -> NDArray[np.float32]:
     """Return which part of an event's words is in each text; words that share a stem count in part.
 

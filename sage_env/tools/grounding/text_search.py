@@ -12,7 +12,7 @@ from sage_env.subtitles.line import Line
 from sage_env.subtitles.reading import lines_between
 from sage_env.tools.grounding.found_spans import FoundSpan
 from sage_env.tools.grounding.glances import find_shots, take_glances
-from sage_env.tools.grounding.matching import Matcher, match_meanings, match_words
+from sage_env.tools.grounding.matching import Matcher, match_meanings, match_words, remembering
 from sage_env.tools.grounding.passages import SCENE, Passage, scene_passages, spoken_passages
 from sage_env.tools.grounding.screen_text import MOST_READ, read_screen
 from sage_env.tools.grounding.text_embedding import embed
@@ -131,7 +131,8 @@ class TextSearch:
 def find_matcher(settings: SearchSettings) -> Matcher:
     """Return the matcher that the settings name."""
     if settings.matcher == "meaning":
-        return partial(match_meanings, embedder=partial(embed, source=settings.weights or None))
+        embedder = remembering(partial(embed, source=settings.weights or None))
+        return partial(match_meanings, embedder=embedder)
     return match_words
 
 

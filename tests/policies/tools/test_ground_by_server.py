@@ -1,4 +1,4 @@
-"""Laws of `policies.tools.ground_by_server` and `shown_frames`: true times out, checked times in."""
+"""Laws of `policies.tools.ground_by_server` and `shown_frames`: true times, and checked."""
 
 from __future__ import annotations
 

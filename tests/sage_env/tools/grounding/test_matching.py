@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sage_env.tools.grounding.matching import match_meanings, match_words, quoted
+from sage_env.tools.grounding.matching import match_meanings, match_words, quoted, remembering
 
 
 def letters(texts):
@@ -47,3 +47,16 @@ def test_an_event_of_small_words_alone_fits_nothing() -> None:
 
 def test_letters_of_any_script_and_size_are_compared() -> None:
     assert match_words("ПОЖАР", ["Пожар в доме"]) == pytest.approx([1.0])
+
+
+def test_a_text_is_embedded_once_and_its_vector_is_the_same() -> None:
+    asked = []
+
+    def counting(texts):
+        asked.extend(texts)
+        return letters(texts)
+
+    embedder = remembering(counting, most=3)
+    for texts in (["a", "b", "a"], ["b", "ab"], ["cd", "b"], ["a", "b", "ab", "cd"]):
+        np.testing.assert_array_equal(embedder(texts), letters(texts))
+    assert asked == ["a", "b", "ab", "cd", "b", "a", "b", "ab", "cd"]
