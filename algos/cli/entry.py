@@ -15,6 +15,7 @@ from algos.cli.commands import Ask, Play, Report
 from algos.cli.compare_command import Compare
 from algos.cli.data.audit_command import AuditData
 from algos.cli.data.data_commands import BuildData, CheckData, DownloadData, ExportData
+from algos.cli.data.distill_command import Distill
 from algos.cli.data.generate_command import GenerateData
 from algos.cli.data.verify_data_command import VerifyData
 from algos.cli.eval_command import Eval
@@ -113,13 +114,12 @@ def _run(arguments: list[str]) -> None:
         return
     if arguments[:1] == ["data"]:
         about = (
-            "Make the videos of the embedded dataset, check or fetch any, let a model write "
-            "questions about videos, write a dataset out as files or as a task of lmms-eval, read "
-            "others' results."
+            "Videos and questions: make, check, fetch, generate, verify, distil, export and import."
         )
         data = {
             "build": BuildData,
             "check": CheckData,
+            "distill": Distill,
             "download": DownloadData,
             "export": ExportData,
             "generate": GenerateData,
