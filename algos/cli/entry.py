@@ -15,6 +15,7 @@ from algos.cli.commands import Ask, Play, Report
 from algos.cli.compare_command import Compare
 from algos.cli.data.data_commands import BuildData, CheckData, DownloadData, ExportData
 from algos.cli.data.distill_command import Distill
+from algos.cli.data.generate_command import GenerateData
 from algos.cli.eval_command import Eval
 from algos.cli.exchange_commands import Export, ImportData, LmmsTask
 from algos.cli.judge_command import CheckJudge, ShowPairs
@@ -43,7 +44,7 @@ class _Train:
 
 @dataclass(frozen=True)
 class _Data:
-    """Videos and questions as files: `sage-vqa data build|check|export|import|lmms-task`."""
+    """Videos and questions as files: `sage-vqa data build|check|export|generate|import`."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             terminated = isinstance(interrupt, Terminated)
             say(
                 f"\nsage-vqa: {'terminated' if terminated else 'interrupted'}; `train`, `sft`, "
-                "`eval` and `data build` go on from here when run again",
+                "`eval`, `data build` and `data generate` go on from here when run again",
                 error=True,
             )
             return 143 if terminated else 130
@@ -111,8 +112,9 @@ def _run(arguments: list[str]) -> None:
         return
     if arguments[:1] == ["data"]:
         about = (
-            "Make the videos of the embedded dataset, check or fetch any, write a dataset out as "
-            "files or as a task of lmms-eval, read others' results; distil episodes to learn from."
+            "Make the videos of the embedded dataset, check or fetch any, let a model write "
+            "questions about videos, distil episodes to learn from, write a dataset out as files or as "
+            "a task of lmms-eval, read others' results."
         )
         data = {
             "build": BuildData,
@@ -120,6 +122,7 @@ def _run(arguments: list[str]) -> None:
             "distill": Distill,
             "download": DownloadData,
             "export": ExportData,
+            "generate": GenerateData,
             "import": ImportData,
             "lmms-task": LmmsTask,
         }
