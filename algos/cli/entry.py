@@ -112,9 +112,7 @@ def _run(arguments: list[str]) -> None:
         return
     if arguments[:1] == ["data"]:
         about = (
-            "Make the videos of the embedded dataset, check or fetch any, let a model write "
-            "questions about videos, distil episodes to learn from, write a dataset out as files or as "
-            "a task of lmms-eval, read others' results."
+            "Videos and questions: make, check, fetch, generate, verify, distil, export and import."
         )
         data = {
             "build": BuildData,

@@ -14,7 +14,7 @@ import tyro
 from algos.cli.options import POLICY_HELP, CommandError, OnDataset, PolicySettings, make_envs
 from algos.cli.terminal import say
 from algos.evaluation.measures import EvalResult, failures
-from algos.evaluation.outcomes import failure_lines
+from algos.evaluation.outcomes import failure_lines, tool_lines
 from algos.evaluation.tables import (
     BREAKDOWN_HEADER,
     SUMMARY_HEADER,
@@ -284,6 +284,8 @@ class Eval(OnDataset, PolicySettings):
         """Say what failed and what ended early, and end with an error if that is too much."""
         problems = [str(error) for error in found.ended.values()]
         for name, done in found.played.items():
+            if lines := tool_lines(done.result):
+                say("\n".join(["", *([f"{name}:"] if found.joint else []), *lines]))
             if failed := failures(done.result):
                 problems += self._told(name if found.joint else "", done.result, failed)
         if problems:

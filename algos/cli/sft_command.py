@@ -17,6 +17,7 @@ from algos.runs.run_folder import RunFolder, read_json
 from algos.sft.settings import SFTConfig
 from algos.sft.stored_episodes import EpisodeChoice, StoredEpisode, read_episodes
 from policies.registry import load_policy
+from policies.served.named_options import refuse_keys_in
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.loading import load_dataset
 from sage_env.datasets.question_sets import SET_SUFFIX, read_question_sets
@@ -79,7 +80,7 @@ class Sft:
     frame_size: tuple[int, int] | None = None
     """Height and width of the frames; by default what the checkpoint wants, or the dataset."""
     tools: tuple[str, ...] = ()
-    """Tools that the episodes use, package.module:name."""
+    """Tools that the episodes use, as in eval."""
     checkpoint: str | None = None
     """Folder or hub id of the Qwen3-VL checkpoint to train; by default the shipped small one."""
     adapter: Path | None = None
@@ -208,10 +209,10 @@ class Sft:
         from policies.sage_mm.vision.feature_cache import CacheSizes
 
         try:
+            refuse_keys_in(self.tools)
             tools = tuple(find_tools(self.tools).values())
         except ValueError as error:
-            told = f"no environment can be made with tools={self.tools!r}"
-            raise CommandError(f"{told}: {error}") from error
+            raise CommandError(f"--tools cannot be used: {error}") from error
         torch.set_num_threads(1 if self.sft.workers > 1 else torch.get_num_threads())
         rank = self.lora_rank or LORA_RANK
         return SageMM.load(

@@ -87,6 +87,8 @@ class EpisodeChoice:
         """Return why an episode is left out, "" if it is not."""
         if trajectory.error is not None:
             return "failed"
+        if trajectory.hindered:
+            return "with a tool that was late"
         if not trajectory.turns or not trajectory.terminated:
             return "not played to the end"
         if self.right_only and trajectory.turns[-1].info.get("correct") is not True:

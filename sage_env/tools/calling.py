@@ -19,15 +19,19 @@ from sage_env.errors import (
 )
 from sage_env.history import History
 from sage_env.tools.json_schema import fit_arguments
+from sage_env.tools.quoting import one_line, plain_text
+from sage_env.tools.reply_cache import call_or_recall
 from sage_env.tools.tool import MAX_TOOL_TEXT, Tool, ToolContext, tool_context
 
 if TYPE_CHECKING:
     from sage_env.frames import Video
 
-OK, REFUSED, UNKNOWN, LATE = "ok", "refused", "unknown", "late"
+OK, REFUSED, UNKNOWN, LATE, FAILED = "ok", "refused", "unknown", "late", "failed"
 """The outcomes of a call: the tool answered; the arguments, or one call more, do not suit it; there
-is no such tool; it took too long. The second and the third are the agent's mistakes, the last is
-ours."""
+is no such tool; it took too long; it raised an error, which ends the episode. The second and the
+third are the agent's mistakes, the last two are ours."""
+OUTCOMES = (OK, REFUSED, UNKNOWN, LATE, FAILED)
+"""All of them, in the order in which they are told."""
 _MAX_MESSAGE = 1_000  # characters of a message, which the agent reads in its next prompt
 
 
@@ -37,7 +41,7 @@ class ToolReply(NamedTuple):
     Attributes:
         text: what the tool returned, cut to what it may return.
         message: what the agent is told about the call, or `""`.
-        outcome: `OK`, `REFUSED`, `UNKNOWN` or `LATE`.
+        outcome: one of `OUTCOMES`, but `FAILED`, which is a `ToolError`.
     """
 
     text: str
@@ -134,19 +138,20 @@ def _cut(text: str, tool: Tool) -> ToolReply:
 def _text(
     tool: Tool, arguments: dict[str, Any], context: ToolContext, timeout: float | None
 ) -> str:
-    """Return what the tool returns, if it is text."""
+    """Return what the tool returns, if it is text, without what is not seen in it."""
     item = context.history.item.id
     what = f"the tool {tool.name!r} on item {item!r}"
     failed = f"the tool {tool.name!r} failed on item {item!r}"
     with boundary(ToolError, failed, passes=(ToolInputError, MissingExtra, ToolTimeout)):
-        text: object = timed_call(tool, (arguments, context), timeout, ToolTimeout, what)
+        given = arguments, context
+        text: object = timed_call(tool, given, timeout, ToolTimeout, what, through=call_or_recall)
     if not isinstance(text, str) or not is_unicode(text):
         law = f"the tool {tool.name!r} must return a string without lone surrogates"
         raise ToolError(f"{law}, got {text!a:.80} on item {item!r}")
-    return text
+    return plain_text(text)
 
 
 def agent_message(text: str) -> str:
-    """Return words for the agent as `message` can hold them: Unicode, not too long."""
-    told = text.encode(errors="replace").decode()
+    """Return words for the agent as `message` can hold them: one line, and not too long."""
+    told = one_line(text.encode(errors="replace").decode())
     return told if len(told) <= _MAX_MESSAGE else told[:_MAX_MESSAGE] + "…"

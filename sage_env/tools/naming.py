@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
+from functools import lru_cache
 from typing import cast
 
 from sage_env.deadlines.own_process import OwnProcess
@@ -45,7 +47,7 @@ def find_tools(tools: Sequence[Tool | str]) -> dict[str, Tool]:
 
 
 def _named_tool(written: str) -> Tool:
-    """Return the tool of a name, in a process of its own, which is started to see that it works."""
+    """Return the tool of a name, in a process of its own."""
     name, settings = split_settings(written)
     reference = NAMED.get(name, name)
     if not is_reference(reference):
@@ -53,9 +55,15 @@ def _named_tool(written: str) -> Tool:
             f"no tool has the name {name!r}: there are {', '.join(NAMED)}; or pass an object as "
             "sage_env.tools.Tool describes it, or its 'package.module:name'"
         )
-    tool = OwnProcess(reference, settings)
+    if name not in NAMED:
+        return cast(Tool, OwnProcess(reference, settings))  # which has what the tool has
     try:
-        str(tool.name)
+        return cast(Tool, copy(_described(reference, tuple(settings.items()))))
     except ValueError as error:
         raise ValueError(f"the tool {name!r} cannot be had: {error}") from error
-    return cast(Tool, tool)  # which has what the tool has
+
+
+@lru_cache(maxsize=64)
+def _described(reference: str, settings: tuple[tuple[str, str], ...]) -> OwnProcess:
+    """Return a tool of ours, asked once in a process what it is: environments have copies of it."""
+    return OwnProcess(reference, dict(settings)).described()

@@ -69,6 +69,7 @@ class Tool(Protocol):
         max_calls: how often it may be called in one episode.
         max_text: most characters of its reply, if fewer than `MAX_TOOL_TEXT`.
         timeout: seconds that one call may take, in place of the environment's `call_timeout`.
+        cache_key: a method that says what a reply depends on, see `sage_env.tools.reply_cache`.
     """
 
     @property
