@@ -187,7 +187,7 @@ def test_failed_episodes_are_in_no_set_and_are_played_again(items, tmp_path) -> 
 
 def test_held_out_videos_are_not_even_played(items, tmp_path) -> None:
     file = tmp_path / "hold_out.json"
-    file.write_text(json.dumps({"videos": ["a.mp4"], "questions": ["q1"]}))
+    file.write_text(json.dumps({"videos": ["a.mp4"], "ids": ["q1"]}))
     held = held_out_questions(file, items)
     assert held == {"q0", "q4", "q1"}
     made = distill(items, [teacher()], tmp_path / "out", EASY, held_out=held)
