@@ -48,8 +48,7 @@ class Settings:
 
 def played(items: Sequence[QAItem], tools: tuple[str, ...], settings: Settings) -> list[Trajectory]:
     """Return an episode of each question."""
-    options = {"max_turns": settings.max_turns, "max_frames": 64, "tools": tools}
-    env = VideoQAEnv(dataset=items, **options)
+    env = VideoQAEnv(dataset=items, max_turns=settings.max_turns, max_frames=64, tools=tools)
     specs = [EpisodeSpec(item_id=item.id, seed=0, name=item.id) for item in items]
     return collect([env], Listener(), specs, seed=settings.seed)
 

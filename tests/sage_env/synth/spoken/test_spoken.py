@@ -214,11 +214,11 @@ def test_captions_are_on_the_pictures_while_they_are_shown_and_change_nothing_el
 @pytest.fixture(scope="module")
 def short(tmp_path_factory):
     """Two short videos with voices, made as `data build` makes them."""
-    items = spoken_set(tmp_path_factory.mktemp("spoken"), "test", count=8, subtitles=True)
-    some = {item.video: item for item in items if item.duration < 60}
+    items = spoken_set(tmp_path_factory.mktemp("spoken"), "train", count=22, subtitles=True)
+    some = {item.video: item for item in items if item.duration < 20}
     for item in some.values():
         items.prepare(item)
-    return [(plan_video("test", int(path.stem)), path) for path in some]
+    return [(plan_video("train", int(path.stem)), path) for path in some]
 
 
 def test_what_is_heard_in_the_file_is_what_was_planned_when_it_was_planned(short):
@@ -251,7 +251,7 @@ def test_subtitles_are_written_beside_the_file_where_they_are_wanted_alone(short
         Line(pytest.approx(one.start), pytest.approx(one.end), one.sentence)
         for one in script.utterances
     )
-    items = spoken_set(tmp_path, "test", count=1)
+    items = spoken_set(tmp_path, "train", count=1)
     assert prepare_videos([items], workers=1, progress=False) == 1
     assert [file.name for file in items.videos[0].parent.iterdir()] == ["0000.mp4"]
     assert prepare_videos([items], workers=1, progress=False) == 0
@@ -274,7 +274,8 @@ def test_an_installed_synthesiser_speaks_in_time(name):
 
 
 @pytest.mark.skipif(not (INSTALLED and WHISPER), reason="no synthesiser or no Whisper here")
-def test_whisper_hears_the_words_where_they_are_said(tmp_path):
+def test_whisper_hears_the_words_where_they_are_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("SAGE_ENV_CACHE", str(tmp_path))
     items = sage_synth_spoken(tmp_path, "train", count=1)
     items.prepare(items[0])
     plan = plan_video("train", 0)

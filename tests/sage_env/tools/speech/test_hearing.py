@@ -1,6 +1,7 @@
 """Laws of `sage_env.tools.speech.hearing`, `words`, `recogniser`: the same words whoever asks."""
 
 import importlib.util
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,29 @@ def test_a_piece_is_recognised_once(video):
     assert heard(video, 0.0, 10.0) == first and heard(video, 1.0, 9.0) and len(CALLS) == count == 5
 
 
+def test_what_whisper_heard_is_kept_by_the_content_of_the_file(video, tmp_path, monkeypatch):
+    monkeypatch.setenv("SAGE_ENV_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(module, "model_name", lambda model: f"weights of {model}")
+    monkeypatch.setattr(module, "load_recogniser", lambda *settings: clicks)
+    CALLS.clear()
+
+    def asked(path, model="small", language=""):
+        """Return what is heard, by a process that remembers nothing, and how often it listened."""
+        module._piece.cache_clear()
+        before = len(CALLS)
+        speech = speech_between(path, 0.0, 4.0, Hearing(model, language))
+        return speech, len(CALLS) - before
+
+    first, calls = asked(video)
+    assert calls == 2 and len(first.words) == 10
+    assert asked(video) == (first, 0)
+    copy = Path(shutil.copy(video, tmp_path / "copy.mkv"))
+    assert asked(copy) == (first, 0)
+    assert asked(video, model="large") == asked(video, language="de") == (first, 2)
+    other = clicking(copy, [1.0], seconds=10.0, picture=10.0, codec="flac")
+    assert asked(other)[0] != first and asked(other)[1] == 0
+
+
 def test_silence_needs_no_recogniser_and_no_sound_is_told_apart(tmp_path):
     quiet = clicking(tmp_path / "quiet.mp4", [])
     nobody = Hearing(model="no_such_module:nobody")
@@ -134,8 +158,9 @@ WHISPER = importlib.util.find_spec("faster_whisper") and Path(weights_place(""))
 
 
 @pytest.mark.skipif(not (WHISPER and REAL_CLIPS.is_dir()), reason="no Whisper or no clips here")
-def test_whisper_hears_the_narration_of_a_filmed_clip(monkeypatch):
+def test_whisper_hears_the_narration_of_a_filmed_clip(monkeypatch, tmp_path):
     monkeypatch.undo()
+    monkeypatch.setenv("SAGE_ENV_CACHE", str(tmp_path))
     clip = REAL_CLIPS / "nasa_13013_speech.mp4"
     said = " ".join(line.text for line in hear(clip, 0.0, 13.0, Hearing(written=False)))
     for word in ("optical", "telescope", "largest", "Goddard", "Maryland"):
