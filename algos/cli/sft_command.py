@@ -20,6 +20,7 @@ from policies.registry import load_policy
 from policies.served.named_options import refuse_keys_in
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.loading import load_dataset
+from sage_env.datasets.question_sets import SET_SUFFIX, read_question_sets
 from sage_env.lazy_exports import needs_extra
 from sage_env.tools.naming import find_tools
 
@@ -45,7 +46,8 @@ class Sft:
     """
 
     episodes: tuple[Path, ...] = ()
-    """Trajectories to learn from: .jsonl files, folders of `sage-vqa eval` or `sage-vqa ask`."""
+    """Trajectories to learn from: .jsonl files, sets of `sage-vqa data distill` (.parquet), folders
+    of `sage-vqa eval` or `sage-vqa ask`."""
     demonstrator: str | None = None
     """Policy that plays the questions and is then learned from, named as for `--policy`."""
     temperature: float | None = None
@@ -66,14 +68,15 @@ class Sft:
     """Share of the videos to validate on; by default 0.1 where no episodes are given for it."""
     played: bool = False
     """Play the validation questions greedily at the end, and print the accuracy."""
-    dataset: str = "sage-synth"
-    """Dataset of the episodes: a name, the path of a .jsonl file, or package.module:function."""
+    dataset: str | None = None
+    """Dataset of the episodes: a name, the path of a .jsonl or .parquet file, or
+    package.module:function. By default sage-synth, or what stands in the sets of --episodes."""
     root: Path | None = None
     """Folder of the videos; each dataset has its own default."""
     split: str = "train"
     """Part of the dataset."""
     allow_outside: bool = False
-    """Whether a .jsonl file may name videos that do not lie under the root."""
+    """Whether a file may name videos that do not lie under the root."""
     frame_size: tuple[int, int] | None = None
     """Height and width of the frames; by default what the checkpoint wants, or the dataset."""
     tools: tuple[str, ...] = ()
@@ -118,10 +121,7 @@ class Sft:
         folder = RunFolder(self.out)
         given = read_episodes(self.episodes) if self.episodes else []
         others = read_episodes(self.validation_episodes) if self.validation_episodes else []
-        require_split(self.dataset, self.split)
-        items = load_dataset(
-            self.dataset, root=self.root, split=self.split, allow_outside=self.allow_outside
-        )
+        items = self._items()
         with folder.alone("--out"):
             folder.require_no_other("a fine-tuning", "--out")
             self._check_folder(folder)
@@ -138,6 +138,17 @@ class Sft:
             self._tell(folder, fitted)
             if self.played:
                 self._play(student, lessons, items)
+
+    def _items(self) -> Sequence[QAItem]:
+        """Return the questions of the episodes."""
+        sets = [*self.episodes, *self.validation_episodes]
+        if self.dataset is None and sets and all(path.suffix == SET_SUFFIX for path in sets):
+            return read_question_sets(sets, self.root, allow_outside=self.allow_outside)
+        dataset = self.dataset or "sage-synth"
+        require_split(dataset, self.split)
+        return load_dataset(
+            dataset, root=self.root, split=self.split, allow_outside=self.allow_outside
+        )
 
     def _check(self) -> None:
         """Refuse options that contradict each other, or that would silently do nothing."""

@@ -21,21 +21,20 @@ The frames are in the video whose content id is the row's `video_id`.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from algos.rollout.trajectory import Trajectory
 from algos.sft.settings import FineTuningError
-from algos.sft.stored_episodes import StoredEpisode
 from sage_env.datasets.question_sets import read_set
 
 EPISODE_COLUMNS = ("episode", "policy", "seed", "environment", "conditions", "start", "steps")
 """What an episode is read from, beside `id`; a pair has two of them as structs."""
 
 
-def read_episode_set(path: Path) -> list[StoredEpisode]:
-    """Read the episodes of a set.
+def read_episode_set(path: Path) -> Iterator[tuple[str, Trajectory, dict[str, Any]]]:
+    """Yield where each episode of a set stands, the episode, and its environment's arguments.
 
     Raises:
         FineTuningError: if a row is no episode; names it.
@@ -43,11 +42,14 @@ def read_episode_set(path: Path) -> list[StoredEpisode]:
         MissingExtra: without pyarrow.
     """
     rows, _ = read_set(path, ["id", *EPISODE_COLUMNS])
-    return [episode_of(str(row["id"]), row, place) for place, row in rows.items()]
+    for place, row in rows.items():
+        yield (place, *episode_of(str(row["id"]), row, place))
 
 
-def episode_of(item_id: str, row: Mapping[str, Any], place: str) -> StoredEpisode:
-    """Return the episode of a row.
+def episode_of(
+    item_id: str, row: Mapping[str, Any], place: str
+) -> tuple[Trajectory, dict[str, Any]]:
+    """Return the episode of a row, and what its environment was made with.
 
     Args:
         item_id: of its question.
@@ -58,13 +60,12 @@ def episode_of(item_id: str, row: Mapping[str, Any], place: str) -> StoredEpisod
         FineTuningError: if it is none.
     """
     try:
-        turns = [_turn(step) for step in row["steps"]]
         played = Trajectory.from_json(
             {
                 "item_id": item_id,
                 "seed": row["seed"],
                 "start_info": json.loads(row["start"]),
-                "turns": turns,
+                "turns": [_turn(step) for step in row["steps"]],
                 "terminated": True,
                 "truncated": False,
                 "error": None,
@@ -75,7 +76,7 @@ def episode_of(item_id: str, row: Mapping[str, Any], place: str) -> StoredEpisod
         options = {name: _tuple(x) for name, x in json.loads(row["environment"]).items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FineTuningError(f"{place} is not an episode: {error!r}") from error
-    return StoredEpisode(played, place, options)
+    return played, options
 
 
 def _turn(step: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from algos.tiny.pictures import look
@@ -50,8 +51,6 @@ class _Lesson:
     plan: VideoPlan
     box: Box | None = None  # of the frames that come next
     shown: list[list[FrameReading]] = field(default_factory=list)  # one list per turn
-    scene: tuple[float, float] | None = None  # of a count: between what and what the scene lies
-    count: int = 0
 
     @property
     def words(self) -> list[str]:
@@ -130,61 +129,39 @@ def close_box(corner: str) -> Box:
 
 
 def _order(lesson: _Lesson) -> tuple[str, Action]:
-    """List the frames in order, stop at the first symbol asked for, and answer with it."""
+    """Say when each of the two symbols is first seen on a backdrop, and answer with the earlier."""
     asked = [word for word in lesson.words if word in SYMBOLS]
-    listed: list[str] = []
-    for frame in lesson.shown[0]:
-        listed.append(_caption(frame))
-        if frame.sight in asked and frame.backdrop != "grey":  # on grey it is a decoy
-            return "; ".join(listed), Answer(frame.sight)
-    raise DatasetError(f"item {lesson.item.id!r}: no frame of the overview shows {asked}")
+    on_colour = [frame for frame in lesson.shown[0] if frame.backdrop != "grey"]  # else a decoy
+    first = {name: next(f.second for f in on_colour if f.sight == name) for name in asked}
+    thought = ", ".join(f"{name} {second:.1f}" for name, second in first.items())
+    return thought, Answer(min(first, key=lambda name: first[name]))
 
 
 def _detail(lesson: _Lesson) -> tuple[str, Action]:
     """Enlarge the corner while the backdrop may be on screen, and answer with what is there."""
-    colour = _colour(lesson)
-    seen = [f for f in lesson.shown[-1] if f.backdrop == colour and f.sight != "empty"]
-    if seen and lesson.box is not None:
-        return f"{colour} {seen[0].sight}", Answer(seen[0].sight)
+    thought, sight = _sight(lesson)
+    if sight is not None and lesson.box is not None:
+        return thought, Answer(sight)
     corner = next(name for name in CORNERS if name in lesson.item.question)
-    return f"{colour} empty", Zoom(*_around(lesson), LOOK_FRAMES, close_box(corner))
+    return thought, Zoom(*_around(lesson), LOOK_FRAMES, close_box(corner))
 
 
 def _count(lesson: _Lesson) -> tuple[str, Action]:
-    """Find the ends of the scene, look at its two halves, and count the flashes as they come."""
-    turn, colour = len(lesson.shown), _colour(lesson)
-    if turn == 1:
-        return f"{colour} look", Zoom(*_around(lesson), LOOK_FRAMES)
-    if turn == 2:
-        start, end = lesson.scene = _around(lesson)
-        hits = [frame for frame in lesson.shown[-1] if frame.backdrop == colour]
-        middle = hits[len(hits) // 2].second
-        return f"{colour} from {start:.1f} to {end:.1f}", Zoom(start, middle, LOOK_FRAMES)
-    assert lesson.scene is not None
-    thought = _scan(lesson, colour)
-    if turn == 3:
-        middle = lesson.shown[1][0].second
-        hits = [frame for frame in lesson.shown[1] if frame.backdrop == colour]
-        middle = hits[len(hits) // 2].second
-        return thought, Zoom(middle, lesson.scene[1], LOOK_FRAMES)
-    return thought, Answer(str(lesson.count))
+    """Find the ends of the scene, look at all of it, and count the runs of frames with a symbol."""
+    thought, _ = _sight(lesson)
+    if len(lesson.shown) < 3:
+        return thought, Zoom(*_around(lesson), LOOK_FRAMES)
+    colour = _colour(lesson)
+    lit = [f.backdrop == colour and f.sight != "empty" for f in lesson.shown[-1]]
+    return thought, Answer(str(sum(now and not before for before, now in pairwise([False, *lit]))))
 
 
-def _scan(lesson: _Lesson, colour: str) -> str:
-    """List the latest frames, each with the number of flashes up to it."""
-    before = lesson.shown[-2][-1:] if len(lesson.shown) > 3 else []
-    lit = any(frame.backdrop == colour and frame.sight != "empty" for frame in before)
-    listed = []
-    for frame in lesson.shown[-1]:
-        now = frame.backdrop == colour and frame.sight != "empty"
-        lesson.count += now and not lit
-        lit = now
-        listed.append(f"{_caption(frame)} {lesson.count}")
-    return "; ".join(listed)
-
-
-def _caption(frame: FrameReading) -> str:
-    return f"{frame.second:.1f} {frame.backdrop} {frame.sight}"
+def _sight(lesson: _Lesson) -> tuple[str, str | None]:
+    """Return what is seen on the backdrop in the latest frames, in words and as a symbol."""
+    colour = _colour(lesson)
+    seen = (f.sight for f in lesson.shown[-1] if f.backdrop == colour and f.sight != "empty")
+    sight = next(seen, None)
+    return f"{colour} {sight or 'empty'}", sight
 
 
 def _colour(lesson: _Lesson) -> str:

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from policies.prompt import Segment
+from policies.sage_released.media import VIDEO, timestamp
 from policies.sage_released.protocol import Call, Stage
-from policies.sage_released.tools import VIDEO, timestamp
 from sage_env.datasets.choice_labels import label_choices
 from sage_env.tools.quoting import FROM_OUTSIDE
 

@@ -176,10 +176,11 @@ def _checked(items: Any, name: str | None = None) -> Sequence[QAItem]:
 
 FILE_SUFFIXES = (".jsonl", SET_SUFFIX)
 """What the name of a dataset in a file ends in."""
-SEEDED = ("sage-synth", "sage-synth-bench")
+SEEDED = ("sage-synth", "sage-synth-spoken", "sage-synth-bench")
 """Names of datasets that are generated: another seed gives other videos."""
 DATASETS: Mapping[str, str] = {
     "sage-synth": "sage_env.synth:sage_synth",
+    "sage-synth-spoken": "sage_env.synth.spoken.dataset:sage_synth_spoken",
     "sage-synth-bench": "sage_env.synth:sage_synth_bench",
     "sage-bench": "sage_env.datasets.native.sage_bench:SAGE_BENCH",
     "video-mme": "sage_env.datasets.native.video_mme:VIDEO_MME",

@@ -105,6 +105,33 @@ def read_question_set(
     return QuestionSet(items, known, about)
 
 
+def read_question_sets(
+    paths: Sequence[Path], root: Path | None = None, *, allow_outside: bool = False
+) -> QuestionSet:
+    """Read the questions of several sets as one; a question that is in several counts once.
+
+    Args:
+        paths: of the Parquet files.
+        root: see `read_question_set`, and likewise the next.
+        allow_outside: whether videos may lie elsewhere.
+
+    Raises:
+        DatasetError: as `read_question_set`, and if one id stands for two questions.
+    """
+    read = [read_question_set(path, root, allow_outside=allow_outside) for path in paths]
+    items: dict[str, QAItem] = {}
+    for path, one in zip(paths, read, strict=True):
+        for item in one:
+            if items.setdefault(item.id, item) != item:
+                raise DatasetError(f"{path}: the id {item.id!r} is of another question elsewhere")
+    known = {video: one_id for one in read for video, one_id in one.video_ids.items()}
+    return QuestionSet(list(items.values()), known, {"frame_size": _frame_size(read)})
+
+
+def _frame_size(sets: Sequence[QuestionSet]) -> Any:
+    return next((one.frame_size for one in sets if hasattr(one, "frame_size")), None)
+
+
 def read_set(
     path: Path, columns: Sequence[str] | None = None
 ) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:

@@ -75,6 +75,7 @@ class PlayedCheck:
         must_succeed: whether the question is good if it can be answered so; else if it cannot.
         ask: the question as it is asked, or why it is not.
         player: who plays it, for an answerer.
+        restricts: whether it is asked of stretches of the video alone.
         env_options: arguments of the environment over those of the player, given the most spans
             that a question has.
     """
@@ -84,6 +85,7 @@ class PlayedCheck:
     must_succeed: bool
     ask: Callable[[Subject, CheckSettings], QAItem | NotAsked]
     player: Callable[[AnyPolicy, CheckSettings], AnyPolicy]
+    restricts: bool = False
     env_options: Callable[[CheckSettings, int], Mapping[str, Any]] = lambda settings, spans: {}
 
 
@@ -163,6 +165,7 @@ CHECKS: Mapping[str, PlayedCheck] = {
             True,
             _within_span,
             lambda policy, settings: Oracle(policy, settings.span_frames),
+            True,
             _span_options,
         ),
         PlayedCheck(
@@ -185,6 +188,7 @@ CHECKS: Mapping[str, PlayedCheck] = {
             False,
             _outside_span,
             _outside_player,
+            True,
         ),
         PlayedCheck(
             "uniform",

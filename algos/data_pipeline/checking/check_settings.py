@@ -9,7 +9,7 @@ from sage_env.errors import SageEnvError
 
 PLAYED = ("sufficient", "blind", "transcript", "outside", "uniform")
 """Checks that are played, in the order in which they are: `check_kinds` says how."""
-WRITTEN = ("length", "near_duplicate")
+WRITTEN = ("length", "gives_away", "near_duplicate")
 """Checks that read the questions alone, before anything is played."""
 CAP, AUDIT, EDITED = "cap", "audit", "edited"
 """Why a question goes after all checks: its video has enough, or a person says so."""

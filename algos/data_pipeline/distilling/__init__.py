@@ -2,7 +2,8 @@
 
 May not: learn; look at a video in another way than the environment shows it.
 
-Read in this order: `settings` (how often, which filters, which sets), `playing_tries` (every
+Read in this order: `settings` (how often, which filters, which sets), `hold_out` (what may be
+in none), `playing_tries` (every
 question several times through the environment, resumable), `episode_facts` (what is chosen by),
 `filtering` (which episodes are learned from, and why the others are not), `preference_pairs` (two
 of one question), `rl_questions` (neither too easy nor too hard), `set_rows` (a row with references

@@ -24,6 +24,7 @@ REASONS = (
     "the same as another try",
     "wrong",
     "evidence not seen",
+    "right by luck",
     "more frames than the quantile",
     "more turns than the quantile",
     "dearer than the cheapest",
@@ -78,7 +79,8 @@ def filter_episodes(
     lost: dict[str, str] = {}
     sound = _without(episodes, lambda e: _unsound(e, held_out), lost)
     distinct = _distinct(sound, how.seconds_tolerance, lost)
-    chosen = _without(distinct, lambda e: _unfit(e, how), lost)
+    sure = _sureness(sound)
+    chosen = _without(distinct, lambda e: _unfit(e, how, sure[_way(e)]), lost)
     for name, share, reason in (
         ("frames", how.frames_quantile, "more frames than the quantile"),
         ("turns", how.turns_quantile, "more turns than the quantile"),
@@ -113,10 +115,25 @@ def _unsound(episode: EpisodeFacts, held_out: Collection[str]) -> str:
     return "not judged" if episode.right is None else ""
 
 
-def _unfit(episode: EpisodeFacts, how: EpisodeFilter) -> str:
+def _unfit(episode: EpisodeFacts, how: EpisodeFilter, sure: float) -> str:
     if how.outcome == "right" and not episode.right:
         return "wrong"
-    return "evidence not seen" if how.grounded and episode.evidence_seen is False else ""
+    if how.grounded and episode.evidence_seen is False:
+        return "evidence not seen"
+    return "right by luck" if episode.right and sure < how.least_sure else ""
+
+
+def _way(episode: EpisodeFacts) -> tuple[str, str, bool]:
+    """Return who played what, and whether at once: what tries have in common."""
+    return episode.policy, episode.item_id, episode.direct
+
+
+def _sureness(judged: Iterable[EpisodeFacts]) -> dict[tuple[str, str, bool], float]:
+    """Return the share of right tries of each way."""
+    verdicts: dict[tuple[str, str, bool], list[bool]] = defaultdict(list)
+    for one in judged:
+        verdicts[_way(one)].append(bool(one.right))
+    return {way: sum(found) / len(found) for way, found in verdicts.items()}
 
 
 def by_question(episodes: Iterable[EpisodeFacts]) -> dict[str, list[EpisodeFacts]]:

