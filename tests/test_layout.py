@@ -118,6 +118,7 @@ LAYERS = {
         "data_pipeline/questions/",
         "data_pipeline/stand_in/",
         "data_pipeline/checking/",
+        "data_pipeline/auditing/",
         "data_pipeline/distilling/",
         "data_pipeline/",
         "cli/ cli/data/",

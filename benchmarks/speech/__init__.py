@@ -2,5 +2,6 @@
 
 May not: be needed by a user; measure without a real synthesiser or a real recogniser.
 
-In the order to read them: `word_errors` (the rate), `__main__` (what is measured).
+In the order to read them: `word_errors` (the rate), `__main__` (who hears what), `spoken_answers`
+(what hearing is worth to a policy).
 """
