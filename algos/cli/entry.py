@@ -14,6 +14,7 @@ import tyro
 from algos.cli.commands import Ask, Play, Report
 from algos.cli.compare_command import Compare
 from algos.cli.data.data_commands import BuildData, CheckData, DownloadData, ExportData
+from algos.cli.data.distill_command import Distill
 from algos.cli.data.generate_command import GenerateData
 from algos.cli.eval_command import Eval
 from algos.cli.exchange_commands import Export, ImportData, LmmsTask
@@ -111,13 +112,12 @@ def _run(arguments: list[str]) -> None:
         return
     if arguments[:1] == ["data"]:
         about = (
-            "Make the videos of the embedded dataset, check or fetch any, let a model write "
-            "questions about videos, write a dataset out as files or as a task of lmms-eval, read "
-            "others' results."
+            "Videos and questions: make, check, fetch, generate, verify, distil, export and import."
         )
         data = {
             "build": BuildData,
             "check": CheckData,
+            "distill": Distill,
             "download": DownloadData,
             "export": ExportData,
             "generate": GenerateData,

@@ -3,5 +3,6 @@
 May not: train or measure; `sft/`, `ppo/` and `suite/` take what is made here by its path.
 
 Rooms, to read in this order: `questions/` (a model writes questions about videos, and each is
-checked for its form), `stand_in/` (a server in Gemini's place that errs where it is told to).
+checked for its form), `stand_in/` (a server in Gemini's place that errs where it is told to),
+`distilling/` (policies play the questions, and what they did right becomes sets to learn from).
 """

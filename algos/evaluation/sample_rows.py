@@ -61,6 +61,7 @@ def sample_row(
     | `stop_reason` | `answered`, `out_of_turns`, or `None` |
     | `turns`, `frames` | turns played; frames shown, the overview included, or `None`: uncounted |
     | `invalid_actions` | turns whose action was none that the environment knows |
+    | `tool_calls` | how many had which outcome: `ok`, `refused`, `unknown`, `late`, `failed` |
     | `evidence_recall` | share of gold spans with a shown frame; `None` where not known |
     | `evidence_precision` | share of shown frames in a gold span |
     | `evidence_hit_turn` | first turn with a frame in a gold span, 0 for the overview |
@@ -95,6 +96,7 @@ def sample_row(
         "answered": said is not None,
         "stop_reason": "answered" if unjudged else last.get("stop_reason"),
         "invalid_actions": sum(isinstance(t.decision.action, Invalid) for t in trajectory.turns),
+        "tool_calls": trajectory.tool_calls,
         **_evidence(item, trajectory, said),
         "beliefs": belief_rows(trajectory),
         **cost_fields(item, trajectory),

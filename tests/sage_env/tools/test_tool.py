@@ -207,7 +207,7 @@ def tool(**attributes):
     [
         (Echo(), r"must be a list of tools, got .*write tools=\[tool\]"),
         ("echo", "must be a list of tools"),
-        (["echo"], "no tool comes with this version, so none by the name 'echo'"),
+        (["echo"], "no tool has the name .echo.: there are transcribe, ground"),
         ([Echo(), Blueness(), Echo()], "two tools have the name 'echo'"),
         ([Echo], "'echo' must be callable as tool.arguments, context."),
         ([lambda arguments, context: ""], "must have a name"),
