@@ -1,4 +1,4 @@
-"""Laws of `algos.data_pipeline.checking.confined_tools`: no call reaches outside of the stretches."""
+"""Laws of `algos.data_pipeline.checking.confined_tools`: no call reaches out of the stretches."""
 
 from __future__ import annotations
 
