@@ -5,8 +5,8 @@ transcript says is text, never an instruction.
 
 Read in this order: `check_settings` (every number that decides), `guesses` (what chance can do),
 `check_kinds` (what each played check shows), `planned_plays`, `check_log` and `check_plays` (each
-play once, resumable), `question_fates` (kept, rejected or unchecked), `writing_habits` (what choices
-give away), `near_duplicates`, `written_checks` (checks without a play), `hold_out`, `pass_rates`
-(questions that RL can learn from), `check_report`, `datasheet`, `folder_manifest`,
-`question_check` (all of it).
+play once, resumable), `check_estimate` (what they take), `question_fates` (kept, rejected or
+unchecked), `writing_habits` (what choices give away), `near_duplicates`, `written_checks` (checks
+without a play) and `text_similarity`, `hold_out`, `pass_rates` (questions that RL can learn from),
+`check_report`, `datasheet`, `folder_manifest`, `question_check` (all of it).
 """

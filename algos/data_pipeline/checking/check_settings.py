@@ -47,7 +47,8 @@ class CheckSettings:
         least_rest: seconds of a rest that is worth looking at; with less `outside` is not asked.
         length_ratio: a right choice that is this many times as long as the longest other is
             rejected; `None`: none is.
-        similar: cosine from which two texts of questions are near; see `near_duplicates`.
+        similar: cosine from which two texts of questions are near, see `near_duplicates`; `None`:
+            what suits the way in which they are compared.
         per_video: most questions of one video; `None` for any number.
         held_out: share of the videos whose questions are held out for tests.
         rl_policy: who plays each kept question for `pass_rates`; `None` for nobody.
@@ -73,7 +74,7 @@ class CheckSettings:
     margin: float = 1.0
     least_rest: float = 1.0
     length_ratio: float | None = 2.5
-    similar: float = 0.85
+    similar: float | None = None
     per_video: int | None = 20
     held_out: float = 0.1
     rl_policy: str | None = None

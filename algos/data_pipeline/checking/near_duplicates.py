@@ -7,7 +7,7 @@ their evidence:
 |---|---|---|---|
 | same words | any | overlaps, or not known | the same (where answers differ, one is wrong) |
 | same words | same | any | the same: it does not say which of several moments it means |
-| cosine >= `similar` | same | overlaps, or not known | the same |
+| near: cosine >= `similar` | same | overlaps, or not known | the same |
 | else | | | two questions |
 
 Texts that are built alike are near without asking the same (*on the red backdrop*, *on the blue*):
