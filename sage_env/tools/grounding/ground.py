@@ -15,6 +15,7 @@ from sage_env.tools.grounding.text_search import (
     SpeechFrom,
     TextSearch,
 )
+from sage_env.tools.spans import video_span
 from sage_env.tools.speech.hearing import Hearing
 from sage_env.tools.tool import ToolContext
 
@@ -141,26 +142,17 @@ class Ground:
         event = arguments["event"].strip()
         if not 1 <= len(event) <= MAX_EVENT:
             raise ToolInputError(f"event must have 1 to {MAX_EVENT} characters, got {len(event)}")
-        start, end = self._span(arguments, context.duration)
+        start, end = video_span(
+            float(arguments["start"]),
+            float(arguments["end"]),
+            context.duration,
+            longest=self._max_span,
+        )
         found = best_spans(self._search(event, start, end, context), self._most)
         if found:
             return written_spans(found)
         unseen = f" ({self._search.unseen})" if self._search.unseen else ""
         return f"Not found between {start:.1f} s and {end:.1f} s{unseen}."
-
-    def _span(self, arguments: dict[str, Any], duration: float) -> tuple[float, float]:
-        start, end = float(arguments["start"]), float(arguments["end"])
-        if start >= end:
-            raise ToolInputError(f"start must be before end, got {start:g} and {end:g}")
-        if start >= duration:
-            raise ToolInputError(f"the video ends at {duration:.1f} s, and start is {start:g}")
-        end = min(end, duration)
-        if end - start > self._max_span:
-            raise ToolInputError(
-                f"at most {self._max_span:g} seconds at a time, got {end - start:g}: ask for a "
-                "part, then for the next"
-            )
-        return start, end
 
 
 _TIME = {"type": "number", "minimum": 0}

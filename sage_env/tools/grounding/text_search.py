@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, get_args
 
-from sage_env.storage.fingerprint import version_of
+from sage_env.object_reference import spelled
 from sage_env.subtitles.line import Line
 from sage_env.subtitles.reading import lines_between
 from sage_env.tools.grounding.found_spans import FoundSpan
@@ -17,8 +18,9 @@ from sage_env.tools.grounding.passages import SCENE, Passage, scene_passages, sp
 from sage_env.tools.grounding.screen_text import MOST_READ, read_screen
 from sage_env.tools.grounding.text_embedding import embed
 from sage_env.tools.grounding.text_reading import TextReader, read_text
+from sage_env.tools.reply_cache import content_digest, find_kept, keep, reply_key
 from sage_env.tools.speech.hearing import Hearing, hear
-from sage_env.tools.speech.written_speech import written_lines
+from sage_env.tools.speech.written_speech import subtitles_beside, written_lines
 from sage_env.tools.tool import ToolContext
 
 MatcherName = Literal["meaning", "words"]
@@ -26,7 +28,7 @@ SpeechFrom = Literal["any", "subtitles", "no"]
 THRESHOLDS: Mapping[str, float] = {"meaning": 0.5, "words": 0.6}
 """Least score of what is told, by matcher."""
 _VAGUE = 0.05  # by which the texts of a whole shot must fit better than one of them
-_KEPT = 8  # stretches whose texts stay in memory
+_TEXTS = "texts of a stretch, 1"  # how they are read; a change makes those that are kept useless
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class SearchSettings:
 class TextSearch:
     """Finds events by what is written and said; what the pictures show is not looked at.
 
-    The texts of the last stretches are kept, so that another event in one of them is found at once.
+    The texts of a stretch are kept on disk by content, so that another event is found at once.
     """
 
     unseen = "only text on screen and speech were searched, not what the pictures show"
@@ -82,7 +84,6 @@ class TextSearch:
         self._match = find_matcher(settings)
         own = THRESHOLDS[settings.matcher]
         self._threshold = own if settings.threshold is None else settings.threshold
-        self._kept: dict[tuple[object, ...], list[Passage]] = {}
 
     def __call__(
         self, event: str, start: float, end: float, context: ToolContext
@@ -104,16 +105,26 @@ class TextSearch:
         return [one for one in found if one.score >= self._threshold]
 
     def _passages(self, start: float, end: float, context: ToolContext) -> list[Passage]:
-        """Return all texts of a stretch, from memory where they were had before."""
-        key = _version(context), start, end
-        if key[0] is None or key not in self._kept:
-            passages = self._read(start, end, context)
-            if key[0] is None:
-                return passages
-            while len(self._kept) >= _KEPT:
-                del self._kept[next(iter(self._kept))]
-            self._kept[key] = passages
-        return self._kept[key]
+        """Return all texts of a stretch, from disk where they were had before."""
+        key = self._key(start, end, context)
+        if key is None:
+            return self._read(start, end, context)
+        if (kept := find_kept(key)) is not None:
+            return [Passage(*one) for one in json.loads(kept)]
+        passages = self._read(start, end, context)
+        keep(key, json.dumps(passages))
+        return passages
+
+    def _key(self, start: float, end: float, context: ToolContext) -> str | None:
+        """Return what the texts of a stretch depend on; `None` for a video that is no file."""
+        settings, path = self._settings, context.path
+        if not path.is_file():
+            return None
+        beside = subtitles_beside(path) if context.subtitles is None else [context.subtitles]
+        files = [content_digest(file) for file in (path, *beside)]
+        reading = settings.screen, settings.most_read, settings.speech, repr(settings.hearing)
+        clock = context.subtitles_start, start, end
+        return reply_key(_TEXTS, spelled(self._reader), files, reading, clock)
 
     def _read(self, start: float, end: float, context: ToolContext) -> list[Passage]:
         """Return all texts of a stretch: what is said, what is written, and both of a shot."""
@@ -150,11 +161,3 @@ def _lines(
     if settings.speech == "subtitles":
         return lines_between(written_lines(context.path, **given) or (), start, end)
     return hear(context.path, start, end, settings.hearing, **given)
-
-
-def _version(context: ToolContext) -> tuple[object, ...] | None:
-    """Return what tells one state of the files from another; `None` for a video in memory."""
-    files = [context.path, *([context.subtitles] if context.subtitles else [])]
-    if not all(file.is_file() for file in files):
-        return None
-    return tuple((file, version_of(file.stat())) for file in files)

@@ -65,7 +65,7 @@ def test_what_is_not_there_is_not_found_and_the_reply_says_what_was_not_searched
     said: Path,
 ) -> None:
     video = SignVideo(40.0, SIGNS)
-    reply = ask(ground(video), "a goal is scored", context(video, said), 0.0, 99.0)
+    reply = ask(ground(video), "a goal is scored", context(video, said))
     assert reply == (
         "Not found between 0.0 s and 40.0 s (only text on screen and speech were searched, not "
         "what the pictures show)."
@@ -84,9 +84,9 @@ def test_nothing_outside_of_the_stretch_is_told(said: Path) -> None:
     [
         ("  ", 0.0, 9.0, f"event must have 1 to {MAX_EVENT} characters, got 0"),
         ("x" * 501, 0.0, 9.0, "got 501"),
-        ("dog", 9.0, 9.0, "start must be before end, got 9 and 9"),
-        ("dog", 40.0, 50.0, "the video ends at 40.0 s, and start is 40"),
-        ("dog", 0.0, 31.0, "at most 30 seconds at a time, got 31"),
+        ("dog", 9.0, 9.0, "start must be 0 or more and before end, got 9 and 9"),
+        ("dog", 40.0, 50.0, "the video ends at 40.00 s, got 40 to 50"),
+        ("dog", 0.0, 31.0, "at most 30 s at once, got 31 s"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_before_a_frame_is_read(event, start, end, told) -> None:
@@ -96,16 +96,22 @@ def test_what_cannot_be_asked_is_refused_before_a_frame_is_read(event, start, en
     assert video.reads == 0
 
 
-def test_a_second_event_in_the_same_stretch_reads_nothing_again(tmp_path: Path, said: Path) -> None:
+def test_a_second_event_in_the_same_stretch_reads_nothing_again(
+    tmp_path: Path, said: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAGE_ENV_CACHE", str(tmp_path / "cache"))
     (tmp_path / "v.mp4").write_bytes(b"a video that is not opened")
     video = SignVideo(40.0, SIGNS)
+    subtitles = SearchSettings(matcher="words", speech="subtitles")
     tool = ground(video)
-    tool._search._settings = SearchSettings(matcher="words", speech="subtitles")
+    tool._search = TextSearch(subtitles, video.read)
     asked = context(video, said, tmp_path / "v.mp4")
     replies = [ask(tool, "fire drill at noon", asked), ask(tool, "fire drill at noon", asked)]
     reads = video.reads
     assert replies[0] == replies[1] and reads > 0
     ask(tool, "lift out of order", asked)
+    tool._search = TextSearch(subtitles, video.read)  # as another process has it
+    assert ask(tool, "fire drill at noon", asked) == replies[0]
     assert video.reads == reads
     said.write_text(SAID.replace("ferry", "train"))
     assert '"The train' in ask(tool, "the train leaves from pier seven", asked)
