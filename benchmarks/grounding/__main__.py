@@ -26,7 +26,7 @@ TRAIN_SEED, HELD_OUT_SEED = 0, 1_000
 class Settings:
     """Plant events, ask for them and for others, and count."""
 
-    videos: int = 8
+    videos: int = 6
     """How many videos."""
     duration: float = 120.0
     """Seconds of each."""
