@@ -14,9 +14,9 @@ from algos.data_pipeline.checking.check_estimate import estimate_checks
 from algos.data_pipeline.checking.check_log import CheckPlay
 from algos.data_pipeline.checking.check_plays import Answering
 from algos.data_pipeline.checking.check_settings import PLAYED, CheckSettings
+from algos.data_pipeline.checking.near_duplicates import AUTO, find_similarity
 from algos.data_pipeline.checking.planned_plays import plan_passes
 from algos.data_pipeline.checking.question_check import check_questions, plan_folder
-from algos.data_pipeline.checking.text_similarity import AUTO, find_similarity
 from algos.evaluation.tables import format_table
 from algos.runs.run_folder import RunFolder
 from algos.runs.stopping import ended_by_signals
@@ -44,6 +44,8 @@ class VerifyData:
     """Tools that answerers may use where they play as agents."""
     root: Path | None = None
     """Folder of the videos; by default FOLDER."""
+    listen: bool = True
+    """Recognise what is said where a question is about it and the video has no subtitles."""
     judge: str = "rule"
     """Who decides on open answers that no rule can decide."""
     checks: tuple[str, ...] = PLAYED
@@ -123,6 +125,7 @@ class VerifyData:
         return CheckSettings(
             answerers=self.answerer,
             tools=self.answerer_tools,
+            listen=self.listen,
             judge=self.judge,
             checks=self.checks,
             labels=self.label,

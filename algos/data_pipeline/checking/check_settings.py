@@ -30,6 +30,7 @@ class CheckSettings:
             the one that wrote the questions says more. None: nothing is played, and no question
             can be accepted.
         tools: names of tools that answerers may use where they play as agents.
+        listen: whether speech is recognised in videos with questions about it and no subtitles.
         judge: who decides on open answers that no rule can decide, by name.
         checks: of `PLAYED`, those that are played.
         labels: of `checks`, those that are played and told, and reject nothing.
@@ -61,6 +62,7 @@ class CheckSettings:
 
     answerers: Sequence[str] = ()
     tools: Sequence[str] = ()
+    listen: bool = True
     judge: str = "rule"
     checks: Sequence[str] = PLAYED
     labels: Sequence[str] = ()

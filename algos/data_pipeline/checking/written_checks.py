@@ -4,38 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from algos.data_pipeline.checking.check_settings import CheckSettings
-from algos.data_pipeline.checking.near_duplicates import (
-    LETTERS,
-    Embed,
-    letter_vectors,
-    near_duplicates,
-)
+from algos.data_pipeline.checking.near_duplicates import Similarity, near_duplicates
 from algos.data_pipeline.checking.writing_habits import length_ratio
 from algos.data_pipeline.questions.generated_question import GeneratedQuestion
 from algos.data_pipeline.questions.question_files import Rejection
 from sage_env.datasets.answer_text import normalise
 from sage_env.datasets.item import QAItem
-
-
-@dataclass(frozen=True, eq=False)
-class Similarity:
-    """What texts are compared by.
-
-    Attributes:
-        embed: texts to vectors.
-        name: for the record.
-        near: cosine from which texts are near. Of pairs of one meaning in other words of SageSynth
-            (`flashes`, `blinks`), letters give 0.65 and more, all-MiniLM-L6-v2 0.83 and more.
-    """
-
-    embed: Embed = letter_vectors
-    name: str = LETTERS
-    near: float = 0.6
 
 
 def written_rejections(

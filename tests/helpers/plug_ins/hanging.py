@@ -10,6 +10,8 @@ import threading
 import time
 from pathlib import Path
 
+from sage_env.actions.action import Answer, UseTool
+
 WAYS = ["loop", "sleep", "hold the interpreter", "ignore signals", "children", "daemons", "threads"]
 LONG = "86402"  # seconds that its children sleep
 
@@ -74,3 +76,14 @@ class Pickled:
         from sage_env.tools.reply_cache import content_digest, reply_key
 
         return reply_key(1, content_digest(context.path), arguments) if self.kept else None
+
+
+class CallsOnce:
+    """A policy that calls the tool, and then answers."""
+
+    def reset(self, *, seed=None):
+        self.called = False
+
+    def act(self, observation):
+        self.called, called = True, self.called
+        return Answer("A") if called else UseTool("hanging", {"how": "sleep"})

@@ -1,4 +1,4 @@
-"""Laws of `algos.cli.data`: `verify_data_command`, `audit_command`: what they read, write and say."""
+"""Laws of `algos.cli.data`: `verify_data_command`, `audit_command`: what they read and write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of `algos.data_pipeline.checking`: `near_duplicates`, `text_similarity`."""
+"""Laws of `algos.data_pipeline.checking.near_duplicates`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from algos.data_pipeline.checking.near_duplicates import letter_vectors, near_duplicates
-from algos.data_pipeline.checking.text_similarity import find_similarity
+from algos.data_pipeline.checking.near_duplicates import (
+    find_similarity,
+    letter_vectors,
+    near_duplicates,
+)
 from sage_env.datasets.item import QAItem
 from sage_env.errors import MissingExtra
 from sage_env.tools.grounding import text_embedding

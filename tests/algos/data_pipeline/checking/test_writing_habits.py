@@ -9,16 +9,13 @@ import numpy as np
 import pytest
 
 from algos.data_pipeline.checking.check_settings import CheckSettings
+from algos.data_pipeline.checking.near_duplicates import Similarity
 from algos.data_pipeline.checking.writing_habits import (
     length_ratio,
     longest_hit,
     writing_habits,
 )
-from algos.data_pipeline.checking.written_checks import (
-    Similarity,
-    gives_away,
-    written_rejections,
-)
+from algos.data_pipeline.checking.written_checks import gives_away, written_rejections
 from policies.floors.choice_floors import longest
 from sage_env.datasets.item import QAItem
 from tests.helpers.checked_questions import generated
