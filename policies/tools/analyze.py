@@ -6,19 +6,14 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from policies.served.retries import RetrySettings
 from policies.tools.seeing_model import Part, SeeingModel, SeeingSettings
+from policies.tools.shown_frames import shown_frames
 from sage_env.argument_checks import whole_number
 from sage_env.errors import ToolInputError
-from sage_env.frames import FrameBatch
-from sage_env.picture_geometry import fitted
 from sage_env.timeline import midpoints
 from sage_env.tools.reply_cache import find_kept, keep, reply_key
 from sage_env.tools.tool import ToolContext
-from sage_env.wrappers.chat_space import encoded_picture
 
 DEFAULT_MODEL = "gemini:gemini-3.6-flash"
 """A choice: of the models of July 2026, one that sees frames and costs little."""
@@ -174,11 +169,9 @@ class Analyze:
         """Return the request: every frame after its true time, then the question."""
         if not times:
             return [f"No frames are given.\n\nQuestion: {question}"]
-        batch = _frames(context, times, self._side)
-        parts: list[Part] = [f"Frames of a video of {context.duration:.1f} seconds:"]
-        for second, pixels in zip(batch.seconds, batch.pixels, strict=True):
-            parts += [f"<{second:.1f} seconds>", encoded_picture(pixels, "jpeg")]
-        return [*parts, f"Question: {question}"]
+        about = f"Frames of a video of {context.duration:.1f} seconds:"
+        frames = shown_frames(context.video, times, self._side)
+        return [about, *frames, f"Question: {question}"]
 
 
 def _digest(part: Part) -> str:
@@ -195,17 +188,3 @@ def _question(text: str) -> str:
             f"question must have 1 to {MAX_QUESTION} characters, got {len(text.strip())}"
         )
     return text.strip()
-
-
-def _frames(context: ToolContext, times: Sequence[float], side: int) -> FrameBatch:
-    """Return the frames on screen at these times, once each, no side longer than `side`."""
-    first = context.video.frames_at(times[:1])
-    height, width = first.pixels.shape[1:3]
-    size = None if max(height, width) <= side else fitted(height, width, (side, side))
-    return _without_repeats(context.video.frames_at(times, size=size))
-
-
-def _without_repeats(batch: FrameBatch) -> FrameBatch:
-    """Return the frames of a batch without those that have the same time as the one before."""
-    new: NDArray[np.bool_] = np.diff(batch.seconds, prepend=-1.0) > 0
-    return FrameBatch(batch.pixels[new], batch.seconds[new], batch.index[new], batch.exact[new])

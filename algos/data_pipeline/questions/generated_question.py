@@ -113,6 +113,17 @@ class GeneratedQuestion:
         )
 
 
+def question_id(digest: str, request: str, position: int) -> str:
+    """Return the id of a question.
+
+    Args:
+        digest: of the video's content.
+        request: id of the request that it was written for.
+        position: in the reply, from 0.
+    """
+    return f"{digest[:10]}-{request}-{position:02d}"
+
+
 def question_from_json(row: Mapping[str, Any]) -> GeneratedQuestion:
     """Read what `GeneratedQuestion.to_json` returned.
 

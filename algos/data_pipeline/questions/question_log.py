@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from algos.data_pipeline.questions.generated_question import QuestionSource
+from algos.data_pipeline.questions.generated_question import QuestionSource, question_id
 from algos.data_pipeline.questions.question_files import (
     GENERATED,
     REJECTED,
@@ -68,7 +68,10 @@ class QuestionLog:
                     found={"reply": reply.reply},
                 )
             )
-        names = [question_id(reply, position) for position in range(len(found.questions))]
+        digest = reply.asking.digest
+        names = [
+            question_id(digest, reply.reply, position) for position in range(len(found.questions))
+        ]
         for position, name in enumerate(names):
             if name in self._known:
                 continue
@@ -110,8 +113,3 @@ class QuestionLog:
 
     def _texts(self, video: str) -> set[str]:
         return self._asked.setdefault(video, set())
-
-
-def question_id(reply: StoredReply, position: int) -> str:
-    """Return the id of a question: the video's content, the request, the place in the reply."""
-    return f"{reply.asking.digest[:10]}-{reply.reply}-{position:02d}"

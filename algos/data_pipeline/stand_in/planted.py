@@ -1,7 +1,7 @@
 """The errors that the stand-in makes on purpose, and its own record of where it made them.
 
-The record is for reports alone: no check may read it. It is matched with the questions of a folder
-by the video's content and the place in the reply.
+The record is for reports alone: no check may read it. `Planted.id` is the id of the same question
+in the folder of whoever asked, kept or rejected.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from algos.data_pipeline.questions.generated_question import question_id
 from algos.runs.append_log import LogError, read_log
 from algos.runs.dataclass_json import dataclass_from_json
 
@@ -54,7 +55,7 @@ class Planted:
 
     Attributes:
         video: names the content of the file, see `content_digest` of `questions`.
-        attempt: how often questions about this video had been written before, from 0.
+        request: id of the request that it was written for, as the client named it.
         position: in the reply, from 0.
         question: its text.
         truth: id of the question of the known dataset that it is made from.
@@ -63,12 +64,17 @@ class Planted:
     """
 
     video: str
-    attempt: int
+    request: str
     position: int
     question: str
     truth: str
     error: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """Return the id that the question has in the folder of the client."""
+        return question_id(self.video, self.request, self.position)
 
 
 def planted_questions(path: Path) -> list[Planted]:

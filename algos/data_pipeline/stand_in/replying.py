@@ -70,22 +70,24 @@ class Replying:
         """Answer one request."""
         with self._lock:
             digest = self._digest(body)
-            outcome, said = self._answer(model, digest, body)
             number = headers.get(REQUEST_ID, "")
+            outcome, said = self._answer(model, digest, body, number)
             self.outcomes[outcome] += 1
             self.by_request[number] += 1
             row = {"request": number, "video": digest, "model": model, "outcome": outcome}
             self._requests.append(row)
             return said
 
-    def _answer(self, model: str, digest: str | None, body: Any) -> tuple[str, Exchange]:
+    def _answer(
+        self, model: str, digest: str | None, body: Any, request: str
+    ) -> tuple[str, Exchange]:
+        quota = self._rates.daily_quota
+        if quota is not None and sum(self.by_video.values()) >= quota:
+            return "quota", _quota_of_the_day(model, quota)
         video = None if digest is None else self._videos.get(digest)
         if digest is None or video is None:
             why = "the request shows no video that is known here"
             return "unknown", refused(400, "INVALID_ARGUMENT", why)
-        quota = self._rates.daily_quota
-        if quota is not None and sum(self.by_video.values()) >= quota:
-            return "quota", _quota_of_the_day(model, quota)
         number = self._asked[digest]
         self._asked[digest] += 1
         failed = self._rates.of_request(digest, number)
@@ -93,7 +95,7 @@ class Replying:
             return failed, _failed(failed, model, self._rates.delay)
         attempt = self.by_video[digest]
         kind = self._rates.of_reply(digest, attempt)
-        said = self._written(video, attempt, kind, body)
+        said = self._written(video, kind, body, request, again=attempt > 0)
         if failed == "cut":
             return failed, Exchange(said.body, cut=True)
         if failed == "silent":
@@ -101,14 +103,16 @@ class Replying:
         self.by_video[digest] += 1
         return kind or "questions", said
 
-    def _written(self, video: KnownVideo, attempt: int, kind: str, body: Any) -> Exchange:
-        usage = _usage(video, body, again=attempt > 0)
+    def _written(
+        self, video: KnownVideo, kind: str, body: Any, request: str, *, again: bool
+    ) -> Exchange:
+        usage = _usage(video, body, again=again)
         if kind == "blocked":
             said: dict[str, Any] = {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}
             return self._sent(said, usage, 0)
         if kind == "withheld":
             return self._sent({"candidates": [{"finishReason": "SAFETY", "index": 0}]}, usage, 0)
-        written = write_questions(video, attempt, self._rates, self._answers)
+        written = write_questions(video, request, self._rates, self._answers)
         text = json.dumps(written.reply, ensure_ascii=False)
         reason = "STOP"
         if kind == "malformed":

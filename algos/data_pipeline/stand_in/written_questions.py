@@ -38,16 +38,16 @@ class Written:
 
 
 def write_questions(
-    video: KnownVideo, attempt: int, rates: ErrorRates, answers: Mapping[str, Sequence[str]]
+    video: KnownVideo, request: str, rates: ErrorRates, answers: Mapping[str, Sequence[str]]
 ) -> Written:
     """Return a reply with questions about a video.
 
-    The same video, attempt and rates give the same reply; what is wrong with a question depends on
-    the question, and not on where it stands.
+    The same video and rates give the same reply; what is wrong with a question depends on the
+    question, and not on where it stands.
 
     Args:
         video: to ask about.
-        attempt: how often questions about it had been written before, from 0.
+        request: id of the request, for the record.
         rates: of errors.
         answers: that there are, by family: what a wrong one is drawn from.
     """
@@ -68,7 +68,7 @@ def write_questions(
     planted = tuple(
         Planted(
             video=video.content,
-            attempt=attempt,
+            request=request,
             position=position,
             question=str(draft.row.get("question", "")),
             truth=draft.truth,
