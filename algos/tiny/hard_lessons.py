@@ -114,9 +114,7 @@ def _labelled(lesson: _Lesson, observation: Observation) -> list[FrameReading]:
     found = []
     for second in observation["seconds"][: int(observation["num_frames"])].tolist():
         scene, event = look(lesson.plan, round(second, 3))  # whole milliseconds, as the plan has
-        seen = event is not None and (
-            event.corner is None or lesson.box == close_box(event.corner)
-        )
+        seen = event is not None and (event.corner is None or lesson.box == close_box(event.corner))
         symbol = event.symbol if event is not None and seen else "empty"
         found.append(FrameReading(round(second, 1), scene.colour or "grey", symbol))
     return found
@@ -175,7 +173,11 @@ def _around(lesson: _Lesson) -> tuple[float, float]:
     if not hits:
         raise DatasetError(f"item {lesson.item.id!r}: no frame shows the {colour} backdrop")
     first, last = hits[0] - 1, hits[-1] + 1
-    start = frames[first].second if first >= 0 else (0.0 if len(lesson.shown) == 1 else frames[0].second)
+    start = (
+        frames[first].second
+        if first >= 0
+        else (0.0 if len(lesson.shown) == 1 else frames[0].second)
+    )
     if last < len(frames):
         return start, frames[last].second
     return start, round(lesson.plan.duration, 1) if len(lesson.shown) == 1 else frames[-1].second

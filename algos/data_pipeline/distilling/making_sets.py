@@ -1,12 +1,12 @@
 """From questions and teachers to three sets: played, filtered, written.
 
-    OUT/
-    episodes/POLICY.jsonl   every episode, written as it ends
-    sft.parquet             episodes to imitate
-    dpo.parquet             pairs of episodes
-    rl.parquet              questions to train on
-    filter_log.jsonl        why each episode and question that is in no set is in none
-    manifest.json           settings, counts, hashes
+OUT/
+episodes/POLICY.jsonl   every episode, written as it ends
+sft.parquet             episodes to imitate
+dpo.parquet             pairs of episodes
+rl.parquet              questions to train on
+filter_log.jsonl        why each episode and question that is in no set is in none
+manifest.json           settings, counts, hashes
 """
 
 from __future__ import annotations
@@ -116,9 +116,7 @@ def distill(
     files: dict[str, TryFile] = {}
     for teacher in teachers:
         path = folder / EPISODES / f"{file_name(teacher.name)}.jsonl"
-        play_tries(
-            teacher, items, chosen, path, seed=seed, envs=envs, progress=progress
-        )
+        play_tries(teacher, items, chosen, path, seed=seed, envs=envs, progress=progress)
         files[teacher.name] = TryFile(teacher, chosen, path)
     place = root if root is not None else shared_folder(chosen)
     about = {"frame_size": getattr(items, "frame_size", None)}
