@@ -118,6 +118,7 @@ LAYERS = {
         "data_pipeline/questions/",
         "data_pipeline/stand_in/",
         "data_pipeline/checking/",
+        "data_pipeline/auditing/",
         "data_pipeline/distilling/",
         "data_pipeline/",
         "cli/ cli/data/",
@@ -135,6 +136,7 @@ LAYERS = {
         "speech/",
         "mutation/",
         "gpu/",
+        "grounding/",
     ],
 }
 FORBIDDEN = {"utils", "util", "common", "core", "manager", "helpers", "misc"}

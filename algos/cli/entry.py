@@ -13,9 +13,11 @@ import tyro
 
 from algos.cli.commands import Ask, Play, Report
 from algos.cli.compare_command import Compare
+from algos.cli.data.audit_command import AuditData
 from algos.cli.data.data_commands import BuildData, CheckData, DownloadData, ExportData
 from algos.cli.data.distill_command import Distill
 from algos.cli.data.generate_command import GenerateData
+from algos.cli.data.verify_data_command import VerifyData
 from algos.cli.eval_command import Eval
 from algos.cli.exchange_commands import Export, ImportData, LmmsTask
 from algos.cli.judge_command import CheckJudge, ShowPairs
@@ -123,6 +125,8 @@ def _run(arguments: list[str]) -> None:
             "generate": GenerateData,
             "import": ImportData,
             "lmms-task": LmmsTask,
+            "verify": VerifyData,
+            "audit": AuditData,
         }
         _parse(data, arguments[1:], "sage-vqa data", about).run()
         return

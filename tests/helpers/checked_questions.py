@@ -69,7 +69,7 @@ def generated(name: str, video: str, **changes: Any) -> GeneratedQuestion:
         "modality": "visual",
         "difficulty": "medium",
         "evidence": ((100.0, 103.0),),
-        "duration": float(video.partition("_")[0]),
+        "duration": changes.get("duration") or float(video.partition("_")[0]),
         "percent_video_parsed": 10.0,
         "rationale": {},
         "source": QuestionSource(model="test/writer", prompt="abc", reply="r0", position=0),

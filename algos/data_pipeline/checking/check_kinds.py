@@ -100,7 +100,7 @@ def _within_span(subject: Subject, settings: CheckSettings) -> QAItem | NotAsked
         for line in subject.lines or ()
         if any(line in lines_between([line], *span) for span in item.evidence)
     ]
-    asked = replace(item, video=restricted_path(item.video, item.evidence), subtitles=None)
+    asked = replace(item, video=restricted_path(item.video, item.evidence))
     return _told(asked, tuple(heard)) if subject.spoken else asked
 
 
@@ -120,7 +120,7 @@ def _outside_span(subject: Subject, settings: CheckSettings) -> QAItem | NotAske
         for line in subject.lines or ()
         if not any(line in lines_between([line], *span) for span in hidden)
     ]
-    asked = replace(item, video=restricted_path(item.video, rest), subtitles=None, evidence=())
+    asked = replace(item, video=restricted_path(item.video, rest), evidence=())
     return _told(asked, tuple(heard)) if subject.spoken else asked
 
 
@@ -129,11 +129,11 @@ def _said(subject: Subject, settings: CheckSettings) -> QAItem | NotAsked:
         return NotAsked("it is about what is said")
     if not subject.lines:
         return NotAsked("nothing is said in its video, as far as is known")
-    return _told(replace(subject.item, subtitles=None), subject.lines)
+    return _told(subject.item, subject.lines)
 
 
 def _as_it_is(subject: Subject, settings: CheckSettings) -> QAItem:
-    return replace(subject.item, subtitles=None)
+    return subject.item
 
 
 def _told(item: QAItem, lines: tuple[Line, ...]) -> QAItem:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 from algos.data_pipeline.checking.check_kinds import CHECKS
 from algos.data_pipeline.checking.check_log import CHECKS_FILE, CheckPlay, is_known, read_plays
 from algos.data_pipeline.checking.check_settings import CheckError, CheckSettings
+from algos.data_pipeline.checking.confined_tools import confined_tools
 from algos.data_pipeline.checking.planned_plays import PASS, PlannedPlay
 from algos.data_pipeline.questions.ledger import BudgetSpent, Ledger
 from algos.data_pipeline.questions.question_files import LEDGER
@@ -33,6 +34,7 @@ from sage_env.errors import SageEnvError
 from sage_env.openers import FileOpener, Opener, RestrictedOpener
 
 Progress = Callable[[CheckPlay], None]
+_WITH_TOOLS = ("outside", PASS)  # others are answered at once: no turn is left for a tool
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,14 +129,17 @@ def _play(
         options["judge"] = settings.judge
     if settings.call_timeout is not None:
         options["call_timeout"] = settings.call_timeout
-    if check in (PASS, "outside") and settings.tools:
-        options["tools"] = settings.tools
     specs = [EpisodeSpec(item.id, subseed(settings.seed, item.id), name=item.id) for item in items]
 
     def ended(trajectory: Trajectory) -> None:
         writer.write(by_id[str(trajectory.item_id)], trajectory)
 
-    with _environments(items, min(settings.envs, len(items)), options) as envs:
+    with ExitStack() as stack:
+        if check in _WITH_TOOLS and settings.tools:
+            options["tools"] = settings.tools
+            if restricts:
+                options["tools"] = stack.enter_context(confined_tools(settings.tools))
+        envs = stack.enter_context(_environments(items, min(settings.envs, len(items)), options))
         seed = subseed(settings.seed, "checks", check)
         try:
             collect(envs, player, specs, seed=seed, progress=ended, isolate=True, keep=False)

@@ -30,6 +30,7 @@ class CheckSettings:
             the one that wrote the questions says more. None: nothing is played, and no question
             can be accepted.
         tools: names of tools that answerers may use where they play as agents.
+        listen: whether speech is recognised in videos with questions about it and no subtitles.
         judge: who decides on open answers that no rule can decide, by name.
         checks: of `PLAYED`, those that are played.
         labels: of `checks`, those that are played and told, and reject nothing.
@@ -47,7 +48,8 @@ class CheckSettings:
         least_rest: seconds of a rest that is worth looking at; with less `outside` is not asked.
         length_ratio: a right choice that is this many times as long as the longest other is
             rejected; `None`: none is.
-        similar: cosine from which two texts of questions are near; see `near_duplicates`.
+        similar: cosine from which two texts of questions are near, see `near_duplicates`; `None`:
+            what suits the way in which they are compared.
         per_video: most questions of one video; `None` for any number.
         held_out: share of the videos whose questions are held out for tests.
         rl_policy: who plays each kept question for `pass_rates`; `None` for nobody.
@@ -60,6 +62,7 @@ class CheckSettings:
 
     answerers: Sequence[str] = ()
     tools: Sequence[str] = ()
+    listen: bool = True
     judge: str = "rule"
     checks: Sequence[str] = PLAYED
     labels: Sequence[str] = ()
@@ -73,7 +76,7 @@ class CheckSettings:
     margin: float = 1.0
     least_rest: float = 1.0
     length_ratio: float | None = 2.5
-    similar: float = 0.85
+    similar: float | None = None
     per_video: int | None = 20
     held_out: float = 0.1
     rl_policy: str | None = None

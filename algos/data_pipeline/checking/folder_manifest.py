@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from algos.data_pipeline.questions.generated_question import GeneratedQuestion
 from algos.data_pipeline.questions.ledger import paid_replies, spent_on
 from algos.data_pipeline.questions.question_files import LEDGER
 from algos.runs.evaluation_manifest import this_session
-from algos.runs.json_files import write_json
+from algos.runs.json_files import read_json, write_json
 
 MANIFEST = "manifest.json"
 """Name of the file."""
@@ -66,3 +66,15 @@ def file_hashes(folder: Path) -> dict[str, str]:
 _VIDEOS = frozenset((".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v"))
 """Videos that lie beside the questions: hours of them are not read for a manifest, and each
 question's id is made of its video's content."""
+
+
+def update_manifest(folder: Path, told: Mapping[str, Any]) -> None:
+    """Write the manifest of a folder anew where files in it have changed since.
+
+    Args:
+        folder: of the questions.
+        told: what is known beside what stands there.
+    """
+    path = folder / MANIFEST
+    data = read_json(path) if path.exists() else {"kind": "questions"}
+    write_json(path, {**data, **told, "files": file_hashes(folder)})

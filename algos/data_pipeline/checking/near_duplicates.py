@@ -7,7 +7,7 @@ their evidence:
 |---|---|---|---|
 | same words | any | overlaps, or not known | the same (where answers differ, one is wrong) |
 | same words | same | any | the same: it does not say which of several moments it means |
-| cosine >= `similar` | same | overlaps, or not known | the same |
+| near: cosine >= `similar` | same | overlaps, or not known | the same |
 | else | | | two questions |
 
 Texts that are built alike are near without asking the same (*on the red backdrop*, *on the blue*):
@@ -19,18 +19,23 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sage_env.datasets.answer_text import normalise
 from sage_env.datasets.item import QAItem
+from sage_env.errors import MissingExtra
 from sage_env.timeline import Span
 
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 """Texts to vectors, float32 `(N, D)`; near ones have a cosine near 1."""
+AUTO = "auto"
+"""Name of the default embedding, or of letters where its weights are not here."""
 LETTERS = "letters"
 """Name of `letter_vectors`, in the record."""
+_NEAR = 0.8  # cosine of sentence embeddings, see `Similarity.near`
 _WIDTH = 4096  # buckets of groups of letters; collisions raise a cosine by about 1/64
 _GROUPS = (3, 4, 5)
 
@@ -97,6 +102,46 @@ def letter_vectors(texts: Sequence[str]) -> NDArray[np.float32]:
             for k in range(len(padded) - size + 1):
                 row[zlib.crc32(padded[k : k + size].encode()) % _WIDTH] += 1
     return vectors
+
+
+@dataclass(frozen=True, eq=False)
+class Similarity:
+    """What texts are compared by.
+
+    Attributes:
+        embed: texts to vectors.
+        name: for the record.
+        near: cosine from which texts are near. Of pairs of one meaning in other words of SageSynth
+            (`flashes`, `blinks`), letters give 0.65 and more, all-MiniLM-L6-v2 0.83 and more.
+    """
+
+    embed: Embed = letter_vectors
+    name: str = LETTERS
+    near: float = 0.6
+
+
+def find_similarity(name: str = AUTO) -> Similarity:
+    """Return what texts are compared by.
+
+    Args:
+        name: `letters`; `auto`; or a folder or hub id of a text encoder.
+
+    Raises:
+        MissingExtra: if an encoder is named and cannot be loaded for want of a package.
+        ToolError: if what is named is none.
+    """
+    if name == LETTERS:
+        return Similarity()
+    from sage_env.tools.grounding.text_embedding import HUB_NAME, embed
+
+    source = None if name == AUTO else name
+    try:
+        embed([""], source)
+    except MissingExtra:
+        if name != AUTO:
+            raise
+        return Similarity(name=f"{LETTERS} (the weights of {HUB_NAME} are not here)")
+    return Similarity(partial(embed, source=source), source or HUB_NAME, _NEAR)
 
 
 def _asks_again(item: QAItem, other: QAItem, near: bool) -> bool:

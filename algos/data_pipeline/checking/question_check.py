@@ -26,11 +26,13 @@ from algos.data_pipeline.checking.check_settings import CAP, OURS, CheckError, C
 from algos.data_pipeline.checking.datasheet import write_datasheet
 from algos.data_pipeline.checking.folder_manifest import write_folder_manifest
 from algos.data_pipeline.checking.hold_out import TEST, TRAIN, draw, is_held_out, write_hold_out
+from algos.data_pipeline.checking.near_duplicates import Similarity
 from algos.data_pipeline.checking.pass_rates import PassRate, pass_rates, write_rates
 from algos.data_pipeline.checking.planned_plays import Plan, plan_checks, plan_passes
 from algos.data_pipeline.checking.question_fates import Fate, fates_of, rejection_of
+from algos.data_pipeline.checking.said_in_videos import listen, said_in_videos
 from algos.data_pipeline.checking.writing_habits import writing_habits
-from algos.data_pipeline.checking.written_checks import Similarity, written_rejections
+from algos.data_pipeline.checking.written_checks import written_rejections
 from algos.data_pipeline.questions.generated_question import GeneratedQuestion
 from algos.data_pipeline.questions.ledger import paid_replies, spent_on
 from algos.data_pipeline.questions.question_files import (
@@ -43,8 +45,6 @@ from algos.data_pipeline.questions.question_files import (
     write_kept,
 )
 from algos.runs.json_files import write_json
-from sage_env.errors import DatasetError
-from sage_env.subtitles.reading import subtitles_of
 
 REPORT = "check_report.json"
 """Name of the file in the folder of the questions that holds the numbers of the report."""
@@ -91,6 +91,9 @@ def check_questions(
     """
     how, similarity = how or Answering(), similarity or Similarity()
     found = plan_folder(folder, settings, root=root, similarity=similarity)
+    if settings.listen and any(subject.lines is None for subject in found.subjects):
+        listen(folder, found.questions, root or folder)
+        found = plan_folder(folder, settings, root=root, similarity=similarity)
     play_missing(folder, found.plan.plays, settings, how)
     fates = fates_of(found.subjects, found.plan, read_plays(folder), settings)
     rejected = _rejected(found, fates, settings)
@@ -155,18 +158,15 @@ def plan_folder(
         )
     written = written_rejections(questions, settings, similarity)
     lost = {one.id for one in written}
-    subjects = [_subject(one, root or folder) for one in questions if one.id not in lost]
+    place = root or folder
+    said = said_in_videos(folder, questions, place)
+    subjects = [
+        Subject(one.item(place), one.modality, said[one.video])
+        for one in questions
+        if one.id not in lost
+    ]
     videos = {one.id: one.video for one in questions}
     return CheckPlan(questions, subjects, written, plan_checks(subjects, settings), videos)
-
-
-def _subject(question: GeneratedQuestion, root: Path) -> Subject:
-    item = question.item(root)
-    try:
-        lines = subtitles_of(item) if item.subtitles is not None else None
-    except DatasetError:  # what is said is not known, and the question stays unchecked for it
-        lines = None
-    return Subject(item, question.modality, lines)
 
 
 def _rejected(found: CheckPlan, fates: dict[str, Fate], settings: CheckSettings) -> list[Rejection]:

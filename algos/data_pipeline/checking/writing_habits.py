@@ -55,10 +55,10 @@ def writing_habits(items: Sequence[QAItem], videos: Sequence[str]) -> WritingHab
     places = [item.choices.index(item.answer) + 1 for item, _ in asked]
     counts = Counter(places)
     most = max(counts, key=lambda k: (counts[k], -k), default=0)
-    expected: Counter[int] = Counter()
+    expected: dict[int, float] = {}
     for item, _ in asked:
         for k in range(1, len(item.choices) + 1):
-            expected[k] += 1 / len(item.choices)  # type: ignore[assignment]
+            expected[k] = expected.get(k, 0.0) + chance_of(item.choices)
     at_most = [
         float(place == most) - (chance_of(item.choices) if most <= len(item.choices) else 0.0)
         for (item, _), place in zip(asked, places, strict=True)

@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from algos.data_pipeline.checking.check_settings import CheckSettings
-from algos.data_pipeline.checking.near_duplicates import (
-    LETTERS,
-    Embed,
-    letter_vectors,
-    near_duplicates,
-)
+from algos.data_pipeline.checking.near_duplicates import Similarity, near_duplicates
 from algos.data_pipeline.checking.writing_habits import length_ratio
 from algos.data_pipeline.questions.generated_question import GeneratedQuestion
 from algos.data_pipeline.questions.question_files import Rejection
 from sage_env.datasets.answer_text import normalise
 from sage_env.datasets.item import QAItem
-
-
-@dataclass(frozen=True, eq=False)
-class Similarity:
-    """What texts are compared by.
-
-    Attributes:
-        embed: texts to vectors.
-        name: for the record.
-    """
-
-    embed: Embed = letter_vectors
-    name: str = LETTERS
 
 
 def written_rejections(
@@ -58,11 +40,12 @@ def written_rejections(
             found[item.id].append(_rejection(item, videos, "gives_away", why, {}))
     by_id = {item.id: item for item in items}
     own = [videos[item.id] for item in items]
-    for one in near_duplicates(items, own, similarity.embed, settings.similar):
+    near = similarity.near if settings.similar is None else settings.similar
+    for one in near_duplicates(items, own, similarity.embed, near):
         same = "with the same answer" if one.same_answer else "with another answer"
         why = f"it asks what {one.of} asks, {same} (cosine {one.cosine:.2f})"
-        told = {"of": one.of, "cosine": one.cosine, "by": similarity.name}
-        found[one.id].append(_rejection(by_id[one.id], videos, "near_duplicate", why, told))
+        as_found = {"of": one.of, "cosine": one.cosine, "by": similarity.name}
+        found[one.id].append(_rejection(by_id[one.id], videos, "near_duplicate", why, as_found))
     return [one for some in found.values() for one in some]
 
 
@@ -81,6 +64,6 @@ def _holds(text: str, choice: str) -> bool:
 
 
 def _rejection(
-    item: QAItem, videos: dict[str, str], check: str, why: str, found: dict[str, object]
+    item: QAItem, videos: Mapping[str, str], check: str, why: str, found: Mapping[str, Any]
 ) -> Rejection:
     return Rejection(id=item.id, video=videos[item.id], check=check, reason=why, found=found)
