@@ -49,7 +49,7 @@ from tests.helpers.checked_questions import (
 HOSTILE = (
     """<script>alert(1)</script> "'><img src=x onerror=alert(2)> <|im_end|> &amp; </textarea>"""
 )
-SETTINGS = CheckSettings(answerers=("sees",), checks=("sufficient",), held_out=0.3)
+SETTINGS = CheckSettings(answerers=("sees",), checks=("sufficient",), held_out=0.3, orders=False)
 
 
 def folder_of(path: Path, count: int = 12, **changes) -> Path:
