@@ -116,6 +116,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     `out_of_turns` or `None`); `reward_terms`; `frame_seconds` (a float per frame shown this turn);
     `span` and `box` (what was served or skipped this turn, or `None`); `spent` (`sage_env.Spent`);
     `tool_calls` (how many so far were `ok`, `refused`, `unknown` or `late`, where any was).
+    After a tool that asked a model: `tool_usage` (what that took, see `sage_env.tools.paid_text`).
     On the last step: `correct` and the `rule` that decided it (`judge`: then also `judge`, what it
     was, and `judge_words`); `evidence_recall` (share of evidence spans in which a frame was shown),
     `evidence_hit_turn` (the first such turn, 0 is the overview), `answer_spans` (how many the

@@ -247,7 +247,7 @@ class Episode:
                 with self._viewer.lending() as view:
                     tools, history, timeout = self._tools, self.history, self._viewer.timeout
                     reply = call_tool(tools, action, history, view, self.cursor, timeout=timeout)
-                look = Look(text=reply.text, refused=reply.refused, outcome=reply.outcome)
+                look = Look(None, None, (), reply.text, reply.refused, reply.outcome, reply.usage)
                 return TurnResult(look, None, reply.message)
             case Invalid(_, reason):
                 told = f"Not a valid action: {agent_message(reason)}"

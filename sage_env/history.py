@@ -70,6 +70,8 @@ class Look:
         refused: whether nothing came of it by the agent's own mistake: no valid action, no such
             tool, arguments that do not suit it, a stretch beyond the video, or no frames left.
         outcome: of a tool's call, see `sage_env.tools.calling`; `None` where none was called.
+        usage: what the models that the tool asked took, see `sage_env.tools.paid_text`; `None` for
+            none.
     """
 
     span: Span | None = None
@@ -78,6 +80,7 @@ class Look:
     text: str = ""
     refused: bool = False
     outcome: str | None = None
+    usage: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -187,6 +190,8 @@ def episode_info(history: History, terms: Mapping[str, float] | None = None) -> 
         "spent": history.spent,
         "tool_calls": history.tool_calls,
     }
+    if look.usage is not None:
+        info["tool_usage"] = dict(look.usage)
     if history.ended:
         info["correct"] = history.verdict
         info["rule"] = history.rule

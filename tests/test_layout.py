@@ -136,6 +136,7 @@ LAYERS = {
         "speech/",
         "mutation/",
         "gpu/",
+        "grounding/",
     ],
 }
 FORBIDDEN = {"utils", "util", "common", "core", "manager", "helpers", "misc"}

@@ -81,6 +81,8 @@ _MAY_LACK: Mapping[str, tuple[Check, str]] = {
     "beliefs": (_beliefs, "a list of lists of shares or null"),
     "stop_reason": (_text, "a text or null"),
     "tool_calls": (_counts, "an object of whole numbers"),
+    "tool_tokens": (_count, "a whole number >= 0 or null"),
+    "tool_cost": (_amount, "a number >= 0 or null"),
     "seconds_by_stage": (_amounts, "an object of numbers or null"),
     **{key: (_amount, "a number >= 0 or null") for key in SPENT if key not in ("frames", "turns")},
 }

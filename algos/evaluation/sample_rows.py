@@ -32,6 +32,8 @@ COST_KEYS = (
     "seconds_by_stage",
     "cost",
     "price",
+    "tool_tokens",
+    "tool_cost",
 )
 """Keys of what a question cost beyond `frames`, `turns`, `seconds` and `tokens`."""
 OF_THE_MACHINE = ("seconds", "seconds_by_stage", "frames_decoded")

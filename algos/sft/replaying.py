@@ -220,11 +220,12 @@ class Replayer:
 
     def _example(self, episode: StoredEpisode, played: Trajectory) -> Example | None:
         """Return the tokens of an episode that was played again; `None` to leave it out."""
-        if played.error is not None:
+        if played.hindered:
             if self._settings.skip_broken:
                 self._leave_out("broken")
                 return None
-            raise _refused(episode, f"{played.error}; leave such out with --skip-broken")
+            why = played.error or "a tool was late"
+            raise _refused(episode, f"{why}; leave such out with --skip-broken")
         if found := _difference(episode.trajectory, played):
             raise _refused(episode, found)
         made = Example.of(played)

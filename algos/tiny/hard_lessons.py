@@ -2,14 +2,16 @@
 
 Each frame's label comes from the plan of the video, as `pictures.look` has it, and each action from
 the labels of the frames that were shown: nothing is written that the frames before it do not show.
-So a student that reads its frames can play the same way. What the student lacked, and what a
-lesson has instead:
+So a student that reads its frames can play the same way, and writes the words that it knows.
 
-| family | the demonstrator | the lesson |
-|---|---|---|
-| `order` | compares two times | lists the frames in order, up to the first symbol asked for |
-| `count` | counts after one zoom of 8 frames | two zooms over all of the scene, a running count |
-| `detail` | a box of 0.3: the tower reads half of the marks | a box of 0.22: it reads over 80 % |
+What fails in the shipped model, and what the lesson has for it:
+
+* `order`: both times are right in its thought, and often a third symbol is the answer. The same
+  thought, with the right answer.
+* `count`: it counts in the overview, or after one zoom of 8 frames around the scene. Two zooms of
+  12 frames: first to the ends of the scene, then all of it.
+* `detail`: it names another corner, and in a box of 0.3 the tower reads half of the marks. The
+  right corner, a box of 0.22, 12 frames.
 """
 
 from __future__ import annotations
@@ -33,10 +35,10 @@ from sage_env.synth.rendered import open_rendered
 from sage_env.synth.symbols import COLOURS, CORNERS, SYMBOLS
 
 LOOK_FRAMES = 12
-"""Frames of one zoom: the most of a turn. Three of them are what the budget has beside the overview.
+"""Frames of one zoom: the most of a turn.
 
-Two together are 24 over one scene. A flash lasts an eighth of its scene in videos up to 35 minutes
-and a sixteenth in those of two hours, so that one zoom would step over it there."""
+A flash lasts about an eighth of its scene in videos up to 35 minutes, and a sixteenth in those of
+two hours, where some are stepped over: lessons about these are left out, see `hard_tier`."""
 CLOSE_BOX = 0.22
 """Side of the box that enlarges a corner, as a fraction of the picture's: just the places of marks.
 
@@ -114,9 +116,7 @@ def _labelled(lesson: _Lesson, observation: Observation) -> list[FrameReading]:
     found = []
     for second in observation["seconds"][: int(observation["num_frames"])].tolist():
         scene, event = look(lesson.plan, round(second, 3))  # whole milliseconds, as the plan has
-        seen = event is not None and (
-            event.corner is None or lesson.box == close_box(event.corner)
-        )
+        seen = event is not None and (event.corner is None or lesson.box == close_box(event.corner))
         symbol = event.symbol if event is not None and seen else "empty"
         found.append(FrameReading(round(second, 1), scene.colour or "grey", symbol))
     return found
@@ -175,10 +175,10 @@ def _around(lesson: _Lesson) -> tuple[float, float]:
     if not hits:
         raise DatasetError(f"item {lesson.item.id!r}: no frame shows the {colour} backdrop")
     first, last = hits[0] - 1, hits[-1] + 1
-    start = frames[first].second if first >= 0 else (0.0 if len(lesson.shown) == 1 else frames[0].second)
-    if last < len(frames):
-        return start, frames[last].second
-    return start, round(lesson.plan.duration, 1) if len(lesson.shown) == 1 else frames[-1].second
+    whole = 0.0, round(lesson.plan.duration, 1)
+    earliest, latest = whole if len(lesson.shown) == 1 else (frames[0].second, frames[-1].second)
+    start = frames[first].second if first >= 0 else earliest
+    return start, frames[last].second if last < len(frames) else latest
 
 
 _RULES = {"order": _order, "count": _count, "detail": _detail}

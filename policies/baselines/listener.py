@@ -168,7 +168,7 @@ def _options(observation: Observation) -> tuple[str, ...]:
 
 def _word_in(text: str, options: Sequence[str]) -> str | None:
     """Return the option that a line says, or that its last words sound most like."""
-    words = re.findall("[a-z]+", text.lower())
+    words: list[str] = re.findall("[a-z]+", text.lower())
     exact = [word for word in words if word in options]
     if exact:
         return exact[-1]

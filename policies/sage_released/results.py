@@ -66,6 +66,7 @@ def _transcript(text: str, arguments: Mapping[str, Any]) -> dict[str, Any] | Non
 def _grounding(text: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
     spans = [match for match in map(_FOUND.fullmatch, text.split("\n")) if match]
     event = arguments.get("event")
+    times: dict[str, str | None]
     if spans:
         best = max(spans, key=lambda match: float(match[3]))
         times = {"start": _first(best[1]), "end": _last(best[2])}

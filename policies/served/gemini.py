@@ -179,7 +179,13 @@ class GeminiService:
         seed: int | None,
         headers: Mapping[str, str] | None = None,
     ) -> Any:
-        """Send the chat once; `headers` go with it.
+        """Send the chat once.
+
+        Args:
+            messages: the chat.
+            temperature: of sampling; `None` for the service's own.
+            seed: of sampling; `None` for none.
+            headers: that go with the request, beside the client's own.
 
         The body is given as the API's own JSON, through the client's `extra_body`: its types refuse
         what they do not know, and a part of a model's reply with a field of tomorrow must go back

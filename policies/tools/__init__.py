@@ -9,7 +9,8 @@ May not: see more of an episode than `ToolContext` has, keep a key in a setting,
 writes for anything but text, or give a text where no reply came.
 
 Read in this order: `seeing_model` (a model behind an API that is shown frames and replies in text),
-`analyze` (the tool that answers a question about a stretch or about frames).
+`shown_frames` (frames as it is shown them), `analyze` (the tool that answers a question about a
+stretch or about frames), `ground_by_server` (the tool `ground`, by a model that looks).
 """
 
 from policies.tools.analyze import Analyze

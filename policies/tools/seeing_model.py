@@ -6,10 +6,10 @@ import base64
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
-from policies.errors import ReplyUnusable
+from policies.errors import ReplyBlocked, ReplyUnusable
 from policies.served.gemini import GOOGLE, GeminiService
 from policies.served.openai_compatible import OPENAI, chat_completions
 from policies.served.policy import Message, Service
@@ -17,6 +17,7 @@ from policies.served.retries import Failure, RateLimit, RetrySettings, request_w
 from policies.served.usage import TurnMeter, UsageCounter, billed_as
 from policies.turn_usage import TurnUsage
 from sage_env.actions.thoughts import after_thoughts
+from sage_env.tools.paid_text import PaidText
 from sage_env.wrappers.chat_space import text_block, url_block
 
 T = TypeVar("T")
@@ -64,12 +65,23 @@ class SeenReply(NamedTuple):
     """What a model replied.
 
     Attributes:
-        text: behind its thoughts.
+        text: behind its thoughts; `""` where the provider withheld it.
         usage: what it took, failed requests included.
+        withheld: why there is no text; `""` where there is one.
     """
 
     text: str
     usage: TurnUsage
+    withheld: str = ""
+
+    def as_reply(self, text: str | None = None) -> PaidText:
+        """Return the text, or another one that was made of it, as a tool's reply.
+
+        Its usage is plain data, see `PaidText`.
+        """
+        replies = [None if counts is None else asdict(counts) for counts in self.usage.replies]
+        record = {"model": self.usage.model, "replies": replies, "failed": self.usage.failed}
+        return PaidText(self.text if text is None else text, record)
 
 
 class SeeingModel:
@@ -111,13 +123,24 @@ class SeeingModel:
         return retries.attempts * retries.timeout + (retries.attempts - 1) * retries.longest_wait
 
     def reply(self, parts: Sequence[Part]) -> SeenReply:
+        """Ask as `ask` does, and return a reply that has a text.
+
+        Raises:
+            ReplyBlocked: if the provider withheld it.
+            ServiceError: as `ask`.
+        """
+        reply = self.ask(parts)
+        if reply.withheld:
+            raise ReplyBlocked(reply.withheld)
+        return reply
+
+    def ask(self, parts: Sequence[Part]) -> SeenReply:
         """Ask once, again where the server fails as `retries` allows, and return the reply.
 
         Args:
             parts: of the request, in order.
 
         Raises:
-            ReplyBlocked: if the provider withheld the prompt or the reply.
             ServiceRefused: if the server will not serve us at all.
             ServiceError: if no usable reply came.
         """
@@ -134,9 +157,13 @@ class SeeingModel:
                 raise ReplyUnusable(f"{self.model} replied with thoughts alone", again=False)
             return told.strip()
 
-        with meter.waiting():
-            text = self._ask(asked, self._settings.retries, meter.failed)
-        return SeenReply(text, meter.take())
+        text = withheld = ""
+        try:
+            with meter.waiting():
+                text = self._ask(asked, self._settings.retries, meter.failed)
+        except ReplyBlocked as error:
+            withheld = str(error)
+        return SeenReply(text, meter.take(), withheld)
 
     def _message(self, parts: Sequence[Part]) -> Message:
         if self._gemini:

@@ -71,11 +71,12 @@ def require_whole(record: Mapping[str, Any]) -> None:
 
 
 def _look_record(look: Look) -> dict[str, Any]:
-    kept = {
+    kept: dict[str, Any] = {
         name: None if value is None else [float(number) for number in value]
         for name, value in (("span", look.span), ("box", look.box), ("seconds", look.seconds))
     }
-    return {**kept, "text": look.text, "refused": look.refused, "outcome": look.outcome}
+    kept |= {"text": look.text, "refused": look.refused, "outcome": look.outcome}
+    return kept | {"usage": None if look.usage is None else dict(look.usage)}
 
 
 def _read_look(row: Mapping[str, Any]) -> Look:
@@ -87,4 +88,5 @@ def _read_look(row: Mapping[str, Any]) -> Look:
         text=str(row["text"]),
         refused=bool(row["refused"]),
         outcome=None if outcome is None else str(outcome),
+        usage=row["usage"],
     )

@@ -19,6 +19,7 @@ from sage_env.errors import (
 )
 from sage_env.history import History
 from sage_env.tools.json_schema import fit_arguments
+from sage_env.tools.paid_text import PaidText, usage_of
 from sage_env.tools.quoting import one_line, plain_text
 from sage_env.tools.reply_cache import call_or_recall
 from sage_env.tools.tool import MAX_TOOL_TEXT, Tool, ToolContext, tool_context
@@ -42,11 +43,13 @@ class ToolReply(NamedTuple):
         text: what the tool returned, cut to what it may return.
         message: what the agent is told about the call, or `""`.
         outcome: one of `OUTCOMES`, but `FAILED`, which is a `ToolError`.
+        usage: what the models that the tool asked took, see `PaidText`; `None` for none.
     """
 
     text: str
     message: str = ""
     outcome: str = OK
+    usage: Mapping[str, Any] | None = None
 
     @property
     def refused(self) -> bool:
@@ -127,12 +130,12 @@ def _require_calls_left(tool: Tool, tools: Mapping[str, Tool], history: History)
 def _cut(text: str, tool: Tool) -> ToolReply:
     """Return a reply as the agent may have it."""
     if not text:
-        return ToolReply("", f"{tool.name} found nothing to say.")
+        return ToolReply("", f"{tool.name} found nothing to say.", usage=usage_of(text))
     most = min(getattr(tool, "max_text", None) or MAX_TOOL_TEXT, MAX_TOOL_TEXT)
     if len(text) > most:
         cut = f"The text of {tool.name} was cut to {most} of {len(text)} characters."
-        return ToolReply(text[:most], cut)
-    return ToolReply(text)
+        return ToolReply(str(text[:most]), cut, usage=usage_of(text))
+    return ToolReply(str(text), usage=usage_of(text))
 
 
 def _text(
@@ -148,7 +151,7 @@ def _text(
     if not isinstance(text, str) or not is_unicode(text):
         law = f"the tool {tool.name!r} must return a string without lone surrogates"
         raise ToolError(f"{law}, got {text!a:.80} on item {item!r}")
-    return plain_text(text)
+    return PaidText(plain_text(text), usage_of(text))
 
 
 def agent_message(text: str) -> str:

@@ -99,7 +99,7 @@ class ChatObservations(
         self._format, self._encoding = format, encoding
         self._system, self._newest_only = system, newest_only
         tools: Mapping[str, Tool] = getattr(env.unwrapped, "tools", {}) if tell_tools else {}
-        self._tools = describe_tools(tools.values())
+        self._tools = describe_tools(tools.values()) if system is None else ""
         if system is not None:
             self._system = system_text(tools, system)
         self._messages: list[Message] = []
@@ -130,7 +130,7 @@ class ChatObservations(
             blocks.append(text_block(shown_at(float(observation["seconds"][k]))))
             blocks.append(picture_block(shown, self._format, self._encoding))
         blocks.append(text_block(user_text(observation, first=first)))
-        if first and self._system is None and self._tools:
+        if first and self._tools:
             blocks.insert(0, text_block(f"The tools:\n{self._tools}"))
         return {"role": "user", "content": blocks}
 

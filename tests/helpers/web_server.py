@@ -57,7 +57,7 @@ class WebServer:
 
     def reads(self, **settings: object) -> ReadPage:
         """Return the tool, whose every connection comes here."""
-        tool = ReadPage(**settings)
+        tool = ReadPage(**{"cache": False, **settings})
 
         def connect(address: WebAddress, deadline: Deadline) -> socket.socket:
             sock = socket.socket()  # looks up no name

@@ -34,7 +34,8 @@ class BuildData:
     """Render the videos of a generated dataset; what is there already is kept."""
 
     dataset: str = "sage-synth"
-    """sage-synth, or sage-synth-bench (its only split is test); :SEED behind it gives others."""
+    """sage-synth, sage-synth-spoken, or sage-synth-bench (its only split is test); :SEED behind it
+    gives others."""
     root: Path | None = None
     """Folder for the videos; by default the one that the dataset is read from."""
     splits: tuple[str, ...] = ("train", "validation", "test")

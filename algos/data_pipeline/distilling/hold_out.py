@@ -10,7 +10,7 @@ from algos.data_pipeline.distilling.settings import DistillError
 from algos.runs.json_files import read_json
 from sage_env.datasets.item import QAItem
 
-_VIDEOS, _QUESTIONS = "videos", "questions"
+_VIDEOS, _QUESTIONS = "videos", "ids"
 
 
 def held_out_questions(
@@ -19,8 +19,8 @@ def held_out_questions(
     """Return the ids of the questions that a file holds out, by themselves or by their video.
 
     Args:
-        path: of a JSON object with a list `videos`, a list `questions`, or both. A video is named
-            by its path, or by the end of it.
+        path: of a JSON object with a list `videos`, a list `ids` of questions, or both. A video is
+            named by its path, or by the end of it.
         items: the questions.
         required: whether the file has to be there.
 

@@ -27,7 +27,7 @@ from algos.data_pipeline.distilling.distill_manifest import (
 )
 from algos.data_pipeline.distilling.episode_facts import EpisodeFacts
 from algos.data_pipeline.distilling.filtering import Filtered, filter_episodes
-from algos.data_pipeline.distilling.parquet_sets import FILES, write_set
+from algos.data_pipeline.distilling.parquet_sets import FILES, SetKind, write_set
 from algos.data_pipeline.distilling.playing_tries import Teacher, TryFile, play_tries
 from algos.data_pipeline.distilling.preference_pairs import Pair, find_pairs
 from algos.data_pipeline.distilling.rl_questions import RLQuestion, choose_questions
@@ -116,9 +116,7 @@ def distill(
     files: dict[str, TryFile] = {}
     for teacher in teachers:
         path = folder / EPISODES / f"{file_name(teacher.name)}.jsonl"
-        play_tries(
-            teacher, items, chosen, path, seed=seed, envs=envs, progress=progress
-        )
+        play_tries(teacher, items, chosen, path, seed=seed, envs=envs, progress=progress)
         files[teacher.name] = TryFile(teacher, chosen, path)
     place = root if root is not None else shared_folder(chosen)
     about = {"frame_size": getattr(items, "frame_size", None)}
@@ -207,8 +205,8 @@ class _Writing:
         )
         return Sets(self.folder, self.root, filtered, pairs, questions, lost, counts)
 
-    def _path(self, kind: Any) -> Path:
-        return self.folder / FILES[kind]  # type: ignore[no-any-return]
+    def _path(self, kind: SetKind) -> Path:
+        return self.folder / FILES[kind]
 
     def _played(self, facts: EpisodeFacts) -> Played:
         trajectory = self.files[facts.policy].trajectory(facts)

@@ -122,7 +122,15 @@ def _step(item: QAItem, info: Mapping[str, Any], turn: Any, *, first: bool) -> R
 
 
 def pair_row(item: QAItem, root: Path, rule: str, chosen: Played, rejected: Played) -> Row:
-    """Return the row of a pair: its question, why it is one, and both episodes."""
+    """Return the row of a pair: its question, why it is one, and both episodes.
+
+    Args:
+        item: the question.
+        root: folder below which the videos lie.
+        rule: why they are a pair.
+        chosen: the better episode.
+        rejected: the worse one.
+    """
     both = {"chosen": episode_row(item, chosen), "rejected": episode_row(item, rejected)}
     return {**question_row(item, root), "rule": rule, **both}
 

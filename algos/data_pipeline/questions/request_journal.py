@@ -59,7 +59,14 @@ class StoredReply:
 
 
 def asking_key(digest: str, model: str, prompt: str, settings: Mapping[str, Any]) -> str:
-    """Return 12 hexadecimal digits for all that a reply depends on."""
+    """Return 12 hexadecimal digits for all that a reply depends on.
+
+    Args:
+        digest: of the video's content.
+        model: `SERVER/NAME`.
+        prompt: hash of the prompt and the form of the reply.
+        settings: others that change what is shown or asked.
+    """
     whole = json.dumps([digest, model, prompt, settings], sort_keys=True, default=str)
     return hashlib.blake2b(whole.encode(), digest_size=6).hexdigest()
 

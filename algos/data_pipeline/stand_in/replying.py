@@ -81,13 +81,13 @@ class Replying:
     def _answer(
         self, model: str, digest: str | None, body: Any, request: str
     ) -> tuple[str, Exchange]:
+        quota = self._rates.daily_quota
+        if quota is not None and sum(self.by_video.values()) >= quota:
+            return "quota", _quota_of_the_day(model, quota)
         video = None if digest is None else self._videos.get(digest)
         if digest is None or video is None:
             why = "the request shows no video that is known here"
             return "unknown", refused(400, "INVALID_ARGUMENT", why)
-        quota = self._rates.daily_quota
-        if quota is not None and sum(self.by_video.values()) >= quota:
-            return "quota", _quota_of_the_day(model, quota)
         number = self._asked[digest]
         self._asked[digest] += 1
         failed = self._rates.of_request(digest, number)

@@ -52,7 +52,14 @@ class StoredFiles:
             return None if found is None else str(found.hashed.hexdigest())
 
     def uploaded(self, path: str, query: str, headers: Mapping[str, str], body: bytes) -> Exchange:
-        """Begin an upload, or take a piece of one."""
+        """Begin an upload, or take a piece of one.
+
+        Args:
+            path: of the request.
+            query: of its address; it has an `upload_id` for a piece.
+            headers: by lower-case name.
+            body: JSON of the file, or bytes of it.
+        """
         number = (parse_qs(query).get("upload_id") or [""])[0]
         with self._lock:
             if number:

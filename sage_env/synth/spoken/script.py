@@ -21,7 +21,7 @@ WORDS = tuple(
     (
         "garden mountain kitchen bottle candle doctor monkey tiger sugar tomato potato camera "
         "computer table pocket blanket castle winter tractor turtle chocolate dinner music "
-        "guitar pirate library village mirror carpet curtain marble "
+        "guitar pirate library village carpet curtain marble "
     ).split()
 )
 """What is said and written, two of them never in one video."""

@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import tempfile
 import wave
-from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -92,8 +91,8 @@ def spoken(text: str, voice: Voice, seconds: float, synthesiser: str) -> Samples
     pace = round(voice.pace * len(sound) / rate / seconds)
     sound, rate = _said(speak, text, Voice(voice.language, voice.pitch, pace), synthesiser)
     places = np.linspace(0, len(sound) - 1, round(seconds * RATE))
-    stretched = np.interp(places, np.arange(len(sound)), sound)
-    return (stretched * (LOUDEST / np.abs(stretched).max())).astype(np.float32)
+    stretched = np.interp(places, np.arange(len(sound)), sound).astype(np.float32)
+    return stretched * np.float32(LOUDEST / np.abs(stretched).max())
 
 
 def _said(speak: Synthesiser, text: str, voice: Voice, name: str) -> tuple[Samples, int]:
@@ -153,15 +152,16 @@ def _library() -> Synthesiser:
         raise DatasetError(f"espeak-ng cannot start ({rate}): use the program, {HOW_TO_GET_ONE}")
     pieces: list[bytes] = []
 
-    @ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
     def take(samples: Any, count: int, events: Any) -> int:
         if samples and count > 0:
             pieces.append(ctypes.string_at(samples, 2 * count))
         return 0
 
-    library.espeak_SetSynthCallback(take)
+    kind = (ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
+    callback = ctypes.CFUNCTYPE(ctypes.c_int, *kind)(take)
+    library.espeak_SetSynthCallback(callback)
 
-    def speak(text: str, voice: Voice, keep: Callable[..., int] = take) -> tuple[Samples, int]:
+    def speak(text: str, voice: Voice, held: object = callback) -> tuple[Samples, int]:
         pieces.clear()
         library.espeak_SetVoiceByName(voice.language.encode())
         library.espeak_SetParameter(_PACE, voice.pace, 0)

@@ -2,11 +2,13 @@
 
 Speech is recognised in pieces of `PIECE` seconds on a fixed grid, each with `MARGIN` seconds of
 sound on either side; a word belongs to the piece that its middle is in. So a word is the same
-whatever stretch is asked for, and none is cut in two.
+whatever stretch is asked for, and none is cut in two. (Where two pieces hear the word at their edge
+at times that differ, it may be there twice, or not at all.)
 """
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,7 +20,8 @@ import numpy as np
 from sage_env.storage.fingerprint import FileVersion, version_of
 from sage_env.subtitles.line import Line
 from sage_env.subtitles.reading import lines_between
-from sage_env.tools.speech.recogniser import load_recogniser
+from sage_env.tools.reply_cache import content_digest, find_kept, keep, reply_key
+from sage_env.tools.speech.recogniser import load_recogniser, model_name
 from sage_env.tools.speech.recording import read_sound
 from sage_env.tools.speech.words import Word, lines_of
 from sage_env.tools.speech.written_speech import written_lines
@@ -29,6 +32,8 @@ PIECE = 56.0
 """Seconds; with both margins two of Whisper's windows of 30 seconds."""
 MARGIN = 2.0
 """Seconds; no word is longer, but for very slow ones."""
+VERSION = 1
+"""Of what is kept on disk: raise it when the same settings come to hear other words."""
 _SILENCE = 1e-4
 """Largest sample of a piece in which nothing can be heard: 80 decibels below full scale."""
 _TIMEOUT = 120.0
@@ -142,6 +147,21 @@ def speech_between(
 def _piece(
     path: Path, version: FileVersion, number: int, hearing: Hearing
 ) -> tuple[Word, ...] | None:
+    """Return the words of one piece of a file; `None` if it has no sound.
+
+    What Whisper heard is kept on disk, by the content of the file.
+    """
+    key = _kept_key(path, number, hearing)
+    kept = None if key is None else find_kept(key)
+    if kept is not None:
+        return tuple(Word(*row) for row in json.loads(kept))
+    words = _recognised(path, number, hearing)
+    if key is not None and words is not None:
+        keep(key, json.dumps(words))
+    return words
+
+
+def _recognised(path: Path, number: int, hearing: Hearing) -> tuple[Word, ...] | None:
     """Return the words of one piece of a file; `None` if it has no sound."""
     first, last = number * PIECE, (number + 1) * PIECE
     origin = max(0.0, first - MARGIN)
@@ -157,6 +177,15 @@ def _piece(
         for word in recognise(samples, hearing.language or None)
     )
     return tuple(word for word in words if first <= _middle(word) < last)
+
+
+def _kept_key(path: Path, number: int, hearing: Hearing) -> str | None:
+    """Return the name under which a piece is kept on disk; `None` for recognisers of others."""
+    model = model_name(hearing.model)
+    if model is None:
+        return None
+    settings = (model, hearing.language, hearing.device, hearing.compute_type)
+    return reply_key("words", VERSION, PIECE, MARGIN, settings, content_digest(path), number)
 
 
 def _middle(word: Word) -> float:

@@ -14,6 +14,7 @@ from typing import Any, Protocol, cast
 from sage_env.errors import ToolError
 from sage_env.lazy_exports import needs_extra
 from sage_env.object_reference import is_reference, load_object
+from sage_env.tools.reply_cache import content_digest
 from sage_env.tools.speech.recording import Samples
 from sage_env.tools.speech.words import Word
 
@@ -70,6 +71,19 @@ def weights_place(model: str) -> str:
             if (place / "model.bin").is_file():
                 return str(place)
     return _SMALLEST
+
+
+def model_name(model: str) -> str | None:
+    """Return a name of the weights that `load_recogniser` would load, the same for the same ones.
+
+    Those of a folder are named by their content. `None` for a recogniser that is no Whisper: what
+    it hears may depend on anything.
+    """
+    if is_reference(model):
+        return None
+    place = weights_place(model)
+    weights = Path(place) / "model.bin"
+    return content_digest(weights) if weights.is_file() else place
 
 
 @lru_cache(maxsize=2)

@@ -159,7 +159,7 @@ def _decoded(
     for packet in container.demux(stream):
         try:
             frames = packet.decode()
-        except av.error.InvalidDataError:  # damage: silent, as is what does not arrive
+        except av.FFmpegError:  # damage, by various numbers: silent, as what does not arrive
             continue
         for frame in frames:
             if frame.pts is not None and frame.time_base is not None:

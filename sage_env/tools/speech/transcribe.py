@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from sage_env.errors import ToolInputError
 from sage_env.subtitles.line import Line
+from sage_env.tools.spans import video_span
 from sage_env.tools.speech.hearing import Hearing, speech_between
 from sage_env.tools.speech.words import Word
 from sage_env.tools.tool import MAX_TOOL_TEXT, ToolContext
@@ -83,7 +83,8 @@ class Transcribe:
         Raises:
             ToolInputError: if the span is empty, too long, or outside of the video.
         """
-        start, end = self._span(arguments, context.duration)
+        given = float(arguments["start"]), float(arguments["end"])
+        start, end = video_span(*given, context.duration, longest=self._max_span)
         speech = speech_between(
             context.path, start, end, self._hearing, context.subtitles, context.subtitles_start
         )
@@ -94,27 +95,14 @@ class Transcribe:
             return f"No speech between {start:g} s and {end:g} s."
         return _written(said)
 
-    def _span(self, arguments: dict[str, Any], duration: float) -> tuple[float, float]:
-        start, end = float(arguments["start"]), float(arguments["end"])
-        if start >= end:
-            raise ToolInputError(f"start must be before end, got {start:g} and {end:g}")
-        if start >= duration:
-            raise ToolInputError(f"the video ends at {duration:.1f} s, and start is {start:g}")
-        end = min(end, duration)
-        if end - start > self._max_span:
-            raise ToolInputError(
-                f"at most {self._max_span:g} seconds at a time, got {end - start:g}: ask for a "
-                "part, then for the next"
-            )
-        return start, end
-
 
 def _written(said: tuple[Line, ...] | tuple[Word, ...]) -> str:
     """Return the lines as text; what is too much for one reply is left out, and the text says so.
 
     The environment would cut it in the middle of a line, and not say where to go on.
     """
-    rows, room = [], MAX_TOOL_TEXT - _ROOM
+    rows: list[str] = []
+    room = MAX_TOOL_TEXT - _ROOM
     for start, end, text in said:
         row = f"[{start:.1f} s - {end:.1f} s] {text.strip()}"
         room -= len(row) + 1

@@ -8,7 +8,8 @@ search engine is the user's setting, and may be anywhere.
 
 What is the agent's (an address that is refused, a page that is not there) is a `ToolInputError`, so
 that it is told and may choose another page. What is ours (the engine is down, its key is wrong) is
-a `ToolError`, what takes too long a `ToolTimeout`.
+a `ToolError`, an engine that takes too long a `ToolTimeout`. A page's server that is down is
+nobody's mistake: a text says so.
 
 May not: go where `web_address` does not let it, use a proxy of the environment, keep a cookie, run
 what a page holds, show a key, or take what was read for anything but text.

@@ -7,6 +7,7 @@ from typing import Any
 
 from sage_env.argument_checks import is_number, whole_number
 from sage_env.errors import ToolInputError
+from sage_env.tools.reply_cache import reply_key
 from sage_env.tools.tool import ToolContext
 from sage_env.tools.web.bounded_http import Deadline
 from sage_env.tools.web.search_engines import find_engine, hide_key
@@ -16,6 +17,7 @@ from sage_env.tools.web.tidy_text import one_line
 MAX_QUERY = 400
 """Most characters of a query. A choice: engines cut longer ones."""
 MOST_RESULTS = 10
+_VERSION = 1  # of the text of results: those that were kept before are not taken any more
 
 
 class Search:
@@ -29,6 +31,7 @@ class Search:
         max_text: most characters that the agent reads.
         max_calls: of an episode.
         search_timeout: seconds for a search, further attempts included.
+        cache: whether results are kept, and not asked for again (`reply_cache`).
 
     Attributes:
         timeout: seconds that one call takes at most.
@@ -53,6 +56,7 @@ class Search:
         max_text: int = 5_000,
         max_calls: int = 20,
         search_timeout: float = 30.0,
+        cache: bool = True,
     ) -> None:
         """Ask nothing."""
         self._engine = find_engine(engine, url)
@@ -63,6 +67,7 @@ class Search:
             raise ValueError(f"search_timeout must be seconds in (0, 600], got {search_timeout!r}")
         self._search_timeout = float(search_timeout)
         self.timeout = self._search_timeout + 5.0
+        self._cache = cache
 
     @property
     def parameters(self) -> Mapping[str, Any]:
@@ -89,9 +94,20 @@ class Search:
             ToolError: if the engine gives none, see `SearchEngine.results`.
             ToolTimeout: if it is late.
         """
-        query = one_line(arguments["query"], MAX_QUERY + 1)
+        query, most = self._asked(arguments)
         if not query or len(query) > MAX_QUERY:
             raise ToolInputError(f"query must have 1 to {MAX_QUERY} characters")
-        most = int(arguments.get("num_results", self._num_results))
         deadline = Deadline(self._search_timeout, f"the search at {self._engine.address.host}")
         return hide_key(results_text(self._engine.results(query, most, deadline), self.max_text))
+
+    def cache_key(self, arguments: dict[str, Any], context: ToolContext) -> str | None:
+        """Return what the results depend on; `None` where they are not kept."""
+        if not self._cache:
+            return None
+        at = self._engine
+        return reply_key(_VERSION, at.kind, at.address.url, self.max_text, *self._asked(arguments))
+
+    def _asked(self, arguments: Mapping[str, Any]) -> tuple[str, int]:
+        """Return the query in one line, and how many results are wanted."""
+        query = one_line(arguments["query"], MAX_QUERY + 1)
+        return query, int(arguments.get("num_results", self._num_results))

@@ -44,7 +44,7 @@ def test_a_whole_episode_by_hand() -> None:
         **dict(evidence=[[10.0, 20.0]], evidence_recall=0.0, evidence_precision=0.0),
         **dict(evidence_hit_turn=None, answer_spans=None, answer_iou=0.0, answer_iop=0.0),
         **dict.fromkeys((*COST_KEYS, *ENTRY_KEYS, "beliefs")),
-        "frames_unique": 4,
+        **dict(frames_unique=4, tool_tokens=0, tool_cost=0.0),
     }
     assert row["group"] is not QUESTION.group
 

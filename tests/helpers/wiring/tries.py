@@ -1,16 +1,40 @@
-"""Policies that play a question differently every time, for tests of distillations."""
+"""Tries of questions, made up or played by a policy that plays differently every time."""
 
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
+from algos.data_pipeline.distilling.episode_facts import EpisodeFacts
 from policies.base import Decision
-from sage_env import Answer, UseTool, Zoom, format_action
+from sage_env import Answer, Sample, UseTool, Zoom, format_action
 from sage_env.errors import VideoError
 from tests.helpers.wiring.cloning_task import ENV
 
 COLOURS = ("red", "blue")
+
+
+def episode(item_id: str = "q0", attempt: int = 0, **given: Any) -> EpisodeFacts:
+    """Return the facts of a try that no one played."""
+    turns = given.pop("turns", 1)
+    looks = tuple(Sample(0.0, 100.0 + 7 * attempt + k, 4) for k in range(turns - 1))
+    right = given.pop("right", True)
+    facts = EpisodeFacts(
+        name=f"p {item_id}#{attempt}",
+        policy="p",
+        item_id=item_id,
+        attempt=attempt,
+        error=None,
+        ended=True,
+        right=right,
+        turns=turns,
+        frames=4 * turns,
+        actions=(*looks, Answer("right" if right else f"wrong {attempt}")),
+        evidence_seen=True,
+        prompt="same",
+    )
+    return replace(facts, **given)
 
 
 class Wanders:

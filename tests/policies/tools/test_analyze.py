@@ -15,6 +15,7 @@ from policies.tools.analyze import MAX_QUESTION, Analyze
 from sage_env.datasets.item import QAItem
 from sage_env.errors import ToolInputError
 from sage_env.frames import FrameBatch
+from sage_env.tools.paid_text import usage_of
 from sage_env.tools.tool import ToolContext, check_tool_object
 from tests.helpers.loopback import KEY, PROXIES, Loopback, Says
 
@@ -57,6 +58,7 @@ def said(text="A dog.", **usage):
 
 def look(server, video=None, settings=None, **arguments):
     defaults = {"model": "openai:eye", "base_url": f"{server.url}/v1", "attempts": 1}
+    defaults["cache"] = False
     tool = Analyze(**defaults | (settings or {}))
     return tool({"question": "Which animal?", **arguments}, context(video))
 
@@ -156,10 +158,15 @@ def test_what_cannot_be_looked_at_is_said(arguments, words) -> None:
         assert not server.asked
 
 
-def test_a_reply_that_is_withheld_is_told_to_the_agent() -> None:
-    withheld = Says({"choices": [{"message": {"content": ""}, "finish_reason": "content_filter"}]})
-    with Loopback([withheld], MODELS) as server, pytest.raises(ToolInputError, match="withheld"):
-        look(server)
+def test_a_reply_that_is_withheld_is_told_to_the_agent_paid_and_not_kept(monkeypatch, tmp_path):
+    monkeypatch.setenv("SAGE_ENV_CACHE", str(tmp_path))
+    withheld = {"choices": [{"message": {"content": ""}, "finish_reason": "content_filter"}]}
+    usage = {"usage": {"prompt_tokens": 9, "completion_tokens": 0}}
+    with Loopback([Says(withheld | usage), said("A dog.")], MODELS) as server:
+        text = look(server, settings={"cache": True})
+        assert text.startswith("It was not answered: ") and "withheld" in text
+        assert usage_of(text)["replies"][0]["prompt"] == 9
+        assert look(server, settings={"cache": True}) == "A dog."
 
 
 # What is ours
@@ -201,6 +208,36 @@ def test_the_key_stays_in_its_header(monkeypatch) -> None:
     with Loopback([said(f"the key is {KEY}")], MODELS) as server:
         assert look(server) == "the key is [key]"
         assert server.asked[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+# What it took, and what is kept
+
+
+def test_the_tokens_are_told_and_what_is_not_said_stays_unknown() -> None:
+    counted = said("A cat.", prompt_tokens=100, completion_tokens=7)
+    with Loopback([said(""), Says({}, 503), counted], MODELS) as server:
+        usage = usage_of(look(server, settings={"attempts": 3}))
+    assert usage["model"] == "127.0.0.1/eye" and usage["failed"] == 2
+    first, second = usage["replies"]
+    assert first is None and (second["prompt"], second["completion"]) == (100, 7)
+
+
+def test_an_answer_is_kept_by_what_the_model_was_shown(tmp_path, monkeypatch) -> None:
+    """A view of a part of the video has the path of the whole: its frames are what counts."""
+    monkeypatch.setenv("SAGE_ENV_CACHE", str(tmp_path))
+    keeps = {"cache": True}
+    with Loopback([said(f"answer {k}") for k in range(8)], MODELS) as server:
+        span = {"start": 0, "end": 40, "settings": keeps}
+        first = look(server, **span)
+        assert look(server, **span) == first == "answer 0"
+        assert usage_of(look(server, **span)) is None  # nobody was asked
+        assert look(server, Clip(60, 60), **span) == "answer 1"
+        assert look(server, start=0, end=44, settings=keeps) == "answer 2"
+        assert look(server, **span, question="Who?") == "answer 3"
+        assert look(server, settings=keeps) == "answer 4"
+        assert look(server, **span | {"settings": keeps | {"seed": 1}}) == "answer 5"
+        assert look(server, **span | {"settings": {}}) == "answer 6"
+        assert len(server.asked) == 7
 
 
 # Gemini

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 
 from sage_env.actions.action import Answer, Skip, UseTool
 from sage_env.env import VideoQAEnv
-from sage_env.errors import MissingExtra, ResetNeeded, ToolError, ToolInputError, VideoError
+from sage_env.errors import (
+    MissingExtra,
+    ResetNeeded,
+    ToolError,
+    ToolInputError,
+    VideoError,
+)
 from sage_env.spaces import ActionSpace
 from sage_env.testing import open_memory
 from sage_env.testing.episodes import ITEMS

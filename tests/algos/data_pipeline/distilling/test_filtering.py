@@ -11,37 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algos.data_pipeline.distilling.episode_facts import EpisodeFacts, facts_of, same_actions
+from algos.data_pipeline.distilling.episode_facts import facts_of, same_actions
 from algos.data_pipeline.distilling.filtering import REASONS, filter_episodes, in_turns
 from algos.data_pipeline.distilling.settings import DistillError, DistillSettings, EpisodeFilter
 from algos.rollout.trajectory import Trajectory, Turn
 from policies.base import Decision
 from sage_env import Answer, Invalid, Sample, Skip, UseTool, Zoom
 from tests.helpers.handmade import item
+from tests.helpers.wiring.tries import episode
 
 LOOSE = EpisodeFilter(direct_share=None, per_video=None, least_sure=0)
 VIDEOS = {f"q{k}": f"v{k // 2}" for k in range(6)}
-
-
-def episode(item_id: str = "q0", attempt: int = 0, **given) -> EpisodeFacts:
-    turns = given.pop("turns", 1)
-    looks = tuple(Sample(0.0, 100.0 + 7 * attempt + k, 4) for k in range(turns - 1))
-    right = given.pop("right", True)
-    facts = EpisodeFacts(
-        name=f"p {item_id}#{attempt}",
-        policy="p",
-        item_id=item_id,
-        attempt=attempt,
-        error=None,
-        ended=True,
-        right=right,
-        turns=turns,
-        frames=4 * turns,
-        actions=(*looks, Answer("right" if right else f"wrong {attempt}")),
-        evidence_seen=True,
-        prompt="same",
-    )
-    return replace(facts, **given)
 
 
 def lost(episodes, how=LOOSE, **given):
@@ -242,7 +222,7 @@ def played(*actions, told: str = "", frames=((0.0, 10.0),)) -> Trajectory:
 def test_when_evidence_counts_as_seen(trajectory, seen) -> None:
     asked = item("q", evidence=((3.0, 5.0),))
     assert facts_of("p", 0, asked, trajectory).evidence_seen is seen
-    assert facts_of("p", 0, item("q"), trajectory).evidence_seen is None
+    assert facts_of("p", 0, item("q", evidence=()), trajectory).evidence_seen is None
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from dataclasses import replace
 from algos.data_pipeline.distilling.preference_pairs import find_pairs
 from algos.data_pipeline.distilling.rl_questions import choose_questions
 from sage_env import UseTool
-from tests.algos.data_pipeline.distilling.test_filtering import episode
+from tests.helpers.wiring.tries import episode
 
 
 def pairs(tries, rule="both", **given):

@@ -211,6 +211,20 @@ def test_the_key_is_nowhere_but_in_its_header() -> None:
     assert KEY not in repr(tool._engine._request("x", 1))
 
 
+def test_what_results_depend_on_is_their_key(monkeypatch) -> None:
+    def key(tool, **arguments):
+        return tool.cache_key({"query": "tea", **arguments}, None)
+
+    base = key(Search())
+    assert base == key(Search(), query=" tea\n") == key(Search(), num_results=5)
+    others = [key(Search(), query="Tea"), key(Search(), num_results=4), key(Search(num_results=4)),
+              key(Search(max_text=99)), key(Search(url="https://x")),
+              key(Search(engine="searxng", url="http://x"))]  # fmt: skip
+    assert base not in others and len(set(others)) == len(others) - 1
+    monkeypatch.setenv("SERPER_API_KEY", "another")
+    assert key(Search()) == base and key(Search(cache=False)) is None
+
+
 def test_it_is_a_tool_with_bounds() -> None:
     tool = pickle.loads(pickle.dumps(Search(num_results=3, search_timeout=9.0)))
     check_tool_object(tool)
