@@ -29,8 +29,16 @@ from sage_env import Answer, QAItem, Skip, UseTool, VideoQAEnv
 from sage_env.subtitles import Line
 from sage_env.testing import open_memory
 from sage_env.wrappers import ChatObservations, TextActions
-from tests.helpers.hostile_texts import LINES, TAGS, TEXT, TOKENS, UNSEEN, WORD, require_quoted
 from tests.helpers.loopback import shown
+from tests.helpers.plug_ins.hostile_texts import (
+    LINES,
+    TAGS,
+    TEXT,
+    TOKENS,
+    UNSEEN,
+    WORD,
+    require_quoted,
+)
 from tests.helpers.tools_to_try import Echo
 
 TINY = Path(policies.__file__).parent / "sage_mm_tiny" / "tokenizer.json"
