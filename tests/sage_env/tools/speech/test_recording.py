@@ -9,7 +9,7 @@ from sage_env.tools.speech.recording import RATE, is_language, read_sound
 from sage_env.video.deadline import NO_LIMIT, Deadline
 from sage_env.video.index.video_index import read_index
 from sage_env.video.video_file import open_video
-from tests.helpers.sounding import clicking, subtitled
+from tests.helpers.speech.sounding import clicking, subtitled
 
 CLICKS = [1.5, 3.25]
 FILES = {
