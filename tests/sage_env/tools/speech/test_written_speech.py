@@ -6,7 +6,7 @@ from sage_env.errors import DatasetError
 from sage_env.subtitles.line import Line
 from sage_env.tools.speech.written_speech import subtitles_beside, written_lines
 from tests.helpers.real_clips import REAL_CLIPS
-from tests.helpers.sounding import subtitled
+from tests.helpers.speech.sounding import subtitled
 
 CUES = [(500, 1500, "Hello <i>there</i>"), (2000, 3000, "Bye, all")]
 

@@ -75,3 +75,35 @@ def subtitled(path, cues, codec, *, forced=False):
             packet.duration = end - start
             container.mux(packet)
     return path
+
+
+def many_tracks(path, tracks, rate=16_000):
+    """Write a video with sound tracks of 4 s: `(language, disposition, second of its click)`."""
+    with av.open(str(path), "w") as container:
+        film = container.add_stream("libx264", rate=10)
+        film.width = film.height = 32
+        film.pix_fmt = "yuv420p"
+        streams = []
+        for language, disposition, _ in tracks:
+            stream = container.add_stream("flac", rate=rate, layout="mono")
+            stream.disposition = disposition
+            stream.metadata["language"] = language
+            streams.append(stream)
+        for number in range(40):
+            image = np.full((32, 32, 3), number, np.uint8)
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts = number
+            container.mux(film.encode(frame))
+        container.mux(film.encode(None))
+        for stream, (_, _, click) in zip(streams, tracks, strict=True):
+            track = np.zeros(4 * rate, np.int16)
+            track[round(click * rate) : round(click * rate) + 16] = 30_000
+            size = stream.codec_context.frame_size or 4608
+            for first in range(0, len(track), size):
+                block = np.ascontiguousarray(track[None, first : first + size])
+                frame = av.AudioFrame.from_ndarray(block, "s16", "mono")
+                frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
+                frame.pts = first
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    return path
