@@ -164,6 +164,14 @@ def test_a_server_without_the_model_is_told_when_the_tool_is_made() -> None:
             Ground(server="openai:eye", base_url=f"{server.url}/v1", attempts=1)
 
 
+def test_times_that_were_rounded_are_brought_back_and_no_others() -> None:
+    (found,) = read_spans(json.dumps({"spans": [span(9.96, 20.04)]}), 10.0, 20.0)
+    assert (found.start, found.end) == (10.0, 20.0)
+    for begin, stop in ((9.9, 15.0), (15.0, 20.1)):
+        with pytest.raises(ReplyUnusable, match=r"between 10\.0 and 20\.0 seconds"):
+            read_spans(json.dumps({"spans": [span(begin, stop)]}), 10.0, 20.0)
+
+
 @given(st.floats(), st.floats(), st.floats())
 def test_a_span_is_inside_of_what_was_shown_or_refused(begin, stop, score) -> None:
     reply = json.dumps({"spans": [span(begin, stop, score)]})
