@@ -145,6 +145,8 @@ def test_searxngs_own_troubles_have_their_hints() -> None:
             return fails(Search(engine="searxng", url=server.url))
 
     assert "`search.formats`" in searxng(Says({}, 403))
+    with Loopback([], Says({"results": [], "unresponsive_engines": []})) as server:
+        assert ask(Search(engine="searxng", url=server.url)) == "No results."
     assert "no engine that replies: [['google', 'CAPTCHA']]" in searxng(
         Says({"results": [], "unresponsive_engines": [["google", "CAPTCHA"]]})
     )
