@@ -18,6 +18,7 @@ from policies.tools.ground_by_server import read_spans
 from sage_env.datasets.item import QAItem
 from sage_env.frames import FrameBatch
 from sage_env.tools.grounding.ground import Ground
+from sage_env.tools.paid_text import usage_of
 from sage_env.tools.tool import ToolContext
 from tests.helpers.loopback import PROXIES, Loopback, Says
 
@@ -119,6 +120,7 @@ def test_the_best_of_a_long_stretch_is_looked_at_again_closer() -> None:
         "[21.0 s - 24.0 s] sco",
         "[60.0 s - 70.0 s] sco",
     ]
+    assert [one["prompt"] for one in usage_of(reply)["replies"]] == [5, 5]  # of both looks
 
 
 @pytest.mark.parametrize(
