@@ -23,7 +23,7 @@ from algos.data_pipeline.stand_in.planted import OF_QUESTIONS, OF_REPLIES, OF_RE
 from algos.data_pipeline.stand_in.server import StandIn
 from algos.data_pipeline.stand_in.spoiling import LATER, Draft, clock_of, seconds_of, spoiled
 from algos.data_pipeline.stand_in.written_questions import write_questions
-from tests.helpers.stand_in_videos import SYMBOLS, clips, items_about
+from tests.helpers.pipeline.stand_in_videos import SYMBOLS, clips, items_about
 
 OTHERS = {"glance": SYMBOLS}
 
