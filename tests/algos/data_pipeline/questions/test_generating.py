@@ -34,7 +34,7 @@ from algos.runs.append_log import read_log
 from policies.errors import ServiceRefused
 from sage_env.datasets.loading import load_dataset
 from tests.helpers.loopback import KEY, Loopback, Says
-from tests.helpers.stand_in_videos import quick, stand_in
+from tests.helpers.pipeline.stand_in_videos import quick, stand_in
 
 pytest.importorskip("google.genai")
 
