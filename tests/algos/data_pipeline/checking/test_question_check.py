@@ -166,6 +166,7 @@ def test_choices_stand_in_another_order_in_each_try_and_the_right_one_stays_righ
     assert all(play.verdict for play in read_plays(tmp_path).values())
 
 
+@pytest.mark.filterwarnings("ignore:600_c.mp4 cannot be listened to")
 def test_what_is_said_is_told_where_it_belongs(tmp_path) -> None:
     (tmp_path / "said.srt").write_text(
         "1\n00:00:10,000 --> 00:00:12,000\nHello.\n\n"
