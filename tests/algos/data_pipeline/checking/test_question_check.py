@@ -17,7 +17,7 @@ from algos.data_pipeline.checking.question_check import check_questions
 from algos.data_pipeline.questions.question_files import QUESTIONS, rejections
 from policies.errors import ServiceError
 from sage_env.datasets.json_lines import read_jsonl
-from tests.helpers.checked_questions import (
+from tests.helpers.data_line.checked_questions import (
     Coloured,
     Guesses,
     Hears,

@@ -9,7 +9,7 @@ from algos.runs.append_log import LogError
 from sage_env.errors import ToolError
 from sage_env.subtitles.line import Line
 from sage_env.tools.speech import hearing
-from tests.helpers.checked_questions import generated
+from tests.helpers.data_line.checked_questions import generated
 
 SPOKEN = generated("spoken", "60_a.mp4", modality="verbal")
 SEEN = generated("seen", "60_b.mp4")
