@@ -9,8 +9,8 @@ import pytest
 from algos.cli.entry import main
 from algos.data_pipeline.checking.check_log import CHECKS_FILE
 from algos.data_pipeline.questions.question_files import QUESTIONS
-from tests.helpers.checked_questions import generated, write_generated
 from tests.helpers.clips import write_clip
+from tests.helpers.data_line.checked_questions import generated, write_generated
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,7 @@ from algos.data_pipeline.questions.question_files import (
 )
 from sage_env.datasets.json_lines import read_jsonl
 from sage_env.errors import VideoError
-from tests.helpers.checked_questions import (
+from tests.helpers.data_line.checked_questions import (
     COLOURS,
     Coloured,
     SeesColours,

@@ -8,7 +8,7 @@ from pathlib import Path
 from algos.data_pipeline.auditing.caught import GOOD, caught
 from algos.data_pipeline.questions.question_files import Rejection, reject, write_kept
 from algos.data_pipeline.stand_in.planted import Planted
-from tests.helpers.checked_questions import generated, write_generated
+from tests.helpers.data_line.checked_questions import generated, write_generated
 
 
 def planted(position: int, error: str = "") -> Planted:

@@ -15,7 +15,12 @@ from algos.data_pipeline.checking.pass_rates import RL_FILE, PassRate, mean_pass
 from algos.data_pipeline.checking.question_check import check_questions
 from algos.data_pipeline.questions.question_files import QUESTIONS
 from sage_env.datasets.json_lines import read_jsonl
-from tests.helpers.checked_questions import Coloured, SeesColours, generated, write_generated
+from tests.helpers.data_line.checked_questions import (
+    Coloured,
+    SeesColours,
+    generated,
+    write_generated,
+)
 
 
 @given(st.text(max_size=20), st.integers(0, 5), st.floats(0, 1), st.floats(0, 1))

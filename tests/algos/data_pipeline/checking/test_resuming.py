@@ -26,7 +26,7 @@ from algos.data_pipeline.questions.question_files import LEDGER, QUESTIONS, REJE
 from algos.runs.append_log import LogError
 from policies.base import Decision
 from policies.turn_usage import TokenCounts, TurnUsage
-from tests.helpers.checked_questions import (
+from tests.helpers.data_line.checked_questions import (
     Coloured,
     Guesses,
     SeesColours,

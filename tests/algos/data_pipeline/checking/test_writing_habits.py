@@ -22,7 +22,7 @@ from algos.data_pipeline.checking.written_checks import (
 )
 from policies.floors.choice_floors import longest
 from sage_env.datasets.item import QAItem
-from tests.helpers.checked_questions import generated
+from tests.helpers.data_line.checked_questions import generated
 
 FOUR = QAItem("q", Path("v.mp4"), "Which?", ("aa", "bbb", "cccc", "d"), "cccc", "mcq")
 
