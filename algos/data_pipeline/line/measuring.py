@@ -105,7 +105,7 @@ def line(episodes: Sequence[EpisodeResult]) -> dict[str, Any]:
         "questions": len(episodes),
         "judged": len(judged),
         "accuracy": _told(share_estimate([bool(one.correct) for one in judged], videos)),
-        "frames": _told(mean_estimate([float(one.frames) for one in judged], videos)),
+        "frames": _told(mean_estimate([float(one.frames or 0) for one in judged], videos)),
         "turns": _told(mean_estimate([float(one.turns) for one in judged], videos)),
     }
 
