@@ -7,8 +7,9 @@ In the order of imports: `errors`, `prompt` (what every model is told),
 environment), `turn_usage` (what a turn took), `base` (what a policy is),
 `introspection` (policies whose tokens can be read from outside), `briefing` (what a policy is told
 of an episode beside its observations), `passes` (how large a policy's forward passes are); the
-rooms `sage_mm/`, `sage_released/`, `baselines/`, `floors/`, `served/`, `judges/`, `hugging_face/`,
-`sb3/`, `check/`; `own_class` (a class of the user's), `registry` (policies by name).
+rooms `sage_mm/`, `sage_released/`, `baselines/`, `floors/`, `served/`, `judges/`, `tools/`,
+`hugging_face/`, `sb3/`, `check/`; `own_class` (a class of the user's), `registry` (policies by
+name).
 """
 
 from sage_env.release import __version__

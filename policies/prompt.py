@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from sage_env.actions.grammar_text import JSON_INSTRUCTIONS
+from sage_env.tools.quoting import told_notes
 
 Style = Literal["full", "brief"]
 """Whole sentences for general models, or few words for the shipped one, which has learned them."""
@@ -39,7 +40,7 @@ def render_user(
     frames: list[Segment] = []
     for index in range(int(observation["num_frames"])):
         frames += [f"<{float(observation['seconds'][index]):.1f} seconds>", index]
-    notes = [note for note in (observation["message"], observation["text"]) if note]
+    notes = told_notes(str(observation["message"]), str(observation["text"]))
     if not first:
         lead = "".join(f"{note}\n" for note in notes)
         return joined([lead, *frames, f"\n{_budget(observation, style)}."])

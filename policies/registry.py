@@ -12,11 +12,12 @@ from policies.base import BatchPolicy, Policy
 from policies.baselines.named_wrappers import UNIFORM_FRAMES, wrapped
 from policies.briefing import WholeVideoPolicy
 from policies.own_class import load_own
-from policies.served.named_options import holds_key
+from policies.served.named_options import holds_key, refuse_keys_in
 from sage_env.errors import SageEnvError
 from sage_env.lazy_exports import needs_extra
 from sage_env.object_reference import is_reference
-from sage_env.tools.tool import Tool, find_tools
+from sage_env.tools.naming import find_tools
+from sage_env.tools.tool import Tool
 
 AnyPolicy: TypeAlias = Policy | BatchPolicy
 # Checkpoints go on the GPU if there is one; the small model is made for a CPU.
@@ -64,8 +65,7 @@ def load_policy(
         temperature: of sampling, for policies that have one; 0 is greedy.
         options: settings of the `hf`, `gemini` and `openai` policies by name, e.g. `{"replies":
             "json", "seed": None}`; see `policies.served.named_options`.
-        tools: of the environment, objects or names; the `sage-mm`, `hf`, `gemini` and `openai`
-            policies are told of them.
+        tools: of the environment, for policies that can call some; not for one inside another.
         objects: policies by the names that they go by, also inside others, as `uniform:8:NAME`.
 
     Raises:
@@ -77,9 +77,10 @@ def load_policy(
     if holds_key(name):
         raise UnknownPolicy("a policy's name holds no key or password: set the key's variable")
     try:
+        refuse_keys_in(tools)
         found = tuple(find_tools(tools).values())
     except ValueError as error:
-        raise UnknownPolicy(f"no policy can be told of the tools {list(tools)}: {error}") from None
+        raise UnknownPolicy(f"no policy can be told of these tools: {error}") from None
     policy = _load(name, Given(adapter, dict(options or {}), temperature, found, objects or {}))
     if temperature is not None and hasattr(policy, "temperature"):
         policy.temperature = temperature
@@ -127,7 +128,7 @@ def _around(kind: str) -> Callable[[str, Given], AnyPolicy]:
 
 def _answerer(name: str, given: Given) -> AnyPolicy:
     """Load a policy that answers from the frames that another one chose."""
-    policy = _load(name, given)
+    policy = _load(name, replace(given, tools=()))  # it can call none: it has one turn
     if isinstance(policy, WholeVideoPolicy):
         raise UnknownPolicy(f"{name!r} sees the whole video, whatever is chosen: name it alone")
     return policy
@@ -137,7 +138,7 @@ def _human(folder: str, given: Given) -> AnyPolicy:
     from policies.baselines.human import FOLDER, Human
 
     _refuse("human", given)
-    return Human(Path(folder) if folder else FOLDER)
+    return Human(Path(folder) if folder else FOLDER, tools=given.tools)
 
 
 def _gemini(model: str, given: Given) -> AnyPolicy:
@@ -230,7 +231,7 @@ def _released(checkpoint: str, given: Given) -> BatchPolicy:
     from policies.sage_released import SageReleased
 
     try:
-        return SageReleased.load(checkpoint, adapter=given.adapter, **_WHERE)
+        return SageReleased.load(checkpoint, adapter=given.adapter, tools=given.tools, **_WHERE)
     except (ValueError, OSError) as error:
         raise UnknownPolicy(f"'sage-released:{checkpoint}' cannot be loaded: {error}") from error
 

@@ -19,7 +19,7 @@ from sage_env.datasets.loading import DatasetSource, load_dataset, prepare_item
 from sage_env.datasets.matching import Judge
 from sage_env.deadlines.timed_call import CALL_TIMEOUT, call_seconds, end_idle
 from sage_env.episode import Episode, TurnResult, checked_budget
-from sage_env.errors import ResetNeeded, ToolTimeout
+from sage_env.errors import ResetNeeded
 from sage_env.frames import Tolerance
 from sage_env.framing.frame_area import frame_limits
 from sage_env.history import History, episode_info
@@ -32,7 +32,8 @@ from sage_env.spaces import action_space
 from sage_env.states.saved_states import SavedStates
 from sage_env.states.shown_again import show_again
 from sage_env.states.state_header import state_settings
-from sage_env.tools.tool import Tool, find_tools
+from sage_env.tools.naming import find_tools
+from sage_env.tools.tool import Tool
 from sage_env.viewer import Viewer
 
 
@@ -113,7 +114,9 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     ## Information
     Always: `item_id`; `action` (its name, `None` at reset); `stop_reason` (`answered`,
     `out_of_turns` or `None`); `reward_terms`; `frame_seconds` (a float per frame shown this turn);
-    `span` and `box` (what was served or skipped this turn, or `None`); `spent` (`sage_env.Spent`).
+    `span` and `box` (what was served or skipped this turn, or `None`); `spent` (`sage_env.Spent`);
+    `tool_calls` (how many so far were `ok`, `refused`, `unknown` or `late`, where any was).
+    After a tool that asked a model: `tool_usage` (what that took, see `sage_env.tools.paid_text`).
     On the last step: `correct` and the `rule` that decided it (`judge`: then also `judge`, what it
     was, and `judge_words`); `evidence_recall` (share of evidence spans in which a frame was shown),
     `evidence_hit_turn` (the first such turn, 0 is the overview), `answer_spans` (how many the
@@ -136,7 +139,7 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         frame_pixels: most pixels of a picture, in frames that hold any shape; see `framing`.
         reward: a function, also as `"package.module:name"`, or a preset; see `sage_env.rewards`.
         judge: function `(item, text) -> bool` for answers that no rule can decide, or a name.
-        tools: tools that the agent may use; see `sage_env.tools.Tool`.
+        tools: what the agent may use, as `"transcribe"` or as objects; see `sage_env.tools`.
         opener: function `path -> Video`; by default `sage_env.video.open_video`.
         call_timeout: seconds for each call of a plug-in, or `None`; files get at least 120.
         frame_store: folder to share decoded pictures with other processes, `/dev/shm/…`.
@@ -155,10 +158,10 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
     action. What is not the agent's fault is never a reward: `DatasetError`, `VideoError` (also of a
     file that is written over while it is open), `ToolError`, `RewardError`, and `JudgeError`, after
     which `history` keeps the answer as not judged. Whatever a plug-in raises becomes one of these
-    (`sage_env.testing` checks each), and its calls end after `call_timeout` with a `ToolTimeout`,
-    `JudgeTimeout`, `RewardTimeout` or `DecodeTimeout`; see `sage_env.deadlines`. After a
-    `ToolTimeout` the turn has not happened, and `step` can go on. A tool's `context.video` ends
-    with its call.
+    (`sage_env.testing` checks each), and its calls end after `call_timeout` with a `JudgeTimeout`,
+    `RewardTimeout` or `DecodeTimeout`; see `sage_env.deadlines`. A tool's call that is late is
+    ended, its turn is over, `message` says so and `info["tool_calls"]` counts it: the episode goes
+    on. A tool's `context.video` ends with its call.
 
     ## Copies and saved states
     An environment can be copied and pickled, also within an episode, if its arguments can: the copy
@@ -276,18 +279,13 @@ class VideoQAEnv(gym.Env[Observation, Action | Invalid]):
         Raises:
             ResetNeeded: before `reset`, after the end of the episode, and after an exception.
             TypeError: if `action` is no action; nothing has happened then.
-            ToolTimeout: the turn has not happened.
             VideoError, ToolError, JudgeError, RewardError: the episode cannot go on.
         """
         if (episode := self._episode) is None or not self._running:
             raise ResetNeeded("no episode is running: call reset() before step()")
         require_action(action)
         self._running = False  # stays so if anything below fails
-        try:
-            served = episode.serve(action)
-        except ToolTimeout:
-            self._running = True
-            raise
+        served = episode.serve(action)
         episode.conclude(action, self._judge)
         history = episode.history
         terms = reward_terms(self._reward, history.item, action, history)

@@ -15,7 +15,8 @@ from sage_env.frames import Box, FrameBatch, Tolerance
 from sage_env.history import History, Look, Spent
 from sage_env.observation import Observation, observe
 from sage_env.timeline import Span, clamp, covered
-from sage_env.tools.tool import Tool, agent_message, call_tool
+from sage_env.tools.calling import agent_message, call_tool
+from sage_env.tools.tool import Tool
 from sage_env.viewer import Viewer
 
 # Seconds by which a request may go beyond the video without being told: prompts write the duration
@@ -246,7 +247,7 @@ class Episode:
                 with self._viewer.lending() as view:
                     tools, history, timeout = self._tools, self.history, self._viewer.timeout
                     reply = call_tool(tools, action, history, view, self.cursor, timeout=timeout)
-                look = Look(text=reply.text, refused=reply.refused)
+                look = Look(None, None, (), reply.text, reply.refused, reply.outcome, reply.usage)
                 return TurnResult(look, None, reply.message)
             case Invalid(_, reason):
                 told = f"Not a valid action: {agent_message(reason)}"

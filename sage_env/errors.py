@@ -6,7 +6,7 @@
     │   └── CorruptFrame      a frame is there, and damage keeps it from being decoded
     ├── DatasetError          a dataset, or a row of it, cannot be used
     ├── ToolError             a tool failed
-    │   └── ToolTimeout       it took longer than allowed; the episode goes on
+    │   └── ToolTimeout       it took longer than allowed; the environment tells the agent so
     ├── ToolInputError        the agent called a tool wrongly; never leaves the environment
     ├── JudgeError            the judge failed: the answer stays not judged
     │   └── JudgeTimeout      it took longer than allowed
@@ -77,7 +77,10 @@ class ToolError(SageEnvError):
 
 
 class ToolTimeout(ToolError):
-    """A tool took longer than allowed: its turn has not happened, and the episode goes on."""
+    """A tool took longer than allowed: our fault, which the environment tells the agent of.
+
+    It never leaves the environment: the turn is over, and the episode goes on.
+    """
 
 
 class ToolInputError(SageEnvError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -68,6 +69,9 @@ class Look:
         text: a tool's reply.
         refused: whether nothing came of it by the agent's own mistake: no valid action, no such
             tool, arguments that do not suit it, a stretch beyond the video, or no frames left.
+        outcome: of a tool's call, see `sage_env.tools.calling`; `None` where none was called.
+        usage: what the models that the tool asked took, see `sage_env.tools.paid_text`; `None` for
+            none.
     """
 
     span: Span | None = None
@@ -75,6 +79,8 @@ class Look:
     seconds: tuple[float, ...] = ()
     text: str = ""
     refused: bool = False
+    outcome: str | None = None
+    usage: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +134,11 @@ class History:
         return tuple(second for look in self.looks for second in look.seconds)
 
     @property
+    def tool_calls(self) -> dict[str, int]:
+        """Return how many calls of tools had which outcome; those that none had are left out."""
+        return dict(Counter(look.outcome for look in self.looks if look.outcome is not None))
+
+    @property
     def evidence_recall(self) -> float | None:
         """Return the share of evidence spans that a shown frame falls in; `None` without spans."""
         evidence = self.item.evidence
@@ -177,7 +188,10 @@ def episode_info(history: History, terms: Mapping[str, float] | None = None) -> 
         "span": look.span,
         "box": look.box,
         "spent": history.spent,
+        "tool_calls": history.tool_calls,
     }
+    if look.usage is not None:
+        info["tool_usage"] = dict(look.usage)
     if history.ended:
         info["correct"] = history.verdict
         info["rule"] = history.rule

@@ -70,6 +70,40 @@ def clamp(span: Span, duration: float) -> Span:
     return min(start, duration), min(end, duration)
 
 
+def merged(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """Return the union of spans, in order of time: those that overlap or touch become one.
+
+    >>> merged([(5, 9), (1, 3), (3, 4), (8, 12)])
+    ((1, 4), (5, 12))
+    """
+    union: list[Span] = []
+    for start, end in sorted(spans):
+        if union and start <= union[-1][1]:
+            union[-1] = union[-1][0], max(union[-1][1], end)
+        else:
+            union.append((start, end))
+    return tuple(union)
+
+
+def rest_of(spans: Iterable[Span], duration: float, margin: float = 0.0) -> tuple[Span, ...]:
+    """Return the parts of `[0, duration)` that are in none of the spans, in order of time.
+
+    >>> rest_of([(5, 9), (8, 12)], 20.0, margin=1.0)
+    ((0.0, 4.0), (13.0, 20.0))
+
+    Args:
+        spans: in seconds.
+        duration: of the video, in seconds.
+        margin: seconds before and after each span that go with it.
+    """
+    rest, reached = [], 0.0
+    for start, end in merged((start - margin, end + margin) for start, end in spans):
+        if reached < min(start, duration):
+            rest.append((reached, min(start, duration)))
+        reached = max(reached, end)
+    return tuple(rest + [(reached, duration)] * (reached < duration))
+
+
 def covered(spans: Iterable[Span]) -> float:
     """Return the seconds in the union of the spans."""
     total, reached = 0.0, -np.inf

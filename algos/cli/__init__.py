@@ -3,11 +3,10 @@
 May not: hold logic that a Python user would want too; a command only reads, calls and prints.
 
 Read in this order: `terminal` (what is printed), `usage` (errors of the command line), `options`
-(what several commands share), `commands`, `dataset_check` (which videos of a
-dataset are here) and `data_commands` (videos and questions as files),
+(what several commands share), `commands`, `data/` (videos and questions as files),
 `eval_command`, `merge_command`, `replay_command`, `score_command`, `judge_command`,
-`compare_command`, `sft_command`, `train_command`, `verify_command`,
-`exchange_commands` (others' formats), `entry`.
+`compare_command`, `sft_command`, `train_command`, `verify_command`, `exchange_commands` (others'
+formats), `entry`.
 """
 
 from algos.cli.entry import main

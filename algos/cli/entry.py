@@ -13,7 +13,11 @@ import tyro
 
 from algos.cli.commands import Ask, Play, Report
 from algos.cli.compare_command import Compare
-from algos.cli.data_commands import BuildData, CheckData, DownloadData, ExportData
+from algos.cli.data.audit_command import AuditData
+from algos.cli.data.data_commands import BuildData, CheckData, DownloadData, ExportData
+from algos.cli.data.distill_command import Distill
+from algos.cli.data.generate_command import GenerateData
+from algos.cli.data.verify_data_command import VerifyData
 from algos.cli.eval_command import Eval
 from algos.cli.exchange_commands import Export, ImportData, LmmsTask
 from algos.cli.judge_command import CheckJudge, ShowPairs
@@ -42,7 +46,7 @@ class _Train:
 
 @dataclass(frozen=True)
 class _Data:
-    """Videos and questions as files: `sage-vqa data build|check|export|import|lmms-task`."""
+    """Videos and questions as files: `sage-vqa data build|check|export|generate|import`."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             terminated = isinstance(interrupt, Terminated)
             say(
                 f"\nsage-vqa: {'terminated' if terminated else 'interrupted'}; `train`, `sft`, "
-                "`eval` and `data build` go on from here when run again",
+                "`eval`, `data build` and `data generate` go on from here when run again",
                 error=True,
             )
             return 143 if terminated else 130
@@ -110,16 +114,19 @@ def _run(arguments: list[str]) -> None:
         return
     if arguments[:1] == ["data"]:
         about = (
-            "Make the videos of the embedded dataset, check or fetch any, write a dataset out as "
-            "files or as a task of lmms-eval, read others' results."
+            "Videos and questions: make, check, fetch, generate, verify, distil, export and import."
         )
         data = {
             "build": BuildData,
             "check": CheckData,
+            "distill": Distill,
             "download": DownloadData,
             "export": ExportData,
+            "generate": GenerateData,
             "import": ImportData,
             "lmms-task": LmmsTask,
+            "verify": VerifyData,
+            "audit": AuditData,
         }
         _parse(data, arguments[1:], "sage-vqa data", about).run()
         return

@@ -14,7 +14,7 @@ import tyro
 from algos.cli.options import POLICY_HELP, CommandError, OnDataset, PolicySettings, make_envs
 from algos.cli.terminal import say
 from algos.evaluation.measures import EvalResult, failures
-from algos.evaluation.outcomes import failure_lines
+from algos.evaluation.outcomes import failure_lines, tool_lines
 from algos.evaluation.tables import (
     BREAKDOWN_HEADER,
     SUMMARY_HEADER,
@@ -44,6 +44,7 @@ from policies.served.named_options import answering_options
 from sage_env.datasets.access.coverage import coverage_line, coverage_of
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.judges import RULE
+from sage_env.datasets.loading import FILE_SUFFIXES
 from sage_env.release import __version__
 
 SHOWN = 10
@@ -137,7 +138,7 @@ class Eval(OnDataset, PolicySettings):
         shard = None if self.shard is None else Shard.parse(self.shard)
         dataset = Path(self.dataset)
         settings = {
-            "dataset": dataset.name if dataset.suffix == ".jsonl" else self.dataset,
+            "dataset": dataset.name if dataset.suffix in FILE_SUFFIXES else self.dataset,
             "split": self.split,
             "limit": self.limit,
             "ids": None if self.ids is None else self.ids.name,
@@ -214,7 +215,7 @@ class Eval(OnDataset, PolicySettings):
     def _annotations(self, items: Sequence[QAItem]) -> dict[str, str]:
         """Return the digests of the files that the questions were read from, by name."""
         own = Path(self.dataset)
-        files = [own] if own.suffix == ".jsonl" else list(getattr(items, "annotations", ()))
+        files = [own] if own.suffix in FILE_SUFFIXES else list(getattr(items, "annotations", ()))
         return {path.name: file_digest(path) for path in files}
 
     def _playing(self, questions: Questions, plan: Plan) -> Playing:
@@ -283,6 +284,8 @@ class Eval(OnDataset, PolicySettings):
         """Say what failed and what ended early, and end with an error if that is too much."""
         problems = [str(error) for error in found.ended.values()]
         for name, done in found.played.items():
+            if lines := tool_lines(done.result):
+                say("\n".join(["", *([f"{name}:"] if found.joint else []), *lines]))
             if failed := failures(done.result):
                 problems += self._told(name if found.joint else "", done.result, failed)
         if problems:

@@ -14,7 +14,7 @@ from algos.rollout.environment_options import FRAMES, EnvironmentOptions
 from policies.registry import NAMES, AnyPolicy, load_policy
 from policies.served.named_options import read_options, refuse_keys
 from sage_env.datasets.item import QAItem
-from sage_env.datasets.loading import has_splits, load_dataset
+from sage_env.datasets.loading import FILE_SUFFIXES, has_splits, load_dataset
 from sage_env.env import VideoQAEnv
 from sage_env.errors import SageEnvError
 from sage_env.framing.frame_area import frame_limits
@@ -91,7 +91,7 @@ class OnDataset:
     """Options of the commands that play a dataset: which one, and which part of it."""
 
     dataset: str = "sage-synth"
-    """Name of a dataset, path of a .jsonl file, or package.module:function."""
+    """Name of a dataset, path of a .jsonl or .parquet file, or package.module:function."""
     root: Path | None = None
     """Folder of the videos, and of a benchmark's annotations; some datasets have a default."""
     annotations: Path | None = None
@@ -101,7 +101,7 @@ class OnDataset:
     """train, validation or test; a function or a .jsonl file may have others. A .jsonl file whose
     lines name no split is one."""
     allow_outside: bool = False
-    """Whether a .jsonl file may name videos that do not lie under the root."""
+    """Whether a file may name videos that do not lie under the root."""
 
     def load_items(self) -> Sequence[QAItem]:
         """Return the questions of the dataset.
@@ -125,7 +125,8 @@ def require_split(dataset: str, split: str) -> None:
     Raises:
         CommandError: naming the splits, and the one that is nearest.
     """
-    if Path(dataset).suffix == ".jsonl" and split not in SPLITS and not has_splits(dataset):
+    in_file = Path(dataset).suffix in FILE_SUFFIXES
+    if in_file and split not in SPLITS and not has_splits(dataset):
         near = difflib.get_close_matches(split, SPLITS, n=1)
         meant = f": did you mean {near[0]!r}?" if near else ""
         raise CommandError(f"--split takes {', '.join(SPLITS)}, got {split!r}{meant}")

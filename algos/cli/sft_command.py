@@ -17,10 +17,12 @@ from algos.runs.run_folder import RunFolder, read_json
 from algos.sft.settings import SFTConfig
 from algos.sft.stored_episodes import EpisodeChoice, StoredEpisode, read_episodes
 from policies.registry import load_policy
+from policies.served.named_options import refuse_keys_in
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.loading import load_dataset
+from sage_env.datasets.question_sets import SET_SUFFIX, read_question_sets
 from sage_env.lazy_exports import needs_extra
-from sage_env.tools.tool import find_tools
+from sage_env.tools.naming import find_tools
 
 if TYPE_CHECKING:
     from algos.sft.cloning import Lessons
@@ -44,7 +46,8 @@ class Sft:
     """
 
     episodes: tuple[Path, ...] = ()
-    """Trajectories to learn from: .jsonl files, folders of `sage-vqa eval` or `sage-vqa ask`."""
+    """Trajectories to learn from: .jsonl files, sets of `sage-vqa data distill` (.parquet), folders
+    of `sage-vqa eval` or `sage-vqa ask`."""
     demonstrator: str | None = None
     """Policy that plays the questions and is then learned from, named as for `--policy`."""
     temperature: float | None = None
@@ -65,18 +68,19 @@ class Sft:
     """Share of the videos to validate on; by default 0.1 where no episodes are given for it."""
     played: bool = False
     """Play the validation questions greedily at the end, and print the accuracy."""
-    dataset: str = "sage-synth"
-    """Dataset of the episodes: a name, the path of a .jsonl file, or package.module:function."""
+    dataset: str | None = None
+    """Dataset of the episodes: a name, the path of a .jsonl or .parquet file, or
+    package.module:function. By default sage-synth, or what stands in the sets of --episodes."""
     root: Path | None = None
     """Folder of the videos; each dataset has its own default."""
     split: str = "train"
     """Part of the dataset."""
     allow_outside: bool = False
-    """Whether a .jsonl file may name videos that do not lie under the root."""
+    """Whether a file may name videos that do not lie under the root."""
     frame_size: tuple[int, int] | None = None
     """Height and width of the frames; by default what the checkpoint wants, or the dataset."""
     tools: tuple[str, ...] = ()
-    """Tools that the episodes use, package.module:name."""
+    """Tools that the episodes use, as in eval."""
     checkpoint: str | None = None
     """Folder or hub id of the Qwen3-VL checkpoint to train; by default the shipped small one."""
     adapter: Path | None = None
@@ -117,10 +121,7 @@ class Sft:
         folder = RunFolder(self.out)
         given = read_episodes(self.episodes) if self.episodes else []
         others = read_episodes(self.validation_episodes) if self.validation_episodes else []
-        require_split(self.dataset, self.split)
-        items = load_dataset(
-            self.dataset, root=self.root, split=self.split, allow_outside=self.allow_outside
-        )
+        items = self._items()
         with folder.alone("--out"):
             folder.require_no_other("a fine-tuning", "--out")
             self._check_folder(folder)
@@ -137,6 +138,17 @@ class Sft:
             self._tell(folder, fitted)
             if self.played:
                 self._play(student, lessons, items)
+
+    def _items(self) -> Sequence[QAItem]:
+        """Return the questions of the episodes."""
+        sets = [*self.episodes, *self.validation_episodes]
+        if self.dataset is None and sets and all(path.suffix == SET_SUFFIX for path in sets):
+            return read_question_sets(sets, self.root, allow_outside=self.allow_outside)
+        dataset = self.dataset or "sage-synth"
+        require_split(dataset, self.split)
+        return load_dataset(
+            dataset, root=self.root, split=self.split, allow_outside=self.allow_outside
+        )
 
     def _check(self) -> None:
         """Refuse options that contradict each other, or that would silently do nothing."""
@@ -197,10 +209,10 @@ class Sft:
         from policies.sage_mm.vision.feature_cache import CacheSizes
 
         try:
+            refuse_keys_in(self.tools)
             tools = tuple(find_tools(self.tools).values())
         except ValueError as error:
-            told = f"no environment can be made with tools={self.tools!r}"
-            raise CommandError(f"{told}: {error}") from error
+            raise CommandError(f"--tools cannot be used: {error}") from error
         torch.set_num_threads(1 if self.sft.workers > 1 else torch.get_num_threads())
         rank = self.lora_rank or LORA_RANK
         return SageMM.load(

@@ -59,6 +59,7 @@ class EpisodeResult:
             without, and for a policy that tells none.
         spent: what it cost, by the names of `SPENT`; what is not known is not there.
         stages: seconds that it waited, by stage; empty where they were not measured.
+        tool_calls: how many calls of tools had which outcome.
     """
 
     item_id: str
@@ -82,6 +83,7 @@ class EpisodeResult:
     beliefs: tuple[Belief | None, ...] | None = None
     spent: Mapping[str, float] = field(default_factory=dict)
     stages: Mapping[str, float] = field(default_factory=dict)
+    tool_calls: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def chance(self) -> float | None:
@@ -119,6 +121,7 @@ def result_of_row(row: Mapping[str, Any]) -> EpisodeResult:
         answer_spans=None if claimed is None else _spans(claimed),
         spent={key: value for key in SPENT if (value := row.get(key)) is not None},
         stages=row.get("seconds_by_stage") or {},
+        tool_calls=row.get("tool_calls") or {},
         beliefs=beliefs and tuple(None if b is None else tuple(b) for b in beliefs),
     )
 

@@ -38,6 +38,10 @@ def _amounts(value: Any) -> bool:
     return isinstance(value, dict) and all(map(_amount, value.values()))
 
 
+def _counts(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_count, value.values()))
+
+
 def _spans(value: Any) -> bool:
     return isinstance(value, list) and all(
         isinstance(pair, list) and len(pair) == 2 and all(map(is_finite, pair)) for pair in value
@@ -76,10 +80,13 @@ _MAY_LACK: Mapping[str, tuple[Check, str]] = {
     "answer_spans": (_spans, "a list of spans or null"),
     "beliefs": (_beliefs, "a list of lists of shares or null"),
     "stop_reason": (_text, "a text or null"),
+    "tool_calls": (_counts, "an object of whole numbers"),
+    "tool_tokens": (_count, "a whole number >= 0 or null"),
+    "tool_cost": (_amount, "a number >= 0 or null"),
     "seconds_by_stage": (_amounts, "an object of numbers or null"),
     **{key: (_amount, "a number >= 0 or null") for key in SPENT if key not in ("frames", "turns")},
 }
-_NOT_NULL = ("kind", "choices")
+_NOT_NULL = ("kind", "choices", "tool_calls")
 
 
 def check_row(row: Any) -> dict[str, Any]:

@@ -32,6 +32,8 @@ COST_KEYS = (
     "seconds_by_stage",
     "cost",
     "price",
+    "tool_tokens",
+    "tool_cost",
 )
 """Keys of what a question cost beyond `frames`, `turns`, `seconds` and `tokens`."""
 OF_THE_MACHINE = ("seconds", "seconds_by_stage", "frames_decoded")
@@ -61,6 +63,7 @@ def sample_row(
     | `stop_reason` | `answered`, `out_of_turns`, or `None` |
     | `turns`, `frames` | turns played; frames shown, the overview included, or `None`: uncounted |
     | `invalid_actions` | turns whose action was none that the environment knows |
+    | `tool_calls` | how many had which outcome: `ok`, `refused`, `unknown`, `late`, `failed` |
     | `evidence_recall` | share of gold spans with a shown frame; `None` where not known |
     | `evidence_precision` | share of shown frames in a gold span |
     | `evidence_hit_turn` | first turn with a frame in a gold span, 0 for the overview |
@@ -95,6 +98,7 @@ def sample_row(
         "answered": said is not None,
         "stop_reason": "answered" if unjudged else last.get("stop_reason"),
         "invalid_actions": sum(isinstance(t.decision.action, Invalid) for t in trajectory.turns),
+        "tool_calls": trajectory.tool_calls,
         **_evidence(item, trajectory, said),
         "beliefs": belief_rows(trajectory),
         **cost_fields(item, trajectory),

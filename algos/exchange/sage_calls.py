@@ -17,7 +17,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from policies.sage_released.tools import EXTRACT, EXTRACTED_FRAMES, frame_second
+from policies.sage_released.media import frame_second
+from policies.sage_released.tools import EXTRACT, EXTRACTED_FRAMES
 from sage_env.actions.action import Action, Invalid, UseTool, Zoom
 from sage_env.timeline import parse_seconds
 

@@ -13,13 +13,15 @@ from gymnasium import Env as GymEnv
 from algos.experiment.settings import Training
 from algos.recipe.settings import Recipe
 from algos.rollout.environment_options import SIZES, OptionError
+from policies.served.named_options import refuse_keys_in
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.matching import Judge
 from sage_env.datasets.splits import HOLD_OUT, Splits, load_splits
 from sage_env.env import VideoQAEnv
 from sage_env.rewards import Reward, efficient
 from sage_env.storage.byte_size import parse_bytes
-from sage_env.tools.tool import Tool, find_tools
+from sage_env.tools.naming import find_tools
+from sage_env.tools.tool import Tool
 
 if TYPE_CHECKING:
     from policies.sage_mm import SageMM
@@ -106,6 +108,7 @@ def load_policy(config: Training, tools: Sequence[Tool] | None = None) -> SageMM
 
 def _tools(given: Sequence[Tool | str]) -> tuple[Tool, ...]:
     try:
+        refuse_keys_in(given)
         return tuple(find_tools(given).values())
     except (ValueError, TypeError) as error:
         raise OptionError(f"--tools cannot be used: {error}") from error

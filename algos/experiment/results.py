@@ -8,7 +8,7 @@ from typing import Any
 from algos.evaluation.decomposition import decompose
 from algos.evaluation.groups import Group, group_words, other_groups
 from algos.evaluation.measures import EvalResult, measure_episodes
-from algos.evaluation.outcomes import failure_lines
+from algos.evaluation.outcomes import failure_lines, tool_lines
 from algos.evaluation.tables import (
     BREAKDOWN_HEADER,
     MOVES_HEADER,
@@ -73,7 +73,7 @@ def print_tables(results: Mapping[str, EvalResult], only: Group) -> None:
     print(f"\nHeld-out videos{name}")
     print(format_table(SUMMARY_HEADER, summary_cells(list(head.values()))))
     for result in results.values():
-        if lines := failure_lines(result):
+        if lines := [*failure_lines(result), *tool_lines(result)]:
             print("\n".join([f"\n{result.title}: {lines[0]}", *lines[1:]]))
     for group in other_groups(next(iter(results.values())).items, only):
         print(visible(f"\nThe same videos, {group_words(group)}"))

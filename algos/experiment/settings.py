@@ -58,8 +58,8 @@ class Training(EnvironmentOptions):
     run: Path = Path("runs/first-light")
     """Folder of the run; an unfinished run in it is continued."""
     dataset: str = SYNTH
-    """Name of a dataset, path of a .jsonl file, or package.module:function. Without splits of its
-    own, validation and test are held out by video."""
+    """Name of a dataset, path of a .jsonl or .parquet file, or package.module:function. Without its
+    own splits, validation and test are held out by video."""
     validation: str | None = None
     """Another dataset whose questions choose the best update."""
     test: str | None = None

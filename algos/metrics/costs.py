@@ -14,6 +14,8 @@
 | `seconds_by_stage` | `decode`; the policy's, as `policy` or by its own stages; `tool`; `judge` |
 | `cost` | dollars of the policy's requests |
 | `price` | name of the `PriceRow`, or `given`: the prices that the user gave |
+| `tool_tokens` | of the requests of tools that ask a model, sent and generated; 0 without any |
+| `tool_cost` | dollars of these; of other services that a tool pays for nothing is known |
 
 SAGE-MM keeps what it has read, so it reads each token once. Nobody bills a model of one's own: what
 its machine costs is not known here, and its `cost` is `None`, not 0. A question whose request
@@ -31,6 +33,7 @@ from algos.rollout.stage_seconds import decode_seconds
 from algos.rollout.trajectory import Trajectory
 from policies.turn_usage import TokenCounts, TurnUsage
 from sage_env.datasets.item import QAItem
+from sage_env.tools.calling import FAILED, LATE
 
 SAME_FRAME = 1 / 480
 """Seconds: half a frame of a video of 240 frames per second. Times of frames are presentation
@@ -61,7 +64,24 @@ def cost_fields(item: QAItem, trajectory: Trajectory, day: date | None = None) -
         "frames_unique": None if whole else unique_frames(seconds),
         "seconds_by_stage": (stages | trajectory.stage_seconds or None) if played else None,
         **_token_fields(trajectory, day),
+        **_tool_fields(trajectory, day),
     }
+
+
+def _tool_fields(trajectory: Trajectory, day: date | None) -> dict[str, Any]:
+    """Return what models took that tools asked; a call without an end says nothing of it."""
+    if {LATE, FAILED} & trajectory.tool_calls.keys():
+        return {"tool_tokens": None, "tool_cost": None}
+    tokens, dollars = 0, 0.0
+    known, priced = True, True
+    for usage in filter(None, (turn.info.get("tool_usage") for turn in trajectory.turns)):
+        row = price_of(str(usage["model"]), day)
+        for counts in (one and TokenCounts(**one) for one in usage["replies"]):
+            bill = row.dollars(counts) if row is not None and counts is not None else None
+            known, priced = known and counts is not None, priced and bill is not None
+            tokens += counts.prompt + counts.completion if counts is not None else 0
+            dollars += bill or 0.0
+    return {"tool_tokens": tokens if known else None, "tool_cost": dollars if priced else None}
 
 
 def unique_frames(seconds: Sequence[float], tolerance: float = SAME_FRAME) -> int:

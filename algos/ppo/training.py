@@ -219,14 +219,14 @@ def _update(
     config = settings_of(config, update, state.kl.value)
     rng = np.random.default_rng(subseed(config.seed, "update", update))
     torch.manual_seed(subseed(config.seed, "torch", update))
-    # 1. Rollout. Failed episodes are counted, and left out of everything that follows.
+    # 1. Rollout. Episodes that our side failed are counted, and left out of all that follows.
     guard.record_sampler()
     played = _roll_out(config, policy, envs, specs, update, bar, stop)
-    episodes = [t for t in played if t.error is None]
-    groups = [group_of(spec) for spec, t in zip(specs, played, strict=True) if t.error is None]
+    episodes = [t for t in played if not t.hindered]
+    groups = [group_of(spec) for spec, t in zip(specs, played, strict=True) if not t.hindered]
     if not episodes:
         told = f"all {len(played)} episodes of update {update} failed"
-        raise SageEnvError(f"{told}; first: {played[0].error}")
+        raise SageEnvError(f"{told}; first: {played[0].error or 'a tool was late'}")
     row = played_row(policy, envs[0], played)
     episodes = with_recipe(
         config.recipe,

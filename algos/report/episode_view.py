@@ -178,13 +178,14 @@ class _Frames:
         words = f"frame at {clock(second)}" + (", inside the evidence" if hit else "")
         height, width = self.frame_size
         return (
-            f'<figure class="thumb{" hit" if hit else ""}"><img src="{_data_uri(pixels)}" '
+            f'<figure class="thumb{" hit" if hit else ""}"><img src="{jpeg_uri(pixels)}" '
             f'alt="{words}" width="{width}" height="{height}" loading="lazy">'
             f"<figcaption>{clock(second)} {badge}</figcaption></figure>"
         )
 
 
-def _data_uri(pixels: NDArray[np.uint8]) -> str:
+def jpeg_uri(pixels: NDArray[np.uint8]) -> str:
+    """Return a picture, uint8 `(H, W, 3)`, as a JPEG that stands in the page itself."""
     file = BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", quality=88, subsampling=0)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

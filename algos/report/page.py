@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -75,7 +77,7 @@ summary { cursor: pointer; }
 # could neither run a script nor load or send anything.
 _POLICY = (
     '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
-    "style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\">"
+    "style-src 'unsafe-inline'; {script}base-uri 'none'; form-action 'none'\">"
 )
 _HATCH = (
     '<svg width="0" height="0" style="position:absolute" aria-hidden="true"><defs><pattern '
@@ -84,13 +86,16 @@ _HATCH = (
 )
 
 
-def page(title: str, header: str, sections: Sequence[tuple[str, str, str]]) -> str:
+def page(
+    title: str, header: str, sections: Sequence[tuple[str, str, str]], script: str = ""
+) -> str:
     """Return a whole HTML document.
 
     Args:
         title: of the page, as text.
         header: HTML under the title.
         sections: `(id, heading, HTML)` of each; the navigation lists them.
+        script: JavaScript of ours, the only one that the page may run; nothing of others in it.
     """
     links = "".join(f'<li><a href="#{name}">{escape(text)}</a></li>' for name, text, _ in sections)
     body = "".join(
@@ -100,13 +105,24 @@ def page(title: str, header: str, sections: Sequence[tuple[str, str, str]]) -> s
     )
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
-        f'content="width=device-width, initial-scale=1">{_POLICY}<title>{escape(title)}</title>'
+        f'content="width=device-width, initial-scale=1">{_policy(script)}'
+        f"<title>{escape(title)}</title>"
         f"<style>{_STYLE}</style></head><body>{_HATCH}"
         '<a class="skip-link" href="#content">Skip to the content</a>'
         f"<header><h1>{escape(title)}</h1>{header}"
         f'<nav aria-label="Sections"><ul>{links}</ul></nav></header>'
-        f'<main id="content">{body}</main></body></html>\n'
+        f'<main id="content">{body}</main>{_script(script)}</body></html>\n'
     )
+
+
+def _policy(script: str) -> str:
+    """Return what the page may do: run this script, by its hash, and no other."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return _POLICY.format(script=f"script-src 'sha256-{digest}'; " if script else "")
+
+
+def _script(script: str) -> str:
+    return f"<script>{script}</script>" if script else ""
 
 
 def facts(pairs: Mapping[str, str]) -> str:

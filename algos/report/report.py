@@ -27,6 +27,7 @@ from algos.report.sections import (
     length_section,
     routing_section,
     summary_section,
+    tool_section,
 )
 from algos.runs.joint_folder import entry_folder, is_joint
 from algos.runs.metrics import read_metrics
@@ -43,6 +44,8 @@ def write_report(path: Path, data: ReportData) -> None:
         ("groups", "Groups of questions", group_section(data)),
     ]
     sections += _measured(data)
+    if tools := tool_section(data):
+        sections.append(("tools", "Calls of tools", tools))
     if failed := failed_section(data):
         sections.append(("failed", "Questions that failed", failed))
     if data.before is not None and (routing := routing_section(data, data.results[data.before])):

@@ -35,6 +35,7 @@ from algos.report.page import table
 from algos.report.report_data import ReportData
 from algos.runs.metrics import TURNS
 from sage_env.datasets.duration_buckets import BUCKETS, bucket_of
+from sage_env.tools.calling import LATE, OUTCOMES
 
 MOST_FAILED = 500
 """Failed questions that the page lists."""
@@ -169,6 +170,25 @@ def failed_section(data: ReportData) -> str:
     note = f'<p class="note">They are in no mean, and can be played again.{rest}</p>'
     header = ("policy", "question", "reason")
     return table("Failed questions", header, lines[:MOST_FAILED]) + note
+
+
+def tool_section(data: ReportData) -> str:
+    """Return what came of the calls of tools; "" where none was called."""
+    lines = []
+    for result in data.results.values():
+        calls = [episode.tool_calls for episode in result.episodes()]
+        if any(calls):
+            late = sum(one.get(LATE, 0) > 0 for one in calls)
+            total = (str(sum(one.get(outcome, 0) for one in calls)) for outcome in OUTCOMES)
+            lines.append((result.title, *total, str(late)))
+    if not lines:
+        return ""
+    note = (
+        '<p class="note">Refused and unknown calls are mistakes of the agent, late and failed ones '
+        "are ours. Questions with a late one count as they ended; those with a failed one are in "
+        "no mean.</p>"
+    )
+    return table("Calls of tools", ("policy", *OUTCOMES, "questions with a late one"), lines) + note
 
 
 def learning_section(metrics: Sequence[Mapping[str, Any]]) -> str:

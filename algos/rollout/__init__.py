@@ -6,8 +6,9 @@ Read in this order: `environment_options` (what commands make environments with)
 (budgets, sampling, weights and seed of an episode), `trajectory` (the record), `stored_types`
 (what a stored one may hold), `stage_seconds`
 (what an episode waited for), `one_by_one` (policies without batches), `playing` (`play`, and
-`collect` for many at once: the only loop, for training and evaluation), `anytime` (what was
-believed after each turn), `transcript` (an episode as text).
+`collect` for many at once: the only loop, for training and evaluation), `telling` (what the agent
+was told in words is kept too), `anytime` (what was believed after each turn), `transcript` (an
+episode as text).
 """
 
 from algos.rollout.conditions import Conditions

@@ -43,7 +43,8 @@ class EnvironmentOptions:
     """Who decides on answers that no rule can decide: rule (nobody: they are wrong), gemini[:MODEL]
     or openai:MODEL (options follow a ?, as base_url=URL does), or package.module:function."""
     tools: tuple[str, ...] = ()
-    """Tools that the agent may use, each as package.module:name; each runs in its own process."""
+    """Tools that the agent may use: transcribe, ground, search, read_page, analyze, each with
+    settings after a ? (ground?KEY=VALUE&KEY=VALUE), or package.module:name. Each has a process."""
 
     def env_options(self, policy: object) -> dict[str, Any]:
         """Return the arguments of the environment: the policy's, and over them what was given.

@@ -19,11 +19,12 @@ from algos.rollout.conditions import Conditions
 from algos.rollout.stored_types import require_types
 from policies.base import Decision, TurnTokens
 from policies.introspection import Belief
-from sage_env.actions.action import Answer
+from sage_env.actions.action import Answer, UseTool
 from sage_env.actions.action_record import action_record, read_action_record
 from sage_env.errors import JudgeError, JudgeTimeout
 from sage_env.shadowing import require_ours
 from sage_env.storage.atomic_file import atomic_path
+from sage_env.tools.calling import FAILED, LATE
 
 require_ours("algos")  # most modules of ours import this one
 
@@ -109,6 +110,22 @@ class Trajectory:
         """Return whether all that failed is the judge of the answer: it can be scored later."""
         answered = self.failed is not None and isinstance(self.failed.action, Answer)
         return answered and (self.error or "").startswith(_BY_JUDGE)
+
+    @property
+    def tool_calls(self) -> dict[str, int]:
+        """Return how many calls of tools had which outcome: those of `info`, and `failed`."""
+        calls = dict((self.turns[-1].info if self.turns else {}).get("tool_calls") or {})
+        if self.failed is not None and isinstance(self.failed.action, UseTool):
+            calls[FAILED] = 1
+        return calls
+
+    @property
+    def hindered(self) -> bool:
+        """Return whether our side failed the episode, or was late with a tool's reply in it.
+
+        Such an episode is in no loss and no baseline: what came of it is not the agent's doing.
+        """
+        return self.error is not None or LATE in self.tool_calls
 
     @property
     def ret(self) -> float:

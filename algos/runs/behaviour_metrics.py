@@ -47,6 +47,7 @@ def behaviour_row(
             isinstance(t.turns[0].decision.action, Answer) for t in whole if t.turns
         ),
         "rollout/tool_skip": _mean(not _used_a_tool(t) for t in whole) if has_tools else None,
+        "rollout/late_tools": sum(t.hindered for t in whole) if has_tools and whole else None,
     }
 
 

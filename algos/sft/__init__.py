@@ -3,8 +3,9 @@
 May not: know PPO; a student's tokens come from its own renderer, never from another tokenizer.
 
 Read in this order: `settings` (every option of the training), `stored_episodes` (files and folders
-of episodes, and which of them are learned from), `demonstrating` (a policy plays them first),
-`environments` (made for a while), `action_words` (what a student writes for a decision of
+of episodes, and which of them are learned from), `episode_sets` (those of a distillation, in
+Parquet), `stored_replies` (what tools said is said again), `demonstrating` (a policy plays them
+first), `environments` (made for a while), `action_words` (what a student writes for a decision of
 another's), `examples` (tokens, and which of them are learned), `replaying` (stored actions played
 again, as tokens of the student), `video_split` (what is held out), `step_batches` and `schedule`
 (which episodes and which rate a step has), `validation` (loss and accuracy by token), `fitting`

@@ -22,6 +22,7 @@ from algos.sft.environments import open_envs
 from algos.sft.examples import Example
 from algos.sft.settings import FineTuningError
 from algos.sft.stored_episodes import StoredEpisode
+from algos.sft.stored_replies import retold, with_silent_tools
 from policies.base import Decision, Observation, TurnTokens
 from policies.errors import EpisodesFailed
 from sage_env.actions.action import Invalid
@@ -80,7 +81,8 @@ class Replayed:
                 errors[name] = FineTuningError("it goes on after its last turn")
                 continue
             stored = turns[number].decision
-            tokens = self._tokens(observation, said, stored)
+            shown = retold(observation, self._episodes[name], number)
+            tokens = self._tokens(shown, said, stored)
             decisions[name] = Decision(stored.action, stored.text, tokens)
             self._played[name] = (
                 number + 1,
@@ -209,19 +211,21 @@ class Replayer:
     ) -> list[Trajectory]:
         """Play the episodes of one kind of environment again."""
         count = min(self._settings.envs, len(numbers))
-        with open_envs(self._items, options, count) as envs:
-            stored: dict[Hashable, Trajectory] = {n: episodes[n].trajectory for n in numbers}
+        stored: dict[Hashable, Trajectory] = {n: episodes[n].trajectory for n in numbers}
+        told = with_silent_tools(options, list(stored.values()))
+        with open_envs(self._items, told, count) as envs:
             specs = [EpisodeSpec(t.item_id, t.seed, name=n) for n, t in stored.items()]
             again = Replayed(self._student, stored)
             return collect(envs, again, specs, progress=lambda _: bar.update())
 
     def _example(self, episode: StoredEpisode, played: Trajectory) -> Example | None:
         """Return the tokens of an episode that was played again; `None` to leave it out."""
-        if played.error is not None:
+        if played.hindered:
             if self._settings.skip_broken:
                 self._leave_out("broken")
                 return None
-            raise _refused(episode, f"{played.error}; leave such out with --skip-broken")
+            why = played.error or "a tool was late"
+            raise _refused(episode, f"{why}; leave such out with --skip-broken")
         if found := _difference(episode.trajectory, played):
             raise _refused(episode, found)
         made = Example.of(played)

@@ -3,6 +3,7 @@
 | given | is read |
 |---|---|
 | a `.jsonl` file | one `Trajectory.to_json` per line |
+| a `.parquet` file | an SFT set of `sage-vqa data distill`, see `episode_sets` |
 | a folder of `sage-vqa eval` | its episodes, and with what settings they were played |
 | a folder of `sage-vqa ask` | its one episode |
 """
@@ -20,8 +21,10 @@ from algos.rollout.trajectory import Trajectory
 from algos.runs.append_log import read_log
 from algos.runs.evaluation_manifest import read_settings
 from algos.runs.run_folder import RunFolder, item_from_json, read_json
+from algos.sft.episode_sets import read_episode_set
 from algos.sft.settings import FineTuningError
 from sage_env.datasets.item import QAItem
+from sage_env.datasets.question_sets import SET_SUFFIX
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +87,8 @@ class EpisodeChoice:
         """Return why an episode is left out, "" if it is not."""
         if trajectory.error is not None:
             return "failed"
+        if trajectory.hindered:
+            return "with a tool that was late"
         if not trajectory.turns or not trajectory.terminated:
             return "not played to the end"
         if self.right_only and trajectory.turns[-1].info.get("correct") is not True:
@@ -104,12 +109,15 @@ def read_episodes(paths: Sequence[Path]) -> list[StoredEpisode]:
     if not found:
         raise FineTuningError(
             f"no episodes in {', '.join(map(str, paths)) or 'nothing'}: give files of trajectories "
-            "(.jsonl), or folders that `sage-vqa eval` wrote"
+            "(.jsonl, .parquet), or folders that `sage-vqa eval` wrote"
         )
     return found
 
 
 def _read(path: Path) -> Iterator[StoredEpisode]:
+    if path.suffix == SET_SUFFIX:
+        yield from (StoredEpisode(t, place, how) for place, t, how in read_episode_set(path))
+        return
     if not path.is_dir():
         yield from _of_file(path, {}, {})
         return

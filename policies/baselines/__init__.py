@@ -5,10 +5,12 @@ May not: import torch before a vision tower is asked for; `Scripted` reads frame
 Read in this order: `random_policy` (chance), `uniform` (DIRECT: evenly spaced frames, one answer by
 another policy's rules), `reading_head` and `scripted` (the demonstrator and what it sees with),
 `oracle` (told where the evidence is), `transcript` (told what is said), `named_wrappers` (those
-three around a policy, by name), `human` (asks you).
+three around a policy, by name), `listener` (calls `transcribe`, and reads its reply by rule),
+`human` (asks you).
 """
 
 from policies.baselines.human import Human
+from policies.baselines.listener import Listener
 from policies.baselines.oracle import Oracle
 from policies.baselines.random_policy import RandomPolicy
 from policies.baselines.scripted import Habits, Scripted
@@ -18,6 +20,7 @@ from policies.baselines.uniform import UniformPolicy
 __all__ = [
     "Habits",
     "Human",
+    "Listener",
     "Oracle",
     "RandomPolicy",
     "Scripted",

@@ -20,6 +20,9 @@ from sage_env.datasets.choice_labels import label_choices
 from sage_env.framing.picture_region import pictures
 from sage_env.storage.atomic_file import atomic_path
 from sage_env.timeline import clock, parse_seconds
+from sage_env.tools.quoting import told_notes
+from sage_env.tools.tool import Tool
+from sage_env.tools.tool_prompt import describe_tools
 
 FOLDER = Path("runs/human")
 """Where frames are saved unless another folder is given."""
@@ -44,6 +47,7 @@ class Human:
     Args:
         folder: for the frames, `FOLDER/episode-N/turn-N/NN-at-TIME.png`; N goes on after those that
             are there.
+        tools: of the environment, which the person is told of.
         stdin: where lines come from; by default the process's own.
         stdout: where the turns are printed; by default the process's own.
 
@@ -57,11 +61,13 @@ class Human:
         self,
         folder: str | Path = FOLDER,
         *,
+        tools: Sequence[Tool] = (),
         stdin: TextIO | None = None,
         stdout: TextIO | None = None,
     ) -> None:
         """Start with no episode."""
         self.folder = Path(folder)
+        self._tools = describe_tools(tools)
         self._stdin, self._stdout = stdin, stdout
         self.reset()
 
@@ -79,9 +85,10 @@ class Human:
         if self._episode is None:
             self._episode = self._new_episode()
             self._say(_question(observation))
-        for note in ("message", "text"):
-            if observation[note]:
-                self._say(f"{observation[note]}")
+            if self._tools:
+                self._say(f"The tools:\n{self._tools}")
+        for note in told_notes(str(observation["message"]), str(observation["text"])):
+            self._say(note)
         self._say("\n".join([*self._frames(observation), _budget(observation)]))
         self._turn += 1
         while True:

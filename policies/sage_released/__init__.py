@@ -7,8 +7,9 @@ in its place.
 
 May not: be trained: each stage is read in a context of its own.
 
-Read in this order: `protocol` (one reply), `tools` (its calls as our actions), `prompts` (what the
-checkpoint reads) — the format itself, without torch — then `policy`.
+Read in this order: `protocol` (one reply), `media` (names of what is extracted), `arguments` (of a
+call, as ours), `results` (of our tools, as theirs), `tools` (calls as our actions), `prompts` (what
+the checkpoint reads) — the format itself, without torch — then `policy`.
 """
 
 from __future__ import annotations

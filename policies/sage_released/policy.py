@@ -103,8 +103,8 @@ class SageReleased(EpisodeStates[_RunningEpisode]):
 
     Two things differ from the released code. The checkpoint never sees the frames that it extracts,
     though they are paid for: it hands their names to `perform_reasoning`, for which the environment
-    must have a tool. And frames are encoded one by one; the released code merges neighbours in
-    pairs.
+    must have a tool, such as `analyze`. And frames are encoded one by one; the released code merges
+    neighbours in pairs.
 
     Args:
         model: the network, see `load`.

@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from policies.prompt import Segment
+from policies.sage_released.media import VIDEO, timestamp
 from policies.sage_released.protocol import Call, Stage
-from policies.sage_released.tools import VIDEO, timestamp
 from sage_env.datasets.choice_labels import label_choices
+from sage_env.tools.quoting import FROM_OUTSIDE
 
 MAX_RESULTS = 10
 """Most results that a prompt shows, the newest."""
@@ -119,7 +120,7 @@ def reasoner_turn(
         f"The last step called {key} with arguments {dict(call.arguments)}\n\n"
         f"Context of the video: {context}\n\n"
         f"Query: {query(observation)}\n{_video(observation)}\n\n"
-        f"Tools called so far (NAME_#N and what it returned):\n{made}\n"
+        f"Tools called so far (NAME_#N and what it returned, {FROM_OUTSIDE}):\n{made}\n"
     )
 
 

@@ -3,60 +3,33 @@
 | theirs | in the paper | ours |
 |---|---|---|
 | `extract_parts_from_timestamp` | extract-video-parts | `Zoom`, ten frames |
-| `verbal_transcript` | transcribe-speech | a tool of the environment |
-| `identify_timestamps_visually` | ground-event | a tool of the environment |
-| `unified_web_search` | web-search | a tool of the environment |
-| `parse_web_data` | parse-website | a tool of the environment |
-| `perform_reasoning` | analyze | a tool of the environment |
+| `verbal_transcript` | transcribe-speech | `transcribe` |
+| `identify_timestamps_visually` | ground-event | `ground` |
+| `unified_web_search` | web-search | `search` |
+| `parse_web_data` | parse-website | `read_page` |
+| `perform_reasoning` | analyze | `analyze` |
 
-Extracted frames have names with the time at which they are on screen,
-`video_frame_0_00:05:12.3.jpg`: the checkpoints never see the frames, but hand the names on to
-`perform_reasoning`.
+What is extracted has names with times in them (`policies.sage_released.media`): the checkpoints
+never see it, but hand the names on to `perform_reasoning`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from policies.sage_released.arguments import TIMES, adapted, seconds_of
+from policies.sage_released.media import clip_name, frame_name
 from policies.sage_released.protocol import Call
+from policies.sage_released.results import printed_result
 from sage_env.actions.action import Action, UseTool, Zoom
 from sage_env.actions.function_name import bare_name
-from sage_env.argument_checks import is_number
-from sage_env.timeline import parse_seconds
 from sage_env.tools.tool import Tool
 
-VIDEO = "video.mp4"
-"""What the video is called in prompts: which file it is makes no difference to the question."""
 EXTRACT = "extract_parts_from_timestamp"
 EXTRACTED_FRAMES = 10
 """Frames of one extraction, as in the released code."""
-_FRAME_NAME = re.compile(r"_([0-9:.]+)\.jpg$")
-_TIMES = {"timestamp_start": "start", "timestamp_end": "end"}
-
-
-def timestamp(second: float, decimals: int = 0) -> str:
-    """Return seconds as `HH:MM:SS`, or `HH:MM:SS.s` with decimals; rounded, not cut."""
-    unit = 10**decimals
-    whole, rest = divmod(round(second * unit), unit)
-    tail = f".{rest:0{decimals}d}" if decimals else ""
-    return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}{tail}"
-
-
-def frame_name(index: int, second: float) -> str:
-    """Return the path under which an extracted frame appears in a result."""
-    return f"video_frame_{index}_{timestamp(second, 1)}.jpg"
-
-
-def frame_second(name: str) -> float | None:
-    """Return when the frame of that name is on screen, in seconds.
-
-    `None` for a name that `frame_name` does not make.
-    """
-    found = _FRAME_NAME.search(name)
-    return parse_seconds(found[1]) if found else None
 
 
 def _text(description: str, **extra: Any) -> dict[str, Any]:
@@ -80,7 +53,7 @@ class ReleasedTool:
         description: what it does.
         properties: JSON Schemas of its arguments.
         optional: arguments that may be left out.
-        result: key under which its text stands in their results; `""` for none.
+        result: key under which its text stands in their results; `""` for `result`.
     """
 
     name: str
@@ -149,7 +122,7 @@ RELEASED_TOOLS = (
     ReleasedTool(
         "parse_web_data",
         "parse-website",
-        (),
+        ("read_page",),
         "Reads a page of the web and returns its text.",
         {
             "website_url": _text("address of the page"),
@@ -217,12 +190,13 @@ class Toolbox:
         ours = self._ours.get(released.name)
         if ours is None:
             raise ValueError(f"this environment has no tool for {released.name}")
-        return UseTool(ours.name, _adapted(call.arguments, ours.parameters))
+        return UseTool(ours.name, adapted(call.arguments, ours.parameters))
 
     def result(self, call: Call, observation: Mapping[str, Any]) -> str:
         """Return the result of a call, in the form in which the checkpoints were shown results.
 
-        That is a printed Python dictionary, as in the released code.
+        That is a printed Python dictionary, see `policies.sage_released.results`. The prompt says
+        whose words they are.
         """
         shown, message = int(observation["num_frames"]), str(observation["message"])
         _, released = self._meant(call)
@@ -230,11 +204,10 @@ class Toolbox:
             if not shown:
                 return message or "No frame is shown."
             seconds = observation["seconds"][:shown].tolist()
-            paths = [frame_name(k, second) for k, second in enumerate(seconds)]
+            paths = _paths(call.arguments, seconds)
             return " ".join(filter(None, [str({"media_paths": paths}), message]))
-        text = str(observation["text"])
-        if text and released is not None and released.result and not text.startswith("{"):
-            text = str({released.result: text})
+        name, key = (released.name, released.result) if released else ("", "")
+        text = printed_result(name, key or "result", call.arguments, str(observation["text"]))
         return " ".join(filter(None, [text, message])) or "The tool said nothing."
 
     def _meant(self, call: Call) -> tuple[str, ReleasedTool | None]:
@@ -249,51 +222,22 @@ def _declared(name: str, description: str, parameters: Mapping[str, Any]) -> dic
     return {"type": "function", "function": function}
 
 
+def _paths(arguments: Mapping[str, Any], seconds: Sequence[float]) -> list[str]:
+    """Return the names of what was extracted: of frames, or of one clip where that was asked."""
+    if arguments.get("extract_type") != "subclips":
+        return [frame_name(k, second) for k, second in enumerate(seconds)]
+    start, end = (seconds_of(key, arguments[key]) for key in TIMES)
+    return [clip_name(start, end)]
+
+
 def _zoom(arguments: Mapping[str, Any]) -> Zoom:
     kind = arguments.get("extract_type", "frames")
     if kind not in ("frames", "subclips"):
         raise ValueError(f'extract_type must be "frames" or "subclips", got {kind!r:.40}')
-    start, end = (_seconds(key, arguments[key]) for key in _TIMES)
+    start, end = (seconds_of(key, arguments[key]) for key in TIMES)
     if not start < end:
         raise ValueError(
             f"timestamp_start must be before timestamp_end, got {arguments['timestamp_start']!r} "
             f"and {arguments['timestamp_end']!r}"
         )
     return Zoom(start, end, EXTRACTED_FRAMES)
-
-
-def _seconds(key: str, value: object) -> float:
-    """Read a time as they write it; a number is seconds."""
-    written = isinstance(value, str) or is_number(value)
-    seconds = parse_seconds(str(value)) if written else None
-    if seconds is None:
-        raise ValueError(f"{key} must be a time HH:MM:SS, got {value!r:.40}")
-    return seconds
-
-
-def _frame_seconds(names: object) -> list[float]:
-    """Return when the extracted frames of these names are on screen."""
-    listed = names if isinstance(names, list) else [names]
-    seconds = [frame_second(name) if isinstance(name, str) else None for name in listed]
-    if None in seconds:
-        odd = listed[seconds.index(None)]
-        raise ValueError(f"media_paths must be paths that {EXTRACT} returned, got {odd!r:.80}")
-    return [second for second in seconds if second is not None]
-
-
-def _adapted(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Rename and convert their arguments for a tool of ours, which has its video already."""
-    properties: Mapping[str, Any] = schema.get("properties", {})
-    adapted: dict[str, Any] = {}
-    for key, value in arguments.items():
-        if key == "video_path" and key not in properties:
-            continue
-        ours = key
-        if key == "media_paths" and key not in properties and "seconds" in properties:
-            ours, value = "seconds", _frame_seconds(value)
-        if key in _TIMES and key not in properties and _TIMES[key] in properties:
-            ours = _TIMES[key]
-        if key in _TIMES and properties.get(ours, {}).get("type") in ("number", "integer"):
-            value = _seconds(key, value)
-        adapted[ours] = value
-    return adapted

@@ -172,8 +172,20 @@ class GeminiService:
         """Ask what the model is."""
         self.asked(lambda: self.client.models.get(model=self._name))
 
-    def request(self, messages: Sequence[Any], temperature: float | None, seed: int | None) -> Any:
+    def request(
+        self,
+        messages: Sequence[Any],
+        temperature: float | None,
+        seed: int | None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
         """Send the chat once.
+
+        Args:
+            messages: the chat.
+            temperature: of sampling; `None` for the service's own.
+            seed: of sampling; `None` for none.
+            headers: that go with the request, beside the client's own.
 
         The body is given as the API's own JSON, through the client's `extra_body`: its types refuse
         what they do not know, and a part of a model's reply with a field of tomorrow must go back
@@ -188,7 +200,9 @@ class GeminiService:
         body = _joined(body, self._options)
         types = self._types
         config = types.GenerateContentConfig(
-            http_options=types.HttpOptions(extra_body={"contents": list(messages)} | body),
+            http_options=types.HttpOptions(
+                extra_body={"contents": list(messages)} | body, headers=dict(headers or {})
+            ),
             automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
             should_return_http_response=True,
         )
@@ -206,7 +220,7 @@ class GeminiService:
         """Return what an exception means."""
         if not isinstance(error, HttpFailure):
             return failure_of(error, self.model, self._key, served=served)
-        details = _details(error.body)
+        details = error_details(error.body)
         reasons = [part_of(one, "reason") for one in details]
         wait = retry_after(error.reply.headers.get("retry-after"))
         status = part_of(error.body, "error", "status")
@@ -217,7 +231,7 @@ class GeminiService:
             served=served,
             said=f"{f'{status}: ' if status else ''}{said_by(error, self._key)}",
             wait=_retry_delay(details) if wait is None else wait,
-            refused="API_KEY_INVALID" in reasons or _spent_for_the_day(details),
+            refused="API_KEY_INVALID" in reasons or spent_for_the_day(details),
         )
 
     def counts(self, response: Any) -> TokenCounts | None:
@@ -280,7 +294,8 @@ def _picture(jpeg: bytes) -> dict[str, Any]:
     return {"inlineData": {"mimeType": "image/jpeg", "data": data}}
 
 
-def _details(body: Json) -> list[Json]:
+def error_details(body: Json) -> list[Json]:
+    """Return the details of an error, as `google.rpc.Status` has them."""
     found = part_of(body, "error", "details")
     if found is None:
         found = part_of(body, 0, "error", "details")
@@ -294,7 +309,7 @@ def _retry_delay(details: Sequence[Json]) -> float | None:
     return None if found is None else retry_after(found.removesuffix("s"))
 
 
-def _spent_for_the_day(details: Sequence[Json]) -> bool:
+def spent_for_the_day(details: Sequence[Json]) -> bool:
     """Return whether a quota of a day is used up: `…PerDay…` in the id of a violation."""
     listed = [part_of(one, "violations") for one in details]
     violations = [v for violated in listed if isinstance(violated, list) for v in violated]

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from policies.errors import ServiceError
 from policies.served.reply_json import Json, part_of
-from policies.served.server_errors import malformed, one_line
+from policies.served.server_errors import HttpFailure, malformed, one_line
+from policies.served.wire import NoReply
 from sage_env.errors import VideoError
 
 if TYPE_CHECKING:
@@ -60,12 +61,21 @@ class VideoUploads:
         ready_within: seconds that the service may take to make a video ready.
         poll: seconds between two looks at whether it is.
         keep: how many videos stay there that no running episode uses, for further questions.
+        named: gives a video's name at the service, such as `files/0a1b`, by which one that an
+            earlier process has sent is found again while it is there; `None`: the service's choice.
     """
 
     def __init__(
-        self, service: GeminiService, *, ready_within: float, poll: float, keep: int
+        self,
+        service: GeminiService,
+        *,
+        ready_within: float,
+        poll: float,
+        keep: int,
+        named: Callable[[Path], str] | None = None,
     ) -> None:
         """Start with none."""
+        self._named = named
         if ready_within <= 0 or poll < 0 or keep < 0:
             raise ValueError(
                 "expected ready_within > 0, poll >= 0 and keep_videos >= 0, got "
@@ -113,18 +123,19 @@ class VideoUploads:
     def _sent(self, path: Path, ask: Ask) -> UploadedVideo:
         client, model = self._service.client, self._service.model
         mime = mimetypes.guess_type(path.name)[0] or "video/mp4"
+        own = {} if self._named is None else {"name": self._named(path)}
 
         def upload() -> Json:
             try:
                 with path.open("rb") as file:  # a file without its name
                     return self._service.asked(
-                        lambda: client.files.upload(file=file, config={"mime_type": mime})
+                        lambda: client.files.upload(file=file, config={"mime_type": mime, **own})
                     )
             except OSError as error:
                 raise VideoError(f"{path} cannot be read: {error}") from error
 
         sent = time.monotonic()
-        found = part_of(ask(upload), "file")
+        found = (self._there(own["name"]) if own else None) or part_of(ask(upload), "file")
         name, uri = part_of(found, "name"), part_of(found, "uri")
         if not (isinstance(name, str) and isinstance(uri, str) and name and uri):
             raise malformed(model, "no name for a video that it was sent")
@@ -135,6 +146,14 @@ class VideoUploads:
             self._delete([_Entry(video=video)])
             raise
         return video
+
+    def _there(self, name: str) -> Json:
+        """Return what the service says of a file by its name; `None` if it has none of use."""
+        try:
+            found = self._service.asked(lambda: self._service.client.files.get(name=name))
+        except (HttpFailure, NoReply, ServiceError):  # what is wrong is told by the upload
+            return None
+        return found if part_of(found, "state") in ("ACTIVE", *_NOT_READY) else None
 
     def _wait(self, video: UploadedVideo, found: Json, ask: Ask) -> None:
         """Return when the video can be asked about."""

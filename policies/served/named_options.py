@@ -93,7 +93,16 @@ def refuse_keys(options: Mapping[str, Any]) -> None:
     """
     for name, value in options.items():
         if name.removeprefix(_BODY) in ("api_key", "key", "authorization") or holds_key(value):
-            raise ValueError("a key is read from the environment, and is no option")
+            raise ValueError("a key is read from the environment, and is no option or setting")
+
+
+def refuse_keys_in(names: Iterable[object]) -> None:
+    """Refuse names in which a key is given, as in `ground?api_key=…`; objects hold none.
+
+    Raises:
+        ValueError: without the name.
+    """
+    refuse_keys({f"name {k}": name for k, name in enumerate(names) if isinstance(name, str)})
 
 
 def answering_options(written: Iterable[str]) -> dict[str, Any]:
@@ -109,7 +118,6 @@ def answering_options(written: Iterable[str]) -> dict[str, Any]:
 
 def holds_key(value: Any) -> bool:
     """Return whether a value has a key or a password in it, also in an address."""
-    """Return whether a value has a key in it: what is given by name is kept in the run's files."""
     text = json.dumps(value, default=str)
     keys = (Key(name, user=None) for name in KEY_VARIABLES)
     address = r"[?&](api[-_]?key|key|token|access_token)=|://[^/@\s]*:[^/@\s]+@"

@@ -7,7 +7,6 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
-from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -15,15 +14,13 @@ from policies.base import Decision, EpisodeStates, Observation, require_distinct
 from policies.errors import EpisodesFailed, ServiceRefused
 from policies.prompt import told_to_answer
 from policies.served.retries import Failure, RateLimit, RetrySettings, request_with_retries
-from policies.served.usage import Prices, TurnMeter, Usage, UsageCounter
+from policies.served.usage import Prices, TurnMeter, Usage, UsageCounter, billed_as
 from policies.turn_usage import TokenCounts
 from sage_env.errors import SageEnvError
 
 Message = Any
 """A message as the service's client takes it."""
 T = TypeVar("T")
-_BILLS = {"generativelanguage.googleapis.com": "google", "api.openai.com": "openai"}
-"""Who bills for a server."""
 
 
 @dataclass(frozen=True)
@@ -267,9 +264,7 @@ class ServedPolicy(EpisodeStates[Chat]):
 
     @property
     def _billed_as(self) -> str:
-        """Return `SERVER/NAME`, as a price list has it: a name alone may be anybody's."""
-        host = urlsplit(self._settings["base_url"]).hostname or ""
-        return f"{_BILLS.get(host, host)}/{self._settings['model']}"
+        return billed_as(self._settings["base_url"], self._settings["model"])
 
     def _ask(
         self,

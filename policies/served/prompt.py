@@ -10,6 +10,7 @@ from policies.prompt import render_user
 from policies.served.reply_json import whole_text
 from sage_env.actions.grammar_text import CALL_INSTRUCTIONS, JSON_INSTRUCTIONS
 from sage_env.framing.picture_region import pictures
+from sage_env.tools.quoting import told_notes
 from sage_env.tools.tool import Tool
 from sage_env.tools.tool_prompt import describe_tools
 from sage_env.wrappers.chat_space import encoded_picture
@@ -54,7 +55,7 @@ def user_parts(observation: Observation, *, first: bool, with_notes: bool = True
 
 def call_result(observation: Observation) -> str:
     """Return what a function call brought, as text; frames follow in a user turn."""
-    notes = [str(note) for note in (observation["message"], observation["text"]) if note]
+    notes = told_notes(str(observation["message"]), str(observation["text"]))
     if observation["num_frames"]:
         notes.append("The frames follow.")
     return whole_text("\n".join(notes)) or "Done."

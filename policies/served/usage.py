@@ -7,9 +7,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 from policies.served.reply_json import Json, count_of
 from policies.turn_usage import TokenCounts, TurnUsage
+
+_BILLS = {"generativelanguage.googleapis.com": "google", "api.openai.com": "openai"}
+"""Who bills for a server."""
+
+
+def billed_as(base_url: str, model: str) -> str:
+    """Return `SERVER/NAME`, as a price list has it: a name alone may be anybody's."""
+    host = urlsplit(base_url).hostname or ""
+    return f"{_BILLS.get(host, host)}/{model}"
 
 
 @dataclass(frozen=True)

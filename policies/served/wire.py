@@ -36,12 +36,15 @@ Trouble = Literal["late", "unreachable", "broken", "too large", "elsewhere"]
 
 
 class NoReply(Exception):
-    """A request brought no response: `trouble` says of which kind, the message the rest."""
+    """A request brought no response: `trouble` says of which kind, the message the rest.
 
-    def __init__(self, trouble: Trouble, told: str = "") -> None:
+    `sent` is false where the server cannot have read it: there was no connection.
+    """
+
+    def __init__(self, trouble: Trouble, told: str = "", *, sent: bool = True) -> None:
         """Take the kind and what is known of it."""
         super().__init__(told)
-        self.trouble = trouble
+        self.trouble, self.sent = trouble, sent
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ class Wire:
         if isinstance(heard, HttpReply):
             return heard
         if isinstance(heard, NoReply):
-            raise NoReply(heard.trouble, str(heard))
+            raise NoReply(heard.trouble, str(heard), sent=heard.sent)
         raise RuntimeError("the provider's client made no request")
 
     def handle_request(self, request: Any) -> Any:
@@ -150,7 +153,7 @@ class Wire:
         deadline = time.monotonic() + self._timeout
         parts = urlsplit(str(request.url))
         if _origin(parts) != _origin(self._base):  # a setting of the client's own, e.g. for mTLS
-            raise NoReply("elsewhere", _origin(parts))
+            raise NoReply("elsewhere", _origin(parts), sent=False)
         query = "&".join(filter(None, [parts.query, self._base.query]))
         url = f"{_origin(parts)}{parts.path}{f'?{query}' if query else ''}"
         sent = [(name, value) for name, value in request.headers.raw if name.lower() not in _OURS]
@@ -202,6 +205,8 @@ class Wire:
             failed = trouble
         except http.TimeoutException:
             failed = NoReply("late")
+        except http.ConnectError as error:
+            failed = NoReply("unreachable", str(error) or type(error).__name__, sent=False)
         except (http.RemoteProtocolError, http.LocalProtocolError, zlib.error) as error:
             failed = NoReply("broken", str(error))
         except (http.NetworkError, http.ProxyError, OSError, UnicodeError) as error:

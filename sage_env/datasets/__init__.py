@@ -6,9 +6,10 @@ Read in this order: `item` (the dataclass), `matching` (is this text its answer?
 needs, `answer_text` (without markup and thoughts), `written_numbers`, `choice_labels` (letters),
 `choice_options`, `choice_claims` (sentences that claim one), `choice_naming` (which one is named)
 and `grounding` (stretches of time), `judges` (who else is asked); `validation` (can it be asked?),
-`video_paths` (where its videos may lie), `json_lines` (a file of questions), `loading` (by name,
-file or function), `splits` (train, validation and test, given or held out by video), `preparing`
-(video files that a dataset makes itself), `exporting` (a dataset written out as files),
+`video_paths` (where its videos may lie), `json_lines` (a file of questions), `question_sets` (a
+Parquet file of them, whose videos are known by content), `loading` (by name, file or function),
+`splits` (train, validation and test, given or held out by video), `preparing` (video files that a
+dataset makes itself), `exporting` (a dataset written out as files),
 `duration_buckets` and `report_keys` (keys of reports); `native/` (benchmarks in their authors'
 formats), `access/` (what of them is on this machine, and how to get the rest). A dataset's own
 format gets a module in `native/` and a line in `loading.DATASETS`.

@@ -45,14 +45,7 @@ def read_jsonl(
     """
     rows = _rows(path)
     folder = path.parent if root is None else root
-    items = [_item(row, folder) for row in rows.values()]
-    places = list(rows)
-    validate(items, places=places)
-    if not allow_outside:
-        check_inside([item.video for item in items], folder, places)
-        said = [(item.subtitles, place) for item, place in zip(items, places, strict=True)]
-        told = {place: path for path, place in said if path is not None}
-        check_inside(list(told.values()), folder, list(told), what="subtitles")
+    items = items_of_rows(rows, folder, allow_outside=allow_outside)
     found = _splits(rows)
     if split is None or not found:
         return items
@@ -61,6 +54,29 @@ def read_jsonl(
         there = ", ".join(dict.fromkeys(found))
         raise DatasetError(f"{path} has no line of the split {split!r}, it has {there}: name one")
     return kept
+
+
+def items_of_rows(
+    rows: Mapping[str, Mapping[str, Any]], root: Path, *, allow_outside: bool = False
+) -> list[QAItem]:
+    """Return the questions of rows that have the attributes of `QAItem`, after checking each.
+
+    Args:
+        rows: by where each stands, for messages: `FILE, line 3`.
+        root: the folder of the videos and subtitles.
+        allow_outside: whether these may lie elsewhere.
+
+    Raises:
+        DatasetError: naming the row, and what to change.
+    """
+    items, places = [_item(row, root) for row in rows.values()], list(rows)
+    validate(items, places=places)
+    if not allow_outside:
+        check_inside([item.video for item in items], root, places)
+        said = [(item.subtitles, place) for item, place in zip(items, places, strict=True)]
+        told = {place: path for path, place in said if path is not None}
+        check_inside(list(told.values()), root, list(told), what="subtitles")
+    return items
 
 
 def splits_of(path: Path) -> tuple[str, ...]:

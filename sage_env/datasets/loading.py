@@ -12,6 +12,7 @@ from sage_env.datasets.item import KINDS as KINDS
 from sage_env.datasets.item import QAItem as QAItem
 from sage_env.datasets.json_lines import read_jsonl as read_jsonl
 from sage_env.datasets.json_lines import splits_of
+from sage_env.datasets.question_sets import SET_SUFFIX, read_question_set
 from sage_env.datasets.validation import validate as validate
 from sage_env.errors import DatasetError, boundary
 from sage_env.object_reference import is_reference, load_object
@@ -35,7 +36,8 @@ def load_dataset(
         dataset: one of these:
             the name of a dataset that comes with the project, a key of `DATASETS`, those in
             `SEEDED` with or without `:SEED` behind it;
-            the path of a `.jsonl` file (see `read_jsonl`);
+            the path of a `.jsonl` file (see `read_jsonl`), or of a `.parquet` set that `sage-vqa
+            data distill` wrote (see `read_question_set`);
             the questions themselves, a sequence of `QAItem`;
             a function (or class) that returns them, or `"package.module:function"`. It is called
             with `root` and `split` where it has parameters of these names, but without a `root` of
@@ -46,7 +48,7 @@ def load_dataset(
         root: the folder of the videos; each dataset has a default.
         split: `train`, `validation` or `test`; a function or a file may have others. A sequence, a
             function without this parameter, and a file whose lines name none are one split.
-        allow_outside: whether a `.jsonl` file may name videos that do not lie under `root`.
+        allow_outside: whether a file may name videos that do not lie under `root`.
         annotations: of a benchmark's name, its annotation file, or the folder of several, where it
             does not lie below `root` or has another name. A function needs this parameter too.
 
@@ -67,6 +69,8 @@ def load_dataset(
         given["seed"] = seed
     if Path(dataset).suffix == ".jsonl":
         return read_jsonl(Path(dataset), folder, split=split, allow_outside=allow_outside)
+    if Path(dataset).suffix == SET_SUFFIX:
+        return read_question_set(Path(dataset), folder, allow_outside=allow_outside)
     if name in DATASETS:
         function = _named(DATASETS[name])
         if annotations is not None and "annotations" not in _parameters(function):
@@ -77,7 +81,7 @@ def load_dataset(
     near = difflib.get_close_matches(name, DATASETS, n=1)
     meant = f": did you mean {near[0]!r}?" if near else ""
     raise DatasetError(
-        f"dataset must be one of {', '.join(DATASETS)}, the path of a .jsonl file, "
+        f"dataset must be one of {', '.join(DATASETS)}, the path of a .jsonl or .parquet file, "
         f"'package.module:function', a function, or a sequence of QAItem, got {name!r}{meant}"
     )
 
@@ -170,10 +174,13 @@ def _checked(items: Any, name: str | None = None) -> Sequence[QAItem]:
     return checked
 
 
-SEEDED = ("sage-synth", "sage-synth-bench")
+FILE_SUFFIXES = (".jsonl", SET_SUFFIX)
+"""What the name of a dataset in a file ends in."""
+SEEDED = ("sage-synth", "sage-synth-spoken", "sage-synth-bench")
 """Names of datasets that are generated: another seed gives other videos."""
 DATASETS: Mapping[str, str] = {
     "sage-synth": "sage_env.synth:sage_synth",
+    "sage-synth-spoken": "sage_env.synth.spoken.dataset:sage_synth_spoken",
     "sage-synth-bench": "sage_env.synth:sage_synth_bench",
     "sage-bench": "sage_env.datasets.native.sage_bench:SAGE_BENCH",
     "video-mme": "sage_env.datasets.native.video_mme:VIDEO_MME",

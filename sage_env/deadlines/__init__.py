@@ -12,8 +12,9 @@ ends before it does.
 May not: know what is called; no video, no episode. No numpy.
 
 Read in this order: `call_threads` (a call in a thread that can be left behind), `own_process` (a
-plug-in in a process that can be killed), `process_server` (that process), `timed_call` (which of
-both, and the error of a call that is late).
+plug-in in a process that can be killed), `plug_in_settings` (settings of a plug-in, written as
+text), `process_server` (that process), `timed_call` (which of both, and the error of a call that is
+late).
 """
 
 from sage_env.deadlines.own_process import OwnProcess

@@ -45,6 +45,7 @@ def timed_call(
     seconds: float | None,
     late: type[SageEnvError],
     what: str,
+    through: Callable[..., Any] | None = None,
 ) -> Any:
     """Return what a plug-in returns, called in its own process if it is an `OwnProcess`.
 
@@ -54,20 +55,25 @@ def timed_call(
         seconds: how long it may take; `None` for no limit, in the calling thread.
         late: what to raise if it takes longer.
         what: names the plug-in and what it was to do, for the message.
+        through: a function of a module that is given the plug-in and the arguments and calls it,
+            there where the plug-in is; `None` to call it as it is.
 
     Raises:
         SageEnvError: a `late` if it takes longer. It has ended then, or is left behind as
             `call_threads` says.
         Exception: what the plug-in raises.
     """
-    if seconds is None:
-        return function(*arguments)
+    own = isinstance(function, OwnProcess)
+    if through is not None and not own:
+        function = partial(through, function)
     try:
         if isinstance(function, OwnProcess):
-            return function.call(arguments, seconds)
+            return function.call(arguments, seconds, through)
+        if seconds is None:
+            return function(*arguments)
         return _called_in_thread(function, arguments, seconds)
     except CallOverdue:
-        killed = late is DecodeTimeout or isinstance(function, OwnProcess)
+        killed = late is DecodeTimeout or own
         hint = "" if killed else "; what hangs outside Python needs an OwnProcess"
         raise late(
             f"{what} took longer than the {seconds:g} s allowed and is given up: mend it, or give "

@@ -71,19 +71,22 @@ def require_whole(record: Mapping[str, Any]) -> None:
 
 
 def _look_record(look: Look) -> dict[str, Any]:
-    kept = {
+    kept: dict[str, Any] = {
         name: None if value is None else [float(number) for number in value]
         for name, value in (("span", look.span), ("box", look.box), ("seconds", look.seconds))
     }
-    return {**kept, "text": look.text, "refused": look.refused}
+    kept |= {"text": look.text, "refused": look.refused, "outcome": look.outcome}
+    return kept | {"usage": None if look.usage is None else dict(look.usage)}
 
 
 def _read_look(row: Mapping[str, Any]) -> Look:
-    span, box = row["span"], row["box"]
+    span, box, outcome = row["span"], row["box"], row["outcome"]
     return Look(
         span=None if span is None else (float(span[0]), float(span[1])),
         box=None if box is None else (box[0], box[1], box[2], box[3]),
         seconds=tuple(float(second) for second in row["seconds"]),
         text=str(row["text"]),
         refused=bool(row["refused"]),
+        outcome=None if outcome is None else str(outcome),
+        usage=row["usage"],
     )

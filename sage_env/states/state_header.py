@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from sage_env.deadlines.own_process import OwnProcess
 from sage_env.deadlines.timed_call import TimedPlugIn
 from sage_env.episode import Budget
 from sage_env.errors import StateError
@@ -43,8 +44,14 @@ def state_settings(
         "frame_size": list(viewer.size),
         "frame_pixels": viewer.pixels,
         "snap": viewer.snap,
-        "plug_ins": {name: spelled(function) for name, function in functions.items()},
+        "plug_ins": {name: _spelled(function) for name, function in functions.items()},
     }
+
+
+def _spelled(plug_in: Any) -> str | None:
+    """Return the name of a plug-in; of one by name in a process of its own, that with settings."""
+    own = plug_in.written if isinstance(plug_in, OwnProcess) else None
+    return own or spelled(plug_in)
 
 
 def require_header(state: Any, header: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ machine.
 Read in this order: `symbols` (what is drawn), `plan` (what happens in a video), `questions` (what
 can be asked of it), `render` (its frames), `encode` (its file), `dataset` (all of it as a sequence
 of questions), `bench` (the public benchmark), `build` (all files at once), `rendered` (a video
-without a file).
+without a file); `spoken/` (videos that speak and show text).
 """
 
 from typing import TYPE_CHECKING

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from sage_env.datasets.item import QAItem
 from sage_env.errors import DatasetError
 from sage_env.storage.cache_folder import cache_folder
 from sage_env.synth.encode import encode_video
-from sage_env.synth.plan import SPLITS, VERSION, plan_video
+from sage_env.synth.plan import SPLITS, VERSION, VideoPlan, plan_video
 from sage_env.synth.questions import ask
 from sage_env.synth.render import SIZE
 
@@ -43,6 +43,8 @@ class SageSynth(Sequence[QAItem]):
         *,
         side: int = SIZE,
         aliases: Mapping[str, tuple[str, ...]] | None = None,
+        ask: Callable[[VideoPlan, Path, int], list[QAItem]] = ask,
+        encode: Callable[[VideoPlan, Path, int], None] = encode_video,
     ) -> None:
         """Name the files; nothing is written.
 
@@ -53,7 +55,10 @@ class SageSynth(Sequence[QAItem]):
             seed: of the whole set; see `plan_video`.
             side: of the pictures in the files, in pixels.
             aliases: other words for an answer to an open question.
+            ask: returns the questions about a video of a path; the third argument is the seed.
+            encode: writes the file of a video; the third argument is `side`.
         """
+        self._ask, self._encode = ask, encode
         self.split, self.seed, self._side, self._aliases = split, seed, side, dict(aliases or {})
         self.videos = [folder / split / f"{index:04d}.mp4" for index in range(count)]
 
@@ -62,7 +67,7 @@ class SageSynth(Sequence[QAItem]):
         return [
             item if item.choices else replace(item, aliases=self._aliases.get(item.answer, ()))
             for index, path in enumerate(self.videos)
-            for item in ask(plan_video(self.split, index, self.seed), path, self.seed)
+            for item in self._ask(plan_video(self.split, index, self.seed), path, self.seed)
         ]
 
     def prepare(self, item: QAItem) -> None:
@@ -70,7 +75,7 @@ class SageSynth(Sequence[QAItem]):
         if not item.video.exists():
             plan = plan_video(self.split, int(item.video.stem), self.seed)
             try:
-                encode_video(plan, item.video, self._side)
+                self._encode(plan, item.video, self._side)
             except OSError as error:
                 raise DatasetError(
                     f"cannot write {item.video} ({error}): set SAGE_ENV_CACHE or `root` to a "
@@ -110,10 +115,19 @@ def sage_synth(
     Raises:
         DatasetError: if the split has another name.
     """
-    if split not in SPLITS:
-        near = difflib.get_close_matches(str(split), SPLITS, n=1)
-        meant = f": did you mean {near[0]!r}?" if near else ""
-        raise DatasetError(f"sage-synth has the splits {', '.join(SPLITS)}, not {split!r}{meant}")
+    check_split("sage-synth", split)
     folder = Path(root) if root is not None else cache_folder()
     size = DEFAULT_COUNTS[split] if count is None else count
     return SageSynth(folder / f"sage-synth-v{VERSION}-seed{seed}", split, size, seed)
+
+
+def check_split(name: str, split: str) -> None:
+    """Check that a dataset of generated videos has a split.
+
+    Raises:
+        DatasetError: if it does not, naming those that it has.
+    """
+    if split not in SPLITS:
+        near = difflib.get_close_matches(str(split), SPLITS, n=1)
+        meant = f": did you mean {near[0]!r}?" if near else ""
+        raise DatasetError(f"{name} has the splits {', '.join(SPLITS)}, not {split!r}{meant}")

@@ -195,15 +195,21 @@ def _events(
     length = min(0.45 * math.sqrt(duration) * rng.uniform(0.9, 1.1), width / 3)
     if kind == "flash":
         middle = start + width * rng.uniform(0.25, 0.75)
-        return (Event(name, *_span(times, middle, length)),)
+        return (Event(name, *frame_span(times, middle, length)),)
     count = int(rng.integers(2, 5))
     length = min(length, 0.5 * width / count)
     centres = start + width * (np.arange(count) + 0.5 + rng.uniform(-0.15, 0.15, count)) / count
-    return tuple(Event(name, *_span(times, c, length)) for c in centres)
+    return tuple(Event(name, *frame_span(times, c, length)) for c in centres)
 
 
-def _span(times: NDArray[np.float64], middle: float, length: float) -> tuple[float, float]:
-    """Return a span of about `length` around `middle` that starts and ends on frame times."""
+def frame_span(times: NDArray[np.float64], middle: float, length: float) -> tuple[float, float]:
+    """Return a span of about `length` around `middle` that starts and ends on frame times.
+
+    Args:
+        times: float64 `(N,)`, of all frames, seconds.
+        middle: seconds.
+        length: seconds; the span has at least one frame.
+    """
     first = int(np.searchsorted(times, middle - length / 2))
     last = max(int(np.searchsorted(times, middle + length / 2)), first + 1)
     return float(times[first]), float(times[min(last, len(times) - 1)])

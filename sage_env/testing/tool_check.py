@@ -15,8 +15,10 @@ from sage_env.openers import Opener
 from sage_env.testing.episodes import ITEMS
 from sage_env.testing.laws import lawful, require
 from sage_env.testing.memory_video import open_memory
+from sage_env.tools.calling import LATE
 from sage_env.tools.json_schema import sample_arguments
-from sage_env.tools.tool import Tool, find_tools
+from sage_env.tools.naming import find_tools
+from sage_env.tools.tool import Tool
 
 _CALLS = 8  # of each question
 # Draws until arguments are accepted. A tool that wants start < end refuses half of them, one with
@@ -86,6 +88,8 @@ def _call(
         with lawful(f"{_LAW}, after {dict(given)}"):
             observation = env.step(action)[0]
         replies.append((observation["text"], observation["message"]))
+        late = env.history.looks[-1].outcome == LATE
+        require(not late, f"a tool must reply in time: it was late after {dict(given)}")
     require(action == before, f"a tool must leave the action as it is: {before} became {action}")
     require(
         replies[0] == replies[1] or not deterministic,

@@ -25,7 +25,8 @@ from sage_env.actions.action import (
     Zoom,
 )
 from sage_env.actions.action_json import ACTION_TYPES, keys_of, required_keys
-from sage_env.tools.tool import Tool, find_tools
+from sage_env.tools.naming import find_tools
+from sage_env.tools.tool import Tool
 
 Schema: TypeAlias = dict[str, Any]
 

@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import re
-import reprlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
-from sage_env.actions.action import ACTION_NAMES, UseTool, is_unicode
-from sage_env.actions.function_name import bare_name
+from sage_env.actions.action import ACTION_NAMES, is_unicode
+from sage_env.argument_checks import is_number, is_whole
 from sage_env.datasets.item import QAItem
-from sage_env.deadlines.own_process import OwnProcess
-from sage_env.deadlines.timed_call import CALL_TIMEOUT, timed_call
-from sage_env.errors import (
-    MissingExtra,
-    ToolError,
-    ToolInputError,
-    ToolTimeout,
-    boundary,
-    error_text,
-)
 from sage_env.history import History
-from sage_env.object_reference import is_reference
-from sage_env.tools.json_schema import check_parameters, fit_arguments
+from sage_env.tools.json_schema import check_parameters
 
 if TYPE_CHECKING:
     from sage_env.frames import Video
@@ -34,7 +22,6 @@ MAX_TOOL_TEXT = 8_192
 
 A choice, some 2,000 tokens of English: raise it for models with long contexts.
 """
-_MAX_MESSAGE = 1_000  # characters of a message, which the agent reads in its next prompt
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -53,6 +40,9 @@ class ToolContext:
         cursor: seconds.
         history: the turns before this one. Its `item` has no answer, aliases, tolerance, evidence
             or group.
+        subtitles: path of what is said in the video, see `sage_env.subtitles`; `None` where there
+            is none.
+        subtitles_start: seconds at which the video begins on the clock of its subtitles.
     """
 
     question: str
@@ -62,6 +52,8 @@ class ToolContext:
     duration: float
     cursor: float
     history: History
+    subtitles: Path | None = None
+    subtitles_start: float = 0.0
 
 
 class Tool(Protocol):
@@ -71,6 +63,13 @@ class Tool(Protocol):
         name: what the agent calls it: 1 to 64 letters, digits, `_` and `-`.
         description: what it does, for the agent to read.
         parameters: JSON Schema of its arguments, an object; see `sage_env.tools.json_schema`.
+
+    A tool may also have these, which the environment enforces; `None` is as if it had not:
+
+        max_calls: how often it may be called in one episode.
+        max_text: most characters of its reply, if fewer than `MAX_TOOL_TEXT`.
+        timeout: seconds that one call may take, in place of the environment's `call_timeout`.
+        cache_key: a method that says what a reply depends on, see `sage_env.tools.reply_cache`.
     """
 
     @property
@@ -98,48 +97,6 @@ class Tool(Protocol):
         """
 
 
-class ToolReply(NamedTuple):
-    """The outcome of one call, as `call_tool` tabulates it.
-
-    Attributes:
-        text: what the tool returned, cut to `MAX_TOOL_TEXT` characters.
-        message: what the agent is told about the call, or `""`.
-        refused: whether the call was the agent's mistake.
-    """
-
-    text: str
-    message: str = ""
-    refused: bool = False
-
-
-def find_tools(tools: Sequence[Tool | str]) -> dict[str, Tool]:
-    """Return the tools by name, in order; those named `package.module:name` as `OwnProcess`.
-
-    Raises:
-        ValueError: if one of them is not a tool, or two have one name.
-    """
-    if isinstance(tools, str) or not isinstance(tools, Sequence):
-        raise ValueError(f"tools must be a list of tools, got {tools!r}: write tools=[tool]")
-    found: dict[str, Tool] = {}
-    for given in tools:
-        tool = _named_tool(given) if isinstance(given, str) else given
-        check_tool_object(tool)
-        if tool.name in found:
-            raise ValueError(f"two tools have the name {tool.name!r}: rename one")
-        found[tool.name] = tool
-    return found
-
-
-def _named_tool(name: str) -> Tool:
-    """Return the tool `package.module:name`, in a process of its own."""
-    if not is_reference(name):
-        raise ValueError(
-            f"no tool comes with this version, so none by the name {name!r}: pass an object as "
-            "sage_env.tools.Tool describes it, or its 'package.module:name'"
-        )
-    return cast(Tool, OwnProcess(name))  # which has what the tool has
-
-
 def check_tool_object(tool: Tool) -> None:
     """Check that an object has what `Tool` asks for; it is not called.
 
@@ -164,75 +121,18 @@ def check_tool_object(tool: Tool) -> None:
         check_parameters(getattr(tool, "parameters", None))
     except ValueError as error:
         raise ValueError(f"the tool {name!r}: {error}") from None
+    _check_limits(tool, name)
 
 
-def call_tool(
-    tools: Mapping[str, Tool],
-    action: UseTool,
-    history: History,
-    view: Callable[[], Video],
-    cursor: float,
-    *,
-    timeout: float | None = CALL_TIMEOUT,
-) -> ToolReply:
-    """Call the tool that `action` names, if there is one and the arguments fit.
-
-    A namespace before the name is none of it, see `sage_env.actions.function_name`.
-
-    | the call | text | message | refused |
-    |---|---|---|---|
-    | names no tool, or its arguments do not fit | "" | why | yes |
-    | the tool raises `ToolInputError` | "" | what it said | yes |
-    | gives no text | "" | so | no |
-    | gives more than `MAX_TOOL_TEXT` characters | the first of them | that it was cut | no |
-    | gives text | the text | "" | no |
-
-    Args:
-        tools: those of the episode, by name.
-        action: the call.
-        history: the turns before it.
-        view: opens the video for the tool; not called where the call is refused.
-        cursor: seconds.
-        timeout: seconds that the call may take; `None` for no limit.
-
-    Raises:
-        ToolTimeout: if the tool takes longer.
-        ToolError: if the tool fails.
-        VideoError: if the video cannot be opened for it.
-        MissingExtra: if it needs a package that is not installed.
-    """
-    tool = tools.get(bare_name(action.name, tools))
-    if tool is None:
-        there = f"the tools are {', '.join(tools)}" if tools else "there are no tools here"
-        return ToolReply("", f"There is no tool {reprlib.repr(action.name)}: {there}.", True)
-    try:
-        arguments = fit_arguments(action.arguments, tool.parameters)
-        text = _text(tool, arguments, tool_context(history, view(), cursor), timeout)
-    except ToolInputError as error:
-        return ToolReply(
-            "", f"{tool.name} cannot be used so: {agent_message(error_text(error))}", True
-        )
-    if not text:
-        return ToolReply("", f"{tool.name} found nothing to say.")
-    if len(text) > MAX_TOOL_TEXT:
-        cut = f"The text of {tool.name} was cut to {MAX_TOOL_TEXT} of {len(text)} characters."
-        return ToolReply(text[:MAX_TOOL_TEXT], cut)
-    return ToolReply(text)
-
-
-def _text(
-    tool: Tool, arguments: dict[str, Any], context: ToolContext, timeout: float | None
-) -> str:
-    """Return what the tool returns, if it is text."""
-    item = context.history.item.id
-    what = f"the tool {tool.name!r} on item {item!r}"
-    failed = f"the tool {tool.name!r} failed on item {item!r}"
-    with boundary(ToolError, failed, passes=(ToolInputError, MissingExtra, ToolTimeout)):
-        text: object = timed_call(tool, (arguments, context), timeout, ToolTimeout, what)
-    if not isinstance(text, str) or not is_unicode(text):
-        law = f"the tool {tool.name!r} must return a string without lone surrogates"
-        raise ToolError(f"{law}, got {text!a:.80} on item {item!r}")
-    return text
+def _check_limits(tool: Tool, name: str) -> None:
+    """Check what a tool says of how often, how long and how much it may be used."""
+    for limit, whole in (("max_calls", True), ("max_text", True), ("timeout", False)):
+        value = getattr(tool, limit, None)
+        if value is None:
+            continue
+        if not (is_whole(value) if whole else is_number(value)) or value <= 0:
+            kind = "a whole number from 1 on" if whole else "seconds above 0"
+            raise ValueError(f"{limit} of the tool {name!r} must be {kind} or None, got {value!r}")
 
 
 def tool_context(history: History, video: Video, cursor: float) -> ToolContext:
@@ -249,10 +149,6 @@ def tool_context(history: History, video: Video, cursor: float) -> ToolContext:
         duration=video.duration,
         cursor=cursor,
         history=replace(history, item=told),
+        subtitles=item.subtitles,
+        subtitles_start=item.subtitles_start,
     )
-
-
-def agent_message(text: str) -> str:
-    """Return words for the agent as `message` can hold them: Unicode, not too long."""
-    told = text.encode(errors="replace").decode()
-    return told if len(told) <= _MAX_MESSAGE else told[:_MAX_MESSAGE] + "…"

@@ -4,9 +4,10 @@ May not: know a question, an action or an episode.
 
 Read in this order, the way of a frame: `index/` (which frames there are, where their bytes lie),
 `decoding/` (from requested frames to pictures), `cache/` (where pictures stay), `frame_reader` (the
-three as one request), `video_file` (times to frames; the public reader), `health` (what is wrong
-with a file); `deadline` (how long a request may take), `read_turns` (threads at one video, one at a
-time), `opened_video` (any video, of a file or not, and who may use it when).
+three as one request), `video_file` (times to frames; the public reader), `restricted_video`
+(stretches of a video alone), `health` (what is wrong with a file); `deadline` (how long a request
+may take), `read_turns` (threads at one video, one at a time), `opened_video` (any video, of a file
+or not, and who may use it when).
 
 PyAV is loaded when a file is opened, not when this package is imported.
 """

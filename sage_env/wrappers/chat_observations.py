@@ -12,6 +12,7 @@ from sage_env.actions.action_text import format_action
 from sage_env.actions.grammar_text import JSON_INSTRUCTIONS
 from sage_env.datasets.choice_labels import lettered
 from sage_env.framing.picture_region import pictures
+from sage_env.tools.quoting import told_notes
 from sage_env.tools.tool import Tool
 from sage_env.tools.tool_prompt import describe_tools
 from sage_env.wrappers.chat_space import (
@@ -41,8 +42,9 @@ class ChatObservations(
     The first user message shows the overview, the question and the budget, every other one what
     the reply brought. Each frame is preceded by its own true time, `<12.3 seconds>`, and has no
     black bars but what fills whole visual tokens, as `sage_env.pictures` cuts it. See `ChatSpace`
-    for the shape of messages in either format. The system message ends with the tools
-    of the environment, if it has any, as `describe_tools` writes them.
+    for the shape of messages in either format. The system message ends with the tools of the
+    environment, if it has any, as `describe_tools` writes them; without one, the first user message
+    begins with them. What a tool replies is shown as a quotation, see `sage_env.tools.quoting`.
 
     A reply stands as the agent wrote it where this wraps `TextActions`, or where it is an
     `Invalid`, and else as `format_action` writes the action:
@@ -74,7 +76,8 @@ class ChatObservations(
             newest_only: show only the newest user message (the first one after the system
                 message), for agents that keep the conversation themselves.
             encoding: of the pictures in data URLs, `"png"` (exact) or `"jpeg"` (smaller).
-            tell_tools: whether the system message, if there is one, describes the tools.
+            tell_tools: whether the tools are described: at the end of the system message, or where
+                there is none, at the beginning of the first user message.
 
         Raises:
             ValueError: if an option is not known, or the observations are others.
@@ -95,9 +98,10 @@ class ChatObservations(
         self.observation_space = ChatSpace((height, width), checked_dialect(format))
         self._format, self._encoding = format, encoding
         self._system, self._newest_only = system, newest_only
-        tools: Mapping[str, Tool] = getattr(env.unwrapped, "tools", {})
-        if system is not None and tools and tell_tools:
-            self._system = f"{system}\n{describe_tools(tools.values())}"
+        tools: Mapping[str, Tool] = getattr(env.unwrapped, "tools", {}) if tell_tools else {}
+        self._tools = describe_tools(tools.values()) if system is None else ""
+        if system is not None:
+            self._system = system_text(tools, system)
         self._messages: list[Message] = []
 
     def reset(
@@ -121,13 +125,35 @@ class ChatObservations(
         return messages, float(reward), terminated, truncated, info
 
     def _user(self, observation: Mapping[str, Any], *, first: bool) -> Message:
-        notes = [note for note in (observation["message"], observation["text"]) if note]
         blocks: list[Block] = []
         for k, shown in enumerate(pictures(observation)):
-            blocks.append(text_block(f"<{float(observation['seconds'][k]):.1f} seconds>"))
+            blocks.append(text_block(shown_at(float(observation["seconds"][k]))))
             blocks.append(picture_block(shown, self._format, self._encoding))
-        lines = notes + (_question(observation) if first else []) + [_budget(observation)]
-        return {"role": "user", "content": [*blocks, text_block("\n".join(lines))]}
+        blocks.append(text_block(user_text(observation, first=first)))
+        if first and self._tools:
+            blocks.insert(0, text_block(f"The tools:\n{self._tools}"))
+        return {"role": "user", "content": blocks}
+
+
+def system_text(tools: Mapping[str, Tool], system: str = SYSTEM) -> str:
+    """Return the system message of a conversation: what an agent may do, and with which tools."""
+    return f"{system}\n{describe_tools(tools.values())}" if tools else system
+
+
+def user_text(observation: Mapping[str, Any], *, first: bool) -> str:
+    """Return what a user message says after its pictures.
+
+    Args:
+        observation: of `VideoQAEnv`; its frames are not looked at, and may be missing.
+        first: whether it is the first of the episode, which asks the question.
+    """
+    notes = told_notes(observation["message"], observation["text"])
+    return "\n".join(notes + (_question(observation) if first else []) + [_budget(observation)])
+
+
+def shown_at(second: float) -> str:
+    """Return what stands before a picture: when it is on screen."""
+    return f"<{second:.1f} seconds>"
 
 
 def _question(observation: Mapping[str, Any]) -> list[str]:

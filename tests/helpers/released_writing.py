@@ -6,8 +6,9 @@ import json
 import math
 from typing import Any
 
+from policies.sage_released.media import VIDEO, timestamp
 from policies.sage_released.protocol import Call, Stage, StageReply
-from policies.sage_released.tools import EXTRACT, RELEASED_TOOLS, VIDEO, timestamp
+from policies.sage_released.tools import EXTRACT, RELEASED_TOOLS
 from sage_env.actions.action import Action, Answer, Sample, UseTool, Zoom
 
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.prompt import joined, render_user
+from sage_env.tools.quoting import quoted
 
 OBSERVATION = {
     "num_frames": 2,
@@ -31,7 +32,7 @@ def test_the_first_turn_by_hand():
 def test_a_later_turn_tells_what_happened_before_its_frames_and_not_the_question():
     observation = OBSERVATION | {"message": "Only 2 frames are left.", "text": "A bell."}
     segments = render_user(observation, first=False)
-    assert segments[0] == "Only 2 frames are left.\nA bell.\n<1.9 seconds>"
+    assert segments[0] == f"Only 2 frames are left.\n{quoted('A bell.')}\n<1.9 seconds>"
     assert segments[-1] == "\nCursor: 0.0 seconds. Turns left: 3. Frames left: 16."
 
 

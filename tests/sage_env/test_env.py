@@ -105,7 +105,7 @@ def test_the_overview_is_spread_over_the_video_and_counted():
     assert info == {
         "item_id": "needle", "action": None, "stop_reason": None, "reward_terms": {},
         "frame_seconds": [75.0, 225.0, 375.0, 525.0], "span": (0.0, 600.0), "box": None,
-        "spent": Spent(0, 4, 4, 600.0),
+        "spent": Spent(0, 4, 4, 600.0), "tool_calls": {},
         "budget": {
             "max_turns": 10, "max_frames": 128, "frames_per_turn": 16, "overview_frames": 4
         },

@@ -24,7 +24,6 @@ from sage_env.errors import (
     ResetNeeded,
     RewardTimeout,
     ToolError,
-    ToolTimeout,
     VideoError,
 )
 from sage_env.rewards import efficient, find_reward, sage
@@ -166,17 +165,18 @@ def read_on(context) -> None:
 
 
 @pytest.mark.parametrize("work", [loop, read_on])
-def test_a_late_tool_costs_no_turn_and_the_episode_goes_on(work) -> None:
+def test_a_late_tool_ends_with_its_turn_and_the_episode_goes_on(work) -> None:
     env = make(tools=[Reader(work), Echo()])
     env.reset()
     before = env.step(Skip(3.0))[0]
-    history = env.history
-    with pytest.raises(ToolTimeout, match="the tool 'reader' on item 'q' took longer than the 0.4"):
-        env.step(UseTool("reader", {}))
-    assert env.history is history
+    late, reward, ended, _, info = env.step(UseTool("reader", {}))
+    assert late["message"] == "reader took too long and was ended: it is not your mistake."
+    assert (late["text"], reward, ended) == ("", 0.0, False)
+    assert info["tool_calls"] == {"late": 1} and not env.history.looks[-1].refused
     observation = env.step(UseTool("echo", {"text": "still here"}))[0]
     assert observation["text"] == "still here"
-    assert observation["turns_left"] == before["turns_left"] - 1
+    assert observation["turns_left"] == before["turns_left"] - 2
+    assert env.history.tool_calls == {"late": 1, "ok": 1}
     assert len(env.step(Sample(0.0, 60.0, 4))[4]["frame_seconds"]) == 4
     env.close()
 

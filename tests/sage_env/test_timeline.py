@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sage_env.timeline import clamp, covered, midpoints, nearest_places, parse_seconds, snapped
+from sage_env.timeline import (
+    clamp,
+    covered,
+    midpoints,
+    nearest_places,
+    parse_seconds,
+    rest_of,
+    snapped,
+)
 
 times = st.floats(0, 1e5)
 spans = st.tuples(times, times).filter(lambda s: s[0] != s[1]).map(lambda s: tuple(sorted(s)))
@@ -114,3 +122,22 @@ def test_the_nearest_place_is_nearest_and_the_earlier_of_two(places, asked):
         asked, nearest_places(ordered, np.array(asked, dtype=float)), strict=True
     ):
         assert place == np.argmin(np.abs(ordered - time))  # argmin gives the first
+
+
+def test_the_rest_of_a_video_by_hand():
+    assert rest_of([(5, 9), (8, 12)], 20.0) == ((0.0, 5), (12, 20.0))
+    assert rest_of([(5, 9), (8, 12)], 20.0, margin=1.0) == ((0.0, 4.0), (13.0, 20.0))
+    assert rest_of([], 20.0) == ((0.0, 20.0),)
+    assert rest_of([(0, 20)], 20.0) == ()
+    assert rest_of([(0.5, 30)], 20.0, margin=1.0) == ()
+    assert rest_of([(25, 30)], 20.0) == ((0.0, 20.0),)
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 9)), max_size=5), st.integers(1, 40))
+def test_every_cell_is_in_the_spans_or_in_the_rest_of_them(pieces, duration):
+    spans = [(start, start + length) for start, length in pieces]
+    rest = rest_of(spans, float(duration))
+    for cell in range(duration):
+        inside = any(start <= cell < end for start, end in spans)
+        assert inside != any(start <= cell < end for start, end in rest)
+    assert list(rest) == sorted(rest)

@@ -12,7 +12,8 @@ from sage_env.datasets.item import QAItem
 from sage_env.datasets.native.benchmark import Benchmark, Source
 from sage_env.datasets.native.option_text import by_letter, by_text, split_options
 from sage_env.datasets.native.rows import Row
-from sage_env.datasets.native.spans import merged, read_spans, within
+from sage_env.datasets.native.spans import read_spans, within
+from sage_env.timeline import merged
 
 _FILE = ("video_uid", "video_id", "video_path", "video")
 

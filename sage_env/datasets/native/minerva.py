@@ -13,9 +13,9 @@ from sage_env.datasets.item import QAItem
 from sage_env.datasets.native.benchmark import Benchmark, Source
 from sage_env.datasets.native.option_text import by_index, by_text, numbered_options
 from sage_env.datasets.native.rows import Row, group_of
-from sage_env.datasets.native.spans import merged, parse_spans, within
+from sage_env.datasets.native.spans import parse_spans, within
 from sage_env.errors import DatasetError
-from sage_env.timeline import Span
+from sage_env.timeline import Span, merged
 
 _TIME = r"(?<![\w:.])[0-9]{1,3}(?::[0-5][0-9]){1,2}(?![\w:])"
 _MENTIONED = re.compile(

@@ -58,21 +58,6 @@ def read_spans(pairs: Iterable[Sequence[object]]) -> tuple[Span, ...]:
     return tuple(found)
 
 
-def merged(spans: Iterable[Span]) -> tuple[Span, ...]:
-    """Return the union of spans, in order of time: those that overlap or touch become one.
-
-    >>> merged([(5, 9), (1, 3), (3, 4), (8, 12)])
-    ((1, 4), (5, 12))
-    """
-    union: list[Span] = []
-    for start, end in sorted(spans):
-        if union and start <= union[-1][1]:
-            union[-1] = union[-1][0], max(union[-1][1], end)
-        else:
-            union.append((start, end))
-    return tuple(union)
-
-
 def within(spans: Iterable[Span], duration: float | None) -> tuple[Span, ...]:
     """Return the parts of spans that lie in the video; all of them if its length is not known."""
     if duration is None:

@@ -119,7 +119,7 @@ def test_a_demonstrator_is_played_and_cloned_in_one_command_which_goes_on(
         (("--min-reward", "2"), ("--episodes", "shown.jsonl"), "no episode is left to train on: 6"),
         (("--dataset", "one.jsonl"), ("--episodes", "shown.jsonl"), "'q1'"),
         (("--dataset", "gone.jsonl"), ("--episodes", "shown.jsonl"), "--skip-broken"),
-        (("--tools", "no:tool"), ("--episodes", "shown.jsonl"), "no environment can be made with"),
+        (("--tools", "no:tool"), ("--episodes", "shown.jsonl"), "--tools cannot be used: Own"),
         ((), ("--demonstrator", "nobody"), "there is no policy 'nobody'"),
         (("--temperature", "nan"), ("--demonstrator", "random"), "--temperature must be 0 or more"),
         (("--feature-gib", "nan"), ("--demonstrator", "random"), "--feature-gib must be 0 or more"),

@@ -40,11 +40,11 @@ def test_a_whole_episode_by_hand() -> None:
         **dict(reward_terms={"cost": -0.75, "answer": 1.0}, video=str(Path("videos/a.mp4"))),
         "group": {"family": "needle", "tier": "core"},
         **dict(kind="open", choices=0, gold_choice=None, chance=None, duration=100.0),
-        **dict(answered=True, stop_reason="answered", invalid_actions=0),
+        **dict(answered=True, stop_reason="answered", invalid_actions=0, tool_calls={}),
         **dict(evidence=[[10.0, 20.0]], evidence_recall=0.0, evidence_precision=0.0),
         **dict(evidence_hit_turn=None, answer_spans=None, answer_iou=0.0, answer_iop=0.0),
         **dict.fromkeys((*COST_KEYS, *ENTRY_KEYS, "beliefs")),
-        "frames_unique": 4,
+        **dict(frames_unique=4, tool_tokens=0, tool_cost=0.0),
     }
     assert row["group"] is not QUESTION.group
 

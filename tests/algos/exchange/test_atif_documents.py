@@ -20,7 +20,7 @@ from algos.exchange.played_entry import ExchangeError, PlayedEntry
 from algos.rollout.trajectory import Turn
 from policies.base import Decision
 from sage_env import VideoQAEnv, pictures
-from tests.helpers import action_strategies
+from tests.helpers.actions import action_strategies
 from tests.helpers.played.planned_run import ENVIRONMENT
 
 

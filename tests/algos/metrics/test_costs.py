@@ -147,3 +147,30 @@ def test_frames_of_one_picture_are_one_and_of_two_are_two() -> None:
     rounded = [float(np.float32(t)) for t in times]
     assert unique_frames([*times, *rounded]) == 50
     assert unique_frames([]) == 0 and unique_frames([3.0, 1.0, 3.0]) == 2
+
+
+def tools_used(*usages: dict[str, Any] | None, calls: dict[str, int] | None = None) -> Any:
+    """Return what an episode says of models that tools asked."""
+    played = trajectory("q", True, looks=((1.0,),) * (len(usages) - 1))
+    turns = [
+        replace(turn, info={**turn.info, "tool_calls": calls or {}}
+                | ({} if usage is None else {"tool_usage": usage}))
+        for turn, usage in zip(played.turns, usages, strict=True)
+    ]  # fmt: skip
+    fields = cost_fields(QUESTION, replace(played, turns=turns), DAY)
+    return fields["tool_tokens"], fields["tool_cost"]
+
+
+def looked(*replies: dict[str, int] | None, model: str = "google/gemini-3.8-flash") -> Any:
+    return {"model": model, "replies": list(replies), "failed": 0}
+
+
+def test_models_that_tools_ask_are_counted_apart_and_unknown_stays_unknown() -> None:
+    first, second = {"prompt": 1000, "completion": 10}, {"prompt": 500, "completion": 20}
+    dollars = pytest.approx((1500 * 0.75 + 30 * 3.75) / 1e6)
+    assert tools_used(None, None) == (0, 0.0)
+    assert tools_used(looked(first), None, looked(second)) == (1530, dollars)
+    assert tools_used(looked(first, None), looked(second)) == (None, None)
+    assert tools_used(looked(first, model="localhost/eye"), looked(second)) == (1530, None)
+    assert tools_used(looked(first), None, calls={"ok": 1, "late": 1}) == (None, None)
+    assert tools_used(looked(first), None, calls={"ok": 1, "refused": 3})[0] == 1010

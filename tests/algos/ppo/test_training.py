@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 import torch
 
+from algos.batching.token_batches import collate
 from algos.exactness.rescoring import ExactnessError
-from algos.ppo import update
+from algos.ppo import training, update
 from algos.ppo.training import PPOConfig, draw_specs, train
 from algos.rollout.playing import EpisodeSpec, collect
 from algos.runs.checkpoint import Best, ConfigChanged, load_best, load_latest
 from algos.runs.metrics import read_metrics
 from policies.base import Evaluation, TokenBatch, TrainablePolicy
 from sage_env.errors import SageEnvError
-from tests.helpers.toy import ITEMS, TOY_PPO, ToyPolicy, cloned_policy, envs, interrupted_at
+from tests.helpers.toy import ITEMS, TOY_PPO, ToyEnv, ToyPolicy, cloned_policy, envs, interrupted_at
 
 torch.set_num_threads(1)
 SMALL = replace(
@@ -201,6 +202,31 @@ def test_failed_episodes_are_counted_and_not_learned_from(tmp_path: Path) -> Non
     assert row["rollout/return"] == row["rollout/accuracy"] > 0
     with pytest.raises(SageEnvError, match="all 16 episodes of update 1 failed; first: VideoError"):
         train(SMALL, policy, envs(), ["unreadable"], tmp_path / "none", progress=False)
+
+
+class Late(ToyEnv):
+    """A tool of ours is late in every episode of the item `q3`."""
+
+    def step(self, action):
+        *rest, info = super().step(action)
+        return *rest, info | ({"tool_calls": {"late": 1}} if self.item == "q3" else {})
+
+
+def test_episodes_with_a_late_tool_are_in_no_loss_and_no_baseline(tmp_path, monkeypatch) -> None:
+    learned = []
+
+    def collated(episodes, *rest):
+        learned.extend(t.item_id for t in episodes)
+        return collate(episodes, *rest)
+
+    monkeypatch.setattr(training, "collate", collated)
+    config = replace(SMALL, updates=1, questions_per_update=8, critic_warmup=0)
+    train(config, cloned_policy(0), [Late() for _ in range(8)], ITEMS, tmp_path, progress=False)
+    row = read_metrics(tmp_path / METRICS)[1]
+    assert Counter(learned) == {name: 4 for name in ITEMS if name != "q3"} and "q3" in ITEMS
+    assert (row["rollout/episodes"], row["rollout/failed"]) == (32, 0), "played and measured"
+    with pytest.raises(SageEnvError, match="all 16 episodes of update 1 failed; first: a tool was"):
+        train(SMALL, cloned_policy(0), [Late()], ["q3"], tmp_path / "none", progress=False)
 
 
 def test_the_warm_up_batch_teaches_only_the_critic(tmp_path: Path) -> None:

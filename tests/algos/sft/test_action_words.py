@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from algos.sft.action_words import words_of
 from policies.base import Decision
 from sage_env import Answer, Invalid, Sample, Zoom, format_action, parse_action
-from tests.helpers.action_strategies import actions
+from tests.helpers.actions.action_strategies import actions
 
 ZOOM = Zoom(2.0, 9.0, 3)
 SPELLED = format_action(ZOOM, "why")

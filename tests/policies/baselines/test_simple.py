@@ -252,7 +252,7 @@ def test_an_adapter_is_for_models_only() -> None:
     [
         ("sage-mm-tiny", {}),
         ("sage-mm:some/checkpoint", {"device": "auto", "dtype": "auto"}),
-        ("sage-released:some/checkpoint", {"device": "auto", "dtype": "auto"}),
+        ("sage-released:some/checkpoint", {"device": "auto", "dtype": "auto", "tools": ()}),
     ],
 )
 def test_checkpoints_go_on_the_gpu_if_there_is_one(name, where, monkeypatch) -> None:

@@ -14,6 +14,7 @@ from policies.registry import UnknownPolicy, load_policy
 from sage_env import Answer, QAItem, VideoQAEnv
 from sage_env.subtitles import Line
 from sage_env.testing import open_memory
+from sage_env.tools.quoting import FROM_OUTSIDE
 
 LINES = [Line(float(k), k + 0.5, f"line number {k}") for k in range(200)]
 
@@ -52,7 +53,8 @@ def test_it_is_told_what_is_said_in_its_own_video_and_shown_nothing(tmp_path) ->
     played = collect([VideoQAEnv(**made) for _ in range(3)], policy, specs, seed=0)
     assert [one.turns[-1].info["correct"] for one in played[:2]] == [True, True]
     assert listener.asked == [
-        f"Which?\n\nWhat is said in the video:\n[1.5 s] It is {word}" for word in ("red", "blue")
+        f"Which?\n\nWhat is said in the video ({FROM_OUTSIDE}):\n> [1.5 s] It is {word}"
+        for word in ("red", "blue")
     ]
     assert listener.shown == [0, 0]
     assert "'silent' has no subtitles" in str(played[2].error), "a failure, and no wrong answer"
@@ -61,9 +63,9 @@ def test_it_is_told_what_is_said_in_its_own_video_and_shown_nothing(tmp_path) ->
 def test_a_long_transcript_loses_lines_evenly_and_says_so() -> None:
     whole = transcript_text(LINES)
     assert whole.count("\n") == 200 and "lines" not in whole.split("\n")[0]
-    assert transcript_text([]) == "What is said in the video:\n(nothing)"
+    assert transcript_text([]) == f"What is said in the video ({FROM_OUTSIDE}):\n> (nothing)"
     head, *lines = transcript_text(LINES, 1000).split("\n")
-    assert head == f"What is said in the video ({len(lines)} of 200 lines):"
+    assert head == f"What is said in the video ({len(lines)} of 200 lines) ({FROM_OUTSIDE}):"
     assert 900 < sum(len(line) + 1 for line in lines) <= 1000
     numbers = [int(line.split()[-1]) for line in lines]
     gaps = {b - a for a, b in zip(numbers, numbers[1:], strict=False)}
@@ -71,7 +73,7 @@ def test_a_long_transcript_loses_lines_evenly_and_says_so() -> None:
 
 
 def test_one_line_that_is_too_long_is_left_out() -> None:
-    assert transcript_text([Line(0.0, 1.0, "x" * 99)], 50).endswith("(0 of 1 lines):\n(nothing)")
+    assert transcript_text([Line(0.0, 1.0, "x" * 99)], 50).endswith("\n> (nothing)")
 
 
 def test_a_policy_around_another_is_made_by_name() -> None:

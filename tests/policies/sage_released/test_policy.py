@@ -167,7 +167,7 @@ def test_the_oldest_results_go_where_the_prompt_is_too_long(model, items, monkey
     monkeypatch.setattr(model.config, "max_position_embeddings", 6500)
     turns = play(env, policy, seed=0).turns
     last = policy.model.tokens.text(turns[-1].decision.tokens.prompt)
-    assert len(turns) == 5 and "weather_#4 output: day 3" in last
+    assert len(turns) == 5 and "weather_#4 output: {'result': 'day 3" in last
     assert "weather_#1 output" not in last
     monkeypatch.setattr(model.config, "max_position_embeddings", 1000)
     policy.script = list(RECORDED)

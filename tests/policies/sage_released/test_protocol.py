@@ -9,16 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from policies.sage_released.media import frame_name, frame_second, timestamp
 from policies.sage_released.prompts import SYSTEM, context_turn, reasoner_turn, system_prompt
 from policies.sage_released.protocol import STAGE_KEYS, Call, StageReply, read_reply
-from policies.sage_released.tools import (
-    EXTRACT,
-    RELEASED_TOOLS,
-    Toolbox,
-    frame_name,
-    frame_second,
-    timestamp,
-)
+from policies.sage_released.tools import EXTRACT, RELEASED_TOOLS, Toolbox
 from sage_env import Answer, Sample, Skip, UseTool, Zoom
 from tests.helpers.released import RECORDED, Hear, LookAtFrames, Weather
 from tests.helpers.released_writing import call_of, write_reply
@@ -317,11 +311,11 @@ def test_results_look_like_theirs() -> None:
     assert box.result(LOOK, shown((1,), "Cut.")).endswith("]} Cut.")
     assert box.result(LOOK, shown(message="Nothing is shown.")) == "Nothing is shown."
     assert box.result(Call("verbal_transcript"), shown(text="hi")) == "{'transcript': 'hi'}"
-    assert box.result(Call("analyze"), shown(text='{"answer": 1}')) == '{"answer": 1}'
+    assert box.result(Call("analyze"), shown(text='{"answer": 1}')) == "{'answer': 1}"
     assert (
         box.result(Call("functions.verbal_transcript"), shown(text="hi")) == "{'transcript': 'hi'}"
     )
-    assert box.result(Call("weather"), shown(text="rain")) == "rain"
+    assert box.result(Call("weather"), shown(text="rain")) == "{'result': 'rain'}"
     assert box.result(Call("weather"), shown()) == "The tool said nothing."
 
 

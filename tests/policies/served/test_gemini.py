@@ -16,6 +16,7 @@ from policies.prompt import ONLY_TURN
 from policies.registry import load_policy
 from policies.served import GeminiPolicy, Prices
 from sage_env import Answer, Invalid, Sample, Skip, UseTool, function_schemas
+from sage_env.tools.quoting import FROM_OUTSIDE
 from tests.helpers.loopback import KEY, Provider, Says, shown
 from tests.helpers.tools_to_try import Blueness
 
@@ -125,7 +126,7 @@ def test_messages_and_tool_replies_come_back_as_results_of_the_call(serve) -> No
     policy.act(shown(1, message="clamped", text="12 at 3 s", num_frames=0))
     results = [p["functionResponse"] for p in server.bodies[1]["contents"][2]["parts"]]
     assert [(r["id"], r["response"]["output"]) for r in results] == [
-        ("a", "clamped\n12 at 3 s"),
+        ("a", f"clamped\nThe tool's reply ({FROM_OUTSIDE}):\n> 12 at 3 s"),
         ("b", "Not done: only the first call of a reply is taken."),
     ]
     (part,) = server.bodies[1]["contents"][3]["parts"]

@@ -14,8 +14,8 @@ from sage_env.actions.action_text import (
     parse_action,
     read_action,
 )
-from tests.helpers.action_samples import random_action, random_text
-from tests.helpers.action_strategies import actions, any_text
+from tests.helpers.actions.action_samples import random_action, random_text
+from tests.helpers.actions.action_strategies import actions, any_text
 
 
 def check_round_trip(action):

@@ -14,7 +14,7 @@ from sage_env.actions.action_text import (
     parse_thought,
     read_action,
 )
-from tests.helpers.action_strategies import actions, texts
+from tests.helpers.actions.action_strategies import actions, texts
 
 ZOOM = Zoom(312.0, 340.0, 8)
 ZOOM_TEXT = '{"action": "zoom", "start": 312.0, "end": 340.0, "num_frames": 8}'

@@ -140,7 +140,10 @@ ITEMS = [ITEM, replace(ITEM, id="q2")]
         ("tests.sage_env.datasets.test_loading:nothing", "has no 'nothing'"),
         ("tests.sage_env.no_such_file:with_both", "needs a module tests.sage_env.no_such_file"),
         ("tests.sage_env.datasets.test_loading:ROW", "must give a sequence of QAItem, got dict"),
-        ("a.csv", "a .jsonl file, 'package.module:function', a function, or a sequence"),
+        (
+            "a.csv",
+            "a .jsonl or .parquet file, 'package.module:function', a function, or a sequence",
+        ),
     ],
 )
 def test_what_gives_no_questions_is_named(dataset, words):

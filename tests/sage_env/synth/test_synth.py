@@ -193,16 +193,16 @@ def test_an_unknown_split_is_named() -> None:
 def test_of_two_that_make_a_video_at_a_time_the_first_ones_stays(tmp_path, monkeypatch) -> None:
     """The second would replace a file that the first may be reading: another version of it."""
     path, plan = tmp_path / "0000.mp4", plan_video("test", 0, 0)
-    real, inside = encode._write, []
+    real, inside = encode.write_film, []
 
-    def write(plan, partial, side):
-        real(plan, partial, side)
+    def write(plan, partial, images, side):
+        real(plan, partial, images, side)
         if not inside:
             inside.append(partial)
             encode_video(plan, path)  # the other one is quicker
             inside.append(path.stat())
 
-    monkeypatch.setattr(encode, "_write", write)
+    monkeypatch.setattr(encode, "write_film", write)
     encode_video(plan, path)
     now = path.stat()
     assert (now.st_ino, now.st_mtime_ns) == (inside[1].st_ino, inside[1].st_mtime_ns)

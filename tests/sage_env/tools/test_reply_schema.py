@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from sage_env.actions.action import ACTION_NAMES, Answer, Invalid, Sample, Skip, UseTool, Zoom
 from sage_env.actions.action_text import format_action, parse_action, read_action
 from sage_env.tools.reply_schema import action_schema, function_schemas
-from tests.helpers.action_samples import random_action, random_words
+from tests.helpers.actions.action_samples import random_action, random_words
 
 SAID = {"start": {"type": "number"}, "language": {"type": "string"}}
 PARAMETERS = {"type": "object", "properties": SAID, "required": ["start"]}

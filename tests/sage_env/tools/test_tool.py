@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 
 from sage_env.actions.action import Answer, Skip, UseTool
 from sage_env.env import VideoQAEnv
-from sage_env.errors import MissingExtra, ResetNeeded, ToolError, ToolInputError, VideoError
+from sage_env.errors import (
+    MissingExtra,
+    ResetNeeded,
+    ToolError,
+    ToolInputError,
+    VideoError,
+)
 from sage_env.spaces import ActionSpace
 from sage_env.testing import open_memory
 from sage_env.testing.episodes import ITEMS
@@ -207,7 +213,7 @@ def tool(**attributes):
     [
         (Echo(), r"must be a list of tools, got .*write tools=\[tool\]"),
         ("echo", "must be a list of tools"),
-        (["echo"], "no tool comes with this version, so none by the name 'echo'"),
+        (["echo"], "no tool has the name .echo.: there are transcribe, ground"),
         ([Echo(), Blueness(), Echo()], "two tools have the name 'echo'"),
         ([Echo], "'echo' must be callable as tool.arguments, context."),
         ([lambda arguments, context: ""], "must have a name"),

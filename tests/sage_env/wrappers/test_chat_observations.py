@@ -29,6 +29,7 @@ from sage_env import (
     parse_action,
 )
 from sage_env.testing import open_memory
+from sage_env.tools.quoting import quoted
 from sage_env.wrappers import ChatObservations, ChatSpace, TextActions, describe_tools
 from sage_env.wrappers.chat_observations import SYSTEM
 from tests.helpers.painted import SIZE, make
@@ -255,12 +256,12 @@ def test_the_system_message_tells_of_every_tool_and_how_to_call_it(format) -> No
         call = call.replace("{}", '{"text": "hm", "at": 1.0}')
         assert parse_action(call) == UseTool(tool.name, {"text": "hm", "at": 1.0})
     messages, *_ = env.step('{"action": "use_tool", "name": "echo", "arguments": {"text": "月"}}')
-    assert words(messages[-1]).startswith("月\n") and words(messages[0]) == told
+    assert words(messages[-1]).startswith(quoted("月") + "\n") and words(messages[0]) == told
     again = gym.make(env.spec)
     assert words(again.reset(options={"index": 0})[0][0]) == told
 
 
-def test_tools_are_told_only_where_there_are_tools_and_a_system_message() -> None:
+def test_tools_are_told_where_there_are_tools_with_a_system_message_or_without() -> None:
     assert words(ChatObservations(make()).reset()[0][0]) == SYSTEM
     for options, expected in (
         ({"tell_tools": False}, SYSTEM),
@@ -269,8 +270,12 @@ def test_tools_are_told_only_where_there_are_tools_and_a_system_message() -> Non
     ):
         env = ChatObservations(make(tools=[Echo()]), **options)
         assert words(env.reset()[0][0]) == expected
-    messages, _ = ChatObservations(make(tools=[Echo()]), system=None).reset()
-    assert [message["role"] for message in messages] == ["user"]
+    for options in ({}, {"newest_only": True}):
+        env = ChatObservations(make(tools=[Echo()]), system=None, **options)
+        messages, _ = env.reset()
+        assert [message["role"] for message in messages] == ["user"]
+        assert messages[0]["content"][0]["text"] == f"The tools:\n{describe_tools([Echo()])}"
+        assert "The tools" not in words(env.step(Skip(1.0))[0][-1]), "told once"
 
 
 def test_wrong_options_and_environments_are_named() -> None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sage_env.datasets.native.spans import INSTANT, merged, parse_spans, read_spans, within
-from sage_env.timeline import clock, covered
+from sage_env.datasets.native.spans import INSTANT, parse_spans, read_spans, within
+from sage_env.timeline import clock, covered, merged
 
 
 @pytest.mark.parametrize(

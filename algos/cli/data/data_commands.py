@@ -12,7 +12,7 @@ from typing import Annotated
 import tyro
 from tqdm import tqdm
 
-from algos.cli.dataset_check import check_dataset, find_benchmark, is_dataset
+from algos.cli.data.dataset_check import check_dataset, find_benchmark, is_dataset
 from algos.cli.options import CommandError
 from algos.cli.terminal import say
 from policies.terminal_text import visible
@@ -34,7 +34,8 @@ class BuildData:
     """Render the videos of a generated dataset; what is there already is kept."""
 
     dataset: str = "sage-synth"
-    """sage-synth, or sage-synth-bench (its only split is test); :SEED behind it gives others."""
+    """sage-synth, sage-synth-spoken, or sage-synth-bench (its only split is test); :SEED behind it
+    gives others."""
     root: Path | None = None
     """Folder for the videos; by default the one that the dataset is read from."""
     splits: tuple[str, ...] = ("train", "validation", "test")

@@ -1,4 +1,4 @@
-"""Laws of `algos.cli.dataset_check`: `data check DATASET` and `data download`, end to end."""
+"""Laws of `algos.cli.data.dataset_check`: `data check DATASET` and `data download`, end to end."""
 
 from __future__ import annotations
 

@@ -1,0 +1,7 @@
+"""How well the tool `ground` finds events planted in videos, and sees that others are absent.
+
+May not: know how the tool works; it is played through the environment.
+
+Read in this order: `sentences` (what is planted), `planted` (the videos), `measure` (events and
+absent ones asked for, and counted), `__main__` (the command: `python -m benchmarks.grounding`).
+"""

@@ -1,0 +1,74 @@
+"""Small videos with sound: clicks at known times, in any container, with or without pictures."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import av
+import numpy as np
+
+
+def clicking(path, clicks, *, seconds=4.0, picture=4.0, sound_from=0.0, picture_from=0.0,
+             codec="aac", rate=48_000, layout="stereo"):  # fmt: skip
+    """Write a video whose sound has a click of 1 ms at each time of `clicks`.
+
+    Times are on the clock of the container; the sound lasts from `sound_from` to `seconds`, the
+    pictures from `picture_from` to `picture`.
+    """
+    total = round((seconds - sound_from) * rate)
+    track = np.zeros(total, np.float32)
+    for click in clicks:
+        first = round((click - sound_from) * rate)
+        track[first : first + rate // 1000] = 0.9
+    with av.open(str(path), "w") as container:
+        film = container.add_stream("libx264", rate=10, options={"preset": "ultrafast"})
+        film.width = film.height = 32
+        film.pix_fmt = "yuv420p"
+        film.time_base = film.codec_context.time_base = Fraction(1, 1000)
+        sound = container.add_stream(codec, rate=rate, layout=layout)
+        for number in range(round((picture - picture_from) * 10)):
+            image = np.full((32, 32, 3), number % 250, np.uint8)
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = (
+                round(1000 * picture_from) + 100 * number,
+                Fraction(1, 1000),
+            )
+            container.mux(film.encode(frame))
+        container.mux(film.encode(None))
+        size = sound.codec_context.frame_size or 1024
+        for first in range(0, total, size):
+            mono = track[first : first + size]
+            block = np.repeat(mono[None], 2 if layout == "stereo" else 1, 0)
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), "fltp", layout)
+            frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
+            frame.pts = round(sound_from * rate) + first
+            container.mux(sound.encode(frame))
+        container.mux(sound.encode(None))
+    return path
+
+
+def subtitled(path, cues, codec):
+    """Write a video with text subtitles inside it: `(start, end, text)` each, in milliseconds."""
+    wrapped = {
+        "mov_text": lambda text: len(text).to_bytes(2, "big") + text,
+        "ass": lambda text: b"0,0,Default,,0,0,0,," + text,
+    }.get(codec, bytes)
+    with av.open(str(path), "w") as container:
+        film = container.add_stream("libx264", rate=10)
+        film.width = film.height = 32
+        film.pix_fmt = "yuv420p"
+        texts = container.add_mux_stream(codec)
+        texts.time_base = Fraction(1, 1000)
+        for number in range(40):
+            image = np.full((32, 32, 3), number, np.uint8)
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts = number
+            container.mux(film.encode(frame))
+        container.mux(film.encode(None))
+        for start, end, text in cues:
+            packet = av.Packet(wrapped(text.encode()))
+            packet.stream, packet.time_base = texts, Fraction(1, 1000)
+            packet.pts = packet.dts = start
+            packet.duration = end - start
+            container.mux(packet)
+    return path
