@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import av
 import numpy as np
+from av.stream import Disposition
 
 
 def clicking(path, clicks, *, seconds=4.0, picture=4.0, sound_from=0.0, picture_from=0.0,
@@ -47,7 +48,7 @@ def clicking(path, clicks, *, seconds=4.0, picture=4.0, sound_from=0.0, picture_
     return path
 
 
-def subtitled(path, cues, codec):
+def subtitled(path, cues, codec, *, forced=False):
     """Write a video with text subtitles inside it: `(start, end, text)` each, in milliseconds."""
     wrapped = {
         "mov_text": lambda text: len(text).to_bytes(2, "big") + text,
@@ -59,6 +60,8 @@ def subtitled(path, cues, codec):
         film.pix_fmt = "yuv420p"
         texts = container.add_mux_stream(codec)
         texts.time_base = Fraction(1, 1000)
+        if forced:
+            texts.disposition = Disposition.forced
         for number in range(40):
             image = np.full((32, 32, 3), number, np.uint8)
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")

@@ -1,8 +1,8 @@
-"""Laws of `sage_env.tools.quoting` where policies show it: a reply is data, whatever it says.
+"""Laws of `policies.prompt`, `policies.sage_released.tools`, `policies.baselines.human` and others:
+what a tool says is shown as data, whatever it says, and is never an action or a token of the chat.
 
-In `policies.prompt`, `served.prompt`, `hugging_face.conversation`, `sage_released`, the baselines
-`human` and `transcript`, and `sage_env.wrappers.chat_observations`; the served policies have tests
-of their own beside this (`served/test_text_from_outside.py`).
+Of `policies.hugging_face.conversation`, `policies.served.prompt`, `policies.baselines.transcript`
+and `sage_env.wrappers.chat_observations` too; served policies have tests on the wire beside this.
 """
 
 from __future__ import annotations
