@@ -139,21 +139,23 @@ def _order(lesson: _Lesson) -> tuple[str, Action]:
 
 def _detail(lesson: _Lesson) -> tuple[str, Action]:
     """Enlarge the corner while the backdrop may be on screen, and answer with what is there."""
-    thought, sight = _sight(lesson)
+    corner = next(name for name in CORNERS if name in lesson.item.question)
+    seen, sight = _sight(lesson)
+    thought = f"mark {corner} {seen}"
     if sight is not None and lesson.box is not None:
         return thought, Answer(sight)
-    corner = next(name for name in CORNERS if name in lesson.item.question)
     return thought, Zoom(*_around(lesson), LOOK_FRAMES, close_box(corner))
 
 
 def _count(lesson: _Lesson) -> tuple[str, Action]:
     """Find the ends of the scene, look at all of it, and count the runs of frames with a symbol."""
-    thought, _ = _sight(lesson)
+    seen, _ = _sight(lesson)
     if len(lesson.shown) < 3:
-        return thought, Zoom(*_around(lesson), LOOK_FRAMES)
+        return f"times {seen}", Zoom(*_around(lesson), LOOK_FRAMES)
     colour = _colour(lesson)
     lit = [f.backdrop == colour and f.sight != "empty" for f in lesson.shown[-1]]
-    return thought, Answer(str(sum(now and not before for before, now in pairwise([False, *lit]))))
+    count = sum(now and not before for before, now in pairwise([False, *lit]))
+    return f"times {seen} {count}", Answer(str(count))
 
 
 def _sight(lesson: _Lesson) -> tuple[str, str | None]:

@@ -46,15 +46,17 @@ class HardTierConfig:
 
     out: Path = Path("runs/hard-tier")
     """Folder of the run; `adapter/` in it is the result. An interrupted run goes on."""
-    videos: int = 1050
+    videos: int = 675
     """Videos whose `count` and `detail` questions are lessons."""
-    order_every: int = 3
+    order_every: int = 6
     """Every so many of them, its `order` questions as well: each video has one."""
-    core_every: int = 9
+    core_every: int = 27
     """Every so many of them, its core questions as well, so that these are not forgotten."""
     rank: int = 32
     """Of the adapter."""
-    sft: SFTConfig = field(default_factory=lambda: SFTConfig(steps=600, lr=3e-3, eval_every=100))
+    sft: SFTConfig = field(
+        default_factory=lambda: SFTConfig(steps=700, batch=8, lr=2e-3, eval_every=350)
+    )
     """Of the cloning; its seed is also that of the adapter's first weights."""
 
 

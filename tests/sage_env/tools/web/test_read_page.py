@@ -17,7 +17,7 @@ from sage_env.errors import MissingExtra, ToolInputError
 from sage_env.tools.tool import check_tool_object
 from sage_env.tools.web import bounded_http
 from sage_env.tools.web.read_page import MAX_HOPS, ReadPage
-from tests.helpers.web_server import OK, PEM, page, status, web_server
+from tests.helpers.web.server import OK, PEM, page, status, web_server
 
 URL = "http://page.example/"
 PLAIN = "text/plain; charset=utf-8"
@@ -171,6 +171,11 @@ def test_other_types_are_refused_and_not_even_read() -> None:
         assert "a PDF" in refused(web)
 
 
+def test_what_is_no_page_is_not_read() -> None:
+    with web_server({"/": endless(b"HTTP/1.1 404 x\r\n\r\n", b"x")}, pause=0.02) as web:
+        assert "(404)" in refused(web, page_timeout=1.0)
+
+
 # What is kept
 
 
@@ -182,6 +187,7 @@ def test_a_page_is_asked_for_once_and_a_failure_is_not_kept(tmp_path, monkeypatc
         assert read(web, cache=True).endswith("first")
         assert read(web, "http://PAGE.example:80", cache=True).endswith("first")
         assert read(web).endswith("second")
+        assert read(web, cache=True).endswith("first")
         assert read(web, cache=True, max_bytes=3).endswith("thi")
     assert len(web.requests) == 4
 
