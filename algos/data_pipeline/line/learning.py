@@ -53,7 +53,7 @@ def distill(settings: LineSettings) -> Result:
     # The student's own tries say what is neither too easy nor too hard for it.
     student = settings.teachers[-1]
     filters = EpisodeFilter(per_video=None, direct_share=settings.direct_share)
-    how = DistillSettings(filter=filters, rl_policy=student)
+    how = DistillSettings(filter=filters, rl_half=settings.rl_half, rl_policy=student)
     with RunFolder(settings.out / DISTILLED).alone("--out"):
         found = make_sets(
             items,

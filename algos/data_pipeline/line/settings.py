@@ -56,7 +56,9 @@ class LineSettings:
     checkpoint: str | None = None
     """Model that learns, a folder or hub id; by default the shipped small one."""
     direct_share: float = 0.3
-    """Share of the SFT set that answers at once: the shipped model knows when to, and looks badly."""
+    """Share of the SFT set that answers at once; the shipped model knows that, and looks badly."""
+    rl_half: bool = True
+    """Whether half of the RL set needs several turns and half none, as in the paper."""
     sft_epochs: int = 8
     """Passes over the episodes."""
     sft_lr: float = 1e-3
