@@ -1,6 +1,7 @@
 # Every target sets itself up: Python 3.11 or newer, pip and make are all that is needed.
 #
 #   make train    build the videos, train the small model, measure it, write runs/first-light/report.html
+#   make pipeline  videos, questions, checks, episodes, SFT, PPO and a report, offline: runs/pipeline/report.html
 #   make test     the default test suite (offline, CPU)
 #   make lint     ruff, its formatter and mypy
 #   make check    lint, then test
@@ -19,11 +20,15 @@ ifeq ($(TORCH),)
 GPU := $(shell command -v nvidia-smi)
 endif
 
-.PHONY: train test lint check tiny docs install clean
+.PHONY: train pipeline test lint check tiny docs install clean
 .DEFAULT_GOAL := check
 
 train: install
 	$(BIN)/sage-vqa train $(ARGS)
+
+# The real client of google-genai and pyarrow, which it needs, are in `dev`.
+pipeline: install
+	$(BIN)/sage-vqa data pipeline $(ARGS)
 
 tiny: install
 	$(BIN)/python -m algos.tiny $(ARGS)

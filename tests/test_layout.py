@@ -120,6 +120,7 @@ LAYERS = {
         "data_pipeline/checking/",
         "data_pipeline/auditing/",
         "data_pipeline/distilling/",
+        "data_pipeline/line/",
         "data_pipeline/",
         "cli/ cli/data/",
     ],

@@ -17,6 +17,7 @@ from algos.cli.data.audit_command import AuditData
 from algos.cli.data.data_commands import BuildData, CheckData, DownloadData, ExportData
 from algos.cli.data.distill_command import Distill
 from algos.cli.data.generate_command import GenerateData
+from algos.cli.data.pipeline_command import Pipeline
 from algos.cli.data.verify_data_command import VerifyData
 from algos.cli.eval_command import Eval
 from algos.cli.exchange_commands import Export, ImportData, LmmsTask
@@ -127,6 +128,7 @@ def _run(arguments: list[str]) -> None:
             "lmms-task": LmmsTask,
             "verify": VerifyData,
             "audit": AuditData,
+            "pipeline": Pipeline,
         }
         _parse(data, arguments[1:], "sage-vqa data", about).run()
         return

@@ -26,11 +26,11 @@ TRAIN_SEED, HELD_OUT_SEED = 0, 1_000
 class Settings:
     """Plant events, ask for them and for others, and count."""
 
-    videos: int = 8
+    videos: int = 5
     """How many videos."""
-    duration: float = 120.0
+    duration: float = 60.0
     """Seconds of each."""
-    events: int = 10
+    events: int = 6
     """Planted in each, half of them shown, half said; as many are absent."""
     tool: str = "ground?speech=subtitles"
     """The tool with its settings."""
@@ -60,9 +60,9 @@ def main(settings: Settings) -> None:
         libraries=versions("onnxruntime", "rapidocr", "torch", "transformers"),
     )
     lines += [
-        f"* {settings.videos} videos of {settings.duration:g} s, seeds {seeds.start} to "
+        f"- {settings.videos} videos of {settings.duration:g} s, seeds {seeds.start} to "
         f"{seeds.stop - 1}; `{settings.tool}`",
-        f"* seconds of a call: {median(_first(asked)):.1f} for a stretch's first, "
+        f"- processor seconds of a call: {median(_first(asked)):.1f} for a stretch's first, "
         f"{median(_later(asked)):.2f} for another event in it",
         "",
     ]

@@ -27,7 +27,7 @@ class Asked(NamedTuple):
         paraphrased: whether other words than the planted ones were used.
         overlap: intersection over union of the first stretch with the event; 0 without either.
         score: of the first stretch; 0 if none was found.
-        seconds: that the call took.
+        seconds: of the processor that the call took.
         query: the event as it was described.
         video: its place in the list.
     """
@@ -53,9 +53,9 @@ def ask_all(videos: Sequence[Planted], tool: Tool) -> Iterator[Asked]:
         for kind, span, wordings in _wanted(video):
             for paraphrased, query in enumerate(wordings):
                 arguments = {"event": query, "start": 0.0, "end": video.duration}
-                begun = time.perf_counter()
+                begun = time.process_time()
                 observation = env.step(UseTool(tool.name, arguments))[0]
-                taken = time.perf_counter() - begun
+                taken = time.process_time() - begun
                 found = _spans(str(observation["text"]))
                 overlap = _overlap(found[0][:2], span) if found and span else 0.0
                 score = found[0][2] if found else 0.0

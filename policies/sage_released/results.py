@@ -58,7 +58,7 @@ def _transcript(text: str, arguments: Mapping[str, Any]) -> dict[str, Any] | Non
     said = [match for match in map(_SAID.fullmatch, lines) if match]
     if not said:
         return None
-    rows = [{"text": untagged(m[3]), "start": _first(m[1]), "end": _last(m[2])} for m in said]
+    rows = [{"text": m[3], "start": _first(m[1]), "end": _last(m[2])} for m in said]
     rest = " ".join(line for line in lines if not _SAID.fullmatch(line))
     return {"transcript": str(rows)} | ({"note": rest} if rest else {})
 

@@ -11,7 +11,8 @@ Read in this order: `policy` (one chat per episode, whoever answers), `prompt` (
 `retries` (back-off and rate), `usage` (tokens and dollars), `api_key`; how a server is heard:
 `wire` (what the packages send through, bounded), `reply_json`, `server_errors`, `function_calls`,
 `token_record`; then the protocols: `gemini` and `gemini_replies`; `gemini_files` and `gemini_video`
-(the whole video at once), `gemini_json` (JSON of a given form); `openai_compatible`,
+(the whole video at once), `gemini_json` (JSON of a given form),
+`gemini_batch` (for half the price); `openai_compatible`,
 `openai_replies` and `request_fields` (what a server takes); `named_options` (settings for the
 command line).
 """

@@ -118,6 +118,7 @@ class GeminiService:
 
     Attributes:
         client: of `google-genai`; requests go through `asked`.
+        types: its types.
         model: its name.
         settings: see above.
     """
@@ -132,7 +133,7 @@ class GeminiService:
         with needs_extra(_USER, _EXTRA):
             genai = import_module("google.genai")
         self._wire = Wire(settings["base_url"], timeout, user=_USER, extra=_EXTRA)
-        self._types = genai.types
+        self.types = genai.types
         self.client = genai.Client(
             api_key=self._key.reveal(),
             vertexai=False,
@@ -192,17 +193,10 @@ class GeminiService:
         as it came. `contents` of the call is only what the client asks for; the body's own replace
         it. The response is read likewise, as it came.
         """
-        sampling = {"generationConfig": {"temperature": temperature, "seed": seed}}
-        body = _joined(self._body, sampling)
-        if self.answers_only:
-            named = {"allowedFunctionNames": [ACTION_NAMES[Answer]]}
-            body = _joined(body, {"toolConfig": {"functionCallingConfig": named}})
-        body = _joined(body, self._options)
-        types = self._types
+        body = self.whole_body(messages, temperature, seed)
+        types = self.types
         config = types.GenerateContentConfig(
-            http_options=types.HttpOptions(
-                extra_body={"contents": list(messages)} | body, headers=dict(headers or {})
-            ),
+            http_options=types.HttpOptions(extra_body=body, headers=dict(headers or {})),
             automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
             should_return_http_response=True,
         )
@@ -211,6 +205,17 @@ class GeminiService:
                 model=self._name, contents="as in extra_body", config=config
             )
         )
+
+    def whole_body(
+        self, messages: Sequence[Any], temperature: float | None, seed: int | None
+    ) -> dict[str, Any]:
+        """Return the body of a request; see `request`."""
+        sampling = {"generationConfig": {"temperature": temperature, "seed": seed}}
+        body = _joined(self._body, sampling)
+        if self.answers_only:
+            named = {"allowedFunctionNames": [ACTION_NAMES[Answer]]}
+            body = _joined(body, {"toolConfig": {"functionCallingConfig": named}})
+        return {"contents": list(messages)} | _joined(body, self._options)
 
     def asked(self, call: Callable[[], Any]) -> Json:
         """Let the client make one request, and return the JSON that came; see `Wire.heard`."""

@@ -8,11 +8,12 @@ asked for is not used.
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from policies.errors import ReplyBlocked, ReplyUnusable
 from policies.served.retries import RetrySettings
-from policies.tools.seeing_model import Part, SeeingModel, SeeingSettings
+from policies.tools.seeing_model import Part, SeeingModel, SeeingSettings, usage_record
 from policies.tools.shown_frames import shown_frames
 from sage_env.actions.json_objects import find_objects
 from sage_env.argument_checks import is_number, whole_number
@@ -104,6 +105,7 @@ class ServedSearch:
         """
         self._model, self._num_frames, self._side = model, num_frames, frame_side
         self.longest = 2 * _TRIES * model.longest
+        self._asked = threading.local()
 
     def __call__(
         self, event: str, start: float, end: float, context: ToolContext
@@ -116,6 +118,7 @@ class ServedSearch:
             ServiceError: if no reply came.
             VideoError: if a frame cannot be decoded.
         """
+        self._asked.usages = []
         found = best_spans(self._look(event, start, end, context))
         gap = (end - start) / self._num_frames
         if not found or gap <= _FINE:
@@ -127,6 +130,10 @@ class ServedSearch:
         finer = best_spans(self._look(event, *closer, context), 1)
         return [*(finer or [first]), *others]
 
+    def take_usage(self) -> dict[str, Any] | None:
+        """Return what the last call in this thread took, see `sage_env.tools.paid_text`."""
+        return usage_record(self._asked.usages)
+
     def _look(self, event: str, start: float, end: float, context: ToolContext) -> list[FoundSpan]:
         """Return what one look at a stretch finds."""
         times = [float(x) for x in midpoints(start, end, self._num_frames)]
@@ -137,9 +144,10 @@ class ServedSearch:
         ]
         for tries_left in reversed(range(_TRIES)):
             try:
-                reply = self._model.reply(parts).text
+                reply, usage, _ = self._model.reply(parts)
             except ReplyBlocked as error:
                 raise ToolInputError(f"it was not looked for, say it otherwise ({error})") from None
+            self._asked.usages.append(usage)
             try:
                 return read_spans(reply, start, end)
             except ReplyUnusable as error:

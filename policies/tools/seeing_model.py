@@ -75,13 +75,8 @@ class SeenReply(NamedTuple):
     withheld: str = ""
 
     def as_reply(self, text: str | None = None) -> PaidText:
-        """Return the text, or another one that was made of it, as a tool's reply.
-
-        Its usage is plain data, see `PaidText`.
-        """
-        replies = [None if counts is None else asdict(counts) for counts in self.usage.replies]
-        record = {"model": self.usage.model, "replies": replies, "failed": self.usage.failed}
-        return PaidText(self.text if text is None else text, record)
+        """Return the text, or another one that was made of it, as a tool's reply."""
+        return PaidText(self.text if text is None else text, usage_record([self.usage]))
 
 
 class SeeingModel:
@@ -179,6 +174,16 @@ class SeeingModel:
             return self._service.failure(error, self._served.is_set())
 
         return request_with_retries(request, failure, retries, RateLimit(None), on_failure)
+
+
+def usage_record(usages: Sequence[TurnUsage]) -> dict[str, Any] | None:
+    """Return what several requests to one model took, as `PaidText` has it; `None` without any."""
+    if not usages:
+        return None
+    counts = [one for usage in usages for one in usage.replies]
+    replies = [None if one is None else asdict(one) for one in counts]
+    failed = sum(usage.failed for usage in usages)
+    return {"model": usages[0].model, "replies": replies, "failed": failed}
 
 
 def _place(model: str, base_url: str) -> tuple[bool, str, str]:

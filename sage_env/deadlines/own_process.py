@@ -10,8 +10,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
 from weakref import WeakSet, finalize
@@ -200,7 +200,7 @@ class _Process:
         self._pipe, there = Pipe()
         folder = tempfile.mkdtemp(prefix=_FOLDER)
         path = os.pathsep.join(place or os.getcwd() for place in sys.path)
-        with there:
+        with there, _deleted_on_error(folder):
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", _SERVER.format(there.fileno(), folder)],
                 stdin=subprocess.DEVNULL,
@@ -248,6 +248,16 @@ class _Process:
     def end(self) -> None:
         """End it, whatever it does."""
         self._end()
+
+
+@contextmanager
+def _deleted_on_error(folder: str) -> Iterator[None]:
+    """Delete a folder if the block raises."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _end_process(process: subprocess.Popen[bytes], pipe: Connection, folder: str) -> None:

@@ -18,7 +18,7 @@ from sage_env.testing.memory_video import open_memory
 from sage_env.tools.calling import LATE
 from sage_env.tools.json_schema import sample_arguments
 from sage_env.tools.naming import find_tools
-from sage_env.tools.tool import Tool
+from sage_env.tools.tool import Tool, tool_context
 
 _CALLS = 8  # of each question
 # Draws until arguments are accepted. A tool that wants start < end refuses half of them, one with
@@ -96,4 +96,19 @@ def _call(
         "a tool must give the same reply to the same call (or pass deterministic=False): got "
         f"{replies[0]}, then {replies[1]}, after {dict(given)}",
     )
-    return *replies[0], env.history.looks[-1].refused
+    refused = env.history.looks[-1].refused
+    if not refused:
+        _check_cache_key(env, tool, given)
+    return *replies[0], refused
+
+
+def _check_cache_key(env: VideoQAEnv, tool: Tool, given: Mapping[str, Any]) -> None:
+    """Check what a tool says of what its reply depends on, if it says that."""
+    ask = getattr(tool, "cache_key", None)
+    if ask is None:
+        return
+    law = "cache_key must return a text, or None, and the same for the same call"
+    with lawful(f"{law}, after {dict(given)}"):
+        context = tool_context(env.history, env._viewer.view(), 0.0)
+        keys = [ask(dict(given), context) for _ in range(2)]
+    require(isinstance(keys[0], str | None) and keys[0] == keys[1], f"{law}: got {keys}")

@@ -8,10 +8,6 @@ tool may know), `spans` (the stretch that a tool is asked about), `naming` (tool
 took), `calling` (one call, its limits and its outcome), `tool_prompt` (tools in words),
 `reply_schema` (what an agent may write, for constrained decoding and function calling); `speech/`
 (what is said), `grounding/` (when something happens), `web/` (search and pages).
-`quoting` (text from outside as data), `reply_cache` (replies on disk), `calling` (one call, its
-limits and its outcome), `tool_prompt` (tools in words), `reply_schema` (what an agent may write,
-for constrained decoding and function calling); `speech/` (what is said), `grounding/` (when
-something happens), `web/` (search engines and pages).
 """
 
 from sage_env.tools.reply_schema import action_schema, function_schemas

@@ -207,7 +207,7 @@ def test_own_tool_is_told_called_and_read() -> None:
     assert json.dumps(module.Brightest.parameters) in texts[0]
     call = parse_action(texts[2])
     assert call == UseTool("brightest", {"start": 0, "end": 600.0})
-    assert texts[3].startswith("Brightest at 412.0 s, 255 of 255.")
+    assert texts[3].split("\n")[1] == "> Brightest at 412.0 s, 255 of 255."
     times = [float(time) for time in re.findall(r"<([0-9.]+) seconds>", texts[1])]
     start, end = module.FLASH
     assert len(times) == 16 and not any(start <= time < end for time in times)

@@ -1,8 +1,8 @@
-"""Laws of `sage_env.tools.quoting` where policies show it: a reply is data, whatever it says.
+"""Laws of `policies.prompt`, `policies.sage_released.tools`, `policies.baselines.human` and others:
+what a tool says is shown as data, whatever it says, and is never an action or a token of the chat.
 
-In `policies.prompt`, `served.prompt`, `hugging_face.conversation`, `sage_released`, the baselines
-`human` and `transcript`, and `sage_env.wrappers.chat_observations`; the served policies have tests
-of their own beside this (`served/test_text_from_outside.py`).
+Of `policies.hugging_face.conversation`, `policies.served.prompt`, `policies.baselines.transcript`
+and `sage_env.wrappers.chat_observations` too; served policies have tests on the wire beside this.
 """
 
 from __future__ import annotations
@@ -29,8 +29,16 @@ from sage_env import Answer, QAItem, Skip, UseTool, VideoQAEnv
 from sage_env.subtitles import Line
 from sage_env.testing import open_memory
 from sage_env.wrappers import ChatObservations, TextActions
-from tests.helpers.hostile_texts import LINES, TAGS, TEXT, TOKENS, UNSEEN, WORD, require_quoted
 from tests.helpers.loopback import shown
+from tests.helpers.plug_ins.hostile_texts import (
+    LINES,
+    TAGS,
+    TEXT,
+    TOKENS,
+    UNSEEN,
+    WORD,
+    require_quoted,
+)
 from tests.helpers.tools_to_try import Echo
 
 TINY = Path(policies.__file__).parent / "sage_mm_tiny" / "tokenizer.json"

@@ -51,7 +51,7 @@ def processes(folder: Path) -> set[str]:
     return found
 
 
-def left(folder: Path) -> tuple[set[str], int, int, list[str]]:
+def left(folder: Path) -> Left:
     """Return processes, threads, descriptors and temporary files."""
     gc.collect()
     threads = sum(thread.name.startswith("sage-call") for thread in threading.enumerate())
@@ -60,14 +60,25 @@ def left(folder: Path) -> tuple[set[str], int, int, list[str]]:
 
 @pytest.fixture
 def nothing_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Check that what there was is what there is."""
+    """Check that there is nothing that was not there; what earlier tests left may go meanwhile."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # other tests have theirs elsewhere
     before = left(tmp_path)
     yield
     until = time.monotonic() + SOON
-    while (after := left(tmp_path)) != before and time.monotonic() < until:
+    while (more := new(before, left(tmp_path))) and time.monotonic() < until:
         time.sleep(0.02)  # a process that was killed takes a moment
-    assert after == before
+    assert not more
+
+
+Left = tuple[set[str], int, int, list[str]]
+
+
+def new(before: Left, after: Left) -> list[str]:
+    """Say what there is more of."""
+    found = [f"process {name}" for name in after[0] - before[0]]
+    found += [f"file {name}" for name in set(after[3]) - set(before[3])]
+    found += [f"{after[1]} threads"] * (after[1] > before[1])
+    return found + [f"{after[2]} descriptors"] * (after[2] > before[2])
 
 
 def hang(env: VideoQAEnv, calls: int, ways: list[str] = WAYS) -> None:

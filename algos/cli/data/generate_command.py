@@ -51,7 +51,8 @@ class GenerateData:
     questions: tuple[int, int] = (10, 20)
     """Fewest and most questions of a video."""
     tier: Tier = "standard"
-    """flex is half the price and may be put off; batch likewise, answered within a day."""
+    """flex is half the price and may be put off; batch likewise, answered within a day, one batch
+    a video and --workers of them at a time."""
     dry_run: bool = False
     """Say what it would cost, and send nothing; no key is needed."""
     budget: float | None = None

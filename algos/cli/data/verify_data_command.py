@@ -66,6 +66,8 @@ class VerifyData:
     """Cosine from which two texts of questions are near; by default 0.8, of letters 0.6."""
     embedding: str = AUTO
     """What texts are compared by: auto, letters, or a folder or hub id of a text encoder."""
+    orders: bool = True
+    """Reject questions that hold an order to whoever reads them."""
     length_ratio: float | None = CheckSettings.length_ratio
     """A right choice this many times as long as all others is rejected."""
     per_video: int | None = CheckSettings.per_video
@@ -134,6 +136,7 @@ class VerifyData:
             temperature=self.temperature,
             outside_frames=self.outside_frames,
             similar=self.similar,
+            orders=self.orders,
             length_ratio=self.length_ratio,
             per_video=self.per_video,
             held_out=self.held_out,

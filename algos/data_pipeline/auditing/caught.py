@@ -25,6 +25,8 @@ from algos.runs.append_log import read_log
 
 GOOD = "good"
 """Name of the line of questions in which nothing was planted."""
+_DUPLICATES = ("near_duplicate", "exact_duplicate")  # kinds of errors
+_SAME = {"near_duplicate", "same_question"}  # checks that reject a question for another one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,13 +104,29 @@ def caught(folder: Path, planted: Sequence[Planted]) -> CaughtReport:
         videos.setdefault(one.id, one.video)
     kept = {row["id"] for row in read_log(folder / QUESTIONS)}
     kinds: dict[str, list[str]] = {}
-    known = {one.id: one.error or GOOD for one in planted}
+    known = _kinds(planted, gone)
     for name in videos:
         if name in known:
             kinds.setdefault(known[name], []).append(name)
     names = sorted(kinds, key=lambda kind: (kind != GOOD, kind))
     lines = [_line(kind, kinds[kind], videos, gone, kept) for kind in names]
     return CaughtReport(lines, sum(name not in known for name in generated))
+
+
+def _kinds(planted: Sequence[Planted], gone: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return what each question is: of two that ask the same, the one that was rejected for it.
+
+    Which of the two comes first in a reply is chance, and either may stay.
+    """
+    kinds = {one.id: one.error or GOOD for one in planted}
+    first = {(p.video, p.request, p.truth): p.id for p in planted if not p.error}
+    for one in planted:
+        twin = first.get((one.video, one.request, one.truth))
+        if one.error in _DUPLICATES and twin is not None:
+            lost, stays = (bool(_SAME & set(gone.get(name, ()))) for name in (twin, one.id))
+            if lost and not stays:
+                kinds[twin], kinds[one.id] = one.error, GOOD
+    return kinds
 
 
 def _line(

@@ -9,7 +9,7 @@ from typing import Any
 from algos.data_pipeline.checking.check_kinds import CHECKS, Subject
 from algos.data_pipeline.checking.check_log import CheckPlay
 from algos.data_pipeline.checking.guesses import chance_of
-from algos.data_pipeline.checking.pass_rates import PassRate
+from algos.data_pipeline.checking.pass_rates import PassRate, mean_pass_rates
 from algos.data_pipeline.checking.planned_plays import Plan
 from algos.data_pipeline.checking.question_fates import Fate
 from algos.data_pipeline.checking.writing_habits import WritingHabits
@@ -109,10 +109,12 @@ class CheckReport:
             "length biased": self.habits.length_biased,
             "positions of the right choice": dict(self.habits.positions),
             "positions expected": dict(self.habits.expected),
+            "most frequent position above chance": self.habits.position_gap.mean,
             "texts compared by": self.similarity,
             "held out": list(self.held_out),
             "labels": {name: dict(found) for name, found in self.labels.items()},
             "mixed": [name for name, rate in self.rates.items() if rate.mixed],
+            "pass@k": {str(k): share for k, share in mean_pass_rates(self.rates).items()},
             "plays": self.plays,
             "failed plays": self.failed,
             "dollars": self.spent.dollars,
@@ -136,7 +138,11 @@ class CheckReport:
         lines += ["", *self._habit_lines()]
         if self.rates:
             mixed = sum(rate.mixed is True for rate in self.rates.values())
-            lines.append(f"{mixed} of {len(self.rates)} questions have right plays and wrong ones")
+            means = mean_pass_rates(self.rates)
+            told = ", ".join(f"pass@{k} {share:.1%}" for k, share in means.items())
+            lines.append(
+                f"{mixed} of {len(self.rates)} questions have right plays and wrong ones; {told}"
+            )
         if self.unchecked:
             name, why = next(iter(self.unchecked.items()))
             lines.append(f"unchecked, the first {name}: {why}; the same command tries them again")

@@ -9,7 +9,7 @@ from sage_env.errors import SageEnvError
 
 PLAYED = ("sufficient", "blind", "transcript", "outside", "uniform")
 """Checks that are played, in the order in which they are: `check_kinds` says how."""
-WRITTEN = ("length", "gives_away", "near_duplicate")
+WRITTEN = ("injected", "length", "gives_away", "near_duplicate")
 """Checks that read the questions alone, before anything is played."""
 CAP, AUDIT, EDITED = "cap", "audit", "edited"
 """Why a question goes after all checks: its video has enough, or a person says so."""
@@ -46,6 +46,8 @@ class CheckSettings:
             the answerer looks where it likes, as an agent.
         margin: seconds around the evidence that `outside` hides with it.
         least_rest: seconds of a rest that is worth looking at; with less `outside` is not asked.
+        orders: whether questions that hold an order to whoever reads them are rejected; else they
+            are played as any other: what they say is text.
         length_ratio: a right choice that is this many times as long as the longest other is
             rejected; `None`: none is.
         similar: cosine from which two texts of questions are near, see `near_duplicates`; `None`:
@@ -75,6 +77,7 @@ class CheckSettings:
     outside_frames: int | None = None
     margin: float = 1.0
     least_rest: float = 1.0
+    orders: bool = True
     length_ratio: float | None = 2.5
     similar: float | None = None
     per_video: int | None = 20

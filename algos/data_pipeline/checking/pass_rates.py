@@ -77,6 +77,13 @@ def pass_rates(
     }
 
 
+def mean_pass_rates(rates: Mapping[str, PassRate]) -> dict[int, float]:
+    """Return pass@1 and pass@k of all questions whose k plays are judged, by k; {} without any."""
+    known = [rate for rate in rates.values() if rate.known]
+    ks = {k for rate in known for k in (1, rate.tries)}
+    return {k: sum(rate.pass_at(k) for rate in known) / len(known) for k in sorted(ks)}
+
+
 def write_rates(folder: Path, policy: str, rates: Mapping[str, PassRate]) -> None:
     """Write the rates, and the ids of the questions that RL can learn from."""
     told: dict[str, Any] = {

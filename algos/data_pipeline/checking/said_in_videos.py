@@ -6,6 +6,7 @@ same words, whatever a recogniser would hear the next time.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -42,39 +43,39 @@ def said_in_videos(folder: Path, questions: Sequence[GeneratedQuestion], root: P
     }
 
 
-def listen(folder: Path, questions: Sequence[GeneratedQuestion], root: Path) -> str:
+def listen(folder: Path, questions: Sequence[GeneratedQuestion], root: Path) -> None:
     """Recognise what is said where a question is about it and nothing is written down; keep it.
 
     Args:
         folder: of the questions; no one else may write there meanwhile.
         questions: about the videos.
-        root: folder of the videos.
-
-    Returns:
-        Why not all could be listened to, in a sentence; "" if they could.
+        root: folder of the videos. One that cannot be listened to is warned about.
 
     Raises:
         LogError: if it cannot be written.
     """
+    heard = _heard(folder)
+    spoken = [one for one in questions if one.modality != "visual" and one.subtitles is None]
+    waiting = {v: one for v, one in _by_video(spoken).items() if v not in heard}
+    if not waiting:
+        return
     from sage_env.tools.speech.hearing import Hearing, speech_between
 
-    why, heard = "", _heard(folder)
-    spoken = {one.video for one in questions if one.modality != "visual"}
     with closing(AppendLog(folder / SAID)) as log:
-        for video, one in _by_video(questions).items():
-            if video not in spoken or one.subtitles is not None or video in heard:
-                continue
+        for video, one in waiting.items():
             try:
                 lines = speech_between(root / video, 0.0, one.duration, Hearing()).lines
             except SageEnvError as error:
-                why = str(error)
-                continue
-            log.append({"video": video, "lines": [list(line) for line in lines]})
-    return why
+                warnings.warn(f"{video} cannot be listened to: {error}", stacklevel=2)
+            else:
+                log.append({"video": video, "lines": [list(line) for line in lines]})
 
 
 def _by_video(questions: Sequence[GeneratedQuestion]) -> dict[str, GeneratedQuestion]:
-    return {one.video: one for one in reversed(questions)}
+    found: dict[str, GeneratedQuestion] = {}
+    for one in questions:
+        found.setdefault(one.video, one)
+    return found
 
 
 def _written(item: QAItem) -> tuple[Line, ...] | None:

@@ -15,6 +15,16 @@ from algos.data_pipeline.questions.question_files import Rejection
 from sage_env.datasets.answer_text import normalise
 from sage_env.datasets.item import QAItem
 
+_ORDER = re.compile(
+    r"(?:^|[.!?:;>]\s*)(?:please\s+)?(?:ignore|disregard|forget)\b[^.!?]{0,60}"
+    r"\b(?:questions?|instructions?|prompts?|video|above|before|everything)\b"
+    r"|<\|[^|>\s]{1,40}\|>"  # a token of some chat format
+    r"|</?(?:script|img|iframe|svg|object|style|link)\b"
+    r'|\{\s*"action"\s*:',  # an action of ours
+    re.IGNORECASE,
+)
+"""What is said to whoever reads a question, and not asked."""
+
 
 def written_rejections(
     questions: Sequence[GeneratedQuestion], settings: CheckSettings, similarity: Similarity
@@ -30,6 +40,9 @@ def written_rejections(
     found: dict[str, list[Rejection]] = {item.id: [] for item in items}
     videos = {one.id: one.video for one in questions}
     for item in items:
+        if settings.orders and (order := order_in(item)) is not None:
+            why = f"it holds an order to whoever reads it: {order!r}"
+            found[item.id].append(_rejection(item, videos, "injected", why, {"order": order}))
         ratio, most = length_ratio(item), settings.length_ratio
         if ratio is not None and most is not None and ratio >= most:
             why = f"the right choice is {ratio:.1f} times as long as the longest other"
@@ -47,6 +60,17 @@ def written_rejections(
         as_found = {"of": one.of, "cosine": one.cosine, "by": similarity.name}
         found[one.id].append(_rejection(by_id[one.id], videos, "near_duplicate", why, as_found))
     return [one for some in found.values() for one in some]
+
+
+def order_in(item: QAItem) -> str | None:
+    """Return the beginning of an order in a question or its choices; `None` where there is none.
+
+    It finds what is blunt, and no more: whatever it misses is text all the same.
+    """
+    for text in (item.question, *item.choices):
+        if (match := _ORDER.search(text)) is not None:
+            return match[0].strip(" .!?:;>")[:80]
+    return None
 
 
 def gives_away(item: QAItem) -> bool:

@@ -139,9 +139,7 @@ def same_actions(one: EpisodeFacts, other: EpisodeFacts, seconds: float) -> bool
     """
     if len(one.actions) != len(other.actions):
         return False
-    return all(
-        _same(a, b, seconds) for a, b in zip(one.actions, other.actions, strict=True)
-    )
+    return all(_same(a, b, seconds) for a, b in zip(one.actions, other.actions, strict=True))
 
 
 _BOX = 0.05

@@ -189,9 +189,7 @@ def _cheapest(
         for own in by_question(episodes).values()
         for one in sorted(own, key=lambda e: e.cost)[:count]
     }
-    return _without(
-        episodes, lambda e: "" if e.name in kept else "dearer than the cheapest", lost
-    )
+    return _without(episodes, lambda e: "" if e.name in kept else "dearer than the cheapest", lost)
 
 
 def _per_video(

@@ -1,12 +1,12 @@
 """From questions and teachers to three sets: played, filtered, written.
 
-    OUT/
-    episodes/POLICY.jsonl   every episode, written as it ends
-    sft.parquet             episodes to imitate
-    dpo.parquet             pairs of episodes
-    rl.parquet              questions to train on
-    filter_log.jsonl        why each episode and question that is in no set is in none
-    manifest.json           settings, counts, hashes
+OUT/
+episodes/POLICY.jsonl   every episode, written as it ends
+sft.parquet             episodes to imitate
+dpo.parquet             pairs of episodes
+rl.parquet              questions to train on
+filter_log.jsonl        why each episode and question that is in no set is in none
+manifest.json           settings, counts, hashes
 """
 
 from __future__ import annotations

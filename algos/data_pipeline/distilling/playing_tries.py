@@ -108,9 +108,7 @@ def play_tries(
                 bar.update()
 
             told = [Telling(env) for env in made]
-            collect(
-                told, teacher.policy, specs, seed=seed, progress=keep, isolate=True, keep=False
-            )
+            collect(told, teacher.policy, specs, seed=seed, progress=keep, isolate=True, keep=False)
 
 
 class TryFile:

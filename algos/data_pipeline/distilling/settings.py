@@ -60,9 +60,7 @@ class EpisodeFilter:
         if self.direct_share is not None and not 0 < self.direct_share < 1:
             raise DistillError(f"direct_share must be in (0, 1), got {self.direct_share}")
         if not 0 <= self.seconds_tolerance < math.inf:
-            raise DistillError(
-                f"seconds_tolerance must be 0 or more, got {self.seconds_tolerance}"
-            )
+            raise DistillError(f"seconds_tolerance must be 0 or more, got {self.seconds_tolerance}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,8 +14,8 @@ from tqdm import tqdm
 from algos.data_pipeline.checking.check_log import CheckPlay
 from algos.data_pipeline.checking.check_plays import Answering
 from algos.data_pipeline.checking.check_settings import CheckSettings
+from algos.data_pipeline.checking.near_duplicates import find_similarity
 from algos.data_pipeline.checking.question_check import check_questions
-from algos.data_pipeline.checking.text_similarity import find_similarity
 from algos.data_pipeline.line.settings import LineError, LineSettings
 from algos.data_pipeline.line.stages import Result
 from algos.data_pipeline.questions.generating import generate_questions

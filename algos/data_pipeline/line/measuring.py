@@ -6,16 +6,21 @@ Same questions, budgets, frames and decoding for all three; what tools are worth
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from algos.data_pipeline.line.learning import PPO, SFT, TEST, TRAIN, questions, student
+from algos.data_pipeline.line.making_questions import synth_parts
 from algos.data_pipeline.line.settings import LineError, LineSettings
 from algos.data_pipeline.line.stages import Result
 from algos.evaluation.measures import EvalResult, difference
 from algos.evaluation.row_results import EpisodeResult
 from algos.metrics.estimates import Estimate, mean_estimate, share_estimate
 from algos.suite.evaluating import evaluate_entries
+from policies.baselines.listener import Listener
 from sage_env.datasets.item import QAItem
+from sage_env.tools.speech.recogniser import weights_place
 
 EVAL = "eval"
 BASE, AFTER_SFT, AFTER_PPO = "base", "after SFT", "after PPO"
@@ -55,6 +60,33 @@ def evaluate(settings: LineSettings) -> Result:
     return {"lines": lines, "gains": gains, "families": families, "videos": _videos(items)}
 
 
+def evaluate_tools(settings: LineSettings) -> Result:
+    """Play the questions about what is said, with the tool `transcribe` and without it.
+
+    The small model calls no tool; the scripted listener does. Nothing was learned of these videos.
+    """
+    parts = synth_parts(settings) if settings.offline else []
+    spoken = [item for item in parts[1] if item.group["family"] == "spoken"] if parts[1:] else []
+    if not spoken:
+        return {"note": "no video speaks, or no question is known to be about what is said"}
+    heard = Path(weights_place("")).is_dir() and find_spec("faster_whisper") is not None
+    tool = "transcribe?written=false" if heard else "transcribe"
+    lines = {}
+    for name, tools in ((f"listener with {tool}", (tool,)), ("listener without tools", ())):
+        (found,) = evaluate_entries(
+            spoken,
+            {"listener": Listener()},
+            settings.out / EVAL / ("with-tools" if tools else "without-tools"),
+            seed=settings.seed,
+            name="spoken questions",
+            progress=True,
+            tools=tools,
+        ).values()
+        lines[name] = line(found.episodes())
+    source = "recognised by Whisper" if heard else "read from subtitles: no Whisper weights here"
+    return {"lines": lines, "videos": _videos(spoken), "note": f"what is said is {source}"}
+
+
 def require_apart(test: Sequence[QAItem], train: Sequence[QAItem]) -> None:
     """Refuse a video that is measured on and learned from.
 
@@ -73,7 +105,7 @@ def line(episodes: Sequence[EpisodeResult]) -> dict[str, Any]:
         "questions": len(episodes),
         "judged": len(judged),
         "accuracy": _told(share_estimate([bool(one.correct) for one in judged], videos)),
-        "frames": _told(mean_estimate([float(one.frames) for one in judged], videos)),
+        "frames": _told(mean_estimate([float(one.frames or 0) for one in judged], videos)),
         "turns": _told(mean_estimate([float(one.turns) for one in judged], videos)),
     }
 

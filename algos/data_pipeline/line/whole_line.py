@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from algos.data_pipeline.line import learning, making_questions, measuring
+from algos.data_pipeline.line.line_report import write_report
 from algos.data_pipeline.line.settings import LineSettings, keep_settings
 from algos.data_pipeline.line.stages import Stage, run_stages
 from algos.runs.run_folder import RunFolder
@@ -18,6 +19,11 @@ STAGES = (
     Stage("sft", "the student imitates what was right", learning.fine_tune),
     Stage("ppo", "and learns from its own tries", learning.train),
     Stage("eval", "what it knows of videos that it has never seen", measuring.evaluate),
+    Stage(
+        "tools",
+        "what a tool is worth: spoken questions with it and without",
+        measuring.evaluate_tools,
+    ),
 )
 """In order; each goes on where it was, and none is run twice."""
 
@@ -34,4 +40,8 @@ def run_line(settings: LineSettings, tell: Callable[[str], None] = print) -> dic
     """
     with RunFolder(settings.out).alone("--out"):
         keep_settings(settings)
-        return run_stages(STAGES, settings, tell)
+        results = run_stages(STAGES, settings, tell)
+        if len(results) == len(STAGES):
+            told = write_report(settings, results)
+            tell(f"report: {told}")
+        return results

@@ -134,6 +134,8 @@ class _Run:
         """Write down what a process before this one could not."""
         for reply in stored_replies(self.out):
             self._pay(reply)
+        for row in self.journal.batches.values():
+            self.ledger.reserve(row["request"], row["at_most"], begun=True)
         for request, row in self.journal.lost.items():
             self.ledger.pay(
                 request,
@@ -186,7 +188,10 @@ class _Run:
         if self.stopped:
             return VideoOutcome(video.path, "not asked", self.stopped)
         try:
-            return self._written(asking, video)
+            if (batch := self.journal.batches.get(asking.key)) is not None:
+                self._fetch(asking, batch["request"], batch["batch"])
+                found = self._read_all(self.journal.replies(asking.key), video)
+            return found or self._written(asking, video)
         except QuotaSpent as error:
             self.stopped = self.stopped or f"{error}; {next_day()}"
             return VideoOutcome(video.path, "not asked", str(error))
@@ -233,7 +238,9 @@ class _Run:
             request = self.journal.begin(asking, at_most)
             try:
                 self.ledger.reserve(request, at_most)
-                body = self.writer.request(message, request)
+                body = self.writer.request(
+                    message, request, lambda batch: self.journal.started(request, batch)
+                )
             except BaseException as error:
                 self._not_answered(request, asking, error)
                 raise
@@ -241,6 +248,17 @@ class _Run:
             return body
 
         self._ask(send)
+
+    def _fetch(self, asking: Asking, request: str, batch: str) -> None:
+        """Get the reply that an earlier process was waiting for; a failed one is asked for anew."""
+        try:
+            body = self._ask(lambda: self.writer.found_again(batch))
+        except ServiceRefused:
+            raise
+        except ServiceError as error:
+            self.journal.ended(request, f"the batch {batch} brought no reply: {error}")
+            return
+        self._pay(self.journal.came(request, asking, body))
 
     def _not_answered(self, request: str, asking: Asking, error: BaseException) -> None:
         """Write down why no reply came: a refusal costs nothing, a lost reply nobody knows what."""

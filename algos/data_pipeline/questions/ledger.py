@@ -118,15 +118,20 @@ class Ledger:
         """Return whether a request has its line."""
         return request in self._lines
 
-    def reserve(self, request: str, at_most: float | None) -> None:
-        """Set dollars aside for a request that is about to be sent.
+    def reserve(self, request: str, at_most: float | None, *, begun: bool = False) -> None:
+        """Set dollars aside for a request.
+
+        Args:
+            request: its id.
+            at_most: dollars; `None` if nobody knows.
+            begun: whether it is on its way, so that it is too late to refuse it.
 
         Raises:
             BudgetSpent: if they are more than is left of the budget, or nobody knows how much it
                 may cost and there is a budget.
         """
         with self._lock:
-            if self.budget is not None:
+            if self.budget is not None and not begun:
                 self._require_room(self.budget, at_most)
             if at_most is not None:
                 self._reserved[request] = at_most

@@ -80,6 +80,7 @@ class RequestJournal:
     Attributes:
         lost: requests of processes before this one of which nothing more is known, by id: what
             was written before they were sent.
+        batches: likewise those whose reply can still be found in a `batch`, by key of the asking.
 
     Raises:
         LogError: if a file cannot be read or written.
@@ -92,7 +93,9 @@ class RequestJournal:
         self._replies: dict[str, list[StoredReply]] = {}
         waiting: dict[str, Mapping[str, Any]] = {}
         for row in read_log(folder / ASKED):
-            if "asking" in row:
+            if "batch" in row:
+                waiting[row["request"]] = {**waiting[row["request"]], "batch": row["batch"]}
+            elif "asking" in row:
                 self._sent[row["asking"]["key"]] += 1
                 waiting[row["request"]] = row
             else:
@@ -100,7 +103,8 @@ class RequestJournal:
         for reply in stored_replies(folder):
             self._replies.setdefault(reply.asking.key, []).append(reply)
             waiting.pop(reply.reply, None)
-        self.lost = waiting
+        self.lost = {name: row for name, row in waiting.items() if "batch" not in row}
+        self.batches = {row["asking"]["key"]: row for row in waiting.values() if "batch" in row}
         self._asked = AppendLog(folder / ASKED)
         self._came = AppendLog(folder / REPLIES)
 
@@ -117,6 +121,11 @@ class RequestJournal:
             row = {"request": request, "asking": asdict(asking), "at_most": at_most}
             self._asked.append({**row, "when": now()})
             return request
+
+    def started(self, request: str, batch: str) -> None:
+        """Write down in which batch of the service the reply to a request will be found."""
+        with self._lock:
+            self._asked.append({"request": request, "batch": batch, "when": now()})
 
     def ended(self, request: str, outcome: str) -> None:
         """Write down that no reply came for a request, and why."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,6 +26,7 @@ from algos.data_pipeline.questions.source_videos import (
     prompt_tokens,
     too_much,
 )
+from policies.served.gemini_batch import batch_reply, start_batch
 from policies.served.gemini_files import VideoUploads
 from policies.served.gemini_json import GeminiJsonService
 from policies.served.openai_compatible import OPENAI, chat_completions
@@ -36,6 +38,7 @@ from sage_env.video.video_file import open_video
 from sage_env.wrappers.chat_space import encoded_picture, text_block, url_block
 
 Ask = Callable[[Callable[[], Json]], Json]
+Started = Callable[[str], None]
 _READY_WITHIN = 1800.0  # seconds for the service to make a video ready; a choice
 
 
@@ -64,8 +67,17 @@ class Writer(Protocol):
     def shown(self, video: SourceVideo, ask: Ask) -> Any:
         """Return the message with a video, which may send it to the service first."""
 
-    def request(self, message: Any, request: str) -> Json:
-        """Send a message under the id of a request; raises what `failure` can read."""
+    def request(self, message: Any, request: str, started: Started) -> Json:
+        """Send a message under the id of a request; raises what `failure` can read.
+
+        Args:
+            message: that `shown` returned.
+            request: its id.
+            started: is told the name of a batch that the reply will be found in.
+        """
+
+    def found_again(self, batch: str) -> Json:
+        """Return the reply of a batch that an earlier process has started, likewise."""
 
     def failure(self, error: Exception, served: bool) -> Failure | None:
         """Return what an exception means; `None` for a bug."""
@@ -163,13 +175,23 @@ class GeminiWriter:
         text = ask_for_questions(video.duration, *self._settings.questions)
         return self._service.shown(uploaded, text, fps)
 
-    def request(self, message: Any, request: str) -> Json:
+    def request(self, message: Any, request: str, started: Started) -> Json:
         """Send a message; the id goes as a header, which the service may leave unread."""
+        if self._settings.tier == "batch":
+            batch = start_batch(self._service, [message], request)
+            started(batch)
+            return self.found_again(batch)
         return self._service.request([message], None, None, {"x-request-id": request})
 
     def failure(self, error: Exception, served: bool) -> Failure | None:
         """Return what an exception means."""
         return self._service.failure(error, served)
+
+    def found_again(self, batch: str) -> Json:
+        """Return the reply of a batch, when it is done."""
+        while (reply := batch_reply(self._service, batch)) is None:
+            time.sleep(self._settings.poll)
+        return reply
 
     def done(self, video: SourceVideo) -> None:
         """Delete a video at the service."""
@@ -184,6 +206,8 @@ class FramesWriter:
 
     def __init__(self, model: str, settings: GenerateSettings, *, keyless: bool = False) -> None:
         """Make the client; nothing is sent."""
+        if settings.tier == "batch":
+            raise NoSuchService("--tier batch is of gemini: servers of chat completions have none")
         base_url = settings.base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI
         host = urlsplit(base_url).hostname or ""
         self.model = f"{'openai' if base_url.startswith(OPENAI) else host}/{model}"
@@ -228,7 +252,7 @@ class FramesWriter:
         """Return the message with the frames, each after its own true time."""
         return {"role": "user", "content": self._blocks(video)}
 
-    def request(self, message: Any, request: str) -> Json:
+    def request(self, message: Any, request: str, started: Started) -> Json:
         """Send a message."""
         body: Json = self._service.request([message], None, None)
         return {name: value for name, value in body.items() if name != "sent"}
@@ -236,6 +260,10 @@ class FramesWriter:
     def failure(self, error: Exception, served: bool) -> Failure | None:
         """Return what an exception means."""
         return self._service.failure(error, served)
+
+    def found_again(self, batch: str) -> Json:
+        """Raise: such a server has no batches that are found again."""
+        raise NoSuchService(f"{self.model} has no batch {batch}: ask again with --tier standard")
 
     def done(self, video: SourceVideo) -> None:
         """Do nothing: no video was sent."""

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from algos.data_pipeline.stand_in.batches import Batches
 from algos.data_pipeline.stand_in.error_rates import ErrorRates
 from algos.data_pipeline.stand_in.exchange import Exchange, refused
 from algos.data_pipeline.stand_in.known_videos import KnownVideo
@@ -34,6 +35,7 @@ class StandIn:
         url: its address, for `base_url`.
         replying: what it says and has said.
         files: what was sent to it.
+        batches: requests that wait.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class StandIn:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self.files = StoredFiles(self.url)
         self.replying = Replying(videos, rates or ErrorRates(), self.files, private)
+        self.batches = Batches(self.replying)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 
     def __enter__(self) -> StandIn:
@@ -132,8 +135,13 @@ def _answered(
         return stand_in.files.asked(method, rest)
     if method == "GET" and rest.startswith("models/"):
         return Exchange({"name": rest, "supportedGenerationMethods": ["generateContent"]})
-    if method == "POST" and rest.endswith(":generateContent"):
-        return stand_in.replying.asked(rest.split("/")[-1].partition(":")[0], headers, _json(body))
+    model, _, verb = rest.rpartition("/")[2].partition(":")
+    if method == "POST" and verb == "generateContent":
+        return stand_in.replying.asked(model, headers, _json(body))
+    if method == "POST" and verb == "batchGenerateContent":
+        return stand_in.batches.begun(model, _json(body))
+    if method == "GET" and rest.startswith("batches/"):
+        return stand_in.batches.asked(rest)
     return refused(404, "NOT_FOUND", f"there is no {path} here")
 
 

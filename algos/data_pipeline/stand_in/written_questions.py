@@ -17,6 +17,7 @@ from sage_env.datasets.item import QAItem
 from sage_env.timeline import Span
 
 _DIFFICULTY = {"glance": "easy", "needle": "medium", "when": "medium"}
+_HEARD = {"spoken": "verbal"}
 _REWORDED = (
     ("stays", "rests"),
     ("flashes", "blinks"),
@@ -92,7 +93,7 @@ def _good(item: QAItem, duration: float) -> dict[str, Any]:
         "answer": item.answer,
         "other_answers": list(item.aliases),
         "answer_tolerance": item.tolerance,
-        "modality": item.group.get("modality", "visual"),
+        "modality": _modality(item),
         "modality_reason": f"the {family or 'answer'} is in the {_where(item)}",
         "difficulty": _DIFFICULTY.get(family, "hard"),
         "difficulty_reason": "what is asked for is on screen for a part of the video only",
@@ -121,7 +122,11 @@ def _spans(video: KnownVideo) -> list[Span]:
 
 
 def _where(item: QAItem) -> str:
-    return "sound" if item.group.get("modality") == "verbal" else "picture"
+    return "sound" if _modality(item) == "verbal" else "picture"
+
+
+def _modality(item: QAItem) -> str:
+    return item.group.get("modality", _HEARD.get(_family(item), "visual"))
 
 
 def _family(item: QAItem) -> str:

@@ -15,6 +15,7 @@ from sage_env.tools.grounding.text_search import (
     SpeechFrom,
     TextSearch,
 )
+from sage_env.tools.paid_text import PaidText
 from sage_env.tools.spans import video_span
 from sage_env.tools.speech.hearing import Hearing
 from sage_env.tools.tool import ToolContext
@@ -149,10 +150,11 @@ class Ground:
             longest=self._max_span,
         )
         found = best_spans(self._search(event, start, end, context), self._most)
-        if found:
-            return written_spans(found)
         unseen = f" ({self._search.unseen})" if self._search.unseen else ""
-        return f"Not found between {start:.1f} s and {end:.1f} s{unseen}."
+        missed = f"Not found between {start:.1f} s and {end:.1f} s{unseen}."
+        text = written_spans(found) if found else missed
+        take_usage = getattr(self._search, "take_usage", None)  # what asks nobody has none
+        return PaidText(text, take_usage() if take_usage else None)
 
 
 _TIME = {"type": "number", "minimum": 0}

@@ -25,8 +25,12 @@ from sage_env.tools.tool import ToolContext
 
 MatcherName = Literal["meaning", "words"]
 SpeechFrom = Literal["any", "subtitles", "no"]
-THRESHOLDS: Mapping[str, float] = {"meaning": 0.5, "words": 0.6}
-"""Least score of what is told, by matcher."""
+THRESHOLDS: Mapping[str, float] = {"meaning": 0.4, "words": 0.6}
+"""Least score of what is told, by matcher.
+
+Chosen on the training sentences of `benchmarks.grounding`, seeds 0 to 19, where 0.4 finds 84 % of
+the events that are described in other words, and calls 1 to 2 % of the absent ones found.
+"""
 _VAGUE = 0.05  # by which the texts of a whole shot must fit better than one of them
 _TEXTS = "texts of a stretch, 1"  # how they are read; a change makes those that are kept useless
 

@@ -12,7 +12,7 @@ from sage_env.synth.render import ScenePainter
 from sage_env.synth.spoken.dataset import sage_synth_spoken
 from sage_env.synth.spoken.script import WORDS
 from sage_env.tools.speech.transcribe import Transcribe
-from tests.helpers.tones import EAR, SPEAKER
+from tests.helpers.speech.tones import EAR, SPEAKER
 
 
 @pytest.fixture(scope="module")

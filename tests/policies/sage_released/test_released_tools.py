@@ -19,23 +19,14 @@ from policies.sage_released.results import printed_result
 from policies.sage_released.tools import EXTRACT, RELEASED_TOOLS, Toolbox
 from policies.tools import Analyze
 from sage_env.actions.action import UseTool, Zoom
+from sage_env.tools.grounding.ground import Ground
 from sage_env.tools.json_schema import fit_arguments
 from sage_env.tools.speech.transcribe import Transcribe
 from sage_env.tools.web import ReadPage, Search
 from sage_env.tools.web.search_results import SearchResult, results_text
 
 SPAN = {"video_path": "video.mp4", "timestamp_start": "00:00:10", "timestamp_end": "00:01:30"}
-TIME = {"type": "number", "minimum": 0}
 FRAMES = [frame_name(0, 12.3), frame_name(1, 3700.0)]
-
-
-class Ground:
-    name, description = "ground", "Finds when something happens."
-    parameters = {
-        "type": "object",
-        "properties": {"event": {"type": "string"}} | dict.fromkeys(("start", "end"), TIME),
-        "required": ["event", "start", "end"],
-    }
 
 
 @pytest.fixture(scope="module")

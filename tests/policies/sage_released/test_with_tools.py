@@ -1,13 +1,12 @@
-"""A released checkpoint plays with `analyze`, `search`, `read_page` by name, against local servers.
+"""Laws of `policies.sage_released.policy`, with tools that look, search and read.
 
-`perform_reasoning` is served: what is extracted in one turn is looked at in the next.
+They ask servers on this machine. What is extracted in one turn is looked at in the next.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from importlib.util import find_spec
 
 import pytest
 
@@ -113,7 +112,6 @@ def test_the_command_line_offers_their_six_tools(
     given = {"ask": ["ask", str(clip), "which?"], "eval": ["eval", "--dataset", "data.jsonl"]}
     names = [f"search?engine=searxng&url={server.url}", "read_page", "transcribe"]
     names += [f"analyze?model=openai:eye&base_url={server.url}&num_frames=2"]
-    names += ["ground"] if find_spec("sage_env.tools.grounding.ground") else []
+    names += ["ground"]
     assert main([*given[command], *policy, "--tools", *names]) == 0
-    assert told[0] == [tool.name for tool in RELEASED_TOOLS if len(names) == 5
-                       or tool.paper != "ground-event"]  # fmt: skip
+    assert told[0] == [tool.name for tool in RELEASED_TOOLS]

@@ -8,8 +8,8 @@ import pytest
 
 from policies.served import GeminiPolicy, OpenAIPolicy, RetrySettings
 from sage_env import Answer, UseTool
-from tests.helpers.hostile_texts import TEXT, WORD, require_quoted
 from tests.helpers.loopback import Loopback, Says, shown
+from tests.helpers.plug_ins.hostile_texts import TEXT, WORD, require_quoted
 from tests.helpers.tools_to_try import Echo
 
 QUICK = RetrySettings(timeout=5, attempts=1)

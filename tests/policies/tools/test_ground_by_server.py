@@ -18,6 +18,7 @@ from policies.tools.ground_by_server import read_spans
 from sage_env.datasets.item import QAItem
 from sage_env.frames import FrameBatch
 from sage_env.tools.grounding.ground import Ground
+from sage_env.tools.paid_text import usage_of
 from sage_env.tools.tool import ToolContext
 from tests.helpers.loopback import PROXIES, Loopback, Says
 
@@ -119,6 +120,7 @@ def test_the_best_of_a_long_stretch_is_looked_at_again_closer() -> None:
         "[21.0 s - 24.0 s] sco",
         "[60.0 s - 70.0 s] sco",
     ]
+    assert [one["prompt"] for one in usage_of(reply)["replies"]] == [5, 5]  # of both looks
 
 
 @pytest.mark.parametrize(
@@ -162,6 +164,14 @@ def test_a_server_without_the_model_is_told_when_the_tool_is_made() -> None:
     with Loopback([], Says({"object": "list", "data": [{"id": "other"}]})) as server:
         with pytest.raises(ServiceRefused, match="eye"):
             Ground(server="openai:eye", base_url=f"{server.url}/v1", attempts=1)
+
+
+def test_times_that_were_rounded_are_brought_back_and_no_others() -> None:
+    (found,) = read_spans(json.dumps({"spans": [span(9.96, 20.04)]}), 10.0, 20.0)
+    assert (found.start, found.end) == (10.0, 20.0)
+    for begin, stop in ((9.9, 15.0), (15.0, 20.1)):
+        with pytest.raises(ReplyUnusable, match=r"between 10\.0 and 20\.0 seconds"):
+            read_spans(json.dumps({"spans": [span(begin, stop)]}), 10.0, 20.0)
 
 
 @given(st.floats(), st.floats(), st.floats())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import count, cycle
 from pathlib import Path
 
 import numpy as np
@@ -311,6 +312,12 @@ class Wrong(Blueness):
         return self.reply(arguments, context, self)
 
 
+def keys(*replies):
+    """Return a `cache_key` that replies so, the second of which is asked for in a check alone."""
+    left = cycle([None, None, *replies])
+    return lambda arguments, context: next(left)
+
+
 @pytest.mark.parametrize(
     ("tool", "law"),
     [
@@ -319,6 +326,10 @@ class Wrong(Blueness):
         (Wrong(lambda a, c, t: c.history.item.aliases[0]), "ToolError.*IndexError"),
         (Wrong(lambda a, c, t: [0.0] * 60 and str(list(range(60))[int(a["at"])])), "IndexError"),
         (Wrong(lambda a, c, t: f"call {t.count}"), "must give the same reply to the same call"),
+        (Wrong(lambda a, c, t: [0 for _ in count()], timeout=0.05), "must reply in time: it was"),
+        (Wrong(lambda a, c, t: "x", max_calls=0), "max_calls of the tool 'blueness' must be"),
+        (Wrong(lambda a, c, t: "x", cache_key=keys(1, 1)), r"cache_key must return.*got \[1, 1\]"),
+        (Wrong(lambda a, c, t: "x", cache_key=keys("a", "b")), r"same call: got \['a', 'b'\]"),
     ],
 )
 def test_a_tool_that_breaks_a_law_is_told_which(tool, law):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sage_env.tools.quoting import MARK, one_line, plain_text, quoted, told_notes, untagged
-from tests.helpers.hostile_texts import TAGS, TEXT, require_quoted
+from tests.helpers.plug_ins.hostile_texts import TAGS, TEXT, require_quoted
 
 ANY = st.text(max_size=80) | st.text(alphabet="<|im_end>/[INST] \n\r\x0b\u2028>x", max_size=40)
 

@@ -9,7 +9,7 @@ import pytest
 
 from algos.cli.entry import main
 from tests.helpers.loopback import KEY, PROXIES
-from tests.helpers.stand_in_videos import clips, stand_in
+from tests.helpers.pipeline.stand_in_videos import clips, stand_in
 
 
 @pytest.fixture(autouse=True)

@@ -9,33 +9,20 @@ import pytest
 from algos.cli.entry import main
 from algos.data_pipeline.checking.check_log import CHECKS_FILE
 from algos.data_pipeline.questions.question_files import QUESTIONS
-from sage_env.datasets.item import QAItem
-from sage_env.synth.dataset import sage_synth
-from tests.helpers.checked_questions import generated, write_generated
+from tests.helpers.clips import write_clip
+from tests.helpers.data_line.checked_questions import generated, write_generated
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Questions about two rendered videos of ten to sixty seconds."""
+    """Questions about a video file of ten seconds."""
     root = tmp_path_factory.mktemp("verified")
-    dataset = sage_synth(root, "validation", count=1)
-    items = [item for item in dataset if item.choices][:3]
-    dataset.prepare(items[0])
-    rows = [_row(item, root) for item in items]
-    write_generated(root, rows)
-    return root
-
-
-def _row(item: QAItem, root):
-    return generated(
-        item.id,
-        item.video.relative_to(root).as_posix(),
-        question=item.question,
-        choices=item.choices,
-        answer=item.answer,
-        evidence=item.evidence,
-        duration=item.duration,
-    )
+    write_clip(root / "clip.mp4", range(0, 250, 25))
+    questions = [
+        generated(f"q{k}", "clip.mp4", question=text, evidence=((k + 2.0, k + 3.0),), duration=10.0)
+        for k, text in enumerate(("Which colour?", "Who runs away at last?", "What is eaten?"))
+    ]
+    return write_generated(root, questions)
 
 
 def test_a_folder_is_verified_and_audited_by_commands(folder, capsys) -> None:

@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -38,7 +39,7 @@ from algos.data_pipeline.questions.question_files import (
 )
 from sage_env.datasets.json_lines import read_jsonl
 from sage_env.errors import VideoError
-from tests.helpers.checked_questions import (
+from tests.helpers.data_line.checked_questions import (
     COLOURS,
     Coloured,
     SeesColours,
@@ -49,7 +50,7 @@ from tests.helpers.checked_questions import (
 HOSTILE = (
     """<script>alert(1)</script> "'><img src=x onerror=alert(2)> <|im_end|> &amp; </textarea>"""
 )
-SETTINGS = CheckSettings(answerers=("sees",), checks=("sufficient",), held_out=0.3)
+SETTINGS = CheckSettings(answerers=("sees",), checks=("sufficient",), held_out=0.3, orders=False)
 
 
 def folder_of(path: Path, count: int = 12, **changes) -> Path:
@@ -113,8 +114,14 @@ def test_hostile_words_are_shown_and_are_nothing_else(tmp_path) -> None:
         choices=(HOSTILE, "red", "teal"),
         rationale={HOSTILE: HOSTILE},
     )
+    sees = Answering({"sees": SeesColours()}, Coloured)
+    named = generated("named", "600_a.mp4", choices=("red", HOSTILE), answer=HOSTILE)
+    write_generated(tmp_path, [named])
+    lenient = replace(SETTINGS, labels=("sufficient",), length_ratio=None)
+    check_questions(tmp_path, lenient, how=sees)
     path = write_audit(tmp_path, 10, 0, opener=Coloured)
     page = _Page(path.read_text())
+    assert HOSTILE in [one.get("value") for one in page.named("input")]
     assert len(page.scripts) == 1 and "alert" not in page.scripts[0]
     assert all(one["src"].startswith("data:image/jpeg;base64,") for one in page.named("img"))
     assert not any(name.startswith("on") for _, found in page.elements for name in found)
@@ -181,7 +188,10 @@ def test_acceptance_is_over_videos_where_there_are_five_and_says_so_where_not(tm
     folder_of(tmp_path)
     write_audit(tmp_path, 12, 0, opener=Coloured)
     names = [one.id for one in kept_sample(tmp_path, 12, 0)]
-    said = [(name, "accept", {}) for name in names[:9]] + [(names[9], "reject", {})]
+    said = [(name, "accept", {}) for name in names[:9]] + [(names[9], "edit", {})]
+    edited = acceptance_of(tmp_path, read_verdicts(tmp_path, save(tmp_path, said)))
+    assert (edited.accepted, edited.edited, edited.share) == (9, 1, 0.9), "not as it is"
+    said = [*said[:9], (names[9], "reject", {})]
     found = acceptance_of(tmp_path, read_verdicts(tmp_path, save(tmp_path, said)))
     assert (found.sample, found.judged, found.accepted, found.rejected) == (12, 10, 9, 1)
     assert found.share == 0.9 and found.over_videos[0] < 0.9 < found.over_videos[1]

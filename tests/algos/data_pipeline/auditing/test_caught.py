@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from algos.data_pipeline.auditing.caught import GOOD, caught
 from algos.data_pipeline.questions.question_files import Rejection, reject, write_kept
 from algos.data_pipeline.stand_in.planted import Planted
-from tests.helpers.checked_questions import generated, write_generated
+from tests.helpers.data_line.checked_questions import generated, write_generated
 
 
 def planted(position: int, error: str = "") -> Planted:
@@ -46,3 +47,18 @@ def test_errors_caught_and_good_questions_lost_by_hand(tmp_path: Path) -> None:
     assert good.interval is None, "one video"
     assert "wrong_times" in found.text() and "1 questions are not of the record" in found.text()
     assert found.to_json()["lines"][0]["kind"] == GOOD
+
+
+def test_of_two_that_ask_the_same_either_may_stay(tmp_path: Path) -> None:
+    """The copy came first and stays; the question that it copies is rejected for it."""
+    good, copy, other = planted(0), planted(1, "near_duplicate"), planted(2)
+    other = replace(other, truth="another")
+    for check, kept_copies, lost_good in (("near_duplicate", 0, 0), ("sufficient", 1, 1)):
+        folder = write_generated(
+            tmp_path / check, [generated(one.id, "60_a.mp4") for one in (copy, good, other)]
+        )
+        reject(folder, [rejected(good.id, check)])
+        write_kept(folder)
+        lines = {line.kind: line for line in caught(folder, [good, copy, other]).lines}
+        assert lines["near_duplicate"].kept == kept_copies
+        assert lines[GOOD].rejected == lost_good and lines[GOOD].questions == 2

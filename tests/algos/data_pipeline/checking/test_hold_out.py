@@ -11,11 +11,16 @@ from hypothesis import strategies as st
 from algos.data_pipeline.checking.check_plays import Answering
 from algos.data_pipeline.checking.check_settings import CheckSettings
 from algos.data_pipeline.checking.hold_out import HOLD_OUT, is_held_out
-from algos.data_pipeline.checking.pass_rates import RL_FILE, PassRate
+from algos.data_pipeline.checking.pass_rates import RL_FILE, PassRate, mean_pass_rates
 from algos.data_pipeline.checking.question_check import check_questions
 from algos.data_pipeline.questions.question_files import QUESTIONS
 from sage_env.datasets.json_lines import read_jsonl
-from tests.helpers.checked_questions import Coloured, SeesColours, generated, write_generated
+from tests.helpers.data_line.checked_questions import (
+    Coloured,
+    SeesColours,
+    generated,
+    write_generated,
+)
 
 
 @given(st.text(max_size=20), st.integers(0, 5), st.floats(0, 1), st.floats(0, 1))
@@ -112,3 +117,5 @@ def test_the_questions_for_rl_are_those_that_the_policy_gets_right_sometimes(tmp
     assert told["rates"] == {"always": [4, 4, 4], "never": [0, 4, 4], "half": [2, 4, 4]}
     assert report.rates["half"].pass_at(2) == pytest.approx(5 / 6)
     assert set(policy.used) == {1.0}, "played at temperature 1"
+    assert mean_pass_rates(report.rates) == pytest.approx({1: 0.5, 4: 2 / 3})
+    assert "1 of 3 questions have right plays and wrong ones; pass@1 50.0%" in report.text()

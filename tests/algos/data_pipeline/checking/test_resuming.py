@@ -12,6 +12,7 @@ import os
 import random
 import signal
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ from algos.data_pipeline.questions.question_files import LEDGER, QUESTIONS, REJE
 from algos.runs.append_log import LogError
 from policies.base import Decision
 from policies.turn_usage import TokenCounts, TurnUsage
-from tests.helpers.checked_questions import (
+from tests.helpers.data_line.checked_questions import (
     Coloured,
     Guesses,
     SeesColours,
@@ -68,6 +69,14 @@ def content(folder: Path) -> dict[str, object]:
     return {name: (folder / name).read_bytes() for name in FILES} | {"plays": untimed}
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> dict[str, object]:
+    """What a check leaves that nothing interrupted."""
+    folder = write_generated(tmp_path_factory.mktemp("whole"), questions())
+    run(folder)
+    return content(folder)
+
+
 def test_checked_again_nothing_is_played_and_no_byte_changes(tmp_path) -> None:
     folder = write_generated(tmp_path, questions())
     run(folder)
@@ -76,11 +85,10 @@ def test_checked_again_nothing_is_played_and_no_byte_changes(tmp_path) -> None:
     assert content(folder) == before
 
 
-def test_what_failed_in_between_leaves_no_trace(tmp_path) -> None:
-    whole, torn = (write_generated(tmp_path / name, questions()) for name in ("whole", "torn"))
-    run(whole)
+def test_what_failed_in_between_leaves_no_trace(tmp_path, whole) -> None:
+    torn = write_generated(tmp_path, questions())
     run(torn, fails="q1/sufficient")
-    found, wanted = content(torn), content(whole)
+    found, wanted = content(torn), dict(whole)
     assert found != wanted
     run(torn)
     found = content(torn)
@@ -102,43 +110,45 @@ def kill_and_go_on(folder: Path, seed: int, times: int) -> None:
     run(folder)
 
 
-def check_kills(tmp_path: Path, seed: int, times: int) -> None:
-    whole, killed = (write_generated(tmp_path / name, questions()) for name in ("whole", "killed"))
-    run(whole)
+def check_kills(killed: Path, whole: dict[str, object], seed: int, times: int) -> None:
+    write_generated(killed, questions())
     kill_and_go_on(killed, seed, times)
-    assert content(killed) == content(whole)
+    assert content(killed) == whole
     keys = [row["key"] for row in content(killed)["plays"]]
     assert len(keys) == len(set(keys))
 
 
-def test_three_kills_at_random_moments_lose_nothing(tmp_path) -> None:
-    check_kills(tmp_path, 0, 3)
+def test_three_kills_at_random_moments_lose_nothing(tmp_path, whole) -> None:
+    check_kills(tmp_path, whole, 0, 3)
 
 
 @pytest.mark.slow
-def test_twenty_kills_at_random_moments_lose_nothing(tmp_path) -> None:
-    check_kills(tmp_path, 1, 20)
+def test_twenty_kills_at_random_moments_lose_nothing(tmp_path, whole) -> None:
+    check_kills(tmp_path, whole, 1, 20)
 
 
-def test_the_number_of_environments_changes_nothing(tmp_path) -> None:
-    found = []
-    for envs in (1, 7):
-        folder = write_generated(tmp_path / str(envs), questions())
-        how = Answering({"sees": SeesColours(), "guesses": Guesses()}, Coloured)
-        check_questions(folder, CheckSettings(**vars(SETTINGS) | {"envs": envs}), how=how)
-        found.append(content(folder))
-    assert found[0] == found[1]
+def test_the_number_of_environments_changes_nothing(tmp_path, whole) -> None:
+    folder = write_generated(tmp_path, questions())
+    how = Answering({"sees": SeesColours(), "guesses": Guesses()}, Coloured)
+    check_questions(folder, CheckSettings(**vars(SETTINGS) | {"envs": 1}), how=how)
+    assert content(folder) == whole
 
 
-def test_other_questions_beside_it_do_not_change_what_a_question_is_answered(tmp_path) -> None:
-    every = list(questions())
-    found = []
-    for name, some in (("all", every), ("few", every[4:6])):
-        folder = write_generated(tmp_path / name, some)
-        run(folder)
-        plays = [p for p in read_plays(folder).values() if p.question == "q4"]
-        found.append({(p.key, p.prediction) for p in plays if p.check != "pass"})
-    assert found[0] == found[1]
+def test_other_questions_beside_it_do_not_change_what_a_question_is_answered(
+    tmp_path, whole
+) -> None:
+    folder = write_generated(tmp_path, list(questions())[4:6])
+    run(folder)
+    plays = [asdict(play) for play in read_plays(folder).values()]
+    found = [
+        {
+            (p["key"], p["prediction"])
+            for p in some
+            if p["question"] == "q4" and p["check"] != "pass"
+        }
+        for some in (plays, whole["plays"])
+    ]
+    assert found[0] == found[1] and found[0]
 
 
 def test_other_settings_play_anew_and_a_former_answer_is_not_lost(tmp_path) -> None:
@@ -155,14 +165,13 @@ def test_other_settings_play_anew_and_a_former_answer_is_not_lost(tmp_path) -> N
     assert len(read_plays(folder)) == 7, "the first three tries stay"
 
 
-def test_a_torn_last_line_counts_as_never_written(tmp_path) -> None:
-    whole, torn = (write_generated(tmp_path / name, questions()) for name in ("whole", "torn"))
-    run(whole)
+def test_a_torn_last_line_counts_as_never_written(tmp_path, whole) -> None:
+    torn = write_generated(tmp_path, questions())
     run(torn)
     path = torn / CHECKS_FILE
     path.write_bytes(path.read_bytes()[:-20])
     run(torn)
-    assert content(torn) == content(whole)
+    assert content(torn) == whole
 
 
 def test_a_line_that_is_no_play_is_named(tmp_path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.loopback import KEY, PROXIES
-from tests.helpers.stand_in_videos import clips
+from tests.helpers.pipeline.stand_in_videos import clips
 
 ELSEWHERE = ["GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL", "OPENAI_BASE_URL"]
 

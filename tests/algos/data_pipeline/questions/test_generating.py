@@ -34,7 +34,7 @@ from algos.runs.append_log import read_log
 from policies.errors import ServiceRefused
 from sage_env.datasets.loading import load_dataset
 from tests.helpers.loopback import KEY, Loopback, Says
-from tests.helpers.stand_in_videos import quick, stand_in
+from tests.helpers.pipeline.stand_in_videos import quick, stand_in
 
 pytest.importorskip("google.genai")
 
@@ -303,3 +303,39 @@ def test_a_server_without_video_is_shown_frames_with_their_times(
 def test_a_service_has_a_name_that_is_known(name: str) -> None:
     with pytest.raises(NoSuchService, match="--service"):
         writer_of(quick(None, service=name))
+
+
+def test_a_batch_is_half_the_price_and_found_again_after_a_kill(
+    videos: list[Path], tmp_path: Path
+) -> None:
+    """`policies.served.gemini_batch`: a batch that was begun is asked about, and not begun anew."""
+    folder = videos[0].parent
+    with stand_in(videos, tmp_path / "p", {"failed": 0.4}) as server:
+        given = quick(server, tier="batch", workers=1)
+        writer, ends = writer_of(given), iter([True])
+        found_again = writer.found_again
+
+        def killed(batch: str) -> Any:
+            if next(ends, False):
+                raise SystemExit  # nothing of it is caught on the way
+            return found_again(batch)
+
+        writer.found_again = killed  # type: ignore[method-assign]
+        journal = "algos.data_pipeline.questions.request_journal.RequestJournal.ended"
+        ledger = "algos.data_pipeline.questions.ledger.Ledger.pay"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(journal, lambda *_: None)  # a process that is killed writes nothing
+            patch.setattr(ledger, lambda *_, **__: None)
+            with pytest.raises(SystemExit):
+                generate_questions(folder, folder, given, writer)
+        begun = sum(server.replying.by_request.values())
+        assert begun >= 1 and not stored_replies(folder)
+        result = generate_questions(folder, folder, given, writer_of(given))
+        assert outcomes(result) == WRITTEN and result.kept == 18
+        assert server.replying.outcomes["questions"] == 3 == result.spent.replies
+        assert set(server.replying.by_request.values()) == {1}
+    lines = paid_replies(folder / "ledger.jsonl")
+    for line in lines:
+        assert line.tier == "batch" and line.prompt is not None and line.completion is not None
+        full = line.prompt * 0.75e-6 + line.completion * 3.75e-6
+        assert line.dollars == pytest.approx(full / 2)

@@ -26,7 +26,7 @@ from algos.data_pipeline.questions.request_journal import stored_replies
 from algos.data_pipeline.questions.writers import writer_of
 from algos.data_pipeline.stand_in.planted import planted_questions
 from algos.runs.append_log import read_log
-from tests.helpers.stand_in_videos import clips, quick, stand_in
+from tests.helpers.pipeline.stand_in_videos import clips, quick, stand_in
 
 pytest.importorskip("google.genai")
 RATES = {"times_past_end": 0.1, "exact_duplicate": 0.1, "malformed": 0.15, "failed": 0.1}

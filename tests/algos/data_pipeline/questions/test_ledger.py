@@ -75,6 +75,19 @@ def test_with_a_budget_nothing_of_unknown_cost_is_sent(tmp_path: Path) -> None:
     ledger.close()
 
 
+def test_what_is_on_its_way_counts_and_what_was_refused_does_not(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "l", budget=1.0)
+    ledger.reserve("a", 0.6)
+    with pytest.raises(BudgetSpent, match=r"0\.6000 is spent or set aside"):
+        ledger.reserve("b", 0.5)
+    ledger.release("a")
+    ledger.reserve("b", 0.5)
+    ledger.reserve("begun", 0.9, begun=True)  # by an earlier process: too late to refuse
+    with pytest.raises(BudgetSpent):
+        ledger.reserve("c", 0.01)
+    ledger.close()
+
+
 @given(
     st.floats(0.1, 5.0),
     st.lists(st.tuples(st.floats(0.01, 1.0), st.floats(0.0, 1.0), st.booleans()), max_size=30),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -23,7 +24,7 @@ from algos.data_pipeline.stand_in.planted import OF_QUESTIONS, OF_REPLIES, OF_RE
 from algos.data_pipeline.stand_in.server import StandIn
 from algos.data_pipeline.stand_in.spoiling import LATER, Draft, clock_of, seconds_of, spoiled
 from algos.data_pipeline.stand_in.written_questions import write_questions
-from tests.helpers.stand_in_videos import SYMBOLS, clips, items_about
+from tests.helpers.pipeline.stand_in_videos import SYMBOLS, clips, items_about
 
 OTHERS = {"glance": SYMBOLS}
 
@@ -48,6 +49,13 @@ def test_without_errors_it_writes_what_is_true() -> None:
         assert not planted.error and row["answer"] == item.answer
         spans = [(seconds_of(e["start"]), seconds_of(e["end"])) for e in row["evidence"]]
         assert tuple(spans) == item.evidence and planted.question == item.question
+
+
+def test_what_is_spoken_is_said_to_be_heard() -> None:
+    items = [replace(one, group={"family": "spoken"}) for one in known().items[:2]]
+    video = KnownVideo("sha", "content", 40.0, (*items, *known().items[2:]))
+    modalities = Counter(row["modality"] for row in written(video).reply["questions"])
+    assert modalities == {"verbal": 2, "visual": 4}
 
 
 def test_errors_depend_on_the_seed_the_video_and_the_question_and_on_no_position() -> None:

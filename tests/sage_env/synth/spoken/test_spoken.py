@@ -27,7 +27,7 @@ from sage_env.synth.spoken.synthesiser import RATE, find_synthesiser, spoken
 from sage_env.tools.speech.hearing import Hearing, hear
 from sage_env.tools.speech.recogniser import weights_place
 from sage_env.video.video_file import open_video
-from tests.helpers.tones import EAR, SPEAKER, speak
+from tests.helpers.speech.tones import EAR, SPEAKER, speak
 
 PLANS = [plan_video(split, index) for split in ("train", "test") for index in range(21)]
 SCRIPTS = [write_script(plan) for plan in PLANS]
@@ -242,6 +242,20 @@ def test_the_file_has_the_planned_times_and_one_sound_track(short):
                 16_000,
                 "mono",
             )
+
+
+def test_sound_and_pictures_of_a_time_lie_near_each_other_in_the_file(short):
+    for _, path in short:
+        with av.open(str(path)) as container:
+            packets = [
+                (packet.pos, packet.stream.type, float(packet.dts * packet.time_base))
+                for packet in container.demux()
+                if packet.size
+            ]
+        reached = {"audio": 0.0, "video": 0.0}
+        for _, kind, second in sorted(packets):
+            reached[kind] = second
+            assert abs(reached["audio"] - reached["video"]) < 3.0
 
 
 def test_subtitles_are_written_beside_the_file_where_they_are_wanted_alone(short, tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sage_env.tools.grounding.glances import STEP, find_looks, find_shots, take_glances
-from tests.helpers.signs import Sign, SignVideo
+from tests.helpers.video.signs import Sign, SignVideo
 
 
 @pytest.mark.parametrize(("start", "end"), [(0.0, 30.0), (12.3, 13.1), (5.0, 5.1)])

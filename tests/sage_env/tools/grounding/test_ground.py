@@ -6,14 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from sage_env.actions.action import UseTool
 from sage_env.datasets.item import QAItem
+from sage_env.env import VideoQAEnv
 from sage_env.errors import MissingExtra, ToolInputError
 from sage_env.testing import check_tool
 from sage_env.tools.grounding import text_embedding
 from sage_env.tools.grounding.ground import MAX_EVENT, Ground
 from sage_env.tools.grounding.text_search import SearchSettings, TextSearch
 from sage_env.tools.tool import ToolContext
-from tests.helpers.signs import Sign, SignVideo
+from tests.helpers.clips import write_clip
+from tests.helpers.video.signs import Sign, SignVideo
 
 SIGNS = [Sign(4.0, 9.5, "Fire drill at noon"), Sign(20.0, 26.0, "Lift out of order")]
 SAID = """1
@@ -138,6 +141,19 @@ def test_without_weights_it_says_so_and_nothing_is_told_as_not_found(
 
 def test_it_is_a_tool_as_the_environment_asks() -> None:
     check_tool(Ground(matcher="words", screen=False, speech="no"))
+
+
+def test_by_name_it_is_called_in_a_process_of_its_own(tmp_path: Path, said: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    write_clip(clip, range(0, 1_000, 25))  # a frame a second
+    item = QAItem("q", clip, "when?", answer="-", subtitles=said)
+    name = "ground?matcher=words&screen=no&speech=subtitles"
+    env = VideoQAEnv(dataset=[item], tools=[name], max_turns=3)
+    env.reset()
+    arguments = {"event": "the ferry leaves", "start": 0.0, "end": 40.0}
+    observation = env.step(UseTool("ground", arguments))[0]
+    assert "[12.0 s - 15.0 s] score 1.00" in observation["text"]
+    env.close()
 
 
 def test_settings_out_of_range_are_refused() -> None:

@@ -54,6 +54,10 @@ def test_of_two_that_are_much_the_same_the_better_is_told() -> None:
     assert [one.score for one in best_spans(spans)] == [0.8, 0.7, 0.65]
 
 
+def test_of_two_that_fit_as_well_the_shorter_is_told() -> None:
+    assert best_spans([span(0, 10, 0.8), span(2, 6, 0.8)]) == [span(2, 6, 0.8)]
+
+
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 20), st.integers(0, 99)), max_size=30))
 def test_no_more_than_the_most_are_told_best_first_and_none_twice(drawn) -> None:
     spans = [span(start, start + length, score / 100) for start, length, score in drawn]

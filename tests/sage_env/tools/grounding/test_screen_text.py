@@ -7,7 +7,7 @@ import pytest
 
 from sage_env.tools.grounding.glances import take_glances
 from sage_env.tools.grounding.screen_text import frames_to_read, read_screen
-from tests.helpers.signs import Sign, SignVideo
+from tests.helpers.video.signs import Sign, SignVideo
 
 SIGNS = [Sign(4.0, 9.5, "Fire drill at noon"), Sign(20.0, 26.0, "Lift out of order")]
 

@@ -16,7 +16,7 @@ from sage_env.tools.speech.hearing import Hearing, hear, speech_between
 from sage_env.tools.speech.recogniser import load_recogniser, weights_place
 from sage_env.tools.speech.words import Word, lines_of
 from tests.helpers.real_clips import REAL_CLIPS
-from tests.helpers.sounding import clicking, subtitled
+from tests.helpers.speech.sounding import clicking, subtitled
 
 CLICKS = [0.2 + 0.4 * number for number in range(24)]  # every 0.4 s, in a video of 10 s
 CALLS = []

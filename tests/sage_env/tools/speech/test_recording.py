@@ -3,13 +3,15 @@
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from sage_env.errors import DecodeTimeout, VideoError
-from sage_env.tools.speech.recording import RATE, is_language, read_sound
+from sage_env.tools.speech.recording import RATE, is_language, read_sound, sound_stream
 from sage_env.video.deadline import NO_LIMIT, Deadline
 from sage_env.video.index.video_index import read_index
 from sage_env.video.video_file import open_video
-from tests.helpers.sounding import clicking, subtitled
+from tests.helpers.real_clips import REAL_CLIPS
+from tests.helpers.speech.sounding import clicking, many_tracks, subtitled
 
 CLICKS = [1.5, 3.25]
 FILES = {
@@ -77,6 +79,27 @@ def test_a_video_without_sound_has_none(tmp_path):
     assert read_sound(silent, 0.0, 1.0, NO_LIMIT) is None
     with pytest.raises(VideoError):
         read_sound(tmp_path / "missing.mp4", 0.0, 1.0, NO_LIMIT)
+
+
+def test_the_track_is_the_wanted_language_then_no_commentary_then_the_default(tmp_path):
+    none, default, aside = Disposition(0), Disposition.default, Disposition.comment
+    path = many_tracks(
+        tmp_path / "tracks.mkv",
+        [("eng", aside | default, 0.5), ("eng", none, 1.5), ("fra", default, 2.5)],
+    )
+
+    def heard(language):
+        return clicks_in(read_sound(path, 0.0, 4.0, NO_LIMIT, language), 0.0)
+
+    assert heard(None) == heard("fr") == heard("de") == pytest.approx([2.5], abs=0.002)
+    assert heard("en") == pytest.approx([1.5], abs=0.002)
+
+
+@pytest.mark.skipif(not REAL_CLIPS.is_dir(), reason="no filmed clips here")
+def test_of_two_tracks_of_a_filmed_clip_the_better_one_is_taken():
+    with av.open(str(REAL_CLIPS / "nasa_13013_speech.mp4")) as container:
+        chosen = sound_stream(container, 3)
+        assert (chosen.index, chosen.rate) == (4, 16_000)
 
 
 def test_it_ends_in_time(files):

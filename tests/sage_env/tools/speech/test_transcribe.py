@@ -13,7 +13,7 @@ from sage_env.errors import ToolInputError
 from sage_env.tools.naming import find_tools
 from sage_env.tools.speech.transcribe import Transcribe
 from sage_env.tools.tool import MAX_TOOL_TEXT
-from tests.helpers.sounding import clicking, subtitled
+from tests.helpers.speech.sounding import clicking, subtitled
 
 
 def context(path, duration=4.0, subtitles=None, subtitles_start=0.0):

@@ -6,7 +6,7 @@ from sage_env.errors import DatasetError
 from sage_env.subtitles.line import Line
 from sage_env.tools.speech.written_speech import subtitles_beside, written_lines
 from tests.helpers.real_clips import REAL_CLIPS
-from tests.helpers.sounding import subtitled
+from tests.helpers.speech.sounding import subtitled
 
 CUES = [(500, 1500, "Hello <i>there</i>"), (2000, 3000, "Bye, all")]
 
@@ -79,6 +79,8 @@ def test_what_cannot_be_read_beside_the_video_is_passed_over(talk, tmp_path):
 def test_a_video_without_any_has_none(tmp_path):
     path = subtitled(tmp_path / "a.mkv", [], "subrip")
     assert written_lines(path) is None
+    # Forced ones are of signs and of other languages alone, not of what is said.
+    assert written_lines(subtitled(tmp_path / "b.mkv", CUES, "subrip", forced=True)) is None
     assert written_lines(tmp_path / "drawn.mp4") is None  # a video of an opener has no file
 
 

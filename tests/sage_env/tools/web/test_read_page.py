@@ -17,7 +17,7 @@ from sage_env.errors import MissingExtra, ToolInputError
 from sage_env.tools.tool import check_tool_object
 from sage_env.tools.web import bounded_http
 from sage_env.tools.web.read_page import MAX_HOPS, ReadPage
-from tests.helpers.web_server import OK, PEM, page, status, web_server
+from tests.helpers.web.server import OK, PEM, page, status, web_server
 
 URL = "http://page.example/"
 PLAIN = "text/plain; charset=utf-8"
@@ -147,7 +147,8 @@ def test_a_server_that_drips_ends_at_the_deadline(start, piece) -> None:
 @pytest.mark.parametrize("tls", [True, False])
 def test_a_server_that_says_nothing_ends_at_the_deadline(tls) -> None:
     with web_server({"/": [b""]}, pause=30) as web:
-        not_now(web, "https://page.example/" if tls else URL, page_timeout=0.2)
+        said = not_now(web, "https://page.example/" if tls else URL, page_timeout=0.2)
+    assert "its server took longer" in said
 
 
 @pytest.mark.parametrize(
@@ -160,7 +161,7 @@ def test_a_server_that_says_nothing_ends_at_the_deadline(tls) -> None:
 )  # fmt: skip
 def test_a_reply_that_is_none_is_told(pieces) -> None:
     with web_server({"/": pieces}) as web:
-        not_now(web)
+        assert "cannot be had now" in not_now(web)
 
 
 def test_other_types_are_refused_and_not_even_read() -> None:
@@ -169,6 +170,11 @@ def test_other_types_are_refused_and_not_even_read() -> None:
         assert "a PDF, and only pages of text" in refused(web)
     with web_server({"/": page(b"%PDF-1.7", "text/html")}) as web:
         assert "a PDF" in refused(web)
+
+
+def test_what_is_no_page_is_not_read() -> None:
+    with web_server({"/": endless(b"HTTP/1.1 404 x\r\n\r\n", b"x")}, pause=0.02) as web:
+        assert "(404)" in refused(web, page_timeout=1.0)
 
 
 # What is kept
@@ -182,6 +188,7 @@ def test_a_page_is_asked_for_once_and_a_failure_is_not_kept(tmp_path, monkeypatc
         assert read(web, cache=True).endswith("first")
         assert read(web, "http://PAGE.example:80", cache=True).endswith("first")
         assert read(web).endswith("second")
+        assert read(web, cache=True).endswith("first")
         assert read(web, cache=True, max_bytes=3).endswith("thi")
     assert len(web.requests) == 4
 

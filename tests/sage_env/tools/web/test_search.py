@@ -14,7 +14,7 @@ from sage_env.tools.tool import check_tool_object
 from sage_env.tools.web import search_engines
 from sage_env.tools.web.search import MAX_QUERY, Search
 from tests.helpers.loopback import KEY, Loopback, Says
-from tests.helpers.web_server import OK, page, status, web_server
+from tests.helpers.web.server import OK, page, status, web_server
 
 TWO = [
     {"title": "Tea", "link": "https://tea.org/a", "snippet": "Made of\nleaves.", "position": 1},
@@ -145,6 +145,8 @@ def test_searxngs_own_troubles_have_their_hints() -> None:
             return fails(Search(engine="searxng", url=server.url))
 
     assert "`search.formats`" in searxng(Says({}, 403))
+    with Loopback([], Says({"results": [], "unresponsive_engines": []})) as server:
+        assert ask(Search(engine="searxng", url=server.url)) == "No results."
     assert "no engine that replies: [['google', 'CAPTCHA']]" in searxng(
         Says({"results": [], "unresponsive_engines": [["google", "CAPTCHA"]]})
     )

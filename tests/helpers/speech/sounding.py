@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import av
 import numpy as np
+from av.stream import Disposition
 
 
 def clicking(path, clicks, *, seconds=4.0, picture=4.0, sound_from=0.0, picture_from=0.0,
@@ -47,7 +48,7 @@ def clicking(path, clicks, *, seconds=4.0, picture=4.0, sound_from=0.0, picture_
     return path
 
 
-def subtitled(path, cues, codec):
+def subtitled(path, cues, codec, *, forced=False):
     """Write a video with text subtitles inside it: `(start, end, text)` each, in milliseconds."""
     wrapped = {
         "mov_text": lambda text: len(text).to_bytes(2, "big") + text,
@@ -59,6 +60,8 @@ def subtitled(path, cues, codec):
         film.pix_fmt = "yuv420p"
         texts = container.add_mux_stream(codec)
         texts.time_base = Fraction(1, 1000)
+        if forced:
+            texts.disposition = Disposition.forced
         for number in range(40):
             image = np.full((32, 32, 3), number, np.uint8)
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
@@ -71,4 +74,36 @@ def subtitled(path, cues, codec):
             packet.pts = packet.dts = start
             packet.duration = end - start
             container.mux(packet)
+    return path
+
+
+def many_tracks(path, tracks, rate=16_000):
+    """Write a video with sound tracks of 4 s: `(language, disposition, second of its click)`."""
+    with av.open(str(path), "w") as container:
+        film = container.add_stream("libx264", rate=10)
+        film.width = film.height = 32
+        film.pix_fmt = "yuv420p"
+        streams = []
+        for language, disposition, _ in tracks:
+            stream = container.add_stream("flac", rate=rate, layout="mono")
+            stream.disposition = disposition
+            stream.metadata["language"] = language
+            streams.append(stream)
+        for number in range(40):
+            image = np.full((32, 32, 3), number, np.uint8)
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts = number
+            container.mux(film.encode(frame))
+        container.mux(film.encode(None))
+        for stream, (_, _, click) in zip(streams, tracks, strict=True):
+            track = np.zeros(4 * rate, np.int16)
+            track[round(click * rate) : round(click * rate) + 16] = 30_000
+            size = stream.codec_context.frame_size or 4608
+            for first in range(0, len(track), size):
+                block = np.ascontiguousarray(track[None, first : first + size])
+                frame = av.AudioFrame.from_ndarray(block, "s16", "mono")
+                frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
+                frame.pts = first
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
     return path

@@ -14,7 +14,7 @@ NAMES = (*dict.fromkeys(re.findall("[a-z]+", " ".join(SENTENCES.values()).lower(
 RATE = 22_050
 LENGTH, GAP = 0.2, 0.05
 """Seconds of a word, and after it, at 150 words a minute."""
-SPEAKER, EAR = "tests.helpers.tones:speak", "tests.helpers.tones:listen"
+SPEAKER, EAR = "tests.helpers.speech.tones:speak", "tests.helpers.speech.tones:listen"
 
 
 def speak(text, voice):
