@@ -34,7 +34,7 @@ class LineSettings:
     the real client), gemini[:MODEL], or openai:MODEL."""
     budget: float | None = None
     """Dollars that writing and checking questions may cost; by default no limit."""
-    video_count: int = 84
+    video_count: int = 70
     """SageSynth videos that are made; multiples of 7 have every duration as often."""
     spoken_count: int = 7
     """Videos with speech among them, where a synthesiser is installed; 0 for none."""
