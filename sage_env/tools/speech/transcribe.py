@@ -57,7 +57,7 @@ class Transcribe:
             max_span: most seconds of one call.
 
         Raises:
-            ValueError: if `max_span` is not above 0.
+            ValueError: if `max_span` is not above 0, or `Hearing` refuses a setting.
         """
         if not max_span > 0:
             raise ValueError(f"max_span must be seconds above 0, got {max_span}")

@@ -55,7 +55,7 @@ def is_readable(content_type: str) -> bool:
 def refuse_type(content_type: str) -> ToolInputError:
     """Return the error for a page of another type."""
     kind = _kind(content_type)
-    what = _KINDS.get(kind) or _KINDS.get(kind.partition("/")[0]) or f"of the type {kind!a:.60}"
+    what = _KINDS.get(kind) or _KINDS.get(kind.partition("/")[0]) or "of another type"
     return ToolInputError(f"it is {what}, and only pages of text can be read: choose another page")
 
 

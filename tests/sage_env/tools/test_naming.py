@@ -118,4 +118,6 @@ def test_what_is_no_tool_is_told_in_one_sentence(tools, words, monkeypatch) -> N
 def test_settings_are_for_classes_by_name() -> None:
     with pytest.raises(ValueError, match="settings are for a class by its name"):
         OwnProcess(Echo(), {"x": "1"})
+    own = OwnProcess("a.b:C", {"base_url": "http://u:secret@h", "x": "1"})
+    assert repr(own) == "OwnProcess('a.b:C?base_url=…&x=…')", "messages and logs hold it"
     assert OwnProcess(Echo()).written is None and list(find_tools([Echo()])) == ["echo"]

@@ -3,6 +3,7 @@
 import importlib.util
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from sage_env.errors import MissingExtra, ToolError
 from sage_env.subtitles.line import Line
 from sage_env.tools.speech import hearing as module
 from sage_env.tools.speech.hearing import Hearing, hear, speech_between
-from sage_env.tools.speech.recogniser import load_recogniser, weights_place
+from sage_env.tools.speech.recogniser import Whisper, load_recogniser, weights_place
 from sage_env.tools.speech.words import Word, lines_of
 from tests.helpers.real_clips import REAL_CLIPS
 from tests.helpers.speech.sounding import clicking, subtitled
@@ -167,3 +168,30 @@ def test_whisper_hears_the_narration_of_a_filmed_clip(monkeypatch, tmp_path):
         assert word in said
     with pytest.raises(ToolError, match="English alone"):
         hear(clip, 0.0, 13.0, Hearing(written=False, language="de"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("language", "English"), ("language", "e"), ("language", "en us"), ("device", "tpu"),
+     ("compute_type", "int3")],
+)  # fmt: skip
+def test_settings_that_nothing_can_have_are_refused_before_an_episode(setting, value):
+    with pytest.raises(ValueError, match=f"{setting} must be"):
+        Hearing(**{setting: value})
+
+
+def test_a_tag_with_a_region_is_its_language_and_one_that_whisper_lacks_is_named():
+    told = []
+
+    def transcribe(samples, language, **_):
+        told.append(language)
+        return [], None
+
+    for language, known in (("en-US", ["en"]), ("EN", ["en"]), ("pt_BR", ["en", "pt"])):
+        model = SimpleNamespace(is_multilingual=len(known) > 1)
+        whisper = SimpleNamespace(supported_languages=known, transcribe=transcribe, model=model)
+        assert Whisper(whisper)(None, language) == []
+    assert told == ["en", "en", "pt"]
+    with pytest.raises(ToolError, match="knows no language 'zzz'"):
+        Whisper(whisper)(None, "zzz")
+    assert Whisper(whisper)(None, None) == [] and told[-1] is None

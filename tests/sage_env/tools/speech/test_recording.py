@@ -35,6 +35,16 @@ def files(tmp_path_factory):
     return {name: clicking(folder / name, CLICKS, **kind) for name, kind in FILES.items()}
 
 
+def test_samples_that_are_no_sound_are_silent_and_none_is_too_loud(tmp_path):
+    """Files of floats may hold anything; one such sample made all of a piece unheard."""
+    spoilt = {8000: np.nan, 8001: np.inf, 8002: -np.inf, 16_000: 1e30}
+    flat = {"codec": "pcm_f32le", "rate": 16_000, "layout": "mono", "spoilt": spoilt}
+    path = clicking(tmp_path / "a.mkv", [1.5], **flat)
+    sound = read_sound(path, 0.0, 4.0, NO_LIMIT)
+    assert np.isfinite(sound).all() and np.abs(sound).max() <= 1.0
+    assert sound[8000] == 0 and clicks_in(sound, 0.0)[-1] == pytest.approx(1.5, abs=0.002)
+
+
 def clicks_in(samples, start):
     """Return when the clicks of some sound begin."""
     loud = np.flatnonzero(np.abs(samples) > 0.2) / RATE + start
