@@ -76,6 +76,10 @@ def play_missing(
         closing(Ledger(folder / LEDGER, settings.budget)) as ledger,
     ):
         writer = _Writer(log, ledger, how.progress)
+        try:
+            writer.require_budget()
+        except BudgetSpent as error:
+            raise CheckError(f"{error}; nothing was played") from error
         # One policy at a time: a large model leaves its memory to the next.
         for answerer, named in groupby(waiting, lambda play: play.answerer):
             policy = answering_policy(answerer, settings, how.policies)
@@ -164,6 +168,9 @@ class _Writer:
         self._log.append(asdict(row))
         self._written += 1
         self._progress(row)
+        self.require_budget()
+
+    def require_budget(self) -> None:
         budget, spent = self._ledger.budget, self._ledger.spent()
         if budget is not None and spent.dollars > budget:
             raise BudgetSpent(f"the budget is ${budget:.2f}, and {spent.sentence()} are spent")

@@ -14,7 +14,7 @@ from algos.data_pipeline.checking.check_log import CHECKS_FILE, read_plays
 from algos.data_pipeline.checking.check_plays import Answering
 from algos.data_pipeline.checking.check_settings import CheckError, CheckSettings
 from algos.data_pipeline.checking.question_check import check_questions
-from algos.data_pipeline.questions.question_files import QUESTIONS, rejections
+from algos.data_pipeline.questions.question_files import QUESTIONS, Rejection, reject, rejections
 from policies.errors import ServiceError
 from sage_env.datasets.json_lines import read_jsonl
 from tests.helpers.data_line.checked_questions import (
@@ -277,3 +277,22 @@ def test_every_answer_is_a_line_with_its_numbers(tmp_path) -> None:
     assert all(
         row["verdict"] and row["prediction"] == "red" and row["frames"] == 12 for row in span
     )
+
+
+def test_other_answerers_decide_anew_and_every_question_is_told(tmp_path) -> None:
+    folder = write_generated(
+        tmp_path, [generated(f"q{k}", f"600_red@100-103_teal@{k}-{k}.mp4") for k in range(8)]
+    )
+    reject(folder, [Rejection(id="q0", video="v", check="audit", reason="a person says so")])
+    how = Answering({"guesses": Guesses(), "sees": SeesColours()}, Coloured)
+
+    def check(answerer: str):
+        settings = CheckSettings(answerers=(answerer,), checks=("sufficient",))
+        return check_questions(folder, settings, how=how)
+
+    for answerer, kept in (("guesses", 0), ("sees", 7), ("guesses", 0), ("sees", 7)):
+        report = check(answerer)
+        rejected = {one.id for one in report.rejected}
+        assert len(report.kept) == kept == report.questions - len(rejected) - len(report.unchecked)
+        assert {one.id for one in rejections(folder)} == {"q0", *rejected}
+    assert [one.check for one in rejections(folder)] == ["audit"]
