@@ -6,12 +6,14 @@ as a wrong answer, a reply that is on the ledger only if its play could be writt
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from algos.data_pipeline.checking import check_plays
 from algos.data_pipeline.checking.check_kinds import Subject
 from algos.data_pipeline.checking.check_log import CHECKS_FILE, is_known, put_in_order, read_plays
 from algos.data_pipeline.checking.check_plays import _Writer, play_row
@@ -24,7 +26,7 @@ from policies.base import Decision
 from policies.turn_usage import TokenCounts, TurnUsage
 from sage_env import Answer, UseTool
 from sage_env.subtitles.line import Line
-from tests.helpers.data_line.checked_questions import generated
+from tests.helpers.data_line.checked_questions import SeesColours, generated
 
 ITEM = generated("q", "600_a.mp4").item(Path("videos"))
 SUBJECT = Subject(ITEM, "both", (Line(1.0, 2.0, "said"),))
@@ -117,6 +119,58 @@ def test_a_play_in_which_a_tool_was_late_has_no_verdict() -> None:
 def test_what_was_seen_is_told_whatever_the_order_of_looks() -> None:
     row = play_row(planned(), played({"frame_seconds": [3.0]}, {**RIGHT, "frame_seconds": [8.0]}))
     assert row.seen == (3.0, 9.0)
+
+
+class Stop(Exception):
+    """Nothing is played."""
+
+
+def environment_of(monkeypatch, check: str, **changes) -> dict:
+    """Return the arguments of the environment in which a check is played."""
+    found = {}
+
+    @contextmanager
+    def environments(items, count, options):
+        found.update(options)
+        raise Stop
+        yield
+
+    @contextmanager
+    def confined(tools):
+        yield [f"confined {name}" for name in tools]
+
+    monkeypatch.setattr(check_plays, "_environments", environments)
+    monkeypatch.setattr(check_plays, "confined_tools", confined)
+    settings = replace(PLAIN, answerers=("sees",), **changes)
+    opener = SimpleNamespace()
+    with pytest.raises(Stop):
+        check_plays._play(check, [planned(check)], SeesColours(), settings, opener, None)
+    found["restricted"] = found.pop("opener") is not opener
+    return found
+
+
+def test_each_check_is_played_as_the_settings_say_and_sees_its_side_of_the_video(monkeypatch):
+    for check in (*ALL, "pass"):
+        told = {"tools": ("t",), "judge": "some:judge", "call_timeout": 3.0}
+        found = environment_of(monkeypatch, check, **told)
+        assert (found["judge"], found["call_timeout"]) == ("some:judge", 3.0)
+        assert found["restricted"] is (check in ("sufficient", "outside"))
+        tools = {"outside": ["confined t"], "pass": ("t",)}
+        assert found.get("tools") == tools.get(check)
+        plain = environment_of(monkeypatch, check)
+        assert not {"judge", "call_timeout", "tools"} & plain.keys()
+
+
+def test_the_policy_itself_is_sampled_at_temperature_one(monkeypatch) -> None:
+    warm = SeesColours()
+    warm.temperature = 0.3
+    monkeypatch.setattr(check_plays, "_environments", None)
+    for check, expected in (("blind", 0.5), ("pass", 1.0)):
+        with pytest.raises(TypeError):
+            check_plays._play(
+                check, [planned(check)], warm, replace(PLAIN, temperature=0.5), None, None
+            )
+        assert warm.temperature == expected
 
 
 USAGE = TurnUsage((TokenCounts(1000, 100, audio=0),), model="google/gemini-3.8-flash")
