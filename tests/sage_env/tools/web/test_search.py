@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import time
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, quote_plus, urlsplit
 
 import pytest
 
@@ -226,6 +226,13 @@ def test_the_key_is_nowhere_but_in_its_header() -> None:
         assert KEY not in text and "a [key]" in text
         assert KEY not in repr(vars(tool)) and KEY.encode() not in pickle.dumps(tool)
     assert KEY not in repr(tool._engine._request("x", 1))
+
+
+def test_the_key_is_hidden_however_it_is_quoted(monkeypatch) -> None:
+    key = 'a+b/c"d'
+    monkeypatch.setenv("SERPER_API_KEY", key)
+    for form in (key, quote(key, safe=""), quote_plus(key), json.dumps(key)[1:-1]):
+        assert search_engines.hide_key(f"<{form}>") == "<[key]>"
 
 
 def test_what_results_depend_on_is_their_key(monkeypatch) -> None:
