@@ -231,3 +231,26 @@ def test_a_process_that_cannot_be_started_leaves_no_folder(monkeypatch, tmp_path
     with pytest.raises(OSError):
         own_process._Process()
     assert not made.exists()
+
+
+def test_a_caller_that_is_gone_takes_the_folder_of_its_process_with_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(own_process.tempfile, "mkdtemp", lambda prefix: str(made))
+    made = tmp_path / "made"
+    made.mkdir()
+    process = own_process._Process()
+    process._end.detach()  # as if the caller had been killed
+    process._pipe.close()
+    assert process._process.wait(SOON) == 0 and not made.exists()
+
+
+def test_a_process_that_nobody_ends_ends_itself_and_one_that_has_answered_does_not() -> None:
+    late, good = own_process._Process(), own_process._Process()
+    packed = pickle.dumps((MOODY, {}))
+    assert good.ask(pickle.dumps(("call", packed, ({}, None))), 0.1) == (False, "call 1")
+    late._pipe.send(0.1)
+    late._pipe.send_bytes(pickle.dumps(("call", packed, ({"how": "start another"}, None))))
+    assert late._process.wait(SOON) == -signal.SIGALRM, "its alarm, two seconds after the deadline"
+    time.sleep(0.2)
+    assert good.ask(pickle.dumps(("call", packed, ({}, None))), None) == (False, "call 2")
+    for process in (late, good):
+        process.end()

@@ -18,7 +18,7 @@ from algos.data_pipeline.checking.check_kinds import Subject
 from algos.data_pipeline.checking.check_log import CHECKS_FILE, is_known, put_in_order, read_plays
 from algos.data_pipeline.checking.check_plays import _Writer, play_row
 from algos.data_pipeline.checking.check_settings import CheckSettings
-from algos.data_pipeline.checking.planned_plays import plan_checks, plan_passes
+from algos.data_pipeline.checking.planned_plays import level_of, plan_checks, plan_passes, tries_of
 from algos.data_pipeline.questions.ledger import Ledger, paid_replies
 from algos.rollout.trajectory import Trajectory, Turn
 from algos.runs.append_log import AppendLog
@@ -67,6 +67,13 @@ def test_a_key_says_all_that_a_play_depends_on_and_nothing_else(change, other) -
     assert before.keys() == after.keys() == ALL | {"pass"}
     assert {check for check in before if before[check].isdisjoint(after[check])} == other
     assert {check for check in before if before[check] == after[check]} == (ALL | {"pass"}) - other
+
+
+def test_all_answerers_together_may_guess_with_the_level() -> None:
+    for names, level in (((), 0.05), (("a",), 0.05), (("a", "b"), 0.025)):
+        assert level_of(replace(PLAIN, answerers=names, level=0.05)) == level
+    two = replace(SUBJECT.item, choices=("red", "teal"))
+    assert [tries_of(two, replace(PLAIN, answerers=names)) for names in ("a", "ab")] == [5, 6]
 
 
 def test_another_question_under_the_same_id_is_played_anew() -> None:
