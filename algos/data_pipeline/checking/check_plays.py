@@ -196,6 +196,8 @@ class _Writer:
 def play_row(play: PlannedPlay, trajectory: Trajectory) -> CheckPlay:
     """Return a play that has ended as a line of `checks.jsonl`."""
     row = sample_row(play.asked, trajectory)
+    # What comes of a play in which a tool was late is not the answerer's doing.
+    error = row["error"] or ("a tool was late" if trajectory.hindered else None)
     infos = [trajectory.start_info, *(turn.info for turn in trajectory.turns)]
     seconds = [float(s) for info in infos for s in info.get("frame_seconds") or ()]
     return CheckPlay(
@@ -204,9 +206,9 @@ def play_row(play: PlannedPlay, trajectory: Trajectory) -> CheckPlay:
         check=play.check,
         answerer=play.answerer,
         trial=play.trial,
-        verdict=None if row["error"] is not None else row["verdict"],
+        verdict=None if error is not None else row["verdict"],
         prediction=row["prediction"],
-        error=row["error"],
+        error=error,
         turns=row["turns"],
         frames=row["frames"],
         seen=(min(seconds), max(seconds)) if seconds else None,

@@ -52,6 +52,13 @@ def test_what_has_no_width_neither_hides_a_text_nor_parts_a_token() -> None:
     assert plain_text("葛\U000e0100城 ❤\ufe0f") == "葛\U000e0100城 ❤\ufe0f"
 
 
+def test_tags_of_other_formats_are_none_either() -> None:
+    told = "[TOOL_CALLS][/INST]<!-- x --><?php</s><｜end｜>＜|x"
+    assert untagged(told) == "[ TOOL_CALLS][ /INST]< !-- x -->< ?php< /s>< ｜end｜>＜ |x"
+    hidden = "".join(chr(0xE0000 + code) for code in (0, 1, 0x1F, 0x20, 0x7F))
+    assert plain_text(f"a{hidden}b") == "a" + 5 * "\ufffd" + "b", "all tags of plane 14"
+
+
 def test_other_scripts_and_signs_stay_as_they_are() -> None:
     for text in (
         "عربي 3 < 4",

@@ -225,6 +225,16 @@ def test_when_evidence_counts_as_seen(trajectory, seen) -> None:
     assert facts_of("p", 0, item("q", evidence=()), trajectory).evidence_seen is None
 
 
+def test_an_episode_with_a_late_tool_is_our_failure_right_or_wrong() -> None:
+    late = played(UseTool("say", {}), Answer("x"))
+    late.turns[-1].info.update(correct=True, tool_calls={"ok": 1, "late": 1})
+    facts = facts_of("p", 0, item("q0"), late)
+    assert (facts.error, facts.right, facts.ended) == ("a tool was late", None, False)
+    assert lost([facts]) == {"p q0#0": "failed on our side"}
+    late.turns[-1].info["tool_calls"] = {"ok": 2}
+    assert facts_of("p", 0, item("q0"), late).right is True
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -14,7 +14,12 @@ from sage_env.errors import MissingExtra, ToolError
 from sage_env.subtitles.line import Line
 from sage_env.tools.speech import hearing as module
 from sage_env.tools.speech.hearing import Hearing, hear, speech_between
-from sage_env.tools.speech.recogniser import Whisper, load_recogniser, weights_place
+from sage_env.tools.speech.recogniser import (
+    Whisper,
+    load_recogniser,
+    model_name,
+    weights_place,
+)
 from sage_env.tools.speech.words import Word, lines_of
 from tests.helpers.real_clips import REAL_CLIPS
 from tests.helpers.speech.sounding import clicking, subtitled
@@ -102,6 +107,13 @@ def test_silence_needs_no_recogniser_and_no_sound_is_told_apart(tmp_path):
     assert speech_between(deaf, 0.0, 4.0, nobody) == ((), (), False)
 
 
+def test_a_named_file_without_a_line_needs_no_recogniser(tmp_path):
+    path = clicking(tmp_path / "talk.mkv", [1.0], codec="flac")
+    (tmp_path / "none.srt").write_text("")
+    nobody = Hearing(model="no_such_module:nobody")
+    assert hear(path, 0.0, 4.0, nobody, subtitles=tmp_path / "none.srt") == ()
+
+
 def test_what_is_written_is_read_unless_told_to_listen(tmp_path):
     path = clicking(tmp_path / "talk.mkv", [1.0], codec="flac")
     (tmp_path / "talk.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nwritten\n")
@@ -153,6 +165,16 @@ def test_weights_are_those_that_are_named_else_those_of_a_package_else_the_small
     assert weights_place("") == "tiny"
     (package / "model" / "model.bin").write_bytes(b"")
     assert weights_place("") == str(package / "model")
+
+
+def test_weights_in_a_folder_are_named_by_their_content(tmp_path):
+    names = []
+    for folder, weights in (("one", b"a" * 100), ("two", b"a" * 100), ("one", b"b" * 100)):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / "model.bin").write_bytes(weights)
+        names.append(model_name(str(tmp_path / folder)))
+    assert names[0] == names[1] != names[2] and str(tmp_path) not in "".join(names)
+    assert model_name("large-v3") == "large-v3" and model_name(EAR.model) is None
 
 
 WHISPER = importlib.util.find_spec("faster_whisper") and Path(weights_place("")).is_dir()
