@@ -112,6 +112,13 @@ def test_how_sure_a_way_is_counts_every_try_also_those_that_did_the_same() -> No
     assert found == {"p q0#1": "the same as another try", "p q0#2": "wrong"}
 
 
+def test_pairs_are_among_what_was_judged_and_differs_right_or_wrong() -> None:
+    twice = [replace(episode(attempt=k), actions=(Answer("right"),)) for k in (0, 1)]
+    tries = [*twice, episode(attempt=2, right=False), episode(attempt=3, right=None)]
+    found = filter_episodes(tries, LOOSE, VIDEOS)
+    assert [one.attempt for one in found.comparable] == [0, 2]
+
+
 def test_a_quantile_is_the_smallest_value_that_suffices() -> None:
     tries = [episode(attempt=k, turns=2, frames=k + 1) for k in range(4)]
     for share, left in ((0.0, 1), (0.25, 1), (0.26, 2), (0.5, 2), (0.75, 3), (0.76, 4), (1.0, 4)):
