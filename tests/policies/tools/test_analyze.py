@@ -12,6 +12,8 @@ from PIL import Image
 
 from policies.errors import MissingKey, ServiceError, ServiceRefused
 from policies.tools.analyze import MAX_QUESTION, Analyze
+from policies.tools.seeing_model import usage_record
+from policies.turn_usage import TokenCounts, TurnUsage
 from sage_env.datasets.item import QAItem
 from sage_env.errors import ToolInputError
 from sage_env.frames import FrameBatch
@@ -85,6 +87,8 @@ def test_a_stretch_is_shown_with_true_times_and_the_question_last() -> None:
     assert texts[1:-1] == [f"<{s}.0 seconds>" for s in (12, 20, 28, 36)]
     assert texts[-1] == "Question: Which animal?"
     assert greys(blocks)[0] == [30, 50, 70, 90]  # the frames on screen at 12, 20, 28 and 36 s
+    urls = [block["image_url"]["url"] for block in blocks if block["type"] == "image_url"]
+    assert all(url.startswith("data:image/jpeg;base64,/9j/") for url in urls)  # as it says
     kinds = [block["type"] for block in blocks]
     assert kinds == ["text", *["text", "image_url"] * 4, "text"]
 
@@ -228,6 +232,18 @@ def test_the_tokens_are_told_and_what_is_not_said_stays_unknown() -> None:
     assert usage["model"] == "127.0.0.1/eye" and usage["failed"] == 2
     first, second = usage["replies"]
     assert first is None and (second["prompt"], second["completion"]) == (100, 7)
+
+
+def test_what_several_requests_took_is_added_up() -> None:
+    one, two = TokenCounts(10, 1), TokenCounts(20, 2)
+    usages = [TurnUsage((one,), failed=1, model="m"), TurnUsage((None, two), failed=2, model="m")]
+    found = usage_record(usages)
+    assert found["failed"] == 3 and usage_record([]) is None
+    assert [one and (one["prompt"], one["completion"]) for one in found["replies"]] == [
+        (10, 1),
+        None,
+        (20, 2),
+    ]
 
 
 def test_an_answer_is_kept_by_what_the_model_was_shown(tmp_path, monkeypatch) -> None:
