@@ -97,13 +97,18 @@ def sample_row(
         **_asked(item),
         "answered": said is not None,
         "stop_reason": "answered" if unjudged else last.get("stop_reason"),
-        "invalid_actions": sum(isinstance(t.decision.action, Invalid) for t in trajectory.turns),
-        "tool_calls": trajectory.tool_calls,
+        **_calls(trajectory),
         **_evidence(item, trajectory, said),
         "beliefs": belief_rows(trajectory),
         **cost_fields(item, trajectory),
         **{key: (entry or {}).get(key) for key in ENTRY_KEYS},
     }
+
+
+def _calls(trajectory: Trajectory) -> dict[str, Any]:
+    """Return how many turns asked for nothing that there is, and what came of calls of tools."""
+    invalid = sum(isinstance(turn.decision.action, Invalid) for turn in trajectory.turns)
+    return {"invalid_actions": invalid, "tool_calls": trajectory.tool_calls}
 
 
 def _asked(item: QAItem) -> dict[str, Any]:

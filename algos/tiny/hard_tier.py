@@ -55,7 +55,7 @@ class HardTierConfig:
     rank: int = 32
     """Of the adapter."""
     sft: SFTConfig = field(
-        default_factory=lambda: SFTConfig(steps=700, batch=8, lr=2e-3, eval_every=350)
+        default_factory=lambda: SFTConfig(steps=1400, batch=8, lr=2e-3, eval_every=700)
     )
     """Of the cloning; its seed is also that of the adapter's first weights."""
 

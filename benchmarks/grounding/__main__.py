@@ -60,9 +60,9 @@ def main(settings: Settings) -> None:
         libraries=versions("onnxruntime", "rapidocr", "torch", "transformers"),
     )
     lines += [
-        f"* {settings.videos} videos of {settings.duration:g} s, seeds {seeds.start} to "
+        f"- {settings.videos} videos of {settings.duration:g} s, seeds {seeds.start} to "
         f"{seeds.stop - 1}; `{settings.tool}`",
-        f"* processor seconds of a call: {median(_first(asked)):.1f} for a stretch's first, "
+        f"- processor seconds of a call: {median(_first(asked)):.1f} for a stretch's first, "
         f"{median(_later(asked)):.2f} for another event in it",
         "",
     ]

@@ -114,8 +114,6 @@ def rows_of(settings: Settings) -> list[BenchRow]:
     if settings.policy is not None:
         given = {"max_frames": settings.max_frames, "max_turns": settings.max_turns}
         options = {name: value for name, value in given.items() if value is not None}
-        if settings.max_frames is not None:
-            options["overview_frames"] = min(16, settings.max_frames)
         budget = "" if settings.max_frames is None else f"-{settings.max_frames}"
         name = settings.name or f"{settings.policy}{budget}"
         return [BenchRow(name, settings.policy, settings.notes or settings.policy, options)]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from algos.rollout.environment_options import EnvironmentOptions
+from algos.rollout.environment_options import BUDGET, EnvironmentOptions
 from algos.runs.evaluation_manifest import plain
 from algos.runs.run_folder import RunFolder
 from algos.runs.stored_result import read_rows
@@ -76,7 +76,9 @@ def play_row(row: BenchRow, how: RowSettings) -> dict[str, Any]:
     policy = load_policy(
         row.policy, adapter=how.adapter, temperature=how.temperature, options=how.options
     )
-    options = EnvironmentOptions().env_options(policy) | dict(row.environment)
+    budget = {name: row.environment[name] for name in BUDGET if name in row.environment}
+    # The overview is the policy's own, as far as the budget has it: not another one for small ones.
+    options = EnvironmentOptions(**budget).env_options(policy) | dict(row.environment)
     options.setdefault("frame_size", items.frame_size if row.sees else SMALL)
     drawn = how.drawn or not row.sees
     opener: dict[str, Any] = {}

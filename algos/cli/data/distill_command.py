@@ -11,6 +11,7 @@ import tyro
 
 from algos.cli.options import POLICY_HELP, CommandError, OnDataset, PolicySettings
 from algos.cli.terminal import say
+from algos.data_pipeline.checking.hold_out import HOLD_OUT
 from algos.data_pipeline.distilling.hold_out import held_out_questions
 from algos.data_pipeline.distilling.making_sets import Sets, distill
 from algos.data_pipeline.distilling.parquet_sets import FILES
@@ -23,6 +24,7 @@ from algos.suite.dataset_questions import missing_videos
 from algos.suite.question_choice import stratified
 from policies.base import PrivilegedPolicy
 from sage_env.datasets.item import QAItem
+from sage_env.datasets.loading import FILE_SUFFIXES
 from sage_env.lazy_exports import needs_extra
 
 DEFAULT_POLICY = "sage-mm-tiny"
@@ -80,8 +82,7 @@ class Distill(OnDataset, PolicySettings):
         if missing := missing_videos(asked, items):
             say(f"{len(missing)} questions are left out: their video is not there", error=True)
             asked = [item for item in asked if item.id not in missing]
-        own = self.hold_out or Path(self.dataset).with_name("hold_out.json")
-        held_out = held_out_questions(own, items, required=self.hold_out is not None)
+        held_out = self._held_out(items)
         folder = RunFolder(self.out)
         with ended_by_signals(), folder.alone("--out"):
             found = distill(
@@ -114,6 +115,15 @@ class Distill(OnDataset, PolicySettings):
             )
         if self.envs < 1:
             raise CommandError(f"--envs must be at least 1, got {self.envs}")
+
+    def _held_out(self, items: Sequence[QAItem]) -> frozenset[str]:
+        """Return the questions of which nothing may get into a set."""
+        if self.hold_out is not None:
+            return held_out_questions(self.hold_out, items, required=True)
+        file = Path(self.dataset)
+        if file.suffix not in FILE_SUFFIXES:
+            return frozenset()
+        return held_out_questions(file.with_name(HOLD_OUT), items)
 
     def _teachers(self) -> list[Teacher]:
         tries = self.tries if len(self.tries) > 1 else self.tries * len(self._names)

@@ -52,9 +52,8 @@ def distill(settings: LineSettings) -> Result:
     teachers = [_teacher(n, k) for n, k in zip(settings.teachers, tries, strict=True)]
     # The student's own tries say what is neither too easy nor too hard for it.
     student = settings.teachers[-1]
-    how = DistillSettings(
-        filter=EpisodeFilter(per_video=None, cheapest=1), rl_half=False, rl_policy=student
-    )
+    filters = EpisodeFilter(per_video=None, direct_share=settings.direct_share)
+    how = DistillSettings(filter=filters, rl_half=settings.rl_half, rl_policy=student)
     with RunFolder(settings.out / DISTILLED).alone("--out"):
         found = make_sets(
             items,

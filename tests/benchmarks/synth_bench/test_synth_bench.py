@@ -10,7 +10,7 @@ import pytest
 from algos.evaluation.row_results import EpisodeResult
 from benchmarks.synth_bench.__main__ import FILE, Settings, main, rows_of
 from benchmarks.synth_bench.playing_rows import RowSettings, play_row
-from benchmarks.synth_bench.reference_rows import REFERENCE
+from benchmarks.synth_bench.reference_rows import REFERENCE, BenchRow
 from benchmarks.synth_bench.submission import (
     KEYS,
     SubmissionError,
@@ -112,9 +112,18 @@ def test_the_rows_to_measure():
     assert cheap == ["constant", "longest", "random", "scripted", "oracle"]
     assert len(rows_of(Settings(all=True))) == len(REFERENCE)
     (own,) = rows_of(Settings(policy="openai:gpt", max_frames=8))
-    assert (own.name, own.environment) == ("openai:gpt-8", {"max_frames": 8, "overview_frames": 8})
+    assert (own.name, own.environment) == ("openai:gpt-8", {"max_frames": 8})
     with pytest.raises(SageEnvError, match="no reference row is named nobody"):
         rows_of(Settings(rows=("nobody",)))
+
+
+@pytest.mark.parametrize(("most", "overview"), [(8, 8), (12, 12), (16, 12), (64, 12)])
+def test_a_small_budget_cuts_the_overview_that_the_policy_asks_for(tmp_path, most, overview):
+    """As in the reference rows of the small model, so that yours stands beside them."""
+    how = RowSettings(runs=tmp_path / "runs", root=tmp_path, quick=True, drawn=True)
+    row = BenchRow("own", "sage-mm-tiny", "", {"max_frames": most, "max_turns": 1})
+    played = play_row(row, how)["environment"]
+    assert (played["max_frames"], played["overview_frames"]) == (most, overview)
 
 
 def test_the_command_plays_rows_of_every_length_and_publishes_no_quick_one(tmp_path, capsys):

@@ -20,7 +20,7 @@ from tests.helpers.handmade import item
 
 QUICK = ["--video-count", "6", "--spoken-count", "0", "--held-out", "0.5", "--sft-epochs", "1"]
 QUICK += ["--updates", "1", "--per-update", "2", "--episodes", "2", "--tries", "1", "2"]
-QUICK += ["--check-tries", "1", "--envs", "8", "--workers", "1"]
+QUICK += ["--no-rl-half", "--check-tries", "1", "--envs", "8", "--workers", "1"]
 
 
 def test_a_video_on_both_sides_is_refused() -> None:

@@ -147,7 +147,8 @@ def test_a_server_that_drips_ends_at_the_deadline(start, piece) -> None:
 @pytest.mark.parametrize("tls", [True, False])
 def test_a_server_that_says_nothing_ends_at_the_deadline(tls) -> None:
     with web_server({"/": [b""]}, pause=30) as web:
-        not_now(web, "https://page.example/" if tls else URL, page_timeout=0.2)
+        said = not_now(web, "https://page.example/" if tls else URL, page_timeout=0.2)
+    assert "its server took longer" in said
 
 
 @pytest.mark.parametrize(
@@ -160,7 +161,7 @@ def test_a_server_that_says_nothing_ends_at_the_deadline(tls) -> None:
 )  # fmt: skip
 def test_a_reply_that_is_none_is_told(pieces) -> None:
     with web_server({"/": pieces}) as web:
-        not_now(web)
+        assert "cannot be had now" in not_now(web)
 
 
 def test_other_types_are_refused_and_not_even_read() -> None:
