@@ -1,4 +1,4 @@
-"""Laws of `algos.ppo.training`: what our side failed, or was late in, is in no loss and no group."""
+"""Laws of `algos.ppo.training`: what our side failed, or was late in, is in no loss or group."""
 
 from __future__ import annotations
 

@@ -204,7 +204,8 @@ def test_clips_are_named_by_their_times(start: float, length: float) -> None:
     assert found == pytest.approx((start, start + length), abs=0.051)
 
 
-@pytest.mark.parametrize("odd", ["v.mp4", "clip_00:05_00:05.mp4", "clip_00:10_00:05.mp4", "clip_x_y.mp4", 3, None,
+@pytest.mark.parametrize("odd", ["v.mp4", "clip_00:05_00:05.mp4", "clip_00:10_00:05.mp4",
+                                 "clip_x_y.mp4", 3, None,
                                  ["frame.jpg"], [FRAMES[0], "v.mp4"], [FRAMES[0], 7]])  # fmt: skip
 def test_other_names_are_refused(odd) -> None:
     with pytest.raises(ValueError, match="media_paths must be paths that"):

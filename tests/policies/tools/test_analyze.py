@@ -123,8 +123,15 @@ def test_the_end_of_the_video_ends_a_stretch_and_frames_that_repeat_are_sent_onc
 
 
 @pytest.mark.parametrize(
-    ("shape", "size"), [((90, 160), None), ((1080, 1920), (288, 512)), ((1920, 1080), (512, 288)),
-     ((96, 1024), (48, 512)), ((1024, 96), (512, 48)), ((512, 512), None)]
+    ("shape", "size"),
+    [
+        ((90, 160), None),
+        ((1080, 1920), (288, 512)),
+        ((1920, 1080), (512, 288)),
+        ((96, 1024), (48, 512)),
+        ((1024, 96), (512, 48)),
+        ((512, 512), None),
+    ],
 )
 def test_frames_are_no_larger_than_they_may_be(shape, size) -> None:
     video = Clip(*shape)
