@@ -123,9 +123,9 @@ def test_in_its_last_turn_it_answers_and_between_the_frames_around_a_colour_it_l
     first = observation(ASKED, colours=[RED, BLUE], seconds=[10, 20])
     assert Listener().act(first).action == UseTool("transcribe", {"start": 0.0, "end": 20.0})
     last = observation(ASKED, colours=[BLUE, RED], seconds=[10, 20])
-    assert Listener().act(last).action == UseTool(
-        "transcribe", {"start": 10.0, "end": 610.0}
-    ), "to the end of the video, ten minutes at a time"
+    assert Listener().act(last).action == UseTool("transcribe", {"start": 10.0, "end": 610.0}), (
+        "to the end of the video, ten minutes at a time"
+    )
     assert isinstance(Listener().act(observation(ASKED, turns_left=1)).action, Answer)
 
 

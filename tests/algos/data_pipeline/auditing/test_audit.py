@@ -23,6 +23,8 @@ from algos.data_pipeline.auditing.audit_page import (
     write_audit,
 )
 from algos.data_pipeline.auditing.audit_verdicts import (
+    AuditVerdict,
+    _edited,
     acceptance_of,
     apply_verdicts,
     exact_interval,
@@ -228,6 +230,17 @@ def test_what_is_not_accepted_leaves_the_set_and_an_edit_is_a_new_question(tmp_p
     report = verify(tmp_path)
     assert names[1] not in report.kept and new.id not in report.kept, "nobody sees crimson"
     assert set(report.kept) == kept, "splits and all"
+
+
+def test_other_answers_go_with_the_answer_that_they_stand_for(tmp_path) -> None:
+    question = generated(
+        "q", "600_a.mp4", choices=(), kind="open", answer="red", aliases=("crimson", "scarlet")
+    )
+    words = AuditVerdict(id="q", verdict="edit", question="What colour?")
+    assert _edited(question, words).aliases == ("crimson", "scarlet")
+    answer = AuditVerdict(id="q", verdict="edit", answer="blue")
+    assert (_edited(question, answer).aliases, _edited(question, answer).answer) == ((), "blue")
+    assert len({question.id, _edited(question, words).id, _edited(question, answer).id}) == 3
 
 
 def test_an_edit_that_cannot_be_asked_changes_nothing(tmp_path) -> None:

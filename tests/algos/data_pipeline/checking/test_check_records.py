@@ -69,6 +69,12 @@ def test_a_key_says_all_that_a_play_depends_on_and_nothing_else(change, other) -
     assert {check for check in before if before[check] == after[check]} == (ALL | {"pass"}) - other
 
 
+def test_every_setting_that_decides_is_described() -> None:
+    told = PLAIN.described()
+    assert set(told) == set(vars(PLAIN)) - {"envs", "budget"}
+    assert told["margin"] == PLAIN.margin and told["answerers"] == ["a"]
+
+
 def test_all_answerers_together_may_guess_with_the_level() -> None:
     for names, level in (((), 0.05), (("a",), 0.05), (("a", "b"), 0.025)):
         assert level_of(replace(PLAIN, answerers=names, level=0.05)) == level

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from algos.data_pipeline.checking.check_kinds import Subject
 from algos.data_pipeline.checking.check_log import CheckPlay
 from algos.data_pipeline.checking.check_settings import CheckSettings
-from algos.data_pipeline.checking.check_kinds import Subject
 from algos.data_pipeline.checking.pass_rates import (
     RL_FILE,
     PassRate,
@@ -29,9 +29,7 @@ def test_pass_at_k_is_the_share_of_draws_with_a_right_one(judged, data) -> None:
     right, k = data.draw(st.integers(0, judged)), data.draw(st.integers(1, judged))
     plays = [place < right for place in range(judged)]
     drawn = [any(some) for some in combinations(plays, k)]
-    assert PassRate("q", right, judged, judged).pass_at(k) == pytest.approx(
-        sum(drawn) / len(drawn)
-    )
+    assert PassRate("q", right, judged, judged).pass_at(k) == pytest.approx(sum(drawn) / len(drawn))
 
 
 @pytest.mark.parametrize("k", [0, 3])

@@ -7,13 +7,15 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from algos.data_pipeline.checking.check_log import CHECKS_FILE, read_plays
 from algos.data_pipeline.checking.check_plays import Answering
 from algos.data_pipeline.checking.check_settings import CheckError, CheckSettings
-from algos.data_pipeline.checking.question_check import check_questions
+from algos.data_pipeline.checking.question_check import _over_cap, check_questions
+from algos.data_pipeline.checking.question_fates import Fate
 from algos.data_pipeline.questions.question_files import QUESTIONS, Rejection, reject, rejections
 from policies.errors import ServiceError
 from sage_env.datasets.json_lines import read_jsonl
@@ -226,6 +228,21 @@ def test_a_cap_keeps_the_same_questions_whatever_else_is_there(tmp_path) -> None
     again.mkdir()
     other = check(again, questions[::-1], settings, sees=SeesColours())
     assert set(other.kept) == set(report.kept)
+
+
+def over_cap(unchecked=(), *, seed=0, most=2, names=tuple(f"q{k}" for k in range(6))):
+    fates = {name: Fate(id=name, unchecked="open" * (name in unchecked)) for name in names}
+    found = SimpleNamespace(videos=dict.fromkeys(names, "v") | {"r0": "w"})
+    fates["r0"] = Fate(id="r0")
+    return {one.id for one in _over_cap(found, fates, CheckSettings(per_video=most, seed=seed))}
+
+
+def test_a_cap_waits_for_what_is_unchecked_and_is_drawn_by_the_seed() -> None:
+    assert len(over_cap()) == 4 and len(over_cap(most=6)) == 0 and len(over_cap(most=5)) == 1
+    assert over_cap(["q3"]) == set(), "which ones go is only known with all"
+    left = [frozenset(over_cap(seed=seed)) for seed in range(40)]
+    assert len(set(left)) > 8
+    assert over_cap(most=1) > over_cap(most=2) > over_cap(most=3), "the same and fewer"
 
 
 def test_a_policy_that_sees_more_than_it_is_shown_is_refused(tmp_path) -> None:

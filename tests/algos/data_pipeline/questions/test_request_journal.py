@@ -18,6 +18,7 @@ from algos.data_pipeline.questions.question_files import LEDGER, REPLIES
 from algos.data_pipeline.questions.request_journal import Asking, RequestJournal, StoredReply
 from algos.data_pipeline.questions.settings import GenerateSettings
 from algos.runs.append_log import AppendLog
+from policies.served.wire import NoReply
 
 GEMINI, SERVER = "google/gemini-3.8-flash", "localhost/m"
 VIDEO = SimpleNamespace(digest="d" * 24, path="a.mp4")
@@ -121,4 +122,29 @@ def test_what_a_killed_process_could_not_write_down_is_paid_by_the_next(tmp_path
     again = run(tmp_path)
     again.settle()
     assert len(paid_replies(tmp_path / LEDGER)) == 2 and not again.journal.lost
+    again.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "billed"),
+    [
+        (NoReply("refused", sent=False), False),
+        (NoReply("cut off", sent=True), True),
+        (BudgetSpent("none left"), False),
+        (TimeoutError("slow"), True),
+        (KeyboardInterrupt(), True),
+    ],
+)
+def test_a_request_that_was_never_sent_costs_nothing_and_any_other_may(
+    tmp_path, error, billed
+) -> None:
+    one = run(tmp_path, budget=1.0)
+    request = one.journal.begin(asking("a"), 0.75)
+    one.ledger.reserve(request, 0.75)
+    one._not_answered(request, asking("a"), error)
+    one.close()
+    lines = paid_replies(tmp_path / LEDGER)
+    assert [line.at_most for line in lines] == [0.75] * billed
+    again = run(tmp_path)
+    assert not again.journal.lost
     again.close()

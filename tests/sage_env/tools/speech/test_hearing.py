@@ -135,6 +135,9 @@ def test_words_become_lines_at_sentences_pauses_and_when_they_are_long():
     lines = lines_of(many)
     assert max(len(line.text) for line in lines) <= 120
     assert " ".join(line.text for line in lines).split() == ["word"] * 100
+    assert lines_of([Word(0.0, 2.0, " Long"), Word(0.5, 1.0, " in")]) == (
+        Line(0.0, 2.0, "Long in"),
+    ), "a line ends with the last of its words"
     assert lines_of([Word(0, 1, "你"), Word(1, 2, "好")]) == (Line(0, 2, "你好"),)
 
 

@@ -312,3 +312,20 @@ def test_it_is_a_tool_with_bounds_and_travels() -> None:
 def test_settings_that_mean_nothing_are_refused(settings) -> None:
     with pytest.raises(ValueError, match=next(iter(settings))):
         ReadPage(**settings)
+
+
+def test_each_page_of_a_host_is_kept_for_itself(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("SAGE_ENV_CACHE", str(tmp_path))
+    pages = {name: page(name.encode(), PLAIN) for name in ("/a", "/b", "/a?q=1")}
+    with web_server(pages) as web:
+        for _ in range(2):
+            for name in pages:
+                found = read(web, f"http://page.example{name}", cache=True)
+                assert found == f"Address: http://page.example{name}\n\n{name}"
+        assert len(web.requests) == 3
+
+
+def test_a_body_of_just_as_many_bytes_is_whole() -> None:
+    pieces = [b"abc", b"de"]
+    assert bounded_http._joined(iter(pieces), 5) == (b"abcde", False)
+    assert bounded_http._joined(iter(pieces), 4) == (b"abcd", True)
