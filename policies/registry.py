@@ -80,7 +80,7 @@ def load_policy(
         refuse_keys_in(tools)
         found = tuple(find_tools(tools).values())
     except ValueError as error:
-        raise UnknownPolicy(f"no policy can be told of these tools: {error}") from None
+        raise UnknownPolicy(str(error)) from None
     policy = _load(name, Given(adapter, dict(options or {}), temperature, found, objects or {}))
     if temperature is not None and hasattr(policy, "temperature"):
         policy.temperature = temperature

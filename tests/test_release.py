@@ -59,6 +59,17 @@ def test_the_types_of_every_package_are_shipped(package: str) -> None:
     assert "py.typed" in PROJECT["tool"]["setuptools"]["package-data"][package]
 
 
+@pytest.mark.parametrize("package", PACKAGES)
+def test_an_installation_has_every_file_that_is_no_module(package: str) -> None:
+    """A wheel holds modules and what `package-data` names: all else is missing in it."""
+    shipped = PROJECT["tool"]["setuptools"]["package-data"][package]
+    folder = ROOT / package
+    files = [f for f in folder.rglob("*") if f.is_file() and not f.name.startswith(".")]
+    others = [f for f in files if f.suffix not in {".py", ".pyc"}]
+    named = {found for pattern in shipped for found in folder.glob(pattern)}
+    assert others and not [f.relative_to(folder).as_posix() for f in others if f not in named]
+
+
 def source(folders: list[str]) -> str:
     """Return all code of some folders."""
     files = [path for name in folders for path in sorted((ROOT / name).rglob("*.py"))]

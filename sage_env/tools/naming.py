@@ -60,7 +60,8 @@ def _named_tool(written: str) -> Tool:
     try:
         return cast(Tool, copy(_described(reference, tuple(settings.items()))))
     except ValueError as error:
-        raise ValueError(f"the tool {name!r} cannot be had: {error}") from error
+        said = error.__cause__ if isinstance(error.__cause__, ValueError) else error
+        raise ValueError(f"the tool {name!r} cannot be had: {said}") from error
 
 
 @lru_cache(maxsize=64)

@@ -99,7 +99,8 @@ def test_tools_of_ours_are_asked_once_what_they_are(monkeypatch) -> None:
     ("tools", "words"),
     [
         (["echo"], f"no tool has the name 'echo': there are {', '.join(NAMED)}, hang; or pass"),
-        (["hang?x=1"], "the tool 'hang' cannot be had: .*no setting 'x': they are timeout, most"),
+        (["hang?x=1"], "^the tool 'hang' cannot be had: no setting 'x': they are timeout, most"),
+        (["search"], "^the tool 'search' cannot be had: engine=serper needs a key: set the env"),
         (["hang?most=0"], "max_calls of the tool 'hanging' must be a whole number from 1 on"),
         (["hang?timeout=-1"], "timeout of the tool 'hanging' must be seconds above 0 or None"),
         ([f"{HANGING}?most=x"], "'most' must be int, got 'x'"),
@@ -111,6 +112,7 @@ def test_tools_of_ours_are_asked_once_what_they_are(monkeypatch) -> None:
 )
 def test_what_is_no_tool_is_told_in_one_sentence(tools, words, monkeypatch) -> None:
     monkeypatch.setitem(naming.NAMED, "hang", HANGING)  # type: ignore[arg-type]
+    monkeypatch.delenv("SERPER_API_KEY", raising=False)
     with pytest.raises(ValueError, match=words) as caught:
         find_tools(tools)
     assert "\n" not in str(caught.value)
