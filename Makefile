@@ -1,12 +1,12 @@
 # Every target sets itself up: Python 3.11 or newer, pip and make are all that is needed.
 #
-#   make train    build the videos, train the small model, measure it, write runs/first-light/report.html
+#   make train     build the videos, train the small model, measure it, write runs/first-light/report.html
 #   make pipeline  videos, questions, checks, episodes, SFT, PPO and a report, offline: runs/pipeline/report.html
-#   make test     the default test suite (offline, CPU)
-#   make lint     ruff, its formatter and mypy
-#   make check    lint, then test
-#   make docs     build the documentation as a site in site/
-#   make tiny     train the small model that is shipped in policies/sage_mm_tiny from scratch
+#   make test      the default test suite (offline, CPU)
+#   make lint      ruff, its formatter and mypy
+#   make check     lint, then test
+#   make docs      build the documentation as a site in site/
+#   make tiny      train the small model that is shipped in policies/sage_mm_tiny from scratch
 #
 # TORCH=... chooses another build of torch, e.g. make train TORCH=torch==2.13.0
 # PYTHON=... chooses the interpreter that makes .venv
@@ -16,6 +16,7 @@ TORCH ?=
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 DOCS_INSTALLED := .venv/.docs-installed
+VOICE_INSTALLED := .venv/.voice-installed
 ifeq ($(TORCH),)
 GPU := $(shell command -v nvidia-smi)
 endif
@@ -26,8 +27,9 @@ endif
 train: install
 	$(BIN)/sage-vqa train $(ARGS)
 
-# The real client of google-genai and pyarrow, which it needs, are in `dev`.
-pipeline: install
+# The real client of google-genai and pyarrow, which it needs, are in `dev`. Without a voice and ears
+# the spoken questions are left out, and the report says so.
+pipeline: install $(VOICE_INSTALLED)
 	$(BIN)/sage-vqa data pipeline $(ARGS)
 
 tiny: install
@@ -74,6 +76,10 @@ endif
 	@grep -v '^torch==' constraints.txt > .venv/constraints.txt
 	$(BIN)/python -m pip install -c .venv/constraints.txt -e '.[sage,dev]'
 	@touch $@
+
+$(VOICE_INSTALLED): $(INSTALLED)
+	$(BIN)/python -m pip install -c .venv/constraints.txt -e '.[tools,voice]' && touch $@ || \
+	    echo "no voice, no ears: spoken questions are left out"
 
 # Apart from the rest, so that tests and training need none of it.
 $(DOCS_INSTALLED): $(INSTALLED)

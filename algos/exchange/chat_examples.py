@@ -15,6 +15,7 @@ Every block has the same two keys, and every row the same columns, so that reade
 schema take the file. Beside the conversation stand `id`, `gold`, `prediction`, `verdict` (`null`:
 not judged), `invalid_turns` (numbers of assistant messages, from 0, that no one should learn) and
 `reward` (`null` where the judge failed). Failed episodes are left out: they are no conversations.
+So are those with a tool that was late: nobody should learn what came of our fault.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from sage_env.actions.action import Invalid
 from sage_env.env import VideoQAEnv
 from sage_env.lazy_exports import needs_extra
 from sage_env.storage.atomic_file import atomic_path
+from sage_env.tools.calling import LATE
 from sage_env.wrappers.chat_observations import ChatObservations
 
 ROWS = "train.jsonl"
@@ -88,7 +90,7 @@ def chat_rows(
     root: Path | None = None,
     call_tools: bool = False,
 ) -> Iterator[Row]:
-    """Yield a row for each question whose episode did not fail.
+    """Yield a row for each question whose episode did not fail, and had no tool that was late.
 
     Args:
         entry: whose episodes.
@@ -102,6 +104,8 @@ def chat_rows(
     """
     with environment_of(entry, root=root, call_tools=call_tools) as env:
         for question, trajectory in entry.episodes(not_judged=True):
+            if LATE in trajectory.tool_calls:
+                continue
             yield _row(env, question, trajectory, pictures_as, inside)
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -222,11 +222,7 @@ def _update(
     # 1. Rollout. Episodes that our side failed are counted, and left out of all that follows.
     guard.record_sampler()
     played = _roll_out(config, policy, envs, specs, update, bar, stop)
-    episodes = [t for t in played if not t.hindered]
-    groups = [group_of(spec) for spec, t in zip(specs, played, strict=True) if not t.hindered]
-    if not episodes:
-        told = f"all {len(played)} episodes of update {update} failed"
-        raise SageEnvError(f"{told}; first: {played[0].error or 'a tool was late'}")
+    episodes, groups = _learned_from(specs, played, update)
     row = played_row(policy, envs[0], played)
     episodes = with_recipe(
         config.recipe,
@@ -259,6 +255,21 @@ def _update(
     row["time/tokens_per_second"] = float(batch.sampled.sum()) / (ended - began)
     bar.set_postfix(progress_fields(row))
     return row
+
+
+def _learned_from(
+    specs: Sequence[EpisodeSpec], played: Sequence[Trajectory], update: int
+) -> tuple[list[Trajectory], list[Hashable]]:
+    """Return the episodes that are learned from, and the group of each.
+
+    Raises:
+        SageEnvError: if our side failed all of them, or was late with a tool's reply.
+    """
+    pairs = [(t, group_of(spec)) for spec, t in zip(specs, played, strict=True) if not t.hindered]
+    if not pairs:
+        told = f"all {len(played)} episodes of update {update} failed"
+        raise SageEnvError(f"{told}; first: {played[0].error or 'a tool was late'}")
+    return [episode for episode, _ in pairs], [group for _, group in pairs]
 
 
 def _roll_out(

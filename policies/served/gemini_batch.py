@@ -17,6 +17,7 @@ from policies.served.wire import HttpReply
 
 _WAITING = ("PENDING", "RUNNING", "UNSPECIFIED")
 _DONE = "SUCCEEDED"
+_NOT_FOUND = 404
 
 
 def start_batch(service: GeminiService, messages: Sequence[Any], key: str) -> str:
@@ -45,17 +46,41 @@ def start_batch(service: GeminiService, messages: Sequence[Any], key: str) -> st
     return name
 
 
-def batch_reply(service: GeminiService, name: str) -> Json:
-    """Return the reply of a batch of one request; `None` while it is not done.
+class BatchWaits(ServiceError):
+    """A batch that cannot be asked about now: it may well be done, and billed, so it is kept."""
+
+
+def ended_batch(service: GeminiService, name: str) -> Json:
+    """Return what the service says of a batch that has ended; `None` while it has not.
+
+    One that the service does not know, or no longer, has ended.
+
+    Raises:
+        HttpFailure, NoReply, ServiceError: as `GeminiService.failure` reads them; none of them says
+            anything of the batch.
+    """
+    try:
+        found = service.asked(lambda: service.client.batches.get(name=name))
+    except HttpFailure as error:
+        if error.reply.status != _NOT_FOUND:
+            raise
+        return {"metadata": {"state": "BATCH_STATE_NOT_FOUND"}}
+    state = str(part_of(found, "metadata", "state"))
+    return None if state.endswith(_WAITING) else found
+
+
+def reply_of_batch(service: GeminiService, found: Json) -> Json:
+    """Return the reply of a batch of one request.
+
+    Args:
+        service: that it was sent to.
+        found: that `ended_batch` returned.
 
     Raises:
         HttpFailure: if the request failed, as if it had been sent alone.
-        NoReply, ServiceError: if the batch cannot be asked about, or will never be done.
+        ServiceError: if the batch has ended without a reply.
     """
-    found = service.asked(lambda: service.client.batches.get(name=name))
     state = str(part_of(found, "metadata", "state"))
-    if state.endswith(_WAITING):
-        return None
     if not state.endswith(_DONE):
         raise ServiceError(f"{service.model}: a batch ended as {one_line(state)[:60]}")
     output = part_of(found, "metadata", "output") or part_of(found, "response")

@@ -148,12 +148,18 @@ class VideoUploads:
         return video
 
     def _there(self, name: str) -> Json:
-        """Return what the service says of a file by its name; `None` if it has none of use."""
+        """Return what the service says of a file by its name; `None` if it has none of use.
+
+        One that it could not use is deleted: it would not take another of that name.
+        """
         try:
             found = self._service.asked(lambda: self._service.client.files.get(name=name))
+            if part_of(found, "state") in ("ACTIVE", *_NOT_READY):
+                return found
+            self._service.asked(lambda: self._service.client.files.delete(name=name))
         except (HttpFailure, NoReply, ServiceError):  # what is wrong is told by the upload
-            return None
-        return found if part_of(found, "state") in ("ACTIVE", *_NOT_READY) else None
+            pass
+        return None
 
     def _wait(self, video: UploadedVideo, found: Json, ask: Ask) -> None:
         """Return when the video can be asked about."""

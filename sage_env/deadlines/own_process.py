@@ -104,8 +104,10 @@ class OwnProcess:
         return f"{self._plug_in}?{told}" if told else self._plug_in
 
     def __repr__(self) -> str:
-        """Show what is called."""
-        return f"OwnProcess({self.written or self._plug_in!r})"
+        """Show what is called; of its settings the names alone: messages and logs hold this."""
+        told = "&".join(f"{key}=…" for key in self._settings)
+        name = f"{self._plug_in}?{told}" if told else self._plug_in
+        return f"OwnProcess({name!r})"
 
     def __getattr__(self, name: str) -> Any:
         """Return an attribute of the plug-in, such as a tool's name: asked for once."""

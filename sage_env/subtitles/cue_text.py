@@ -10,6 +10,7 @@ from sage_env.timeline import parse_seconds
 # <font color="#fff">, </i>, <c.yellow>, <v Roger>, <00:00:01.000>; not `a < b`, not `<3`.
 _TAG = re.compile(r"</?(?:[A-Za-z][^<>]*|[0-9]+:[0-9:.]+)>")
 _OVERRIDE = re.compile(r"\{\\[^{}]*\}")  # {\an8}, of SubStation Alpha
+_LONE = re.compile(r"[\ud800-\udfff]")  # halves of characters, which JSON can spell
 _UNSEEN = re.compile(r"[\u200b-\u200d\u2060\ufeff\u202a-\u202e]")  # no width, or directions
 
 
@@ -20,7 +21,7 @@ def plain_rows(text: str) -> tuple[str, ...]:
     ('Tom & Jerry', 'run')
     """
     bare = _OVERRIDE.sub("", _TAG.sub("", text.replace("\\N", "\n").replace("\\h", " ")))
-    rows = _UNSEEN.sub("", html.unescape(bare)).splitlines()
+    rows = _LONE.sub("\ufffd", _UNSEEN.sub("", html.unescape(bare))).splitlines()
     return tuple(row for row in (" ".join(row.split()) for row in rows) if row)
 
 

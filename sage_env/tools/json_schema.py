@@ -29,7 +29,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from sage_env.argument_checks import is_number
+from sage_env.argument_checks import is_finite, is_number
 from sage_env.errors import ToolInputError
 
 Schema: TypeAlias = Mapping[str, Any]
@@ -148,6 +148,8 @@ def _fit(value: Any, schema: Schema, where: str) -> Any:
     if "enum" in schema and not any(_same(value, one) for one in schema["enum"]):
         raise ToolInputError(f"{where} must be one of {schema['enum']}, got {reprlib.repr(value)}")
     if is_number(value):
+        if not is_finite(value) and "integer" not in types:  # JSON's may have any length
+            raise ToolInputError(f"{where} must be finite, got {reprlib.repr(value)}")
         low, high = schema.get("minimum", -math.inf), schema.get("maximum", math.inf)
         if not low <= value <= high:
             raise ToolInputError(f"{where} must be from {low} to {high}, got {reprlib.repr(value)}")

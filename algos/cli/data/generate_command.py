@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from algos.cli.options import CommandError
 from algos.cli.terminal import say
+from algos.data_pipeline.checking.folder_manifest import MANIFEST, update_manifest
 from algos.data_pipeline.questions.estimate import VideoEstimate, estimates
 from algos.data_pipeline.questions.generating import (
     GenerateResult,
@@ -97,6 +98,8 @@ class GenerateData:
         out = self.out or self.folder
         writer = writer_of(settings)
         result = generate_questions(self.folder, out, settings, writer, _followed)
+        if (out / MANIFEST).exists():  # its hashes are of files that may have grown
+            update_manifest(out, {})
         _tell(result, out)
         if result.stopped:
             raise CommandError(f"not all videos were asked about: {result.stopped}")

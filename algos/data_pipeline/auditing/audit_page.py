@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from algos.data_pipeline.checking.check_settings import CheckError
+from algos.data_pipeline.checking.folder_manifest import MANIFEST, update_manifest
 from algos.data_pipeline.checking.hold_out import draw
 from algos.data_pipeline.questions.generated_question import GeneratedQuestion
 from algos.data_pipeline.questions.question_files import QUESTIONS, generated_questions
@@ -81,6 +82,8 @@ def write_audit(
     path = folder / AUDIT_PAGE
     text = audit_html(sample, items, name, opener)
     atomic_write(path, text.encode("utf-8", "backslashreplace"))
+    if (folder / MANIFEST).exists():
+        update_manifest(folder, {})
     return path
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from algos.data_pipeline.auditing.audit_page import VERDICTS, read_sample
 from algos.data_pipeline.checking.check_settings import AUDIT, EDITED, CheckError
+from algos.data_pipeline.checking.datasheet import tell_acceptance
 from algos.data_pipeline.checking.folder_manifest import update_manifest
 from algos.data_pipeline.questions.generated_question import GeneratedQuestion
 from algos.data_pipeline.questions.question_files import (
@@ -32,6 +33,7 @@ from algos.evaluation.quantiles import beta_quantile
 from algos.runs.append_log import AppendLog, read_log
 from algos.runs.dataclass_json import dataclass_from_json
 from algos.runs.json_files import read_json
+from policies.served.reply_json import can_be_sent
 from sage_env.datasets.json_lines import SPLIT
 from sage_env.datasets.validation import validate
 from sage_env.errors import DatasetError
@@ -118,9 +120,12 @@ def read_verdicts(folder: Path, path: Path) -> list[AuditVerdict]:
             f"{path} is of the sample {data.get('sample')!r}, and the page of {folder} shows "
             f"{sample['sample']!r}: give the verdicts on that, or write the page of that sample"
         )
+    rows = data.get("verdicts") or ()
+    if not isinstance(rows, list | tuple) or not can_be_sent(rows):
+        raise CheckError(f"{path}: verdicts must be a list of objects with texts, got {rows!r:.60}")
     known = {one["id"] for one in sample["questions"]}
     found: dict[str, AuditVerdict] = {}
-    for number, row in enumerate(data.get("verdicts") or (), 1):
+    for number, row in enumerate(rows, 1):
         try:
             one = dataclass_from_json(AuditVerdict, row)
         except ValueError as error:
@@ -212,8 +217,10 @@ def apply_verdicts(folder: Path, verdicts: Sequence[AuditVerdict]) -> int:
     gone = {one.id for one in rejections(folder)}
     rows: list[Mapping[str, Any]] = read_log(folder / QUESTIONS)
     write_kept(folder, {row["id"]: row[SPLIT] for row in rows if row["id"] not in gone})
-    told = asdict(acceptance_of(folder, verdicts))
-    update_manifest(folder, {"acceptance": told, "kept": len(read_log(folder / QUESTIONS))})
+    acceptance, kept = acceptance_of(folder, verdicts), len(read_log(folder / QUESTIONS))
+    tell_acceptance(folder, acceptance.text(), kept)
+    told = {**asdict(acceptance), "told": acceptance.text()}
+    update_manifest(folder, {"acceptance": told, "kept": kept})
     return len(new)
 
 

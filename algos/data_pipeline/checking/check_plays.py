@@ -76,6 +76,10 @@ def play_missing(
         closing(Ledger(folder / LEDGER, settings.budget)) as ledger,
     ):
         writer = _Writer(log, ledger, how.progress)
+        try:
+            writer.require_budget()
+        except BudgetSpent as error:
+            raise CheckError(f"{error}; nothing was played") from error
         # One policy at a time: a large model leaves its memory to the next.
         for answerer, named in groupby(waiting, lambda play: play.answerer):
             policy = answering_policy(answerer, settings, how.policies)
@@ -164,6 +168,9 @@ class _Writer:
         self._log.append(asdict(row))
         self._written += 1
         self._progress(row)
+        self.require_budget()
+
+    def require_budget(self) -> None:
         budget, spent = self._ledger.budget, self._ledger.spent()
         if budget is not None and spent.dollars > budget:
             raise BudgetSpent(f"the budget is ${budget:.2f}, and {spent.sentence()} are spent")
@@ -189,6 +196,8 @@ class _Writer:
 def play_row(play: PlannedPlay, trajectory: Trajectory) -> CheckPlay:
     """Return a play that has ended as a line of `checks.jsonl`."""
     row = sample_row(play.asked, trajectory)
+    # What comes of a play in which a tool was late is not the answerer's doing.
+    error = row["error"] or ("a tool was late" if trajectory.hindered else None)
     infos = [trajectory.start_info, *(turn.info for turn in trajectory.turns)]
     seconds = [float(s) for info in infos for s in info.get("frame_seconds") or ()]
     return CheckPlay(
@@ -197,9 +206,9 @@ def play_row(play: PlannedPlay, trajectory: Trajectory) -> CheckPlay:
         check=play.check,
         answerer=play.answerer,
         trial=play.trial,
-        verdict=None if row["error"] is not None else row["verdict"],
+        verdict=None if error is not None else row["verdict"],
         prediction=row["prediction"],
-        error=row["error"],
+        error=error,
         turns=row["turns"],
         frames=row["frames"],
         seen=(min(seconds), max(seconds)) if seconds else None,

@@ -48,11 +48,34 @@ def write_datasheet(
     atomic_write(folder / DATASHEET, "\n".join(parts).encode("utf-8", "backslashreplace"))
 
 
+def tell_acceptance(folder: Path, told: str, kept: int) -> None:
+    """Write behind a datasheet what a person said of a sample, in place of what stood there.
+
+    Args:
+        folder: of the questions.
+        told: the acceptance in a sentence.
+        kept: questions in the set without what was not accepted.
+    """
+    path = folder / DATASHEET
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    before, _, _ = text.partition(_AUDIT)
+    after = (
+        f"{_AUDIT}{visible(told)}.\n\nWhat was not accepted left the set, and edited questions are "
+        f"new ones that are checked first. The numbers above are those of the checks; the set has "
+        f"{kept} questions now.\n"
+    )
+    atomic_write(path, (before.rstrip("\n") + after).encode("utf-8", "backslashreplace"))
+
+
+_AUDIT = "\n\n## A person's look\n\n"
+
+
 def _motivation() -> str:
     return (
         "## Motivation\n\n"
         "Questions about long videos, for training and evaluating agents that choose where to "
-        "look. They were written by a model and checked by others; no person has written one.\n"
+        "look. They were written by a model and checked by others; what a person has changed has "
+        "`-edited-` in its id.\n"
     )
 
 
@@ -115,7 +138,8 @@ def _checks(settings: CheckSettings, report: CheckReport) -> str:
         ),
         "",
         _habits(report),
-        "A person's acceptance of a sample: `sage-vqa data audit`.\n",
+        "A person's acceptance of a sample: `sage-vqa data audit`; if there was one, it is told at "
+        "the end.\n",
     ]
     return "\n".join(lines)
 

@@ -14,6 +14,7 @@ from algos.data_pipeline.questions.ledger import paid_replies, spent_on
 from algos.data_pipeline.questions.question_files import LEDGER
 from algos.runs.evaluation_manifest import this_session
 from algos.runs.json_files import read_json, write_json
+from sage_env.video.health import VIDEO_SUFFIXES
 
 MANIFEST = "manifest.json"
 """Name of the file."""
@@ -36,7 +37,9 @@ def write_folder_manifest(
     """
     lines = paid_replies(folder / LEDGER)
     prices = {str(one.price["name"]): dict(one.price) for one in lines if one.price is not None}
+    before = acceptance_before(folder)
     told: dict[str, Any] = {
+        **({} if before is None else {"acceptance": before}),
         "kind": "questions",
         "files": file_hashes(folder),
         "generators": sorted({one.source.model for one in questions}),
@@ -53,17 +56,25 @@ def write_folder_manifest(
     write_json(folder / MANIFEST, told)
 
 
+def acceptance_before(folder: Path) -> Mapping[str, Any] | None:
+    """Return what a person said of a sample, as the manifest has it; `None` if nobody did."""
+    path = folder / MANIFEST
+    data = read_json(path) if path.exists() else {}
+    found = data.get("acceptance") if isinstance(data, dict) else None
+    return found if isinstance(found, dict) else None
+
+
 def file_hashes(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of the files that lie in a folder itself, hexadecimal, by name."""
     found = {}
     for path in sorted(folder.iterdir()):
-        if path.is_file() and path.name not in _NOT_HASHED and path.suffix not in _VIDEOS:
+        if path.is_file() and path.name not in _NOT_HASHED and path.suffix.lower() not in _VIDEOS:
             with path.open("rb") as file:
                 found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
     return found
 
 
-_VIDEOS = frozenset((".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v"))
+_VIDEOS = VIDEO_SUFFIXES
 """Videos that lie beside the questions: hours of them are not read for a manifest, and each
 question's id is made of its video's content."""
 

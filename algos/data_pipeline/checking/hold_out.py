@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from algos.data_pipeline.questions.question_files import HOLD_OUT
 from algos.runs.json_files import write_json
 
-HOLD_OUT = "hold_out.json"
-"""Name of the file in the folder of the questions."""
 TRAIN, TEST = "train", "test"
 """Splits in `questions.jsonl`: what may be learned from, and what is held out."""
 

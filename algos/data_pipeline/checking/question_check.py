@@ -23,8 +23,8 @@ from algos.data_pipeline.checking.check_report import (
     only_by,
 )
 from algos.data_pipeline.checking.check_settings import CAP, OURS, CheckError, CheckSettings
-from algos.data_pipeline.checking.datasheet import write_datasheet
-from algos.data_pipeline.checking.folder_manifest import write_folder_manifest
+from algos.data_pipeline.checking.datasheet import tell_acceptance, write_datasheet
+from algos.data_pipeline.checking.folder_manifest import acceptance_before, write_folder_manifest
 from algos.data_pipeline.checking.hold_out import TEST, TRAIN, draw, is_held_out, write_hold_out
 from algos.data_pipeline.checking.near_duplicates import Similarity
 from algos.data_pipeline.checking.pass_rates import PassRate, pass_rates, write_rates
@@ -39,8 +39,8 @@ from algos.data_pipeline.questions.question_files import (
     GENERATED,
     LEDGER,
     Rejection,
+    decide_again,
     generated_questions,
-    reject,
     rejections,
     write_kept,
 )
@@ -97,7 +97,7 @@ def check_questions(
     play_missing(folder, found.plan.plays, settings, how)
     fates = fates_of(found.subjects, found.plan, read_plays(folder), settings)
     rejected = _rejected(found, fates, settings)
-    reject(folder, rejected)
+    decide_again(folder, OURS, rejected)
     gone = {one.id for one in rejections(folder)}
     kept = [name for name, fate in fates.items() if fate.kept and name not in gone]
     splits = {
@@ -130,6 +130,8 @@ def check_questions(
     )
     write_json(folder / REPORT, report.to_json())
     write_datasheet(folder, settings, report, found.questions)
+    if (before := acceptance_before(folder)) is not None:
+        tell_acceptance(folder, str(before.get("told")), len(kept))
     write_folder_manifest(folder, settings, report, found.questions)
     return report
 
@@ -149,7 +151,7 @@ def plan_folder(
     """
     similarity = similarity or Similarity()
     # What our own checks rejected by now is checked again, by what is known of it: so the files
-    # come out the same however often a check was interrupted.
+    # come out the same however often a check was interrupted, or others decided before.
     gone = {one.id for one in rejections(folder) if one.check not in OURS}
     questions = [one for one in generated_questions(folder) if one.id not in gone]
     if not questions:

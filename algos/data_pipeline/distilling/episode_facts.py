@@ -27,7 +27,7 @@ class EpisodeFacts:
         policy: who played, by name.
         item_id: the question.
         attempt: number of the try, from 0.
-        error: why it failed on our side; `None` if it did not.
+        error: why it failed on our side, a tool that was late included; `None` if it did not.
         ended: whether it was played to its end.
         right: whether the answer is; `None` where that was not judged.
         turns: turns taken, the answer included.
@@ -81,7 +81,8 @@ def facts_of(policy: str, attempt: int, item: QAItem, played: Trajectory) -> Epi
         played: the episode, as `Telling` has it.
     """
     last = played.turns[-1].info if played.turns else played.start_info
-    right = last.get("correct") if played.error is None else None
+    error = played.error or ("a tool was late" if played.hindered else None)
+    right = last.get("correct") if error is None else None
     actions = tuple(turn.decision.action for turn in played.turns)
     spent = last.get("spent") or {}
     return EpisodeFacts(
@@ -89,8 +90,8 @@ def facts_of(policy: str, attempt: int, item: QAItem, played: Trajectory) -> Epi
         policy=policy,
         item_id=item.id,
         attempt=attempt,
-        error=played.error,
-        ended=bool(played.turns) and played.terminated and played.error is None,
+        error=error,
+        ended=bool(played.turns) and played.terminated and error is None,
         right=right,
         turns=len(actions),
         frames=int(spent.get("frames_shown") or 0),

@@ -2,8 +2,8 @@
 
 A file of JSON lines for each policy, one `Trajectory.to_json` without tokens a line. Killed at any
 moment, the same call plays what is missing; an episode is decided by the seed, its question and its
-number alone, so that what comes out is what would have come out. Episodes that failed on our side
-are played again by the next call.
+number alone, so that what comes out is what would have come out. Episodes that failed on our side,
+or in which a tool was late, are played again by the next call.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def play_tries(
     """
     wanted = teacher.specs(asked)
     done: set[str] = set()
-    _index(path, lambda name, row: (done.discard if row.get("error") else done.add)(name))
+    _index(path, lambda name, row: (done.discard if _is_ours(row) else done.add)(name))
     specs = [
         EpisodeSpec(item.id, subseed(seed, "distill", item.id), name=name)
         for name, (item, _) in wanted.items()
@@ -148,6 +148,11 @@ class TryFile:
 
 def _index(path: Path, seen: Any = None) -> LineIndex:
     return LineIndex(path, _name, _WHAT, seen)
+
+
+def _is_ours(row: Any) -> bool:
+    """Return whether our side failed an episode, or was late with a tool's reply in it."""
+    return Trajectory.from_json(row).hindered
 
 
 def _name(row: Any) -> str | None:

@@ -8,5 +8,5 @@ Read in this order: `generated_question` (one question, and what is known of it)
 `settings`; what is asked: `reply_form`, `prompt`, `source_videos`, `writers` (of whom), `estimate`
 (for how much); what comes back: `request_journal` (kept before it is read), `reply_reading`,
 `evidence_times`, `question_reading` (each question alone), `question_log`; `quota_day`,
-`generating` (all of it), `summary`.
+`followed_videos` (files that were renamed or replaced), `generating` (all of it), `summary`.
 """

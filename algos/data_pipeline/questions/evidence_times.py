@@ -107,9 +107,11 @@ def _on_frames(span: Span, index: VideoIndex) -> Span:
     first = float(index.seconds(shown)[0])
     after = index.frames_from(np.array([end - _MILLISECOND / 2]))
     last = float(index.seconds(after)[0])
-    if last < end - _MILLISECOND:  # behind the last frame: it stays until the end
+    if last <= first:  # less than a millisecond, just before a frame: that frame
+        last = float(index.seconds(index.frames_from(np.array([first + _MILLISECOND / 2])))[0])
+    if last < end - _MILLISECOND or last <= first:  # the last frame stays until the end
         last = index.duration
-    return first, last if last > first else index.duration
+    return first, last
 
 
 def _joined(spans: Sequence[Span]) -> list[Span]:

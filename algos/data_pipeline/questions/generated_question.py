@@ -15,6 +15,8 @@ from sage_env.timeline import Span
 Modality = Literal["visual", "verbal", "both"]
 """What one has to perceive for the answer: the pictures, what is said, or both together."""
 Difficulty = Literal["easy", "medium", "hard"]
+DIGEST = 10
+"""Digits of the video's digest with which a question's id begins."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +123,7 @@ def question_id(digest: str, request: str, position: int) -> str:
         request: id of the request that it was written for.
         position: in the reply, from 0.
     """
-    return f"{digest[:10]}-{request}-{position:02d}"
+    return f"{digest[:DIGEST]}-{request}-{position:02d}"
 
 
 def question_from_json(row: Mapping[str, Any]) -> GeneratedQuestion:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from algos.data_pipeline.questions.estimate import most_dollars
+from algos.data_pipeline.questions.followed_videos import follow_videos
 from algos.data_pipeline.questions.ledger import BudgetSpent, Ledger, Spent
 from algos.data_pipeline.questions.prompt import prompt_hash
-from algos.data_pipeline.questions.question_files import LEDGER, write_kept
+from algos.data_pipeline.questions.question_files import LEDGER, splits_of_checked, write_kept
 from algos.data_pipeline.questions.question_log import QuestionLog
 from algos.data_pipeline.questions.question_reading import AskedVideo
 from algos.data_pipeline.questions.quota_day import next_day
@@ -21,6 +22,7 @@ from algos.data_pipeline.questions.reply_reading import counts_of_reply
 from algos.data_pipeline.questions.request_journal import (
     Asking,
     RequestJournal,
+    SentAs,
     StoredReply,
     asking_key,
     stored_replies,
@@ -36,6 +38,7 @@ from algos.data_pipeline.questions.source_videos import (
 from algos.data_pipeline.questions.writers import Writer
 from algos.runs.run_folder import RunFolder
 from policies.errors import ServiceError, ServiceRefused
+from policies.served.gemini_batch import BatchWaits
 from policies.served.gemini_json import QuotaSpent
 from policies.served.reply_json import Json
 from policies.served.retries import Failure, RateLimit, request_with_retries
@@ -106,7 +109,9 @@ def generate_questions(
             outcomes = list(follow(run.play(files), len(files)))
         finally:
             run.close()
-        kept = write_kept(out)
+        follow_videos(out, folder, run.videos)
+        # What checks have kept stays as it is; what is new waits for them.
+        kept = write_kept(out, splits_of_checked(out))
         outcomes.sort(key=lambda one: one.path)
         return GenerateResult(tuple(outcomes), kept, run.ledger.spent(), run.stopped)
 
@@ -120,6 +125,7 @@ class _Run:
     settings: GenerateSettings
     writer: Writer
     stopped: str = ""
+    videos: dict[str, SourceVideo] = field(default_factory=dict)
     _served: threading.Event = field(default_factory=threading.Event)
     _reading: threading.Lock = field(default_factory=threading.Lock)
 
@@ -142,7 +148,7 @@ class _Run:
                 stage=STAGE,
                 model=row["asking"]["model"],
                 counts=None,
-                tier=self.settings.tier,
+                tier=self.journal.how(request).tier,
                 at_most=row["at_most"],
                 note="the process ended before the reply came; it may have been billed",
             )
@@ -179,6 +185,7 @@ class _Run:
         video = source_video(self.folder, file, original)
         if isinstance(video, SkippedVideo):
             return self._skipped(video)
+        self.videos[video.path] = video
         asking = self._asking(video)
         found = self._read_all(self.journal.replies(asking.key), video)
         if found is not None:
@@ -232,15 +239,24 @@ class _Run:
 
     def _send(self, asking: Asking, video: SourceVideo, message: Any) -> None:
         """Send a request until it is answered; each time under an id of its own."""
-        at_most = most_dollars(self.writer, video, self.settings)
+        sent = SentAs(
+            tier=self.settings.tier,
+            most_tokens=self.settings.max_output_tokens,
+            at_most=most_dollars(self.writer, video, self.settings),
+        )
 
         def send() -> Json:
-            request = self.journal.begin(asking, at_most)
+            request = self.journal.begin(asking, sent)
             try:
-                self.ledger.reserve(request, at_most)
+                self.ledger.reserve(request, sent.at_most)
                 body = self.writer.request(
-                    message, request, lambda batch: self.journal.started(request, batch)
+                    message,
+                    request,
+                    lambda batch: self.journal.started(request, batch),
+                    self._ask,
                 )
+            except BatchWaits:  # the next run looks at it again: nothing has ended
+                raise
             except BaseException as error:
                 self._not_answered(request, asking, error)
                 raise
@@ -252,11 +268,11 @@ class _Run:
     def _fetch(self, asking: Asking, request: str, batch: str) -> None:
         """Get the reply that an earlier process was waiting for; a failed one is asked for anew."""
         try:
-            body = self._ask(lambda: self.writer.found_again(batch))
-        except ServiceRefused:
+            body = self.writer.found_again(batch, self._ask)
+        except BatchWaits:
             raise
-        except ServiceError as error:
-            self.journal.ended(request, f"the batch {batch} brought no reply: {error}")
+        except (HttpFailure, ServiceError) as error:
+            self._not_answered(request, asking, error)
             return
         self._pay(self.journal.came(request, asking, body))
 
@@ -272,7 +288,7 @@ class _Run:
                 stage=STAGE,
                 model=asking.model,
                 counts=None,
-                tier=self.settings.tier,
+                tier=self.journal.how(request).tier,
                 note=f"no whole reply came ({told}); it may have been billed",
             )
         self.journal.ended(request, told)
@@ -285,22 +301,24 @@ class _Run:
                 stage=STAGE,
                 model=reply.asking.model,
                 counts=counts_of_reply(dict(reply.body)),
-                tier=self.settings.tier,
+                tier=reply.tier,
                 when=datetime.fromisoformat(reply.when),
             )
 
     def _read_all(self, replies: list[StoredReply], video: SourceVideo) -> VideoOutcome | None:
         """Read the replies about a video; `None` if another has to be asked for."""
         asked = AskedVideo(path=video.path, index=video.index, subtitles=video.subtitles)
-        why, again = "", True
+        why, again, counted = "", True, 0
         for reply in replies:
             with self._reading:
                 found = self.log.read(reply, lambda: asked)
             if not found.check:
                 return VideoOutcome(video.path, "written")
-            why, again = found.reason, found.again
-        if replies and (not again or len(replies) >= self.settings.tries):
-            return VideoOutcome(video.path, "given up", f"{why} ({len(replies)} replies)")
+            if found.cut and (reply.most_tokens or 0) < self.settings.max_output_tokens:
+                continue  # cut where one of today would not be: it says nothing against asking
+            why, again, counted = found.reason, found.again, counted + 1
+        if counted and (not again or counted >= self.settings.tries):
+            return VideoOutcome(video.path, "given up", f"{why} ({counted} replies)")
         return None
 
     def _skipped(self, video: SkippedVideo) -> VideoOutcome:

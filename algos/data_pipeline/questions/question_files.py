@@ -10,14 +10,15 @@
 | `questions.jsonl` | what is kept, as a dataset: made from the two before it |
 
 Files of lines are only ever added to, so that a kill loses nothing; `questions.jsonl` is replaced
-as a whole. `load_dataset("FOLDER/questions.jsonl")` reads it where the files lie in the folder of
-the videos; where they lie elsewhere, `root` names that of the videos.
+as a whole, and so is `rejected.jsonl` where checks decide again.
+`load_dataset("FOLDER/questions.jsonl")` reads it where the files lie in the folder of the videos;
+where they lie elsewhere, `root` names that of the videos.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ LEDGER = "ledger.jsonl"
 GENERATED = "generated.jsonl"
 REJECTED = "rejected.jsonl"
 QUESTIONS = "questions.jsonl"
+HOLD_OUT = "hold_out.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +60,13 @@ class Rejection:
 def generated_questions(folder: Path) -> list[GeneratedQuestion]:
     """Return every question whose form is sound, in the order in which they were written.
 
+    Of a question with several lines the last counts: its video has got another name.
+
     Raises:
         LogError: if the file holds a line that is none; names it.
     """
-    path = folder / GENERATED
-    return _read(path, question_from_json)
+    read: list[GeneratedQuestion] = _read(folder / GENERATED, question_from_json)
+    return list({one.id: one for one in read}.values())
 
 
 def rejections(folder: Path) -> list[Rejection]:
@@ -89,6 +93,27 @@ def reject(folder: Path, found: Iterable[Rejection]) -> None:
                 log.append(asdict(one))
     finally:
         log.close()
+
+
+def decide_again(folder: Path, checks: Collection[str], found: Sequence[Rejection]) -> None:
+    """Replace what some checks have rejected by what they reject now; all other lines stay.
+
+    Args:
+        folder: of the files.
+        checks: names of the checks; none of another is in `found`.
+        found: rejections, which come behind the others.
+
+    Raises:
+        LogError: if the file cannot be read or written.
+    """
+    others = [one for one in rejections(folder) if one.check not in checks]
+    text = "".join(json.dumps(asdict(one)) + "\n" for one in (*others, *found))
+    path = folder / REJECTED
+    try:
+        if text or path.exists():
+            atomic_write(path, text)
+    except OSError as error:
+        raise LogError(f"{path} cannot be written ({error.strerror}): make room") from error
 
 
 def kept_questions(folder: Path) -> list[GeneratedQuestion]:
@@ -126,6 +151,18 @@ def write_kept(folder: Path, splits: Mapping[str, str] | None = None) -> int:
     except OSError as error:
         raise LogError(f"{path} cannot be written ({error.strerror}): make room") from error
     return len(rows)
+
+
+def splits_of_checked(folder: Path) -> dict[str, str] | None:
+    """Return the splits of the questions that checks have kept; `None` if none were checked yet.
+
+    Raises:
+        LogError: if `questions.jsonl` cannot be read.
+    """
+    if not (folder / HOLD_OUT).exists():
+        return None
+    rows = read_log(folder / QUESTIONS)
+    return {str(row["id"]): str(row[SPLIT]) for row in rows if SPLIT in row}
 
 
 def _row(question: GeneratedQuestion, split: str | None) -> dict[str, Any]:

@@ -6,7 +6,11 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from algos.data_pipeline.questions.generated_question import QuestionSource, question_id
+from algos.data_pipeline.questions.generated_question import (
+    DIGEST,
+    QuestionSource,
+    question_id,
+)
 from algos.data_pipeline.questions.question_files import (
     GENERATED,
     REJECTED,
@@ -41,7 +45,7 @@ class QuestionLog:
         self._asked: dict[str, set[str]] = {}
         for question in generated_questions(folder):
             self._known.add(question.id)
-            self._texts(question.video).add(question_key(question))
+            self._texts(question.id[:DIGEST]).add(question_key(question))
         self._rejected = {(one.id, one.check) for one in rejections(folder)}
         self._known |= {name for name, _ in self._rejected}
         self._generated = AppendLog(folder / GENERATED)
@@ -79,7 +83,7 @@ class QuestionLog:
             source = QuestionSource(
                 model=asking.model, prompt=asking.prompt, reply=reply.reply, position=position
             )
-            asked = self._texts(asking.video)
+            asked = self._texts(digest[:DIGEST])
             question = read_question(found.questions[position], name, video(), source, asked)
             if isinstance(question, Rejection):
                 self.reject(question)
@@ -111,5 +115,5 @@ class QuestionLog:
         self._generated.close()
         self._bad.close()
 
-    def _texts(self, video: str) -> set[str]:
-        return self._asked.setdefault(video, set())
+    def _texts(self, digest: str) -> set[str]:
+        return self._asked.setdefault(digest, set())

@@ -25,9 +25,9 @@ from algos.data_pipeline.questions.reply_form import (
     NEEDED_FIELDS,
 )
 from algos.seeds import subseed
-from policies.served.reply_json import Json, can_be_sent
+from policies.served.reply_json import MAX_DEPTH, Json, can_be_sent
 from sage_env.argument_checks import is_finite
-from sage_env.datasets.answer_text import normalise
+from sage_env.datasets.answer_text import fold, normalise
 from sage_env.datasets.choice_labels import label_choices
 from sage_env.datasets.native.option_text import by_text, split_options
 from sage_env.datasets.validation import validate
@@ -36,6 +36,7 @@ from sage_env.timeline import Span
 from sage_env.video.index.video_index import VideoIndex
 
 _LETTER = re.compile(r"[(\[]?([A-Za-z])[)\].:、]?")
+_LETTERED = re.compile(r"[(\[]?([A-Za-z])[)\].:、]")
 LONGEST = 2000
 """Characters of any text of a question. A choice: real ones have a tenth of it."""
 
@@ -77,7 +78,10 @@ def read_question(
         asked: the keys of the questions about this video that were read before, see
             `question_key`; this one's is added.
     """
+    deep = _depth(written) > MAX_DEPTH
     try:
+        if deep:
+            raise Unsound("form", f"the question is nested deeper than {MAX_DEPTH}")
         question = _read(written, name, video, source)
         key = question_key(question)
         if key in asked:
@@ -85,7 +89,9 @@ def read_question(
         asked.add(key)
         return question
     except (Unsound, BadTimes) as error:
-        kept = written if can_be_sent(written) else str(written)[:LONGEST]
+        kept = written
+        if deep or not can_be_sent(written):
+            kept = "" if deep else str(written)[:LONGEST]
         found: dict[str, Any] = {"written": kept, "reply": source.reply}
         found["position"] = source.position
         return Rejection(
@@ -95,7 +101,12 @@ def read_question(
 
 def question_key(question: GeneratedQuestion) -> str:
     """Return what two questions about a video have in common if they ask the same."""
-    return "|".join([normalise(question.question), *sorted(question.choices)])
+    return "|".join([seen(question.question), *sorted(map(seen, question.choices))])
+
+
+def seen(text: str) -> str:
+    """Return what a reader tells texts apart by: not by case, marks, or what nobody sees."""
+    return normalise(fold(text)) or text
 
 
 def _read(written: Json, name: str, video: AskedVideo, source: QuestionSource) -> GeneratedQuestion:
@@ -133,6 +144,17 @@ def _read(written: Json, name: str, video: AskedVideo, source: QuestionSource) -
     return question
 
 
+def _depth(written: Json) -> int:
+    """Return how many lists and objects stand inside each other, without going down by calls."""
+    depth, layer = 0, [written]
+    while layer := [one for one in layer if isinstance(one, dict | list)]:
+        depth += 1
+        layer = [
+            value for one in layer for value in (one.values() if isinstance(one, dict) else one)
+        ]
+    return depth
+
+
 def _fields(written: Json) -> Mapping[str, Any]:
     if not isinstance(written, dict):
         raise Unsound("form", f"expected a JSON object, got {type(written).__name__}")
@@ -146,7 +168,7 @@ def _text(row: Mapping[str, Any], name: str) -> str:
     value = row[name]
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = str(value)  # the answer to "how many", as a number
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str) or not fold(value).strip():
         raise Unsound("form", f"{name} must be a text, got {value!r:.60}")
     if len(value) > LONGEST:
         raise Unsound("form", f"{name} has {len(value)} characters, more than {LONGEST}")
@@ -182,7 +204,7 @@ def _choices(row: Mapping[str, Any], name: str) -> tuple[tuple[str, ...], str]:
             "options", f"expected {MIN_OPTIONS} to {MAX_OPTIONS} options, got {len(written)}"
         )
     options = list(_unlettered(written))
-    if len({normalise(option) or option for option in options}) < len(options):
+    if len({seen(option) for option in options}) < len(options):
         raise Unsound("same_options", f"two options are the same: {options}")
     right = _named(options, {one.label: one.text for one in label_choices(written)}, answer)
     order = np.random.default_rng(subseed(0, "options", name)).permutation(len(options))
@@ -201,12 +223,21 @@ def _unlettered(written: Sequence[str]) -> tuple[str, ...]:
 def _named(options: Sequence[str], letters: Mapping[str, str], answer: str) -> str:
     """Return the option that an answer repeats, or names by the letter before it."""
     try:
-        return by_text(options, answer)
+        right = by_text(options, answer)
     except DatasetError:
         found = _LETTER.fullmatch(answer)
         named = letters.get(found[1].upper()) if found else None
         if named is not None and named in options:
             return named
+    else:
+        begun = None if seen(answer) == seen(right) else _LETTERED.match(answer)
+        named = right if begun is None else letters.get(begun[1].upper())
+        if named is not None and seen(named) == seen(right):
+            return right
+        raise Unsound(
+            "answer_not_in_options",
+            f"the answer {answer!r} has the letter of another option: {dict(letters)}",
+        )
     raise Unsound("answer_not_in_options", f"the answer {answer!r} is none of {list(options)}")
 
 

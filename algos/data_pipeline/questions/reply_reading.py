@@ -30,12 +30,14 @@ class ReadReply:
         check: why it could not be used, in a word; empty if it could.
         reason: the same in a sentence.
         again: whether asking once more may help.
+        cut: whether it was cut at its length, so that a longer one may help.
     """
 
     questions: tuple[Json, ...] = ()
     check: str = ""
     reason: str = ""
     again: bool = False
+    cut: bool = False
 
 
 def read_reply(body: Json) -> ReadReply:
@@ -49,7 +51,9 @@ def read_reply(body: Json) -> ReadReply:
         return ReadReply((), "withheld", f"the service withheld the reply ({told})")
     cut = ended in ("MAX_TOKENS", "length")
     if not text.strip():
-        return ReadReply((), "empty", f"the reply is empty ({one_line(ended)})", again=not cut)
+        why = f"the reply is empty ({one_line(ended)})"
+        more = ": its length went into thoughts, raise --max-output-tokens" if cut else ""
+        return ReadReply((), "empty", why + more, again=not cut, cut=cut)
     if cut:
         return _before_the_cut(text)
     try:
@@ -102,7 +106,7 @@ def _before_the_cut(text: str) -> ReadReply:
     if questions:
         return ReadReply(questions)
     why = "the reply was cut at its length before the first question: raise --max-output-tokens"
-    return ReadReply((), "truncated", why, again=True)
+    return ReadReply((), "truncated", why, again=True, cut=True)
 
 
 def _whole_ones(text: str) -> Iterator[Json]:

@@ -12,12 +12,13 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from algos.data_pipeline.questions.question_files import ASKED, REPLIES
+from algos.data_pipeline.questions.services import Tier
 from algos.runs.append_log import AppendLog, LogError, read_log
 from algos.runs.dataclass_json import dataclass_from_json
 
@@ -50,12 +51,31 @@ class StoredReply:
         asking: what was asked.
         body: JSON of the response, without the key.
         when: in UTC.
+        tier: that was asked for.
+        most_tokens: that the reply could have; `None` if not known.
     """
 
     reply: str
     asking: Asking
     body: Mapping[str, Any]
     when: str
+    tier: Tier = "standard"
+    most_tokens: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SentAs:
+    """How a request is sent, which changes what it costs and how long its reply can be.
+
+    Attributes:
+        tier: that is asked for.
+        most_tokens: of the reply; `None` if not known.
+        at_most: dollars that it may cost, likewise.
+    """
+
+    tier: Tier = "standard"
+    most_tokens: int | None = None
+    at_most: float | None = None
 
 
 def asking_key(digest: str, model: str, prompt: str, settings: Mapping[str, Any]) -> str:
@@ -91,15 +111,14 @@ class RequestJournal:
         self._lock = threading.Lock()
         self._sent: Counter[str] = Counter()
         self._replies: dict[str, list[StoredReply]] = {}
+        self._how: dict[str, SentAs] = {}
         waiting: dict[str, Mapping[str, Any]] = {}
-        for row in read_log(folder / ASKED):
-            if "batch" in row:
-                waiting[row["request"]] = {**waiting[row["request"]], "batch": row["batch"]}
-            elif "asking" in row:
-                self._sent[row["asking"]["key"]] += 1
-                waiting[row["request"]] = row
-            else:
-                waiting.pop(row["request"], None)
+        for number, row in enumerate(read_log(folder / ASKED), 1):
+            try:
+                self._take(row, waiting)
+            except (KeyError, TypeError, ValueError) as error:
+                where = f"{folder / ASKED}, line {number}"
+                raise LogError(f"{where} is none of this file: {error!r}") from error
         for reply in stored_replies(folder):
             self._replies.setdefault(reply.asking.key, []).append(reply)
             waiting.pop(reply.reply, None)
@@ -108,17 +127,36 @@ class RequestJournal:
         self._asked = AppendLog(folder / ASKED)
         self._came = AppendLog(folder / REPLIES)
 
+    def _take(self, row: Any, waiting: dict[str, Mapping[str, Any]]) -> None:
+        """Take in one line of what was sent."""
+        name = row["request"]
+        if "batch" in row:
+            waiting[name] = {**waiting[name], "batch": row["batch"]}
+        elif "asking" in row:
+            self._sent[row["asking"]["key"]] += 1
+            told = {one.name: row[one.name] for one in fields(SentAs) if one.name in row}
+            self._how[name] = dataclass_from_json(SentAs, told)
+            waiting[name] = row
+        else:
+            waiting.pop(name, None)
+
+    def how(self, request: str) -> SentAs:
+        """Return how a request of this folder was sent."""
+        with self._lock:
+            return self._how[request]
+
     def replies(self, key: str) -> list[StoredReply]:
         """Return the replies to an asking, in order."""
         with self._lock:
             return list(self._replies.get(key, []))
 
-    def begin(self, asking: Asking, at_most: float | None) -> str:
+    def begin(self, asking: Asking, sent: SentAs) -> str:
         """Write down that a request is about to be sent, and return its id."""
         with self._lock:
             request = f"{asking.key}-{self._sent[asking.key]}"
             self._sent[asking.key] += 1
-            row = {"request": request, "asking": asdict(asking), "at_most": at_most}
+            row = {"request": request, "asking": asdict(asking), **asdict(sent)}
+            self._how[request] = sent
             self._asked.append({**row, "when": now()})
             return request
 
@@ -134,8 +172,16 @@ class RequestJournal:
 
     def came(self, request: str, asking: Asking, body: Mapping[str, Any]) -> StoredReply:
         """Write a reply down, as it came, and return it."""
-        reply = StoredReply(reply=request, asking=asking, body=body, when=now())
         with self._lock:
+            how = self._how[request]
+            reply = StoredReply(
+                reply=request,
+                asking=asking,
+                body=body,
+                when=now(),
+                tier=how.tier,
+                most_tokens=how.most_tokens,
+            )
             self._came.append(asdict(reply))
             self._replies.setdefault(asking.key, []).append(reply)
         return reply

@@ -72,7 +72,7 @@ def video_files(folder: Path) -> list[Path]:
     found = [
         path
         for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
+        if path.suffix.lower() in VIDEO_SUFFIXES and (path.is_file() or _leads_nowhere(path))
     ]
     if not found:
         kinds = " ".join(sorted(VIDEO_SUFFIXES))
@@ -99,8 +99,11 @@ def copies(files: Sequence[Path]) -> dict[Path, Path]:
     by_size: dict[int, list[Path]] = {}
     found = {}
     for file in files:
-        same_size = by_size.setdefault(file.stat().st_size, [])
-        first = next((one for one in same_size if cmp(one, file, shallow=False)), None)
+        try:
+            same_size = by_size.setdefault(file.stat().st_size, [])
+            first = next((one for one in same_size if cmp(one, file, shallow=False)), None)
+        except OSError:  # what cannot be read is told where it is opened
+            continue
         if first is None:
             same_size.append(file)
         else:
@@ -174,6 +177,10 @@ def too_much(
         )
         return SkippedVideo(video.path, video.digest, "too_long", why)
     return None
+
+
+def _leads_nowhere(path: Path) -> bool:
+    return path.is_symlink() and not path.exists()
 
 
 def _has_sound(file: Path) -> bool:

@@ -26,7 +26,8 @@ from algos.data_pipeline.questions.source_videos import (
     prompt_tokens,
     too_much,
 )
-from policies.served.gemini_batch import batch_reply, start_batch
+from policies.errors import ServiceError
+from policies.served.gemini_batch import BatchWaits, ended_batch, reply_of_batch, start_batch
 from policies.served.gemini_files import VideoUploads
 from policies.served.gemini_json import GeminiJsonService
 from policies.served.openai_compatible import OPENAI, chat_completions
@@ -67,16 +68,20 @@ class Writer(Protocol):
     def shown(self, video: SourceVideo, ask: Ask) -> Any:
         """Return the message with a video, which may send it to the service first."""
 
-    def request(self, message: Any, request: str, started: Started) -> Json:
+    def request(self, message: Any, request: str, started: Started, ask: Ask) -> Json:
         """Send a message under the id of a request; raises what `failure` can read.
 
         Args:
             message: that `shown` returned.
             request: its id.
             started: is told the name of a batch that the reply will be found in.
+            ask: sends what may be sent again, such as a look at that batch.
+
+        Raises:
+            BatchWaits: if the batch cannot be asked about now.
         """
 
-    def found_again(self, batch: str) -> Json:
+    def found_again(self, batch: str, ask: Ask) -> Json:
         """Return the reply of a batch that an earlier process has started, likewise."""
 
     def failure(self, error: Exception, served: bool) -> Failure | None:
@@ -175,23 +180,31 @@ class GeminiWriter:
         text = ask_for_questions(video.duration, *self._settings.questions)
         return self._service.shown(uploaded, text, fps)
 
-    def request(self, message: Any, request: str, started: Started) -> Json:
+    def request(self, message: Any, request: str, started: Started, ask: Ask) -> Json:
         """Send a message; the id goes as a header, which the service may leave unread."""
         if self._settings.tier == "batch":
             batch = start_batch(self._service, [message], request)
             started(batch)
-            return self.found_again(batch)
+            return self.found_again(batch, ask)
         return self._service.request([message], None, None, {"x-request-id": request})
 
     def failure(self, error: Exception, served: bool) -> Failure | None:
         """Return what an exception means."""
         return self._service.failure(error, served)
 
-    def found_again(self, batch: str) -> Json:
-        """Return the reply of a batch, when it is done."""
-        while (reply := batch_reply(self._service, batch)) is None:
+    def found_again(self, batch: str, ask: Ask) -> Json:
+        """Return the reply of a batch, when it is done; a look that fails ends nothing."""
+        while True:
+            try:
+                found = ask(lambda: ended_batch(self._service, batch))
+            except ServiceError as error:
+                raise BatchWaits(
+                    f"{error}; {batch} may be done and billed: run this again, and it is looked at "
+                    "again, not sent again"
+                ) from None
+            if found is not None:
+                return reply_of_batch(self._service, found)
             time.sleep(self._settings.poll)
-        return reply
 
     def done(self, video: SourceVideo) -> None:
         """Delete a video at the service."""
@@ -252,7 +265,7 @@ class FramesWriter:
         """Return the message with the frames, each after its own true time."""
         return {"role": "user", "content": self._blocks(video)}
 
-    def request(self, message: Any, request: str, started: Started) -> Json:
+    def request(self, message: Any, request: str, started: Started, ask: Ask) -> Json:
         """Send a message."""
         body: Json = self._service.request([message], None, None)
         return {name: value for name, value in body.items() if name != "sent"}
@@ -261,7 +274,7 @@ class FramesWriter:
         """Return what an exception means."""
         return self._service.failure(error, served)
 
-    def found_again(self, batch: str) -> Json:
+    def found_again(self, batch: str, ask: Ask) -> Json:
         """Raise: such a server has no batches that are found again."""
         raise NoSuchService(f"{self.model} has no batch {batch}: ask again with --tier standard")
 

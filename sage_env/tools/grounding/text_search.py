@@ -6,13 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from hashlib import blake2b
 from typing import Any, Literal, get_args
 
 from sage_env.object_reference import spelled
 from sage_env.subtitles.line import Line
 from sage_env.subtitles.reading import lines_between
 from sage_env.tools.grounding.found_spans import FoundSpan
-from sage_env.tools.grounding.glances import find_shots, take_glances
+from sage_env.tools.grounding.glances import Glances, find_shots, take_glances
 from sage_env.tools.grounding.matching import Matcher, match_meanings, match_words, remembering
 from sage_env.tools.grounding.passages import SCENE, Passage, scene_passages, spoken_passages
 from sage_env.tools.grounding.screen_text import MOST_READ, read_screen
@@ -20,6 +21,7 @@ from sage_env.tools.grounding.text_embedding import embed
 from sage_env.tools.grounding.text_reading import TextReader, read_text
 from sage_env.tools.reply_cache import content_digest, find_kept, keep, reply_key
 from sage_env.tools.speech.hearing import Hearing, hear
+from sage_env.tools.speech.recogniser import model_name
 from sage_env.tools.speech.written_speech import subtitles_beside, written_lines
 from sage_env.tools.tool import ToolContext
 
@@ -110,32 +112,43 @@ class TextSearch:
 
     def _passages(self, start: float, end: float, context: ToolContext) -> list[Passage]:
         """Return all texts of a stretch, from disk where they were had before."""
-        key = self._key(start, end, context)
+        # Even where the rest is kept: a view of a part of a video has the path of the whole.
+        glances = take_glances(context.video, start, end) if self._settings.screen else None
+        key = self._key(start, end, context, glances)
         if key is None:
-            return self._read(start, end, context)
+            return self._read(start, end, context, glances)
         if (kept := find_kept(key)) is not None:
             return [Passage(*one) for one in json.loads(kept)]
-        passages = self._read(start, end, context)
+        passages = self._read(start, end, context, glances)
         keep(key, json.dumps(passages))
         return passages
 
-    def _key(self, start: float, end: float, context: ToolContext) -> str | None:
-        """Return what the texts of a stretch depend on; `None` for a video that is no file."""
+    def _key(
+        self, start: float, end: float, context: ToolContext, glances: Glances | None
+    ) -> str | None:
+        """Return what the texts of a stretch depend on; `None` where that cannot be told.
+
+        So it is of a video that is no file, and of a recogniser of the user's own.
+        """
         settings, path = self._settings, context.path
-        if not path.is_file():
+        ears = "" if settings.speech != "any" else model_name(settings.hearing.model)
+        if not path.is_file() or ears is None:
             return None
+        seen = b"" if glances is None else glances.grey.tobytes() + glances.seconds.tobytes()
         beside = subtitles_beside(path) if context.subtitles is None else [context.subtitles]
         files = [content_digest(file) for file in (path, *beside)]
         reading = settings.screen, settings.most_read, settings.speech, repr(settings.hearing)
         clock = context.subtitles_start, start, end
-        return reply_key(_TEXTS, spelled(self._reader), files, reading, clock)
+        shown = blake2b(seen, digest_size=16).hexdigest()
+        return reply_key(_TEXTS, spelled(self._reader), files, reading, clock, ears, shown)
 
-    def _read(self, start: float, end: float, context: ToolContext) -> list[Passage]:
+    def _read(
+        self, start: float, end: float, context: ToolContext, glances: Glances | None
+    ) -> list[Passage]:
         """Return all texts of a stretch: what is said, what is written, and both of a shot."""
         spoken = spoken_passages(_lines(self._settings, start, end, context), start, end)
-        if not self._settings.screen:
+        if glances is None:
             return spoken
-        glances = take_glances(context.video, start, end)
         written = read_screen(context.video, glances, self._reader, self._settings.most_read)
         shots = [
             (glances.begin(first), glances.stop(last - 1)) for first, last in find_shots(glances)

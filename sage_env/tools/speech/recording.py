@@ -195,7 +195,7 @@ class _Canvas:
             sound = track if rate == RATE else _resampled(track, rate)
             length = min(len(sound), len(total))
             total[:length] += sound[:length]
-        return total
+        return np.clip(total, -1.0, 1.0)
 
     def _mono(self, frame: AudioFrame) -> Samples:
         """Return a frame's channels mixed to one, as FFmpeg weighs them."""
@@ -203,7 +203,8 @@ class _Canvas:
         if form not in self._mixers:
             self._mixers[form] = AudioResampler("flt", "mono", frame.sample_rate)
         frame.pts = None  # gaps are seen to here
-        return _joined(self._mixers[form].resample(frame))
+        sound = np.clip(_joined(self._mixers[form].resample(frame)), -1.0, 1.0)
+        return np.nan_to_num(sound, copy=False)  # floats may be anything: silent, as other damage
 
 
 def _resampled(track: Samples, rate: int) -> Samples:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 from sage_env.subtitles.line import Line
@@ -57,7 +58,7 @@ class Transcribe:
             max_span: most seconds of one call.
 
         Raises:
-            ValueError: if `max_span` is not above 0.
+            ValueError: if `max_span` is not above 0, or `Hearing` refuses a setting.
         """
         if not max_span > 0:
             raise ValueError(f"max_span must be seconds above 0, got {max_span}")
@@ -105,9 +106,15 @@ def _written(said: tuple[Line, ...] | tuple[Word, ...]) -> str:
     room = MAX_TOOL_TEXT - _ROOM
     for start, end, text in said:
         row = f"[{start:.1f} s - {end:.1f} s] {text.strip()}"
-        room -= len(row) + 1
-        if room < 0 and rows:
-            rows.append(f"(too long for one reply: more is said from {start:.1f} s on)")
+        if len(row) >= room and rows:
+            rows.append(f"(too long for one reply: more is said from {_not_after(start)} s on)")
             break
-        rows.append(row)
+        rows.append(row if len(row) < room else f"{row[: room - 2]}…")
+        room -= len(rows[-1]) + 1
     return "\n".join(rows)
+
+
+def _not_after(second: float) -> str:
+    """Return a time in milliseconds that is not after one: who asks from then on misses nothing."""
+    written = f"{math.floor(second * 1000) / 1000:.3f}".rstrip("0")
+    return f"{written}0" if written.endswith(".") else written

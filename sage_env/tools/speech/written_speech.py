@@ -60,14 +60,15 @@ def written_lines(
 
     Raises:
         DatasetError: if `subtitles` cannot be read. What lies beside the video and cannot is passed
-            over with a warning, JSON without one: it may be anything.
+            over with a warning, JSON without one: it may be anything. So is a file without a line.
         VideoError: if the video cannot.
     """
     if subtitles is not None:
         return read_subtitles(subtitles, subtitles_start)
     for file in subtitles_beside(path, language):
         try:
-            return read_subtitles(file)
+            if lines := read_subtitles(file):  # an empty file does not say that nobody speaks
+                return lines
         except DatasetError as error:
             if file.suffix.lower() in (".srt", ".vtt"):
                 warnings.warn(f"{error}: these subtitles are left out", stacklevel=2)

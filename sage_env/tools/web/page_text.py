@@ -32,6 +32,9 @@ _SEVEN_BIT = re.compile(r"iso2022|hz|utf-(?:7|16|32)")
 """Encodings whose bytes may look like UTF-8 and are something else."""
 _HEAD = 2_048  # bytes in which a page names its encoding; the standard of HTML asks for 1024
 _MAX_TITLE = 200
+_MOST_HTML = 400_000
+"""Characters of HTML in which a main part is looked for, which takes 10 to 30 s in a million. Of a
+longer page, which few are, all text is taken."""
 
 
 class PageText(NamedTuple):
@@ -55,7 +58,7 @@ def is_readable(content_type: str) -> bool:
 def refuse_type(content_type: str) -> ToolInputError:
     """Return the error for a page of another type."""
     kind = _kind(content_type)
-    what = _KINDS.get(kind) or _KINDS.get(kind.partition("/")[0]) or f"of the type {kind!a:.60}"
+    what = _KINDS.get(kind) or _KINDS.get(kind.partition("/")[0]) or "of another type"
     return ToolInputError(f"it is {what}, and only pages of text can be read: choose another page")
 
 
@@ -119,7 +122,7 @@ def _kind(content_type: str) -> str:
 
 
 def _main_text(html: str) -> PageText:
-    """Return the main text of a page of HTML; all of its text where no part is the main one."""
+    """Return the main text of a page of HTML; all of it where none is found, or looking is slow."""
     with needs_extra("the tool read_page", "tools"):
         trafilatura: Any = import_module("trafilatura")
         metadata: Any = import_module("trafilatura.metadata")
@@ -127,6 +130,7 @@ def _main_text(html: str) -> PageText:
     if tree is None:
         return PageText("", "")
     title = metadata.extract_metadata(tree)
-    text = trafilatura.extract(html, include_comments=False, favor_recall=True)
+    short = len(html) <= _MOST_HTML
+    text = trafilatura.extract(html, include_comments=False, favor_recall=True) if short else None
     found = tidy(text or trafilatura.html2txt(html) or "")
     return PageText(one_line(getattr(title, "title", None) or "", _MAX_TITLE), found)

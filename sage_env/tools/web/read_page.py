@@ -123,8 +123,13 @@ class ReadPage:
 
     def _followed(self, address: WebAddress, deadline: Deadline) -> tuple[WebAddress, HttpReply]:
         """Return where redirects end, each checked as the first address, and the reply there."""
-        for _ in range(MAX_HOPS + 1):
-            reply = self._asked(address, deadline)
+        for hop in range(MAX_HOPS + 1):
+            try:
+                reply = self._asked(address, deadline)
+            except ToolInputError:
+                if not hop:
+                    raise
+                raise _led_astray() from None
             if reply.status not in _REDIRECTS:
                 return address, reply
             address = _next(address, reply)
@@ -148,8 +153,15 @@ def _next(address: WebAddress, reply: HttpReply) -> WebAddress:
     try:  # headers are read as Latin-1, and written in UTF-8
         location = location.encode("latin-1").decode("utf-8", "replace")
         return read_address(location, address)
-    except ToolInputError as error:
-        raise ToolInputError(f"its server redirects elsewhere: {error}") from None
+    except ToolInputError:
+        raise _led_astray() from None
+
+
+def _led_astray() -> ToolInputError:
+    """Return the error for a redirect; where to are words of the server, which are not repeated."""
+    return ToolInputError(
+        "its server redirects to an address that is none of a public page: choose another page"
+    )
 
 
 def _check_status(reply: HttpReply) -> None:

@@ -121,3 +121,15 @@ def test_what_cannot_be_written_as_utf_8_is_replaced(entry: PlayedEntry, tmp_pat
     (row,) = parquet.read_table(tmp_path / PARQUET).to_pylist()
     assert row["messages"][2]["content"][0]["text"] == "half ?"
     assert isinstance(turns[1].decision.action, Answer)
+
+
+def test_an_episode_with_a_tool_that_was_late_is_no_example(
+    entry: PlayedEntry, tmp_path: Path
+) -> None:
+    first, *others = entry.questions
+    *turns, last = first.trajectory.turns
+    late = replace(last, info={**last.info, "tool_calls": {"ok": 2, "late": 1}})
+    played = replace(first.trajectory, turns=[*turns, late])
+    told = replace(entry, questions=[replace(first, trajectory=played), *others])
+    rows = rows_of(told, tmp_path)
+    assert [row["id"] for row in rows] == ["q-wrong", "q-missing", "q-unjudged"]

@@ -1,4 +1,6 @@
-"""Laws of `algos.ppo.training`: first and last updates, what is optional, where a run stops."""
+"""Laws of `algos.ppo.training`: first and last updates, what is optional, where a run stops,
+and that what our side failed, or was late in, is in no loss and no group.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +15,16 @@ import pytest
 import torch
 
 from algos.ppo import training
-from algos.ppo.training import train
+from algos.ppo.training import _learned_from, train
 from algos.rollout.playing import EpisodeSpec
+from algos.rollout.trajectory import Trajectory, Turn
 from algos.runs import checkpoint
 from algos.runs.checkpoint import ConfigChanged
 from algos.runs.metrics import read_metrics
 from algos.runs.stopping import Stopped, StopRequest
 from algos.seeds import subseed
+from policies.base import Decision
+from sage_env import Answer
 from sage_env.errors import SageEnvError
 from tests.helpers.toy import ITEMS, TOY_PPO, ToyPolicy, cloned_policy, envs
 
@@ -244,3 +249,31 @@ def test_a_tracker_is_told_every_update(tmp_path: Path) -> None:
 
     run(CONFIG, tmp_path, tracker=Told())
     assert told == [0, 1, 2]
+
+
+def hindered(error: str | None = None, **calls: int) -> Trajectory:
+    turn = Turn(Decision(Answer("x"), ""), 1.0, {"tool_calls": calls})
+    return Trajectory("q", 0, [turn], {}, terminated=True, error=error)
+
+
+def test_the_others_keep_the_group_of_their_own_question() -> None:
+    specs = [EpisodeSpec(f"q{k // 2}", k) for k in range(6)]
+    episodes = [
+        hindered(late=1),
+        hindered(ok=1),
+        hindered("VideoError: gone"),
+        hindered(late=1, ok=2),
+    ]
+    episodes += [hindered(refused=1), hindered()]
+    left, groups = _learned_from(specs, episodes, 3)
+    assert left == [episodes[1], episodes[4], episodes[5]]
+    assert groups[1] == groups[2] != groups[0]
+    assert groups == _learned_from(specs, [hindered() for _ in specs], 3)[1][1:2] + groups[1:]
+
+
+def test_if_none_is_left_the_update_ends_with_a_reason() -> None:
+    specs = [EpisodeSpec("q", 0), EpisodeSpec("q", 1)]
+    with pytest.raises(SageEnvError, match="all 2 episodes of update 3 failed; first: a tool was"):
+        _learned_from(specs, [hindered(late=1), hindered("x")], 3)
+    with pytest.raises(SageEnvError, match="failed; first: VideoError: gone"):
+        _learned_from(specs, [hindered("VideoError: gone"), hindered(late=1)], 3)

@@ -10,17 +10,19 @@ from av.stream import Disposition
 
 
 def clicking(path, clicks, *, seconds=4.0, picture=4.0, sound_from=0.0, picture_from=0.0,
-             codec="aac", rate=48_000, layout="stereo"):  # fmt: skip
+             codec="aac", rate=48_000, layout="stereo", spoilt=()):  # fmt: skip
     """Write a video whose sound has a click of 1 ms at each time of `clicks`.
 
     Times are on the clock of the container; the sound lasts from `sound_from` to `seconds`, the
-    pictures from `picture_from` to `picture`.
+    pictures from `picture_from` to `picture`. `spoilt` maps numbers of samples to their values.
     """
     total = round((seconds - sound_from) * rate)
     track = np.zeros(total, np.float32)
     for click in clicks:
         first = round((click - sound_from) * rate)
         track[first : first + rate // 1000] = 0.9
+    for sample, value in dict(spoilt).items():
+        track[sample] = value
     with av.open(str(path), "w") as container:
         film = container.add_stream("libx264", rate=10, options={"preset": "ultrafast"})
         film.width = film.height = 32

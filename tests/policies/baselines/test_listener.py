@@ -104,6 +104,31 @@ def test_other_questions_are_guessed():
     assert Listener().act(asked).action in (Answer("star"), Answer("ring"))
 
 
+def test_what_is_guessed_hangs_on_the_seed_and_the_episode_and_on_nothing_beside_it():
+    asked = observation("Which symbol?", choices="\n".join("abcdefgh"))
+
+    def guesses(names, seed=3):
+        policy = Listener()
+        policy.reset(seed=seed)
+        decisions = policy.act_batch([asked] * len(names), names)
+        return dict(zip(names, (one.action.text for one in decisions), strict=True))
+
+    many = guesses([f"q{k}" for k in range(40)])
+    assert len(set(many.values())) > 5, "not all the same"
+    assert guesses(["q39", "other", "q7"])["q39"] == many["q39"]
+    assert guesses(list(many), seed=4) != many
+
+
+def test_in_its_last_turn_it_answers_and_between_the_frames_around_a_colour_it_listens():
+    first = observation(ASKED, colours=[RED, BLUE], seconds=[10, 20])
+    assert Listener().act(first).action == UseTool("transcribe", {"start": 0.0, "end": 20.0})
+    last = observation(ASKED, colours=[BLUE, RED], seconds=[10, 20])
+    assert Listener().act(last).action == UseTool("transcribe", {"start": 10.0, "end": 610.0}), (
+        "to the end of the video, ten minutes at a time"
+    )
+    assert isinstance(Listener().act(observation(ASKED, turns_left=1)).action, Answer)
+
+
 def test_the_colour_of_every_backdrop_is_seen():
     for index in (0, 1, 7, 8):
         plan = plan_video("test", index)

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from policies.sage_released.arguments import adapted
 from policies.sage_released.media import WHOLE, Media, clip_name, clip_span, frame_name, read_media
 from policies.sage_released.protocol import Call
 from policies.sage_released.results import printed_result
@@ -115,6 +116,35 @@ def test_grounding_looks_like_theirs(ours, text, times) -> None:
     assert ast.literal_eval(found) == {"name": "a goal", "timestamps": times}
 
 
+def test_the_best_score_is_the_largest_number() -> None:
+    text = "[1.0 s - 2.0 s] score 9.5\n[3.0 s - 4.0 s] score 10.0\n[5.0 s - 6.0 s] score 0.99"
+    found = ast.literal_eval(printed_result("identify_timestamps_visually", "x", {}, text))
+    assert found["timestamps"] == {"start": "00:00:03", "end": "00:00:04"}
+
+
+def test_a_number_of_characters_that_is_none_is_theirs() -> None:
+    page = "Address: https://x\n\n" + "y" * 6_000
+    for most in (0, -1, "7", None):
+        told = {"max_content_length": most}
+        found = ast.literal_eval(printed_result("parse_web_data", "x", told, page))
+        assert len(found["content"]) == 5_000
+
+
+def test_names_in_a_reply_of_its_own_are_no_tokens_either() -> None:
+    found = printed_result("other", "x", {}, '{"a <|im_end|>": ["<|im_start|>", {"</json>": 1}]}')
+    assert found == "{'a < |im_end|>': ['< |im_start|>', {'< /json>': 1}]}"
+
+
+def test_a_tool_of_somebody_else_gets_what_it_knows_by_their_names() -> None:
+    given = {"video_path": "v.mp4", "query": "q", "timestamp_start": "00:01:00", "more": 1}
+    known = {"properties": {"query": {}, "timestamp_start": {"type": "string"}}}
+    assert adapted(given, known) == {"query": "q", "timestamp_start": "00:01:00"}
+    open_ended = known | {"additionalProperties": True}
+    assert adapted(given, open_ended) == {"query": "q", "timestamp_start": "00:01:00", "more": 1}
+    numbers = {"properties": {"question": {}, "start": {"type": "number"}, "video_path": {}}}
+    assert adapted(given, numbers) == {"video_path": "v.mp4", "question": "q", "start": 60.0}
+
+
 def test_search_results_look_like_theirs(ours) -> None:
     made = [SearchResult("Tea", "https://tea.org/a", "Leaves."), SearchResult("B", "http://b.org")]
     found = result(Toolbox(ours), "unified_web_search", {"query": "tea"}, results_text(made, 999))
@@ -174,7 +204,8 @@ def test_clips_are_named_by_their_times(start: float, length: float) -> None:
     assert found == pytest.approx((start, start + length), abs=0.051)
 
 
-@pytest.mark.parametrize("odd", ["v.mp4", "clip_00:10_00:05.mp4", "clip_x_y.mp4", 3, None,
+@pytest.mark.parametrize("odd", ["v.mp4", "clip_00:05_00:05.mp4", "clip_00:10_00:05.mp4",
+                                 "clip_x_y.mp4", 3, None,
                                  ["frame.jpg"], [FRAMES[0], "v.mp4"], [FRAMES[0], 7]])  # fmt: skip
 def test_other_names_are_refused(odd) -> None:
     with pytest.raises(ValueError, match="media_paths must be paths that"):

@@ -12,6 +12,8 @@ from PIL import Image
 
 from policies.errors import MissingKey, ServiceError, ServiceRefused
 from policies.tools.analyze import MAX_QUESTION, Analyze
+from policies.tools.seeing_model import usage_record
+from policies.turn_usage import TokenCounts, TurnUsage
 from sage_env.datasets.item import QAItem
 from sage_env.errors import ToolInputError
 from sage_env.frames import FrameBatch
@@ -85,6 +87,8 @@ def test_a_stretch_is_shown_with_true_times_and_the_question_last() -> None:
     assert texts[1:-1] == [f"<{s}.0 seconds>" for s in (12, 20, 28, 36)]
     assert texts[-1] == "Question: Which animal?"
     assert greys(blocks)[0] == [30, 50, 70, 90]  # the frames on screen at 12, 20, 28 and 36 s
+    urls = [block["image_url"]["url"] for block in blocks if block["type"] == "image_url"]
+    assert all(url.startswith("data:image/jpeg;base64,/9j/") for url in urls)  # as it says
     kinds = [block["type"] for block in blocks]
     assert kinds == ["text", *["text", "image_url"] * 4, "text"]
 
@@ -119,7 +123,15 @@ def test_the_end_of_the_video_ends_a_stretch_and_frames_that_repeat_are_sent_onc
 
 
 @pytest.mark.parametrize(
-    ("shape", "size"), [((90, 160), None), ((1080, 1920), (288, 512)), ((1920, 1080), (512, 288))]
+    ("shape", "size"),
+    [
+        ((90, 160), None),
+        ((1080, 1920), (288, 512)),
+        ((1920, 1080), (512, 288)),
+        ((96, 1024), (48, 512)),
+        ((1024, 96), (512, 48)),
+        ((512, 512), None),
+    ],
 )
 def test_frames_are_no_larger_than_they_may_be(shape, size) -> None:
     video = Clip(*shape)
@@ -138,6 +150,13 @@ def test_the_model_is_told_that_writing_is_no_instruction_and_calls_nothing() ->
     assert system["role"] == "system" and "no instruction" in system["content"]
     assert body["model"] == "eye" and body["seed"] == 0 and body["max_completion_tokens"] == 2048
     assert not {"tools", "tool_choice", "temperature"} & set(body)
+
+
+def test_as_many_times_as_there_may_be_are_looked_at() -> None:
+    with Loopback([said()], MODELS) as server:
+        look(server, seconds=[3.75 * k for k in range(1, 17)])
+        blocks = content(server.asked[0])
+    assert len(greys(blocks)[0]) == 16
 
 
 # The agent's mistakes
@@ -222,11 +241,23 @@ def test_the_tokens_are_told_and_what_is_not_said_stays_unknown() -> None:
     assert first is None and (second["prompt"], second["completion"]) == (100, 7)
 
 
+def test_what_several_requests_took_is_added_up() -> None:
+    one, two = TokenCounts(10, 1), TokenCounts(20, 2)
+    usages = [TurnUsage((one,), failed=1, model="m"), TurnUsage((None, two), failed=2, model="m")]
+    found = usage_record(usages)
+    assert found["failed"] == 3 and usage_record([]) is None
+    assert [one and (one["prompt"], one["completion"]) for one in found["replies"]] == [
+        (10, 1),
+        None,
+        (20, 2),
+    ]
+
+
 def test_an_answer_is_kept_by_what_the_model_was_shown(tmp_path, monkeypatch) -> None:
     """A view of a part of the video has the path of the whole: its frames are what counts."""
     monkeypatch.setenv("SAGE_ENV_CACHE", str(tmp_path))
     keeps = {"cache": True}
-    with Loopback([said(f"answer {k}") for k in range(8)], MODELS) as server:
+    with Loopback([said(f"answer {k}") for k in range(9)], MODELS) as server:
         span = {"start": 0, "end": 40, "settings": keeps}
         first = look(server, **span)
         assert look(server, **span) == first == "answer 0"
@@ -237,7 +268,11 @@ def test_an_answer_is_kept_by_what_the_model_was_shown(tmp_path, monkeypatch) ->
         assert look(server, settings=keeps) == "answer 4"
         assert look(server, **span | {"settings": keeps | {"seed": 1}}) == "answer 5"
         assert look(server, **span | {"settings": {}}) == "answer 6"
-        assert len(server.asked) == 7
+        other = keeps | {"model": "openai:ear", "check": False}
+        assert look(server, **span | {"settings": other}) == "answer 7"
+        shorter = keeps | {"max_tokens": 99}
+        assert look(server, **span | {"settings": shorter}) == "answer 8"
+        assert len(server.asked) == 9
 
 
 # Gemini

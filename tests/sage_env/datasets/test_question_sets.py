@@ -60,6 +60,32 @@ def test_questions_come_out_as_they_are_and_each_once(tmp_path) -> None:
     assert not hasattr(load_dataset(plain), "frame_size")
 
 
+def test_of_the_rows_of_one_question_the_first_counts_with_its_own_video(tmp_path) -> None:
+    rows = [row(1, video_id="a"), row(1, question="what?", video_id="b"), row(2, video_id="c")]
+    items = load_dataset(write(tmp_path / "set.parquet", rows))
+    assert [item.question for item in items] == ["which?", "which?"]
+    assert items.video_ids == {tmp_path / "v1.mp4": "a", tmp_path / "v2.mp4": "c"}
+    wide = [row(1, tolerance=0.0, kind="open", choices=[])]
+    assert load_dataset(write(tmp_path / "wide.parquet", wide))[0].tolerance == 0.0, "0 is known"
+
+
+def test_where_the_videos_lie_is_told_for_several_sets_too(tmp_path) -> None:
+    path = write(tmp_path / "set.parquet", [row(1, video_id="a")])
+    found = read_question_sets([path], tmp_path / "x")
+    assert [item.video for item in found] == [tmp_path / "x" / "v1.mp4"]
+    assert found.video_ids == {tmp_path / "x" / "v1.mp4": "a"}
+
+
+def test_every_digit_of_a_content_id_counts(tmp_path) -> None:
+    video = tmp_path / "v1.mp4"
+    video.write_bytes(b"one video")
+    known = content_id(video)
+    other = known[:-1] + ("0" if known[-1] != "0" else "1")
+    items = load_dataset(write(tmp_path / "set.parquet", [row(1, video_id=other)]))
+    with pytest.raises(DatasetError, match="has changed"):
+        items.prepare(items[0])
+
+
 def test_it_is_divided_by_video_as_any_dataset_without_splits(tmp_path) -> None:
     path = write(tmp_path / "set.parquet", [row(k) for k in range(10)])
     parts = load_splits(path).parts()

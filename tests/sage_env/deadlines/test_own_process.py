@@ -6,6 +6,7 @@ import copy
 import gc
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ import pytest
 from sage_env.actions.action import Answer, Skip, UseTool
 from sage_env.datasets.item import QAItem
 from sage_env.deadlines import OwnProcess, own_process
+from sage_env.deadlines.call_threads import CallOverdue
 from sage_env.env import VideoQAEnv
 from sage_env.errors import JudgeTimeout, ToolError
 from sage_env.testing import open_memory
@@ -170,3 +172,85 @@ def test_what_another_process_cannot_find_is_refused(monkeypatch) -> None:
         start(missing)
     with pytest.raises(AttributeError):
         missing.nothing  # noqa: B018
+
+
+class Ended:
+    """The pipe of a process that has ended."""
+
+    def send(self, seconds) -> None:
+        """Take it."""
+
+    def send_bytes(self, request) -> None:
+        """Take it."""
+
+    def poll(self, seconds) -> bool:
+        return True
+
+    def recv_bytes(self, most) -> bytes:
+        raise EOFError
+
+
+def test_a_process_that_its_own_alarm_has_ended_was_late_and_any_other_crashed() -> None:
+    process = object.__new__(own_process._Process)
+    process._pipe = Ended()
+    process._process = SimpleNamespace(wait=lambda: None, returncode=-signal.SIGALRM)
+    with pytest.raises(CallOverdue):
+        process.ask(b"", 1.0)
+    process._process.returncode = 3
+    with pytest.raises(ChildProcessError, match="exit status 3"):
+        process.ask(b"", 1.0)
+
+
+def test_settings_reach_the_process_and_one_process_serves_call_after_call() -> None:
+    slow = OwnProcess(f"{__name__}:Numbered", {"start": "4"})
+    try:
+        assert [slow({}, None) for _ in range(3)] == [5, 6, 7]
+        assert slow.timeout == 9.0 and slow.max_calls is None
+    finally:
+        slow.close()
+
+
+class Numbered:
+    """A tool that counts from a number on."""
+
+    name, description, parameters, timeout = "numbered", "Counts.", {"type": "object"}, 9.0
+
+    def __init__(self, start: int = 0) -> None:
+        self.count = start
+
+    def __call__(self, arguments, context) -> int:
+        self.count += 1
+        return self.count
+
+
+def test_a_process_that_cannot_be_started_leaves_no_folder(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(own_process.tempfile, "mkdtemp", lambda prefix: str(made))
+    made = tmp_path / "made"
+    made.mkdir()
+    monkeypatch.setattr(own_process.sys, "executable", str(tmp_path / "no such program"))
+    with pytest.raises(OSError):
+        own_process._Process()
+    assert not made.exists()
+
+
+def test_a_caller_that_is_gone_takes_the_folder_of_its_process_with_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(own_process.tempfile, "mkdtemp", lambda prefix: str(made))
+    made = tmp_path / "made"
+    made.mkdir()
+    process = own_process._Process()
+    process._end.detach()  # as if the caller had been killed
+    process._pipe.close()
+    assert process._process.wait(SOON) == 0 and not made.exists()
+
+
+def test_a_process_that_nobody_ends_ends_itself_and_one_that_has_answered_does_not() -> None:
+    late, good = own_process._Process(), own_process._Process()
+    packed = pickle.dumps((MOODY, {}))
+    assert good.ask(pickle.dumps(("call", packed, ({}, None))), 0.1) == (False, "call 1")
+    late._pipe.send(0.1)
+    late._pipe.send_bytes(pickle.dumps(("call", packed, ({"how": "start another"}, None))))
+    assert late._process.wait(SOON) == -signal.SIGALRM, "its alarm, two seconds after the deadline"
+    time.sleep(0.2)
+    assert good.ask(pickle.dumps(("call", packed, ({}, None))), None) == (False, "call 2")
+    for process in (late, good):
+        process.end()

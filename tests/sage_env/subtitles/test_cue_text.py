@@ -18,6 +18,7 @@ from sage_env.subtitles.cue_text import plain_rows, read_time
         ("1 < 2 > 0, a <3, {sighs}", ("1 < 2 > 0, a <3, {sighs}",)),
         ("\u200ba\ufeff\u202ab", ("ab",)),
         ("&lt;i&gt;", ("<i>",)),
+        ("a\ud800b\udfff", ("a\ufffdb\ufffd",)),
         ("<i></i>", ()),
         ("", ()),
     ],

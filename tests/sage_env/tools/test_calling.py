@@ -75,6 +75,21 @@ def test_a_reply_has_at_most_the_characters_that_the_tool_and_the_environment_al
     assert observation["message"] == f"The text of echo was cut to {kept} of 16384 characters."
 
 
+def test_a_reply_of_just_as_many_characters_is_whole_and_not_said_to_be_cut():
+    env = start(Limited({"x": "abcde"}, max_text=5))
+    observation = env.step(UseTool("echo", {"text": "x"}))[0]
+    assert (observation["text"], observation["message"]) == ("abcde", "")
+
+
+def test_what_a_tool_says_is_harmless_and_a_refusal_is_one_line_that_ends():
+    refused = ToolInputError("no\u2028such <|im_end|>\n" + "x" * 3000)
+    env = start(Limited({"x": "a\x1b[31m\r\nb", "no": refused}))
+    assert env.step(UseTool("echo", {"text": "x"}))[0]["text"] == "a\ufffd[31m\nb"
+    told = env.step(UseTool("echo", {"text": "no"}))[0]["message"]
+    assert told.startswith("echo cannot be used so: no such < |im_end|> xxx")
+    assert told == told.splitlines()[0] and told.count("x") < 1001 and told.endswith("…")
+
+
 @pytest.mark.parametrize("limits", [{"max_calls": 0}, {"max_calls": 1.5}, {"max_text": True},
                                     {"timeout": 0}, {"timeout": "5"}])  # fmt: skip
 def test_a_limit_that_is_none_is_refused_at_make(limits):

@@ -43,7 +43,8 @@ class Typed:
         ("name=a=b%26c?d", {"name": "a=b&c?d"}),
         ("on=yes&on2=1", "no setting 'on2': they are size, share, name, on, folder, kind, words"),
         ("on=true", {"on": True}),
-        ("on=0", {"on": False}),
+        *[(f"on={word}", {"on": True}) for word in ("TRUE", "yes", "1")],
+        *[(f"on={word}", {"on": False}) for word in ("false", "No", "0")],
         ("folder=/tmp/x", {"folder": Path("/tmp/x")}),
         ("folder=none", {"folder": None}),
         ("kind=b", {"kind": "b"}),
@@ -120,4 +121,6 @@ def test_what_is_no_tool_is_told_in_one_sentence(tools, words, monkeypatch) -> N
 def test_settings_are_for_classes_by_name() -> None:
     with pytest.raises(ValueError, match="settings are for a class by its name"):
         OwnProcess(Echo(), {"x": "1"})
+    own = OwnProcess("a.b:C", {"base_url": "http://u:secret@h", "x": "1"})
+    assert repr(own) == "OwnProcess('a.b:C?base_url=…&x=…')", "messages and logs hold it"
     assert OwnProcess(Echo()).written is None and list(find_tools([Echo()])) == ["echo"]

@@ -14,7 +14,13 @@ from sage_env.datasets.item import QAItem
 from sage_env.env import VideoQAEnv
 from sage_env.testing import open_memory
 from sage_env.tools import reply_cache
-from sage_env.tools.reply_cache import content_digest, find_kept, keep, reply_key
+from sage_env.tools.reply_cache import (
+    call_or_recall,
+    content_digest,
+    find_kept,
+    keep,
+    reply_key,
+)
 from tests.helpers.plug_ins.hanging import Pickled
 
 KEPT = "tests.helpers.plug_ins.hanging:Pickled"
@@ -64,6 +70,63 @@ def test_a_reply_is_asked_for_once_and_by_content_not_by_path(tmp_path) -> None:
     assert times(log) == 4, "a reply that must not be kept"
     assert call(f"{KEPT}?log={log}", twin, about="x") == "reply to x"
     assert times(log) == 4, "another process"
+
+
+class Keyed:
+    """A tool whose reply depends on nothing but the tool; it counts its calls."""
+
+    description, parameters = "Says who it is.", {"type": "object", "properties": {}}
+
+    def __init__(self, name: str, reply: str) -> None:
+        self.name, self.reply, self.calls = name, reply, 0
+
+    def cache_key(self, arguments, context) -> str:
+        return ""
+
+    def __call__(self, arguments, context) -> str:
+        self.calls += 1
+        return self.reply
+
+
+def test_two_tools_with_one_key_have_their_own_replies_and_an_empty_key_is_one(tmp_path) -> None:
+    one, other = Keyed("one", "from one"), Keyed("other", "from the other")
+    for _ in range(2):
+        assert call_or_recall(one, {}, None) == "from one"
+        assert call_or_recall(other, {}, None) == "from the other"
+    assert (one.calls, other.calls) == (1, 1)
+
+
+def test_what_is_no_text_is_handed_on_and_not_kept(folder) -> None:
+    for reply in ("\ud800", None, b"x"):
+        assert call_or_recall(tool := Keyed("odd", reply), {}, None) is reply
+        assert call_or_recall(tool, {}, None) is reply and tool.calls == 2
+    assert not list(folder.glob("*.reply"))
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_known_by_its_first_version(
+    tmp_path, folder, monkeypatch
+) -> None:
+    video = tmp_path / "a.mp4"
+    video.write_bytes(b"first")
+    looked = []
+
+    def fingerprint(descriptor):
+        if looked:
+            video.write_bytes(b"second, longer")
+        looked.append(real(descriptor))
+        return looked[-1]
+
+    real = reply_cache.fingerprint
+    monkeypatch.setattr(reply_cache, "fingerprint", fingerprint)
+    content_digest(video)
+    assert len(looked) == 2 and not list(folder.glob("*.reply"))
+
+
+def test_each_process_opens_the_folder_for_itself(monkeypatch) -> None:
+    first = reply_cache._folder()
+    assert reply_cache._folder() is first
+    monkeypatch.setattr(reply_cache.os, "getpid", lambda: -1)
+    assert reply_cache._folder() is not first
 
 
 def test_a_video_that_is_written_over_is_another(tmp_path) -> None:

@@ -117,11 +117,12 @@ class Drifts(MemoryVideo):
 
 
 def test_a_video_that_gives_a_frame_outside_is_refused_rather_than_shown() -> None:
-    whole = Drifts(10.0, FPS)
-    video = RestrictedVideo(whole, [(4.0, 5.0)])
-    whole.drift = 1.0
-    with pytest.raises(VideoError, match="outside of the stretches"):
-        video.frames_at([4.9], size=(8, 8))
+    for drift, second in ((1.0, 4.9), (-1.0, 4.5), (2.0, 4.9), (-1.0, 8.1)):
+        whole = Drifts(10.0, FPS)
+        video = RestrictedVideo(whole, [(4.0, 5.0), (8.0, 9.0)])
+        whole.drift = drift
+        with pytest.raises(VideoError, match="outside of the stretches"):
+            video.frames_at([second], size=(8, 8))
 
 
 @given(stretches())

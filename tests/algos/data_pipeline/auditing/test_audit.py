@@ -23,6 +23,8 @@ from algos.data_pipeline.auditing.audit_page import (
     write_audit,
 )
 from algos.data_pipeline.auditing.audit_verdicts import (
+    AuditVerdict,
+    _edited,
     acceptance_of,
     apply_verdicts,
     exact_interval,
@@ -230,6 +232,17 @@ def test_what_is_not_accepted_leaves_the_set_and_an_edit_is_a_new_question(tmp_p
     assert set(report.kept) == kept, "splits and all"
 
 
+def test_other_answers_go_with_the_answer_that_they_stand_for(tmp_path) -> None:
+    question = generated(
+        "q", "600_a.mp4", choices=(), kind="open", answer="red", aliases=("crimson", "scarlet")
+    )
+    words = AuditVerdict(id="q", verdict="edit", question="What colour?")
+    assert _edited(question, words).aliases == ("crimson", "scarlet")
+    answer = AuditVerdict(id="q", verdict="edit", answer="blue")
+    assert (_edited(question, answer).aliases, _edited(question, answer).answer) == ((), "blue")
+    assert len({question.id, _edited(question, words).id, _edited(question, answer).id}) == 3
+
+
 def test_an_edit_that_cannot_be_asked_changes_nothing(tmp_path) -> None:
     folder_of(tmp_path, 2)
     write_audit(tmp_path, 2, 0, opener=Coloured)
@@ -278,3 +291,44 @@ def test_the_datasheet_says_what_was_measured(tmp_path) -> None:
     assert "12 questions about 12 videos of 2.00 hours" in text
     assert "| kind: mcq | 12 |" in text and "Written by test/writer" in text
     assert "| answered from the evidence span alone | sees | 100.0% | 25.0% |" in text
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.iterdir()
+        if path.is_file() and path.suffix != ".mp4" and path.name not in (MANIFEST, "lock")
+    }
+
+
+def test_the_manifest_and_the_datasheet_stay_true_whatever_is_done_next(tmp_path) -> None:
+    folder = folder_of(tmp_path)
+
+    def manifest() -> dict:
+        return json.loads((folder / MANIFEST).read_text())
+
+    write_audit(folder, 6, 0, opener=Coloured)
+    assert manifest()["files"] == hashes(folder)
+    names = [one["id"] for one in json.loads((folder / AUDIT_SAMPLE).read_text())["questions"]]
+    told = [(names[0], "accept", {}), (names[1], "reject", {})]
+    told.append((names[2], "edit", {"question": "Which colour is there?"}))
+    path = save(folder, told)
+    apply_verdicts(folder, read_verdicts(folder, path))
+    path.unlink()
+    sheet = (folder / "datasheet.md").read_text()
+    assert "1 of 3 questions accepted" in sheet and "the set has 10 questions now" in sheet
+    verify(folder)  # the edited one comes in
+    again = (folder / "datasheet.md").read_text()
+    assert manifest()["files"] == hashes(folder) and manifest()["acceptance"]["accepted"] == 1
+    assert "1 of 3 questions accepted" in again and "the set has 11 questions now" in again
+    assert again.count("A person's look") == 1 and "no person" not in again
+
+
+@pytest.mark.parametrize("rows", [5, {"a": 1}, True, "accept", [{"id": "q0", "note": "\ud800"}]])
+def test_verdicts_that_are_no_list_of_texts_are_refused(tmp_path, rows) -> None:
+    folder = folder_of(tmp_path)
+    write_audit(folder, 6, 0, opener=Coloured)
+    path = save(folder, [])
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"verdicts": rows}))
+    with pytest.raises(CheckError, match="verdict"):
+        read_verdicts(folder, path)

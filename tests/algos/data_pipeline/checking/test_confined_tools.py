@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from algos.data_pipeline.checking.confined_tools import ConfinedTool
+from algos.data_pipeline.checking import confined_tools as module
+from algos.data_pipeline.checking.confined_tools import ConfinedTool, confined_tools
 from sage_env.errors import ToolInputError
 from sage_env.openers import restricted_path
 from sage_env.tools.tool import ToolContext
@@ -73,6 +74,21 @@ def test_a_tool_without_times_gets_no_path_of_the_file_and_no_subtitles() -> Non
 
 
 def test_the_limits_of_the_tool_stay() -> None:
-    confined = ConfinedTool(Asked("start", "end"))
+    asked = Asked("start", "end")
+    confined = ConfinedTool(asked)
     assert (confined.name, confined.max_calls) == ("asked", 3)
     assert not hasattr(confined, "timeout")
+    asked.timeout, asked.max_text = 7.0, 90
+    confined = ConfinedTool(asked)
+    assert (confined.timeout, confined.max_text) == (7.0, 90)
+
+
+def test_the_processes_of_the_tools_end_with_the_block(monkeypatch) -> None:
+    tools = {"asked": Asked("query")}
+    ended = []
+    monkeypatch.setattr(module, "find_tools", lambda names: tools)
+    monkeypatch.setattr(module, "end_idle", lambda some: ended.extend(some))
+    with pytest.raises(KeyError), confined_tools(["asked"]) as (confined,):
+        assert confined.tool is tools["asked"] and not ended
+        raise KeyError
+    assert ended == [tools["asked"]]

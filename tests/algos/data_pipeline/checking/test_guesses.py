@@ -34,6 +34,12 @@ def test_the_tail_is_the_share_of_all_guesses(tries, choices) -> None:
         assert right_by_chance(right, tries, 1 / choices) == pytest.approx(share)
 
 
+def test_a_chance_of_just_the_level_is_rare_enough() -> None:
+    assert least_right(3, 0.5, 0.5, 0.5) == 2  # two or three of three: 4/8
+    assert least_right(3, 0.5, 0.499, 0.5) == 3
+    assert least_right(4, 0.0, 0.05, 0.5) == 2 and least_right(5, 0.0, 0.05, 0.6) == 3
+
+
 def test_tries_by_hand() -> None:
     assert tries_needed(3, 0.25, 0.05) == 3  # 1/64
     assert tries_needed(2, 0.25, 0.05) == 3  # 1/16 is too likely

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from algos.data_pipeline.checking.check_plays import Answering
 from algos.data_pipeline.checking.check_settings import CheckSettings
-from algos.data_pipeline.checking.hold_out import HOLD_OUT, is_held_out
+from algos.data_pipeline.checking.hold_out import is_held_out
 from algos.data_pipeline.checking.pass_rates import RL_FILE, PassRate, mean_pass_rates
 from algos.data_pipeline.checking.question_check import check_questions
-from algos.data_pipeline.questions.question_files import QUESTIONS
+from algos.data_pipeline.questions.question_files import HOLD_OUT, QUESTIONS
 from sage_env.datasets.json_lines import read_jsonl
 from tests.helpers.data_line.checked_questions import (
     Coloured,

@@ -67,6 +67,15 @@ def test_a_duplicate_of_a_duplicate_is_one_of_the_first() -> None:
     assert found([FLASH, AGAIN, third]) == {"b": "a", "c": "a"}
 
 
+def test_a_cosine_of_just_the_limit_is_near() -> None:
+    def embed(texts):
+        return np.array([[1.0, 0.0], [0.5, 0.75**0.5]], np.float64)[: len(texts)]
+
+    cosine = float(embed(["", ""])[0] @ (embed(["", ""])[1] / np.linalg.norm(embed(["", ""])[1])))
+    assert found([FLASH, AGAIN], similar=cosine, embed=embed) == {"b": "a"}
+    assert found([FLASH, AGAIN], similar=cosine + 1e-9, embed=embed) == {}
+
+
 def test_an_alias_is_the_same_answer() -> None:
     assert found([FLASH, replace(AGAIN, answer="a five-pointed star", aliases=("Star",))]) == {
         "b": "a"

@@ -7,14 +7,16 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from algos.data_pipeline.checking.check_log import CHECKS_FILE, read_plays
 from algos.data_pipeline.checking.check_plays import Answering
 from algos.data_pipeline.checking.check_settings import CheckError, CheckSettings
-from algos.data_pipeline.checking.question_check import check_questions
-from algos.data_pipeline.questions.question_files import QUESTIONS, rejections
+from algos.data_pipeline.checking.question_check import _over_cap, check_questions
+from algos.data_pipeline.checking.question_fates import Fate
+from algos.data_pipeline.questions.question_files import QUESTIONS, Rejection, reject, rejections
 from policies.errors import ServiceError
 from sage_env.datasets.json_lines import read_jsonl
 from tests.helpers.data_line.checked_questions import (
@@ -228,6 +230,21 @@ def test_a_cap_keeps_the_same_questions_whatever_else_is_there(tmp_path) -> None
     assert set(other.kept) == set(report.kept)
 
 
+def over_cap(unchecked=(), *, seed=0, most=2, names=tuple(f"q{k}" for k in range(6))):
+    fates = {name: Fate(id=name, unchecked="open" * (name in unchecked)) for name in names}
+    found = SimpleNamespace(videos=dict.fromkeys(names, "v") | {"r0": "w"})
+    fates["r0"] = Fate(id="r0")
+    return {one.id for one in _over_cap(found, fates, CheckSettings(per_video=most, seed=seed))}
+
+
+def test_a_cap_waits_for_what_is_unchecked_and_is_drawn_by_the_seed() -> None:
+    assert len(over_cap()) == 4 and len(over_cap(most=6)) == 0 and len(over_cap(most=5)) == 1
+    assert over_cap(["q3"]) == set(), "which ones go is only known with all"
+    left = [frozenset(over_cap(seed=seed)) for seed in range(40)]
+    assert len(set(left)) > 8
+    assert over_cap(most=1) > over_cap(most=2) > over_cap(most=3), "the same and fewer"
+
+
 def test_a_policy_that_sees_more_than_it_is_shown_is_refused(tmp_path) -> None:
     class Watches(SeesColours):
         def watch_video(self, episode, video):
@@ -277,3 +294,22 @@ def test_every_answer_is_a_line_with_its_numbers(tmp_path) -> None:
     assert all(
         row["verdict"] and row["prediction"] == "red" and row["frames"] == 12 for row in span
     )
+
+
+def test_other_answerers_decide_anew_and_every_question_is_told(tmp_path) -> None:
+    folder = write_generated(
+        tmp_path, [generated(f"q{k}", f"600_red@100-103_teal@{k}-{k}.mp4") for k in range(8)]
+    )
+    reject(folder, [Rejection(id="q0", video="v", check="audit", reason="a person says so")])
+    how = Answering({"guesses": Guesses(), "sees": SeesColours()}, Coloured)
+
+    def check(answerer: str):
+        settings = CheckSettings(answerers=(answerer,), checks=("sufficient",))
+        return check_questions(folder, settings, how=how)
+
+    for answerer, kept in (("guesses", 0), ("sees", 7), ("guesses", 0), ("sees", 7)):
+        report = check(answerer)
+        rejected = {one.id for one in report.rejected}
+        assert len(report.kept) == kept == report.questions - len(rejected) - len(report.unchecked)
+        assert {one.id for one in rejections(folder)} == {"q0", *rejected}
+    assert [one.check for one in rejections(folder)] == ["audit"]

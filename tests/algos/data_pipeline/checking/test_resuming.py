@@ -222,6 +222,9 @@ def test_a_budget_that_is_spent_ends_the_checks_and_what_was_played_stays(tmp_pa
         check_questions(folder, settings, how=how)
     played = len(read_plays(folder))
     assert 0 < played < 27 and not (folder / QUESTIONS).exists()
+    with pytest.raises(CheckError, match="nothing was played"):
+        check_questions(folder, settings, how=how)
+    assert len(read_plays(folder)) == played == len(paid_replies(folder / LEDGER))
     richer = CheckSettings(answerers=("paid",), checks=("blind",), envs=1)
     check_questions(folder, richer, how=how)
     assert len(read_plays(folder)) == 27 == len(paid_replies(folder / LEDGER))

@@ -102,6 +102,34 @@ def test_a_way_that_is_mostly_wrong_is_luck_and_the_other_way_is_not() -> None:
     found = lost(tries, replace(LOOSE, least_sure=0.5))
     assert found["p q0#0"] == "right by luck" and "p q0#3" not in found
     assert "p q0#0" not in lost(tries, replace(LOOSE, least_sure=0.33))
+    assert "p q0#0" not in lost(tries, replace(LOOSE, least_sure=1 / 3)), "just as sure"
+
+
+def test_how_sure_a_way_is_counts_every_try_also_those_that_did_the_same() -> None:
+    twice = [replace(episode(attempt=k), actions=(Answer("right"),)) for k in (0, 1)]
+    tries = [*twice, episode(attempt=2, right=False)]
+    found = lost(tries, replace(LOOSE, least_sure=0.6))  # two of three are right
+    assert found == {"p q0#1": "the same as another try", "p q0#2": "wrong"}
+
+
+def test_pairs_are_among_what_was_judged_and_differs_right_or_wrong() -> None:
+    twice = [replace(episode(attempt=k), actions=(Answer("right"),)) for k in (0, 1)]
+    tries = [*twice, episode(attempt=2, right=False), episode(attempt=3, right=None)]
+    found = filter_episodes(tries, LOOSE, VIDEOS)
+    assert [one.attempt for one in found.comparable] == [0, 2]
+
+
+def test_a_quantile_is_the_smallest_value_that_suffices() -> None:
+    tries = [episode(attempt=k, turns=2, frames=k + 1) for k in range(4)]
+    for share, left in ((0.0, 1), (0.25, 1), (0.26, 2), (0.5, 2), (0.75, 3), (0.76, 4), (1.0, 4)):
+        assert len(tries) - len(lost(tries, replace(LOOSE, frames_quantile=share))) == left
+
+
+def test_of_equal_frames_the_fewest_turns_are_the_cheapest() -> None:
+    tries = [episode(attempt=k, turns=t, frames=f) for k, (t, f) in enumerate([(2, 9), (4, 5)])]
+    tries.append(episode(attempt=2, turns=3, frames=5))
+    found = lost(tries, replace(LOOSE, cheapest=1))
+    assert set(found) == {"p q0#0", "p q0#1"}, "frames count first"
 
 
 def test_quantiles_and_the_cheapest_by_hand() -> None:
@@ -223,6 +251,16 @@ def test_when_evidence_counts_as_seen(trajectory, seen) -> None:
     asked = item("q", evidence=((3.0, 5.0),))
     assert facts_of("p", 0, asked, trajectory).evidence_seen is seen
     assert facts_of("p", 0, item("q", evidence=()), trajectory).evidence_seen is None
+
+
+def test_an_episode_with_a_late_tool_is_our_failure_right_or_wrong() -> None:
+    late = played(UseTool("say", {}), Answer("x"))
+    late.turns[-1].info.update(correct=True, tool_calls={"ok": 1, "late": 1})
+    facts = facts_of("p", 0, item("q0"), late)
+    assert (facts.error, facts.right, facts.ended) == ("a tool was late", None, False)
+    assert lost([facts]) == {"p q0#0": "failed on our side"}
+    late.turns[-1].info["tool_calls"] = {"ok": 2}
+    assert facts_of("p", 0, item("q0"), late).right is True
 
 
 @pytest.mark.parametrize(

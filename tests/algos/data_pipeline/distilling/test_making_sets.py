@@ -29,6 +29,7 @@ from algos.data_pipeline.distilling.preference_chats import preference_rows
 from algos.runs.append_log import read_log
 from algos.sft.episode_sets import read_episode_set
 from sage_env.datasets.loading import load_dataset
+from sage_env.errors import ToolTimeout
 from sage_env.storage.content_id import content_id
 from tests.helpers.tools_to_try import Echo
 from tests.helpers.wiring.cloning_task import ENV, write_items
@@ -264,3 +265,19 @@ def test_killed_at_any_moment_it_ends_with_the_same_files(items, tmp_path) -> No
         assert (whole / name).read_bytes() == (cut / name).read_bytes(), name
     names = [row["conditions"]["episode"] for row in read_log(cut / "episodes" / "one.jsonl")]
     assert sorted(names) == sorted(f"q{k}#{n}" for k in range(6) for n in range(4))
+
+
+def test_an_episode_with_a_late_tool_is_no_try_and_is_played_again(items, tmp_path) -> None:
+    def made_with(folder: Path, **faults):
+        one = Teacher("w", Wanders(tools=True), 4, dict(ENV, tools=[Echo(faults)]))
+        return distill(items, [one], folder, EASY, seed=1)
+
+    whole = made_with(tmp_path / "whole")
+    late = made_with(tmp_path / "late", **{"look 1": ToolTimeout("slow")})
+    counts = late.counts["by policy"]["w"]
+    assert 0 < counts["failed"] < counts["episodes"] == 24
+    assert all(not e.uses_tools for e in late.filtered.kept), "each of them was late once"
+    again = made_with(tmp_path / "late")
+    assert again.counts == whole.counts
+    for name in SETS:
+        assert (tmp_path / "late" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

@@ -36,6 +36,17 @@ def test_equal_costs_are_no_pair_and_no_right_one_is_none() -> None:
     assert pairs([episode(right=False), episode(attempt=1, right=False)]) == []
 
 
+def test_what_was_not_judged_is_nobodys_worse_episode() -> None:
+    assert pairs([episode(), episode(attempt=1, right=None)]) == []
+
+
+def test_which_wrong_one_is_taken_is_up_to_the_seed_and_the_names() -> None:
+    tries = [episode(), *(episode(attempt=k, right=False) for k in range(1, 9))]
+    taken = [pairs(tries, most=1, seed=seed)[0][1] for seed in range(40)]
+    assert len(set(taken)) > 4
+    assert taken == [pairs(tries[::-1], most=1, seed=seed)[0][1] for seed in range(40)]
+
+
 def test_a_guess_that_saw_no_evidence_is_not_preferred_unless_that_is_allowed() -> None:
     tries = [episode(evidence_seen=False), episode(attempt=1, right=False)]
     assert pairs(tries) == [] and pairs(tries, grounded=False) == [(0, 1, "right-wrong")]
@@ -83,8 +94,18 @@ def test_what_most_right_tries_did_says_what_a_question_needs() -> None:
     ]
     told, _ = chosen(mixed, half=False)
     assert told["q0"] == (3, 4, "several turns", False)
+    half, _ = chosen([*mixed[:2], mixed[3]], half=False)
+    assert half["q0"] == (2, 3, "direct", False), "no more than half took several"
     called = replace(mixed[1], actions=(UseTool("t"), *mixed[1].actions[-1:]))
     assert chosen([called, mixed[3]], half=False)[0]["q0"] == (1, 2, "several turns", True)
+
+
+def test_which_questions_are_left_out_is_up_to_the_seed_and_their_names() -> None:
+    tries = [one for k in range(9) for one in of(f"q{k}", True, False)]
+    kept = [tuple(chosen(tries, half=False, most=2, seed=seed)[0]) for seed in range(40)]
+    assert len(set(kept)) > 10
+    backwards = [chosen(tries[::-1], half=False, most=2, seed=seed)[0] for seed in range(40)]
+    assert [set(one) for one in kept] == [set(one) for one in backwards]
 
 
 def test_failures_count_for_nobody_and_one_policy_can_be_named() -> None:

@@ -76,6 +76,11 @@ def test_anything_else_is_no_time(written: object) -> None:
         ([("50", "61")], ((50.0, 60.0),)),  # a second behind the end is rounding
         ([("20", "30"), ("0", "5")], ((0.0, 5.0), (20.0, 30.0))),  # in order
         ([("0", "5"), ("5", "9"), ("4", "6")], ((0.0, 9.0),)),  # those that meet are one
+        ([("0", "54")], ((0.0, 54.0),)),  # nine tenths of the video, and no more
+        ([(f"{k}", f"{k}.5") for k in range(32)], tuple((k, k + 0.5) for k in range(32))),
+        ([("10.4996", "10.4999")], ((10.5, 11.0),)),  # and just before one: that one
+        ([("59.4996", "59.4999")], ((59.5, 60.0),)),
+        ([("59.7", "59.8")], ((59.5, 60.0),)),
         ([("10.1", "10.2")], ((10.0, 10.5),)),  # inside one frame: that frame
     ],
 )
@@ -96,6 +101,7 @@ def test_spans_are_moved_to_frames(written: list, spans: tuple) -> None:
         ([("30", "30")], "times_empty"),
         ([("60.2", "60.9")], "times_empty"),
         ([("0", "60")], "times_too_wide"),
+        ([("0", "54.5")], "times_too_wide"),
         ([("0", "30"), ("30", "59")], "times_too_wide"),
         ([("1", "2"), ("30", "20")], "times_reversed"),  # one bad span is enough
     ],

@@ -315,10 +315,10 @@ def test_a_batch_is_half_the_price_and_found_again_after_a_kill(
         writer, ends = writer_of(given), iter([True])
         found_again = writer.found_again
 
-        def killed(batch: str) -> Any:
+        def killed(batch: str, ask: Any) -> Any:
             if next(ends, False):
                 raise SystemExit  # nothing of it is caught on the way
-            return found_again(batch)
+            return found_again(batch, ask)
 
         writer.found_again = killed  # type: ignore[method-assign]
         journal = "algos.data_pipeline.questions.request_journal.RequestJournal.ended"

@@ -65,6 +65,28 @@ def test_what_is_not_known_is_not_zero(tmp_path: Path) -> None:
     ledger.close()
 
 
+def test_a_line_that_could_not_be_written_is_not_taken_for_paid(tmp_path, monkeypatch) -> None:
+    ledger = Ledger(tmp_path / "l")
+    append = ledger._log.append
+    monkeypatch.setattr(ledger._log, "append", lambda row: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        ledger.pay("a", stage="s", model=MODEL, counts=MILLION, when=THEN)
+    assert "a" not in ledger
+    monkeypatch.setattr(ledger._log, "append", append)
+    ledger.pay("a", stage="s", model=MODEL, counts=MILLION, when=THEN)
+    ledger.close()
+    assert len(paid_replies(tmp_path / "l")) == 1
+
+
+def test_a_budget_can_be_spent_to_its_last_cent(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "l", budget=1.0)
+    ledger.reserve("a", 0.5)
+    ledger.reserve("b", 0.5)
+    with pytest.raises(BudgetSpent):
+        ledger.reserve("c", 1e-6)
+    ledger.close()
+
+
 def test_with_a_budget_nothing_of_unknown_cost_is_sent(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "l", budget=10.0)
     with pytest.raises(BudgetSpent, match="not known"):

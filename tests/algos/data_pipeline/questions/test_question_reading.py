@@ -173,3 +173,49 @@ def test_whatever_a_reply_holds_becomes_a_question_that_can_be_asked_or_a_reason
         assert question_key(found) and all(0 <= s < e <= 40 for s, e in found.evidence)
     else:
         assert found.check and found.reason and json.dumps(found.found)
+
+
+DEEP: Any = json.loads("[" * 900 + "]" * 900)
+
+
+@pytest.mark.parametrize("written", [DEEP, {**GOOD, "evidence": DEEP}, {**GOOD, "more": DEEP}])
+def test_a_question_that_is_nested_without_end_is_rejected(written: Any) -> None:
+    found = read(written)
+    assert isinstance(found, Rejection) and found.check == "form" and "deeper" in found.reason
+    assert len(json.dumps(found.found)) < 200
+
+
+@pytest.mark.parametrize(
+    ("changes", "check"),
+    [
+        ({"question": "\u200b\u2060"}, "form"),  # nobody sees it
+        ({"options": ["star\u200b", "star", "moon"]}, "same_options"),
+        ({"options": ["ｓｔａｒ", "star", "moon"]}, "same_options"),
+        ({"answer": "A. moon"}, "answer_not_in_options"),  # A is the star
+        ({"options": ["A. star", "B. moon"], "answer": "(A) moon"}, "answer_not_in_options"),
+        ({"answer": "Z. moon"}, "answer_not_in_options"),
+    ],
+)
+def test_what_contradicts_itself_or_cannot_be_told_apart_is_rejected(
+    changes: dict[str, Any], check: str
+) -> None:
+    found = changed(**changes)
+    assert isinstance(found, Rejection) and found.check == check
+
+
+def test_an_option_that_begins_like_a_letter_is_itself() -> None:
+    written = ["A. Smith", "B. Jones", "C. Brown"]
+    assert changed(options=written, answer="B. Jones").answer == "Jones"
+    names = ["Smith, J.", "M. Jones", "K. Brown"]
+    assert changed(options=names, answer="M. Jones").answer == "M. Jones"
+
+
+def test_the_same_question_is_the_same_whatever_the_case_of_its_options() -> None:
+    asked: set[str] = set()
+    read(GOOD, asked=asked)
+    again = read({**GOOD, "options": ["STAR", "Moon", "ring."], "answer": "Moon"}, asked=asked)
+    assert isinstance(again, Rejection) and again.check == "same_question"
+    faces = {**GOOD, "options": ["\U0001f34e", "\U0001f34c"], "answer": "\U0001f34e"}
+    for number, face in enumerate(("\U0001f600", "\U0001f697")):
+        found = read({**faces, "question": face}, f"f{number}", asked)
+        assert isinstance(found, GeneratedQuestion)

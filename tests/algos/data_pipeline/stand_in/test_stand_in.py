@@ -6,6 +6,7 @@ Modules: `planted`, `error_rates`, `known_videos`, `spoiling`, `written_question
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from dataclasses import replace
@@ -24,6 +25,7 @@ from algos.data_pipeline.stand_in.known_videos import KnownVideo, file_digest, k
 from algos.data_pipeline.stand_in.planted import OF_QUESTIONS, OF_REPLIES, OF_REQUESTS
 from algos.data_pipeline.stand_in.server import StandIn
 from algos.data_pipeline.stand_in.spoiling import LATER, Draft, clock_of, seconds_of, spoiled
+from algos.data_pipeline.stand_in.stored_files import StoredFiles
 from algos.data_pipeline.stand_in.written_questions import write_questions
 from tests.helpers.pipeline.stand_in_videos import SYMBOLS, clips, items_about
 
@@ -114,6 +116,32 @@ def test_each_error_is_what_it_says(kind: str) -> None:
             "missing_field": "evidence" not in row,
         }
         assert holds[kind]
+
+
+@pytest.mark.parametrize("span", [(10.0, 14.0), (1.0, 3.0), (35.0, 39.0), (16.0, 24.0)])
+def test_evidence_that_is_moved_touches_the_true_one_nowhere(span: tuple[float, float]) -> None:
+    row = {"evidence": [{"start": clock_of(span[0]), "end": clock_of(span[1])}]}
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        (moved,) = spoiled(Draft("t", row), "wrong_times", 40.0, (), rng).row["evidence"]
+        start, end = seconds_of(moved["start"]), seconds_of(moved["end"])
+        assert end - start == pytest.approx(span[1] - span[0], abs=2e-3)
+        assert 0 <= start and end <= 40.001 and (end <= span[0] + 1e-3 or start >= span[1] - 1e-3)
+
+
+def test_a_piece_of_an_upload_has_just_one_place() -> None:
+    files = StoredFiles("http://x")
+    files.uploaded("/upload/v1beta/files", "", {}, b'{"file": {"name": "files/a"}}')
+
+    def piece(offset: int, data: bytes, command: str = "upload") -> int:
+        told = {"x-goog-upload-offset": str(offset), "x-goog-upload-command": command}
+        return files.uploaded("/upload", "upload_id=1", told, data).status
+
+    assert piece(0, b"abc") == 200
+    assert piece(0, b"abc") == piece(2, b"c") == piece(4, b"e") == 400
+    assert piece(3, b"def", "upload, finalize") == 200
+    assert files.digest_of("http://x/v1/files/a") == hashlib.sha256(b"abcdef").hexdigest()
+    assert files.sent == 1 and piece(6, b"") == 400
 
 
 def test_a_question_that_has_no_place_for_an_error_stays_good() -> None:

@@ -14,6 +14,7 @@ from sage_env.testing import check_tool
 from sage_env.tools.grounding import text_embedding
 from sage_env.tools.grounding.ground import MAX_EVENT, Ground
 from sage_env.tools.grounding.text_search import SearchSettings, TextSearch
+from sage_env.tools.speech.hearing import Hearing
 from sage_env.tools.tool import ToolContext
 from tests.helpers.clips import write_clip
 from tests.helpers.video.signs import Sign, SignVideo
@@ -118,6 +119,32 @@ def test_a_second_event_in_the_same_stretch_reads_nothing_again(
     assert video.reads == reads
     said.write_text(SAID.replace("ferry", "train"))
     assert '"The train' in ask(tool, "the train leaves from pier seven", asked)
+
+
+def test_what_was_read_in_a_video_is_not_told_of_another_view_of_its_file(
+    tmp_path: Path, said: Path
+) -> None:
+    """A view of some stretches has the path of the whole, and must not read what it hides."""
+    path = tmp_path / "talk.mp4"
+    path.write_bytes(b"a video that is not opened")
+    whole, hidden = SignVideo(40.0, SIGNS), SignVideo(40.0, [])
+    settings = SearchSettings(matcher="words", speech="subtitles")
+    tool = Ground(matcher="words")
+    tool._search = TextSearch(settings, whole.read)
+    assert "Fire drill" in ask(tool, "fire drill at noon", context(whole, said, path))
+    assert ask(tool, "fire drill at noon", context(hidden, said, path)).startswith("Not found")
+
+
+def test_what_one_recogniser_heard_is_not_told_of_another(tmp_path: Path) -> None:
+    path = tmp_path / "talk.mp4"
+    path.write_bytes(b"a video that is not opened")
+    keys = [
+        TextSearch(
+            SearchSettings(matcher="words", screen=False, hearing=Hearing(model=model))
+        )._key(0.0, 9.0, context(path=path), None)
+        for model in ("tiny.en", "small", "tests.helpers.plug_ins:ear")
+    ]
+    assert keys[0] != keys[1] and keys[2] is None
 
 
 def test_no_more_than_the_most_are_told(said: Path) -> None:

@@ -3,6 +3,7 @@
 import importlib.util
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,12 @@ from sage_env.errors import MissingExtra, ToolError
 from sage_env.subtitles.line import Line
 from sage_env.tools.speech import hearing as module
 from sage_env.tools.speech.hearing import Hearing, hear, speech_between
-from sage_env.tools.speech.recogniser import load_recogniser, weights_place
+from sage_env.tools.speech.recogniser import (
+    Whisper,
+    load_recogniser,
+    model_name,
+    weights_place,
+)
 from sage_env.tools.speech.words import Word, lines_of
 from tests.helpers.real_clips import REAL_CLIPS
 from tests.helpers.speech.sounding import clicking, subtitled
@@ -101,6 +107,13 @@ def test_silence_needs_no_recogniser_and_no_sound_is_told_apart(tmp_path):
     assert speech_between(deaf, 0.0, 4.0, nobody) == ((), (), False)
 
 
+def test_a_named_file_without_a_line_needs_no_recogniser(tmp_path):
+    path = clicking(tmp_path / "talk.mkv", [1.0], codec="flac")
+    (tmp_path / "none.srt").write_text("")
+    nobody = Hearing(model="no_such_module:nobody")
+    assert hear(path, 0.0, 4.0, nobody, subtitles=tmp_path / "none.srt") == ()
+
+
 def test_what_is_written_is_read_unless_told_to_listen(tmp_path):
     path = clicking(tmp_path / "talk.mkv", [1.0], codec="flac")
     (tmp_path / "talk.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nwritten\n")
@@ -122,6 +135,9 @@ def test_words_become_lines_at_sentences_pauses_and_when_they_are_long():
     lines = lines_of(many)
     assert max(len(line.text) for line in lines) <= 120
     assert " ".join(line.text for line in lines).split() == ["word"] * 100
+    assert lines_of([Word(0.0, 2.0, " Long"), Word(0.5, 1.0, " in")]) == (
+        Line(0.0, 2.0, "Long in"),
+    ), "a line ends with the last of its words"
     assert lines_of([Word(0, 1, "你"), Word(1, 2, "好")]) == (Line(0, 2, "你好"),)
 
 
@@ -154,6 +170,16 @@ def test_weights_are_those_that_are_named_else_those_of_a_package_else_the_small
     assert weights_place("") == str(package / "model")
 
 
+def test_weights_in_a_folder_are_named_by_their_content(tmp_path):
+    names = []
+    for folder, weights in (("one", b"a" * 100), ("two", b"a" * 100), ("one", b"b" * 100)):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / "model.bin").write_bytes(weights)
+        names.append(model_name(str(tmp_path / folder)))
+    assert names[0] == names[1] != names[2] and str(tmp_path) not in "".join(names)
+    assert model_name("large-v3") == "large-v3" and model_name(EAR.model) is None
+
+
 WHISPER = importlib.util.find_spec("faster_whisper") and Path(weights_place("")).is_dir()
 
 
@@ -167,3 +193,30 @@ def test_whisper_hears_the_narration_of_a_filmed_clip(monkeypatch, tmp_path):
         assert word in said
     with pytest.raises(ToolError, match="English alone"):
         hear(clip, 0.0, 13.0, Hearing(written=False, language="de"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("language", "English"), ("language", "e"), ("language", "en us"), ("device", "tpu"),
+     ("compute_type", "int3")],
+)  # fmt: skip
+def test_settings_that_nothing_can_have_are_refused_before_an_episode(setting, value):
+    with pytest.raises(ValueError, match=f"{setting} must be"):
+        Hearing(**{setting: value})
+
+
+def test_a_tag_with_a_region_is_its_language_and_one_that_whisper_lacks_is_named():
+    told = []
+
+    def transcribe(samples, language, **_):
+        told.append(language)
+        return [], None
+
+    for language, known in (("en-US", ["en"]), ("EN", ["en"]), ("pt_BR", ["en", "pt"])):
+        model = SimpleNamespace(is_multilingual=len(known) > 1)
+        whisper = SimpleNamespace(supported_languages=known, transcribe=transcribe, model=model)
+        assert Whisper(whisper)(None, language) == []
+    assert told == ["en", "en", "pt"]
+    with pytest.raises(ToolError, match="knows no language 'zzz'"):
+        Whisper(whisper)(None, "zzz")
+    assert Whisper(whisper)(None, None) == [] and told[-1] is None

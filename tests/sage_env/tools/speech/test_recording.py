@@ -1,12 +1,22 @@
 """Laws of `sage_env.tools.speech.recording`: sound is where it belongs, by the video's clock."""
 
+from fractions import Fraction
+from types import SimpleNamespace
+
 import av
 import numpy as np
 import pytest
 from av.stream import Disposition
 
 from sage_env.errors import DecodeTimeout, VideoError
-from sage_env.tools.speech.recording import RATE, is_language, read_sound, sound_stream
+from sage_env.tools.speech.recording import (
+    RATE,
+    _Canvas,
+    _decoded,
+    is_language,
+    read_sound,
+    sound_stream,
+)
 from sage_env.video.deadline import NO_LIMIT, Deadline
 from sage_env.video.index.video_index import read_index
 from sage_env.video.video_file import open_video
@@ -33,6 +43,16 @@ FILES = {
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sound")
     return {name: clicking(folder / name, CLICKS, **kind) for name, kind in FILES.items()}
+
+
+def test_samples_that_are_no_sound_are_silent_and_none_is_too_loud(tmp_path):
+    """Files of floats may hold anything; one such sample made all of a piece unheard."""
+    spoilt = {8000: np.nan, 8001: np.inf, 8002: -np.inf, 16_000: 1e30}
+    flat = {"codec": "pcm_f32le", "rate": 16_000, "layout": "mono", "spoilt": spoilt}
+    path = clicking(tmp_path / "a.mkv", [1.5], **flat)
+    sound = read_sound(path, 0.0, 4.0, NO_LIMIT)
+    assert np.isfinite(sound).all() and np.abs(sound).max() <= 1.0
+    assert sound[8000] == 0 and clicks_in(sound, 0.0)[-1] == pytest.approx(1.5, abs=0.002)
 
 
 def clicks_in(samples, start):
@@ -93,6 +113,44 @@ def test_the_track_is_the_wanted_language_then_no_commentary_then_the_default(tm
 
     assert heard(None) == heard("fr") == heard("de") == pytest.approx([2.5], abs=0.002)
     assert heard("en") == pytest.approx([1.5], abs=0.002)
+
+
+@pytest.mark.parametrize("kind", ["visual_impaired", "hearing_impaired"])
+def test_a_track_beside_the_main_one_is_not_listened_to(tmp_path, kind):
+    aside = Disposition[kind] | Disposition.default
+    path = many_tracks(tmp_path / "a.mkv", [("eng", aside, 0.5), ("eng", Disposition(0), 1.5)])
+    assert clicks_in(read_sound(path, 0.0, 4.0, NO_LIMIT), 0.0) == pytest.approx([1.5], abs=0.002)
+
+
+def sound_frame(samples, rate, pts=None):
+    frame = av.AudioFrame.from_ndarray(np.float32(samples)[None], "flt", "mono")
+    frame.sample_rate, frame.pts, frame.time_base = rate, pts, Fraction(1, rate)
+    return frame
+
+
+def test_a_frame_that_begins_before_the_stretch_gives_its_own_end():
+    ramp = np.arange(320) / 320
+    canvas = _Canvas(0.01, 0.03)
+    canvas.put(0.0, sound_frame(ramp, RATE))
+    assert canvas.samples() == pytest.approx(np.r_[ramp[160:], np.zeros(160)], abs=1e-4)
+
+
+def test_sound_of_two_rates_in_one_track_is_all_there():
+    canvas = _Canvas(0.0, 1.0)
+    canvas.put(0.0, sound_frame(np.full(RATE // 4, 0.5), RATE))
+    canvas.put(0.5, sound_frame(np.full(2000, 0.25), 8_000))
+    found = canvas.samples()
+    assert found[2000] == pytest.approx(0.5, abs=0.01)
+    assert found[10_000] == pytest.approx(0.25, abs=0.01) and found[6000] == 0
+
+
+def test_frames_without_a_time_follow_the_one_before():
+    packets = [[sound_frame(np.zeros(800), 8_000, 4_000)], [sound_frame(np.zeros(800), 8_000)] * 2]
+    container = SimpleNamespace(
+        demux=lambda stream: [SimpleNamespace(decode=lambda found=one: found) for one in packets]
+    )
+    times = [second for second, _ in _decoded(container, None, Fraction(1, 4))]
+    assert times == pytest.approx([0.25, 0.35, 0.45])
 
 
 @pytest.mark.skipif(not REAL_CLIPS.is_dir(), reason="no filmed clips here")

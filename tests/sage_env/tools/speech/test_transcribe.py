@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -100,6 +101,24 @@ def test_a_long_text_is_cut_between_lines_and_says_where_to_go_on(talk, tmp_path
     rest = call(Transcribe(), len(lines), 100, path=talk["path"], duration=100.0,
                 subtitles=tmp_path / "long.json")  # fmt: skip
     assert rest.startswith(f"[{len(lines)}.0 s - ")
+
+
+@pytest.mark.parametrize("step", [0.013, 0.03, 0.05, 2.0])
+def test_who_goes_on_where_a_reply_says_is_told_every_line(talk, tmp_path, step):
+    rows = [(k * step, (k + 0.9) * step, f"line {k} " + "word " * 20) for k in range(200)]
+    rows[150] = (*rows[150][:2], "line 150 " + "a" * 20_000)
+    told = [dict(zip(("start", "end", "text"), row, strict=True)) for row in rows]
+    (tmp_path / "long.json").write_text(json.dumps(told))
+    where = {"path": talk["path"], "duration": 200 * step, "subtitles": tmp_path / "long.json"}
+    start, seen = 0.0, set()
+    for _ in range(10):
+        said = call(Transcribe(), start, 200 * step, **where)
+        assert len(said) <= MAX_TOOL_TEXT
+        seen |= set(re.findall(r"\] (line \d+) ", said))
+        if (more := re.search(r"more is said from ([0-9.]+) s on\)$", said)) is None:
+            break
+        start = float(more[1])
+    assert len(seen) == 200
 
 
 def test_settings_are_checked():

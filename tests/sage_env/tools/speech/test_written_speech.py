@@ -76,6 +76,13 @@ def test_what_cannot_be_read_beside_the_video_is_passed_over(talk, tmp_path):
         written_lines(talk, subtitles=broken)
 
 
+def test_an_empty_file_beside_says_nothing_and_an_empty_one_that_is_named_says_so(talk, tmp_path):
+    (tmp_path / "talk.srt").write_text("")
+    (tmp_path / "talk.json").write_text("[]")
+    assert written_lines(talk)[0].text == "Hello there"
+    assert written_lines(talk, subtitles=tmp_path / "talk.srt") == ()
+
+
 def test_a_video_without_any_has_none(tmp_path):
     path = subtitled(tmp_path / "a.mkv", [], "subrip")
     assert written_lines(path) is None

@@ -93,3 +93,16 @@ def test_a_connection_that_does_not_come_ends_in_time(monkeypatch) -> None:
     monkeypatch.setattr(connections.socket, "create_connection", hangs)
     with pytest.raises(ToolTimeout, match="took longer than 0.2 s"):
         connect_public(PAGE, Deadline(0.2, "the page"))
+
+
+def test_each_address_has_its_share_of_the_time(monkeypatch) -> None:
+    shares = []
+
+    def refused(place, timeout):
+        shares.append(timeout)
+        raise OSError("refused")
+
+    monkeypatch.setattr(connections.socket, "create_connection", refused)
+    with pytest.raises(NoReply, match="refused|OSError"):
+        connections._connected(["1.1.1.1", "8.8.8.8", "9.9.9.9"], 443, Deadline(9.0, "it"))
+    assert shares == pytest.approx([3.0, 4.5, 9.0], abs=0.1)

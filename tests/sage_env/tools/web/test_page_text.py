@@ -77,7 +77,7 @@ def test_pages_of_text_alone_are_read(kind: str, readable: bool) -> None:
 @pytest.mark.parametrize(
     ("body", "kind", "words"),
     [(b"%PDF-1.7 x", "text/html", "it is a PDF"), (b"%PDF-1.7 x", "", "it is a PDF"),
-     (b"a\0b", "text/plain", "octet-stream")],
+     (b"a\0b", "text/plain", "of another type")],
 )  # fmt: skip
 def test_what_calls_itself_text_and_is_none_is_refused(body, kind, words) -> None:
     with pytest.raises(ToolInputError, match=words):

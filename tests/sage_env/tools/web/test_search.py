@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import time
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, quote_plus, urlsplit
 
 import pytest
 
@@ -13,6 +13,7 @@ from sage_env.errors import ToolError, ToolInputError, ToolTimeout
 from sage_env.tools.tool import check_tool_object
 from sage_env.tools.web import search_engines
 from sage_env.tools.web.search import MAX_QUERY, Search
+from sage_env.tools.web.search_results import SearchResult, read_results, results_text
 from tests.helpers.loopback import KEY, Loopback, Says
 from tests.helpers.web.server import OK, page, status, web_server
 
@@ -97,6 +98,20 @@ def test_a_page_is_listed_once_and_long_texts_are_cut() -> None:
         lines = ask(serper(server.url, max_text=10_000), num_results=10).split("\n")
     assert len(lines) == 30 and len({line for line in lines if "https" in line}) == 10
     assert max(map(len, lines)) <= 403
+
+
+def test_the_first_result_of_a_page_stays_and_an_address_that_is_too_long_is_none() -> None:
+    long = "https://x/" + "a" * (2048 - 10)
+    entries = [("one", long, "1"), ("two", long + "b", "2"), ("three", long, "3"), ("4", "ftp://x")]
+    found = [dict(zip(("title", "link", "snippet"), entry, strict=False)) for entry in entries]
+    assert read_results(found, "link", "snippet", 9) == [SearchResult("one", long, "1")]
+
+
+def test_results_fill_the_room_to_the_last_character() -> None:
+    two = [SearchResult("a", "https://a"), SearchResult("b", "https://b", "said")]
+    whole = "1. a\n   https://a\n2. b\n   https://b\n   said"
+    assert results_text(two, len(whole)) == whole
+    assert results_text(two, len(whole) - 1) == "1. a\n   https://a"
 
 
 # What fails is ours
@@ -211,6 +226,13 @@ def test_the_key_is_nowhere_but_in_its_header() -> None:
         assert KEY not in text and "a [key]" in text
         assert KEY not in repr(vars(tool)) and KEY.encode() not in pickle.dumps(tool)
     assert KEY not in repr(tool._engine._request("x", 1))
+
+
+def test_the_key_is_hidden_however_it_is_quoted(monkeypatch) -> None:
+    key = 'a+b/c"d'
+    monkeypatch.setenv("SERPER_API_KEY", key)
+    for form in (key, quote(key, safe=""), quote_plus(key), json.dumps(key)[1:-1]):
+        assert search_engines.hide_key(f"<{form}>") == "<[key]>"
 
 
 def test_what_results_depend_on_is_their_key(monkeypatch) -> None:

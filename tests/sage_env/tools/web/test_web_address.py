@@ -16,7 +16,7 @@ PRIVATE = """0.0.0.0 0.1.2.3 10.0.0.1 10.255.255.255 100.64.0.1 100.127.255.255 
 198.19.255.255 198.51.100.7 203.0.113.9 224.0.0.1 239.1.1.1 240.0.0.1 255.255.255.255
 :: ::1 ::ffff:127.0.0.1 ::ffff:8.8.8.8 ::127.0.0.1 64:ff9b::7f00:1 64:ff9b::808:808 64:ff9b:1::1
 100::1 2001::1 2001:0:7f00:1:: 2001:db8::1 2002:7f00:1:: 2002:808:808:: 3fff::1 fc00::1 fd12::1
-fe80::1 fe80::1%eth0 fec0::1 ff02::1 4000::1""".split()
+fe80::1 fe80::1%eth0 2606:4700::1%eth0 fec0::1 ff02::1 4000::1""".split()
 PUBLIC = """1.1.1.1 8.8.8.8 9.255.255.255 11.0.0.0 100.63.255.255 100.128.0.0 126.255.255.255
 128.0.0.0
 172.15.255.255 172.32.0.0 192.0.1.1 192.167.255.255 192.169.0.0 198.17.255.255 198.20.0.0
@@ -53,7 +53,8 @@ def test_a_number_is_no_host_however_it_is_spelled(number: int) -> None:
     """What `inet_aton` reads and other programs may not: decimal, hexadecimal, octal, short."""
     a, b, c, d = ipaddress.IPv4Address(number).packed
     octal, short = f"0{a:o}.{b}.{c}.{d}", f"{a}.{number & 0xFFFFFF}"
-    for host in (str(number), hex(number), octal, short, f"{hex(a)}.{b}.{c}.{d}", f"0x{a:x}.1"):
+    for host in (str(number), hex(number), octal, short, f"{hex(a)}.{b}.{c}.{d}", f"0x{a:x}.1",
+                 f"{a}.{b}.{c}.{hex(d)}", f"{a}.{b}.{c}.0x"):  # fmt: skip
         with pytest.raises(ToolInputError):
             read_address(f"http://{host}/")
 
