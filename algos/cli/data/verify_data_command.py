@@ -116,7 +116,9 @@ class VerifyData:
                 similarity=similarity,
             )
         say(report.text())
-        say(f"\nsaved in {self.folder}; a person's look at a sample: sage-vqa data audit")
+        root = f" --root {self.root}" if self.root else ""
+        say(f"\nsaved in {self.folder}; a person's look at a sample:")
+        say(f"  sage-vqa data audit {self.folder}{root}")
 
     def settings(self) -> CheckSettings:
         """Return the settings of the checks.

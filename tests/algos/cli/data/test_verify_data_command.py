@@ -34,7 +34,7 @@ def test_a_folder_is_verified_and_audited_by_commands(folder, capsys) -> None:
     assert not (folder / CHECKS_FILE).exists(), "nothing is played"
     assert main([*verify, *policy, "--checks", "blind", "uniform"]) == 0
     said = capsys.readouterr().out
-    assert "3 questions" in said and "sage-vqa data audit" in said
+    assert "3 questions" in said and f"  sage-vqa data audit {folder}\n" in said
     assert (folder / QUESTIONS).exists() and (folder / "datasheet.md").exists()
     assert main(["data", "audit", str(folder), "--size", "2"]) == 0
     assert "audit.html" in capsys.readouterr().out

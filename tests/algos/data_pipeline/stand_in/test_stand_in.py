@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from algos.data_pipeline.questions.source_videos import content_digest
+from algos.data_pipeline.stand_in.__main__ import main as serve_until_interrupted
 from algos.data_pipeline.stand_in.error_rates import SOME_ERRORS, ErrorRates
 from algos.data_pipeline.stand_in.known_videos import KnownVideo, file_digest, known_videos
 from algos.data_pipeline.stand_in.planted import OF_QUESTIONS, OF_REPLIES, OF_REQUESTS
@@ -174,6 +175,22 @@ def test_videos_are_known_by_their_content_and_not_by_their_name(tmp_path: Path)
     copy.write_bytes(clip.read_bytes())
     assert video.digest == file_digest(copy) and video.content == content_digest(copy)
     assert video.duration == 40.0 and len(video.items) == 6
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (["--root", "NEW"], "stand-in: no video of sage-synth .train. is there, .* data build"),
+        (["--dataset", "no-such"], "stand-in: .*no-such"),
+    ],
+)
+def test_with_nothing_to_know_it_does_not_serve(asked, told, tmp_path, monkeypatch) -> None:
+    """A server that knows no video would answer each request with an error."""
+    asked = [str(tmp_path) if word == "NEW" else word for word in asked]
+    monkeypatch.setattr("sys.argv", ["stand_in", "--splits", "train", "--port", "0", *asked])
+    monkeypatch.setattr(StandIn, "serve", lambda self: None)
+    with pytest.raises(SystemExit, match=told):
+        serve_until_interrupted()
 
 
 def test_over_http_it_takes_any_video_and_writes_about_those_it_knows(tmp_path: Path) -> None:
