@@ -96,8 +96,7 @@ def sample_row(
         "duration": overview_end(trajectory) if item.duration is None else item.duration,
         **_asked(item),
         "answered": said is not None,
-        "stop_reason": "answered" if unjudged else last.get("stop_reason"),
-        **_calls(trajectory),
+        **_ending(trajectory, last),
         **_evidence(item, trajectory, said),
         "beliefs": belief_rows(trajectory),
         **cost_fields(item, trajectory),
@@ -105,10 +104,15 @@ def sample_row(
     }
 
 
-def _calls(trajectory: Trajectory) -> dict[str, Any]:
-    """Return how many turns asked for nothing that there is, and what came of calls of tools."""
+def _ending(trajectory: Trajectory, last: Mapping[str, Any]) -> dict[str, Any]:
+    """Return why it ended, how many turns asked for nothing that there is, and calls of tools."""
+    reason = "answered" if trajectory.not_judged else last.get("stop_reason")
     invalid = sum(isinstance(turn.decision.action, Invalid) for turn in trajectory.turns)
-    return {"invalid_actions": invalid, "tool_calls": trajectory.tool_calls}
+    return {
+        "stop_reason": reason,
+        "invalid_actions": invalid,
+        "tool_calls": trajectory.tool_calls,
+    }
 
 
 def _asked(item: QAItem) -> dict[str, Any]:

@@ -43,8 +43,8 @@ def load_dataset(
             with `root` and `split` where it has parameters of these names, but without a `root` of
             `None` where it has a default.
             A sequence may also have `prepare(item)`, called before an item's video is opened;
-            `frame_size`, the `(H, W)` that its pictures are made for; and `headline`, the report
-            keys of the items that are trained on and reported first, e.g. `{"tier": "core"}`.
+            `frame_size`, the `(H, W)` of its pictures; and `headline`, the report keys of the items
+            that are trained on and reported first, e.g. `{"tier": "core"}`.
         root: the folder of the videos; each dataset has a default.
         split: `train`, `validation` or `test`; a function or a file may have others. A sequence, a
             function without this parameter, and a file whose lines name none are one split.
@@ -67,10 +67,11 @@ def load_dataset(
     name, seed = _seeded(str(dataset))
     if seed is not None:
         given["seed"] = seed
-    if Path(dataset).suffix == ".jsonl":
-        return read_jsonl(Path(dataset), folder, split=split, allow_outside=allow_outside)
-    if Path(dataset).suffix == SET_SUFFIX:
-        return read_question_set(Path(dataset), folder, allow_outside=allow_outside)
+    path = Path(dataset)
+    if path.suffix == ".jsonl":
+        return read_jsonl(path, folder, split=split, allow_outside=allow_outside)
+    if path.suffix == SET_SUFFIX:
+        return read_question_set(path, folder, allow_outside=allow_outside)
     if name in DATASETS:
         function = _named(DATASETS[name])
         if annotations is not None and "annotations" not in _parameters(function):
@@ -78,9 +79,14 @@ def load_dataset(
         return cast(Sequence[QAItem], function(**given))
     if is_reference(name):
         return _called(_named(name), name, given)
+    raise DatasetError(_unknown(name))
+
+
+def _unknown(name: str) -> str:
+    """Return what is said of a name that no dataset has."""
     near = difflib.get_close_matches(name, DATASETS, n=1)
     meant = f": did you mean {near[0]!r}?" if near else ""
-    raise DatasetError(
+    return (
         f"dataset must be one of {', '.join(DATASETS)}, the path of a .jsonl or .parquet file, "
         f"'package.module:function', a function, or a sequence of QAItem, got {name!r}{meant}"
     )

@@ -100,13 +100,7 @@ def check_questions(
     decide_again(folder, OURS, rejected)
     gone = {one.id for one in rejections(folder)}
     kept = [name for name, fate in fates.items() if fate.kept and name not in gone]
-    splits = {
-        name: TEST if is_held_out(found.videos[name], settings.held_out, settings.seed) else TRAIN
-        for name in kept
-    }
-    write_kept(folder, splits)
-    own = {name: found.videos[name] for name in kept}
-    write_hold_out(folder, own, settings.held_out, settings.seed)
+    splits = _kept_splits(folder, found, kept, settings)
     passes, rates = _passes(folder, found, kept, settings, how)
     keys = [play.key for play in (*found.plan.plays, *passes.plays)]
     put_in_order(folder, keys)
@@ -128,12 +122,31 @@ def check_questions(
         failed=sum(key not in plays or plays[key].verdict is None for key in keys),
         spent=spent_on(one for one in paid_replies(folder / LEDGER) if one.stage == "check"),
     )
+    _tell(folder, settings, report, found)
+    return report
+
+
+def _kept_splits(
+    folder: Path, found: CheckPlan, kept: Sequence[str], settings: CheckSettings
+) -> dict[str, str]:
+    """Write the questions that are kept, and which of their videos are held out; return splits."""
+    own = {name: found.videos[name] for name in kept}
+    splits = {
+        name: TEST if is_held_out(video, settings.held_out, settings.seed) else TRAIN
+        for name, video in own.items()
+    }
+    write_kept(folder, splits)
+    write_hold_out(folder, own, settings.held_out, settings.seed)
+    return splits
+
+
+def _tell(folder: Path, settings: CheckSettings, report: CheckReport, found: CheckPlan) -> None:
+    """Write the report, the datasheet and, last, the manifest with the hashes of all files."""
     write_json(folder / REPORT, report.to_json())
     write_datasheet(folder, settings, report, found.questions)
     if (before := acceptance_before(folder)) is not None:
-        tell_acceptance(folder, str(before.get("told")), len(kept))
+        tell_acceptance(folder, str(before.get("told")), len(report.kept))
     write_folder_manifest(folder, settings, report, found.questions)
-    return report
 
 
 def plan_folder(

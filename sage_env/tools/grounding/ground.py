@@ -30,6 +30,12 @@ _DECODING = 60.0  # seconds of a call beside what it waits for a server
 SERVED = "policies.tools.ground_by_server:served_search"
 """What makes the search of a server: a reference, as a user's is; nothing here imports it."""
 
+_DESCRIPTION = (
+    "Finds when an event happens in the video between start and end, at most {:g} seconds at a "
+    "time. Describe one event; words that are said or written may be quoted. Gives times in "
+    "seconds with scores, the best first, or says that it was not found."
+)
+
 
 class Search(Protocol):
     """What finds an event.
@@ -126,11 +132,7 @@ class Ground:
             self._search = TextSearch(
                 SearchSettings(matcher, threshold, weights, screen, speech=speech, hearing=hearing)
             )
-        self.description = (
-            f"Finds when an event happens in the video between start and end, at most {max_span:g} "
-            "seconds at a time. Describe one event; words that are said or written may be quoted. "
-            "Gives times in seconds with scores, the best first, or says that it was not found."
-        )
+        self.description = _DESCRIPTION.format(max_span)
         self.parameters = _PARAMETERS
 
     def __call__(self, arguments: dict[str, Any], context: ToolContext) -> str:
