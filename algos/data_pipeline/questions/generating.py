@@ -14,7 +14,12 @@ from algos.data_pipeline.questions.estimate import most_dollars
 from algos.data_pipeline.questions.followed_videos import follow_videos
 from algos.data_pipeline.questions.ledger import BudgetSpent, Ledger, Spent
 from algos.data_pipeline.questions.prompt import prompt_hash
-from algos.data_pipeline.questions.question_files import LEDGER, splits_of_checked, write_kept
+from algos.data_pipeline.questions.question_files import (
+    LEDGER,
+    refuse_others_questions,
+    splits_of_checked,
+    write_kept,
+)
 from algos.data_pipeline.questions.question_log import QuestionLog
 from algos.data_pipeline.questions.question_reading import AskedVideo
 from algos.data_pipeline.questions.quota_day import next_day
@@ -98,11 +103,12 @@ def generate_questions(
     Raises:
         NoVideos: if there is no video.
         RunFolderError: if another process is at it.
-        LogError: if a file cannot be read or written.
+        LogError: if a file cannot be read or written, or `questions.jsonl` is someone's own.
         ServiceRefused: if the key or the model's name is not accepted.
     """
     files = video_files(folder)
     with RunFolder(out).alone("--out"):
+        refuse_others_questions(out)
         run = _Run(folder, out, settings, writer)
         try:
             run.settle()

@@ -165,6 +165,20 @@ def splits_of_checked(folder: Path) -> dict[str, str] | None:
     return {str(row["id"]): str(row[SPLIT]) for row in rows if SPLIT in row}
 
 
+def refuse_others_questions(folder: Path) -> None:
+    """Refuse a folder whose `questions.jsonl` was not made from files of ours: it would be lost.
+
+    Raises:
+        LogError: saying what to do.
+    """
+    ours = any((folder / name).exists() for name in (ASKED, REPLIES, GENERATED))
+    if (folder / QUESTIONS).exists() and not ours:
+        raise LogError(
+            f"{folder / QUESTIONS} holds questions that were not generated here, and would be "
+            "written over: name another folder with --out, or move that file"
+        )
+
+
 def _row(question: GeneratedQuestion, split: str | None) -> dict[str, Any]:
     """Return a question as `read_jsonl` reads it; what is as by default is left out."""
     item = question.item(Path())

@@ -186,6 +186,20 @@ def test_a_video_that_is_not_here_today_takes_nothing_away(
         assert asked(folder, server).kept == 18 and not rejections(folder)
 
 
+def test_questions_that_a_person_wrote_are_not_written_over(
+    videos: list[Path], tmp_path: Path
+) -> None:
+    """`questions.jsonl` beside videos is also what `data export` writes."""
+    folder, own = one_video(videos), '{"id": "mine", "video": "v0.mp4"}\n'
+    (folder / QUESTIONS).write_text(own)
+    with stand_in(videos[:1], tmp_path / "p") as server:
+        with pytest.raises(LogError, match="questions.jsonl .* written over: .* --out"):
+            asked(folder, server)
+        assert (folder / QUESTIONS).read_text() == own and not server.replying.by_request
+        (folder / QUESTIONS).unlink()
+        assert outcomes(asked(folder, server)) == outcomes(asked(folder, server)) == ["written"]
+
+
 def test_a_link_that_leads_nowhere_is_told(videos: list[Path], tmp_path: Path) -> None:
     folder = one_video(videos)
     (folder / "broken.mp4").symlink_to("nowhere")
