@@ -11,13 +11,13 @@ import tyro
 
 from algos.cli.options import POLICY_HELP, CommandError, OnDataset, PolicySettings
 from algos.cli.terminal import say
-from algos.data_pipeline.checking.hold_out import HOLD_OUT
 from algos.data_pipeline.distilling.hold_out import held_out_questions
 from algos.data_pipeline.distilling.making_sets import Sets, distill
 from algos.data_pipeline.distilling.parquet_sets import FILES
 from algos.data_pipeline.distilling.playing_tries import Teacher
 from algos.data_pipeline.distilling.preference_chats import CHATS, write_preference_chats
 from algos.data_pipeline.distilling.settings import TRIES, DistillSettings
+from algos.data_pipeline.questions.question_files import HOLD_OUT
 from algos.runs.run_folder import RunFolder
 from algos.runs.stopping import ended_by_signals
 from algos.suite.dataset_questions import missing_videos
