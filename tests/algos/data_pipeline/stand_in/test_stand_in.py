@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import runpy
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,6 @@ import numpy as np
 import pytest
 
 from algos.data_pipeline.questions.source_videos import content_digest
-from algos.data_pipeline.stand_in.__main__ import main as serve_until_interrupted
 from algos.data_pipeline.stand_in.error_rates import SOME_ERRORS, ErrorRates
 from algos.data_pipeline.stand_in.known_videos import KnownVideo, file_digest, known_videos
 from algos.data_pipeline.stand_in.planted import OF_QUESTIONS, OF_REPLIES, OF_REQUESTS
@@ -190,7 +190,7 @@ def test_with_nothing_to_know_it_does_not_serve(asked, told, tmp_path, monkeypat
     monkeypatch.setattr("sys.argv", ["stand_in", "--splits", "train", "--port", "0", *asked])
     monkeypatch.setattr(StandIn, "serve", lambda self: None)
     with pytest.raises(SystemExit, match=told):
-        serve_until_interrupted()
+        runpy.run_module("algos.data_pipeline.stand_in", run_name="__main__", alter_sys=True)
 
 
 def test_over_http_it_takes_any_video_and_writes_about_those_it_knows(tmp_path: Path) -> None:
