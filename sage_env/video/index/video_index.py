@@ -259,7 +259,9 @@ def _remembered(opening: _Opening) -> VideoIndex:
             if index is None:
                 index, to_keep = _made(path, found.content_id, opening.deadline)
             file.check()
-            if found.version != version or version_of(os.stat(path)) != version:
+            found = file.fingerprint  # of the same content; a name, or permissions, may be new
+            versions = found.version, version_of(os.stat(path))
+            if any(one.content != version.content for one in versions):
                 raise FileChanged(errno.ESTALE, "it changed while it was opened: open it again")
             if to_keep is not None:
                 save_cached(found.content_id, to_keep)

@@ -125,6 +125,18 @@ def test_who_has_it_open_sees_the_old_video_or_an_error(pair, path: Path, opened
             assert shown(again) == expected(TWO)
 
 
+def loses_a_name(path: Path) -> None:
+    path.with_name("partial").unlink()
+
+
+def gets_a_name(path: Path) -> None:
+    os.link(path, path.with_name("third"))
+
+
+def other_permissions(path: Path) -> None:
+    path.chmod(0o444)
+
+
 @pytest.mark.parametrize("change", [over_name, in_place])
 def test_a_file_that_changes_while_it_is_indexed_is_an_error(
     pair, path: Path, tmp_path: Path, monkeypatch, change: Callable
@@ -142,6 +154,24 @@ def test_a_file_that_changes_while_it_is_indexed_is_an_error(
         open_video(path)
     with uncached(path) as video:
         assert shown(video) == expected(TWO)
+
+
+@pytest.mark.parametrize("change", [loses_a_name, gets_a_name, other_permissions])
+def test_a_name_or_permissions_that_change_while_it_is_indexed_are_no_change(
+    path: Path, tmp_path: Path, monkeypatch, change: Callable
+) -> None:
+    """So it is of a file that is made: it takes its name, and loses the one it was written by."""
+    monkeypatch.setenv("SAGE_ENV_CACHE", str(tmp_path / "cache"))
+    real = video_index._index
+    os.link(path, path.with_name("partial"))
+
+    def slow(*arguments):
+        change(path)
+        return real(*arguments)
+
+    monkeypatch.setattr(video_index, "_index", slow)
+    with uncached(path) as video:
+        assert shown(video) == expected(0)
 
 
 def test_a_demuxer_reads_no_byte_that_was_written_over(tmp_path: Path) -> None:

@@ -15,7 +15,12 @@ import pytest
 from algos.data_pipeline.questions.generating import _Run
 from algos.data_pipeline.questions.ledger import BudgetSpent, paid_replies
 from algos.data_pipeline.questions.question_files import LEDGER, REPLIES
-from algos.data_pipeline.questions.request_journal import Asking, RequestJournal, StoredReply
+from algos.data_pipeline.questions.request_journal import (
+    Asking,
+    RequestJournal,
+    SentAs,
+    StoredReply,
+)
 from algos.data_pipeline.questions.settings import GenerateSettings
 from algos.runs.append_log import AppendLog
 from policies.served.wire import NoReply
@@ -63,12 +68,12 @@ def asking(name: str) -> Asking:
 def test_the_next_process_knows_what_became_of_every_request(tmp_path) -> None:
     first = RequestJournal(tmp_path)
     for name in "abcde":
-        assert first.begin(asking(name), 0.5) == f"{name * 12}-0"
+        assert first.begin(asking(name), SentAs(at_most=0.5)) == f"{name * 12}-0"
     first.came(f"{'a' * 12}-0", asking("a"), {"x": 1})
     first.ended(f"{'b' * 12}-0", "429")
     first.started(f"{'d' * 12}-0", "batches/1")
     first.started(f"{'e' * 12}-0", "batches/2")
-    assert first.begin(asking("b"), None) == f"{'b' * 12}-1", "each under an id of its own"
+    assert first.begin(asking("b"), SentAs()) == f"{'b' * 12}-1", "each under an id of its own"
     first.ended(f"{'b' * 12}-1", "429")
     first.close()
 
@@ -82,7 +87,7 @@ def test_the_next_process_knows_what_became_of_every_request(tmp_path) -> None:
     second.came(f"{'d' * 12}-0", asking("d"), {})
     second.ended(f"{'e' * 12}-0", "no reply")
     second.ended(f"{'c' * 12}-0", "lost")
-    assert second.begin(asking("b"), None) == f"{'b' * 12}-2"
+    assert second.begin(asking("b"), SentAs()) == f"{'b' * 12}-2"
     second.ended(f"{'b' * 12}-2", "429")
     second.close()
 
@@ -93,10 +98,10 @@ def test_the_next_process_knows_what_became_of_every_request(tmp_path) -> None:
 
 def test_what_a_killed_process_could_not_write_down_is_paid_by_the_next(tmp_path) -> None:
     journal = RequestJournal(tmp_path)
-    journal.begin(asking("c"), 0.25)
-    journal.begin(asking("d"), 0.5)
+    journal.begin(asking("c"), SentAs(at_most=0.25))
+    journal.begin(asking("d"), SentAs(at_most=0.5))
     journal.started(f"{'d' * 12}-0", "batches/1")
-    journal.begin(asking("a"), 0.75)
+    journal.begin(asking("a"), SentAs(at_most=0.75))
     journal.close()
     counts = {"promptTokenCount": 1_000_000, "totalTokenCount": 1_000_000}
     reply = StoredReply(
@@ -139,7 +144,7 @@ def test_a_request_that_was_never_sent_costs_nothing_and_any_other_may(
     tmp_path, error, billed
 ) -> None:
     one = run(tmp_path, budget=1.0)
-    request = one.journal.begin(asking("a"), 0.75)
+    request = one.journal.begin(asking("a"), SentAs(at_most=0.75))
     one.ledger.reserve(request, 0.75)
     one._not_answered(request, asking("a"), error)
     one.close()
