@@ -112,6 +112,12 @@ class ServedSearch:
     ) -> list[FoundSpan]:
         """Return the stretches that the model names.
 
+        Args:
+            event: what to look for, in words.
+            start: seconds in the video, where to begin.
+            end: seconds, after `start`.
+            context: of the episode.
+
         Raises:
             ToolInputError: if the provider will not have the event looked for.
             ReplyUnusable: if no reply could be used.

@@ -66,6 +66,12 @@ def least_right(tries: int, chance: float, level: float, share: float) -> int:
 def answered(right: int, wrong: int, tries: int, least: int) -> bool | None:
     """Return whether right tries count as an answer; `None` while others can still decide it.
 
+    Args:
+        right: how many tries were right.
+        wrong: how many were not.
+        tries: how many there are in all.
+        least: how many must be right.
+
     >>> answered(3, 0, 3, 3), answered(0, 1, 3, 3), answered(2, 0, 3, 3)
     (True, False, None)
     """

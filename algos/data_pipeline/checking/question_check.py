@@ -158,6 +158,12 @@ def plan_folder(
 ) -> CheckPlan:
     """Return what `check_questions` will do, without playing or writing.
 
+    Args:
+        folder: of `data generate`.
+        settings: of the checks.
+        root: folder of the videos; by default `folder`.
+        similarity: what texts are compared by; by default groups of letters.
+
     Raises:
         CheckError: if the folder holds no question.
         LogError: if a file cannot be read.

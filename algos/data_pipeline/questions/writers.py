@@ -181,7 +181,14 @@ class GeminiWriter:
         return self._service.shown(uploaded, text, fps)
 
     def request(self, message: Any, request: str, started: Started, ask: Ask) -> Json:
-        """Send a message; the id goes as a header, which the service may leave unread."""
+        """Send a message; the id goes as a header, which the service may leave unread.
+
+        Args:
+            message: that `shown` returned.
+            request: its id.
+            started: is told the name of a batch that the reply will be found in.
+            ask: sends what may be sent again.
+        """
         if self._settings.tier == "batch":
             batch = start_batch(self._service, [message], request)
             started(batch)
@@ -266,7 +273,14 @@ class FramesWriter:
         return {"role": "user", "content": self._blocks(video)}
 
     def request(self, message: Any, request: str, started: Started, ask: Ask) -> Json:
-        """Send a message."""
+        """Send a message.
+
+        Args:
+            message: that `shown` returned.
+            request: its id.
+            started: is told the name of a batch that the reply will be found in.
+            ask: sends what may be sent again.
+        """
         body: Json = self._service.request([message], None, None)
         return {name: value for name, value in body.items() if name != "sent"}
 

@@ -51,7 +51,14 @@ class Search(Protocol):
     def __call__(
         self, event: str, start: float, end: float, context: ToolContext
     ) -> Sequence[FoundSpan]:
-        """Return stretches inside `[start, end)` that fit the event, in any order."""
+        """Return stretches inside `[start, end)` that fit the event, in any order.
+
+        Args:
+            event: what to look for, in words.
+            start: seconds in the video, where to begin.
+            end: seconds, after `start`.
+            context: of the episode.
+        """
 
 
 class Ground:

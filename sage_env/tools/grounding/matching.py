@@ -28,6 +28,8 @@ def match_meanings(
 ) -> NDArray[np.float32]:
     """Return the cosine of an event with each text, at least 0; of its quoted words if nearer.
 
+    The result is float32 `(N,)` for N texts.
+
     Raises:
         MissingExtra: if the weights are not here.
     """
@@ -64,6 +66,8 @@ def remembering(embedder: Embedder, most: int = 4_096) -> Embedder:
 
 def match_words(event: str, texts: Sequence[str]) -> NDArray[np.float32]:
     """Return which part of an event's words is in each text; words that share a stem count in part.
+
+    The result is float32 `(N,)` for N texts.
 
     Small words are left out. Words are compared by groups of three letters (Dice's coefficient),
     so that other forms of a word, and letters that were misread, still count.

@@ -96,6 +96,12 @@ class TextSearch:
     ) -> list[FoundSpan]:
         """Return the stretches whose text fits the event at least as well as the threshold.
 
+        Args:
+            event: what to look for, in words.
+            start: seconds in the video, where to begin.
+            end: seconds, after `start`.
+            context: of the episode.
+
         Raises:
             MissingExtra: if a package is not installed that reads, recognises or matches.
             VideoError: if the video cannot be read.
