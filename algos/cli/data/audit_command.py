@@ -46,6 +46,10 @@ class AuditData:
             raise CommandError(
                 f"--size must be at least 1 and --seed at least 0, got {self.size} and {self.seed}"
             )
+        if not self.folder.is_dir():
+            raise CommandError(
+                f"{self.folder} is no folder: give a folder that `sage-vqa data generate` wrote"
+            )
         with RunFolder(self.folder).alone("FOLDER"):
             if self.verdicts is None:
                 path = write_audit(self.folder, self.size, self.seed, root=self.root)

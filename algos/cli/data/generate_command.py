@@ -20,7 +20,7 @@ from algos.data_pipeline.questions.generating import (
     VideoOutcome,
     generate_questions,
 )
-from algos.data_pipeline.questions.question_files import LEDGER, QUESTIONS, REJECTED
+from algos.data_pipeline.questions.question_files import GENERATED, LEDGER, QUESTIONS, REJECTED
 from algos.data_pipeline.questions.services import Tier
 from algos.data_pipeline.questions.settings import RETRIES, GenerateSettings, Resolution
 from algos.data_pipeline.questions.source_videos import copies, source_video, video_files
@@ -168,3 +168,15 @@ def _total(values: list[Any], form: str) -> str:
         return form.format(sum(known))
     said = f" (without these {form.format(sum(known))})" if known else ""
     return f"not known for {len(values) - len(known)} of {len(values)} videos{said}"
+
+
+def require_generated(folder: Path) -> None:
+    """Check that a folder is one of `sage-vqa data generate`, before anything is written there.
+
+    Raises:
+        CommandError: if it is not.
+    """
+    if not (folder / GENERATED).is_file():
+        raise CommandError(
+            f"{folder} has no {GENERATED}: give a folder that `sage-vqa data generate` wrote"
+        )

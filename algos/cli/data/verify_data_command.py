@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 from tqdm import tqdm
 
+from algos.cli.data.generate_command import require_generated
 from algos.cli.terminal import say
 from algos.data_pipeline.checking.check_estimate import estimate_checks
 from algos.data_pipeline.checking.check_log import CheckPlay
@@ -90,6 +91,7 @@ class VerifyData:
     def run(self) -> None:
         """Check, print the report, and say where it is."""
         settings = self.settings()
+        require_generated(self.folder)
         similarity = find_similarity(self.embedding)
         if self.dry_run:
             found = plan_folder(self.folder, settings, root=self.root, similarity=similarity)

@@ -70,3 +70,10 @@ def test_an_audit_before_any_check_says_what_to_run(tmp_path, capsys) -> None:
     assert "sage-vqa data verify" in capsys.readouterr().err
     assert main(["data", "audit", str(tmp_path), "--size", "0"]) == 2
     assert "--size must be at least 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["verify", "audit"])
+def test_a_folder_of_something_else_is_refused_and_not_made(tmp_path, capsys, command) -> None:
+    assert main(["data", command, str(tmp_path / "typo")]) == 2
+    assert "give a folder that `sage-vqa data generate` wrote" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
