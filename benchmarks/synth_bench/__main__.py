@@ -1,7 +1,7 @@
 """Measure rows of sage-synth-bench, the reference ones or your own.
 
     python -m benchmarks.synth_bench                          # the cheap reference rows: minutes
-    python -m benchmarks.synth_bench --all                    # all of them: hours on a laptop
+    python -m benchmarks.synth_bench --all                    # all of them: half an hour on 2 cores
     python -m benchmarks.synth_bench --policy openai:MODEL --submitter NAME --out MY_FOLDER
     python -m benchmarks.synth_bench --quick                  # to see that it runs
 
