@@ -27,7 +27,7 @@ class BenchRow:
         about: what it tells, in a few words.
         environment: arguments of the environment, over what the policy asks for.
         sees: whether its numbers depend on pixels; one that does not is played on drawn pictures.
-        cheap: whether it takes minutes and not hours on a laptop.
+        cheap: whether it is measured without `--all`.
     """
 
     name: str
