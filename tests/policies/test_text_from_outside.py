@@ -28,6 +28,7 @@ from policies.served.prompt import call_result, user_parts
 from sage_env import Answer, QAItem, Skip, UseTool, VideoQAEnv
 from sage_env.subtitles import Line
 from sage_env.testing import open_memory
+from sage_env.tools.quoting import FROM_OUTSIDE, MARK
 from sage_env.wrappers import ChatObservations, TextActions
 from tests.helpers.loopback import shown
 from tests.helpers.plug_ins.hostile_texts import (
@@ -55,15 +56,25 @@ def text_of(segments) -> str:
     return "".join(one if isinstance(one, str) else f"[frame {one}]\n" for one in segments)
 
 
+def announced(prompt: str) -> list[str]:
+    """Return the lines that say that a quotation begins, those inside one left out."""
+    lines = [line for line in prompt.split("\n") if not line.startswith(MARK)]
+    return [line for line in lines if line.endswith(f"({FROM_OUTSIDE}):")]
+
+
 @pytest.mark.parametrize("first", [True, False])
 @pytest.mark.parametrize("style", ["full", "brief"])
 def test_the_prompt_of_either_style_quotes_it(style, first) -> None:
-    require_quoted(text_of(render_user(shown(text=TEXT), first=first, style=style)))
+    prompt = text_of(render_user(shown(text=TEXT), first=first, style=style))
+    require_quoted(prompt)
+    assert len(announced(prompt)) == 1, "what the text says of itself is quoted"
 
 
 @pytest.mark.parametrize("first", [True, False])
 def test_a_conversation_of_a_foreign_model_quotes_it(first) -> None:
-    require_quoted(text_of(shown_turn(shown(text=TEXT, num_frames=0), first=first).segments))
+    prompt = text_of(shown_turn(shown(text=TEXT, num_frames=0), first=first).segments)
+    require_quoted(prompt)
+    assert len(announced(prompt)) == 1, "what the text says of itself is quoted"
 
 
 def test_served_models_have_it_as_a_quotation_in_either_form_of_reply() -> None:

@@ -100,12 +100,14 @@ def test_in_a_process_of_its_own_nothing_is_left_however_it_hangs(nothing_left) 
     env = make(f"{HANGING}?timeout={DEADLINE}")
     env.reset()
     hang(env, len(WAYS))
+    assert env.history.tool_calls == {"late": len(WAYS)}
     env.close()
 
 
 def test_processes_that_left_the_session_end_too(nothing_left) -> None:
     env = make(f"{HANGING}?timeout=0.8")  # time enough to start them
     hang(env, 2, ["daemons", "children"])
+    assert env.history.tool_calls == {"late": 2}
     env.close()
 
 
@@ -124,6 +126,7 @@ def test_python_code_ends_in_its_thread(nothing_left) -> None:
 
     env = make(Looping(), turns=40)
     hang(env, 30, ["loop"])
+    assert env.history.tool_calls == {"late": 30}
     env.close()
 
 
