@@ -1,0 +1,6 @@
+"""The page of a run: every question on its video's own time axis, in one file.
+
+May not: compute a measure (`evaluation/` and `metrics/` do), or play anything.
+
+Read in this order: `view_data` (what a page shows, whoever it comes from).
+"""
