@@ -2,5 +2,6 @@
 
 May not: compute a measure (`evaluation/` and `metrics/` do), or play anything.
 
-Read in this order: `view_data` (what a page shows, whoever it comes from).
+Read in this order: `view_data` (what a page shows, whoever it comes from),
+`run_sections/` (what the run view draws in advance).
 """
