@@ -4,6 +4,9 @@ May not: read files, or hold a script; what it draws is read without one, and ea
 numbers in a table.
 
 Read in this order: `run_plays` (what the sections are made of), `links` (into the page), `drawing`
-(axes, tables with links), `headline` (what was learned, in a sentence), `outcome_evidence` (right
-or wrong by what was seen), `sections` (all of them).
+(axes, tables with links), `headline` (what was learned, in a sentence), `frontier` (accuracy
+against frames), `outcome_evidence` (right or wrong by what was seen), `action_paths` (how episodes
+went, counted), `action_flow` (the same, drawn), `effort` (turns and frames against duration),
+`calibration` (beliefs against verdicts), `surprises` (questions to look at), `sections` (all of
+them).
 """
