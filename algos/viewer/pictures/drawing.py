@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from algos.viewer.pictures.kept_sheets import Drawn, KeptSheets
 from algos.viewer.pictures.page_pictures import NO_PICTURE, Pictures, PictureSettings
 from algos.viewer.pictures.question_sheets import SheetMaker
-from algos.viewer.pictures.size_choice import SIDES, SizeChoice, choose_size, fit
+from algos.viewer.pictures.size_choice import SIDES, SizeChoice, choose_size, fit, with_lower
 from algos.viewer.pictures.wanted_frames import Places, QuestionFrames, frames_of
 from algos.viewer.view_data import QuestionView
 
@@ -103,26 +104,63 @@ def _drawn(
     wanting = [k for k, frames in enumerate(window) if frames.looks]
     room.questions = max(room.questions - (len(window) - len(wanting)), len(wanting))
     drawn: dict[int, Drawn] = {}
-    chosen: dict[int, int | None] = {}
     if wanting and room.nbytes > 0:
         choice = _choice([window[k] for k in wanting], maker, room, pool)
         taken = wanting[: choice.count]
-        drawn = _by_video(taken, window, lambda part: maker.sheets(part, *_how(choice)), pool)
         share = room.nbytes * len(taken) // choice.count
-        sizes = [{q: len(file) for q, file in drawn[k].files.items()} for k in taken]
-        chosen = dict(zip(taken, fit(sizes, share), strict=True))
-    no_room = (
-        f"There is no room for its pictures: all together may take {total_bytes / 1e6:.3g} MB."
-    )
+        drawn = _fitted(taken, window, maker, choice, share, pool)
     for k, frames in enumerate(window):
-        pictures = _pictures(frames, drawn.get(k), chosen.get(k), no_room)
+        pictures = _pictures(frames, drawn.get(k), total_bytes)
         room.nbytes -= len(pictures.sheet or b"")
         yield frames.id, pictures
     room.questions -= len(wanting)
 
 
-def _how(choice: SizeChoice) -> tuple[int, tuple[int, ...]]:
-    return choice.side, choice.qualities
+def _fitted(
+    numbers: Sequence[int],
+    window: Sequence[QuestionFrames],
+    maker: SheetMaker,
+    choice: SizeChoice,
+    share: int,
+    pool: ThreadPoolExecutor,
+) -> dict[int, Drawn]:
+    """Return sheets that together have room, by number of the question; no sheet for some.
+
+    Sheets that are too heavy are drawn again at lower qualities; what these take is a guess until
+    they are there, so that it takes some rounds.
+
+    Args:
+        numbers: of the questions that are drawn.
+        window: all questions.
+        maker: draws them.
+        choice: how they are drawn first.
+        share: most bytes of their sheets.
+        pool: for videos side by side.
+    """
+    there: dict[int, dict[int, Drawn]] = {number: {} for number in numbers}
+    missing = {number: choice.quality for number in numbers}
+    while missing:
+        for quality in sorted(set(missing.values())):
+            again = [number for number in numbers if missing.get(number) == quality]
+            draw = partial(maker.sheets, side=choice.side, quality=quality)
+            for number, drawn in _by_video(again, window, draw, pool).items():
+                there[number][quality] = drawn
+        sizes = [{q: len(drawn.file) for q, drawn in there[k].items()} for k in numbers]
+        chosen = fit([with_lower(size) if any(size.values()) else {} for size in sizes], share)
+        missing = {
+            k: q
+            for k, q in zip(numbers, chosen, strict=True)
+            if q is not None and q not in there[k]
+        }
+    best = dict(zip(numbers, chosen, strict=True))
+    return {k: _at(there[k], best[k]) for k in numbers}
+
+
+def _at(there: Mapping[int, Drawn], quality: int | None) -> Drawn:
+    """Return the sheet of a quality; where none is chosen, why pictures failed, if they did."""
+    if quality is not None:
+        return there[quality]
+    return replace(next(iter(there.values())), file=b"")
 
 
 def _choice(
@@ -172,26 +210,24 @@ def _by_video(
     }
 
 
-def _pictures(
-    frames: QuestionFrames, drawn: Drawn | None, quality: int | None, no_room: str
-) -> Pictures:
+def _pictures(frames: QuestionFrames, drawn: Drawn | None, total_bytes: int) -> Pictures:
     """Return the pictures of a question as the page has them.
 
     Args:
         frames: what was wanted.
         drawn: what there is; `None` where nothing was drawn.
-        quality: of the sheet that there is room for; `None` for none.
-        no_room: what to say then.
+        total_bytes: what there was for all questions, for the message.
     """
     notes = list(frames.notes)
-    if frames.looks and (drawn is None or (drawn.files and quality is None)):
-        notes.append(no_room)
+    if frames.looks and (drawn is None or (drawn.shown and not drawn.file)):
+        megabytes = f"{total_bytes / 1e6:.3g} MB"
+        notes.append(f"There is no room for its pictures: all together may take {megabytes}.")
     if drawn is not None:
         notes += _notes(frames, drawn)
-    if drawn is None or quality is None:
+    if drawn is None or not drawn.file:
         return Pictures(None, (0, 0), 0, _numbered(frames, ()), " ".join(notes))
     cells = _numbered(frames, drawn.shown)
-    return Pictures(drawn.files[quality], drawn.cell, drawn.across, cells, " ".join(notes))
+    return Pictures(drawn.file, drawn.cell, drawn.across, cells, " ".join(notes))
 
 
 def _notes(frames: QuestionFrames, drawn: Drawn) -> list[str]:

@@ -25,13 +25,13 @@ _LENGTH = 4
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """The sheets of one question, the same pictures at several qualities.
+    """The sheet of one question.
 
     Attributes:
         cell: `(width, height)`, pixels.
         across: cells in a row.
         shown: number of the look in each cell.
-        files: the sheets by quality; empty where there is no picture.
+        file: WebP; empty where there is no picture, or only its size was asked for.
         sizes: bytes of the sheet by longest side of a picture, where that was measured.
         inexact: pictures that are of another time than was recorded.
         failed: why looks have no picture; "" where all have one.
@@ -40,7 +40,7 @@ class Drawn:
     cell: tuple[int, int] = (0, 0)
     across: int = 0
     shown: tuple[int, ...] = ()
-    files: Mapping[int, bytes] = field(default_factory=dict)
+    file: bytes = b""
     sizes: Mapping[int, int] = field(default_factory=dict)
     inexact: int = 0
     failed: str = ""
@@ -62,13 +62,13 @@ class KeptSheets:
             self._files = BoundedFolder(place, max_bytes, suffix=".sheet", contents="sheets")
 
     def get(self, name: str | None) -> Drawn | None:
-        """Return the sheets of a name; `None` where they are not kept."""
+        """Return the sheet of a name; `None` where they are not kept."""
         if self._files is None or name is None:
             return None
         return self._files.read(name, lambda path: read_sealed(path, _unpacked))
 
     def put(self, name: str | None, drawn: Drawn) -> None:
-        """Keep sheets, if all pictures are in them: what failed today may be there tomorrow."""
+        """Keep a sheet, if all pictures are in it: what failed today may be there tomorrow."""
         if self._files is None or name is None or drawn.failed:
             return
         facts = {
@@ -77,20 +77,19 @@ class KeptSheets:
             "shown": drawn.shown,
             "sizes": list(drawn.sizes.items()),
             "inexact": drawn.inexact,
-            "files": [(quality, len(file)) for quality, file in drawn.files.items()],
         }
         told = json.dumps(facts).encode()
-        parts = [len(told).to_bytes(_LENGTH, "little"), told, *drawn.files.values()]
+        parts = [len(told).to_bytes(_LENGTH, "little"), told, drawn.file]
         self._files.put(name, seal(name, parts))
 
 
-def sheet_name(frames: QuestionFrames, side: int, qualities: tuple[int, ...]) -> str | None:
-    """Return the name of a question's sheets: hex digits; `None` if its video cannot be read.
+def sheet_name(frames: QuestionFrames, side: int, quality: int) -> str | None:
+    """Return the name of a question's sheet: hex digits; `None` if its video cannot be read.
 
     Args:
         frames: what is drawn.
         side: most pixels of the longer side of a picture; 0 where all are only measured.
-        qualities: of the sheets.
+        quality: of the sheet.
     """
     content = ""
     if frames.video is not None and any(not look.carried for look in frames.looks):
@@ -98,7 +97,7 @@ def sheet_name(frames: QuestionFrames, side: int, qualities: tuple[int, ...]) ->
             content = _content_id(frames.video)
         except OSError:
             return None
-    told = repr((_VERSION, _codecs(), content, frames.looks, side, qualities))
+    told = repr((_VERSION, _codecs(), content, frames.looks, side, quality))
     return hashlib.blake2b(told.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
@@ -119,16 +118,15 @@ def _codecs() -> tuple[str, str]:
 
 
 def _unpacked(content: SealedContent) -> Drawn | None:
-    """Return the sheets in a file, `None` if it holds something else."""
+    """Return the sheet in a file, `None` if it holds something else."""
     try:
         facts = json.loads(content.take(int.from_bytes(content.take(_LENGTH), "little")))
-        files = {int(quality): bytes(content.take(size)) for quality, size in facts["files"]}
         width, height = facts["cell"]
         return Drawn(
             (int(width), int(height)),
             int(facts["across"]),
             tuple(int(number) for number in facts["shown"]),
-            files,
+            bytes(content.take(content.left)),
             {int(side): int(size) for side, size in facts["sizes"]},
             int(facts["inexact"]),
         )

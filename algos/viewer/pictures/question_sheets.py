@@ -39,29 +39,25 @@ class SheetMaker:
 
     def measured(self, questions: Sequence[QuestionFrames]) -> list[Drawn]:
         """Return of questions about one video how many bytes their sheets take on each side."""
-        return self._each(questions, 0, (TRIED,))
+        return self._each(questions, 0, TRIED)
 
-    def sheets(
-        self, questions: Sequence[QuestionFrames], side: int, qualities: tuple[int, ...]
-    ) -> list[Drawn]:
+    def sheets(self, questions: Sequence[QuestionFrames], side: int, quality: int) -> list[Drawn]:
         """Return the sheets of questions about one video.
 
         Args:
             questions: all of the same video, or of none.
             side: most pixels of the longer side of a picture.
-            qualities: of the sheets.
+            quality: of the sheets.
         """
-        return self._each(questions, side, qualities)
+        return self._each(questions, side, quality)
 
-    def _each(
-        self, questions: Sequence[QuestionFrames], side: int, qualities: tuple[int, ...]
-    ) -> list[Drawn]:
-        names = [sheet_name(question, side, qualities) for question in questions]
+    def _each(self, questions: Sequence[QuestionFrames], side: int, quality: int) -> list[Drawn]:
+        names = [sheet_name(question, side, quality) for question in questions]
         drawn = [self._kept.get(name) for name in names]
         absent = [k for k, found in enumerate(drawn) if found is None]
         frames = self._decoded([questions[k] for k in absent], side or SIDES[0])
         for k in absent:
-            new = draw_question(questions[k], frames, side, qualities)
+            new = draw_question(questions[k], frames, side, quality)
             self._kept.put(names[k], new)
             drawn[k] = new
         return [found for found in drawn if found is not None]
@@ -87,16 +83,14 @@ class SheetMaker:
         return found
 
 
-def draw_question(
-    question: QuestionFrames, frames: VideoFrames, side: int, qualities: tuple[int, ...]
-) -> Drawn:
-    """Return the sheets of a question from pictures of its video.
+def draw_question(question: QuestionFrames, frames: VideoFrames, side: int, quality: int) -> Drawn:
+    """Return the sheet of a question from pictures of its video.
 
     Args:
         question: what is drawn.
         frames: of its video.
         side: most pixels of the longer side of a picture; 0 to only measure all sides.
-        qualities: of the sheets.
+        quality: of the sheet.
     """
     pictures = _pictures(question, frames, side or SIDES[0])
     failed = frames.failed
@@ -113,10 +107,9 @@ def draw_question(
     across = cells_across(cell, len(ordered))
     inexact = sum(look in frames.inexact for look in looks)
     if not side:
-        return Drawn(cell, across, shown, {}, _sizes(looks, ordered), inexact, failed)
+        return Drawn(cell, across, shown, b"", _sizes(looks, ordered), inexact, failed)
     sheet = compose(ordered, cell, across)
-    files = {quality: encode(sheet, quality) for quality in qualities}
-    return Drawn(cell, across, shown, files, {}, inexact, failed)
+    return Drawn(cell, across, shown, encode(sheet, quality), {}, inexact, failed)
 
 
 def _pictures(question: QuestionFrames, frames: VideoFrames, side: int) -> dict[int, Picture]:

@@ -23,12 +23,12 @@ class SizeChoice:
 
     Attributes:
         side: most pixels of their longer side.
-        qualities: the best one first.
+        quality: of the sheets, where none turns out too heavy.
         count: of questions that there should be room for.
     """
 
     side: int
-    qualities: tuple[int, ...]
+    quality: int
     count: int
 
 
@@ -48,10 +48,25 @@ def choose_size(sample: Mapping[int, Sequence[int]], count: int, room: int) -> S
         lowest = TRIED if side > SIDES[-1] else QUALITIES[-1]
         for quality in QUALITIES:
             if quality >= lowest and expected * _RELATIVE[quality] <= room:
-                return SizeChoice(side, _from(quality), count)
+                return SizeChoice(side, quality, count)
     least = sample.get(SIDES[-1]) or [1]
     each = max(1.0, _RELATIVE[QUALITIES[-1]] * sum(least) / len(least))
-    return SizeChoice(SIDES[-1], (QUALITIES[-1],), min(count, max(1, int(room / each))))
+    return SizeChoice(SIDES[-1], QUALITIES[-1], min(count, max(1, int(room / each))))
+
+
+def with_lower(sizes: Mapping[int, int]) -> dict[int, int]:
+    """Return the bytes of a sheet by quality, with what it should take at each lower one.
+
+    Args:
+        sizes: bytes at the qualities at which the sheet is there; empty for no sheet.
+    """
+    lowest = min(sizes, default=0)
+    expected = {
+        quality: round(sizes[lowest] * _RELATIVE[quality] / _RELATIVE[lowest])
+        for quality in QUALITIES
+        if quality < lowest
+    }
+    return {**expected, **sizes}
 
 
 def fit(sheets: Sequence[Mapping[int, int]], room: int) -> list[int | None]:
@@ -89,9 +104,3 @@ def _without_the_last(
             total -= sheets[k][quality]
             chosen[k] = None
     return chosen
-
-
-def _from(quality: int) -> tuple[int, ...]:
-    """Return a quality, the next lower one and the lowest: what there is to fall back on."""
-    place = QUALITIES.index(quality)
-    return tuple(sorted({*QUALITIES[place : place + 2], QUALITIES[-1]}, reverse=True))
