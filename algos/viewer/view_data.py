@@ -32,6 +32,8 @@ class TokenView:
         advantage: as the loss had it.
         value: the critic's value of the state before the token.
         in_loss: whether it was trained on.
+        stop: how the stop token is spelled, where it is the last, whose text is then empty; an
+            empty text elsewhere is a token that ends within a character.
     """
 
     text: Sequence[str]
@@ -41,6 +43,7 @@ class TokenView:
     advantage: Sequence[float] | None = None
     value: Sequence[float] | None = None
     in_loss: Sequence[bool] | None = None
+    stop: str | None = None
 
 
 @dataclass(frozen=True)
