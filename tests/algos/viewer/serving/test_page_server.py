@@ -1,4 +1,4 @@
-"""Laws of `algos.viewer.serving`: `page_server`, `request_handling`, `replies` and `byte_ranges`."""
+"""Laws of `algos.viewer.serving`: `page_server`, `request_handling`, `replies`, `byte_ranges`."""
 
 from __future__ import annotations
 
