@@ -8,8 +8,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from algos.viewer.page.page_files import generator
+
 _HEAVY = frozenset(("checkpoints", "adapter", "proof"))
 """Folders of a run that the page shows nothing of."""
+_HEAD = 4096
+"""Bytes of a page that hold who wrote it."""
 Marks = frozenset[tuple[str, int, int]]
 """Name, size and time of change of each file."""
 
@@ -44,3 +48,20 @@ def _marks(folder: Path) -> Iterator[tuple[str, int, int]]:
                 except OSError:  # it was renamed meanwhile
                     continue
                 yield str(path), told.st_size, told.st_mtime_ns
+
+
+def is_newest(page: Path, marks: Marks) -> bool:
+    """Return whether a page is there, is one of this program's, and is newer than a run's files.
+
+    Args:
+        page: the file.
+        marks: of the run's files.
+    """
+    mark = f'content="{generator()}"'.encode()
+    try:
+        told = page.stat()
+        with page.open("rb") as file:
+            ours = mark in file.read(_HEAD)
+    except OSError:
+        return False
+    return ours and all(changed <= told.st_mtime_ns for _, _, changed in marks)
