@@ -6,13 +6,17 @@ changes; all others wait for the document.
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from sage_env.release import __version__
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
 HERE = Path(__file__).parent
+TEMPLATE = "page.html.j2"
 EARLY = "scripts/early.js"
 SCRIPTS: tuple[str, ...] = (
     "vendor/uPlot.iife.min.js",
@@ -39,16 +43,19 @@ SCRIPTS: tuple[str, ...] = (
     "scripts/beliefs.js",
     "scripts/player.js",
     "scripts/what_if.js",
+    "scripts/heat_strip.js",
     "scripts/updates.js",
     "scripts/question.js",
     # two entries
     "scripts/differences.js",
+    "scripts/compare_parts.js",
     "scripts/flips.js",
     "scripts/compare.js",
     # the run
     "scripts/columns.js",
     "scripts/filters.js",
     "scripts/table.js",
+    "scripts/curve_data.js",
     "scripts/curves.js",
     "scripts/run.js",
     "scripts/live.js",
@@ -81,6 +88,12 @@ def styles() -> str:
     return "\n".join(_texts(STYLES))
 
 
+def generator() -> str:
+    """Return what wrote a page: the release and its files. A page of another is made anew."""
+    whole = script() + styles() + (HERE / TEMPLATE).read_text("utf-8")
+    return f"sage-vqa {__version__} {hashlib.sha256(whole.encode()).hexdigest()[:16]}"
+
+
 def template() -> Template:
     """Return the template of the page; what it is given is escaped unless it is `Markup`."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -88,7 +101,7 @@ def template() -> Template:
     found = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    return found.get_template("page.html.j2")
+    return found.get_template(TEMPLATE)
 
 
 def _texts(names: tuple[str, ...] | list[str]) -> list[str]:
