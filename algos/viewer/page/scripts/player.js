@@ -43,14 +43,15 @@ const Player = (() => {
   }
 
   function picker(view) {
-    const input = Dom.h("input", { type: "file", accept: "video/*,.mkv,.avi,.ts" });
+    const input = Dom.h("input", { class: "hidden-text", type: "file", accept: "video/*,.mkv,.avi,.ts" });
     input.addEventListener("change", () => {
       if (!input.files.length) return;
       forget(view);
       view.address = URL.createObjectURL(input.files[0]);
       load(view, view.address);
     });
-    return Dom.h("label", { class: "picker" }, `Choose the file (${name(view.question)}) `, input);
+    const words = Dom.h("span", { class: "hidden-text" }, ` ${name(view.question)}`);
+    return Dom.h("label", { class: "picker" }, "Choose its file", words, input);
   }
 
   // The video element exists only from here on: nothing is asked for before.
@@ -77,7 +78,7 @@ const Player = (() => {
     if (view.video !== video) return;
     view.says.textContent =
       `${name(view.question)} could not be played: it is not where it was when this page was made, or this browser ` +
-      "has no decoder for it. Choose the file below, or play the frames seen.";
+      "has no decoder for it. Choose its file, or play the frames seen.";
     unload(view);
   }
 

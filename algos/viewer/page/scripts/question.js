@@ -67,9 +67,12 @@ const QuestionView = (() => {
       Dom.h("div", { class: "aside" }, view.stage, view.player.element, Verdict.view(question, view.episode),
         view.beliefs && view.beliefs.element, updates && (updates.element || updates)),
       view.turns.element));
-    new ResizeObserver(([axis]) => view.root.style.setProperty("--axis", `${Math.ceil(axis.contentRect.height)}px`))
-      .observe(view.root.querySelector(".axis-place"));
+    const axis = view.root.querySelector(".axis-place");
+    const measure = () => view.root.style.setProperty("--axis", `${axis.offsetHeight}px`);
+    measure();
+    new ResizeObserver(measure).observe(axis);
     tell(view);
+    if (state.turn === view.turn) view.turns.show();
   }
 
   const firstTurn = (steps) => (steps.length ? steps[0].turn : null);
@@ -97,8 +100,8 @@ const QuestionView = (() => {
     const length = question.duration ? Dom.h("span", {}, Dom.h("b", {}, "length"), ` ${Dom.clock(question.duration)}`) : null;
     const verdict = Verdict.words(view.episode);
     return Dom.h("header", { class: "question-head" }, title,
-      Dom.h("div", { class: "who" }, entries(view), Dom.h("strong", { class: verdict.name }, verdict.text), ...links(view)),
-      Dom.h("p", { class: "tags" }, length, ...tags));
+      Dom.h("div", { class: "who" }, entries(view), Dom.h("strong", { class: verdict.name }, verdict.text), ...links(view),
+        Dom.h("span", { class: "tags" }, length, ...tags)));
   }
 
   // Who is shown: one button for each entry that played it.

@@ -37,13 +37,18 @@ const TimelineParts = (() => {
   }
 
   function tools(view) {
-    const button = (label, text) => Dom.h("button", { type: "button", "aria-label": label, title: label }, text);
-    const closer = button("Zoom in on the time axis", "+");
-    const wider = button("Zoom out of the time axis", "−");
-    const reset = Dom.h("button", { type: "button" }, "Whole video");
-    const shown = Dom.h("output", { class: "tl-window", "aria-live": "polite" });
-    const bar = Dom.h("div", { class: "tl-bar" }, closer, wider, reset, shown, Lanes.legend(view, view.episodes));
-    return { bar, closer, wider, reset, shown };
+    const button = (text, label) => Dom.h("button", { type: "button", "aria-label": label, title: label }, text);
+    const made = {
+      closer: button("+", "Zoom in on the time axis"),
+      wider: button("−", "Zoom out of the time axis"),
+      reset: button("Whole video"),
+      proof: Looks.evidence(view.question).length ? button("Evidence", "Zoom to the evidence") : null,
+      near: button("This turn", "Zoom to what this turn looked at"),
+      shown: Dom.h("output", { class: "tl-window", "aria-live": "polite" }),
+    };
+    const legend = Lanes.legend(view, view.episodes);
+    const bar = Dom.h("div", { class: "tl-bar" }, made.closer, made.wider, made.reset, made.proof, made.near, made.shown, legend);
+    return { ...made, bar };
   }
 
   function keysHelp() {
