@@ -1,10 +1,8 @@
 // One question: the time axis on top, what was seen at the cursor, the turns, and the verdict.
 //
 // QuestionView.show(container, state), hide(container); step(by) and play() are its keys.
-// The cursor is kept here and told to every panel at once; the address follows a little later, for
-// a browser takes only so many changes of it in a second.
+// The cursor is kept here and told to every panel at once; the address follows.
 const QuestionView = (() => {
-  const LATER = 250; // milliseconds
   const BUTTONS = 6; // entries that stand side by side; more are a list to choose from
   let current = null;
 
@@ -34,7 +32,6 @@ const QuestionView = (() => {
   // Let go of what the question before holds: its clip, its timers.
   function leave() {
     if (!current) return;
-    clearTimeout(current.timer);
     if (current.player) current.player.stop();
     current = null;
   }
@@ -145,7 +142,7 @@ const QuestionView = (() => {
   async function copy(view) {
     write(view);
     try {
-      await navigator.clipboard.writeText(location.href);
+      await navigator.clipboard.writeText(location.href.replace(/#.*/, "") + State.link({}));
       view.copied.textContent = "Copied.";
     } catch (error) {
       view.copied.textContent = "Not allowed here: the address of this page is the link.";
@@ -157,7 +154,7 @@ const QuestionView = (() => {
     view.time = second;
     view.turn = turn;
     tell(view);
-    later(view);
+    write(view);
   }
 
   function toTurn(view, turn) {
@@ -200,15 +197,7 @@ const QuestionView = (() => {
       ...(pictures.length ? [Dom.h("button", { type: "button", onclick: enlarge }, "Enlarge")] : []));
   }
 
-  function later(view) {
-    if (view.timer) return;
-    view.timer = setTimeout(() => write(view), LATER);
-  }
-
   function write(view) {
-    clearTimeout(view.timer);
-    view.timer = null;
-    if (current !== view) return;
     view.told = { turn: view.turn, t: Math.round(view.time * 1000) / 1000 };
     State.set(view.told, { replace: true });
   }
@@ -222,7 +211,7 @@ const QuestionView = (() => {
     const steps = Looks.steps(view.episode);
     const turn = steps.some((step) => step.turn === state.turn) && state.turn !== told.turn ? state.turn : null;
     const time = typeof state.t === "number" && state.t !== told.t ? state.t : null;
-    if (view.timer || (turn === null && time === null)) return;
+    if (turn === null && time === null) return;
     view.told = { turn: state.turn, t: state.t };
     if (time === null) toTurn(view, turn);
     else {
