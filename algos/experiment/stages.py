@@ -39,11 +39,11 @@ from algos.experiment.results import after_ppo, print_notes, print_tables, remar
 from algos.experiment.reward_probe import require_differences
 from algos.experiment.rows import AFTER, BASE, DEMONSTRATOR, Row, file_key, find_rows
 from algos.experiment.settings import Training, check_settings
-from algos.report.report import save_report
 from algos.rollout.trajectory import Trajectory
 from algos.runs.metrics import read_metrics
 from algos.runs.run_folder import RunFolder
 from algos.runs.tracking import require_tracker, tracking
+from algos.viewer.reading.report_files import save_report
 from policies.base import TrainablePolicy
 from policies.baselines.uniform import UniformPolicy
 from policies.registry import AnyPolicy
