@@ -42,7 +42,7 @@ class LineIndex:
         self.path, self._kind = path, kind
         self._places: dict[str, tuple[int, int]] = {}
         self._lines = 0
-        for number, (start, line) in enumerate(_lines(path), 1):
+        for number, (start, line) in enumerate(line_places(path), 1):
             row = parsed(line, path, number)
             try:
                 name = name_of(row)
@@ -108,7 +108,7 @@ class LineList(Sequence[Any]):
     def __init__(self, path: Path, read: Callable[[Any], Any], kind: str) -> None:
         """Find the ends of the lines."""
         self.path, self._read, self._kind = path, read, kind
-        self._places = [(start, len(line)) for start, line in _lines(path)]
+        self._places = [(start, len(line)) for start, line in line_places(path)]
 
     def __len__(self) -> int:
         """Return how many lines there are."""
@@ -124,7 +124,7 @@ class LineList(Sequence[Any]):
 
     def __iter__(self) -> Iterator[Any]:
         """Yield the content of each line, holding one at a time."""
-        for number, (_, line) in enumerate(_lines(self.path), 1):
+        for number, (_, line) in enumerate(line_places(self.path), 1):
             yield self._content(line, number)
 
     def _content(self, line: bytes, number: int) -> Any:
@@ -148,7 +148,7 @@ def parsed(line: bytes, path: Path, number: int) -> Any:
         raise LogError(f"{path}, line {number} is not JSON: {error}") from error
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+def line_places(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yield where each whole line begins, and the line with its newline."""
     start = 0
     try:

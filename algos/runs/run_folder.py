@@ -8,14 +8,19 @@ samples.jsonl           of `sage-vqa eval`: one flat row per question
 results.json            of `sage-vqa eval`: its measures, and the questions that failed
 splits.json             of `sage-vqa train`: the ids of the questions of each split
 metrics.jsonl           one line per update; of `sage-vqa sft` per step
+validation_episodes.jsonl  of `sage-vqa train`: what was played in each validation, without tokens
+tokens.jsonl            of `sage-vqa train`: some episodes of each update with the numbers of their
+                        sampled tokens; both see `update_episodes`
 demonstrations.jsonl    of `sage-vqa sft`: the demonstrator's episodes, without tokens
 split.json              of `sage-vqa sft`: which questions were trained and which validated on
 checkpoints/            see `algos.runs.checkpoint`
 evaluations/NAME.jsonl  one trajectory per line, without tokens, written as they are played
+evaluations/NAME.tokens.jsonl   the sampled tokens of some of the questions, see `token_records`
 evaluations/NAME.json   name, decoding, measures, and the items that were asked; written at the end
 report.json             which evaluations the report shows, and as what
 report.html
 trajectory.jsonl        the one episode of `sage-vqa ask`, tokens included
+trajectory.tokens.jsonl its sampled tokens as text, with their numbers
 lock                    held while a command writes to the folder
 ```
 
@@ -85,6 +90,16 @@ class RunFolder:
     def metrics(self) -> Path:
         """Return the path of the numbers per update."""
         return self.path / "metrics.jsonl"
+
+    @property
+    def validation_episodes(self) -> Path:
+        """Return the path of what the validations of a training played."""
+        return self.path / "validation_episodes.jsonl"
+
+    @property
+    def tokens(self) -> Path:
+        """Return the path of a training's episodes with the numbers of their tokens."""
+        return self.path / "tokens.jsonl"
 
     @property
     def demonstrations(self) -> Path:
