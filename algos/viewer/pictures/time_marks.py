@@ -32,6 +32,8 @@ _MOST_CUTS = 2000
 """Cuts of a video at most; more are not scenes but flicker."""
 _LARGEST_FILE = 8 * 2**20
 """Bytes of a subtitle file that is read: a film takes a tenth of a megabyte."""
+_VERSION = 1
+"""Raise it when cuts are found in another way."""
 _KEPT_BYTES = 16 * 2**20
 """Bytes of cuts in the cache folder: some 50,000 videos."""
 
@@ -107,9 +109,8 @@ def _content_name(path: Path) -> str | None:
 
 
 def _folder() -> BoundedFolder:
-    return BoundedFolder(
-        cache_folder() / "scene-cuts", _KEPT_BYTES, suffix=".cuts", contents="cuts of videos"
-    )
+    folder = cache_folder() / f"scene-cuts-{_VERSION}"
+    return BoundedFolder(folder, _KEPT_BYTES, suffix=".cuts", contents="cuts of videos")
 
 
 def _unpacked(content: SealedContent) -> tuple[float, ...] | None:
