@@ -17,6 +17,8 @@ from algos.runs.json_files import RunFolderError, read_json, write_json
 from algos.runs.line_index import LineIndex
 from algos.runs.run_folder import RunFolder, result_text, write_changed
 from algos.runs.stored_result import load_stored, only_result, result_of_rows
+from algos.runs.token_log import MOST_QUESTIONS, kept_questions
+from algos.runs.token_records import StoredTokens, tokens_path
 from algos.suite.joining import join_results
 from algos.suite.question_choice import Shard, merged_order
 from sage_env.argument_checks import is_whole
@@ -89,6 +91,7 @@ def _merge(folders: Sequence[RunFolder], out: RunFolder, about: Mapping[str, str
     _write_lines(out.samples, parts, kept, lambda part: row_index(part.folder))
     lines = path.with_suffix(".jsonl")
     _write_lines(lines, parts, kept, lambda part: trajectory_index(part.folder, part.name))
+    _merge_tokens(tokens_path(lines), parts, kept)
     items = [played[shard][name] for shard, name in kept]
     first = parts[0].result
     result = result_of_rows(first.name, items, out.samples, path, first.decoding)
@@ -153,6 +156,22 @@ def _write_lines(
     with atomic_path(path) as partial, partial.open("xb") as out:
         for shard, name in order:
             out.write(indices[shard].line(name))
+
+
+def _merge_tokens(path: Path, parts: Sequence[_Part], order: Sequence[tuple[int, str]]) -> None:
+    """Write the tokens that one process would have kept, of those that the shards have."""
+    stored = [
+        StoredTokens(tokens_path(part.folder.result_path(part.name).with_suffix(".jsonl")))
+        for part in parts
+    ]
+    config = parts[0].folder.config
+    most = read_json(config).get("record_tokens") if config.exists() else None
+    whole = set(
+        kept_questions([name for _, name in order], MOST_QUESTIONS if most is None else most)
+    )
+    chosen = [(k, name) for k, name in order if name in whole and name in stored[k].lines]
+    if chosen:
+        _write_lines(path, parts, chosen, lambda part: stored[parts.index(part)].lines)
 
 
 def _report(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from sage_env.release import __version__
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -22,6 +25,12 @@ def script() -> str:
 def styles() -> str:
     """Return all styles as one."""
     return "\n".join((HERE / "styles" / name).read_text("utf-8") for name in STYLES)
+
+
+def generator() -> str:
+    """Return what wrote a page: the release and its scripts. A page of another is made anew."""
+    digest = hashlib.sha256((script() + styles()).encode()).hexdigest()
+    return f"sage-vqa {__version__} {digest[:16]}"
 
 
 def template() -> Template:

@@ -20,6 +20,8 @@ class PictureSettings:
         frame_size: `(H, W)` at which the policy saw frames, where neither step nor question says.
         most_cells: pictures of one question at most.
         video_seconds: how long one video may take; what is not decoded by then is left out.
+        total_seconds: how long all may take; finished sheets stay in the cache, so that the next
+            page has more of them.
         workers: videos that are decoded side by side.
         cache: folder of finished sheets; `None` for the cache folder of the user.
         cache_bytes: most bytes of finished sheets; 0 for none.
@@ -30,6 +32,7 @@ class PictureSettings:
     frame_size: tuple[int, int] = (224, 224)
     most_cells: int = 240
     video_seconds: float = 20.0
+    total_seconds: float = 300.0
     workers: int = 2
     cache: Path | None = None
     cache_bytes: int = 256_000_000

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from algos.viewer.page.page_files import script, styles
+from algos.viewer.page.page_files import generator, script, styles
 from algos.viewer.view_data import RunView
 from algos.viewer.writing.plain_values import html_text, plain, said, script_json
 
@@ -95,6 +95,7 @@ def page_values(
     digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
     return {
         "title": html_text(run.title),
+        "generator": generator(),
         "policy": _POLICY.format(digest=digest, more=_OF_A_SERVER if filled.served else ""),
         "styles": Markup(styles()),
         "script": Markup(code),

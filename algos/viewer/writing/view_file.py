@@ -107,6 +107,15 @@ def write_view(run: RunView, path: Path, settings: WriteSettings | None = None) 
     )
 
 
+def page_of_a_server(run: RunView) -> bytes:
+    """Return the page of a run whose rows, details and pictures a server hands out beside it."""
+    count = len(run.order)
+    columns, first = _read_rows(run)
+    filled = Filled(columns.count, count, count, count, run.notes, served=True)
+    values = page_values(run, filled, table=plain_table(run, first))
+    return template().render(values).encode("utf-8", "backslashreplace")
+
+
 def _temporary() -> IO[bytes]:
     # Closed with the stack of the caller; mypy knows the wrapper as an IO of bytes.
     return tempfile.SpooledTemporaryFile(_IN_MEMORY)
