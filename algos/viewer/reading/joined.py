@@ -193,7 +193,7 @@ def _columns(a: RunView, b: RunView) -> list[Column]:
 
 
 def _renamed(question: QuestionView, keys: Mapping[str, str], run: RunView) -> QuestionView:
-    """Return a question whose episodes are of the entries of both, and say how large frames were."""
+    """Return a question whose episodes name their entry in both, and the size of their frames."""
     size = question.frame_size or run.frame_size
     return replace(
         question, episodes=[_episode(one, keys[one.entry], size) for one in question.episodes]
