@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 HERE = Path(__file__).parent
-TEMPLATE = "page.html.j2"
 EARLY = "scripts/early.js"
 SCRIPTS: tuple[str, ...] = (
     "vendor/uPlot.iife.min.js",
@@ -43,12 +42,10 @@ SCRIPTS: tuple[str, ...] = (
     "scripts/beliefs.js",
     "scripts/player.js",
     "scripts/what_if.js",
-    "scripts/heat_strip.js",
     "scripts/updates.js",
     "scripts/question.js",
     # two entries
     "scripts/differences.js",
-    "scripts/compare_parts.js",
     "scripts/flips.js",
     "scripts/compare.js",
     # the run
@@ -89,9 +86,9 @@ def styles() -> str:
 
 
 def generator() -> str:
-    """Return what wrote a page: the release and its files. A page of another is made anew."""
-    whole = script() + styles() + (HERE / TEMPLATE).read_text("utf-8")
-    return f"sage-vqa {__version__} {hashlib.sha256(whole.encode()).hexdigest()[:16]}"
+    """Return what wrote a page: the release and its scripts. A page of another is made anew."""
+    digest = hashlib.sha256((script() + styles()).encode()).hexdigest()
+    return f"sage-vqa {__version__} {digest[:16]}"
 
 
 def template() -> Template:
@@ -101,7 +98,7 @@ def template() -> Template:
     found = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    return found.get_template(TEMPLATE)
+    return found.get_template("page.html.j2")
 
 
 def _texts(names: tuple[str, ...] | list[str]) -> list[str]:
