@@ -5,9 +5,9 @@ May not: be imported by `policies` or `sage_env`.
 
 Root: `seeds` (one seed per purpose), `presets` (published methods as settings). Rooms, in the order
 of imports: `rollout/`, `batching/`, `objectives/`, `exactness/`, `metrics/` with `evaluation/`,
-`runs/`, `recipe/`, `ppo/`, `sft/`, `verify/`, `report/`, `exchange/`, `experiment/`, `suite/`,
-`scoring/`, `comparison/`, `replaying/`, `data_pipeline/` (from videos to data to learn from),
-`cli/`, and `tiny/`, how the shipped model was made.
+`runs/`, `recipe/`, `ppo/`, `sft/`, `verify/`, `report/`, `viewer/`, `exchange/`, `experiment/`,
+`suite/`, `scoring/`, `comparison/`, `replaying/`, `data_pipeline/` (from videos to data to learn
+from), `cli/`, and `tiny/`, how the shipped model was made.
 """
 
 from sage_env.release import __version__

@@ -32,6 +32,7 @@ HEAVY = [
     "stable_baselines3",
     "pygame",
     "pyarrow",
+    "jinja2",
 ]
 MODULES = modules()
 GRAPH = import_graph(MODULES)
@@ -110,8 +111,13 @@ LAYERS = {
         "sft/ presets",
         "verify/",
         "report/",
+        "viewer/",
+        "viewer/page/ viewer/pictures/ viewer/run_sections/",
+        "viewer/writing/ viewer/reading/",
         "replaying/",
         "exchange/ exchange/lmms_plugin/",
+        "viewer/foreign/ viewer/sharing/",
+        "viewer/serving/",
         "tiny/",
         "experiment/",
         "suite/",

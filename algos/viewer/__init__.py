@@ -3,5 +3,7 @@
 May not: compute a measure (`evaluation/` and `metrics/` do), or play anything.
 
 Read in this order: `view_data` (what a page shows, whoever it comes from), `token_views` (recorded
-tokens as the page reads them).
+tokens as the page reads them); `reading/` and `foreign/` (runs and others' traces), `page/` (the
+page itself), `pictures/` (the frames on it), `run_sections/`, `writing/` (the file), `serving/`
+(while a run is going), `sharing/` (others' formats).
 """

@@ -1,0 +1,10 @@
+"""The frames that a policy saw, in one sheet of small pictures per question; marks of time axes.
+
+May not: know a page, a script or a run's folder.
+
+Read in this order: `page_pictures` (what is asked for and what comes out), `wanted_frames` (equal
+frames once), `seen_frames` (decoded anew), `carried_pictures` (those that a trace brings),
+`picture_sheet` (many pictures in one), `size_choice` (within a number of bytes), `kept_sheets`
+(finished ones), `question_sheets` (of one video), `drawing` (all questions of a page), `time_marks`
+(cuts and speech of a video).
+"""

@@ -1,0 +1,32 @@
+"""All sections of the run view that are drawn in advance, in the order of the page."""
+
+from __future__ import annotations
+
+from algos.viewer.run_sections.action_flow import flow_section
+from algos.viewer.run_sections.calibration import calibration_section
+from algos.viewer.run_sections.effort import effort_section
+from algos.viewer.run_sections.frontier import frontier_section
+from algos.viewer.run_sections.headline import headline_section
+from algos.viewer.run_sections.outcome_evidence import outcome_section
+from algos.viewer.run_sections.run_plays import RunPlays
+from algos.viewer.run_sections.surprises import surprises_section
+
+Section = tuple[str, str, str]
+"""Id, heading, and HTML of a section."""
+
+
+def view_sections(plays: RunPlays) -> list[Section]:
+    """Return the sections that have something to tell: `(id, heading, HTML)` each.
+
+    The ids: `learned`, `frontier`, `outcomes`, `flow`, `effort`, `calibration`, `surprises`.
+    """
+    found = [
+        ("learned", "What was learned", headline_section(plays)),
+        ("frontier", "Accuracy against frames, each entry", frontier_section(plays)),
+        ("outcomes", "Right or wrong, by what was seen", outcome_section(plays)),
+        ("flow", "From the first look to the answer", flow_section(plays)),
+        ("effort", "Looking, by length of the video", effort_section(plays)),
+        ("calibration", "Belief and truth", calibration_section(plays)),
+        ("surprises", "Questions to look at first", surprises_section(plays)),
+    ]
+    return [section for section in found if section[2]]
