@@ -44,6 +44,7 @@ from algos.rollout.trajectory import Trajectory
 from algos.runs.metrics import read_metrics
 from algos.runs.run_folder import RunFolder
 from algos.runs.tracking import require_tracker, tracking
+from algos.viewer.reading.report_files import opening
 from policies.base import TrainablePolicy
 from policies.baselines.uniform import UniformPolicy
 from policies.registry import AnyPolicy
@@ -346,4 +347,4 @@ class Stages:
         data = report_data(self.results, about, self.folder, size, self.only)
         print_tables(self.results, self.only)
         print_notes(about, self.folder, self.update)
-        print(f"\nreport: {save_report(self.folder, data)}")
+        print(f"\nreport: {save_report(self.folder, data)}\nopen it with: {opening(self.folder)}")
