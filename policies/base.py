@@ -55,6 +55,8 @@ class TurnTokens:
         dropped: how many turns after the first one the policy had forgotten, oldest first, when it
             sampled this one; 0 in an append-only context. Above 0, one pass over the episode does
             not re-score the turn.
+        entropies: float32 `(C,)`, of the distribution that each sampled token was drawn from, in
+            nats; `None` where it was not recorded.
         fresh: whether this turn was prefilled in a context of its own, without the episode's
             earlier tokens. The context of an episode is append-only where no turn but the first is
             fresh; other episodes are no one sequence, and cannot be trained on.
@@ -70,13 +72,15 @@ class TurnTokens:
     context: bytes = b""
     dropped: int = 0
     fresh: bool = False
+    entropies: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         """Refuse turns whose log-probs do not match their tokens."""
-        if self.completion.shape != self.logprobs.shape or self.completion.ndim != 1:
+        scores = [self.logprobs] + ([] if self.entropies is None else [self.entropies])
+        if self.completion.ndim != 1 or any(x.shape != self.completion.shape for x in scores):
             raise ValueError(
-                "completion and logprobs must be (C,) each, got "
-                f"{self.completion.shape} and {self.logprobs.shape}"
+                "completion, logprobs and entropies must be (C,) each, got "
+                f"{' and '.join(str(x.shape) for x in (self.completion, *scores))}"
             )
 
 

@@ -78,7 +78,7 @@ LAYERS = {
     "policies": [
         "errors prompt saved_env_options terminal_text turn_usage",
         "base",
-        "introspection briefing passes",
+        "introspection briefing passes token_pieces",
         "sage_mm/stage_timer",
         "sage_mm/tokens/",
         "sage_mm/vision/",

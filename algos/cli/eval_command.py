@@ -26,6 +26,7 @@ from algos.metrics.measure_texts import measure_text
 from algos.runs.joint_folder import is_joint, read_entries
 from algos.runs.run_folder import RunFolder
 from algos.runs.stopping import ended_by_signals
+from algos.runs.token_log import MOST_QUESTIONS
 from algos.suite.dataset_questions import Questions
 from algos.suite.estimating import ESTIMATE_HEADER, estimate_cells, estimate_entry
 from algos.suite.evaluating import (
@@ -93,6 +94,9 @@ class Eval(OnDataset, PolicySettings):
     beliefs: bool = False
     """Whether rows also say how likely each choice was after each turn, of policies with log-probs:
     one more pass over each episode, which stays the same."""
+    record_tokens: int = MOST_QUESTIONS
+    """Questions of which every sampled token is kept with its text, log-prob and entropy, for the
+    report; 0 for none."""
     envs: int = 8
     """Questions that are played at the same time; changes the speed, not the result."""
     out: Path = Path("runs/eval")
@@ -207,6 +211,8 @@ class Eval(OnDataset, PolicySettings):
             raise CommandError(f"--repeat must be at least 1, got {self.repeat}")
         if not 0 <= self.max_failed <= 1:
             raise CommandError(f"--max-failed is a share from 0 to 1, got {self.max_failed}")
+        if self.record_tokens < 0:
+            raise CommandError(f"--record-tokens must be at least 0, got {self.record_tokens}")
         if any(budget < 1 for budget in self.budgets):
             raise CommandError(f"--budgets must be at least 1, got {self.budgets}")
         if self.budgets and self.max_frames is not None:
@@ -240,6 +246,7 @@ class Eval(OnDataset, PolicySettings):
             policy_settings={"policy options": answering_options(self.policy_option) or None},
             retry_errors=self.retry_errors,
             beliefs=self.beliefs,
+            record_tokens=self.record_tokens,
             tell=lambda text: say(text, error=True),
         )
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -13,6 +13,9 @@ from gymnasium import Env as GymEnv
 from algos.experiment.settings import Training
 from algos.recipe.settings import Recipe
 from algos.rollout.environment_options import SIZES, OptionError
+from algos.rollout.trajectory import Trajectory
+from algos.runs.run_folder import RunFolder
+from algos.runs.token_log import played_and_kept
 from policies.served.named_options import refuse_keys_in
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.matching import Judge
@@ -269,6 +272,51 @@ def open_envs(
     finally:
         for env in envs:
             env.close()
+
+
+def evaluation_log(
+    config: Training,
+    folder: RunFolder,
+    key: str,
+    policy: object,
+    items: Sequence[QAItem],
+    credited: bool,
+) -> AbstractContextManager[Callable[[Trajectory], None]]:
+    """Return what stores the episodes of an evaluation as they end.
+
+    Args:
+        config: of how many questions the sampled tokens are kept as text.
+        folder: of the run.
+        key: of the evaluation.
+        policy: who plays.
+        items: the questions.
+        credited: whether token ids stay until credit has been read off them.
+    """
+    ids = [item.id for item in items]
+    return played_and_kept(folder, key, policy, ids, config.record_tokens, tokens=credited)
+
+
+def keep_best(config: Training, policy: SageMM, folder: RunFolder) -> int:
+    """Load the best update of a training into the policy, and save its weights.
+
+    Args:
+        config: which weights were trained.
+        policy: that was trained.
+        folder: of the run.
+
+    Returns:
+        The update; 0 is before any.
+    """
+    from algos.runs import checkpoint
+
+    best = checkpoint.load_best(folder.checkpoints)
+    if best is not None:
+        policy.load_state(best.policy)
+    if config.train == "full":
+        policy.save_checkpoint(folder.path / "checkpoint")
+    else:
+        policy.save_adapter(folder.path / "adapter")
+    return 0 if best is None else best.update
 
 
 def _told(value: object) -> str:

@@ -14,6 +14,7 @@ from algos.presets import PresetName, preset
 from algos.rollout.environment_options import EnvironmentOptions, OptionError
 from algos.runs.dataclass_json import dataclass_from_json
 from algos.runs.run_folder import RunFolder, RunFolderError, read_json
+from algos.runs.token_log import MOST_QUESTIONS
 from algos.runs.tracking import TrackerName
 from sage_env.datasets.splits import HOLD_OUT
 
@@ -21,6 +22,7 @@ from sage_env.datasets.splits import HOLD_OUT
 MAY_DIFFER = {"run", "root", "slots", "workers", "checkpointing", "track", "call_timeout"}
 MAY_DIFFER |= {"kv_bytes", "feature_cache", "ppo.workers", "ppo.micro_batch"}
 MAY_DIFFER |= {"ppo.micro_batch_tokens", "ppo.rescore_tolerance", "ppo.patience"}
+MAY_DIFFER |= {"ppo.record_tokens", "ppo.record_validation", "record_tokens"}
 # What the small model is trained with, whatever the method. The critic's rate is, of 1e-3 and 3e-3,
 # the one whose critic explained more of the variance in four updates of seed 0.
 SMALL: Mapping[str, Any] = {
@@ -138,6 +140,9 @@ class Training(EnvironmentOptions):
     """Published method that `--ppo` starts from, see `algos.presets`; by default with "group"."""
     ppo: PPOConfig = field(default_factory=lambda: PPOConfig(advantage="group", **SMALL))
     """Settings of PPO."""
+    record_tokens: int = MOST_QUESTIONS
+    """Test questions of which every sampled token is kept with its text, log-prob and entropy, in
+    each evaluation; 0 for none. Those of training: `ppo.record_tokens`."""
     show_credit: bool = False
     """Measure what each look did for the answer, before and after PPO, and show it in the report;
     a forward pass for each look."""
@@ -152,6 +157,8 @@ class Training(EnvironmentOptions):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise OptionError(f"{name} must be at least 1, got {value}")
+        if self.record_tokens < 0:
+            raise OptionError(f"record_tokens must be at least 0, got {self.record_tokens}")
         if self.critic == "adapter" and not self.ppo.uses_critic:
             raise OptionError(
                 'critic="adapter" needs an advantage that uses a critic: set ppo.advantage to '

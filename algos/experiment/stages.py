@@ -20,8 +20,10 @@ from algos.evaluation.outcomes import frames_of, mean_return
 from algos.evaluation.validation_table import validation_numbers
 from algos.experiment.building import (
     Parts,
+    evaluation_log,
     find_splits,
     headline,
+    keep_best,
     load_policy,
     open_envs,
     require_budget,
@@ -39,12 +41,11 @@ from algos.experiment.results import after_ppo, print_notes, print_tables, remar
 from algos.experiment.reward_probe import require_differences
 from algos.experiment.rows import AFTER, BASE, DEMONSTRATOR, Row, file_key, find_rows
 from algos.experiment.settings import Training, check_settings
-from algos.report.report import save_report
 from algos.rollout.trajectory import Trajectory
 from algos.runs.metrics import read_metrics
 from algos.runs.run_folder import RunFolder
 from algos.runs.tracking import require_tracker, tracking
-from algos.viewer.reading.report_files import opening
+from algos.viewer.reading.report_files import opening, save_report
 from policies.base import TrainablePolicy
 from policies.baselines.uniform import UniformPolicy
 from policies.registry import AnyPolicy
@@ -240,7 +241,7 @@ class Stages:
         with (
             tqdm(total=len(items), initial=len(done), desc=title) as bar,
             open_envs(self.splits.test, self._options(policy), self._slots(items)) as envs,
-            self.folder.play_log(key, tokens=credited) as record,  # credit is read off the tokens
+            evaluation_log(self.config, self.folder, key, policy, items, credited) as record,
         ):
 
             def progress(episode: Trajectory) -> None:
@@ -279,15 +280,15 @@ class Stages:
             After which update the policy is now; 0 is before any.
         """
         from algos.ppo.training import train
+        from algos.ppo.validation_episodes import ValidationEpisodes
         from algos.recipe.frame_target import budgeted
-        from algos.runs import checkpoint
 
         config = self.config
         options = training_options(config, self.policy, self.parts)
         training, validation = self.splits.train, self.splits.validation
         items = [item.id for item in training if in_group(item, self.only)]
         asked = [item for item in validation if in_group(item, self.only)]
-
+        kept = ValidationEpisodes(asked, most=config.ppo.record_validation, seed=config.ppo.seed)
         with (
             open_envs(training, options, self.slots) as envs,
             open_envs(validation, options, self.slots) as others,
@@ -297,7 +298,7 @@ class Stages:
             def validate(policy: TrainablePolicy) -> dict[str, float | None]:
                 """Return the mean reward of greedy decoding on the validation videos, and more."""
                 policy.temperature = 0.0
-                played = evaluate(others, policy, asked)
+                played = evaluate(others, policy, asked, progress=kept.record)
                 score = budgeted(mean_return(played), frames_of(played), config.ppo.recipe)
                 return validation_numbers(played, score)
 
@@ -310,16 +311,11 @@ class Stages:
                 self.folder.path,
                 durations=durations_of(training, read=bool(config.ppo.recipe.curriculum_updates)),
                 validate=validate,
+                kept=kept,
+                questions={item.id: item for item in training},
                 tracker=tracker,
             )
-        best = checkpoint.load_best(self.folder.checkpoints)
-        if best is not None:
-            self.policy.load_state(best.policy)
-        if config.train == "full":
-            self.policy.save_checkpoint(self.folder.path / "checkpoint")
-        else:
-            self.policy.save_adapter(self.folder.path / "adapter")
-        self.update = 0 if best is None else best.update
+        self.update = keep_best(config, self.policy, self.folder)
         return self.update
 
     def mean_frames(self) -> int:

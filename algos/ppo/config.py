@@ -147,6 +147,13 @@ class PPOConfig:
     forward pass."""
     mismatch_cap: float = 2.0
     """Largest such weight, >= 1."""
+    record_tokens: int = 2
+    """Questions per update whose episodes are written to `tokens.jsonl` with the text and the
+    numbers of every sampled token, chosen by the seed; 0 for none. It changes no number, and takes
+    one more forward pass over these episodes."""
+    record_validation: int = 256
+    """Validation questions, chosen by the seed, whose episodes are written to
+    `validation_episodes.jsonl` after each validation; 0 for none."""
     eval_every: int = 5
     """Updates between validations; the start and the end are validated too."""
     checkpoint_every: int = 1
@@ -160,6 +167,7 @@ class PPOConfig:
         """Refuse settings that cannot train."""
         at_least = {f.name: 1 for f in fields(self) if f.type == "int"}
         at_least |= {"seed": 0, "critic_warmup": 0, "rescore_sample": 0, "lr_warmup_updates": 0}
+        at_least |= {"record_tokens": 0, "record_validation": 0}
         if self.advantage != "critic":
             at_least["episodes_per_question"] = 2
         for name, least in at_least.items():

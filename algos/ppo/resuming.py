@@ -13,7 +13,7 @@ from algos.ppo.schedules import read_the_length
 from algos.runs import checkpoint
 
 _MAY_DIFFER = {"updates", "micro_batch", "micro_batch_tokens", "workers", "checkpoint_every"}
-_MAY_DIFFER |= {"keep_last", "patience", "rescore_tolerance"}
+_MAY_DIFFER |= {"keep_last", "patience", "rescore_tolerance", "record_tokens", "record_validation"}
 """Settings that may change between the parts of one run, because they change no number of an update
 beyond rounding."""
 

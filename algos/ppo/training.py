@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +34,18 @@ from algos.ppo.config import PPOConfig
 from algos.ppo.exactness_guard import ExactnessGuard
 from algos.ppo.learning_signal import signal_row, warn_if_nothing_was_learned
 from algos.ppo.optimisers import set_rate
-from algos.ppo.question_specs import draw_specs
+from algos.ppo.question_specs import draw_specs, learned_from
 from algos.ppo.resuming import require_same_run, settings_of_run
 from algos.ppo.sampler_mismatch import mismatch_row
 from algos.ppo.schedules import learning_rate_share, settings_of, teaches_critic_only
 from algos.ppo.targets import Targets, make_targets
+from algos.ppo.token_sample import TokenSample
 from algos.ppo.train_state import TrainState
 from algos.ppo.update import actor_objective, critic_objective, fit
 from algos.ppo.update_metrics import batch_row, played_row
 from algos.ppo.validation import Validate, Validation
-from algos.recipe.rewards import group_of, recipe_row, with_recipe
+from algos.ppo.validation_episodes import ValidationEpisodes
+from algos.recipe.rewards import recipe_row, with_recipe
 from algos.rollout.playing import EpisodeSpec, collect
 from algos.rollout.trajectory import Trajectory
 from algos.runs import checkpoint
@@ -52,7 +55,7 @@ from algos.runs.stopping import Stopped, StopRequest, defer_signals
 from algos.runs.tracking import Tracker
 from algos.seeds import subseed
 from policies.base import TokenBatch, TrainablePolicy
-from sage_env.errors import SageEnvError
+from sage_env.datasets.item import QAItem
 
 __all__ = ["PPOConfig", "draw_specs", "train"]
 
@@ -71,6 +74,8 @@ def train(
     *,
     durations: Mapping[str, float | None] | None = None,
     validate: Validate | None = None,
+    kept: ValidationEpisodes | None = None,
+    questions: Mapping[str, QAItem] | None = None,
     progress: bool = True,
     tracker: Tracker | None = None,
 ) -> Best | None:
@@ -85,10 +90,13 @@ def train(
             `checkpoint.load_best(run_folder / "checkpoints")` has the best one.
         envs: alike; their number changes the speed, not the result.
         items: ids of the questions to train on.
-        run_folder: gets `metrics.jsonl`, `validation.jsonl`, `checkpoints/` and `proof/`.
+        run_folder: gets `metrics.jsonl`, `validation.jsonl`, `tokens.jsonl`, `checkpoints/` and
+            `proof/`.
         durations: seconds of each item's video, which a curriculum needs.
         validate: returns a score, higher is better; it picks the best checkpoint. Or a mapping
             with it as `score` and more numbers, which are written down.
+        kept: keeps what `validate` plays, which gives it each episode.
+        questions: by id, to be written beside their episodes in `tokens.jsonl`.
         progress: show a progress bar.
         tracker: gets the numbers of every update too, see `algos.runs.tracking`.
 
@@ -103,9 +111,10 @@ def train(
         Stopped: after a signal, when everything is saved.
         SageEnvError: if every episode of an update failed.
     """
-    run = _Run(config, TrainState(config, policy), items, run_folder, tracker, validate)
+    state = TrainState(config, policy)
+    run = _Run(config, state, items, run_folder, tracker, validate, kept, questions)
     bar = tqdm(total=config.updates, initial=max(run.saved, 0), disable=not progress)
-    with defer_signals() as stop, bar:
+    with defer_signals() as stop, bar, closing(run):
         for update in range(run.saved + 1, config.updates + 1):
             if run.exhausted:
                 _log.warning(_ENDED.format(run.saved, config.updates, config.patience))
@@ -133,6 +142,8 @@ class _Run:
         folder: Path,
         tracker: Tracker | None,
         validate: Validate | None,
+        kept: ValidationEpisodes | None,
+        questions: Mapping[str, QAItem] | None,
     ) -> None:
         self.saved = -1
         self.best: Best | None = None
@@ -148,9 +159,16 @@ class _Run:
             if changed := checkpoint.changed_versions(latest.versions):
                 _log.warning("going on with other packages, so not bit for bit: %s", changed)
         self._metrics = Metrics(folder / "metrics.jsonl", keep_through=self.saved, tracker=tracker)
-        self._validation = Validation(config, validate, folder, keep_through=self.saved)
+        saved = self.saved
+        self._validation = Validation(config, validate, folder, kept, keep_through=saved)
+        self._sample = TokenSample(config, state.policy, folder, questions, keep_through=saved)
         self._guard = ExactnessGuard(config, state.policy, folder)
         self._guard.prune()  # the last process may have been killed before it did
+
+    def close(self) -> None:
+        """Close the files that stay open."""
+        self._validation.close()
+        self._sample.close()
 
     @property
     def exhausted(self) -> bool:
@@ -172,7 +190,7 @@ class _Run:
         """
         config, state = self._config, self._state
         try:
-            row = _update(config, state, envs, specs, update, bar, self._guard, stop)
+            row = _update(config, state, envs, specs, update, bar, self._guard, self._sample, stop)
         except Stopped:
             if self.saved < update - 1:
                 self._save(update - 1)
@@ -207,6 +225,7 @@ def _update(
     update: int,
     bar: tqdm[Any],
     guard: ExactnessGuard,
+    sample: TokenSample,
     stop: StopRequest,
 ) -> MetricsRow:
     """Play, learn, and return the numbers of it; update 0 does nothing.
@@ -222,7 +241,7 @@ def _update(
     # 1. Rollout. Episodes that our side failed are counted, and left out of all that follows.
     guard.record_sampler()
     played = _roll_out(config, policy, envs, specs, update, bar, stop)
-    episodes, groups = _learned_from(specs, played, update)
+    episodes, groups = learned_from(specs, played, update)
     row = played_row(policy, envs[0], played)
     episodes = with_recipe(
         config.recipe,
@@ -242,34 +261,19 @@ def _update(
 
     # 3. and 4. Targets, critic, actor.
     targets = make_targets(config, policy, batch, groups)
-    if targets.in_loss is not None:
-        row["rollout/tied"] = len(episodes) - int(targets.in_loss.sum())
     row |= batch_row(episodes, batch, targets) | signal_row(batch, targets, groups)
     row |= mismatch_row(config, batch, targets.old_logprobs, targets.within_cap)
-    row |= _learn(config, state, batch, targets, update, rng)
+    learned, taught = _learn(config, state, batch, targets, update, rng)
+    row |= learned
     row |= recipe_row(config.recipe, specs, episodes, state.frame_price.multiplier)
     state.frame_price.update(row["rollout/frames"])
     ended = time.perf_counter()
     row |= {"time/rollout": rolled_out - began, "time/learn": ended - rolled_out}
     row["time/cpu"] = time.process_time() - cpu  # all our threads; other processes do not count
     row["time/tokens_per_second"] = float(batch.sampled.sum()) / (ended - began)
+    sample.record(update, episodes, groups, batch, targets, taught)
     bar.set_postfix(progress_fields(row))
     return row
-
-
-def _learned_from(
-    specs: Sequence[EpisodeSpec], played: Sequence[Trajectory], update: int
-) -> tuple[list[Trajectory], list[Hashable]]:
-    """Return the episodes that are learned from, and the group of each.
-
-    Raises:
-        SageEnvError: if our side failed all of them, or was late with a tool's reply.
-    """
-    pairs = [(t, group_of(spec)) for spec, t in zip(specs, played, strict=True) if not t.hindered]
-    if not pairs:
-        told = f"all {len(played)} episodes of update {update} failed"
-        raise SageEnvError(f"{told}; first: {played[0].error or 'a tool was late'}")
-    return [episode for episode, _ in pairs], [group for _, group in pairs]
 
 
 def _roll_out(
@@ -307,8 +311,8 @@ def _learn(
     targets: Targets,
     update: int,
     rng: np.random.Generator,
-) -> MetricsRow:
-    """Fit the critic and the actor to one batch, and return the numbers of it."""
+) -> tuple[MetricsRow, set[int]]:
+    """Fit critic and actor to one batch; return the numbers of it, and the actor's rows."""
     critic_only = teaches_critic_only(config, update)
     share = learning_rate_share(config, update, config.first_actor_update)
     row: MetricsRow = {"charts/learning_rate": config.actor_lr * share}
@@ -327,8 +331,9 @@ def _learn(
         row |= fit(config, critic, state.critic, epochs=epochs, rng=rng)
     set_rate(state.actor, config.actor_lr * share)
     actor = actor_objective(config, state.policy, batch, targets)
-    row |= fit(config, actor, state.actor, epochs=0 if critic_only else config.epochs, rng=rng)
+    epochs, taught = 0 if critic_only else config.epochs, set[int]()
+    row |= fit(config, actor, state.actor, epochs=epochs, rng=rng, taken=taught)
     row["rollout/reference_kl"] = kl = rollout_kl(config, batch, targets.reference)
     if not critic_only:
         state.kl.update(kl)
-    return row
+    return row, taught

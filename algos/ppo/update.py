@@ -172,6 +172,7 @@ def fit(
     *,
     epochs: int,
     rng: np.random.Generator,
+    taken: set[int] | None = None,
 ) -> dict[str, float | None]:
     """Take gradient steps: `epochs` passes over the rows, `config.minibatches` steps in each.
 
@@ -184,6 +185,7 @@ def fit(
         optimizer: of the network's parameters.
         epochs: passes.
         rng: shuffles the rows.
+        taken: gets the rows of every step that was taken.
 
     Returns:
         `losses/...`: statistics and the gradient's norm before clipping, averaged over the steps;
@@ -204,6 +206,8 @@ def fit(
         norm = clip_grad_norm_(parameters, config.max_grad_norm, error_if_nonfinite=True)
         optimizer.step()
         steps += 1
+        if taken is not None:
+            taken.update(rows)
         stats[f"{objective.name}_grad_norm"] = norm
         for key, value in stats.items():
             sums[key] += float(value)

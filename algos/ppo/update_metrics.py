@@ -50,14 +50,16 @@ def batch_row(episodes: Sequence[Trajectory], batch: TokenBatch, targets: Target
         targets: of the batch.
 
     Returns:
-        `reward/TERM`; `advantages/...`, and with a critic `values/...` and `returns/...`, each with
+        `rollout/tied` where such episodes are left out of the actor's loss; `reward/TERM`;
+        `advantages/...`, and with a critic `values/...` and `returns/...`, each with
         `mean`, `std` (divided by n), `min` and `max`; None where there is no such token.
     """
-    learned = batch.sampled
+    learned, tied = batch.sampled, {}
     if targets.in_loss is not None:
         learned = learned & targets.in_loss[:, None]
+        tied = {"rollout/tied": len(episodes) - int(targets.in_loss.sum())}
     advantages = targets.advantages if targets.unscaled is None else targets.unscaled
-    row = reward_row(episodes) | _spread("advantages", advantages, learned)
+    row = tied | reward_row(episodes) | _spread("advantages", advantages, learned)
     if targets.earned is not None:  # there is a critic
         judged = batch.sampled if targets.value_mask is None else targets.value_mask
         row |= _spread("values", targets.old_values, judged)

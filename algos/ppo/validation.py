@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from algos.ppo.config import PPOConfig
+from algos.ppo.validation_episodes import ValidationEpisodes
 from algos.runs.checkpoint import Best
 from algos.runs.metrics import Metrics, MetricsRow
 from policies.base import TrainablePolicy
@@ -30,6 +31,7 @@ class Validation:
         validate: returns a score, higher is better, or a mapping with it as `score`; None: there
             is no validation.
         folder: of the run.
+        kept: keeps what is played; told after which update that is.
         keep_through: rows of later updates are dropped: a resumed run plays them again.
 
     Raises:
@@ -37,12 +39,20 @@ class Validation:
     """
 
     def __init__(
-        self, config: PPOConfig, validate: Validate | None, folder: Path, *, keep_through: int
+        self,
+        config: PPOConfig,
+        validate: Validate | None,
+        folder: Path,
+        kept: ValidationEpisodes | None = None,
+        *,
+        keep_through: int,
     ) -> None:
         """Open the file."""
         if validate is None and config.patience is not None:
             raise ValueError("patience needs a validation: give one, or set patience to None")
-        self._config, self._validate = config, validate
+        self._config, self._validate, self._kept = config, validate, kept
+        if kept is not None:
+            kept.open(folder, keep_through=keep_through)
         if validate is not None:
             self._rows = Metrics(folder / FILE, keep_through=keep_through)
 
@@ -61,6 +71,8 @@ class Validation:
             ValueError: if there is no score among them, or none that can be compared.
         """
         assert self._validate is not None
+        if self._kept is not None:
+            self._kept.begin(update)
         said = self._validate(policy)
         numbers = dict(said) if isinstance(said, Mapping) else {"score": said}
         score = numbers.get("score")
@@ -71,6 +83,11 @@ class Validation:
             )
         self._rows.write(update, numbers)
         return score, {f"eval/{name}": value for name, value in numbers.items()}
+
+    def close(self) -> None:
+        """Close the file of what was played."""
+        if self._kept is not None:
+            self._kept.close()
 
     def exhausted(self, update: int, best: Best | None) -> bool:
         """Return whether the run ends after an update, because nothing has improved for too long.

@@ -279,6 +279,8 @@ def _decision_json(decision: Decision) -> Info:
         }
         if tokens.fresh:
             row["tokens"]["fresh"] = True
+        if tokens.entropies is not None:
+            row["tokens"]["entropies"] = tokens.entropies.tolist()
     return row
 
 
@@ -286,6 +288,7 @@ def _decision(row: Info) -> Decision:
     action = read_action_record(row)
     if "tokens" not in row:
         return Decision(action, row["text"])
+    entropies = row["tokens"].get("entropies")
     tokens = TurnTokens(
         prompt=_ids(row["tokens"]["prompt"]),
         completion=_ids(row["tokens"]["completion"]),
@@ -294,6 +297,7 @@ def _decision(row: Info) -> Decision:
         context=bytes.fromhex(row["tokens"].get("context", "")),
         dropped=row["tokens"].get("dropped", 0),
         fresh=row["tokens"].get("fresh", False),
+        entropies=None if entropies is None else np.asarray(entropies, np.float32),
     )
     return Decision(action, row["text"], tokens)
 

@@ -35,6 +35,7 @@ from algos.runs.run_folder import RunFolder, json_text, result_text, write_chang
 from algos.runs.running_totals import RunningTotals
 from algos.runs.stored_result import ROW, TRAJECTORY, result_of_rows
 from algos.runs.stored_result import read_rows as read_rows
+from algos.runs.token_log import MOST_QUESTIONS, played_and_kept
 from sage_env.datasets.item import QAItem
 
 
@@ -49,6 +50,8 @@ class EvaluationRun:
         facts: what the manifest has beside them, plain JSON data.
         entry: values of `sample_rows.ENTRY_KEYS` for each row.
         retry_errors: whether questions that failed on our side are played again.
+        policy: who plays, if its sampled tokens are to be kept.
+        record_tokens: of how many questions they are, as text and numbers (`token_log`).
 
     Attributes:
         done: ids of the questions that are not played again.
@@ -70,6 +73,8 @@ class EvaluationRun:
         facts: Mapping[str, Any] | None = None,
         entry: Mapping[str, Any] | None = None,
         retry_errors: bool = True,
+        policy: Any = None,
+        record_tokens: int = MOST_QUESTIONS,
     ) -> None:
         """Read what is there, and open the files."""
         require_settings(folder, settings)
@@ -81,7 +86,9 @@ class EvaluationRun:
         self._told = False
         self.done = self._read(retry_errors)
         with ExitStack() as stack:
-            self._log = stack.enter_context(folder.play_log(name))
+            ids = [item.id for item in self.items]
+            log = played_and_kept(folder, name, policy, ids, record_tokens)
+            self._log = stack.enter_context(log)
             self._samples = AppendLog(folder.samples)
             stack.callback(self._samples.close)
             self._files = stack.pop_all()

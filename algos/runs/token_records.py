@@ -22,9 +22,13 @@ from typing import Any
 
 from algos.runs.append_log import LogError
 from algos.runs.line_index import LineIndex
+from policies.base import TurnTokens
+from policies.token_pieces import ReadText, stop_spelling, token_pieces
 
 SUFFIX = ".tokens.jsonl"
 """In place of the `.jsonl` of trajectories: the name of the file beside them."""
+TOKENS = "the tokens of an episode"
+"""What a line is of, for messages."""
 MEASURES = ("logprob", "entropy", "ratio", "advantage", "value")
 """The lists of numbers of a record."""
 
@@ -68,6 +72,28 @@ class TurnRecord:
                     f"{name} must have one value for each of {len(self.text)} tokens, got "
                     f"{len(values)}"
                 )
+
+
+def turn_record(
+    read_text: ReadText, tokens: TurnTokens | None, reward: float | None = None
+) -> TurnRecord | None:
+    """Return what is known of a turn's sampled tokens when it has been played.
+
+    Args:
+        read_text: of the policy that sampled them.
+        tokens: of the turn; `None` where it has none.
+        reward: of the turn.
+    """
+    if tokens is None:
+        return None
+    spread = tokens.entropies
+    return TurnRecord(
+        tuple(token_pieces(read_text, tokens.completion)),
+        tuple(tokens.logprobs.tolist()),
+        None if spread is None else tuple(spread.tolist()),
+        reward=reward,
+        stop=stop_spelling(read_text, tokens.completion),
+    )
 
 
 def record_json(record: TurnRecord | None) -> dict[str, Any] | None:
@@ -134,6 +160,7 @@ class StoredTokens:
 
     Attributes:
         ids: of those questions, in the order of the file.
+        lines: of the file, by question.
 
     Raises:
         LogError: if the file cannot be read, or a line is something else; names it.
@@ -143,7 +170,7 @@ class StoredTokens:
         """Find the lines."""
         self.path = path
         found: dict[str, Any] = {}
-        self._lines = LineIndex(path, _name, "the tokens of an episode", found.setdefault)
+        self.lines = LineIndex(path, line_name, TOKENS, found.setdefault)
         self.ids: Sequence[str] = list(found)
 
     def of(self, item_id: str) -> list[TurnRecord | None] | None:
@@ -152,9 +179,9 @@ class StoredTokens:
         Raises:
             LogError: if its line is something else.
         """
-        if item_id not in self._lines:
+        if item_id not in self.lines:
             return None
-        row = next(self._lines.contents([item_id]))
+        row = next(self.lines.contents([item_id]))
         try:
             return read_records(row.get("turns"))
         except ValueError as error:
@@ -166,7 +193,8 @@ def tokens_path(trajectories: Path) -> Path:
     return trajectories.with_suffix(SUFFIX)
 
 
-def _name(row: Any) -> str | None:
+def line_name(row: Any) -> str | None:
+    """Return the question that a line of tokens is of; `None` if it is none."""
     name = row.get("id") if isinstance(row, dict) else None
     return name if isinstance(name, str) else None
 

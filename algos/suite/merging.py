@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from algos.evaluation.measures import EvalResult
-from algos.report.report import save_report
 from algos.report.report_data import ReportData, check_told
 from algos.runs.evaluation_manifest import KIND, read_settings, require_settings
 from algos.runs.evaluation_run import row_index, summary_of, trajectory_index
@@ -17,8 +16,11 @@ from algos.runs.json_files import RunFolderError, read_json, write_json
 from algos.runs.line_index import LineIndex
 from algos.runs.run_folder import RunFolder, result_text, write_changed
 from algos.runs.stored_result import load_stored, only_result, result_of_rows
+from algos.runs.token_log import MOST_QUESTIONS, kept_questions
+from algos.runs.token_records import StoredTokens, tokens_path
 from algos.suite.joining import join_results
 from algos.suite.question_choice import Shard, merged_order
+from algos.viewer.reading.report_files import save_report
 from sage_env.argument_checks import is_whole
 from sage_env.storage.atomic_file import atomic_path
 
@@ -89,6 +91,7 @@ def _merge(folders: Sequence[RunFolder], out: RunFolder, about: Mapping[str, str
     _write_lines(out.samples, parts, kept, lambda part: row_index(part.folder))
     lines = path.with_suffix(".jsonl")
     _write_lines(lines, parts, kept, lambda part: trajectory_index(part.folder, part.name))
+    _merge_tokens(tokens_path(lines), parts, kept)
     items = [played[shard][name] for shard, name in kept]
     first = parts[0].result
     result = result_of_rows(first.name, items, out.samples, path, first.decoding)
@@ -155,6 +158,22 @@ def _write_lines(
             out.write(indices[shard].line(name))
 
 
+def _merge_tokens(path: Path, parts: Sequence[_Part], order: Sequence[tuple[int, str]]) -> None:
+    """Write the tokens that one process would have kept, of those that the shards have."""
+    stored = [
+        StoredTokens(tokens_path(part.folder.result_path(part.name).with_suffix(".jsonl")))
+        for part in parts
+    ]
+    config = parts[0].folder.config
+    most = read_json(config).get("record_tokens") if config.exists() else None
+    whole = set(
+        kept_questions([name for _, name in order], MOST_QUESTIONS if most is None else most)
+    )
+    chosen = [(k, name) for k, name in order if name in whole and name in stored[k].lines]
+    if chosen:
+        _write_lines(path, parts, chosen, lambda part: stored[parts.index(part)].lines)
+
+
 def _report(
     part: _Part,
     out: RunFolder,
@@ -171,7 +190,6 @@ def _report(
         {**told["about"], **whole},
         {part.name: result},
         frame_size=_size(told),
-        examples=told["examples"],
         dataset=told.get("dataset", ""),
         official=told.get("official"),
         entries={part.name: entry},
@@ -183,7 +201,7 @@ def _report_settings(folder: RunFolder) -> dict[str, Any]:
     told: dict[str, Any] = read_json(folder.report_settings)
     try:
         check_told(told)
-        _ = told["about"], told["title"], told["examples"], _size(told)
+        _ = told["about"], told["title"], _size(told)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         again = "run `sage-vqa eval` again"
         raise RunFolderError(

@@ -19,6 +19,7 @@ from algos.rollout.trajectory import Trajectory
 from algos.runs.evaluation_manifest import require_settings
 from algos.runs.evaluation_run import EvaluationRun
 from algos.runs.run_folder import RunFolder
+from algos.runs.token_log import MOST_QUESTIONS
 from algos.seeds import subseed
 from algos.suite.dataset_questions import Questions, missing_videos
 from algos.suite.entries import Control, Entry, file_name
@@ -59,6 +60,7 @@ class Playing:
         policy_settings: likewise, told only once the policies have refused a key among them.
         retry_errors: whether questions that failed on our side are played again.
         beliefs: whether what policies believed after each turn is recorded, where they can say so.
+        record_tokens: of how many questions the sampled tokens are kept (`algos.runs.token_log`).
         show: whether a progress line is shown.
         tell: is given what a person should know meanwhile, in sentences.
     """
@@ -73,6 +75,7 @@ class Playing:
     policy_settings: Mapping[str, Any] = field(default_factory=dict)
     retry_errors: bool = True
     beliefs: bool = False
+    record_tokens: int = MOST_QUESTIONS
     show: bool = True
     tell: Callable[[str], None] = lambda _: None
 
@@ -130,6 +133,8 @@ def play_entry(entry: Entry, how: Playing, folder: RunFolder) -> PlayedEntry:
         facts=_facts(how.questions, asked),
         entry=asdict(entry),
         retry_errors=how.retry_errors,
+        policy=policy,
+        record_tokens=how.record_tokens,
     ) as run:
         lost = set() if "opener" in options else missing_videos(asked, dataset)
         unsuited = _unsuited(asked, control) - lost

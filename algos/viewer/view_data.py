@@ -131,7 +131,8 @@ class EpisodeView:
         error: why it failed on our side.
         row: the flat row of it (`algos.evaluation.sample_rows`), or those keys that are known.
         commands: what-if commands, ready to copy: label and the command, with `{turn}` where the
-            turn's number goes.
+            turn's number goes, and other places that the page fills in
+            (`reading.replay_commands`); `{{` and `}}` are braces.
     """
 
     entry: str
@@ -198,6 +199,24 @@ class EntryView:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DifferenceView:
+    """By how much one entry is more accurate than another, paired by question.
+
+    Attributes:
+        a, b: keys of the entries.
+        questions: that both are judged on.
+        difference: accuracy of A minus that of B on these.
+        interval: 95 % of it, over videos; `None` where it is not known.
+    """
+
+    a: str
+    b: str
+    questions: int
+    difference: float
+    interval: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Column:
     """A column of the table of all questions.
 
@@ -237,6 +256,7 @@ class RunView:
         notes: what the page does not show, and why, in sentences.
         sections: parts of the run view that are drawn in advance: `(id, heading, HTML)` of ours.
         curves: rows of `metrics.jsonl`, for the learning curves.
+        differences: of pairs of entries, with their intervals.
     """
 
     title: str
@@ -254,3 +274,4 @@ class RunView:
     notes: Sequence[str] = ()
     sections: Sequence[tuple[str, str, str]] = ()
     curves: Sequence[Mapping[str, Any]] = ()
+    differences: Sequence[DifferenceView] = ()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from policies.base import (
     Decision,
@@ -142,6 +143,10 @@ class HuggingFacePolicy(EpisodeStates[Conversation]):
             template=template or {},
         )
         return cls(model, **settings)
+
+    def read_text(self, ids: NDArray[np.int64]) -> str:
+        """Return what token ids int64 `(L,)` spell, without a stop token at the end."""
+        return self.model.text(ids)
 
     def reset(self, *, seed: int | None = None) -> None:
         """Forget all episodes; `seed` decides what is sampled from here on."""

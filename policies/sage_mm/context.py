@@ -161,6 +161,7 @@ class Context:
             completion.logprobs,
             last.frames,
             dropped=self.dropped,
+            entropies=completion.entropies,
         )
 
     def drop_kv_state(self) -> None:

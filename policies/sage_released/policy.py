@@ -168,6 +168,10 @@ class SageReleased(EpisodeStates[_RunningEpisode]):
         """The id that ends a completion."""
         return self.model.tokens.stop
 
+    def read_text(self, ids: NDArray[np.int64]) -> str:
+        """Return what token ids int64 `(L,)` spell, without a stop token at the end."""
+        return self.model.tokens.text(ids)
+
     def reset(self, *, seed: int | None = None) -> None:
         """Forget all episodes; `seed` decides what is sampled from here on."""
         self._seed = policy_seed(seed)
@@ -199,7 +203,15 @@ class SageReleased(EpisodeStates[_RunningEpisode]):
             completions += self._complete(rows[at : at + self.max_batch])
         return [
             self._decide(
-                episode, TurnTokens(row.ids, c.ids, c.logprobs, tuple(row.frames), fresh=True)
+                episode,
+                TurnTokens(
+                    row.ids,
+                    c.ids,
+                    c.logprobs,
+                    tuple(row.frames),
+                    fresh=True,
+                    entropies=c.entropies,
+                ),
             )
             for episode, row, c in zip(running, rows, completions, strict=True)
         ]

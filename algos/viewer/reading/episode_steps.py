@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from algos.report.timeline_view import Lane, lanes
 from algos.rollout.telling import TOLD
 from algos.rollout.trajectory import Trajectory, Turn
 from algos.runs.token_records import TurnRecord
+from algos.viewer.reading.turn_lanes import Lane, lanes
 from algos.viewer.reading.turn_prompts import turn_prompts
 from algos.viewer.token_views import step_fields
 from algos.viewer.view_data import Box, FrameView, StepView

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from algos.viewer.reading.episode_steps import episode_steps
-from algos.viewer.reading.replay_commands import replay_commands
+from algos.viewer.reading.replay_commands import what_if_commands
 from algos.viewer.reading.stored_entries import Row, StoredEntry
 from algos.viewer.reading.turn_prompts import style_of
 from algos.viewer.reading.unfinished_entries import row_of, unknown_item
@@ -63,7 +63,8 @@ class QuestionReader:
         if trajectory is not None:
             style = style_of(entry.settings)
             steps = episode_steps(asked, trajectory, entry.tokens(name), style)
-            commands = replay_commands(entry.replay, name, trajectory, self._others(entry))
+            if trajectory.turns and trajectory.error is None:  # else there is nothing to replay
+                commands = what_if_commands(entry.replay, name)
         return EpisodeView(
             entry=entry.key,
             steps=steps,
@@ -71,13 +72,6 @@ class QuestionReader:
             commands=commands,
             **{key: row.get(key) for key in _OF_THE_ROW},
         )
-
-    def _others(self, entry: StoredEntry) -> list[str]:
-        """Return policies that may play on instead: those of the run's other entries."""
-        own = entry.told.get("policy")
-        named = [one.told.get("policy") for one in self.entries if "control" not in one.told]
-        found = dict.fromkeys(name for name in named if name and name != own)
-        return list(found)[:3] or [name for name in ("uniform:16",) if name != own]
 
 
 _OF_THE_ROW = (

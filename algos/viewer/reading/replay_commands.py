@@ -1,52 +1,55 @@
-"""What-if: commands that play an episode again from one of its turns, with something changed."""
+"""Commands that play a recorded question again with something changed, for the page to offer.
+
+`{turn}` and the other places of a command are filled in on the page, quoted there; braces of the
+texts around them are doubled.
+"""
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 
-from algos.rollout.trajectory import Trajectory
+# Pasted into a terminal, these are keys of the terminal: they could end the quoted text and run it.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_CHANGES = (
+    ("Another budget", "--turn {turn} --max-frames {frames} --max-turns {turns}"),
+    ("Another policy", "--turn {turn} --policy={policy}"),
+    ("Without the frames of this turn", "--drop {drop}"),
+    ("Another temperature or seed", "--turn {turn} --temperature {temperature} --seed {seed}"),
+    ("As it was recorded", "--turn {turn}"),
+)
 
-TURN = "{turn}"
-"""Stands where the number of a turn goes."""
 
+def what_if_commands(run: Sequence[str], question: str) -> list[tuple[str, str]]:
+    """Return labels and commands that replay a question of a run.
 
-def replay_commands(
-    replay: Sequence[str], question: str, trajectory: Trajectory, others: Sequence[str] = ()
-) -> list[tuple[str, str]]:
-    """Return labels and commands; none where `sage-vqa replay` could not play the episode.
+    Places: `{turn}`, the first turn that is chosen anew; `{drop}`, the turn whose frames are kept
+    back; `{frames}`, `{turns}`, `{policy}`, `{temperature}`, `{seed}`, as the reader types them.
 
     Args:
-        replay: arguments that name the run and the entry; empty for none.
+        run: arguments of `sage-vqa replay` that name the run: its folder, `--entry` and a name
+            where it has several; () where it can replay none.
         question: its id.
-        trajectory: the episode.
-        others: names of policies that may play on instead.
+
+    Returns:
+        None at all for a text with control characters, which no one should paste.
     """
-    words = [*replay, question, *others]
-    if not replay or trajectory.error is not None or not trajectory.turns or not _typable(words):
+    if not run or any(_CONTROL.search(text) for text in (*run, question)):
         return []
-    start = ["sage-vqa", "replay", *replay, *_option("--question", question)]
-    frames = trajectory.conditions.max_frames or 32
-    found = [
-        ("As it was, from this turn on", "--turn {turn}"),
-        ("With twice the frames", f"--turn {TURN} --max-frames {2 * frames}"),
-        ("Without what this turn showed", f"--drop {TURN}"),
-        ("Sampled with another seed", f"--turn {TURN} --temperature 1 --seed 1"),
-    ]
-    found += [(f"{name} from the start", f"--policy {_word(name)}") for name in others]
-    return [(label, f"{' '.join(map(_word, start))} {rest} --html") for label, rest in found]
+    folder, *others = run
+    folder = f"./{folder}" if folder.startswith("-") else folder
+    words = [folder, *_joined(others), f"--question={question}"]
+    fixed = " ".join(shlex.quote(word) for word in words).replace("{", "{{").replace("}", "}}")
+    return [(label, f"sage-vqa replay {fixed} {change}") for label, change in _CHANGES]
 
 
-def _option(name: str, value: str) -> list[str]:
-    return [f"{name}={value}"] if value.startswith("-") else [name, value]
-
-
-def _typable(words: Sequence[str]) -> bool:
-    """Return whether a shell and a terminal take these: no NUL, no lone surrogate."""
-    text = "".join(words)
-    return "\0" not in text and text == text.encode(errors="replace").decode()
-
-
-def _word(text: str) -> str:
-    """Return one word of a command as a shell reads it; no turn's number goes into it."""
-    return shlex.quote(text).replace(TURN, "{tur''n}")
+def _joined(options: Sequence[str]) -> list[str]:
+    """Return options with their values joined by `=`: one that begins with a dash stays a value."""
+    found: list[str] = []
+    for word in options:
+        if found and found[-1].startswith("--") and "=" not in found[-1]:
+            found[-1] = f"{found[-1]}={word}"
+        else:
+            found.append(word)
+    return found

@@ -7,11 +7,17 @@ from pathlib import Path
 
 from algos.runs.json_files import RunFolderError
 from algos.runs.run_folder import RunFolder
-from algos.viewer.reading.report_files import load_report, report_view
+from algos.viewer.reading.report_files import load_report, report_view, write_report
 from algos.viewer.reading.run_facts import dataset_of
 from algos.viewer.reading.run_views import run_view
-from algos.viewer.reading.stored_runs import entry_folders, stored_replay, stored_run
+from algos.viewer.reading.stored_runs import (
+    entry_folders,
+    stored_replay,
+    stored_run,
+    writes_no_report,
+)
 from algos.viewer.view_data import RunView
+from algos.viewer.writing.view_file import WriteSettings, write_view
 from sage_env.datasets.native.frame_licences import may_show_frames
 
 REPLAY = "replay.json"
@@ -41,6 +47,24 @@ def read_run(path: Path, *, pictures: bool | None = None) -> RunView:
         )
     shown = may_show_frames(dataset_of(folder, run.entries)) if pictures is None else pictures
     return run_view(replace(run, pictures=shown))
+
+
+def write_page(path: Path) -> Path:
+    """Write `report.html` of a run anew from the files in its folder; return its path.
+
+    Args:
+        path: folder that a command wrote; an evaluation or a training must be finished.
+
+    Raises:
+        RunFolderError: if it is none, or a file of it cannot be read.
+        LogError: if a line of one cannot be.
+        OSError: if the page cannot be written.
+    """
+    folder = RunFolder(path)
+    if writes_no_report(folder):
+        settings = WriteSettings(more=f"sage-vqa view {path}")
+        return write_view(read_run(path), folder.report, settings).path
+    return write_report(folder.report, load_report(folder)).path
 
 
 def _finished(folder: RunFolder) -> bool:

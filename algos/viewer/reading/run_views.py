@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from algos.viewer.reading.pair_differences import with_differences
 from algos.viewer.reading.question_views import QuestionReader
 from algos.viewer.reading.stored_entries import StoredEntry
 from algos.viewer.reading.table_rows import SeenKeys, flat_row
@@ -63,7 +64,7 @@ def run_view(run: StoredRun) -> RunView:
     sections = run.sections
     if sections is None:
         sections = view_sections(plays_of_rows(views, _whole_rows(run.entries), shown, run.before))
-    return RunView(
+    view = RunView(
         title=run.title,
         about=run.about,
         entries=views,
@@ -80,6 +81,7 @@ def run_view(run: StoredRun) -> RunView:
         sections=sections,
         curves=run.curves,
     )
+    return with_differences(view)
 
 
 def _entry_view(entry: StoredEntry) -> EntryView:

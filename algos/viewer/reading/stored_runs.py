@@ -54,7 +54,15 @@ def stored_run(folder: RunFolder) -> StoredRun | None:
         return _fine_tuning(folder, settings)
     if "question" in settings and folder.trajectory.exists():
         return _asked(folder, settings)
-    return _training(folder, settings) if "ppo" in settings else None
+    is_training = "ppo" in settings or folder.splits.exists()
+    return _training(folder, settings) if is_training else None
+
+
+def writes_no_report(folder: RunFolder) -> bool:
+    """Return whether a folder is of a command that writes no `report.json`."""
+    settings = config_of(folder)
+    scores = manifest_of(folder).get("kind") == SCORES
+    return scores or "sft" in settings or ("question" in settings and folder.trajectory.exists())
 
 
 def entry_folders(folder: RunFolder) -> list[RunFolder]:
@@ -66,7 +74,9 @@ def entry_folders(folder: RunFolder) -> list[RunFolder]:
 
 def _evaluation(folder: RunFolder) -> StoredRun | None:
     """Return an evaluation that goes on, or whose report was not written."""
-    told = read_entries(folder) if is_joint_folder(folder) else [settings_of(folder)]
+    told: list[dict[str, Any]] = [settings_of(folder)]
+    if is_joint_folder(folder):
+        told = read_entries(folder)
     folders = entry_folders(folder)
     entries, finished = [], True
     for own, one in zip(folders, told, strict=True):
@@ -86,12 +96,12 @@ def _evaluation(folder: RunFolder) -> StoredRun | None:
         entries.append(found)
     if not entries:
         return None
-    settings = entries[0].settings
+    shared = entries[0].settings
     return StoredRun(
         title=f"{len(entries)} entries" if len(folders) > 1 else entries[0].title,
-        about=_facts(settings) | session_facts(manifest_of(folders[0])),
+        about=_facts(shared) | session_facts(manifest_of(folders[0])),
         entries=entries,
-        frame_size=_frame_size(settings),
+        frame_size=_frame_size(shared),
         live=not finished,
         notes=[] if finished else ["This evaluation is not finished: the page has what is there."],
     )

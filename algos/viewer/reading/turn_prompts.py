@@ -7,6 +7,7 @@ the request was served whole or was no action; of any other turn the text is not
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -65,10 +66,9 @@ def _inferred(item: QAItem, trajectory: Trajectory) -> list[dict[str, Any] | Non
     if budget.max_turns is None or budget.max_frames is None or duration is None:
         return []
     shown = len(trajectory.start_info.get("frame_seconds") or ())
-    cursor, found = (
-        0.0,
-        [_observation("", 0.0, duration, budget.max_turns, budget.max_frames - shown)],
-    )
+    cursor, left = 0.0, (budget.max_turns, budget.max_frames - shown)
+    first = _observation("", cursor, duration, *left) if shown == budget.overview_frames else None
+    found = [first]
     for number, turn in enumerate(trajectory.turns, 1):
         shown += len(turn.info.get("frame_seconds") or ())
         cursor = _cursor(turn, cursor, duration)
@@ -100,17 +100,14 @@ def _cursor(turn: Turn, before: float, duration: float) -> float:
 
 def _message(turn: Turn) -> str | None:
     """Return what the environment said of a request; `None` where that does not follow."""
-    action, span = turn.decision.action, turn.info.get("span")
+    action, shown = turn.decision.action, len(turn.info.get("frame_seconds") or ())
+    start, end = turn.info.get("span") or (math.inf, math.inf)
+    whole = False
     if isinstance(action, Invalid):
         return f"Not a valid action: {agent_message(action.reason)}"
     if isinstance(action, Skip):
-        whole = span is not None and abs(span[1] - action.to) < _NEAR
-        return "" if whole else None
-    if isinstance(action, Sample | Zoom):
-        whole = (
-            span is not None and max(abs(span[0] - action.start), abs(span[1] - action.end)) < _NEAR
-        )
-        return (
-            "" if whole and len(turn.info.get("frame_seconds") or ()) == action.num_frames else None
-        )
-    return None
+        whole = abs(end - action.to) < _NEAR
+    elif isinstance(action, Sample | Zoom):
+        apart = max(abs(start - action.start), abs(end - action.end))
+        whole = apart < _NEAR and shown == action.num_frames
+    return "" if whole else None

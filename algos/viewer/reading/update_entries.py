@@ -1,4 +1,4 @@
-"""Entries of a training: what each validation played, and a sample of what each update learned from.
+"""Entries of a training: what each validation played, and some of what was learned from.
 
 A question over the updates of a training is one question with an episode in each of these entries.
 """

@@ -50,6 +50,7 @@ def run_json(run: RunView, filled: Filled) -> str:
             "about": {html_text(key): html_text(text) for key, text in run.about.items()},
             "notes": [html_text(note) for note in filled.notes],
             "curves": run.curves,
+            "differences": run.differences,
         }
     )
     return script_json(

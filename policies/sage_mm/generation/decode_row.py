@@ -22,6 +22,7 @@ class DecodeRow:
         prompt_position: M-RoPE position of the first sampled token.
         ids: sampled tokens; the last one has been read by no pass yet.
         logprobs: their log-probs, in nats.
+        entropies: of the distributions that they were drawn from, in nats.
         draft: tokens that the last pass read ahead, after the last of `ids`.
         over: whether nothing more is sampled.
     """
@@ -33,6 +34,7 @@ class DecodeRow:
     prompt_position: int = 0
     ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
+    entropies: list[float] = field(default_factory=list)
     draft: list[int] = field(default_factory=list)
     over: bool = False
 
@@ -46,7 +48,13 @@ class DecodeRow:
         """M-RoPE position of the last of `ids`; a sampled token is text and moves it by one."""
         return self.prompt_position + len(self.ids) - 1
 
-    def accept(self, tokens: Sequence[int], logprobs: Sequence[float], stop: int) -> int:
+    def accept(
+        self,
+        tokens: Sequence[int],
+        logprobs: Sequence[float],
+        stop: int,
+        entropies: Sequence[float] = (),
+    ) -> int:
         """Take over what was sampled, as far as the draft was right, and one token more.
 
         Token k was sampled from the state after `draft[:k]`. If all of `draft[:k]` is right, it is
@@ -65,6 +73,7 @@ class DecodeRow:
                 what a wider pass padded may follow.
             logprobs: theirs, in nats.
             stop: the id that ends a reply.
+            entropies: of the distributions that the tokens were drawn from, in nats.
 
         Returns:
             how many tokens were accepted, at least 1.
@@ -74,5 +83,6 @@ class DecodeRow:
             right += 1
         self.ids += tokens[: right + 1]
         self.logprobs += logprobs[: right + 1]
+        self.entropies += entropies[: right + 1]
         self.over = self.ids[-1] == stop or len(self.ids) == len(self.uniforms)
         return right + 1

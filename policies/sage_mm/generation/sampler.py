@@ -200,10 +200,11 @@ class _DecodeBatch:
         ]
         states = self.hidden[:, None]
         while True:
-            tokens, logprobs = self._draw(states, sampling, grammar)
+            tokens, logprobs, entropies = self._draw(states, sampling, grammar)
             self.model.timer.add(STEPS, len(self.live))
-            for row, drawn, scores in zip(self.live, tokens, logprobs, strict=True):
-                row.accept(drawn, scores, stop)
+            drawn = zip(self.live, tokens, logprobs, entropies, strict=True)
+            for row, ids, scores, spread in drawn:
+                row.accept(ids, scores, stop, spread)
             self._retire()
             if not self.live:
                 return [self.done[number] for number in range(len(self.sequences))]
@@ -213,8 +214,8 @@ class _DecodeBatch:
 
     def _draw(
         self, states: Tensor, sampling: Sampling, grammar: ActionGrammar | None
-    ) -> tuple[list[list[int]], list[list[float]]]:
-        """Draw after every state `(b, w, hidden)`: token ids and log-probs, `(b, w)` each.
+    ) -> tuple[list[list[int]], list[list[float]], list[list[float]]]:
+        """Draw after every state `(b, w, hidden)`: ids, log-probs, entropies, `(b, w)` each.
 
         What is drawn after padding is drawn with 0 as its random number, and never accepted.
         """
@@ -226,13 +227,11 @@ class _DecodeBatch:
         allowed = None
         if grammar is not None:
             allowed = torch.from_numpy(grammar.allowed([row.grammar_state for row in self.live]))
-        tokens, logprobs = draw_tokens(
-            self.model, states, self._tensor(uniforms), sampling, allowed
-        )
+        drawn = draw_tokens(self.model, states, self._tensor(uniforms), sampling, allowed)
         if grammar is not None:
-            for row, (chosen,) in zip(self.live, tokens, strict=True):
+            for row, (chosen,) in zip(self.live, drawn[0], strict=True):
                 grammar.consume(row.grammar_state, chosen)
-        return tokens, logprobs
+        return drawn
 
     def _retire(self) -> None:
         """Take the sequences that are over out of the batch, with what they have sampled."""
@@ -308,8 +307,10 @@ class _DecodeBatch:
         sampled = np.array(row.ids)
         sequence = self.sequences[row.sequence]
         known = np.concatenate([sequence.all_ids, sampled[:-1]])
-        logprobs = np.array(row.logprobs, np.float32)
-        return Completion(sampled, logprobs, self._kv_state(number, sequence, known, row.position))
+        state = self._kv_state(number, sequence, known, row.position)
+        scores = (np.array(values, np.float32) for values in (row.logprobs, row.entropies))
+        logprobs, entropies = scores
+        return Completion(sampled, logprobs, state, entropies)
 
     def _kv_state(
         self,

@@ -57,13 +57,16 @@ class Sampling:
         Returns:
             the tokens int64 `(N,)`, and their log-probs float32 `(N,)` in nats.
         """
-        if self.temperature == 0:
-            token = logprobs.argmax(-1)
-        else:
-            if self.cuts:
-                logprobs = cut(logprobs, self.top_k, self.top_p)
-            token = inverse_cdf(logprobs, uniforms)
-        return token, logprobs.gather(1, token[:, None])[:, 0]
+        return self.pick(self.kept(logprobs), uniforms)
+
+    def kept(self, logprobs: Tensor) -> Tensor:
+        """Return the distribution that is drawn from, float32 `(N, V)`; `draw` does so itself."""
+        return cut(logprobs, self.top_k, self.top_p) if self.cuts else logprobs
+
+    def pick(self, kept: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw one token per row of what `kept` returned; the rest is as in `draw`."""
+        token = kept.argmax(-1) if self.temperature == 0 else inverse_cdf(kept, uniforms)
+        return token, kept.gather(1, token[:, None])[:, 0]
 
 
 def policy_seed(seed: int | None) -> int:
@@ -109,6 +112,14 @@ def cut(logprobs: Tensor, top_k: int, top_p: float) -> Tensor:
     keep &= p.cumsum(-1) - p < top_p  # what stands before a kept token holds less than the share
     kept = torch.zeros_like(keep).scatter_(1, index, keep)
     return logprobs.masked_fill(~kept, -torch.inf).log_softmax(-1)
+
+
+def entropy_of(logprobs: Tensor) -> Tensor:
+    """Return the entropy of each row in nats: float32 `(N,)` of float32 `(N, V)`.
+
+    A log-prob of minus infinity counts as 0 times itself, which is 0.
+    """
+    return logprobs.exp().mul_(logprobs.clamp(min=-1e9)).sum(-1).neg_()
 
 
 def inverse_cdf(logprobs: Tensor, uniforms: Tensor) -> Tensor:

@@ -104,8 +104,10 @@ class Completion:
         ids: int64 `(C,)`, sampled tokens, stop token included when it came.
         logprobs: float32 `(C,)` in nats, see `Sampling`.
         kv_state: of all tokens but the last of `ids`, which no pass has read yet.
+        entropies: float32 `(C,)` in nats, of the distributions that they were drawn from.
     """
 
     ids: NDArray[np.int64]
     logprobs: NDArray[np.float32]
     kv_state: PrefillState
+    entropies: NDArray[np.float32] | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from policies.sage_mm.generation.sampling import Sampling
+from policies.sage_mm.generation.sampling import Sampling, entropy_of
 from policies.sage_mm.model.sage_model import SageModel
 
 DRAW_ENTRIES = 1 << 25
@@ -22,7 +22,7 @@ def draw_tokens(
     uniforms: Tensor,
     sampling: Sampling,
     allowed: Tensor | None = None,
-) -> tuple[list[list[int]], list[list[float]]]:
+) -> tuple[list[list[int]], list[list[float]], list[list[float]]]:
     """Draw a token after every hidden state.
 
     Args:
@@ -33,7 +33,8 @@ def draw_tokens(
         allowed: bool `(b * w, V)`, what a grammar allows; `None` for everything.
 
     Returns:
-        token ids and log-probs in nats, `(b, w)` each.
+        token ids, their log-probs in nats, and the entropies in nats of the distributions that they
+        were drawn from, `(b, w)` each.
     """
     count, width = states.shape[:2]
     states, uniforms = states.flatten(0, 1), uniforms.flatten()
@@ -43,8 +44,10 @@ def draw_tokens(
         part = slice(at, at + at_once)
         legal = None if allowed is None else allowed[part]
         scores = model.log_probs(states[part], sampling.temperature, legal)
-        # Both in one tensor, because a copy to the host waits for the device: a double holds either
+        kept = sampling.kept(scores)
+        found = *sampling.pick(kept, uniforms[part]), entropy_of(kept)
+        # All in one tensor, because a copy to the host waits for the device: a double holds each
         # exactly.
-        drawn.append(torch.stack([x.double() for x in sampling.draw(scores, uniforms[part])]))
-    tokens, logprobs = torch.cat(drawn, 1).view(2, count, width).tolist()
-    return [[int(token) for token in row] for row in tokens], logprobs
+        drawn.append(torch.stack([x.double() for x in found]))
+    tokens, logprobs, entropies = torch.cat(drawn, 1).view(3, count, width).tolist()
+    return [[int(token) for token in row] for row in tokens], logprobs, entropies

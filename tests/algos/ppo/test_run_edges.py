@@ -15,7 +15,8 @@ import pytest
 import torch
 
 from algos.ppo import training
-from algos.ppo.training import _learned_from, train
+from algos.ppo.question_specs import learned_from
+from algos.ppo.training import train
 from algos.rollout.playing import EpisodeSpec
 from algos.rollout.trajectory import Trajectory, Turn
 from algos.runs import checkpoint
@@ -265,15 +266,15 @@ def test_the_others_keep_the_group_of_their_own_question() -> None:
         hindered(late=1, ok=2),
     ]
     episodes += [hindered(refused=1), hindered()]
-    left, groups = _learned_from(specs, episodes, 3)
+    left, groups = learned_from(specs, episodes, 3)
     assert left == [episodes[1], episodes[4], episodes[5]]
     assert groups[1] == groups[2] != groups[0]
-    assert groups == _learned_from(specs, [hindered() for _ in specs], 3)[1][1:2] + groups[1:]
+    assert groups == learned_from(specs, [hindered() for _ in specs], 3)[1][1:2] + groups[1:]
 
 
 def test_if_none_is_left_the_update_ends_with_a_reason() -> None:
     specs = [EpisodeSpec("q", 0), EpisodeSpec("q", 1)]
     with pytest.raises(SageEnvError, match="all 2 episodes of update 3 failed; first: a tool was"):
-        _learned_from(specs, [hindered(late=1), hindered("x")], 3)
+        learned_from(specs, [hindered(late=1), hindered("x")], 3)
     with pytest.raises(SageEnvError, match="failed; first: VideoError: gone"):
-        _learned_from(specs, [hindered("VideoError: gone"), hindered(late=1)], 3)
+        learned_from(specs, [hindered("VideoError: gone"), hindered(late=1)], 3)
