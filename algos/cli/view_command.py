@@ -6,9 +6,9 @@ import difflib
 import os
 import sys
 import tempfile
-import threading
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import Annotated
 
 import tyro
@@ -40,7 +40,8 @@ class View:
     other: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="PATH")] = None
     """A second one, to compare with."""
     out: Path | None = None
-    """File for the page; by default `report.html` in the folder of the run."""
+    """File for the page; by default `report.html` in the folder of the run. With --clip, the .gif or
+    .mp4 file of the clip."""
     question: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Id of a question, as often as needed: the page has these alone."""
     pictures: str = "3600k"
@@ -57,6 +58,12 @@ class View:
     open: bool = True
     """Whether to open the page in a browser, where there is a display."""
 
+    clip: str | None = None
+    """Id of a question: write how it was played as a film to --out, and no page."""
+    entry: str | None = None
+    """With --clip, key of the entry whose episode it is; by default the one that the page shows
+    first."""
+
     def run(self) -> None:
         """Write or serve, say where, and open it.
 
@@ -65,7 +72,9 @@ class View:
             SageEnvError: if there is nothing to show.
         """
         self._check()
-        if self.serve or self._goes_on():
+        if self.clip is not None:
+            self._write_clip(self.clip)
+        elif self.serve or self._goes_on():
             self._serve()
         else:
             page = self._page()
@@ -79,6 +88,10 @@ class View:
                 raise CommandError(f"there is no run and no trace at {path}")
         if not 0 <= self.port <= MOST_PORT:
             raise CommandError(f"--port must be from 0 to {MOST_PORT}, got {self.port}")
+        if self.clip is None and self.entry is not None:
+            raise CommandError("--entry belongs to --clip: a page has all entries")
+        if self.clip is not None and (self.out is None or self.out.suffix not in (".gif", ".mp4")):
+            raise CommandError(f"--clip needs --out with a .gif or .mp4 file, got {self.out}")
         if self.serve and self.out is not None:
             raise CommandError("--serve writes no file: leave out --out, or --serve")
         if self.videos is not None and not self.videos.is_dir():
@@ -155,7 +168,7 @@ class View:
             with PageServer(served.find, self.port) as server:
                 say(f"{server.url}\nserved to this machine alone; Ctrl-C stops it")
                 self._open(server.url)
-                threading.Event().wait()
+                Event().wait()
         except KeyboardInterrupt:
             say("\nstopped")
 
@@ -168,6 +181,23 @@ class View:
             import webbrowser
 
             webbrowser.open(address)
+
+
+    def _write_clip(self, name: str) -> None:
+        """Write how a question was played as a film, and say what was written."""
+        from algos.viewer.pictures.clips import write_clip
+
+        assert self.out is not None
+        run = self._read()
+        if name not in set(run.order):
+            raise CommandError(_unknown(name, run))
+        question, entry = run.question(name), self.entry or run.shown
+        played = {one.entry: one for one in question.episodes}
+        if entry not in played:
+            known = ", ".join(played) or "none: nobody played it"
+            raise CommandError(f"--entry of {name!r} takes {known}, got {entry!r}")
+        self.out.parent.mkdir(parents=True, exist_ok=True)
+        say(write_clip(question, played[entry], self.out))
 
 
 def read_view(path: Path) -> RunView:

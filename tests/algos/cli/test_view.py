@@ -18,6 +18,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from algos.cli import view_command
 from algos.cli.entry import main
 from algos.cli.options import CommandError
 from algos.cli.view_command import byte_count
@@ -146,7 +147,7 @@ def test_max_bytes_is_kept_and_what_is_left_out_is_said(run: Path, capsys: Print
     whole = out.stat().st_size
     assert main(["view", str(run), "--max-bytes", str(whole - 2000), "--out", str(out)]) == 0
     assert out.stat().st_size <= whole - 2000
-    assert "not in this page" in capsys.readouterr().out
+    assert "The details of 0 of 4 questions are in this page" in capsys.readouterr().out
 
 
 def test_two_runs_are_one_page(folder: Path, run: Path) -> None:
@@ -158,7 +159,7 @@ def test_two_runs_are_one_page(folder: Path, run: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (["{run}", "--question", "q9"], "the run has no question 'q9': did you mean 'q"),
+        (["{run}", "--question", "q22"], "the run has no question 'q22': did you mean 'q2'?"),
         (["{run}/gone"], "there is no run and no trace at"),
         (["{run}", "--port", "70000"], "--port must be from 0 to 65535, got 70000"),
         (["{run}", "--pictures", "many"], "--pictures takes a number of bytes, such as 500k"),
@@ -166,6 +167,11 @@ def test_two_runs_are_one_page(folder: Path, run: Path) -> None:
         (["{run}", "--videos", "{run}/report.html"], "--videos needs a folder"),
         (["{run}", "--serve", "--out", "x.html"], "--serve writes no file"),
         (["{run}/evaluations"], "holds no run"),
+        (["{run}", "--entry", "x"], "--entry belongs to --clip"),
+        (["{run}", "--clip", "q1"], "--clip needs --out with a .gif or .mp4 file, got None"),
+        (["{run}", "--clip", "q1", "--out", "a.avi"], "--clip needs --out with a .gif or .mp4"),
+        (["{run}", "--clip", "q22", "--out", "a.gif"], "no question 'q22'"),
+        (["{run}", "--clip", "q1", "--entry", "x", "--out", "a.gif"], "--entry of 'q1' takes "),
     ],
 )
 def test_what_cannot_be_shown_is_refused_in_a_sentence(
@@ -199,6 +205,12 @@ def test_a_browser_is_opened_only_where_somebody_sees_it(
     assert main([*given, "--no-open"]) == 0 and opened == []
     assert main(given) == 0
     assert opened == [(folder / "run" / "report.html").as_uri()]
+
+
+def test_an_episode_is_written_as_a_film(folder: Path, tmp_path: Path, capsys: Printed) -> None:
+    out = tmp_path / "slides" / "q1.gif"
+    assert main(["view", str(folder / "run"), "--clip", "q1", "--out", str(out)]) == 0
+    assert out.read_bytes()[:6] == b"GIF89a" and str(out) in capsys.readouterr().out
 
 
 # --- served
@@ -247,13 +259,27 @@ def test_a_run_that_goes_on_is_served_and_ctrl_c_stops_it(run: Path) -> None:
         assert process.wait(20) == 0
 
 
-def test_what_is_over_is_served_when_asked(folder: Path) -> None:
-    with viewing(str(folder / "run"), "--serve") as (address, _):
-        details = read(f"{address}rows.json")["details"]
-        (question,) = read(f"{address}part/{details['parts'][0]}.json")["questions"]
-        assert question["video"]["href"] == f"video/{details['parts'][0]}"
-        with urlopen(f"{address}{question['video']['href']}", timeout=20) as reply:
-            assert reply.read() == (folder / "a.mp4").read_bytes()
+def test_what_is_over_is_served_when_asked(
+    folder: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bytes] = []
+
+    class UserLooks:
+        """Stands for the user, who looks while the command waits, and then stops it."""
+
+        def wait(self) -> None:
+            address = capsys.readouterr().out.splitlines()[0]
+            number = read(f"{address}rows.json")["details"]["parts"][0]
+            (question,) = read(f"{address}part/{number}.json")["questions"]
+            assert question["video"]["href"] == f"video/{number}"
+            with urlopen(f"{address}{question['video']['href']}", timeout=20) as reply:
+                seen.append(reply.read())
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(view_command, "Event", UserLooks)
+    assert main(["view", str(folder / "run"), "--serve"]) == 0
+    assert seen == [(folder / "a.mp4").read_bytes()]
+    assert capsys.readouterr().out.strip() == "stopped"
 
 
 # --- changed views
