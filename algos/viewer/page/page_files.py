@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 HERE = Path(__file__).parent
+TEMPLATE = "page.html.j2"
 EARLY = "scripts/early.js"
 SCRIPTS: tuple[str, ...] = (
     "vendor/uPlot.iife.min.js",
@@ -42,10 +43,12 @@ SCRIPTS: tuple[str, ...] = (
     "scripts/beliefs.js",
     "scripts/player.js",
     "scripts/what_if.js",
+    "scripts/heat_strip.js",
     "scripts/updates.js",
     "scripts/question.js",
     # two entries
     "scripts/differences.js",
+    "scripts/compare_parts.js",
     "scripts/flips.js",
     "scripts/compare.js",
     # the run
@@ -86,9 +89,9 @@ def styles() -> str:
 
 
 def generator() -> str:
-    """Return what wrote a page: the release and its scripts. A page of another is made anew."""
-    digest = hashlib.sha256((script() + styles()).encode()).hexdigest()
-    return f"sage-vqa {__version__} {digest[:16]}"
+    """Return what wrote a page: the release and its files. A page of another is made anew."""
+    whole = script() + styles() + (HERE / TEMPLATE).read_text("utf-8")
+    return f"sage-vqa {__version__} {hashlib.sha256(whole.encode()).hexdigest()[:16]}"
 
 
 def template() -> Template:
@@ -98,7 +101,7 @@ def template() -> Template:
     found = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    return found.get_template("page.html.j2")
+    return found.get_template(TEMPLATE)
 
 
 def _texts(names: tuple[str, ...] | list[str]) -> list[str]:
