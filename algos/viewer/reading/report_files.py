@@ -35,7 +35,18 @@ from algos.viewer.view_data import RunView
 from algos.viewer.writing.view_file import WriteSettings, Written, write_view
 from sage_env.datasets.native.frame_licences import may_show_frames
 
-FIRST = ("learned", "summary", "frontier", "outcomes", "flow")
+FIRST = (
+    "learned",
+    "summary",
+    "learning",
+    "frontier",
+    "outcomes",
+    "surprises",
+    "flow",
+    "effort",
+    "length",
+    "groups",
+)
 """Sections that come first, in this order."""
 
 
