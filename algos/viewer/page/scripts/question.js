@@ -241,12 +241,12 @@ const QuestionView = (() => {
   window.addEventListener("beforeprint", () => printed(true));
   window.addEventListener("afterprint", () => printed(false));
 
-  // Keys of this view; where a control has the key itself, it keeps it.
-  const here = (event) => State.get().view === "question" && current !== null &&
-    !event.target.closest("button, summary, a, video, [role=listbox], .spoken");
-  Keys.add("ArrowLeft", "the turn before", () => step(-1), here);
-  Keys.add("ArrowRight", "the next turn", () => step(1), here);
-  Keys.add(" ", "play or pause", play, here);
+  // Keys of this view; a control that has the key itself keeps it.
+  const here = (but) => (event) =>
+    State.get().view === "question" && current !== null && !event.target.closest(but);
+  Keys.add("ArrowLeft", "the turn before", () => step(-1), here("video"));
+  Keys.add("ArrowRight", "the next turn", () => step(1), here("video"));
+  Keys.add(" ", "play or pause", play, here("button, summary, a, video"));
 
   return { show, hide: leave, step, play };
 })();
