@@ -1,4 +1,4 @@
-"""Laws of `algos.ppo.token_sample`, `validation_episodes`: what is kept of a training's episodes."""
+"""Laws of `algos.ppo.token_sample`, `validation_episodes`: what a training keeps of its play."""
 
 from __future__ import annotations
 
