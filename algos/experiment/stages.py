@@ -41,11 +41,11 @@ from algos.experiment.results import after_ppo, print_notes, print_tables, remar
 from algos.experiment.reward_probe import require_differences
 from algos.experiment.rows import AFTER, BASE, DEMONSTRATOR, Row, file_key, find_rows
 from algos.experiment.settings import Training, check_settings
-from algos.report.report import save_report
 from algos.rollout.trajectory import Trajectory
 from algos.runs.metrics import read_metrics
 from algos.runs.run_folder import RunFolder
 from algos.runs.tracking import require_tracker, tracking
+from algos.viewer.reading.report_files import opening, save_report
 from policies.base import TrainablePolicy
 from policies.baselines.uniform import UniformPolicy
 from policies.registry import AnyPolicy
@@ -343,4 +343,4 @@ class Stages:
         data = report_data(self.results, about, self.folder, size, self.only)
         print_tables(self.results, self.only)
         print_notes(about, self.folder, self.update)
-        print(f"\nreport: {save_report(self.folder, data)}")
+        print(f"\nreport: {save_report(self.folder, data)}\nopen it with: {opening(self.folder)}")

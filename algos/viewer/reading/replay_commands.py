@@ -1,4 +1,4 @@
-"""Commands that play a recorded question again with something changed: what the page offers to copy.
+"""Commands that play a recorded question again with something changed, for the page to offer.
 
 `{turn}` and the other places of a command are filled in on the page, quoted there; braces of the
 texts around them are doubled.

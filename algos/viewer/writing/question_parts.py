@@ -11,7 +11,7 @@ from typing import IO
 
 from algos.viewer.pictures.drawing import draw_pictures
 from algos.viewer.pictures.page_pictures import Pictures, PictureSettings
-from algos.viewer.pictures.time_marks import marks
+from algos.viewer.pictures.time_marks import MarkTime, marks
 from algos.viewer.view_data import QuestionView, RunView
 from algos.viewer.writing.packing import letters_size, packed
 from algos.viewer.writing.plain_values import json_line
@@ -63,6 +63,7 @@ class Parts:
         listed: the sheets; the number of one is its place.
         without: of the questions with details, how many could have pictures and have not all.
         bytes: of HTML, for all of it.
+        marking: how long looking for scene cuts may take.
     """
 
     parts: IO[bytes]
@@ -72,6 +73,7 @@ class Parts:
     listed: list[Sheet] = field(default_factory=list)
     without: int = 0
     bytes: int = 0
+    marking: MarkTime = field(default_factory=MarkTime)
 
 
 def fill_parts(run: RunView, page: Path, bounds: Bounds, into: Parts) -> None:
@@ -139,7 +141,7 @@ def _detail(question: QuestionView, pictures: Pictures, page: Path, into: Parts)
     elif pictures.missing:
         into.without += 1
     href = video_href(question.video, page)
-    marked = marks(question) if pictures.sheet is not None else (None, ())
+    marked = marks(question, into.marking) if pictures.sheet is not None else (None, ())
     return json_line(question_json(question, pictures, marked, sheet=number, href=href))
 
 

@@ -2,7 +2,7 @@
 const HeatStrip = (() => {
   const MOST = 400; // questions that are drawn; a note says how many are left out
   const PAGE = 40; // lines of the table that are in the page at once
-  const [WIDE, HIGH] = [16, 11]; // pixels of a cell
+  const HIGH = 11; // pixels of a cell
   const MARKS = new Map([[true, "✓"], [false, "✗"]]);
   const WORDS = new Map([[true, "right"], [false, "wrong"]]);
   const SHOWN = [["verdict", "right and wrong"], ["frames", "frames shown"], ["turns", "turns"]];
@@ -32,8 +32,9 @@ const HeatStrip = (() => {
   function create(entries, options) {
     const all = lines(Data.rows, entries.map((entry) => entry.key));
     const view = { entries, ...options, all, lines: all.slice(0, MOST), measure: "verdict", at: [0, 0] };
+    view.wide = Math.round(Math.min(Math.max(600 / entries.length, 16), 60));
     view.said = Dom.h("p", { class: "heat-said", role: "status" }, help());
-    view.svg = Dom.svg("svg", { width: WIDE * entries.length, height: HIGH * view.lines.length, "aria-hidden": "true" });
+    view.svg = Dom.svg("svg", { width: view.wide * entries.length, height: HIGH * view.lines.length, "aria-hidden": "true" });
     view.box = Dom.h("div", { class: "heat", tabindex: "0", role: "group", "aria-label": "Questions (down) by updates (across); arrow keys move, Enter compares" }, view.svg);
     wire(view);
     draw(view);
@@ -43,7 +44,9 @@ const HeatStrip = (() => {
     return { element };
   }
 
-  const help = () => "Each line is a question, each column an update. Point at a cell, or move with the arrow keys.";
+  const help = () =>
+    "Each line is a question, each column an update. Filled: right; a cross: wrong; a dot: not judged. " +
+    "Point at a cell, or move with the arrow keys.";
 
   function switches(view) {
     const bar = Dom.h("div", { class: "heat-switch", role: "group", "aria-label": "What the cells show" });
@@ -62,22 +65,23 @@ const HeatStrip = (() => {
   // A few paths, however many cells there are.
   function draw(view) {
     const marks = view.measure === "verdict" ? verdicts(view) : bars(view, view.measure);
-    view.cursor = Dom.svg("rect", { class: "heat-cursor", width: WIDE, height: HIGH });
+    view.cursor = Dom.svg("rect", { class: "heat-cursor", width: view.wide, height: HIGH });
     view.svg.replaceChildren(...marks, view.cursor);
     place(view);
   }
 
   function each(view, act) {
-    view.lines.forEach((line, y) => line.cells.forEach((row, x) => row !== null && act(row, x * WIDE, y * HIGH)));
+    view.lines.forEach((line, y) => line.cells.forEach((row, x) => row !== null && act(row, x * view.wide, y * HIGH)));
   }
 
   function verdicts(view) {
+    const { wide } = view;
     const d = { right: [], wrong: [], none: [] };
     each(view, (row, x, y) => {
       const verdict = Data.rows.get("verdict", row);
-      if (verdict === true) d.right.push(`M${x + 1} ${y + 1}h${WIDE - 2}v${HIGH - 2}h${2 - WIDE}z`);
-      else if (verdict === false) d.wrong.push(`M${x + 5} ${y + 2.5}l6 6m0 -6l-6 6`);
-      else d.none.push(`M${x + WIDE / 2} ${y + HIGH / 2}h.01`);
+      if (verdict === true) d.right.push(`M${x + 1} ${y + 1}h${wide - 2}v${HIGH - 2}h${2 - wide}z`);
+      else if (verdict === false) d.wrong.push(`M${x + wide / 2 - 3} ${y + 2.5}l6 6m0 -6l-6 6`);
+      else d.none.push(`M${x + wide / 2} ${y + HIGH / 2}h.01`);
     });
     return Object.entries(d).map(([kind, parts]) => Dom.svg("path", { class: `heat-${kind}`, d: parts.join("") }));
   }
@@ -91,8 +95,8 @@ const HeatStrip = (() => {
     const d = [];
     each(view, (row, x, y) => {
       const value = Data.rows.get(key, row);
-      const wide = most && typeof value === "number" ? ((WIDE - 2) * value) / most : 0;
-      if (wide > 0) d.push(`M${x + 1} ${y + 2}h${wide.toFixed(1)}v${HIGH - 4}h${(-wide).toFixed(1)}z`);
+      const filled = most && typeof value === "number" ? ((view.wide - 2) * value) / most : 0;
+      if (filled > 0) d.push(`M${x + 1} ${y + 2}h${filled.toFixed(1)}v${HIGH - 4}h${(-filled).toFixed(1)}z`);
     });
     return [Dom.svg("path", { class: "heat-bars", d: d.join("") })];
   }
@@ -110,7 +114,7 @@ const HeatStrip = (() => {
 
   function place(view) {
     const [x, y] = view.at;
-    view.cursor.setAttribute("x", x * WIDE);
+    view.cursor.setAttribute("x", x * view.wide);
     view.cursor.setAttribute("y", y * HIGH);
   }
 
@@ -137,7 +141,7 @@ const HeatStrip = (() => {
   function wire(view) {
     const cell = (event) => {
       const box = view.svg.getBoundingClientRect();
-      return [Math.floor((event.clientX - box.left) / WIDE), Math.floor((event.clientY - box.top) / HIGH)];
+      return [Math.floor((event.clientX - box.left) / view.wide), Math.floor((event.clientY - box.top) / HIGH)];
     };
     view.svg.addEventListener("pointermove", (event) => move(view, cell(event)));
     view.svg.addEventListener("click", (event) => {
