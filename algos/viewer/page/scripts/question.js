@@ -1,10 +1,9 @@
 // One question: the time axis on top, what was seen at the cursor, the turns, and the verdict.
 //
-// QuestionView.show(container, state), and play() and step(by) for the keys of the page.
-// The cursor is kept here and told to every panel at once; the address follows a little later, for
-// a browser takes only so many changes of it in a second.
+// QuestionView.show(container, state), hide(container); step(by) and play() are its keys.
+// The cursor is kept here and told to every panel at once; the address follows.
 const QuestionView = (() => {
-  const LATER = 250; // milliseconds
+  const BUTTONS = 6; // entries that stand side by side; more are a list to choose from
   let current = null;
 
   async function show(container, state) {
@@ -33,7 +32,6 @@ const QuestionView = (() => {
   // Let go of what the question before holds: its clip, its timers.
   function leave() {
     if (!current) return;
-    clearTimeout(current.timer);
     if (current.player) current.player.stop();
     current = null;
   }
@@ -66,7 +64,12 @@ const QuestionView = (() => {
       Dom.h("div", { class: "aside" }, view.stage, view.player.element, Verdict.view(question, view.episode),
         view.beliefs && view.beliefs.element, updates && (updates.element || updates)),
       view.turns.element));
+    const axis = view.root.querySelector(".axis-place");
+    const measure = () => view.root.style.setProperty("--axis", `${axis.offsetHeight}px`);
+    measure();
+    new ResizeObserver(measure).observe(axis);
     tell(view);
+    if (state.turn === view.turn) view.turns.show();
   }
 
   const firstTurn = (steps) => (steps.length ? steps[0].turn : null);
@@ -94,14 +97,15 @@ const QuestionView = (() => {
     const length = question.duration ? Dom.h("span", {}, Dom.h("b", {}, "length"), ` ${Dom.clock(question.duration)}`) : null;
     const verdict = Verdict.words(view.episode);
     return Dom.h("header", { class: "question-head" }, title,
-      Dom.h("div", { class: "who" }, entries(view), Dom.h("strong", { class: verdict.name }, verdict.text), ...links(view)),
-      Dom.h("p", { class: "tags" }, length, ...tags));
+      Dom.h("div", { class: "who" }, entries(view), Dom.h("strong", { class: verdict.name }, verdict.text), ...links(view),
+        Dom.h("span", { class: "tags" }, length, ...tags)));
   }
 
   // Who is shown: one button for each entry that played it.
   function entries(view) {
     const episodes = view.question.episodes || [];
     if (episodes.length < 2) return Dom.h("span", { class: "played" }, Looks.title(view.episode.entry));
+    if (episodes.length > BUTTONS) return chooser(view, episodes);
     const buttons = episodes.map((episode) => {
       const verdict = Verdict.words(episode);
       const on = episode === view.episode;
@@ -109,17 +113,27 @@ const QuestionView = (() => {
         type: "button", class: "entry", "aria-pressed": String(on),
         onclick: () => State.set({ e: episode.entry, turn: null }, {}),
       }, Looks.title(episode.entry), " ", Dom.h("span", { class: verdict.name, title: verdict.text }, verdict.text.slice(0, 1)),
-      Dom.h("span", { class: "sr-only" }, ` ${verdict.text.slice(2)}`));
+      Dom.h("span", { class: "hidden-text" }, ` ${verdict.text.slice(2)}`));
     });
     return Dom.h("div", { class: "entries", role: "group", "aria-label": "Played by" }, ...buttons);
+  }
+
+  function chooser(view, episodes) {
+    const select = Dom.h("select", { "aria-label": "Played by" }, ...episodes.map((episode) =>
+      Dom.h("option", { value: episode.entry }, `${Looks.title(episode.entry)}: ${Verdict.words(episode).text}`)));
+    select.value = view.episode.entry;
+    select.addEventListener("change", () => State.set({ e: select.value, turn: null }));
+    return select;
   }
 
   function links(view) {
     const made = [];
     const other = (view.question.episodes || []).find((one) => one !== view.episode && one.entry === Data.run.before) ||
       (view.question.episodes || []).find((one) => one !== view.episode);
-    const compare = () => State.set({ view: "compare", q: view.question.id, e: view.episode.entry, f: other.entry }, {});
-    if (other) made.push(Dom.h("button", { type: "button", onclick: compare }, `Compare with ${Looks.title(other.entry)}`));
+    if (other) {
+      const href = State.link({ view: "compare", q: view.question.id, e: view.episode.entry, f: other.entry });
+      made.push(Dom.h("a", { href }, `Compare with ${Looks.title(other.entry)}`));
+    }
     view.copied = Dom.h("span", { role: "status", class: "note" });
     made.push(Dom.h("button", { type: "button", onclick: () => copy(view) }, "Copy a link to this moment"), view.copied);
     return made;
@@ -128,7 +142,7 @@ const QuestionView = (() => {
   async function copy(view) {
     write(view);
     try {
-      await navigator.clipboard.writeText(location.href);
+      await navigator.clipboard.writeText(location.href.replace(/#.*/, "") + State.link({}));
       view.copied.textContent = "Copied.";
     } catch (error) {
       view.copied.textContent = "Not allowed here: the address of this page is the link.";
@@ -140,7 +154,7 @@ const QuestionView = (() => {
     view.time = second;
     view.turn = turn;
     tell(view);
-    later(view);
+    write(view);
   }
 
   function toTurn(view, turn) {
@@ -183,15 +197,7 @@ const QuestionView = (() => {
       ...(pictures.length ? [Dom.h("button", { type: "button", onclick: enlarge }, "Enlarge")] : []));
   }
 
-  function later(view) {
-    if (view.timer) return;
-    view.timer = setTimeout(() => write(view), LATER);
-  }
-
   function write(view) {
-    clearTimeout(view.timer);
-    view.timer = null;
-    if (current !== view) return;
     view.told = { turn: view.turn, t: Math.round(view.time * 1000) / 1000 };
     State.set(view.told, { replace: true });
   }
@@ -205,7 +211,7 @@ const QuestionView = (() => {
     const steps = Looks.steps(view.episode);
     const turn = steps.some((step) => step.turn === state.turn) && state.turn !== told.turn ? state.turn : null;
     const time = typeof state.t === "number" && state.t !== told.t ? state.t : null;
-    if (view.timer || (turn === null && time === null)) return;
+    if (turn === null && time === null) return;
     view.told = { turn: state.turn, t: state.t };
     if (time === null) toTurn(view, turn);
     else {
@@ -235,5 +241,12 @@ const QuestionView = (() => {
   window.addEventListener("beforeprint", () => printed(true));
   window.addEventListener("afterprint", () => printed(false));
 
-  return { show, step, play, leave };
+  // Keys of this view; where a control has the key itself, it keeps it.
+  const here = (event) => State.get().view === "question" && current !== null &&
+    !event.target.closest("button, summary, a, video, [role=listbox], .spoken");
+  Keys.add("ArrowLeft", "the turn before", () => step(-1), here);
+  Keys.add("ArrowRight", "the next turn", () => step(1), here);
+  Keys.add(" ", "play or pause", play, here);
+
+  return { show, hide: leave, step, play };
 })();
