@@ -65,6 +65,7 @@ SCRIPTS: tuple[str, ...] = (
     "scripts/curve_data.js",
     "scripts/curves.js",
     "scripts/run.js",
+    "scripts/section_links.js",
     "scripts/tools.js",
     "scripts/live.js",
     "scripts/main.js",
