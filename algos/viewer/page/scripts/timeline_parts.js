@@ -24,7 +24,7 @@ const TimelineParts = (() => {
     parts.root = Dom.h("section", { class: "tl", "aria-label": "Time axis of the video" },
       parts.bar, Dom.h("p", { class: "hidden-text" }, Scene.words(question, duration)),
       parts.body, parts.caption,
-      Dom.h("details", { class: "tl-more" }, Dom.h("summary", {}, "How to move along the axis"), keysHelp()));
+      Dom.h("details", { class: "tl-more" }, Dom.h("summary", {}, "Marks and keys"), keysHelp()));
     return parts;
   }
 
