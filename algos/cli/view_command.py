@@ -182,7 +182,6 @@ class View:
 
             webbrowser.open(address)
 
-
     def _write_clip(self, name: str) -> None:
         """Write how a question was played as a film, and say what was written."""
         from algos.viewer.pictures.clips import ClipSettings, write_clip
