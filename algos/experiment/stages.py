@@ -166,6 +166,7 @@ class Stages:
         self.config, self.folder, self.policy = config, folder, policy
         self.splits, self.only, self.parts = splits, only, parts or Parts()
         self.update, self.slots = 0, config.slots or CPU_SLOTS
+        self.session = this_session()
         self._measured: dict[str, tuple[tuple[int, int], EvalResult]] = {}
 
     @property
@@ -335,7 +336,7 @@ class Stages:
             "reward in training": self.config.reward,
             "seed": str(self.config.ppo.seed),
         }
-        about |= session_facts({"sessions": [this_session()]})
+        about |= session_facts({"sessions": [self.session]})
         about |= remarks(self.update, self.config.ppo.updates, read_metrics(self.folder.metrics))
         if seen := seen_by_adapter(self.config.adapter, self.splits):
             about[SEEN] = seen
