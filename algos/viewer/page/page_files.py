@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 HERE = Path(__file__).parent
+TEMPLATE = "page.html.j2"
 EARLY = "scripts/early.js"
 SCRIPTS: tuple[str, ...] = (
     "vendor/uPlot.iife.min.js",
@@ -23,6 +24,7 @@ SCRIPTS: tuple[str, ...] = (
     "scripts/state.js",
     "scripts/data.js",
     "scripts/keys.js",
+    "scripts/work.js",
     # a question
     "scripts/looks.js",
     "scripts/axis.js",
@@ -34,27 +36,38 @@ SCRIPTS: tuple[str, ...] = (
     "scripts/picture.js",
     "scripts/enlarged.js",
     "scripts/frames.js",
+    "scripts/token_scales.js",
     "scripts/tokens.js",
+    "scripts/sparkline.js",
     "scripts/prompt.js",
     "scripts/turn_card.js",
     "scripts/turns.js",
     "scripts/verdict.js",
+    "scripts/sparkline.js",
     "scripts/beliefs.js",
     "scripts/player.js",
     "scripts/what_if.js",
+    "scripts/heat_strip.js",
     "scripts/updates.js",
     "scripts/question.js",
     # two entries
     "scripts/differences.js",
+    "scripts/compare_parts.js",
     "scripts/flips.js",
     "scripts/compare.js",
     # the run
     "scripts/columns.js",
     "scripts/filters.js",
+    "scripts/selection.js",
     "scripts/table.js",
+    "scripts/filter_panel.js",
+    "scripts/column_chooser.js",
+    "scripts/downloads.js",
     "scripts/curve_data.js",
     "scripts/curves.js",
     "scripts/run.js",
+    "scripts/section_links.js",
+    "scripts/tools.js",
     "scripts/live.js",
     "scripts/main.js",
 )
@@ -86,9 +99,9 @@ def styles() -> str:
 
 
 def generator() -> str:
-    """Return what wrote a page: the release and its scripts. A page of another is made anew."""
-    digest = hashlib.sha256((script() + styles()).encode()).hexdigest()
-    return f"sage-vqa {__version__} {digest[:16]}"
+    """Return what wrote a page: the release and its files. A page of another is made anew."""
+    whole = script() + styles() + (HERE / TEMPLATE).read_text("utf-8")
+    return f"sage-vqa {__version__} {hashlib.sha256(whole.encode()).hexdigest()[:16]}"
 
 
 def template() -> Template:
@@ -98,7 +111,7 @@ def template() -> Template:
     found = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    return found.get_template("page.html.j2")
+    return found.get_template(TEMPLATE)
 
 
 def _texts(names: tuple[str, ...] | list[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,18 @@ from algos.viewer.view_data import RunView
 from algos.viewer.writing.view_file import WriteSettings, Written, write_view
 from sage_env.datasets.native.frame_licences import may_show_frames
 
-FIRST = ("learned", "summary", "frontier", "outcomes", "flow")
+FIRST = (
+    "learned",
+    "summary",
+    "learning",
+    "frontier",
+    "outcomes",
+    "surprises",
+    "flow",
+    "effort",
+    "length",
+    "groups",
+)
 """Sections that come first, in this order."""
 
 
@@ -48,8 +60,14 @@ def write_report(path: Path, data: ReportData) -> Written:
         LogError: if a line of one cannot be.
         OSError: if the page cannot be written.
     """
-    settings = WriteSettings(more=f"sage-vqa view {path.parent}")
-    return write_view(report_view(RunFolder(path.parent), data), path, settings)
+    folder = RunFolder(path.parent)
+    settings = WriteSettings(more=f"{opening(folder)} --serve")
+    return write_view(report_view(folder, data), path, settings)
+
+
+def opening(folder: RunFolder) -> str:
+    """Return the command that opens the page of a run, for a shell."""
+    return f"sage-vqa view {shlex.quote(str(folder.path))}"
 
 
 def save_report(folder: RunFolder, data: ReportData) -> Path:
