@@ -65,6 +65,7 @@ const Live = (() => {
     CurveSection.show();
     await redraw(before);
     document.scrollingElement.scrollTop = top;
+    document.documentElement.dataset.shownState = fresh.documentElement.dataset.state;
     return Number(fresh.documentElement.dataset.state || 0);
   };
 
