@@ -1,4 +1,4 @@
-// What the policy believed, turn by turn; what each turn's frames were worth; the critic's value.
+// What the policy believed, turn by turn, and what each turn's frames were worth.
 //
 // Beliefs.panel(question, episode, {turn, onTurn}) -> {update({turn}), element}, or null
 const Beliefs = (() => {
@@ -12,18 +12,11 @@ const Beliefs = (() => {
   function panel(question, episode, options) {
     const view = { question, episode, turn: null, onTurn: () => {}, ...options, charts: [] };
     view.steps = Looks.steps(episode);
-    const lines = () => Sparkline.ofTurns(view.steps, { turn: view.turn, onTurn: view.onTurn });
-    view.lines = lines() ? Dom.h("div", {}) : null;
-    const parts = [beliefs(view), view.lines, bars(view)].filter(Boolean);
+    const parts = [beliefs(view), bars(view)].filter(Boolean);
     if (!parts.length) return null;
-    const element = Dom.h("section", { class: "beliefs", "aria-label": "Beliefs, values and credit" }, ...parts);
-    const point = (turn) => {
-      view.turn = turn;
-      mark(view);
-      if (view.lines) view.lines.replaceChildren(lines());
-    };
-    point(view.turn);
-    return { element, update: ({ turn }) => turn !== view.turn && point(turn) };
+    const element = Dom.h("section", { class: "beliefs", "aria-label": "Beliefs and credit" }, ...parts);
+    mark(view);
+    return { element, update: ({ turn }) => { view.turn = turn; mark(view); } };
   }
 
   // Places of the turns from left to right.
