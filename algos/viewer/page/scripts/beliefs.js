@@ -87,11 +87,15 @@ const Beliefs = (() => {
     const last = steps[steps.length - 1].beliefs;
     const ends = Array.from({ length: count }, (_, k) => ({ k, share: last[k] })).filter((one) => known(one.share));
     ends.sort((a, b) => b.share - a.share);
-    let low = -Infinity;
-    return ends.slice(0, 9).map(({ k, share }) => {
-      low = Math.max(y(share) + 4, low + 12);
+    const shown = ends.slice(0, 9);
+    const places = [];
+    shown.forEach(({ share }, n) => places.push(Math.max(y(share) + 4, n ? places[n - 1] + 12 : 0)));
+    for (let n = shown.length - 1, most = HIGH - FOOT + 4; n >= 0; n -= 1, most = places[n + 1] - 12) {
+      places[n] = Math.min(places[n], most);
+    }
+    return shown.map(({ k, share }, n) => {
       const gold = k === view.question.gold_choice ? " ◆" : "";
-      return Dom.svg("text", { class: "end", x: WIDE - RIGHT + 6, y: fixed(low) }, `${letter(k)} ${Dom.percent(share)}${gold}`);
+      return Dom.svg("text", { class: "end", x: WIDE - RIGHT + 6, y: fixed(places[n]) }, `${letter(k)} ${Dom.percent(share)}${gold}`);
     });
   }
 
