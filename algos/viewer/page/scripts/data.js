@@ -75,10 +75,14 @@ const Data = (() => {
     }
   }
 
-  // Read the table again, e.g. when a served run has gone on.
-  async function load() {
-    take(await (run.served ? fetched("rows.json") : unpacked("rows")));
+  // Read the table again when a served run has gone on; `told` is what its page now says of it.
+  async function load(told) {
+    const packed = await (run.served ? fetched("rows.json") : unpacked("rows"));
+    Object.assign(run, told);
+    entryKeys.splice(0, entryKeys.length, ...run.entries.map((entry) => entry.key));
+    take(packed);
     parts.clear();
+    sheets.clear();
     ids = [...first.keys()].reverse();
     for (const listener of listeners) listener();
   }
@@ -133,7 +137,7 @@ const Data = (() => {
   }
 
   // Scripts that follow are there before the first rows are.
-  const ready = Promise.resolve().then(load);
+  const ready = Promise.resolve().then(() => load());
   ready.catch(() => {}); // main.js says it
 
   return {

@@ -13,7 +13,8 @@ const Turns = (() => {
       pager: Dom.h("nav", { class: "turns-bar", "aria-label": "Turns" }),
       body: Dom.h("div", { class: "turns-list" }),
     };
-    view.element = Dom.h("section", { class: "turns", "aria-label": "Turns" }, view.pager, view.body);
+    const course = Sparkline.ofTurns(view.steps, { onTurn: view.onTurn });
+    view.element = Dom.h("section", { class: "turns", "aria-label": "Turns" }, course, view.pager, view.body);
     if (!view.steps.length) view.body.append(Dom.h("p", { class: "note" }, "Nothing is known of its turns."));
     show(view, pageOf(view, view.turn));
     mark(view, false);
