@@ -23,6 +23,8 @@ FORBIDDEN = re.compile(
     r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|DOMParser"
     r"|createContextualFragment|setHTMLUnsafe|srcdoc"
 )
+# A served page takes sections over from the next page of the same server, which escaped all texts.
+ALLOWED = {"live.js": {"DOMParser"}}
 
 
 def test_what_is_vendored_is_what_its_makers_published():
@@ -45,7 +47,7 @@ def test_every_file_is_in_the_page_once_and_the_last_starts_it():
 def test_our_files_are_short_and_make_no_html(path: Path):
     text = path.read_text("utf-8")
     assert len(text.splitlines()) <= 350
-    assert not FORBIDDEN.search(text)
+    assert set(FORBIDDEN.findall(text)) <= ALLOWED.get(path.name, set())
     assert "http://" not in text.replace("http://www.w3.org/2000/svg", "")
     assert "https://" not in text
 
