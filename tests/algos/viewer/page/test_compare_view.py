@@ -137,6 +137,31 @@ def test_keys_go_from_flip_to_flip_and_stop_at_the_ends(at) -> None:
     page.wait_for_url(re.compile(f"[#&]q={ids[-2]}(&|$)"))
 
 
+def test_arrow_keys_go_from_turn_to_turn(at) -> None:
+    page = at("view=compare&q=q3")
+    turns = page.locator(".cmp-turn").evaluate_all("all => all.map(e => e.dataset.turn)")
+    seen = []
+    for _ in turns:
+        page.keyboard.press("ArrowRight")
+        seen.append(page.locator(".cmp-turn.active").get_attribute("data-turn"))
+    assert seen == turns and len(turns) > 1
+    page.keyboard.press("ArrowRight")  # there is none
+    page.keyboard.press("ArrowLeft")
+    assert page.locator(".cmp-turn.active").get_attribute("data-turn") == turns[-2]
+
+
+def test_a_time_moves_the_cursor_of_what_is_there(at) -> None:
+    page = at("view=compare&q=q3")
+    page.evaluate("document.querySelector('.compare').dataset.same = '1'")
+    page.locator(".cmp-turn .frame").nth(2).click()
+    page.keyboard.press("Escape")
+    page.wait_for_url(re.compile("[#&]t=[0-9.]+"))
+    assert page.locator(".compare").get_attribute("data-same") == "1"  # nothing was drawn anew
+    second = float(re.search(r"[#&]t=([0-9.]+)", page.url)[1])
+    frames = [step for step in RUN.question("q3").episodes[1].steps if step.frames][0].frames
+    assert second == pytest.approx(frames[2].second, abs=0.05)
+
+
 def test_a_difference_of_measures_is_a_minus_b(at) -> None:
     page = at("view=compare&q=q3&e=policy-1&f=policy-0")
     rows = {row["entry"]: row for row in RUN.rows() if row["id"] == "q3"}
