@@ -182,10 +182,9 @@ class View:
 
             webbrowser.open(address)
 
-
     def _write_clip(self, name: str) -> None:
         """Write how a question was played as a film, and say what was written."""
-        from algos.viewer.pictures.clips import write_clip
+        from algos.viewer.pictures.clips import ClipSettings, write_clip
 
         assert self.out is not None
         run = self._read()
@@ -197,7 +196,8 @@ class View:
             known = ", ".join(played) or "none: nobody played it"
             raise CommandError(f"--entry of {name!r} takes {known}, got {entry!r}")
         self.out.parent.mkdir(parents=True, exist_ok=True)
-        say(write_clip(question, played[entry], self.out))
+        settings = ClipSettings(frame_size=run.frame_size)
+        say(write_clip(question, played[entry], self.out, settings))
 
 
 def read_view(path: Path) -> RunView:

@@ -24,18 +24,18 @@ from algos.report.sections import (
 
 def report_sections(data: ReportData) -> list[tuple[str, str, str]]:
     """Return the sections that have something to tell: `(id, heading, HTML)` each."""
-    lines = data.lines()
+    lines, shown = data.lines(), data.shown.title
     before = None if data.before is None else data.results[data.before]
     found = [
         ("summary", "Summary", summary_section(data)),
         ("length", "Accuracy and cost by length of the video", length_section(data)),
         ("groups", "Groups of questions", group_section(data)),
-        ("floors", "Floors", floors_section(lines)),
+        ("floors", "Floors", floors_section(lines, shown)),
         ("rule", "By the rule of the dataset", rule_section(data.dataset, lines, data.official)),
         ("budgets", "Accuracy against frames", budget_section(lines)),
-        ("stopping", "When it stops looking", horizon_section(lines)),
-        ("evidence", "Evidence", evidence_section(lines)),
-        ("cost", "Cost", spending_section(lines)),
+        ("stopping", "When it stops looking", horizon_section(lines, shown)),
+        ("evidence", "Evidence", evidence_section(lines, shown)),
+        ("cost", "Cost", spending_section(lines, shown)),
         ("tools", "Calls of tools", tool_section(data)),
         ("failed", "Questions that failed", failed_section(data)),
         ("routing", "Routing and skill", "" if before is None else routing_section(data, before)),

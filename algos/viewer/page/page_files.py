@@ -24,6 +24,7 @@ SCRIPTS: tuple[str, ...] = (
     "scripts/state.js",
     "scripts/data.js",
     "scripts/keys.js",
+    "scripts/work.js",
     # a question
     "scripts/looks.js",
     "scripts/axis.js",
@@ -37,7 +38,6 @@ SCRIPTS: tuple[str, ...] = (
     "scripts/frames.js",
     "scripts/token_scales.js",
     "scripts/tokens.js",
-    "scripts/sparkline.js",
     "scripts/prompt.js",
     "scripts/turn_card.js",
     "scripts/turns.js",
@@ -56,10 +56,16 @@ SCRIPTS: tuple[str, ...] = (
     # the run
     "scripts/columns.js",
     "scripts/filters.js",
+    "scripts/selection.js",
     "scripts/table.js",
+    "scripts/filter_panel.js",
+    "scripts/column_chooser.js",
+    "scripts/downloads.js",
     "scripts/curve_data.js",
     "scripts/curves.js",
     "scripts/run.js",
+    "scripts/section_links.js",
+    "scripts/tools.js",
     "scripts/live.js",
     "scripts/main.js",
 )

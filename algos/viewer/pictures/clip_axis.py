@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from PIL import ImageDraw
@@ -69,17 +70,18 @@ def draw_axis(
 
 def length_of(question: QuestionView, steps: Sequence[StepView]) -> float:
     """Return the seconds of an axis: of the video, or up to the last time that is known."""
-    if question.duration is not None and question.duration > 0:
+    if question.duration is not None and 0 < question.duration < math.inf:
         return question.duration
     ends = [frame.second for step in steps for frame in step.frames]
     ends += [step.span[1] for step in steps if step.span]
     ends += [end for _, end in question.evidence]
-    return max(ends, default=0.0) or 1.0
+    known = [end for end in ends if 0 < end < math.inf]
+    return max(known, default=1.0)
 
 
 def _column(second: float, duration: float) -> int:
     """Return the column of pixels of a time, in `[LEFT, RIGHT]`."""
-    share = min(max(second / duration, 0.0), 1.0) if second == second else 0.0
+    share = 0.0 if math.isnan(second) else min(max(second / duration, 0.0), 1.0)
     return LEFT + round(share * (RIGHT - LEFT))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -111,12 +112,19 @@ def cursor_after(steps: Sequence[StepView]) -> float:
     return moved[-1] if moved else 0.0
 
 
+def time_of(second: float, decimals: int = 1) -> str:
+    """Return a time as text, whatever a trace has for one."""
+    return clock(second, decimals) if math.isfinite(second) else "?"
+
+
 def _inside(second: float, question: QuestionView) -> bool:
     return any(start <= second < end for start, end in question.evidence)
 
 
 def _heading(step: StepView, turns: int) -> str:
-    where = f" {clock(step.span[0])} to {clock(step.span[1])}" if step.span and step.turn else ""
+    where = (
+        f" {time_of(step.span[0])} to {time_of(step.span[1])}" if step.span and step.turn else ""
+    )
     seen = f", {len(step.frames)} frames" if step.frames else ""
     name = step.action.replace("_", " ")[:60]
     if not step.turn:

@@ -8,13 +8,12 @@ from PIL import Image, ImageDraw
 
 from algos.viewer.pictures.clip_axis import HEIGHT as AXIS
 from algos.viewer.pictures.clip_axis import draw_axis
-from algos.viewer.pictures.clip_moments import Moment, ShownFrame
+from algos.viewer.pictures.clip_moments import Moment, ShownFrame, time_of
 from algos.viewer.view_data import EpisodeView, QuestionView
 from sage_env.picture_geometry import fitted
 from sage_env.rendering.colours import BAD, CURSOR, GOOD, INK, PAPER, RULE, SOFT, ZOOM
 from sage_env.rendering.lettering import fit, font, line_height, width_of, wrap
 from sage_env.rendering.thumbnails import CAPTION, best_grid, thumbnail
-from sage_env.timeline import clock
 
 WIDTH, HEIGHT = 960, 540
 """Pixels of a picture: half of 1080p on each side."""
@@ -119,7 +118,7 @@ def _draw_frames(image: Image.Image, draw: ImageDraw.ImageDraw, moment: Moment) 
 
 
 def _caption(frame: ShownFrame) -> str:
-    return clock(frame.second, 2)
+    return time_of(frame.second, 2)
 
 
 def _draw_frame(

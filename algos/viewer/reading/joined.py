@@ -101,7 +101,8 @@ def _sections(
         theirs: key of one of the second.
         names: of the runs.
     """
-    own, other = ((row for row in rows() if row["entry"] == key) for key in (ours, theirs))
+    own = (row for row in rows() if row["entry"] == ours)
+    other = (row for row in rows() if row["entry"] == theirs)
     found = against_section(own, other, names)
     return [("against", f"{names[0]} against {names[1]}", found)] if found else []
 

@@ -41,7 +41,7 @@ def what_if_commands(run: Sequence[str], question: str) -> list[tuple[str, str]]
     folder = f"./{folder}" if folder.startswith("-") else folder
     words = [folder, *_joined(others), f"--question={question}"]
     fixed = " ".join(shlex.quote(word) for word in words).replace("{", "{{").replace("}", "}}")
-    return [(label, f"sage-vqa replay {fixed} {change}") for label, change in _CHANGES]
+    return [(label, f"sage-vqa replay {fixed} {change} --html") for label, change in _CHANGES]
 
 
 def _joined(options: Sequence[str]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from algos.runs.json_files import RunFolderError, read_json, write_json
 from algos.runs.metrics import read_metrics
 from algos.runs.run_folder import RunFolder
 from algos.runs.stored_result import load_stored
-from algos.runs.token_records import StoredTokens, tokens_path
 from algos.viewer.reading.question_views import known_item
 from algos.viewer.reading.run_facts import (
     config_of,
@@ -27,7 +25,7 @@ from algos.viewer.reading.run_facts import (
     training_facts,
 )
 from algos.viewer.reading.run_views import Section, StoredRun, run_view
-from algos.viewer.reading.stored_entries import Records, StoredEntry, entry_of_result
+from algos.viewer.reading.stored_entries import StoredEntry, entry_of_result, tokens_beside
 from algos.viewer.reading.update_entries import update_entries
 from algos.viewer.run_sections.run_plays import plays_of_report
 from algos.viewer.run_sections.sections import view_sections
@@ -35,7 +33,18 @@ from algos.viewer.view_data import RunView
 from algos.viewer.writing.view_file import WriteSettings, Written, write_view
 from sage_env.datasets.native.frame_licences import may_show_frames
 
-FIRST = ("learned", "summary", "frontier", "outcomes", "flow")
+FIRST = (
+    "learned",
+    "summary",
+    "learning",
+    "frontier",
+    "outcomes",
+    "surprises",
+    "flow",
+    "effort",
+    "length",
+    "groups",
+)
 """Sections that come first, in this order."""
 
 
@@ -164,7 +173,7 @@ def _entry(folder: RunFolder, name: str, result: EvalResult, data: ReportData) -
         name,
         result,
         own.samples if settings else None,
-        tokens=_tokens(path),
+        tokens=tokens_beside(path),
         told={**told, **({} if "policy" in told else _policy(settings))},
         settings=settings or _training_settings(folder),
         replay=where if replays else (),
@@ -182,12 +191,6 @@ def _training_settings(folder: RunFolder) -> dict[str, Any]:
         return {}
     checkpoint = told["checkpoint"]
     return {"policy": f"sage-mm:{checkpoint}" if checkpoint else "sage-mm-tiny"}
-
-
-def _tokens(path: Path) -> Callable[[str], Records | None]:
-    """Return what reads the sampled tokens of an evaluation, of the questions that have some."""
-    beside = tokens_path(path.with_suffix(".jsonl"))
-    return StoredTokens(beside).of if beside.exists() else lambda _: None
 
 
 def _load(folder: RunFolder, name: str) -> EvalResult:

@@ -11,7 +11,7 @@ from algos.evaluation.measures import EvalResult
 from algos.evaluation.sample_rows import sample_row
 from algos.rollout.trajectory import Trajectory
 from algos.runs.stored_result import stored_rows
-from algos.runs.token_records import TurnRecord
+from algos.runs.token_records import StoredTokens, TurnRecord, tokens_path
 from sage_env.datasets.item import QAItem
 
 Row = Mapping[str, Any]
@@ -119,7 +119,17 @@ def told_texts(told: Mapping[str, Any], decoding: str = "") -> dict[str, str]:
     """Return what an entry is, as texts; what is not known is left out."""
     found = {key: told.get(key) for key in ("policy", "control", "budget", "repeat")}
     found["decoding"] = decoding
-    return {key: str(value) for key, value in found.items() if value not in (None, "")}
+    return {key: str(value) for key, value in found.items() if value}
+
+
+def tokens_beside(path: Path) -> Callable[[str], Records | None]:
+    """Return what reads the sampled tokens of a file of trajectories, of those that have some.
+
+    Raises:
+        LogError: if their file cannot be read.
+    """
+    beside = tokens_path(path.with_suffix(".jsonl"))
+    return StoredTokens(beside).of if beside.exists() else _nothing
 
 
 def _rows_of(samples: Path | None, items: Sequence[QAItem]) -> Sequence[Row] | None:

@@ -14,7 +14,7 @@ from algos.runs.line_index import LineIndex
 from algos.runs.run_folder import RunFolder
 from algos.runs.stored_result import TRAJECTORY
 from algos.runs.token_records import SUFFIX
-from algos.viewer.reading.stored_entries import Row, StoredEntry, told_texts
+from algos.viewer.reading.stored_entries import Row, StoredEntry, tokens_beside, told_texts
 from sage_env.datasets.item import QAItem
 
 ItemOf = Callable[[str], QAItem | None]
@@ -100,6 +100,7 @@ def entry_of_trajectories(
         episode=episode,
         row=row,
         item=item,
+        tokens=tokens_beside(path),
         told=told_texts(told or {}),
     )
 

@@ -12,9 +12,9 @@ from algos.report.measure_sections import (
     rule_section,
     spending_section,
 )
-from algos.viewer.reading.report_files import load_report, save_report
 from algos.report.report_data import ReportData
 from algos.runs.run_folder import RunFolder
+from algos.viewer.reading.report_files import load_report, save_report
 from tests.helpers.handmade import asked, item, result, trajectory
 
 NASTY = "<b>agent</b>"

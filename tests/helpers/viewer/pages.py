@@ -1,4 +1,4 @@
-"""A page of a run read back as its scripts read it: the run, the rows, the questions, the sheets."""
+"""A page of a run read back as its scripts read it: run, rows, questions and sheets."""
 
 from __future__ import annotations
 

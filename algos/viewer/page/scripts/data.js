@@ -6,7 +6,10 @@ const Data = (() => {
   const entryKeys = run.entries.map((entry) => entry.key);
   const parts = new Map();
   const sheets = new Map();
+  const listeners = [];
   let details = new Map(); // question -> number of its part
+  let arranged = null; // rows of the table as it is shown, and their questions once asked for
+  let ids = [];
 
   // Bytes of a packed block, a piece at a time, so that no frame is late.
   function bytesOf(text) {
@@ -16,7 +19,9 @@ const Data = (() => {
       pull(sink) {
         if (at >= text.length) return sink.close();
         const letters = atob(text.slice(at, (at += STEP)));
-        sink.enqueue(Uint8Array.from(letters, (letter) => letter.charCodeAt(0)));
+        const bytes = new Uint8Array(letters.length);
+        for (let k = 0; k < letters.length; k++) bytes[k] = letters.charCodeAt(k);
+        sink.enqueue(bytes);
       },
     });
   }
@@ -70,10 +75,28 @@ const Data = (() => {
     }
   }
 
-  // Read the table again, e.g. when a served run has gone on.
-  async function load() {
-    take(await (run.served ? fetched("rows.json") : unpacked("rows")));
+  // Read the table again when a served run has gone on; `told` is what its page now says of it.
+  async function load(told) {
+    const packed = await (run.served ? fetched("rows.json") : unpacked("rows"));
+    Object.assign(run, told);
+    entryKeys.splice(0, entryKeys.length, ...run.entries.map((entry) => entry.key));
+    take(packed);
     parts.clear();
+    sheets.clear();
+    ids = [...first.keys()].reverse();
+    for (const listener of listeners) listener();
+  }
+
+  // Take the rows of the table as it is shown now.
+  function arrange(found) {
+    arranged = found;
+    ids = null;
+  }
+
+  // Questions in the order of the table, each once.
+  function listed() {
+    if (!ids) ids = [...new Set(Array.from(arranged, (i) => rows.get("id", i)))];
+    return ids;
   }
 
   // Row of an entry and a question; -1 if there is none.
@@ -113,8 +136,16 @@ const Data = (() => {
     return { sheet: q.sheet, x: (cell % q.across) * width, y: Math.floor(cell / q.across) * height, width, height };
   }
 
-  const ready = load();
+  // Scripts that follow are there before the first rows are.
+  const ready = Promise.resolve().then(() => load());
   ready.catch(() => {}); // main.js says it
 
-  return { run, rows, ready, load, rowOf, question, sheet, picture, ids: [], has: (id) => first.has(id) };
+  return {
+    run, rows, ready, load, rowOf, question, sheet, picture, arrange,
+    onLoad: (listener) => listeners.push(listener),
+    detailed: () => [...details.keys()],
+    get ids() {
+      return listed();
+    },
+  };
 })();

@@ -3,6 +3,7 @@ const HeatStrip = (() => {
   const MOST = 400; // questions that are drawn; a note says how many are left out
   const PAGE = 40; // lines of the table that are in the page at once
   const HIGH = 11; // pixels of a cell
+  const HEAD = 16; // of the numbers above
   const MARKS = new Map([[true, "✓"], [false, "✗"]]);
   const WORDS = new Map([[true, "right"], [false, "wrong"]]);
   const SHOWN = [["verdict", "right and wrong"], ["frames", "frames shown"], ["turns", "turns"]];
@@ -35,7 +36,8 @@ const HeatStrip = (() => {
     view.wide = Math.round(Math.min(Math.max(600 / entries.length, 16), 60));
     view.said = Dom.h("p", { class: "heat-said", role: "status" }, help());
     view.svg = Dom.svg("svg", { width: view.wide * entries.length, height: HIGH * view.lines.length, "aria-hidden": "true" });
-    view.box = Dom.h("div", { class: "heat", tabindex: "0", role: "group", "aria-label": "Questions (down) by updates (across); arrow keys move, Enter compares" }, view.svg);
+    const label = "Questions (down) by updates (across); arrow keys move, Enter compares";
+    view.box = Dom.h("div", { class: "heat", tabindex: "0", role: "group", "aria-label": label }, heads(view), view.svg);
     wire(view);
     draw(view);
     const left = all.length - view.lines.length;
@@ -47,6 +49,15 @@ const HeatStrip = (() => {
   const help = () =>
     "Each line is a question, each column an update. Filled: right; a cross: wrong; a dot: not judged. " +
     "Point at a cell, or move with the arrow keys.";
+
+  // Numbers of the updates above their columns, as many as have room.
+  function heads(view) {
+    const apart = Math.ceil(34 / view.wide);
+    const numbers = view.entries.map((entry, k) => k % apart === 0 && Dom.svg("text", {
+      x: view.wide * (k + 0.5), y: 12, "text-anchor": "middle",
+    }, String(entry.update)));
+    return Dom.svg("svg", { class: "heat-heads", width: view.wide * view.entries.length, height: HEAD, "aria-hidden": "true" }, ...numbers);
+  }
 
   function switches(view) {
     const bar = Dom.h("div", { class: "heat-switch", role: "group", "aria-label": "What the cells show" });
@@ -125,8 +136,9 @@ const HeatStrip = (() => {
     view.said.textContent = words(view, view.at);
     const { box } = view;
     const top = view.at[1] * HIGH;
+    const seen = box.clientHeight - HEAD;
     if (top < box.scrollTop) box.scrollTop = top;
-    if (top + HIGH > box.scrollTop + box.clientHeight) box.scrollTop = top + HIGH - box.clientHeight;
+    if (top + HIGH > box.scrollTop + seen) box.scrollTop = top + HIGH - seen;
   }
 
   function open(view) {

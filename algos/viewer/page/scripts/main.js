@@ -1,12 +1,13 @@
 // The router: one view at a time, as the address says.
 const Main = (() => {
   const VIEWS = {
-    run: typeof RunPage === "undefined" ? null : RunPage,
+    run: RunPage,
     question: typeof QuestionView === "undefined" ? null : QuestionView,
     compare: typeof CompareView === "undefined" ? null : CompareView,
   };
-  const container = (view) => document.getElementById(view === "run" ? "run-view" : `${view}-view`);
+  const title = document.title;
   let shown = null;
+  let before = null; // the state that was shown
 
   function trouble(error) {
     const place = document.getElementById("trouble");
@@ -15,19 +16,41 @@ const Main = (() => {
   }
 
   async function show(state) {
-    const moved = shown !== state.view;
-    if (moved && shown && VIEWS[shown] && VIEWS[shown].hide) VIEWS[shown].hide(container(shown));
-    shown = state.view;
-    document.documentElement.dataset.view = state.view;
+    const { view } = state;
+    const moved = shown !== view;
+    if (moved && shown && VIEWS[shown] && VIEWS[shown].leave) VIEWS[shown].leave();
+    const first = shown === null;
+    if (moved && view === "run" && before) RunPage.from(before);
+    shown = view;
+    before = state;
+    document.documentElement.dataset.view = view;
+    Tools.show(state);
+    if (moved && !first) {
+      scrollTo(0, 0);
+      document.getElementById("content").focus({ preventScroll: true });
+    }
     try {
-      if (state.view !== "run") await Data.ready;
-      if (VIEWS[state.view] && shown === state.view) await VIEWS[state.view].show(container(state.view), state);
+      if (view !== "run") await Data.ready;
+      if (VIEWS[view] && shown === view) await VIEWS[view].show(document.getElementById(`${view}-view`), state);
     } catch (error) {
       trouble(error);
     }
-    if (moved) document.getElementById("content").focus({ preventScroll: true });
+    named(state);
+    if (state.section && first) scrolled(state.section);
   }
 
+  function named(state) {
+    const row = state.view === "question" ? Data.rowOf(state.e || Data.run.shown, state.q) : -1;
+    const question = row < 0 ? state.q : Data.rows.get("question", row);
+    document.title = state.view === "question" && question ? `${String(question).slice(0, 80)} – ${title}` : title;
+  }
+
+  function scrolled(name) {
+    const found = document.getElementById(name);
+    if (found && found.tagName === "SECTION") found.scrollIntoView();
+  }
+
+  Tools.mount();
   State.on(show);
   show(State.get());
   Data.ready.catch(trouble);

@@ -61,7 +61,7 @@ const QuestionView = (() => {
     view.turns = Turns.list(question, view.episode, options);
     const updates = typeof Updates !== "undefined" && question.episodes.length > 2 ? Updates.strip(question) : null;
     view.root.append(Dom.h("div", { class: "question-body" },
-      Dom.h("div", { class: "aside" }, view.stage, view.player.element, Verdict.view(question, view.episode),
+      Dom.h("div", { class: "aside" }, Dom.h("div", { class: "look" }, view.stage, view.player.element), Verdict.view(question, view.episode),
         view.beliefs && view.beliefs.element, updates && (updates.element || updates)),
       view.turns.element));
     const axis = view.root.querySelector(".axis-place");
@@ -74,9 +74,21 @@ const QuestionView = (() => {
 
   const firstTurn = (steps) => (steps.length ? steps[0].turn : null);
 
+  // Where a turn is on the axis: its first frame, its stretch, or what it relies on.
+  function placeOf(view, turn) {
+    const own = Looks.ofTurn(view.question, view.episode, turn);
+    if (own.length) return own[0].second;
+    const step = Looks.steps(view.episode).find((one) => one.turn === turn) || {};
+    const span = step.span || (step.claimed || [])[0];
+    return span ? span[0] : null;
+  }
+
+  // The cursor at first; a turn that is nowhere on the axis follows the last frame before it.
   function firstTime(view) {
-    const own = Looks.ofTurn(view.question, view.episode, view.turn);
-    return own.length ? own[0].second : 0;
+    const place = placeOf(view, view.turn);
+    if (place !== null) return place;
+    const before = Looks.frames(view.question, view.episode).filter((frame) => frame.turn < view.turn);
+    return before.length ? before[before.length - 1].second : 0;
   }
 
   function handlers(view) {
@@ -95,9 +107,8 @@ const QuestionView = (() => {
     const tags = Object.entries(question.group || {}).map(([key, text]) =>
       Dom.h("span", {}, Dom.h("b", {}, key), ` ${text}`));
     const length = question.duration ? Dom.h("span", {}, Dom.h("b", {}, "length"), ` ${Dom.clock(question.duration)}`) : null;
-    const verdict = Verdict.words(view.episode);
     return Dom.h("header", { class: "question-head" }, title,
-      Dom.h("div", { class: "who" }, entries(view), Dom.h("strong", { class: verdict.name }, verdict.text), ...links(view),
+      Dom.h("div", { class: "who" }, entries(view), Verdict.line(question, view.episode), ...links(view),
         Dom.h("span", { class: "tags" }, length, ...tags)));
   }
 
@@ -159,13 +170,12 @@ const QuestionView = (() => {
 
   function toTurn(view, turn) {
     const own = Looks.ofTurn(view.question, view.episode, turn);
-    const step = Looks.steps(view.episode).find((one) => one.turn === turn);
     const there = own.some((frame) => Math.abs(frame.second - view.time) <= Looks.SAME);
-    const start = own.length ? own[0].second : step && step.span ? step.span[0] : view.time;
-    move(view, there ? view.time : start, turn);
+    const place = placeOf(view, turn);
+    move(view, there || place === null ? view.time : place, turn);
   }
 
-  // A clip runs through turns: the one that saw this moment last is the active one, if any did.
+  // A clip moves the cursor alone, frames that are played their turn too.
   function played(view, second, turn) {
     move(view, second, turn === null ? view.turn : turn);
   }
@@ -192,9 +202,10 @@ const QuestionView = (() => {
     const words = Looks.frameWords(frame);
     const enlarge = () => Enlarged.open(view.question, view.episode, frame);
     view.stage.replaceChildren(
-      Dom.h("p", { class: "stage-words" }, `${words[0].toUpperCase()}${words.slice(1)} `, ...Frames.badgesOf(frame)),
-      Dom.h("div", { class: "pairs" }, ...(pictures.length ? pictures : [Frames.missing(view.question)])),
-      ...(pictures.length ? [Dom.h("button", { type: "button", onclick: enlarge }, "Enlarge")] : []));
+      Dom.h("div", { class: "stage-words" },
+        Dom.h("p", {}, `${words[0].toUpperCase()}${words.slice(1)} `, ...Frames.badgesOf(frame)),
+        pictures.length ? Dom.h("button", { type: "button", onclick: enlarge }, "Enlarge") : null),
+      Dom.h("div", { class: "pairs" }, ...(pictures.length ? pictures : [Frames.missing(view.question)])));
   }
 
   function write(view) {
@@ -241,12 +252,12 @@ const QuestionView = (() => {
   window.addEventListener("beforeprint", () => printed(true));
   window.addEventListener("afterprint", () => printed(false));
 
-  // Keys of this view; where a control has the key itself, it keeps it.
-  const here = (event) => State.get().view === "question" && current !== null &&
-    !event.target.closest("button, summary, a, video, [role=listbox], .spoken");
-  Keys.add("ArrowLeft", "the turn before", () => step(-1), here);
-  Keys.add("ArrowRight", "the next turn", () => step(1), here);
-  Keys.add(" ", "play or pause", play, here);
+  // Keys of this view; a control that has the key itself keeps it.
+  const here = (but) => (event) =>
+    State.get().view === "question" && current !== null && !event.target.closest(but);
+  Keys.add("ArrowLeft", "the turn before", () => step(-1), here("video"));
+  Keys.add("ArrowRight", "the next turn", () => step(1), here("video"));
+  Keys.add(" ", "play or pause", play, here("button, summary, a, video"));
 
   return { show, hide: leave, step, play };
 })();

@@ -200,9 +200,7 @@ def test_a_crop_shows_its_quarter(tmp_path: Path) -> None:
 def test_times_that_are_no_frames_are_noted_and_those_after_the_end_have_no_picture(
     wide: Path,
 ) -> None:
-    exact, rounded, between, late = (
-        Look(second, None, SIZE) for second in (0.2, 0.2411, 0.3, 9.0)
-    )
+    exact, rounded, between, late = (Look(second, None, SIZE) for second in (0.2, 0.2411, 0.3, 9.0))
     found = decode(wide, [late, between, rounded, exact])
     assert set(found.pictures) == {exact, rounded, between} and found.inexact == {between}
     assert "ends at 1.60 s, before 1 of the recorded times" in found.failed
@@ -272,7 +270,9 @@ def bomb(width: int, height: int) -> bytes:
     """Return a PNG that says it is so large, and holds a few rows."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     rows = zlib.compress(bytes(3 * min(width, 1000) * 4))

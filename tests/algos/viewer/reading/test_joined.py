@@ -146,3 +146,24 @@ def test_frames_keep_the_size_of_their_run() -> None:
     found = joined(bare(A, (64, 64)), bare(B, (32, 48))).question("q0")
     sizes = {e.entry[0]: {s.frame_size for s in e.steps if s.frames} for e in found.episodes}
     assert sizes == {"A": {(64, 64)}, "B": {(32, 48)}}
+
+
+def test_two_runs_begin_with_one_against_the_other() -> None:
+    def filmed(run):
+        rows = [{**row, "video": f"v{row['id']}"} for row in run.rows()]
+        return replace(run, rows=lambda: iter(rows))
+
+    assert joined(A, B).sections == []  # no video is known: nothing to cluster by
+    ((name, heading, html),) = joined(filmed(A), filmed(B), ("o<d", "new")).sections
+    assert (name, heading) == ("against", "o<d against new") and "o<d" not in html
+    ours, theirs = (
+        {row["id"]: row["verdict"] for row in run.rows() if row["entry"] == run.shown}
+        for run in (A, B)
+    )
+    pairs = [
+        (ours[name], theirs[name]) for name in A.order if None not in (ours[name], theirs[name])
+    ]
+    cells = html.partition("<tbody>")[2].split("</tr>")[0]
+    found = [cell.partition("<")[0] for cell in cells.split(">") if cell.partition("<")[0]]
+    assert found[:3] == ["all", "all", str(len(pairs))]
+    assert found[-4:-2] == [str(pairs.count((True, False))), str(pairs.count((False, True)))]
