@@ -1,4 +1,4 @@
-"""Laws of the tokens of a turn: `page/scripts/token_scales`, `tokens`, `sparkline`."""
+"""Laws of `algos.viewer.page.page_files`: its scripts `token_scales`, `tokens`, `sparkline`."""
 
 from __future__ import annotations
 
