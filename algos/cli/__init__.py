@@ -5,8 +5,8 @@ May not: hold logic that a Python user would want too; a command only reads, cal
 Read in this order: `terminal` (what is printed), `usage` (errors of the command line), `options`
 (what several commands share), `commands`, `data/` (videos and questions as files),
 `eval_command`, `merge_command`, `replay_command`, `score_command`, `judge_command`,
-`compare_command`, `sft_command`, `train_command`, `verify_command`, `exchange_commands` (others'
-formats), `entry`.
+`compare_command`, `sft_command`, `train_command`, `verify_command`, `view_command` (the page of a
+run), `exchange_commands` (others' formats), `entry`.
 """
 
 from algos.cli.entry import main

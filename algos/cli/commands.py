@@ -11,12 +11,12 @@ import tyro
 
 from algos.cli.options import CommandError, OnDataset, Playing, evenly, make_envs
 from algos.cli.terminal import say
-from algos.report.report import load_report, write_report
 from algos.rollout.playing import play
 from algos.rollout.trajectory import save_trajectories
 from algos.rollout.transcript import spent_in_words, transcript, unjudged
 from algos.runs.run_folder import RunFolder
 from algos.runs.token_log import save_tokens
+from algos.viewer.reading.run_folders import write_page
 from policies.base import PrivilegedPolicy
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.loading import find_item
@@ -121,6 +121,4 @@ class Report:
 
     def run(self) -> None:
         """Write the report and print where it is."""
-        folder = RunFolder(self.run_folder)
-        write_report(folder.report, load_report(folder))
-        say(folder.report)
+        say(write_page(self.run_folder))

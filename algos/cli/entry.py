@@ -29,6 +29,7 @@ from algos.cli.sft_command import Sft
 from algos.cli.terminal import plain_messages, plain_traceback, say
 from algos.cli.usage import told_in_one_sentence
 from algos.cli.verify_command import Verify
+from algos.cli.view_command import View
 from algos.runs.stopping import Stopped, Terminated, stop_on_sigterm
 from sage_env.errors import SageEnvError
 from sage_env.lazy_exports import needs_extra
@@ -36,7 +37,7 @@ from sage_env.release import __version__
 
 ABOUT = (
     "Long-video question answering: ask, play, train, fine-tune, evaluate, replay, score, compare, "
-    "report, verify. `sage-vqa --version` says which release this is."
+    "report, view, verify. `sage-vqa --version` says which release this is."
 )
 
 
@@ -150,6 +151,7 @@ def _run(arguments: list[str]) -> None:
         "export": Export,
         "replay": Replay,
         "report": Report,
+        "view": View,
         "verify": Verify,
         "data": _Data,
     }

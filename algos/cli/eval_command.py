@@ -40,6 +40,7 @@ from algos.suite.evaluating import (
 from algos.suite.manifest_settings import file_digest
 from algos.suite.playing_entries import Playing
 from algos.suite.question_choice import Shard, listed, stratified
+from algos.viewer.reading.report_files import opening
 from policies.registry import AnyPolicy
 from policies.served.named_options import answering_options
 from sage_env.datasets.access.coverage import coverage_line, coverage_of
@@ -129,6 +130,7 @@ class Eval(OnDataset, PolicySettings):
                 say(f"\n{measure_text(self.dataset, found.lines(), questions.official)}")
             self._tell_coverage(found, questions)
             say(f"\nsaved in {self.out}; report: {folder.report}")
+            say(f"open it with: {opening(folder)}")
         self._tell_failures(found)
 
     def questions(self) -> Questions:

@@ -14,6 +14,7 @@ from algos.cli.eval_command import print_table
 from algos.cli.terminal import say
 from algos.runs.run_folder import RunFolder
 from algos.suite.merging import merge_shards
+from algos.viewer.reading.report_files import opening
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,3 +34,4 @@ class Merge:
             results = merge_shards(self.shards, folder, about)
         print_table(list(results.values()), groups=len(results) == 1)
         say(f"\nsaved in {self.out}; report: {folder.report}")
+        say(f"open it with: {opening(folder)}")

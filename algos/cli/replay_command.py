@@ -12,10 +12,12 @@ from algos.cli.options import CommandError
 from algos.cli.terminal import say
 from algos.replaying.playing_on import play_on
 from algos.replaying.recorded import RecordedEpisode, recorded_episode
-from algos.replaying.replay_record import change_texts, replay_record, save_page, save_record
+from algos.replaying.replay_record import change_texts, replay_record, save_record
 from algos.replaying.side_by_side import timelines
 from algos.rollout.environment_options import BUDGET, FRAMES, SIZES
 from algos.runs.joint_folder import entry_folder
+from algos.viewer.reading.run_folders import read_run
+from algos.viewer.writing.view_file import write_view
 from policies.registry import AnyPolicy, load_policy
 from policies.served.named_options import read_options
 
@@ -79,6 +81,7 @@ class Replay:
         turn = self.turn or (1 if self.drop is None else self.drop + 1)
         found = play_on(recorded, policy, environment, turn=turn, drop=self.drop, seed=self.seed)
         settings |= {"environment": environment, "dropped look": self.drop}
+        settings["dataset"] = recorded.settings.get("dataset")
         record = replay_record(recorded, found, settings)
         say(f"{recorded.item.question}\n")
         say(timelines(recorded.trajectory, found.trajectory))
@@ -86,8 +89,8 @@ class Replay:
         save_record(self.out / "replay.json", record)
         say(f"saved in {self.out / 'replay.json'}")
         if self.html:
-            save_page(self.out / "replay.html", recorded, found, record)
-            say(f"page: {self.out / 'replay.html'}")
+            view = read_run(self.out / "replay.json")
+            say(f"page: {write_view(view, self.out / 'replay.html').path}")
         if found.trajectory.error is not None:
             raise CommandError(found.trajectory.error)
 

@@ -51,8 +51,8 @@ def comparison_text(found: Comparison, flips: int = 5) -> str:
         f"A: {found.a}\nB: {found.b}",
         format_table(RUNS_HEADER, runs, text_columns=1),
         _shared_text(found),
-        format_table(GROUPS_HEADER, [_group_cells(one) for one in found.groups]),
-        _tests_text(found.groups),
+        format_table(GROUPS_HEADER, group_lines(found)),
+        about_tests(found),
         _outcomes_text(found.outcomes),
         _flips_text("only A has right", found.won, flips),
         _flips_text("only B has right", found.lost, flips),
@@ -64,6 +64,16 @@ def comparison_text(found: Comparison, flips: int = 5) -> str:
 def comparison_json(found: Comparison) -> dict[str, Any]:
     """Return everything that a comparison says as plain JSON data, all ids included."""
     return asdict(found)
+
+
+def group_lines(found: Comparison) -> list[Cells]:
+    """Return a line under `GROUPS_HEADER` for all questions, and one for each group of them."""
+    return [_group_cells(one) for one in found.groups]
+
+
+def difference_lines(found: Comparison) -> list[Cells]:
+    """Return a line under `DIFFERENCES_HEADER` for each field that the manifests have otherwise."""
+    return [(one.field, _value(one.a), _value(one.b)) for one in found.differences]
 
 
 def _run_cells(name: str, measures: Measures) -> Cells:
@@ -107,7 +117,9 @@ def _group_cells(one: PairedGroup) -> Cells:
     )
 
 
-def _tests_text(groups: Sequence[PairedGroup]) -> str:
+def about_tests(found: Comparison) -> str:
+    """Return what the intervals and p-values of the groups say, and what they do not."""
+    groups = found.groups
     if not groups[0].questions:
         return "No question was judged in both runs: there is nothing to test."
     tested = sum(one.holm is not None for one in groups)
@@ -152,8 +164,7 @@ def _flips_text(what: str, flips: Sequence[Flip], shown: int) -> str:
 def _differences_text(found: Comparison) -> str:
     if not found.differences:
         return "The manifests do not differ."
-    lines = [(one.field, _value(one.a), _value(one.b)) for one in found.differences]
-    table = format_table(DIFFERENCES_HEADER, lines, text_columns=3)
+    table = format_table(DIFFERENCES_HEADER, difference_lines(found), text_columns=3)
     return f"What differs between the manifests:\n{table}"
 
 

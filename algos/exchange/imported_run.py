@@ -17,10 +17,10 @@ from typing import Any
 from algos.evaluation.measures import EvalResult, failures, measure
 from algos.exchange.foreign_rows import ForeignQuestion
 from algos.exchange.played_entry import ExchangeError
-from algos.report.report import save_report
 from algos.report.report_data import ReportData
 from algos.runs.evaluation_run import KIND, questions_digest, require_settings
 from algos.runs.run_folder import RunFolder, write_json
+from algos.viewer.reading.report_files import save_report
 from sage_env.release import __version__
 from sage_env.storage.atomic_file import atomic_write
 

@@ -1,23 +1,18 @@
-"""A replay on record: `replay.json` with both episodes and what was changed, and a page of both."""
+"""A replay on record: `replay.json` with both episodes and what was changed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 from pathlib import Path
 from typing import Any
 
 from algos.replaying.playing_on import Replayed
 from algos.replaying.recorded import RecordedEpisode
 from algos.replaying.side_by_side import first_difference
-from algos.report.episode_view import ShownQuestion, example_html
-from algos.report.page import facts, page
 from algos.rollout.anytime import belief_rows
 from algos.runs.evaluation_manifest import plain
 from algos.runs.json_files import write_json
 from algos.runs.run_folder import item_to_json
-from sage_env.framing.frame_area import frame_limits
-from sage_env.storage.atomic_file import atomic_write
 
 VERSION = 1
 """Raise it when a key of `replay.json` comes to mean something else."""
@@ -86,25 +81,3 @@ def save_record(path: Path, record: Mapping[str, Any]) -> None:
     """Write `replay.json`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, record)
-
-
-def save_page(
-    path: Path, recorded: RecordedEpisode, replayed: Replayed, record: Mapping[str, Any]
-) -> None:
-    """Write a page with both timelines and their frames, which needs nothing beside it.
-
-    Args:
-        path: of the file.
-        recorded: the episode as it was.
-        replayed: as it was played now.
-        record: from `replay_record`, for what was changed.
-    """
-    both = [("recorded", recorded.trajectory), ("replayed", replayed.trajectory)]
-    shown = ShownQuestion(f"From turn {replayed.turn} on", recorded.item, both)
-    sizes = record["replayed"]["settings"]["environment"]
-    size, _ = frame_limits(sizes.get("frame_size"), sizes.get("frame_pixels"), None)
-    changed = change_texts(record)
-    header = facts(changed) if changed else "<p>Nothing was changed.</p>"
-    title = f"Replay of {recorded.item.id}"
-    sections = [("changed", "Changed", header), ("both", "Both", example_html(shown, 1, size))]
-    atomic_write(path, page(title, f"<p>{escape(recorded.item.question)}</p>", sections))

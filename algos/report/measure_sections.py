@@ -61,7 +61,7 @@ def rule_section(dataset: str, lines: Sequence[EntryLine], official: int | None 
     return "".join(dict.fromkeys(parts))
 
 
-def horizon_section(lines: Sequence[EntryLine]) -> str:
+def horizon_section(lines: Sequence[EntryLine], shown: str = "") -> str:
     """Return when each policy stops, and what of it pays; DIRECT is found among the entries."""
     parts = []
     for one in _policies(lines):
@@ -69,40 +69,44 @@ def horizon_section(lines: Sequence[EntryLine]) -> str:
         cells = horizon_cells(any_horizon(one.episodes, direct.episodes if direct else ()))
         if cells:
             title = one.title if direct is None else f"{one.title}, beside {direct.title}"
-            parts.append(table(title, FIGURES_HEADER, cells))
-    return "".join([*parts, _note(_HORIZON)]) if parts else ""
+            parts.append((one.title, title, table(title, FIGURES_HEADER, cells)))
+    return _folded(parts, shown, _HORIZON)
 
 
-def evidence_section(lines: Sequence[EntryLine]) -> str:
+def evidence_section(lines: Sequence[EntryLine], shown: str = "") -> str:
     """Return what was seen of the evidence, and right and wrong answers by it."""
     parts = []
     for one in lines:
         found = evidence_of(one.episodes)
         if cells := evidence_cells(found):
-            parts.append(table(one.title, FIGURES_HEADER, cells))
-            parts.append(table(f"{one.title}: answers", EVIDENCE_HEADER, outcome_cells(found)))
-    return "".join([*parts, _note(_EVIDENCE)]) if parts else ""
+            seen = table(one.title, FIGURES_HEADER, cells)
+            answers = table(f"{one.title}: answers", EVIDENCE_HEADER, outcome_cells(found))
+            parts.append((one.title, one.title, seen + answers))
+    return _folded(parts, shown, _EVIDENCE)
 
 
-def spending_section(lines: Sequence[EntryLine]) -> str:
+def spending_section(lines: Sequence[EntryLine], shown: str = "") -> str:
     """Return what each entry cost, of all that is known of it."""
     parts = []
     for one in lines:
+        tables = ""
         if found := spending_of(one.episodes):
-            parts.append(table(one.title, SPENDING_HEADER, spending_cells(found)))
+            tables += table(one.title, SPENDING_HEADER, spending_cells(found))
         if waits := latencies_of(one.episodes):
-            parts.append(table(f"{one.title}: seconds", LATENCY_HEADER, latency_cells(waits)))
-    return "".join([*parts, _note(_SPENDING)]) if parts else ""
+            tables += table(f"{one.title}: seconds", LATENCY_HEADER, latency_cells(waits))
+        if tables:
+            parts.append((one.title, one.title, tables))
+    return _folded(parts, shown, _SPENDING)
 
 
-def floors_section(lines: Sequence[EntryLine]) -> str:
+def floors_section(lines: Sequence[EntryLine], shown: str = "") -> str:
     """Return what each policy is above its floors; "" where there is none to tell."""
     parts = [
-        table(one.title, FLOORS_HEADER, floor_cells(found))
+        (one.title, one.title, table(one.title, FLOORS_HEADER, floor_cells(found)))
         for one in _policies(lines)
         if (found := floors_of(one, lines))
     ]
-    return "".join([*parts, _note(_FLOORS)]) if parts else ""
+    return _folded(parts, shown, _FLOORS)
 
 
 def budget_section(lines: Sequence[EntryLine]) -> str:
@@ -132,6 +136,25 @@ def _series(curve: BudgetCurve) -> Series:
     name = f"DIRECT, {curve.name}" if curve.direct else curve.name
     marks = [(p.frames, p.accuracy) for p in curve.points]
     return Series(name, [Point(log2(at), a.mean or 0.0, a.interval) for at, a in marks])
+
+
+def _folded(parts: Sequence[tuple[str, str, str]], shown: str, note: str) -> str:
+    """Return tables of several entries under their names, those of one entry unfolded.
+
+    Args:
+        parts: of each entry its title, the heading of its tables, and the tables.
+        shown: title of the entry that the page is about; where it has none, the first is unfolded.
+        note: on all of them.
+    """
+    if not parts:
+        return ""
+    titles = [title for title, _, _ in parts]
+    unfolded = titles.index(shown) if shown in titles else 0
+    return "".join(
+        f"<details{' open' if k == unfolded else ''}><summary>{escape(heading)}</summary>"
+        f"{tables}</details>"
+        for k, (_, heading, tables) in enumerate(parts)
+    ) + _note(note)
 
 
 def _policies(lines: Sequence[EntryLine]) -> list[EntryLine]:

@@ -47,15 +47,6 @@ svg text { fill: var(--soft); font: 13px system-ui, sans-serif; }
 .s1 .line, .s1 .bar { stroke: var(--s1); } .s1 .mark { fill: var(--s1); }
 .s2 .line, .s2 .bar { stroke: var(--s2); } .s2 .mark { fill: var(--s2); }
 .s3 .line, .s3 .bar { stroke: var(--s3); } .s3 .mark { fill: var(--s3); }
-svg.timeline { width: 100%; min-width: 40rem; height: auto; }
-svg.timeline text { fill: var(--ink); } svg.timeline .credit { font-weight: 600;
-  paint-order: stroke; stroke: var(--card); stroke-width: 4px; }
-.spine { stroke: var(--ink); stroke-width: 2; }
-.evidence { fill: var(--goodbg); stroke: var(--good);
-  stroke-width: .7; } .sample { fill: var(--look); opacity: .22; } .zoom { fill: none;
-  stroke: var(--look); stroke-width: 2; } .skip { stroke: var(--skip); } .claimed { fill: none;
-  stroke: var(--ink); stroke-dasharray: 3 2; } .dot { fill: var(--look); }
-.hit { fill: var(--good); stroke: var(--card); }
 .question { font-size: 1.1rem; font-weight: 600; margin: .2rem 0; }
 .choices { margin: .2rem 0; padding-left: 1.6rem; list-style: upper-alpha; }
 .gold { font-weight: 600; } .tags span { margin-right: 1rem; } .tags b { font-weight: 500; }
@@ -78,11 +69,6 @@ summary { cursor: pointer; }
 _POLICY = (
     '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
     "style-src 'unsafe-inline'; {script}base-uri 'none'; form-action 'none'\">"
-)
-_HATCH = (
-    '<svg width="0" height="0" style="position:absolute" aria-hidden="true"><defs><pattern '
-    'id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
-    '<path d="M0 0V6" style="stroke:var(--skip)" stroke-width="2"/></pattern></defs></svg>'
 )
 
 
@@ -107,7 +93,7 @@ def page(
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
         f'content="width=device-width, initial-scale=1">{_policy(script)}'
         f"<title>{escape(title)}</title>"
-        f"<style>{_STYLE}</style></head><body>{_HATCH}"
+        f"<style>{_STYLE}</style></head><body>"
         '<a class="skip-link" href="#content">Skip to the content</a>'
         f"<header><h1>{escape(title)}</h1>{header}"
         f'<nav aria-label="Sections"><ul>{links}</ul></nav></header>'

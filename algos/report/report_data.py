@@ -14,7 +14,6 @@ _TYPES: Mapping[str, Any] = {
     "title": str,
     "about": dict,
     "only": dict,
-    "examples": int,
     "beside": list,
     "dataset": str,
     "official": int | None,
@@ -55,8 +54,7 @@ class ReportData:
         direct: key of the baseline that answers after one even look.
         beside: keys of others that are compared with the result whose episodes are shown.
         metrics: the lines of `metrics.jsonl`.
-        frame_size: `(H, W)` at which the policy saw frames, and the report shows them.
-        examples: how many example episodes to show, at most.
+        frame_size: `(H, W)` at which the policy saw frames.
         only: the report keys of the items that the headline is about, e.g. `{"tier": "core"}`: of
             the first table, the differences and the charts. Other values of these keys get a table
             of their own. Empty: everything together.
@@ -73,7 +71,6 @@ class ReportData:
     direct: str | None = None
     metrics: Sequence[Mapping[str, Any]] = field(default_factory=list)
     frame_size: tuple[int, int] = (224, 224)
-    examples: int = 12
     only: Mapping[str, str] = field(default_factory=dict)
     beside: Sequence[str] = ()
     dataset: str = ""

@@ -29,8 +29,6 @@ from algos.evaluation.tables import (
     summary_cells,
 )
 from algos.report.charts import Chart, Point, Series, figure
-from algos.report.episode_view import example_html
-from algos.report.example_choice import choose_examples
 from algos.report.page import table
 from algos.report.report_data import ReportData
 from algos.runs.metrics import TURNS
@@ -216,19 +214,3 @@ def learning_section(metrics: Sequence[Mapping[str, Any]]) -> str:
 def _curve(metrics: Sequence[Mapping[str, Any]], key: str) -> list[Point]:
     rows = [(row["update"], row.get(key)) for row in metrics]
     return [Point(float(update), float(y)) for update, y in rows if y is not None]
-
-
-def example_section(data: ReportData) -> str:
-    """Return the example episodes under their legend."""
-    before = data.results[data.before] if data.before else None
-    chosen = choose_examples(data.shown, before, data.examples)
-    legend = (
-        '<p class="note">Each picture is the video from its start to its end, one lane per turn. '
-        "Green band: where the evidence is. Dot: a frame that was shown; diamond: one inside the "
-        "evidence. Bar: sampled. Bracket: zoomed. Hatched: skipped. Dashed: what the answer "
-        "claims to rest on. Number at the right, and credit: by how many nats the given answer "
-        "would be less likely without the frames of that turn, where this was measured; 0 also "
-        "where another turn shows the same.</p>"
-    )
-    articles = [example_html(e, k, data.frame_size) for k, e in enumerate(chosen, 1)]
-    return legend + "".join(articles)

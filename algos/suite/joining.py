@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from algos.evaluation.measures import EvalResult, difference
-from algos.report.report import save_report
 from algos.report.report_data import ReportData
 from algos.runs.joint_folder import read_entries
 from algos.runs.run_folder import RunFolder, write_json
 from algos.runs.stored_result import load_stored
 from algos.suite.dataset_questions import Questions
 from algos.suite.playing_entries import PlayedEntry
+from algos.viewer.reading.report_files import save_report
 
 CHARTED = 4
 """Entries that the charts and the table of groups take; the first table has all."""
-FLOOR_EXAMPLES = 4
-"""Example episodes in the report of a floor."""
 
 
 def report_entry(
@@ -54,8 +52,6 @@ def report_entry(
         official=questions.official,
         entries={name: asdict(played.entry)},
     )
-    if played.entry.control is not None:
-        data = replace(data, examples=FLOOR_EXAMPLES)
     save_report(played.folder, data)
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from algos.evaluation.measures import EvalResult
-from algos.report.report import save_report
 from algos.report.report_data import ReportData, check_told
 from algos.runs.evaluation_manifest import KIND, read_settings, require_settings
 from algos.runs.evaluation_run import row_index, summary_of, trajectory_index
@@ -21,6 +20,7 @@ from algos.runs.token_log import MOST_QUESTIONS, kept_questions
 from algos.runs.token_records import StoredTokens, tokens_path
 from algos.suite.joining import join_results
 from algos.suite.question_choice import Shard, merged_order
+from algos.viewer.reading.report_files import save_report
 from sage_env.argument_checks import is_whole
 from sage_env.storage.atomic_file import atomic_path
 
@@ -190,7 +190,6 @@ def _report(
         {**told["about"], **whole},
         {part.name: result},
         frame_size=_size(told),
-        examples=told["examples"],
         dataset=told.get("dataset", ""),
         official=told.get("official"),
         entries={part.name: entry},
@@ -202,7 +201,7 @@ def _report_settings(folder: RunFolder) -> dict[str, Any]:
     told: dict[str, Any] = read_json(folder.report_settings)
     try:
         check_told(told)
-        _ = told["about"], told["title"], told["examples"], _size(told)
+        _ = told["about"], told["title"], _size(told)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         again = "run `sage-vqa eval` again"
         raise RunFolderError(

@@ -25,13 +25,13 @@ import tyro
 
 from algos.evaluation.sample_rows import sample_row
 from algos.evaluation.tables import format_table, summary_cells
-from algos.report.report import load_report, save_report, write_report
 from algos.report.report_data import ReportData
 from algos.rollout.trajectory import Trajectory, Turn
 from algos.runs.evaluation_manifest import write_manifest
 from algos.runs.evaluation_run import EvaluationRun
 from algos.runs.run_folder import RunFolder
 from algos.runs.stored_result import load_stored
+from algos.viewer.reading.report_files import load_report, save_report, write_report
 from benchmarks.provenance import header, publish, versions
 from policies.base import Decision
 from sage_env.actions.action import Answer, Sample

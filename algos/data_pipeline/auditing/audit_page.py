@@ -18,8 +18,8 @@ from algos.data_pipeline.checking.folder_manifest import MANIFEST, update_manife
 from algos.data_pipeline.checking.hold_out import draw
 from algos.data_pipeline.questions.generated_question import GeneratedQuestion
 from algos.data_pipeline.questions.question_files import QUESTIONS, generated_questions
-from algos.report.episode_view import jpeg_uri
 from algos.report.page import facts, page
+from algos.report.picture_uri import jpeg_uri
 from algos.runs.append_log import read_log
 from algos.runs.json_files import read_json, write_json
 from sage_env.datasets.item import QAItem, item_digest

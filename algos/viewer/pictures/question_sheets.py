@@ -92,7 +92,7 @@ def draw_question(question: QuestionFrames, frames: VideoFrames, side: int, qual
         side: most pixels of the longer side of a picture; 0 to only measure all sides.
         quality: of the sheet.
     """
-    pictures = _pictures(question, frames, side or SIDES[0])
+    pictures = pictures_of(question, frames, side or SIDES[0])
     failed = frames.failed
     if len(pictures) < len(question.looks) and not failed:
         failed = "Some pictures of the trace are broken, too large, or no JPEG, PNG or WebP."
@@ -112,8 +112,14 @@ def draw_question(question: QuestionFrames, frames: VideoFrames, side: int, qual
     return Drawn(cell, across, shown, encode(sheet, quality), {}, inexact, failed)
 
 
-def _pictures(question: QuestionFrames, frames: VideoFrames, side: int) -> dict[int, Picture]:
-    """Return the pictures that could be had, by the number of their look."""
+def pictures_of(question: QuestionFrames, frames: VideoFrames, side: int) -> dict[int, Picture]:
+    """Return the pictures that could be had, by the number of their look.
+
+    Args:
+        question: what is wanted.
+        frames: of its video.
+        side: most pixels of the longer side of a picture.
+    """
     opened: dict[int, Picture] = {}
     for number, look in enumerate(question.looks):
         picture = frames.pictures.get(look)

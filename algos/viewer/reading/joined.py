@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from algos.viewer.reading.pair_differences import with_differences
+from algos.viewer.run_sections.against import against_section
 from algos.viewer.view_data import Column, EntryView, EpisodeView, QuestionView, RunView
 
+Rows = Callable[[], Iterator[Mapping[str, Any]]]
 _SAME = ("question", "gold", "choices", "gold_choice")
 """Keys of a row that make a question the same one, where both rows have them."""
 _SECONDS = 0.5
@@ -34,23 +36,18 @@ class _Shared:
     flips: set[str]
 
 
-def joined(
-    a: RunView,
-    b: RunView,
-    names: tuple[str, str] = ("A", "B"),
-    sections: Sequence[tuple[str, str, str]] = (),
-) -> RunView:
+def joined(a: RunView, b: RunView, names: tuple[str, str] = ("A", "B")) -> RunView:
     """Return one run with the entries of both, its questions matched by id.
 
     A question of the second run that has the id of another one in the first (another text, gold
     answer, choices, or a length that differs by more than 0.5 s) stands by itself, as `ID (NAME)`:
-    it is compared with nothing, and a note says so. Rows are read twice.
+    it is compared with nothing, and a note says so. Sections of the run view are of the two entries
+    that are shown first; those of the runs stay on their own pages. Rows are read a few times.
 
     Args:
         a: the first run; what it knows of a question goes before what the second knows.
         b: the second.
         names: of both, for titles; made different where they are the same.
-        sections: of the run view, as `RunView.sections`; those of the runs are not taken over.
     """
     first, second = names if names[0] != names[1] else (f"{names[0]} (1)", f"{names[1]} (2)")
     shared = _shared(a, b)
@@ -88,9 +85,26 @@ def joined(
         frame_size=a.frame_size,
         live=a.live or b.live,
         notes=_notes(a, b, first, second, shared),
-        sections=sections,
+        sections=_sections(rows, keys[0][a.shown], keys[1][b.shown], (first, second)),
     )
     return with_differences(run)
+
+
+def _sections(
+    rows: Rows, ours: str, theirs: str, names: tuple[str, str]
+) -> list[tuple[str, str, str]]:
+    """Return what is drawn in advance: one entry against the other.
+
+    Args:
+        rows: of both runs.
+        ours: key of an entry of the first run.
+        theirs: key of one of the second.
+        names: of the runs.
+    """
+    own = (row for row in rows() if row["entry"] == ours)
+    other = (row for row in rows() if row["entry"] == theirs)
+    found = against_section(own, other, names)
+    return [("against", f"{names[0]} against {names[1]}", found)] if found else []
 
 
 def _shared(a: RunView, b: RunView) -> _Shared:
@@ -193,7 +207,7 @@ def _columns(a: RunView, b: RunView) -> list[Column]:
 
 
 def _renamed(question: QuestionView, keys: Mapping[str, str], run: RunView) -> QuestionView:
-    """Return a question whose episodes are of the entries of both, and say how large frames were."""
+    """Return a question whose episodes name their entry in both, and the size of their frames."""
     size = question.frame_size or run.frame_size
     return replace(
         question, episodes=[_episode(one, keys[one.entry], size) for one in question.episodes]

@@ -1,4 +1,4 @@
-"""Commands that play a recorded question again with something changed: what the page offers to copy.
+"""Commands that play a recorded question again with something changed, for the page to offer.
 
 `{turn}` and the other places of a command are filled in on the page, quoted there; braces of the
 texts around them are doubled.
@@ -41,7 +41,7 @@ def what_if_commands(run: Sequence[str], question: str) -> list[tuple[str, str]]
     folder = f"./{folder}" if folder.startswith("-") else folder
     words = [folder, *_joined(others), f"--question={question}"]
     fixed = " ".join(shlex.quote(word) for word in words).replace("{", "{{").replace("}", "}}")
-    return [(label, f"sage-vqa replay {fixed} {change}") for label, change in _CHANGES]
+    return [(label, f"sage-vqa replay {fixed} {change} --html") for label, change in _CHANGES]
 
 
 def _joined(options: Sequence[str]) -> list[str]:

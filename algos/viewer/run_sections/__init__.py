@@ -8,5 +8,5 @@ Read in this order: `run_plays` (what the sections are made of), `links` (into t
 against frames), `outcome_evidence` (right or wrong by what was seen), `action_paths` (how episodes
 went, counted), `action_flow` (the same, drawn), `effort` (turns and frames against duration),
 `calibration` (beliefs against verdicts), `surprises` (questions to look at), `sections` (all of
-them).
+them), `against` (of two runs: one against the other).
 """

@@ -19,8 +19,8 @@ def question_link(item_id: str, entry: str, text: str) -> str:
 
 
 def filter_link(filters: str, text: str) -> str:
-    """Return a link to the table of all questions, with a filter as a user would type it."""
-    return _link({"view": "run", "filter": filters}, text)
+    """Return a link to the table of all questions, with a filter as its address has it."""
+    return _link({"filter": filters, "section": "questions"}, text)
 
 
 def _link(state: Mapping[str, str], text: str) -> str:

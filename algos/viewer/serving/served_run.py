@@ -136,7 +136,9 @@ class ServedRun:
         with self._keeping:
             self._kept.clear()
         rows = "".join(rows_json(run, parts)).encode()
-        return _State(version, run, seen, page_of_a_server(run), rows)
+        page = page_of_a_server(run)
+        told = page.replace(b"<html ", b'<html data-state="%d" ' % version, 1)
+        return _State(version, run, seen, told, rows)
 
     def _of_question(self, state: _State, kind: str, number: int) -> Reply | None:
         """Return the details, the pictures or the video of a question."""

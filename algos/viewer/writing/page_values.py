@@ -16,10 +16,11 @@ VERSION = 1
 # Questions, answers and file names are others' words. They are escaped; if one slipped through, it
 # could neither run a script nor load or send anything.
 _POLICY = (
-    "default-src 'none'; img-src data: blob:; media-src 'self' file: blob:{more}; "
+    "default-src 'none'; img-src data: blob:{images}; media-src 'self' file: blob:{more}; "
     "style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
 )
-_OF_A_SERVER = "; connect-src 'self'"
+_OF_A_SERVER = {"images": " 'self'", "more": "; connect-src 'self'"}
+_OF_A_FILE = {"images": "", "more": ""}
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def page_values(
     return {
         "title": html_text(run.title),
         "generator": generator(),
-        "policy": _POLICY.format(digest=digest, more=_OF_A_SERVER if filled.served else ""),
+        "policy": _POLICY.format(digest=digest, **(_OF_A_SERVER if filled.served else _OF_A_FILE)),
         "styles": Markup(styles()),
         "script": Markup(code),
         "about": [(html_text(key), html_text(text)) for key, text in run.about.items()],

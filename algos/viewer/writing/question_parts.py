@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from itertools import islice
 from pathlib import Path
 from typing import IO
 
 from algos.viewer.pictures.drawing import draw_pictures
-from algos.viewer.pictures.page_pictures import Pictures, PictureSettings
-from algos.viewer.pictures.time_marks import marks
+from algos.viewer.pictures.page_pictures import NO_PICTURE, Pictures, PictureSettings
+from algos.viewer.pictures.time_marks import MarkTime, marks
 from algos.viewer.view_data import QuestionView, RunView
 from algos.viewer.writing.packing import letters_size, packed
-from algos.viewer.writing.plain_values import json_line
+from algos.viewer.writing.plain_values import html_text, json_line
 from algos.viewer.writing.question_json import question_json, video_href
+from sage_env.timeline import clock
 
 IN_A_PART = 32
 """Questions whose details are one block: what a script has to unpack to show one of them."""
 _AROUND = 90  # bytes of HTML around a block
-_AROUND_SHEET = 400
+_AROUND_SHEET = 200
 NO_ROOM = "This page has no room for the pictures of this question."
 
 
@@ -63,6 +65,7 @@ class Parts:
         listed: the sheets; the number of one is its place.
         without: of the questions with details, how many could have pictures and have not all.
         bytes: of HTML, for all of it.
+        marking: how long looking for scene cuts may take.
     """
 
     parts: IO[bytes]
@@ -72,6 +75,7 @@ class Parts:
     listed: list[Sheet] = field(default_factory=list)
     without: int = 0
     bytes: int = 0
+    marking: MarkTime = field(default_factory=MarkTime)
 
 
 def fill_parts(run: RunView, page: Path, bounds: Bounds, into: Parts) -> None:
@@ -134,18 +138,26 @@ def _detail(question: QuestionView, pictures: Pictures, page: Path, into: Parts)
         number = len(into.listed)
         start = into.sheets.tell()
         into.sheets.write(pictures.sheet)
-        into.listed.append(Sheet(_caption(question), start, len(pictures.sheet)))
-        into.bytes += letters_size(len(pictures.sheet)) + _AROUND_SHEET
+        into.listed.append(Sheet(_caption(question, pictures), start, len(pictures.sheet)))
+        words = len(escape(html_text(into.listed[-1].caption)).encode())
+        into.bytes += letters_size(len(pictures.sheet)) + 2 * words + _AROUND_SHEET
     elif pictures.missing:
         into.without += 1
     href = video_href(question.video, page)
-    marked = marks(question) if pictures.sheet is not None else (None, ())
+    marked = marks(question, into.marking) if pictures.sheet is not None else (None, ())
     return json_line(question_json(question, pictures, marked, sheet=number, href=href))
 
 
-def _caption(question: QuestionView) -> str:
-    """Return what a sheet shows, in words: the question, and the times of its frames in order."""
-    return f"{question.id}: {question.question}"
+def _caption(question: QuestionView, pictures: Pictures) -> str:
+    """Return what a sheet shows, in words: the question, and the times of its cells in order."""
+    times: dict[int, str] = {}
+    for episode, cells in zip(question.episodes, pictures.cells, strict=False):
+        for step, row in zip(episode.steps, cells, strict=False):
+            for frame, (cell, source) in zip(step.frames, row, strict=False):
+                times[cell] = clock(frame.second)
+                times[source] = clock(frame.second)
+    told = ", ".join(times[cell] for cell in sorted(times) if cell != NO_PICTURE)
+    return f"{question.id}: {question.question} Frames, row by row: {told}"
 
 
 def part_ids(order: Sequence[str], number: int) -> Sequence[str]:

@@ -7,7 +7,8 @@ below a root, and read as rows), `video_files` (videos and subtitles by their st
 (options and gold answers), `spans` (time references), `benchmark` (what is known of a benchmark,
 and what all adapters share); then an adapter each:
 `sage_bench`, `video_mme`, `video_mme_v2`, `lvbench`, `cg_bench`, `longvideobench`, `mlvu`,
-`minerva`, `next_gqa`, `egoschema`, `charades_sta`, `video_mmmu`.
+`minerva`, `next_gqa`, `egoschema`, `charades_sta`, `video_mmmu`; `frame_licences` (whose frames
+may be shown to others).
 
 **An adapter** is a module with one `Benchmark`, and a line in `loading.DATASETS`:
 

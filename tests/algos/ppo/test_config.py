@@ -14,6 +14,7 @@ from algos.ppo.config import PPOConfig
 from algos.recipe.settings import Recipe
 
 LEAST = {"seed": 0, "critic_warmup": 0, "rescore_sample": 0, "lr_warmup_updates": 0}
+LEAST |= {"record_tokens": 0, "record_validation": 0}
 """Of whole numbers whose least is not 1."""
 
 
@@ -185,7 +186,14 @@ def test_a_run_that_was_begun_with_the_defaults_can_go_on() -> None:
         **dict(ratio_level="token", aggregation="token-mean", constant_length=512, value_clip=0.5),
         **dict(kl_coef=0.0, kl_in="loss", kl_estimator="k3", entropy_coef=0.0, actor_lr=1e-5),
         **dict(critic_lr=5e-5, lr_decay=False, critic_epochs=2, critic_warmup=10),
-        **dict(max_grad_norm=1.0, rescore_sample=8, rescore_tolerance=None, eval_every=5),
+        **dict(
+            max_grad_norm=1.0,
+            rescore_sample=8,
+            rescore_tolerance=None,
+            record_tokens=2,
+            record_validation=256,
+            eval_every=5,
+        ),
         **dict(mismatch="none", mismatch_cap=2.0),
         **dict(checkpoint_every=1, keep_last=2, recipe=asdict(Recipe())),
         **dict(lr_schedule="constant", lr_warmup_updates=0, lr_min_ratio=0.0, target_kl=None),

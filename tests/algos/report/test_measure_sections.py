@@ -12,9 +12,9 @@ from algos.report.measure_sections import (
     rule_section,
     spending_section,
 )
-from algos.report.report import load_report, save_report
 from algos.report.report_data import ReportData
 from algos.runs.run_folder import RunFolder
+from algos.viewer.reading.report_files import load_report, save_report
 from tests.helpers.handmade import asked, item, result, trajectory
 
 NASTY = "<b>agent</b>"
@@ -60,9 +60,7 @@ def test_what_is_not_known_has_no_section() -> None:
 def test_a_report_is_kept_with_its_dataset_and_its_entries(tmp_path) -> None:
     played = result((item("q"), trajectory("q", True, looks=((12.0,),))))
     entries = {"one": {"policy": "agent", "control": None, "budget": 8, "repeat": 0, "name": "x"}}
-    data = ReportData(
-        "t", {}, {"one": played}, dataset="lvbench", official=3, entries=entries, examples=0
-    )
+    data = ReportData("t", {}, {"one": played}, dataset="lvbench", official=3, entries=entries)
     folder = RunFolder(tmp_path)
     page = save_report(folder, data).read_text("utf-8")
     assert "When it stops looking" in page and "By the rule of the dataset" in page

@@ -114,6 +114,18 @@ def serious_violations(found: Opened) -> list[str]:
     ]
 
 
+def colour_in(canvas: Any, x: int, y: int) -> list[int]:
+    """Return red, green and blue of a pixel of a canvas (an element of Playwright)."""
+    pixel = """(canvas, [x, y]) => {
+        const copy = new OffscreenCanvas(canvas.width, canvas.height);
+        const context = copy.getContext("2d", { willReadFrequently: true });
+        context.drawImage(canvas, 0, 0);
+        return [...context.getImageData(x, y, 1, 1).data].slice(0, 3);
+    }"""
+    found: list[int] = canvas.evaluate(pixel, [x, y])
+    return found
+
+
 def _note(found: Opened, kind: str, text: str) -> None:
     if kind in ("error", "warning"):
         found.problems.append(f"{kind}: {text}")

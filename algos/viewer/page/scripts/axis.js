@@ -56,6 +56,14 @@ const Axis = (() => {
     return moved(window, at - (start + end) / 2, duration);
   }
 
+  // A window with all of some stretches in its middle third.
+  function around(spans, duration) {
+    const from = spans.reduce((least, [start]) => Math.min(least, start), Infinity);
+    const to = spans.reduce((most, [, end]) => Math.max(most, end), -Infinity);
+    const wide = Math.max(to - from, NARROWEST);
+    return zoomed([from - wide, from + 2 * wide], from + wide / 2, 1, duration);
+  }
+
   const isWhole = ([start, end], duration) => start <= 0 && end >= duration;
 
   // Seconds of the ticks of a window, and the decimals that their labels need.
@@ -109,7 +117,7 @@ const Axis = (() => {
   }
 
   return {
-    LEAST, NARROWEST, whole, place, second, stretch, drawn, zoomed, moved, showing, isWhole, ticks,
+    LEAST, NARROWEST, whole, place, second, stretch, drawn, zoomed, moved, showing, around, isWhole, ticks,
     clock, from, thinned,
   };
 })();

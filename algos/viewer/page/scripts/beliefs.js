@@ -113,7 +113,7 @@ const Beliefs = (() => {
   // A measure of the turns as a small line.
   function numbers(view, key, title, about) {
     const steps = view.steps.filter((step) => known(step[key]));
-    if (!steps.length) return null;
+    if (steps.length < 2) return null; // one number is on its card
     const high = 74;
     const all = steps.map((step) => step[key]);
     const [least, most] = [all.reduce((a, b) => Math.min(a, b)), all.reduce((a, b) => Math.max(a, b))];

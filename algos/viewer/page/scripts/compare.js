@@ -9,7 +9,7 @@ const CompareView = (() => {
     calls += 1;
     const call = calls;
     const pair = pairOf(state);
-    const key = JSON.stringify([pair.e, pair.f, state.q || "", state.list || "", state.only || ""]);
+    const key = JSON.stringify([pair.e, pair.f, state.q || "", state.list || "", state.only || "", Data.rows.count]);
     if (shown && shown.container === container && shown.key === key && shown.root.isConnected) {
       shown.update(state);
       return;
@@ -103,7 +103,7 @@ const CompareView = (() => {
     return [
       Dom.h("span", { class: "cmp-steps" }, to(-1, "Previous flip", "previous"),
         Dom.h("span", { role: "status" }, words), to(1, "Next flip", "next")),
-      Dom.h("a", { href: Flips.link({ view: "compare", ...pair, q: "", turn: "", t: "", w: "" }) }, "All flips"),
+      Dom.h("a", { href: State.link({ view: "compare", ...pair, q: "", turn: "", t: "", w: "" }) }, "All flips"),
     ];
   }
 
@@ -152,12 +152,12 @@ const CompareView = (() => {
     const axis = Dom.h("div", { class: "cmp-axis" });
     root.append(axis);
     const marks = {};
-    if (first !== null) for (const one of episodes) marks[one.entry] = { turn: first, text: "first different turn" };
+    if (first !== null) for (const one of episodes) marks[one.entry] = { turn: first, text: "differs" };
     const onTime = (t) => State.set({ t }, { replace: true });
     const timeline = Timeline.create(axis, {
       question, episodes, marks, ...cursor(state), onTime,
       onTurn: (turn) => State.set({ turn }, { replace: true }),
-      onWindow: (window) => State.set({ w: window ? window.join("-") : "" }, { replace: true }),
+      onWindow: (window) => State.set({ w: window }, { replace: true }),
     });
     const list = CompareParts.turns(question, episodes, aligned, first, { time: cursor(state).time, onTime });
     root.append(list.element, ...[CompareParts.beliefs(question, aligned)].filter(Boolean));
@@ -169,21 +169,15 @@ const CompareView = (() => {
     return update;
   }
 
-  const numeric = (value) => (value === undefined || value === null || value === "" ? null : Number(value));
-
-  // Time, turn and window of an address; a window is written `START-END`.
-  function cursor(state) {
-    const ends = Array.isArray(state.w) ? state.w : String(state.w || "").split("-");
-    const window = ends.length === 2 ? ends.map(Number) : null;
-    const whole = window && window.every(Number.isFinite) && window[1] > window[0];
-    return { time: numeric(state.t), turn: numeric(state.turn), window: whole ? window : null };
-  }
+  // Time, turn and window of an address.
+  const cursor = ({ t, turn, w }) => {
+    const orNull = (value) => (value === undefined ? null : value);
+    return { time: orNull(t), turn: orNull(turn), window: orNull(w) };
+  };
 
   const current = () => State.get().view === "compare";
-  if (typeof Keys !== "undefined") {
-    Keys.add("n", "Next flip (when comparing)", () => flip(1), current);
-    Keys.add("p", "Previous flip (when comparing)", () => flip(-1), current);
-  }
+  Keys.add("n", "Next flip (when comparing)", () => flip(1), current);
+  Keys.add("p", "Previous flip (when comparing)", () => flip(-1), current);
 
   return { show, flip, pairOf };
 })();

@@ -48,9 +48,9 @@ const CompareParts = (() => {
   }
 
   function verdictOf(row, episode) {
-    const of = episode && episode.verdict !== undefined ? episode.verdict : undefined;
-    const verdict = of === undefined && row >= 0 ? Data.rows.get("verdict", row) : of;
-    return VERDICTS.get(verdict) || "not judged";
+    if (episode) return Verdict.words(episode).text;
+    if (row < 0) return "not asked";
+    return VERDICTS.get(Data.rows.get("verdict", row)) || "not judged";
   }
 
   // The table of verdicts, answers and costs, with A minus B where both are known.

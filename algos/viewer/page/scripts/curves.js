@@ -174,3 +174,37 @@ const Curves = (() => {
 
   return { mount };
 })();
+
+// The curves take the place of the few that are drawn in advance, once they come into sight.
+const CurveSection = (() => {
+  const rows = () => Data.run.curves || [];
+  let mounted = null;
+
+  const place = () => {
+    const found = document.getElementById("learning");
+    if (found) return found;
+    const title = Dom.h("h2", { id: "learning-title" }, "Learning curve");
+    const made = Dom.h("section", { id: "learning", "aria-labelledby": "learning-title" }, title);
+    const table = document.getElementById("questions");
+    table.parentNode.insertBefore(made, table);
+    return made;
+  };
+
+  const show = () => {
+    if (rows().length < 2) return;
+    if (mounted) { mounted.update(rows()); return; }
+    const section = place();
+    const box = Dom.h("div", { class: "curves script-only" });
+    section.insertBefore(box, section.children[1] || null);
+    section.classList.add("has-curves");
+    const seen = new IntersectionObserver((entries) => {
+      if (mounted || !entries.some((entry) => entry.isIntersecting)) return;
+      seen.disconnect();
+      mounted = Curves.mount(box, rows());
+    }, { rootMargin: "600px" });
+    seen.observe(section);
+  };
+
+  show();
+  return { show };
+})();

@@ -54,19 +54,23 @@ const Flips = (() => {
   }
 
   // The last tally is kept: stepping from flip to flip asks for the same one again and again.
-  const kept = { key: "", found: null };
-  function counted(a, b, where) {
-    const key = JSON.stringify([a, b, where, Data.rows.count]);
-    if (kept.key !== key) Object.assign(kept, { key, found: tally(Data.rows, a, b, where) });
-    return kept.found;
-  }
+  const kept = (make) => {
+    let last = { key: "", found: null };
+    return (...asked) => {
+      const key = JSON.stringify([...asked, Data.rows.count]);
+      if (last.key !== key) last = { key, found: make(...asked) };
+      return last.found;
+    };
+  };
+  const counted = kept((a, b, where) => tally(Data.rows, a, b, where));
+  const known = kept(() => groups(Data.rows, Data.run.columns || []));
 
   // Which questions are kept, as the address says it: `only=COLUMN:VALUE`.
   function whereOf(state) {
     const at = (state.only || "").indexOf(":");
     const column = at < 0 ? "" : state.only.slice(0, at);
-    const known = (Data.run.columns || []).some((one) => one.key === column && one.kind === "category");
-    return known ? { column, value: state.only.slice(at + 1) } : null;
+    const usable = (Data.run.columns || []).some((one) => one.key === column && one.kind === "category");
+    return usable ? { column, value: state.only.slice(at + 1) } : null;
   }
 
   const titleOf = (key) => {
@@ -99,13 +103,6 @@ const Flips = (() => {
     const at = ids.indexOf(id);
     if (at < 0) return ids.length ? ids[by > 0 ? 0 : ids.length - 1] : null;
     return ids[at + by] === undefined ? null : ids[at + by];
-  }
-
-  // Address of a state with some keys changed, to be used as a link.
-  function link(changes) {
-    const next = { ...State.get(), ...changes };
-    const kept = Object.entries(next).filter(([, value]) => value !== undefined && value !== null && value !== "");
-    return `#${new URLSearchParams(kept.map(([key, value]) => [key, String(value)]))}`;
   }
 
   // Draw the counts, the choice of group and list, and the questions of the list.
@@ -161,12 +158,11 @@ const Flips = (() => {
       set.append(button);
     }
     bar.append(set);
-    const known = groups(Data.rows, Data.run.columns || []);
-    if (known.length) bar.append(groupChoice(known, where, onWhere));
+    if (known().length) bar.append(groupChoice(known(), where, onWhere));
     return bar;
   }
 
-  function groupChoice(known, where, onWhere) {
+  function groupChoice(all, where, onWhere) {
     const select = Dom.h("select", {});
     const add = (parent, value, text, chosen) => {
       const option = Dom.h("option", { value }, text);
@@ -174,7 +170,7 @@ const Flips = (() => {
       parent.append(option);
     };
     add(select, "", "all questions", !where);
-    for (const [column, values] of known) {
+    for (const [column, values] of all) {
       const group = Dom.h("optgroup", { label: column.title });
       for (const value of values) {
         const chosen = Boolean(where && where.column === column.key && where.value === value);
@@ -204,7 +200,7 @@ const Flips = (() => {
 
   function line([i, j], state) {
     const id = Data.rows.get("id", i);
-    const href = link({ view: "compare", q: id, e: state.e, f: state.f, turn: "", t: "", w: "" });
+    const href = State.link({ view: "compare", q: id, e: state.e, f: state.f, turn: "", t: "", w: "" });
     const question = Dom.h("a", { href }, Data.rows.get("question", i) || id);
     if (id === state.q) question.setAttribute("aria-current", "true");
     const answer = (row) => {
@@ -226,5 +222,5 @@ const Flips = (() => {
     return Dom.h("div", { class: "flip-pager" }, button("Previous page", page - 1), words, button("Next page", page + 1));
   }
 
-  return { tally, groups, list, step, idsOf, link, titleOf, signed };
+  return { tally, groups, list, step, idsOf, titleOf, signed };
 })();

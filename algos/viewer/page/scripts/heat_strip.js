@@ -2,7 +2,8 @@
 const HeatStrip = (() => {
   const MOST = 400; // questions that are drawn; a note says how many are left out
   const PAGE = 40; // lines of the table that are in the page at once
-  const [WIDE, HIGH] = [16, 11]; // pixels of a cell
+  const HIGH = 11; // pixels of a cell
+  const HEAD = 16; // of the numbers above
   const MARKS = new Map([[true, "✓"], [false, "✗"]]);
   const WORDS = new Map([[true, "right"], [false, "wrong"]]);
   const SHOWN = [["verdict", "right and wrong"], ["frames", "frames shown"], ["turns", "turns"]];
@@ -32,9 +33,11 @@ const HeatStrip = (() => {
   function create(entries, options) {
     const all = lines(Data.rows, entries.map((entry) => entry.key));
     const view = { entries, ...options, all, lines: all.slice(0, MOST), measure: "verdict", at: [0, 0] };
+    view.wide = Math.round(Math.min(Math.max(600 / entries.length, 16), 60));
     view.said = Dom.h("p", { class: "heat-said", role: "status" }, help());
-    view.svg = Dom.svg("svg", { width: WIDE * entries.length, height: HIGH * view.lines.length, "aria-hidden": "true" });
-    view.box = Dom.h("div", { class: "heat", tabindex: "0", role: "group", "aria-label": "Questions (down) by updates (across); arrow keys move, Enter compares" }, view.svg);
+    view.svg = Dom.svg("svg", { width: view.wide * entries.length, height: HIGH * view.lines.length, "aria-hidden": "true" });
+    const label = "Questions (down) by updates (across); arrow keys move, Enter compares";
+    view.box = Dom.h("div", { class: "heat", tabindex: "0", role: "group", "aria-label": label }, heads(view), view.svg);
     wire(view);
     draw(view);
     const left = all.length - view.lines.length;
@@ -43,7 +46,18 @@ const HeatStrip = (() => {
     return { element };
   }
 
-  const help = () => "Each line is a question, each column an update. Point at a cell, or move with the arrow keys.";
+  const help = () =>
+    "Each line is a question, each column an update. Filled: right; a cross: wrong; a dot: not judged. " +
+    "Point at a cell, or move with the arrow keys.";
+
+  // Numbers of the updates above their columns, as many as have room.
+  function heads(view) {
+    const apart = Math.ceil(34 / view.wide);
+    const numbers = view.entries.map((entry, k) => k % apart === 0 && Dom.svg("text", {
+      x: view.wide * (k + 0.5), y: 12, "text-anchor": "middle",
+    }, String(entry.update)));
+    return Dom.svg("svg", { class: "heat-heads", width: view.wide * view.entries.length, height: HEAD, "aria-hidden": "true" }, ...numbers);
+  }
 
   function switches(view) {
     const bar = Dom.h("div", { class: "heat-switch", role: "group", "aria-label": "What the cells show" });
@@ -62,22 +76,23 @@ const HeatStrip = (() => {
   // A few paths, however many cells there are.
   function draw(view) {
     const marks = view.measure === "verdict" ? verdicts(view) : bars(view, view.measure);
-    view.cursor = Dom.svg("rect", { class: "heat-cursor", width: WIDE, height: HIGH });
+    view.cursor = Dom.svg("rect", { class: "heat-cursor", width: view.wide, height: HIGH });
     view.svg.replaceChildren(...marks, view.cursor);
     place(view);
   }
 
   function each(view, act) {
-    view.lines.forEach((line, y) => line.cells.forEach((row, x) => row !== null && act(row, x * WIDE, y * HIGH)));
+    view.lines.forEach((line, y) => line.cells.forEach((row, x) => row !== null && act(row, x * view.wide, y * HIGH)));
   }
 
   function verdicts(view) {
+    const { wide } = view;
     const d = { right: [], wrong: [], none: [] };
     each(view, (row, x, y) => {
       const verdict = Data.rows.get("verdict", row);
-      if (verdict === true) d.right.push(`M${x + 1} ${y + 1}h${WIDE - 2}v${HIGH - 2}h${2 - WIDE}z`);
-      else if (verdict === false) d.wrong.push(`M${x + 5} ${y + 2.5}l6 6m0 -6l-6 6`);
-      else d.none.push(`M${x + WIDE / 2} ${y + HIGH / 2}h.01`);
+      if (verdict === true) d.right.push(`M${x + 1} ${y + 1}h${wide - 2}v${HIGH - 2}h${2 - wide}z`);
+      else if (verdict === false) d.wrong.push(`M${x + wide / 2 - 3} ${y + 2.5}l6 6m0 -6l-6 6`);
+      else d.none.push(`M${x + wide / 2} ${y + HIGH / 2}h.01`);
     });
     return Object.entries(d).map(([kind, parts]) => Dom.svg("path", { class: `heat-${kind}`, d: parts.join("") }));
   }
@@ -91,8 +106,8 @@ const HeatStrip = (() => {
     const d = [];
     each(view, (row, x, y) => {
       const value = Data.rows.get(key, row);
-      const wide = most && typeof value === "number" ? ((WIDE - 2) * value) / most : 0;
-      if (wide > 0) d.push(`M${x + 1} ${y + 2}h${wide.toFixed(1)}v${HIGH - 4}h${(-wide).toFixed(1)}z`);
+      const filled = most && typeof value === "number" ? ((view.wide - 2) * value) / most : 0;
+      if (filled > 0) d.push(`M${x + 1} ${y + 2}h${filled.toFixed(1)}v${HIGH - 4}h${(-filled).toFixed(1)}z`);
     });
     return [Dom.svg("path", { class: "heat-bars", d: d.join("") })];
   }
@@ -110,7 +125,7 @@ const HeatStrip = (() => {
 
   function place(view) {
     const [x, y] = view.at;
-    view.cursor.setAttribute("x", x * WIDE);
+    view.cursor.setAttribute("x", x * view.wide);
     view.cursor.setAttribute("y", y * HIGH);
   }
 
@@ -121,8 +136,9 @@ const HeatStrip = (() => {
     view.said.textContent = words(view, view.at);
     const { box } = view;
     const top = view.at[1] * HIGH;
+    const seen = box.clientHeight - HEAD;
     if (top < box.scrollTop) box.scrollTop = top;
-    if (top + HIGH > box.scrollTop + box.clientHeight) box.scrollTop = top + HIGH - box.clientHeight;
+    if (top + HIGH > box.scrollTop + seen) box.scrollTop = top + HIGH - seen;
   }
 
   function open(view) {
@@ -137,7 +153,7 @@ const HeatStrip = (() => {
   function wire(view) {
     const cell = (event) => {
       const box = view.svg.getBoundingClientRect();
-      return [Math.floor((event.clientX - box.left) / WIDE), Math.floor((event.clientY - box.top) / HIGH)];
+      return [Math.floor((event.clientX - box.left) / view.wide), Math.floor((event.clientY - box.top) / HIGH)];
     };
     view.svg.addEventListener("pointermove", (event) => move(view, cell(event)));
     view.svg.addEventListener("click", (event) => {

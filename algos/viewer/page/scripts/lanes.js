@@ -110,7 +110,8 @@ const Lanes = (() => {
     }
     if (has((step) => step.action === "skip")) add(swatch("tl-skip", view.hatch), "skipped");
     if (has((step) => (step.claimed || []).length)) add(swatch("tl-claimed"), "the answer relies on it");
-    if (has((step) => step.action === "zoom")) add(rates(), "height of a bracket: 0.1, 1 and 10 frames a second");
+    if (has((step) => step.action === "zoom")) add(rates(), "bracket: 0.1, 1, 10 frames a second");
+    if ((view.question.cuts || []).length) add(sample(view, "M10 11l4-7h-8z", "tl-cuts"), "cut");
     view.sizes.forEach((one, k) => {
       const mark = sample(view, "M2 14V4h16v10", `tl-zoom size-${k % 4}`);
       add(mark, Looks.sizeWords(one));

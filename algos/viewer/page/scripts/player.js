@@ -3,6 +3,7 @@
 // Player.create(question, episode, {time, turn, onTime}) -> {update({time}), toggle(), stop(), element}
 //   onTime(second, turn or null): the cursor moves, by the clip or by the frames
 const Player = (() => {
+  const PLAY = "Play the frames seen";
   const SPEEDS = [1, 2, 4, 8]; // frames a second
 
   function create(question, episode, options) {
@@ -13,7 +14,7 @@ const Player = (() => {
       says: Dom.h("p", { class: "note player-says", role: "status" }),
     };
     const button = (text, act) => Dom.h("button", { type: "button", onclick: act }, text);
-    view.play = button("Play the frames seen", () => toggle(view));
+    view.play = button(PLAY, () => flip(view));
     view.play.disabled = !Looks.frames(question, episode).length;
     const clip = href(question) ? button("Play the clip", () => load(view, href(question))) : null;
     view.element = Dom.h("section", { class: "player", "aria-label": "Player" }, view.screen,
@@ -42,14 +43,15 @@ const Player = (() => {
   }
 
   function picker(view) {
-    const input = Dom.h("input", { type: "file", accept: "video/*,.mkv,.avi,.ts" });
+    const input = Dom.h("input", { class: "hidden-text", type: "file", accept: "video/*,.mkv,.avi,.ts" });
     input.addEventListener("change", () => {
       if (!input.files.length) return;
       forget(view);
       view.address = URL.createObjectURL(input.files[0]);
       load(view, view.address);
     });
-    return Dom.h("label", { class: "picker" }, `Choose the file (${name(view.question)}) `, input);
+    const words = Dom.h("span", { class: "hidden-text" }, ` ${name(view.question)}`);
+    return Dom.h("label", { class: "picker" }, "Choose its file", words, input);
   }
 
   // The video element exists only from here on: nothing is asked for before.
@@ -76,7 +78,7 @@ const Player = (() => {
     if (view.video !== video) return;
     view.says.textContent =
       `${name(view.question)} could not be played: it is not where it was when this page was made, or this browser ` +
-      "has no decoder for it. Choose the file below, or play the frames seen.";
+      "has no decoder for it. Choose its file, or play the frames seen.";
     unload(view);
   }
 
@@ -113,7 +115,11 @@ const Player = (() => {
     if (view.video) {
       if (view.video.paused) view.video.play().catch(() => {});
       else view.video.pause();
-    } else if (view.timer) pause(view);
+    } else flip(view);
+  }
+
+  function flip(view) {
+    if (view.timer) pause(view);
     else start(view);
   }
 
@@ -147,7 +153,7 @@ const Player = (() => {
   function pause(view) {
     clearInterval(view.timer);
     view.timer = null;
-    view.play.textContent = "Play the frames seen";
+    view.play.textContent = PLAY;
   }
 
   function forget(view) {

@@ -1,10 +1,9 @@
 // One question: the time axis on top, what was seen at the cursor, the turns, and the verdict.
 //
-// QuestionView.show(container, state), and play() and step(by) for the keys of the page.
-// The cursor is kept here and told to every panel at once; the address follows a little later, for
-// a browser takes only so many changes of it in a second.
+// QuestionView.show(container, state), hide(container); step(by) and play() are its keys.
+// The cursor is kept here and told to every panel at once; the address follows.
 const QuestionView = (() => {
-  const LATER = 250; // milliseconds
+  const BUTTONS = 6; // entries that stand side by side; more are a list to choose from
   let current = null;
 
   async function show(container, state) {
@@ -33,7 +32,6 @@ const QuestionView = (() => {
   // Let go of what the question before holds: its clip, its timers.
   function leave() {
     if (!current) return;
-    clearTimeout(current.timer);
     if (current.player) current.player.stop();
     current = null;
   }
@@ -63,17 +61,34 @@ const QuestionView = (() => {
     view.turns = Turns.list(question, view.episode, options);
     const updates = typeof Updates !== "undefined" && question.episodes.length > 2 ? Updates.strip(question) : null;
     view.root.append(Dom.h("div", { class: "question-body" },
-      Dom.h("div", { class: "aside" }, view.stage, view.player.element, Verdict.view(question, view.episode),
+      Dom.h("div", { class: "aside" }, Dom.h("div", { class: "look" }, view.stage, view.player.element), Verdict.view(question, view.episode),
         view.beliefs && view.beliefs.element, updates && (updates.element || updates)),
       view.turns.element));
+    const axis = view.root.querySelector(".axis-place");
+    const measure = () => view.root.style.setProperty("--axis", `${axis.offsetHeight}px`);
+    measure();
+    new ResizeObserver(measure).observe(axis);
     tell(view);
+    if (state.turn === view.turn) view.turns.show();
   }
 
   const firstTurn = (steps) => (steps.length ? steps[0].turn : null);
 
+  // Where a turn is on the axis: its first frame, its stretch, or what it relies on.
+  function placeOf(view, turn) {
+    const own = Looks.ofTurn(view.question, view.episode, turn);
+    if (own.length) return own[0].second;
+    const step = Looks.steps(view.episode).find((one) => one.turn === turn) || {};
+    const span = step.span || (step.claimed || [])[0];
+    return span ? span[0] : null;
+  }
+
+  // The cursor at first; a turn that is nowhere on the axis follows the last frame before it.
   function firstTime(view) {
-    const own = Looks.ofTurn(view.question, view.episode, view.turn);
-    return own.length ? own[0].second : 0;
+    const place = placeOf(view, view.turn);
+    if (place !== null) return place;
+    const before = Looks.frames(view.question, view.episode).filter((frame) => frame.turn < view.turn);
+    return before.length ? before[before.length - 1].second : 0;
   }
 
   function handlers(view) {
@@ -92,16 +107,16 @@ const QuestionView = (() => {
     const tags = Object.entries(question.group || {}).map(([key, text]) =>
       Dom.h("span", {}, Dom.h("b", {}, key), ` ${text}`));
     const length = question.duration ? Dom.h("span", {}, Dom.h("b", {}, "length"), ` ${Dom.clock(question.duration)}`) : null;
-    const verdict = Verdict.words(view.episode);
     return Dom.h("header", { class: "question-head" }, title,
-      Dom.h("div", { class: "who" }, entries(view), Dom.h("strong", { class: verdict.name }, verdict.text), ...links(view)),
-      Dom.h("p", { class: "tags" }, length, ...tags));
+      Dom.h("div", { class: "who" }, entries(view), Verdict.line(question, view.episode), ...links(view),
+        Dom.h("span", { class: "tags" }, length, ...tags)));
   }
 
   // Who is shown: one button for each entry that played it.
   function entries(view) {
     const episodes = view.question.episodes || [];
     if (episodes.length < 2) return Dom.h("span", { class: "played" }, Looks.title(view.episode.entry));
+    if (episodes.length > BUTTONS) return chooser(view, episodes);
     const buttons = episodes.map((episode) => {
       const verdict = Verdict.words(episode);
       const on = episode === view.episode;
@@ -109,17 +124,27 @@ const QuestionView = (() => {
         type: "button", class: "entry", "aria-pressed": String(on),
         onclick: () => State.set({ e: episode.entry, turn: null }, {}),
       }, Looks.title(episode.entry), " ", Dom.h("span", { class: verdict.name, title: verdict.text }, verdict.text.slice(0, 1)),
-      Dom.h("span", { class: "sr-only" }, ` ${verdict.text.slice(2)}`));
+      Dom.h("span", { class: "hidden-text" }, ` ${verdict.text.slice(2)}`));
     });
     return Dom.h("div", { class: "entries", role: "group", "aria-label": "Played by" }, ...buttons);
+  }
+
+  function chooser(view, episodes) {
+    const select = Dom.h("select", { "aria-label": "Played by" }, ...episodes.map((episode) =>
+      Dom.h("option", { value: episode.entry }, `${Looks.title(episode.entry)}: ${Verdict.words(episode).text}`)));
+    select.value = view.episode.entry;
+    select.addEventListener("change", () => State.set({ e: select.value, turn: null }));
+    return select;
   }
 
   function links(view) {
     const made = [];
     const other = (view.question.episodes || []).find((one) => one !== view.episode && one.entry === Data.run.before) ||
       (view.question.episodes || []).find((one) => one !== view.episode);
-    const compare = () => State.set({ view: "compare", q: view.question.id, e: view.episode.entry, f: other.entry }, {});
-    if (other) made.push(Dom.h("button", { type: "button", onclick: compare }, `Compare with ${Looks.title(other.entry)}`));
+    if (other) {
+      const href = State.link({ view: "compare", q: view.question.id, e: view.episode.entry, f: other.entry });
+      made.push(Dom.h("a", { href }, `Compare with ${Looks.title(other.entry)}`));
+    }
     view.copied = Dom.h("span", { role: "status", class: "note" });
     made.push(Dom.h("button", { type: "button", onclick: () => copy(view) }, "Copy a link to this moment"), view.copied);
     return made;
@@ -128,7 +153,7 @@ const QuestionView = (() => {
   async function copy(view) {
     write(view);
     try {
-      await navigator.clipboard.writeText(location.href);
+      await navigator.clipboard.writeText(location.href.replace(/#.*/, "") + State.link({}));
       view.copied.textContent = "Copied.";
     } catch (error) {
       view.copied.textContent = "Not allowed here: the address of this page is the link.";
@@ -140,18 +165,17 @@ const QuestionView = (() => {
     view.time = second;
     view.turn = turn;
     tell(view);
-    later(view);
+    write(view);
   }
 
   function toTurn(view, turn) {
     const own = Looks.ofTurn(view.question, view.episode, turn);
-    const step = Looks.steps(view.episode).find((one) => one.turn === turn);
     const there = own.some((frame) => Math.abs(frame.second - view.time) <= Looks.SAME);
-    const start = own.length ? own[0].second : step && step.span ? step.span[0] : view.time;
-    move(view, there ? view.time : start, turn);
+    const place = placeOf(view, turn);
+    move(view, there || place === null ? view.time : place, turn);
   }
 
-  // A clip runs through turns: the one that saw this moment last is the active one, if any did.
+  // A clip moves the cursor alone, frames that are played their turn too.
   function played(view, second, turn) {
     move(view, second, turn === null ? view.turn : turn);
   }
@@ -178,20 +202,13 @@ const QuestionView = (() => {
     const words = Looks.frameWords(frame);
     const enlarge = () => Enlarged.open(view.question, view.episode, frame);
     view.stage.replaceChildren(
-      Dom.h("p", { class: "stage-words" }, `${words[0].toUpperCase()}${words.slice(1)} `, ...Frames.badgesOf(frame)),
-      Dom.h("div", { class: "pairs" }, ...(pictures.length ? pictures : [Frames.missing(view.question)])),
-      ...(pictures.length ? [Dom.h("button", { type: "button", onclick: enlarge }, "Enlarge")] : []));
-  }
-
-  function later(view) {
-    if (view.timer) return;
-    view.timer = setTimeout(() => write(view), LATER);
+      Dom.h("div", { class: "stage-words" },
+        Dom.h("p", {}, `${words[0].toUpperCase()}${words.slice(1)} `, ...Frames.badgesOf(frame)),
+        pictures.length ? Dom.h("button", { type: "button", onclick: enlarge }, "Enlarge") : null),
+      Dom.h("div", { class: "pairs" }, ...(pictures.length ? pictures : [Frames.missing(view.question)])));
   }
 
   function write(view) {
-    clearTimeout(view.timer);
-    view.timer = null;
-    if (current !== view) return;
     view.told = { turn: view.turn, t: Math.round(view.time * 1000) / 1000 };
     State.set(view.told, { replace: true });
   }
@@ -205,7 +222,7 @@ const QuestionView = (() => {
     const steps = Looks.steps(view.episode);
     const turn = steps.some((step) => step.turn === state.turn) && state.turn !== told.turn ? state.turn : null;
     const time = typeof state.t === "number" && state.t !== told.t ? state.t : null;
-    if (view.timer || (turn === null && time === null)) return;
+    if (turn === null && time === null) return;
     view.told = { turn: state.turn, t: state.t };
     if (time === null) toTurn(view, turn);
     else {
@@ -235,5 +252,12 @@ const QuestionView = (() => {
   window.addEventListener("beforeprint", () => printed(true));
   window.addEventListener("afterprint", () => printed(false));
 
-  return { show, step, play, leave };
+  // Keys of this view; a control that has the key itself keeps it.
+  const here = (but) => (event) =>
+    State.get().view === "question" && current !== null && !event.target.closest(but);
+  Keys.add("ArrowLeft", "the turn before", () => step(-1), here("video"));
+  Keys.add("ArrowRight", "the next turn", () => step(1), here("video"));
+  Keys.add(" ", "play or pause", play, here("button, summary, a, video"));
+
+  return { show, hide: leave, step, play };
 })();

@@ -58,7 +58,7 @@ const Scene = (() => {
     if (bars) marks.push(Dom.svg("path", { class: "tl-speech-bars", d: bars }));
     const cuts = Axis.thinned(sortedCuts(question), window, width);
     if (cuts.length) {
-      const d = cuts.map((x) => `M${fixed(x)} 0v6`).join("");
+      const d = cuts.map((x) => `M${fixed(x)} 6l3-5h-6z`).join("");
       marks.push(Dom.svg("path", { class: "tl-cuts", d }));
     }
     return marks;

@@ -200,6 +200,7 @@ const Timeline = (() => {
       zoom: (factor) => around(factor, middle()),
       pan: (seconds) => window(Axis.moved(view.window, seconds, view.duration)),
       reset: () => window(null),
+      fit: (spans) => spans.length && window(Axis.around(spans, view.duration)),
       rows: (all) => drawRows(view, all),
       active: () => view.rows.find((row) => isActive(view, row)) || null,
       isWhole: () => Axis.isWhole(view.window, view.duration),

@@ -8,12 +8,22 @@ const TimelineInput = (() => {
     parts.closer.addEventListener("click", () => act.zoom(0.5));
     parts.wider.addEventListener("click", () => act.zoom(2));
     parts.reset.addEventListener("click", act.reset);
+    parts.near.addEventListener("click", () => act.fit(spansOf(act.active())));
+    if (parts.proof) parts.proof.addEventListener("click", () => act.fit(Looks.evidence(view.question)));
     parts.rows.addEventListener("scroll", () => act.rows(), { passive: true });
     parts.body.addEventListener("wheel", (event) => wheel(view, act, event), { passive: false });
     parts.body.addEventListener("dblclick", (event) => inPlot(view, event) && act.reset());
     drag(view, act);
     hover(view, act);
     parts.root.addEventListener("keydown", (event) => keys(view, act, event));
+  }
+
+  // What a step looked at: its stretch, what it relies on, and its frames.
+  function spansOf(row) {
+    if (!row) return [];
+    const { span, claimed } = row.step;
+    const frames = Looks.ofStep(row.step).map(([second]) => [second, second]);
+    return [...(span ? [span] : []), ...(claimed || []), ...frames];
   }
 
   // Where a pointer is on the plot: pixels from its left edge, and the line of the lanes under it.

@@ -1,7 +1,7 @@
 // The elements of a time axis, and the words that they carry.
 const TimelineParts = (() => {
   function build(view) {
-    const { question, episodes, duration } = view;
+    const { question, duration } = view;
     const parts = {
       ...tools(view),
       back: Dom.svg("svg", { class: "tl-back", "aria-hidden": "true" }),
@@ -22,10 +22,9 @@ const TimelineParts = (() => {
       parts.back, Dom.h("div", { class: "tl-head" }, parts.clock), parts.speech, parts.rows,
       Dom.h("div", { class: "tl-head" }, parts.map), parts.cursor, parts.tip);
     parts.root = Dom.h("section", { class: "tl", "aria-label": "Time axis of the video" },
-      parts.bar, Dom.h("p", { class: "sr-only" }, Scene.words(question, duration)),
+      parts.bar, Dom.h("p", { class: "hidden-text" }, Scene.words(question, duration)),
       parts.body, parts.caption,
-      Dom.h("details", { class: "tl-more" }, Dom.h("summary", {}, "What the marks mean, and keys"),
-        Lanes.legend(view, episodes), keysHelp()));
+      Dom.h("details", { class: "tl-more" }, Dom.h("summary", {}, "How to move along the axis"), keysHelp()));
     return parts;
   }
 
@@ -38,13 +37,18 @@ const TimelineParts = (() => {
   }
 
   function tools(view) {
-    const button = (label, text) => Dom.h("button", { type: "button", "aria-label": label, title: label }, text);
-    const closer = button("Zoom in on the time axis", "+");
-    const wider = button("Zoom out of the time axis", "−");
-    const reset = Dom.h("button", { type: "button" }, "Whole video");
-    const shown = Dom.h("output", { class: "tl-window", "aria-live": "polite" });
-    const bar = Dom.h("div", { class: "tl-bar" }, closer, wider, reset, shown);
-    return { bar, closer, wider, reset, shown };
+    const button = (text, label) => Dom.h("button", { type: "button", "aria-label": label, title: label }, text);
+    const made = {
+      closer: button("+", "Zoom in on the time axis"),
+      wider: button("−", "Zoom out of the time axis"),
+      reset: button("Whole video"),
+      proof: Looks.evidence(view.question).length ? button("Evidence", "Zoom to the evidence") : null,
+      near: button("This turn", "Zoom to what this turn looked at"),
+      shown: Dom.h("output", { class: "tl-window", "aria-live": "polite" }),
+    };
+    const legend = Lanes.legend(view, view.episodes);
+    const bar = Dom.h("div", { class: "tl-bar" }, made.closer, made.wider, made.reset, made.proof, made.near, made.shown, legend);
+    return { ...made, bar };
   }
 
   function keysHelp() {

@@ -84,7 +84,7 @@ const TurnCard = (() => {
       Dom.h("li", {}, Dom.h("span", { class: `swatch term-${k % 4}`, "aria-hidden": "true" }), `${name} `, Dom.h("b", {}, signed(x))));
     return Dom.h("div", { class: "rewards" },
       Dom.h("span", {}, "reward ", Dom.h("b", {}, signed(sum))),
-      terms.length ? bar(terms, view.scale) : null,
+      terms.some(([, x]) => x !== 0) ? bar(terms, view.scale) : null,
       terms.length ? Dom.h("ul", {}, ...words) : null);
   }
 

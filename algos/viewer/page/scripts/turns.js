@@ -1,6 +1,7 @@
 // The turns of an episode as cards, in order; the active one is pointed out and brought into sight.
 //
-// Turns.list(question, episode, {turn, time, onTurn, onTime}) -> {update({turn, time}), print(on), element}
+// Turns.list(question, episode, {turn, time, onTurn, onTime}) -> {update({turn, time}), show(),
+// print(on), element}
 const Turns = (() => {
   const PAGE = 20; // cards in the page at once
   const PRINTED = 200;
@@ -12,11 +13,15 @@ const Turns = (() => {
       pager: Dom.h("nav", { class: "turns-bar", "aria-label": "Turns" }),
       body: Dom.h("div", { class: "turns-list" }),
     };
-    view.element = Dom.h("section", { class: "turns", "aria-label": "Turns" }, view.pager, view.body);
+    const course = Sparkline.ofTurns(view.steps, { onTurn: view.onTurn });
+    view.element = Dom.h("section", { class: "turns", "aria-label": "Turns" }, course, view.pager, view.body);
     if (!view.steps.length) view.body.append(Dom.h("p", { class: "note" }, "Nothing is known of its turns."));
     show(view, pageOf(view, view.turn));
     mark(view, false);
-    return { element: view.element, update: (changes) => update(view, changes), print: (on) => print(view, on) };
+    return {
+      element: view.element, update: (changes) => update(view, changes),
+      show: () => requestAnimationFrame(() => mark(view, true)), print: (on) => print(view, on),
+    };
   }
 
   function pageOf(view, turn) {

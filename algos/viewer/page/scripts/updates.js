@@ -2,7 +2,6 @@
 const Updates = (() => {
   const WIDE = 300; // units of the small timeline
   const HIGH = 22;
-  const VERDICTS = new Map([[true, "✓ right"], [false, "✗ wrong"]]);
   const known = (value) => value !== undefined && value !== null && value !== "";
 
   // The entries that are updates, by training: [[entry, …], …], each in the order of its updates.
@@ -24,7 +23,7 @@ const Updates = (() => {
 
   function compareLink(id, entries, k) {
     const other = neighbour(entries, k);
-    return other && Flips.link({ view: "compare", q: id, e: entries[k].key, f: other.key, turn: "", t: "", w: "" });
+    return other && State.link({ view: "compare", q: id, e: entries[k].key, f: other.key, turn: "", t: "", w: "" });
   }
 
   const name = (entry) => (entry.update === 0 ? "before training" : `after update ${entry.update}`);
@@ -72,7 +71,7 @@ const Updates = (() => {
     const frames = steps.reduce((sum, step) => sum + (step.frames || []).length, 0);
     const reward = CompareParts.total(steps, "reward");
     return [
-      VERDICTS.get(episode.verdict) || "not judged",
+      Verdict.words(episode).text,
       `${turns} turn${turns === 1 ? "" : "s"}`,
       `${frames} frame${frames === 1 ? "" : "s"}`,
       known(episode.prediction) ? episode.prediction : "no answer",

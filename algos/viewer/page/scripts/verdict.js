@@ -79,13 +79,19 @@ const Verdict = (() => {
     return right.length ? right[right.length - 1].turn : null;
   }
 
-  function view(question, episode) {
+  // The verdict in one line, with the answer and the right one.
+  function line(question, episode) {
     const said = words(episode);
-    const head = Dom.h("p", { class: "verdict-line" }, Dom.h("strong", { class: said.name }, said.text),
-      known(episode.prediction) ? Dom.h("span", {}, " answered ", Dom.h("q", {}, episode.prediction)) : null);
+    const quoted = (label, text) => (known(text) ? [` ${label} `, Dom.h("q", {}, text)] : []);
+    const right = episode.verdict === true ? [] : quoted("the right answer is", question.gold);
+    return Dom.h("span", { class: "verdict-line" }, Dom.h("strong", { class: said.name }, said.text),
+      ...quoted("answered", episode.prediction), ...right);
+  }
+
+  function view(question, episode) {
     const why = hints(question, episode).map((text) => Dom.h("li", {}, text));
     return Dom.h("section", { class: "verdict", "aria-label": "Verdict" },
-      head, choices(question, episode), why.length ? Dom.h("ul", { class: "hints" }, ...why) : null,
+      Dom.h("h3", {}, "Why"), choices(question, episode), why.length ? Dom.h("ul", { class: "hints" }, ...why) : null,
       Dom.h("dl", { class: "facts" }, ...facts(question, episode).map(([label, text]) =>
         Dom.h("div", {}, Dom.h("dt", {}, label), Dom.h("dd", {}, text)))));
   }
@@ -138,5 +144,5 @@ const Verdict = (() => {
     return pairs;
   }
 
-  return { view, words, hints, firstHit, recall, predicted };
+  return { view, line, words, hints, firstHit, recall, predicted };
 })();

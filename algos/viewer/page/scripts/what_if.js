@@ -49,10 +49,9 @@ const WhatIf = (() => {
     const items = commands.map(([label, command], k) => {
       return one(label, command, { values: { ...values }, row, said, name: `what-${made}-${k}` });
     });
-    const from = turn > 0 ? `from turn ${turn}` : "from the first turn";
-    return Dom.h("details", { class: "what-if" },
-      Dom.h("summary", {}, "What if? ", Dom.h("small", {}, `commands that play on ${from}`)),
-      Dom.h("ul", { class: "what-list" }, ...items), said);
+    const from = turn > 1 ? `The turns before turn ${turn} stay as they were` : "It is played from the start";
+    const note = Dom.h("p", { class: "note" }, `${from}. For a terminal (bash, zsh), where the run was made.`);
+    return Dom.h("div", { class: "what-if" }, note, Dom.h("ul", { class: "what-list" }, ...items), said);
   }
 
   function policyOf(episode) {

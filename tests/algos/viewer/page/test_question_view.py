@@ -1,0 +1,274 @@
+"""Laws of the question view: `page/scripts/question`, `turns`, `turn_card`, `frames`, `enlarged`,
+`picture`, `looks`, `prompt`, `verdict`, `beliefs`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from algos.viewer.writing.view_file import write_view
+from tests.helpers.viewer.browser import Opened, colour_in, opened, serious_violations
+from tests.helpers.viewer.made_up import HOSTILE, made_up_run
+from tests.helpers.viewer.one_question import write_question
+
+RED, GREEN, BLUE = (250, 10, 10), (10, 250, 10), (10, 10, 250)
+STEPS = [
+    {"turn": 0, "action": "overview", "frames": [[10, 0, -1], [30, 1, -1], [50, 2, -1]]},
+    {
+        "turn": 1,
+        "action": "zoom",
+        "span": [29, 33],
+        "box": [0.5, 0, 1, 0.5],
+        "frames": [[30.001, 1, 0], [31, 1, 0], [32, 1, 0]],  # 30.001 is the frame of 30 s
+        "prompt": "turns left: 2\nframes left: 8\nWhich?",
+        "beliefs": [0.1, 0.9],
+        "reward_terms": {"frames": -0.25, "found": 0.5},
+        "credit": 0.75,
+        "value": 0.5,
+    },
+    {
+        "turn": 2,
+        "action": "answer",
+        "prompt": "turns left: 1\nframes left: 8\nWhich?\nHurry.",
+        "beliefs": [0.8, 0.2],
+        "told": "a tool said so",
+        "call": "answer(red)",
+        "value": 0.25,
+    },
+]
+QUESTION: dict[str, Any] = {
+    "choices": ["red", "green"],
+    "gold": "green",
+    "gold_choice": 1,
+    "evidence": [[30, 31.5]],
+    "episodes": [
+        {"entry": "a", "steps": STEPS, "verdict": False, "prediction": "red", "rule": "exact"},
+        {"entry": "b", "steps": STEPS[:1], "verdict": True, "prediction": "green"},
+    ],
+}
+
+
+@contextmanager
+def shown(
+    folder: Path, question: Mapping[str, Any], state: str = "", **how: Any
+) -> Iterator[Opened]:
+    path = write_question(folder / "page.html", question, pictures=[RED, GREEN, BLUE])
+    with opened(f"{path.as_uri()}#view=question&q=q{state}", **how) as found:
+        found.page.wait_for_selector(".turns")
+        yield found
+        found.require_quiet()
+
+
+def card(turn: int) -> str:
+    return f"article.turn[data-turn='{turn}']"
+
+
+def changed(**changes: Any) -> dict[str, Any]:
+    """Return the question with changes to its first episode."""
+    first = {**QUESTION["episodes"][0], **changes}
+    return {**QUESTION, "episodes": [first]}
+
+
+def test_frames_say_what_they_are(tmp_path: Path) -> None:
+    with shown(tmp_path, QUESTION) as found:
+        page = found.page
+        assert page.locator(f"{card(1)} .thumb").count() == 3
+        assert page.locator(f"{card(1)} .badge").count() == 2  # 30.001 and 31 of [30, 31.5)
+        assert page.locator(f"{card(1)} .again").all_inner_texts() == ["seen in the overview"]
+        assert "3: 2 new, 1 seen before, 2 in the evidence" in page.inner_text(card(1))
+        label = page.get_attribute(f"{card(1)} .frame >> nth=0", "aria-label")
+        assert label == (
+            "frame at 0:30.0, turn 1, zoom, box 50 % to 100 % across, 0 % to 50 % down, "
+            "inside the evidence, seen before in the overview"
+        )
+
+
+def test_a_part_of_a_frame_stands_beside_the_whole_with_its_box(tmp_path: Path) -> None:
+    with shown(tmp_path, QUESTION, "&turn=1&t=31") as found:
+        found.page.wait_for_selector(".stage .pair:nth-child(2) canvas.drawn")
+        seen, whole = found.page.query_selector_all(".stage canvas")
+        assert colour_in(seen, 2, 2) == pytest.approx(GREEN, abs=8)
+        assert colour_in(whole, 1, 6) == pytest.approx(RED, abs=8)
+        edge = colour_in(whole, 4, 2)  # the left edge of a box from the middle on
+        assert edge != pytest.approx(RED, abs=40)
+
+
+def test_a_frame_in_large_and_on_to_the_next(tmp_path: Path) -> None:
+    with shown(tmp_path, QUESTION) as found:
+        page = found.page
+        page.focus(f"{card(0)} .frame >> nth=1")
+        page.keyboard.press("Enter")
+        assert page.inner_text(".enlarged-words").startswith("2 of 6: frame at 0:30.0")
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowRight")
+        assert page.inner_text(".enlarged-words").startswith("4 of 6: frame at 0:30.0, turn 1")
+        assert page.locator("dialog canvas").count() == 2
+        page.keyboard.press("Escape")
+        page.wait_for_selector("dialog", state="detached")
+        assert page.get_attribute("article.turn.active", "data-turn") == "1"
+
+
+def test_keys_move_the_turn_and_play_the_frames(tmp_path: Path) -> None:
+    with shown(tmp_path, QUESTION) as found:
+        page = found.page
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowRight")
+        assert page.get_attribute("article.turn.active", "data-turn") == "2"
+        page.keyboard.press("ArrowLeft")
+        assert page.get_attribute("article.turn.active", "data-turn") == "1"
+        page.select_option(".player select", "8")
+        page.locator(".player select").blur()
+        page.keyboard.press(" ")
+        page.wait_for_selector(".stage >> text=0:32.0")
+
+
+def test_a_link_brings_back_the_moment(tmp_path: Path) -> None:
+    with shown(tmp_path, QUESTION, "&e=a&turn=1&t=31&w=20-40") as found:
+        page = found.page
+        assert page.inner_text(".tl-flag") == "0:31.0"
+        assert page.inner_text(".tl-window") == "0:20.0 to 0:40.0"
+        assert "0:31.0" in page.inner_text(f"{card(1)} .thumb.current")
+        page.click("button.entry >> text=Policy b")
+        page.wait_for_selector("button.entry[aria-pressed=true] >> text=Policy b")
+        assert page.locator("article.turn").count() == 1
+        assert "Right without" not in page.inner_text(".verdict")
+        assert page.get_attribute("a >> text=Compare with", "href").startswith("#view=compare")
+
+
+def test_the_prompt_is_shown_against_the_turn_before(tmp_path: Path) -> None:
+    with shown(tmp_path, QUESTION) as found:
+        page = found.page
+        page.click(f"{card(2)} summary >> text=What it read")
+        page.wait_for_selector(f"{card(2)} ins")
+        assert "2 new, 1 gone, against turn 1." in page.inner_text(f"{card(2)} .prompt").replace(
+            "\n", " "
+        )
+        assert page.locator(f"{card(2)} ins").all_inner_texts() == ["+ turns left: 1", "+ Hurry."]
+        assert page.locator(f"{card(2)} del").all_inner_texts() == ["− turns left: 2"]
+        assert page.inner_text(f"{card(2)} .prompt-lines summary") == "2 lines unchanged"
+        assert "Data from outside" in page.inner_text(f"{card(2)} .told")
+
+
+def test_terms_of_the_reward_are_parts_of_one_bar(tmp_path: Path) -> None:
+    with shown(tmp_path, QUESTION) as found:
+        bars = found.page.locator(f"{card(1)} .reward-bar rect")
+        places = [
+            bars.nth(k).evaluate("e => [+e.getAttribute('x'), +e.getAttribute('width')]")
+            for k in (0, 1)
+        ]
+        # zero at 80 of 160; the largest side, 0.5, is 79 long
+        assert places == [pytest.approx([80 - 39.5, 39.5]), pytest.approx([80, 79])]
+        words = found.page.inner_text(f"{card(1)} .rewards").replace("\n", " ")
+        assert "reward +0.25" in words and "frames −0.25" in words and "found +0.5" in words
+
+
+NEVER = [{"turn": 1, "action": "sample", "frames": [[10, -1, -1], [40, -1, -1]]}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {},
+            "It saw the evidence (3 frames of it, first in the overview) and still answered wrong.",
+        ),
+        ({}, "Before turn 1 the right choice was its most probable one; at the end it was not."),
+        ({"steps": NEVER}, "It never saw the evidence: its nearest frame is 8.5 s away."),
+        ({"steps": NEVER, "verdict": True}, "Lucky, or told by the question"),
+        (
+            {"prediction": None, "stop_reason": "out_of_turns", "steps": NEVER},
+            "It ran out of turns without an answer.",
+        ),
+        ({"verdict": None, "error": "VideoError: gone"}, "It failed on our side"),
+        ({"verdict": True}, "Right, and it saw the evidence: first in the overview."),
+    ],
+)
+def test_why_it_ended_so_is_said_from_what_is_known(
+    tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    with shown(tmp_path, changed(**changes)) as found:
+        assert said in found.page.inner_text(".hints")
+
+
+def test_nothing_is_said_of_evidence_where_the_frames_are_not_known(tmp_path: Path) -> None:
+    with shown(tmp_path, changed(steps=[{"turn": 1, "action": "answer"}], row={})) as found:
+        text = found.page.inner_text(".verdict")
+        assert "evidence" not in text and "first hit" not in text
+
+
+def test_beliefs_are_drawn_and_told(tmp_path: Path) -> None:
+    with shown(tmp_path, QUESTION) as found:
+        page = found.page
+        words = page.get_attribute(".beliefs svg[role=img] >> nth=0", "aria-label")
+        assert "green: 90 % before turn 1, 20 % before turn 2" in words
+        # before turn 1 at the left, 0.9 of 118 pixels above the foot at 128; then 0.2
+        assert page.get_attribute(".gold-line .curve >> nth=0", "d") == "M34 21.8L274 104.4"
+        page.click(".beliefs summary >> nth=0")
+        page.wait_for_selector(".beliefs td")
+        assert page.locator(".beliefs td").all_inner_texts() == ["10 %", "90 %", "80 %", "20 %"]
+        page.keyboard.press("ArrowRight")
+        assert page.get_attribute(".beliefs .here >> nth=0", "d").startswith("M34 ")
+
+
+def test_without_pictures_the_reason_and_the_times_stand(tmp_path: Path) -> None:
+    question = changed(steps=NEVER)
+    path = write_question(tmp_path / "page.html", {**question, "missing": "No licence."})
+    with opened(f"{path.as_uri()}#q=q") as found:
+        found.page.wait_for_selector(".turns")
+        assert "No pictures here: No licence." in found.page.inner_text(card(1))
+        assert found.page.locator(f"{card(1)} .frame").all_inner_texts() == ["0:10.0", "0:40.0"]
+        found.page.click(f"{card(1)} .frame >> nth=1")
+        assert found.page.inner_text(".tl-flag") == "0:40.0"
+        found.require_quiet()
+
+
+def test_on_paper_every_text_is_open_and_the_player_is_left_out(tmp_path: Path) -> None:
+    with shown(tmp_path, QUESTION) as found:
+        page = found.page
+        page.emulate_media(media="print")
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert page.locator(f"{card(2)} ins").count() == 2
+        assert page.locator("details.fold:not([open])").count() == 0
+        assert not page.is_visible(".player")
+        assert page.is_visible(".tl-row >> nth=2")
+
+
+def test_a_question_without_details_says_so(tmp_path: Path) -> None:
+    path = write_question(tmp_path / "page.html", QUESTION)
+    with opened(f"{path.as_uri()}#q=other") as found:
+        found.page.wait_for_selector("[role=alert] >> text=other")
+        found.require_quiet()
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1200, False), (1200, True), (420, False)])
+def test_readable_by_all(tmp_path: Path, width: int, dark: bool) -> None:
+    with shown(tmp_path, QUESTION, "&turn=1", width=width, dark=dark) as found:
+        assert serious_violations(found) == []
+        assert found.page.evaluate("document.documentElement.scrollWidth") <= width
+        found.page.keyboard.press("Tab")
+        found.page.click(f"{card(1)} .frame >> nth=0")
+        assert serious_violations(found) == []
+
+
+def test_scripts_planted_in_every_text_stay_text(tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    write_view(made_up_run(questions=3, hostile=True), path)
+    with opened(f"{path.as_uri()}#view=question&q=q1") as found:
+        page = found.page
+        page.wait_for_selector(".turn")
+        page.evaluate(
+            "document.querySelectorAll('#question-view details').forEach(d => { d.open = true; })"
+        )
+        page.wait_for_timeout(100)
+        assert HOSTILE.split("\u2028")[0] in page.inner_text(".question")
+        assert (
+            page.locator(
+                "#question-view script, #question-view img, #question-view [onload]"
+            ).count()
+            == 0
+        )
+        found.require_quiet()
