@@ -42,10 +42,12 @@ from algos.experiment.reward_probe import require_differences
 from algos.experiment.rows import AFTER, BASE, DEMONSTRATOR, Row, file_key, find_rows
 from algos.experiment.settings import Training, check_settings
 from algos.rollout.trajectory import Trajectory
+from algos.runs.evaluation_manifest import this_session
 from algos.runs.metrics import read_metrics
 from algos.runs.run_folder import RunFolder
 from algos.runs.tracking import require_tracker, tracking
 from algos.viewer.reading.report_files import opening, save_report
+from algos.viewer.reading.run_facts import session_facts
 from policies.base import TrainablePolicy
 from policies.baselines.uniform import UniformPolicy
 from policies.registry import AnyPolicy
@@ -164,6 +166,7 @@ class Stages:
         self.config, self.folder, self.policy = config, folder, policy
         self.splits, self.only, self.parts = splits, only, parts or Parts()
         self.update, self.slots = 0, config.slots or CPU_SLOTS
+        self.session = this_session()
         self._measured: dict[str, tuple[tuple[int, int], EvalResult]] = {}
 
     @property
@@ -333,6 +336,7 @@ class Stages:
             "reward in training": self.config.reward,
             "seed": str(self.config.ppo.seed),
         }
+        about |= session_facts({"sessions": [self.session]})
         about |= remarks(self.update, self.config.ppo.updates, read_metrics(self.folder.metrics))
         if seen := seen_by_adapter(self.config.adapter, self.splits):
             about[SEEN] = seen

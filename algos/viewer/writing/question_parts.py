@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from itertools import islice
 from pathlib import Path
 from typing import IO
@@ -14,14 +15,14 @@ from algos.viewer.pictures.page_pictures import NO_PICTURE, Pictures, PictureSet
 from algos.viewer.pictures.time_marks import MarkTime, marks
 from algos.viewer.view_data import QuestionView, RunView
 from algos.viewer.writing.packing import letters_size, packed
-from algos.viewer.writing.plain_values import json_line
+from algos.viewer.writing.plain_values import html_text, json_line
 from algos.viewer.writing.question_json import question_json, video_href
 from sage_env.timeline import clock
 
 IN_A_PART = 32
 """Questions whose details are one block: what a script has to unpack to show one of them."""
 _AROUND = 90  # bytes of HTML around a block
-_AROUND_SHEET = 400
+_AROUND_SHEET = 200
 NO_ROOM = "This page has no room for the pictures of this question."
 
 
@@ -138,7 +139,8 @@ def _detail(question: QuestionView, pictures: Pictures, page: Path, into: Parts)
         start = into.sheets.tell()
         into.sheets.write(pictures.sheet)
         into.listed.append(Sheet(_caption(question, pictures), start, len(pictures.sheet)))
-        into.bytes += letters_size(len(pictures.sheet)) + _AROUND_SHEET
+        words = len(escape(html_text(into.listed[-1].caption)).encode())
+        into.bytes += letters_size(len(pictures.sheet)) + 2 * words + _AROUND_SHEET
     elif pictures.missing:
         into.without += 1
     href = video_href(question.video, page)

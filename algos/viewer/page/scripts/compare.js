@@ -79,7 +79,7 @@ const CompareView = (() => {
   }
 
   function chooser(name, chosen, act) {
-    const select = Dom.h("select", { "data-keep": `entry ${name}` });
+    const select = Dom.h("select", { "data-keep": `entry ${name}`, "aria-label": `Entry ${name}` });
     for (const entry of Data.run.entries || []) {
       const option = Dom.h("option", { value: entry.key }, entry.title || entry.key);
       option.selected = entry.key === chosen;

@@ -39,6 +39,12 @@ SMALL: dict[str, Any] = {
 }
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep finished sheets out of the user's cache folder."""
+    monkeypatch.setenv("SAGE_ENV_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
 class Knows:
     """Looks once, and answers right or wrong by turns."""
 

@@ -19,6 +19,12 @@ from tests.helpers.viewer.made_up import HOSTILE, made_up_run
 from tests.helpers.viewer.pages import read_page
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep finished sheets out of the user's cache folder."""
+    monkeypatch.setenv("SAGE_ENV_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
 def written(run: RunView, folder, **settings):
     path = folder / "report.html"
     told = write_view(run, path, WriteSettings(**settings))
