@@ -113,7 +113,7 @@ const FilterPanel = (() => {
   // What is filtered now, each with a button that takes it away.
   function chips(terms) {
     const made = [];
-    const chip = (words, edit) => made.push(Dom.h("button", { type: "button", class: "chip", "aria-label": `Remove filter ${words}`,
+    const chip = (words, edit) => made.push(Dom.h("button", { type: "button", class: "filter-chip", "aria-label": `Remove filter ${words}`,
       onclick: () => change(edit) }, words, Dom.h("span", { "aria-hidden": "true" }, " ✕")));
     if (terms.evidence) chip(`evidence ${terms.evidence}`, (all) => (all.evidence = null));
     for (const [key, test] of terms.columns)

@@ -50,16 +50,6 @@ const Main = (() => {
     if (found && found.tagName === "SECTION") found.scrollIntoView();
   }
 
-  // Links to sections keep what else the address says.
-  document.getElementById("contents").addEventListener("click", (event) => {
-    const link = event.target.closest("a");
-    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault();
-    const name = link.hash.slice(1);
-    State.set({ section: name });
-    scrolled(name);
-  });
-
   Tools.mount();
   State.on(show);
   show(State.get());

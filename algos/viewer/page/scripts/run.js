@@ -8,16 +8,16 @@ const RunPage = (() => {
   async function show(container, state) {
     await Data.ready;
     if (!made) made = build(document.getElementById("table"));
-    made.look = state;
-    await Selection.follow(state);
+    Selection.follow(state);
+    made.table.element.setAttribute("aria-busy", String(Selection.now.busy));
     fill();
-    returned(state);
+    returned();
   }
 
   function build(place) {
     const parts = {
-      place,
-      find: Dom.h("input", { type: "search", id: "find", placeholder: "search", "aria-label": "Search questions, ids and answers", autocomplete: "off", spellcheck: "false" }),
+      turn: 0,
+      find: Dom.h("input", { type: "search", id: "find", placeholder: "search ( / )", "aria-label": "Search questions, ids and answers", autocomplete: "off", spellcheck: "false" }),
       entry: Dom.h("select", { "aria-label": "Whose answers" }),
       cells: Dom.h("div", { class: "cells", role: "group", "aria-label": "Outcome by evidence" }),
       chips: Dom.h("div", { class: "chips" }),
@@ -29,8 +29,8 @@ const RunPage = (() => {
     const save = (kind) => Downloads.save(kind, Selection.now.rows);
     place.replaceChildren(
       Dom.h("div", { class: "table-bar" }, parts.find, parts.entry, parts.cells,
-        button("Columns", (event) => ColumnChooser.open(columns(State.get()), event.currentTarget)),
-        button("Save CSV", () => save("csv")), button("Save JSON", () => save("json"))),
+        Dom.h("div", { class: "saves" }, button("Columns", (event) => ColumnChooser.open(columns(State.get()), event.currentTarget)),
+          button("Save CSV", () => save("csv")), button("Save JSON", () => save("json")))),
       parts.chips, parts.count, parts.empty);
     parts.table = Table.create(place, { link, open: (row) => State.set(target(row)), onSort: sortBy, onFilter: FilterPanel.open });
     place.append(parts.printed);
@@ -91,17 +91,20 @@ const RunPage = (() => {
     const key = focus && focus.dataset.key ? focus : focus && focus.previousElementSibling;
     const filtered = new Set([...terms.columns.keys(), ...(terms.evidence ? [Filters.EVIDENCE] : [])]);
     made.table.update({ rows, columns: columns(state), sort, filtered });
+    made.table.element.setAttribute("aria-busy", "false");
     refocus(focus, key);
     if (document.activeElement !== made.find && made.find.value !== (state.find || "")) made.find.value = state.find || "";
     made.entry.value = terms.entry || Data.run.shown;
     made.chips.replaceChildren(...FilterPanel.chips(terms));
-    FilterPanel.cells(terms).then((cells) => replaceKept(made.cells, cells));
+    const mine = (made.turn += 1);
+    FilterPanel.cells(terms).then((cells) => mine === made.turn && replaceKept(made.cells, cells));
     counted(rows, state, terms);
   }
 
-  // A button of the head is made anew with it, and keeps the focus.
+  // What had the focus is made anew, and keeps it.
   function refocus(focus, key) {
-    if (!focus || focus.isConnected || !key || !key.dataset.key) return;
+    if (!focus || focus.isConnected) return;
+    if (!key || !key.dataset.key) return made.table.move(0);
     const again = made.table.element.querySelector(`[data-key="${CSS.escape(key.dataset.key)}"]`);
     if (again) (focus.dataset.key ? again : again.nextElementSibling || again).focus({ preventScroll: true });
   }
@@ -121,7 +124,7 @@ const RunPage = (() => {
   }
 
   // Back from a question: to its row.
-  function returned(state) {
+  function returned() {
     if (!last) return;
     const row = Data.rowOf(last.e || Data.run.shown, last.q);
     last = null;

@@ -28,13 +28,14 @@ const State = (() => {
     return ends.length === 2 && Number.isFinite(ends[1]) && ends[0] < ends[1] ? ends : undefined;
   }
 
+  // A plain link to a place of the page, not a state.
+  const isSection = (text) => /^[a-z][a-z0-9_-]{0,80}$/i.test(text);
+
   function parse(hash) {
     const text = hash.replace(/^#/, "");
     const found = Object.create(null);
-    if (text && !text.includes("=")) {
-      found.section = value("section", text);
-      text.includes("%") && (found.section = undefined);
-    } else {
+    if (isSection(text)) found.section = text;
+    else {
       for (const [key, given] of new URLSearchParams(text)) {
         const kept = /^[a-z][a-z0-9._-]{0,40}$/i.test(key) ? value(key, given) : undefined;
         if (kept !== undefined) found[key] = kept;
@@ -106,8 +107,10 @@ const State = (() => {
     clearTimeout(waiting);
     waiting = 0;
     const next = parse(location.hash);
-    if (hashOf(next) === hashOf(now)) return;
-    now = next;
+    const section = isSection(location.hash.slice(1)) ? next.section : null;
+    if (!section && hashOf(next) === hashOf(now)) return;
+    now = section ? changed({ section }) : next;
+    if (section) write(true); // the rest of the state stays in the address
     tell();
   }
   window.addEventListener("popstate", moved);

@@ -5,11 +5,11 @@ const Table = (() => {
   // Browsers end at 17 million pixels or more (Firefox), 33 (Chromium). A longer table is scrolled
   // in larger steps: its scroll bar stands for more than one pixel a pixel.
   const TALLEST = 15e6;
-  const WIDTHS = { text: 190, category: 120, number: 84, seconds: 92, verdict: 122 };
+  const WIDTHS = { text: 190, category: 120, number: 88, seconds: 106, verdict: 122 };
 
   // Width of each column in pixels; the question gets what is left, and less on a small screen.
   function widths(columns, room) {
-    const found = columns.map((one) => Math.round(Math.min(260, Math.max(WIDTHS[one.kind], 7.6 * one.title.length + 48))));
+    const found = columns.map((one) => Math.round(Math.min(260, Math.max(WIDTHS[one.kind], 8.8 * one.title.length + 58))));
     const others = found.slice(1).reduce((a, b) => a + b, 0);
     found[0] = Math.floor(Math.max(room < 600 ? 0.45 * room : 340, Math.min(700, room - others)));
     return found;
