@@ -50,7 +50,7 @@ class MarkTime:
     """
 
     video_seconds: float = 2.0
-    total_seconds: float = 20.0
+    total_seconds: float = 40.0
     tried: set[Path] = field(default_factory=set)
 
 
