@@ -43,7 +43,7 @@ const Table = (() => {
     return {
       element: view.grid,
       update: (found) => update(view, found),
-      move: (by) => moveTo(view, view.at + by),
+      move: (by) => moveTo(view, view.body.contains(document.activeElement) ? view.at + by : view.at),
       reveal: (row, focus) => reveal(view, row, focus),
       get current() {
         return view.rows.length ? view.rows[view.at] : null;

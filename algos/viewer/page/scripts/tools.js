@@ -36,7 +36,7 @@ const Tools = (() => {
 
   // To the table, where the question that was open is.
   function toRun() {
-    State.set({ view: "run", q: null, turn: null, t: null, w: null });
+    State.set({ view: "run", q: null, e: null, f: null, turn: null, t: null, w: null });
   }
 
   // To the question after the one that is open, in the order of the table.
