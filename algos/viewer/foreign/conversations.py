@@ -8,7 +8,8 @@
 | a reply of a tool, or of the user with pictures | what the turn was shown |
 | another of the user's | the prompt of the next turn |
 
-A picture is on the time axis where the text before it says its time, or the record does. Where only
+A picture is on the time axis where the text before it says its time, or the record does; so is a
+time that a text marks as `<12.0 seconds>` without a picture. Where only
 the call says a stretch, its pictures are spread over it evenly, and the turn says so.
 """
 
@@ -21,7 +22,7 @@ from typing import Any
 from algos.viewer.foreign.carried_files import CarriedPictures
 from algos.viewer.foreign.chat_messages import Call, Message, Part, Picture, read_text
 from algos.viewer.foreign.loose_values import mapping, seconds, text
-from algos.viewer.foreign.times_told import call_times, picture_times
+from algos.viewer.foreign.times_told import call_times, marked_times, picture_times
 from algos.viewer.view_data import FrameView, Span, StepView
 
 ANSWERS = ("answer", "finish", "final_answer", "submit")
@@ -203,6 +204,7 @@ def _seen(parts: Sequence[Part], pictures: CarriedPictures) -> _Seen:
     for before, run in _runs(parts):
         if before and not run:
             told.append(before)
+            frames += [FrameView(second) for second in marked_times(before)]
             continue
         times = picture_times(before, len(run))
         if before and None in times:

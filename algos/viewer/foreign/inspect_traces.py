@@ -26,6 +26,7 @@ from algos.viewer.foreign.loose_values import (
     text,
     truth,
 )
+from algos.viewer.foreign.own_traces import spans_of
 from algos.viewer.foreign.traced import Source, Traced, duration_of, question_view, video_of
 from algos.viewer.view_data import EpisodeView
 
@@ -69,6 +70,8 @@ def read_inspect(record: Any, source: Source) -> Traced:
         gold=some_text(gold) if not isinstance(gold, list) else None,
         choices=[text(choice) for choice in listed(found.get("choices"))],
         duration=duration,
+        evidence=spans_of(meta.get("evidence")),
+        group={key: text(value) for key, value in mapping(meta.get("group")).items()},
     )
     episode = EpisodeView(
         entry="",

@@ -7,14 +7,17 @@ same name beside it, `NAME.json`, where that is there.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from algos.viewer.foreign.chat_messages import arguments_of, read_text
+from algos.exchange.foreign_rows import UNKNOWN_VIDEO
+from algos.rollout.trajectory import Trajectory
+from algos.runs.json_files import item_from_json
+from algos.viewer.foreign.chat_messages import arguments_of
 from algos.viewer.foreign.json_records import LONGEST, parsed
 from algos.viewer.foreign.loose_values import (
-    count,
     first,
     listed,
     mapping,
@@ -24,12 +27,12 @@ from algos.viewer.foreign.loose_values import (
     text,
     truth,
 )
-from algos.viewer.foreign.times_told import call_times
 from algos.viewer.foreign.traced import Source, Traced, question_view
+from algos.viewer.reading.episode_steps import episode_steps
 from algos.viewer.view_data import EpisodeView, FrameView, Span, StepView
+from sage_env.datasets.item import QAItem
 
 _ROW = ("turns", "frames", "seconds", "tokens", "prompt_tokens", "cost", "evidence_recall")
-_WRITTEN = ("action", "thought")
 
 
 def is_own_episode(record: Any) -> bool:
@@ -68,11 +71,9 @@ def read_own_parts(own: Mapping[str, Any], steps: Sequence[StepView], model: Any
     played = mapping(own.get("trajectory"))
     turns = [mapping(turn) for turn in listed(played.get("turns"))]
     last = mapping(turns[-1].get("info")) if turns else {}
-    if played and (turns or not steps):
-        steps = _steps(mapping(played.get("start_info")), turns)
-    if played.get("error") and mapping(played.get("failed")):
-        steps = [*steps, _turn(len(steps), mapping(played["failed"]))]
-    said = steps[-1].call if steps and steps[-1].action == "answer" else None
+    if played:
+        steps = _steps(item, played, steps)
+    said = answer_text(steps[-1].call) if steps and steps[-1].action == "answer" else None
     answered = row.get("prediction") if "prediction" in row else said
     verdict = truth(row["verdict"] if "verdict" in row else last.get("correct"))
     question = question_view(
@@ -104,6 +105,12 @@ def read_own_parts(own: Mapping[str, Any], steps: Sequence[StepView], model: Any
     )
 
 
+def answer_text(call: str) -> str:
+    """Return the answer of an action that stands as JSON in a text."""
+    named = mapping(arguments_of(call)).get("text")
+    return text(named) if named is not None else call
+
+
 def spans_of(value: Any) -> list[Span]:
     """Return stretches of time, `[[start, end], …]`, those of them that are some."""
     found = []
@@ -114,49 +121,25 @@ def spans_of(value: Any) -> list[Span]:
     return [span for span in found if span[0] <= span[1]]
 
 
-def _steps(start: Mapping[str, Any], turns: Sequence[Mapping[str, Any]]) -> list[StepView]:
-    overview = StepView(turn=0, action="overview", frames=_frames(start), span=_span(start))
-    return [overview, *(_turn(number, turn) for number, turn in enumerate(turns, 1))]
+def _steps(
+    item: Mapping[str, Any], played: Mapping[str, Any], shown: Sequence[StepView]
+) -> list[StepView]:
+    """Return the turns of a stored episode, with the pictures of the document that holds it."""
+    name = text(first(item, "id") or played.get("item_id"))
+    known = item_from_json(item) if item else QAItem(name, UNKNOWN_VIDEO, name or "?", (), "")
+    steps = episode_steps(known, Trajectory.from_json(dict(played)))
+    pictures = {step.turn: [frame.picture for frame in step.frames] for step in shown}
+    return [_pictured(step, pictures.get(step.turn, ())) for step in steps]
 
 
-def _turn(number_: int, turn: Mapping[str, Any]) -> StepView:
-    """Return a stored turn: its action stands as JSON in a text."""
-    info = mapping(turn.get("info"))
-    action = mapping(arguments_of(turn.get("action")))
-    written = text(turn.get("text"))
-    wrote = mapping(arguments_of(written))
-    thought, _, _, _ = read_text(written)
-    kind = text(first(info, "action") or action.get("action")) or "invalid"
-    call = text(action.get("text")) if kind == "answer" else text(turn.get("action"))
-    refused = mapping(turn.get("invalid"))
-    beliefs = [number(belief) for belief in listed(turn.get("beliefs"))]
-    terms = mapping(info.get("reward_terms")).items()
-    return StepView(
-        turn=number_,
-        action=kind,
-        span=_span(info) or call_times(action).span,
-        box=call_times(info).box,
-        frames=_frames(info),
-        call=call or text(refused.get("text")),
-        thought=some_text(wrote.get("thought")) or thought,
-        raw=None if wrote.keys() & set(_WRITTEN) else written or None,
-        reason=text(refused.get("reason")),
-        told=text(first(info, "reply", "text", "message")),
-        tokens=count(turn.get("num_tokens")),
-        reward=number(turn.get("reward")),
-        beliefs=[b for b in beliefs if b is not None] if None not in beliefs and beliefs else None,
-        reward_terms={k: v for k, v in ((k, number(v)) for k, v in terms) if v is not None},
-    )
+def _pictured(step: StepView, pictures: Sequence[bytes | None]) -> StepView:
+    if len(pictures) != len(step.frames):
+        return step
+    return replace(step, frames=list(map(_with, step.frames, pictures)))
 
 
-def _span(info: Mapping[str, Any]) -> Span | None:
-    found = spans_of([info.get("span")])
-    return found[0] if found else None
-
-
-def _frames(info: Mapping[str, Any]) -> list[FrameView]:
-    times = [seconds(second) for second in listed(info.get("frame_seconds"))]
-    return [FrameView(second) for second in times if second is not None]
+def _with(frame: FrameView, picture: bytes | None) -> FrameView:
+    return replace(frame, picture=picture)
 
 
 def _items_beside(path: Path) -> Mapping[str, Mapping[str, Any]]:

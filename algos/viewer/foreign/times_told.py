@@ -79,6 +79,12 @@ def call_times(arguments: Any) -> CallTimes:
     )
 
 
+def marked_times(told: str) -> list[float]:
+    """Return the times that a text marks as `<12.0 seconds>`: those of frames, in our prompts."""
+    found = [told_second(one) for one in _BRACKETS.findall(told)[:_MOST]]
+    return [second for second in found if second is not None]
+
+
 def picture_times(before: str, pictures: int) -> list[float | None]:
     """Return when pictures are on screen that stand behind a text; `None` where it does not say.
 

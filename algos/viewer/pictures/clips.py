@@ -17,7 +17,7 @@ from algos.viewer.pictures.drawing import LICENCE
 from algos.viewer.pictures.picture_sheet import shrunk
 from algos.viewer.pictures.question_sheets import pictures_of
 from algos.viewer.pictures.seen_frames import VideoFrames, decode_looks
-from algos.viewer.pictures.wanted_frames import frames_of
+from algos.viewer.pictures.wanted_frames import frames_of, left_out, with_most
 from algos.viewer.view_data import EpisodeView, QuestionView
 from sage_env.errors import SageEnvError
 from sage_env.storage.atomic_file import atomic_path
@@ -26,7 +26,7 @@ from sage_env.video.cache.frame_cache import FrameCache
 _SIDE = 480
 """Most pixels of the longer side of a picture: none is drawn larger."""
 _MOST_FRAMES = 240
-_OPTIONS = {"preset": "medium", "crf": "18", "bf": "0", "threads": "1"}
+_OPTIONS = {"preset": "veryfast", "crf": "18", "bf": "0", "threads": "1"}
 _SMPTE170M, _LIMITED_RANGE = 6, 1  # how RGB becomes YUV here: BT.601, 16 to 235 (H.273, table 4)
 _COLOURS = 255
 """Of a picture of a GIF."""
@@ -66,8 +66,9 @@ def write_clip(
 ) -> str:
     """Write how a question was played as a film of 960 by 540 pixels, and say so.
 
-    Equal episodes give equal bytes on the same versions of FFmpeg and Pillow. Where the licence of
-    the dataset forbids pictures, the film has none.
+    Equal episodes give equal pictures, and a GIF of equal bytes; x264 was seen to code the same
+    pictures in other bytes now and then. Where the licence of the dataset forbids pictures, the
+    film has none.
 
     Args:
         question: that was played.
@@ -100,7 +101,7 @@ def _drawn(
     alone = replace(question, episodes=(episode,))
     if not question.pictures:
         alone = replace(alone, video=None, episodes=(_without_pictures(episode),))
-    wanted = frames_of(alone, settings.frame_size, _MOST_FRAMES)
+    wanted = with_most(frames_of(alone, settings.frame_size), _MOST_FRAMES)
     frames = VideoFrames()
     looks = [look for look in wanted.looks if not look.carried]
     if wanted.video is not None and looks:
@@ -111,7 +112,7 @@ def _drawn(
             seconds=settings.video_seconds,
             cache=FrameCache(0),
         )
-    notes = [*wanted.notes, frames.failed] if question.pictures else [LICENCE]
+    notes = [left_out(wanted), *wanted.notes, frames.failed] if question.pictures else [LICENCE]
     missing = " ".join(note for note in notes if note)
     pictures = pictures_of(wanted, frames, _SIDE)
     moments = moments_of(alone, episode, wanted, pictures, missing)
@@ -136,7 +137,9 @@ def _seconds(count: int, settings: ClipSettings) -> list[float]:
 def _write_mp4(shown: Sequence[Image], path: Path, settings: ClipSettings) -> None:
     """Write pictures as H.264 in MP4, with the index before them, so that it plays at once."""
     import av
+    from av.video.reformatter import VideoReformatter
 
+    converter = VideoReformatter()
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
         stream = container.add_stream("libx264", rate=settings.fps, options=_OPTIONS)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
@@ -146,7 +149,8 @@ def _write_mp4(shown: Sequence[Image], path: Path, settings: ClipSettings) -> No
         stream.codec_context.time_base = tick
         for image, seconds in zip(shown, _seconds(len(shown), settings), strict=True):
             for _ in range(max(1, round(seconds * settings.fps))):
-                frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+                rgb = av.VideoFrame.from_ndarray(image, format="rgb24")
+                frame = converter.reformat(rgb, format="yuv420p", threads=1)
                 frame.pts, frame.time_base, number = number, tick, number + 1
                 container.mux(stream.encode(frame))
         container.mux(stream.encode(None))

@@ -11,8 +11,21 @@ from pathlib import Path
 from algos.viewer.pictures.kept_sheets import Drawn, KeptSheets
 from algos.viewer.pictures.page_pictures import NO_PICTURE, Pictures, PictureSettings
 from algos.viewer.pictures.question_sheets import SheetMaker
-from algos.viewer.pictures.size_choice import SIDES, SizeChoice, choose_size, fit, with_lower
-from algos.viewer.pictures.wanted_frames import Places, QuestionFrames, frames_of
+from algos.viewer.pictures.size_choice import (
+    SIDES,
+    Sample,
+    SizeChoice,
+    choose_size,
+    fit,
+    with_lower,
+)
+from algos.viewer.pictures.wanted_frames import (
+    QuestionFrames,
+    frames_of,
+    left_out,
+    renumbered,
+    with_most,
+)
 from algos.viewer.view_data import QuestionView
 
 LICENCE = "The licence of the dataset does not let frames be put into a page."
@@ -66,7 +79,7 @@ def _windows(
     held = 0
     for question in questions:
         window.append(
-            frames_of(question, settings.frame_size, settings.most_cells)
+            with_most(frames_of(question, settings.frame_size, settings.first), settings.most_cells)
             if question.pictures
             else _forbidden(question)
         )
@@ -82,11 +95,11 @@ def _forbidden(question: QuestionView) -> QuestionFrames:
     """Return that a question has no pictures, because of its licence."""
     none = (NO_PICTURE, NO_PICTURE)
     places = [[[none] * len(s.frames) for s in episode.steps] for episode in question.episodes]
-    return QuestionFrames(question.id, None, (), {}, places, (LICENCE,))
+    return QuestionFrames(question.id, None, (), (), 0, {}, places, (LICENCE,))
 
 
 def _drawn(
-    window: Sequence[QuestionFrames],
+    window: list[QuestionFrames],
     maker: SheetMaker,
     room: _Room,
     pool: ThreadPoolExecutor,
@@ -95,7 +108,7 @@ def _drawn(
     """Yield the pictures of a window.
 
     Args:
-        window: the questions.
+        window: the questions; those that there is too little room for lose pictures.
         maker: draws them.
         room: what is left for them and all that follow; is made smaller.
         pool: for videos side by side.
@@ -107,6 +120,8 @@ def _drawn(
     if wanting and room.nbytes > 0:
         choice = _choice([window[k] for k in wanting], maker, room, pool)
         taken = wanting[: choice.count]
+        for k in taken:
+            window[k] = with_most(window[k], choice.cells)
         share = room.nbytes * len(taken) // choice.count
         drawn = _fitted(taken, window, maker, choice, share, pool)
     for k, frames in enumerate(window):
@@ -177,11 +192,11 @@ def _choice(
     step = max(1, len(questions) // _SAMPLE)
     sample = range(0, len(questions), step)[:_SAMPLE]
     measured = _by_video(list(sample), questions, maker.measured, pool)
-    sizes = {
-        side: [measured[k].sizes[side] for k in sample if side in measured[k].sizes]
-        for side in SIDES
-    }
-    return choose_size(sizes, room.questions, room.nbytes)
+    there = [measured[k] for k in sample if measured[k].shown]
+    sizes = {side: [drawn.sizes[side] for drawn in there] for side in SIDES}
+    known = Sample(sizes, [len(drawn.shown) for drawn in there])
+    wanted = [len(frames.looks) for frames in questions]
+    return choose_size(known, wanted, room.questions, room.nbytes)
 
 
 def _by_video(
@@ -225,14 +240,15 @@ def _pictures(frames: QuestionFrames, drawn: Drawn | None, total_bytes: int) -> 
     if drawn is not None:
         notes += _notes(frames, drawn)
     if drawn is None or not drawn.file:
-        return Pictures(None, (0, 0), 0, _numbered(frames, ()), " ".join(notes))
-    cells = _numbered(frames, drawn.shown)
+        return Pictures(None, (0, 0), 0, renumbered(frames.places, {}), " ".join(notes))
+    cell_of_look = {look: cell for cell, look in enumerate(drawn.shown)}
+    cells = renumbered(frames.places, cell_of_look)
     return Pictures(drawn.file, drawn.cell, drawn.across, cells, " ".join(notes))
 
 
 def _notes(frames: QuestionFrames, drawn: Drawn) -> list[str]:
     """Return what is not as it was played, in sentences."""
-    notes = []
+    notes = [left_out(frames)] if drawn.file and left_out(frames) else []
     absent = len(frames.looks) - len(drawn.shown)
     if absent:
         notes.append(f"{absent} of {len(frames.looks)} pictures are not to be had: {drawn.failed}")
@@ -242,14 +258,3 @@ def _notes(frames: QuestionFrames, drawn: Drawn) -> list[str]:
             "is on screen then. The times were rounded, or the file is another one."
         )
     return notes
-
-
-def _numbered(frames: QuestionFrames, shown: Sequence[int]) -> Places:
-    """Return the cells of all frames, from the looks that they stand for."""
-    cell_of_look = {look: cell for cell, look in enumerate(shown)}
-    cell_of_look[NO_PICTURE] = NO_PICTURE
-
-    def cells(pair: tuple[int, int]) -> tuple[int, int]:
-        return cell_of_look.get(pair[0], NO_PICTURE), cell_of_look.get(pair[1], NO_PICTURE)
-
-    return [[[cells(pair) for pair in step] for step in episode] for episode in frames.places]

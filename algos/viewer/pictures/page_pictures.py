@@ -19,6 +19,8 @@ class PictureSettings:
         total_bytes: most bytes of all sheets together, before base64.
         frame_size: `(H, W)` at which the policy saw frames, where neither step nor question says.
         most_cells: pictures of one question at most.
+        first: entries whose frames are needed most, in this order: where there is too little room
+            for all, those of the others are left out first.
         video_seconds: how long one video may take; what is not decoded by then is left out.
         total_seconds: how long all may take; finished sheets stay in the cache, so that the next
             page has more of them.
@@ -31,6 +33,7 @@ class PictureSettings:
     total_bytes: int = 3_000_000
     frame_size: tuple[int, int] = (224, 224)
     most_cells: int = 240
+    first: tuple[str, ...] = ()
     video_seconds: float = 20.0
     total_seconds: float = 300.0
     workers: int = 2

@@ -12,6 +12,10 @@ QUALITIES = (80, 70, 60, 50, 40, 30)
 """Of WebP; below 30 small pictures fall into blocks."""
 TRIED = 50
 """The quality at which a sample is measured, and the lowest at which a larger side is taken."""
+FEWEST = 12
+"""Pictures to which a question may be cut before others have none: an overview has as many."""
+_THINNED = 40
+"""The quality at which pictures are left out: one is left below it for what was guessed wrong."""
 _RELATIVE = {80: 1.55, 70: 1.28, 60: 1.11, 50: 1.0, 40: 0.89, 30: 0.77}
 """Bytes relative to those at `TRIED`: measured on sheets of frames of 64 by 64 pixels. It only
 chooses where to begin: every sheet is weighed when it is there."""
@@ -25,33 +29,73 @@ class SizeChoice:
         side: most pixels of their longer side.
         quality: of the sheets, where none turns out too heavy.
         count: of questions that there should be room for.
+        cells: most pictures of a question.
     """
 
     side: int
     quality: int
     count: int
+    cells: int
 
 
-def choose_size(sample: Mapping[int, Sequence[int]], count: int, room: int) -> SizeChoice:
-    """Return the best size at which all questions should fit, else the least one for fewer.
+@dataclass(frozen=True)
+class Sample:
+    """The sheets of some questions.
+
+    Attributes:
+        sizes: bytes of each at quality `TRIED`, by side.
+        cells: pictures of each.
+    """
+
+    sizes: Mapping[int, Sequence[int]]
+    cells: Sequence[int]
+
+
+def choose_size(sample: Sample, wanted: Sequence[int], count: int, room: int) -> SizeChoice:
+    """Return the best size at which all questions should fit, else the least one.
+
+    Where pictures of the least size are too many, questions with many of them lose some, all down
+    to the same number; where that is not enough, the last questions have none.
 
     Args:
-        sample: bytes of the sheets of some questions at quality `TRIED`, by side.
-        count: of questions.
+        sample: of the questions.
+        wanted: pictures of each question that is to be drawn now.
+        count: of questions, with those that are to be drawn later.
         room: bytes for all of them.
     """
     for side in SIDES:
-        sizes = sample.get(side)
+        sizes = sample.sizes.get(side)
         if not sizes:
             continue
         expected = count * sum(sizes) / len(sizes)
         lowest = TRIED if side > SIDES[-1] else QUALITIES[-1]
         for quality in QUALITIES:
             if quality >= lowest and expected * _RELATIVE[quality] <= room:
-                return SizeChoice(side, quality, count)
-    least = sample.get(SIDES[-1]) or [1]
-    each = max(1.0, _RELATIVE[QUALITIES[-1]] * sum(least) / len(least))
-    return SizeChoice(SIDES[-1], QUALITIES[-1], min(count, max(1, int(room / each))))
+                return SizeChoice(side, quality, count, max(wanted))
+    least = sum(sample.sizes.get(SIDES[-1]) or [1])
+    cell = max(1.0, least / max(1, sum(sample.cells)))
+    here = room * len(wanted) / count
+    cells = most_each(wanted, here / (cell * _RELATIVE[_THINNED]))
+    if cells >= FEWEST:
+        return SizeChoice(SIDES[-1], _THINNED, count, cells)
+    kept = sum(min(number, FEWEST) for number in wanted) / len(wanted)
+    each = max(1.0, kept * cell * _RELATIVE[QUALITIES[-1]])
+    return SizeChoice(SIDES[-1], QUALITIES[-1], min(count, max(1, int(room / each))), FEWEST)
+
+
+def most_each(wanted: Sequence[int], room: float) -> int:
+    """Return the largest number to which all can be cut so that together they are within `room`.
+
+    Args:
+        wanted: pictures of each question.
+        room: most pictures of all.
+    """
+    low, high = 0, max(wanted, default=0)
+    while low < high:
+        middle = (low + high + 1) // 2
+        fits = sum(min(number, middle) for number in wanted) <= room
+        low, high = (middle, high) if fits else (low, middle - 1)
+    return low
 
 
 def with_lower(sizes: Mapping[int, int]) -> dict[int, int]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from algos.viewer.pictures.page_pictures import NO_PICTURE
-from algos.viewer.view_data import Box, FrameView, QuestionView, StepView
+from algos.viewer.view_data import Box, EpisodeView, FrameView, QuestionView, StepView
 
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 _LARGEST_FILE = 8 * 2**20
@@ -47,60 +47,99 @@ class QuestionFrames:
         id: of the question.
         video: the file; `None` if there is none.
         looks: each picture once, in order of time.
+        need: numbers of the looks, the one that is needed most first.
+        total: how many there were before some were left out.
         carried: the files that a trace brings, by digest.
         places: which look stands where.
-        notes: what is left out already, in sentences.
+        notes: what can have no picture, in sentences.
     """
 
     id: str
     video: Path | None
     looks: tuple[Look, ...]
+    need: tuple[int, ...]
+    total: int
     carried: Mapping[str, bytes]
     places: Places
     notes: tuple[str, ...] = ()
 
 
 def frames_of(
-    question: QuestionView, frame_size: tuple[int, int], most_cells: int
+    question: QuestionView, frame_size: tuple[int, int], first: Sequence[str] = ()
 ) -> QuestionFrames:
     """Return the pictures that a question needs, equal ones once over all its episodes.
 
-    Where there are more than fit, the frames of the first episodes stay, and whole frames behind
-    crops go first.
+    Needed most are the frames of the first episode and the whole frames behind its crops, then
+    those of the second, and so on.
 
     Args:
         question: with its episodes.
         frame_size: `(H, W)` where neither step nor question says.
-        most_cells: most pictures.
+        first: entries whose episodes come before all others, in this order.
     """
     found = _Found(question, question.frame_size or frame_size)
-    shown = [
-        [[found.frame(step, frame) for frame in step.frames] for step in episode.steps]
-        for episode in question.episodes
-    ]
-    sources = {look: found.source(look) for look in list(found.looks) if _cropped(look)}
-    needed = list(found.looks)
-    kept = sorted(needed[:most_cells], key=_order)
-    number = {look: place for place, look in enumerate(kept)}
+    rank = {entry: place for place, entry in reversed(list(enumerate(first)))}
+    order = sorted(
+        range(len(question.episodes)),
+        key=lambda k: rank.get(question.episodes[k].entry, len(rank)),
+    )
+    shown = {k: found.episode(question.episodes[k]) for k in order}
+    looks = sorted(found.looks, key=_order)
+    number = {look: place for place, look in enumerate(looks)}
 
-    def places(look: Look | None) -> tuple[int, int]:
-        if look is None:
-            return NO_PICTURE, NO_PICTURE
-        source = sources.get(look)
-        return number.get(look, NO_PICTURE), NO_PICTURE if source is None else number.get(
-            source, NO_PICTURE
+    def place(look: Look | None) -> tuple[int, int]:
+        source = found.sources.get(look) if look else None
+        return (
+            NO_PICTURE if look is None else number[look],
+            NO_PICTURE if source is None else number[source],
         )
 
-    left_out = len(needed) - len(kept)
-    if left_out:
-        found.note(f"{left_out} of {len(needed)} pictures are left out: a sheet has {most_cells}.")
     return QuestionFrames(
         question.id,
         question.video,
-        tuple(kept),
-        {look.carried: found.files[look.carried] for look in kept if look.carried},
-        [[[places(look) for look in step] for step in episode] for episode in shown],
+        tuple(looks),
+        tuple(number[look] for look in found.looks),
+        len(looks),
+        found.files,
+        [[[place(look) for look in step] for step in shown[k]] for k in sorted(order)],
         tuple(found.notes),
+    )
+
+
+def with_most(frames: QuestionFrames, most: int) -> QuestionFrames:
+    """Return the pictures of a question that are needed most, at most so many."""
+    if len(frames.looks) <= most:
+        return frames
+    kept = sorted(frames.need[:most])
+    number = {look: place for place, look in enumerate(kept)}
+    number[NO_PICTURE] = NO_PICTURE
+    looks = tuple(frames.looks[look] for look in kept)
+    return replace(
+        frames,
+        looks=looks,
+        need=tuple(number[look] for look in frames.need[:most]),
+        carried={look.carried: frames.carried[look.carried] for look in looks if look.carried},
+        places=renumbered(frames.places, number),
+    )
+
+
+def renumbered(places: Places, number: Mapping[int, int]) -> Places:
+    """Return places with other numbers; those that have none get `NO_PICTURE`."""
+
+    def pair(old: tuple[int, int]) -> tuple[int, int]:
+        return number.get(old[0], NO_PICTURE), number.get(old[1], NO_PICTURE)
+
+    return [[[pair(old) for old in step] for step in episode] for episode in places]
+
+
+def left_out(frames: QuestionFrames) -> str:
+    """Return how many pictures were left out, in a sentence; "" for none."""
+    count = frames.total - len(frames.looks)
+    if not count:
+        return ""
+    return (
+        f"{count} of {frames.total} pictures are left out, those of the last episodes first: there "
+        f"is room for {len(frames.looks)}."
     )
 
 
@@ -114,10 +153,11 @@ def _order(look: Look) -> tuple[float, bool, Box, tuple[int, int], str]:
 
 
 class _Found:
-    """The pictures found so far, in the order of need."""
+    """The pictures found so far, in the order of need, and the whole frames behind crops."""
 
     def __init__(self, question: QuestionView, frame_size: tuple[int, int]) -> None:
         self.looks: dict[Look, None] = {}
+        self.sources: dict[Look, Look] = {}
         self.files: dict[str, bytes] = {}
         self.notes: list[str] = []
         self._whole: dict[float, Look] = {}
@@ -128,6 +168,15 @@ class _Found:
         """Remember what is left out, each sentence once."""
         if sentence not in self.notes:
             self.notes.append(sentence)
+
+    def episode(self, episode: EpisodeView) -> list[list[Look | None]]:
+        """Return the pictures of the frames of an episode, step by step."""
+        shown = [[self.frame(step, frame) for frame in step.frames] for step in episode.steps]
+        for step in shown:
+            for look in step:
+                if look is not None and _cropped(look):
+                    self.sources[look] = self.source(look)
+        return shown
 
     def frame(self, step: StepView, frame: FrameView) -> Look | None:
         """Return the picture of a frame; `None` where it can have none."""

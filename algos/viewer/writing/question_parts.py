@@ -121,6 +121,7 @@ def _drawn(run: RunView, bounds: Bounds) -> Iterator[tuple[QuestionView, Picture
         questions=max(1, len(first)),
         total_bytes=max(0, 3 * (bounds.picture_bytes - _AROUND_SHEET * len(first)) // 4),
         frame_size=run.frame_size,
+        first=tuple(key for key in (run.shown, run.before) if key is not None),
         workers=bounds.workers,
     )
     for _, pictures in draw_pictures(read(), settings):

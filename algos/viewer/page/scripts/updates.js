@@ -126,5 +126,5 @@ const Updates = (() => {
     return box;
   }
 
-  return { strip, overview, series, neighbour };
+  return { strip, overview };
 })();

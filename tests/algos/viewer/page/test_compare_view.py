@@ -112,14 +112,14 @@ def test_swap_and_choice_are_in_the_address(at) -> None:
     heads = page.locator(".cmp-measures thead").text_content()
     assert "A: Policy 1" in heads and "B: Policy 0" in heads
     page.get_by_role("button", name="Swap A and B").click()
-    page.wait_for_function("document.querySelector('thead').textContent.includes('A: Policy 0')")
+    page.locator(".cmp-measures thead", has_text="A: Policy 0").wait_for()
     assert "e=policy-0" in page.url and "f=policy-1" in page.url
     focused = "document.activeElement.textContent"
     assert page.evaluate(focused) == "Swap A and B"  # the keyboard can swap back
     page.get_by_label("Entry B").select_option("update-2")
-    page.wait_for_function("document.querySelector('thead').textContent.includes('update 2')")
+    page.locator(".cmp-measures thead", has_text="update 2").wait_for()
     page.get_by_label("Entry B").select_option("policy-0")  # what A is: they change places
-    page.wait_for_function("document.querySelector('thead').textContent.includes('B: Policy 0')")
+    page.locator(".cmp-measures thead", has_text="B: Policy 0").wait_for()
     assert "A: After update 2" in page.locator(".cmp-measures thead").text_content()
 
 
@@ -129,12 +129,37 @@ def test_keys_go_from_flip_to_flip_and_stop_at_the_ends(at) -> None:
     assert page.get_by_role("button", name="Previous flip").is_disabled()
     for name in ids[1:]:
         page.keyboard.press("n")
-        page.wait_for_function(f"location.hash.includes('q={name}')")
+        page.wait_for_url(re.compile(f"[#&]q={name}(&|$)"))
         page.get_by_text(f"Which colour has the needle {name[1:]}?").first.wait_for()
     assert page.get_by_role("button", name="Next flip").is_disabled()
     page.keyboard.press("n")
     page.keyboard.press("p")
-    page.wait_for_function(f"location.hash.includes('q={ids[-2]}')")
+    page.wait_for_url(re.compile(f"[#&]q={ids[-2]}(&|$)"))
+
+
+def test_arrow_keys_go_from_turn_to_turn(at) -> None:
+    page = at("view=compare&q=q3")
+    turns = page.locator(".cmp-turn").evaluate_all("all => all.map(e => e.dataset.turn)")
+    seen = []
+    for _ in turns:
+        page.keyboard.press("ArrowRight")
+        seen.append(page.locator(".cmp-turn.active").get_attribute("data-turn"))
+    assert seen == turns and len(turns) > 1
+    page.keyboard.press("ArrowRight")  # there is none
+    page.keyboard.press("ArrowLeft")
+    assert page.locator(".cmp-turn.active").get_attribute("data-turn") == turns[-2]
+
+
+def test_a_time_moves_the_cursor_of_what_is_there(at) -> None:
+    page = at("view=compare&q=q3")
+    page.evaluate("document.querySelector('.compare').dataset.same = '1'")
+    page.locator(".cmp-turn .frame").nth(2).click()
+    page.keyboard.press("Escape")
+    page.wait_for_url(re.compile("[#&]t=[0-9.]+"))
+    assert page.locator(".compare").get_attribute("data-same") == "1"  # nothing was drawn anew
+    second = float(re.search(r"[#&]t=([0-9.]+)", page.url)[1])
+    frames = [step for step in RUN.question("q3").episodes[1].steps if step.frames][0].frames
+    assert second == pytest.approx(frames[2].second, abs=0.05)
 
 
 def test_a_difference_of_measures_is_a_minus_b(at) -> None:
@@ -195,9 +220,7 @@ def test_a_command_follows_its_inputs_and_is_copied(at) -> None:
     panel.get_by_role("textbox", name="Policy").fill("a b;$(c)")
     assert "--policy='a b;$(c)'" in panel.locator(".what-command").nth(1).text_content()
     panel.get_by_role("button", name="Copy: Another policy").click()
-    said = panel.locator("[role=status]")
-    page.wait_for_function("document.querySelector('.what-said').textContent !== ''")
-    assert "Another policy" in said.text_content()
+    panel.locator("[role=status]", has_text="Another policy").wait_for()
 
 
 def test_narrow_dark_and_silent(at) -> None:

@@ -167,6 +167,16 @@ def test_a_click_puts_the_cursor_there_and_shows_the_nearest_frame_of_the_lane(
         assert frame in found.page.inner_text("article.turn.active .thumb.current")
 
 
+def test_a_click_leaves_the_axis_under_the_pointer(tmp_path: Path) -> None:
+    for width in (1200, 600):
+        with shown(tmp_path, QUESTION, width=width, height=500) as found:
+            before = found.page.locator(".tl-rows").bounding_box()
+            found.page.mouse.click(*spot(found, 55, 3))
+            found.page.wait_for_timeout(100)
+            assert found.page.locator(".tl-rows").bounding_box() == before
+            assert found.page.get_attribute("article.turn.active", "data-turn") == "3"
+
+
 def test_a_click_on_a_frame_means_its_very_second(tmp_path: Path) -> None:
     with shown(tmp_path, QUESTION) as found:
         x, y = spot(found, 40, 2)

@@ -118,12 +118,13 @@ def test_a_gif_has_a_picture_a_turn_with_its_time(video: Path, tmp_path: Path) -
     assert times == [300, 300, 300, 500] and red == [True, True, False, False]
 
 
-@pytest.mark.parametrize("ending", ["mp4", "gif"])
-def test_equal_episodes_give_equal_bytes(video: Path, tmp_path: Path, ending: str) -> None:
-    files = [tmp_path / f"{k}.{ending}" for k in range(2)]
-    for file in files:
+def test_equal_episodes_give_equal_pictures(video: Path, tmp_path: Path) -> None:
+    gifs, films = ([tmp_path / f"{k}.{ending}" for k in range(2)] for ending in ("gif", "mp4"))
+    for file in (*gifs, *films):
         write_clip(*played(video), file, QUICK)
-    assert files[0].read_bytes() == files[1].read_bytes()
+    assert gifs[0].read_bytes() == gifs[1].read_bytes()
+    for one, other in zip(*map(decoded, films), strict=True):  # x264 may code them otherwise
+        assert np.abs(one.astype(int) - other).mean() < 0.2
 
 
 def test_a_licence_keeps_frames_out(video: Path, tmp_path: Path) -> None:
@@ -172,7 +173,7 @@ def test_any_text_is_drawn(tmp_path: Path) -> None:
 
 def test_long_episodes_show_their_beginning_and_their_end() -> None:
     question, episode = played(None, turns=200)
-    wanted = frames_of(question, (64, 64), 99)
+    wanted = frames_of(question, (64, 64))
     moments = moments_of(question, episode, wanted, {}, "")
     assert len(moments) == MOST_MOMENTS + 1 and moments[-1].last
     assert moments[0].heading.startswith("Overview")
@@ -191,7 +192,7 @@ def test_the_cursor_is_where_skips_and_samples_led() -> None:
 def test_evidence_and_frames_stand_at_their_times() -> None:
     question, episode = played(None)
     question = replace(question, evidence=[(0.2, 0.4)])
-    wanted = frames_of(question, (64, 64), 99)
+    wanted = frames_of(question, (64, 64))
     moment = moments_of(question, episode, wanted, {}, "")[0]
     bare = draw_moment(replace(question, evidence=[]), episode, moment, 0.8).astype(int)
     marked = draw_moment(question, episode, moment, 0.8).astype(int)

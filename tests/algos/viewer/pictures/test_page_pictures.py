@@ -166,6 +166,22 @@ def test_all_sheets_are_within_the_bytes_and_the_first_come_first(
         assert (one.sheet is None) == ("no room" in one.missing)
 
 
+def test_pictures_of_the_last_entries_go_before_whole_questions_do(
+    busy: Path, tmp_path: Path
+) -> None:
+    def both(number: int) -> QuestionView:
+        one = question(str(number), busy, *range(10))
+        other = replace(question("", busy, *range(10, 20)).episodes[0], entry="b")
+        return replace(one, episodes=[*one.episodes, other])
+
+    drawn = draw([both(k) for k in range(6)], tmp_path, total_bytes=60_000, first=("b",))
+    for one in drawn.values():
+        assert one.sheet is not None and "of 20 pictures are left out" in one.missing
+        (last,), (first,) = one.cells
+        assert all(number != NO_PICTURE for number, _ in first)
+        assert 0 < sum(number == NO_PICTURE for number, _ in last) < 10
+
+
 def test_more_bytes_give_larger_pictures(busy: Path, tmp_path: Path) -> None:
     asked = [question(str(k), busy, *range(k, k + 8)) for k in range(6)]
     widths = [

@@ -21,7 +21,15 @@ from algos.viewer.pictures.picture_sheet import (
     encode,
     shrunk,
 )
-from algos.viewer.pictures.size_choice import QUALITIES, SIDES, choose_size, fit, with_lower
+from algos.viewer.pictures.size_choice import (
+    QUALITIES,
+    SIDES,
+    Sample,
+    choose_size,
+    fit,
+    most_each,
+    with_lower,
+)
 
 sides = st.integers(1, 500)
 
@@ -125,23 +133,44 @@ def test_a_file_holds_the_sheet(channels: int) -> None:
 # ------------------------------------------------------------------ bytes
 
 
+def chosen(sizes, room: int, cells=(10,), wanted=(10,) * 10, count: int = 10):
+    choice = choose_size(Sample(sizes, cells), wanted, count, room)
+    return choice.side, choice.quality, choice.count, choice.cells
+
+
 def test_the_best_size_that_fits_is_chosen() -> None:
-    sample = {160: [4000, 6000], 128: [3000, 3000], 64: [1000, 1000]}
-    assert choose_size(sample, 10, 80_000).side == 160
-    assert choose_size(sample, 10, 80_000).quality == 80  # 10 * 5000 * 1.55
-    assert choose_size(sample, 10, 50_000).quality == 50
-    lower = choose_size(sample, 10, 49_999)
-    assert (lower.side, lower.quality, lower.count) == (128, 80, 10)
+    sizes = {160: [4000, 6000], 128: [3000, 3000], 64: [1000, 1000]}
+    assert chosen(sizes, 80_000) == (160, 80, 10, 10)  # 10 * 5000 * 1.55
+    assert chosen(sizes, 50_000) == (160, 50, 10, 10)
+    assert chosen(sizes, 49_999) == (128, 80, 10, 10)
 
 
-def test_the_smallest_size_goes_to_the_lowest_quality_and_then_fewer_get_pictures() -> None:
-    sample = {128: [3000], 64: [1000]}
-    assert choose_size(sample, 10, 29_999).side == 64
-    choice = choose_size(sample, 10, 7_700)
-    assert (choice.side, choice.quality, choice.count) == (64, 30, 10)
-    assert choose_size(sample, 10, 7_699).count == 9
-    assert choose_size(sample, 10, 5).count == 1
-    assert choose_size({}, 10, 5).count <= 10  # nothing could be drawn of the sample
+def test_then_quality_goes_down_then_pictures_are_left_out_then_questions() -> None:
+    sizes, forty = {128: [6000], 64: [2000]}, (40,) * 10  # 50 bytes a picture
+    told = {"cells": (40,), "wanted": forty}
+    assert chosen(sizes, 15_400, **told) == (64, 30, 10, 40)
+    assert chosen(sizes, 15_399, **told) == (64, 40, 10, 34)  # 15399 / (50 * 0.89) / 10
+    assert chosen(sizes, 5_340, **told) == (64, 40, 10, 12)
+    assert chosen(sizes, 5_339, **told) == (64, 30, 10, 12)  # 5339 / (12 * 50 * 0.77) = 11.6
+    assert chosen(sizes, 4_000, **told) == (64, 30, 8, 12)
+    assert chosen(sizes, 5, **told) == (64, 30, 1, 12)
+    # Of twice as many questions, half of which come later:
+    assert chosen(sizes, 30_799, **told, count=20) == (64, 40, 20, 34)
+    assert chosen({}, 5, **told)[2] <= 10  # nothing could be drawn of the sample
+
+
+def test_questions_with_few_pictures_keep_them() -> None:
+    assert most_each([5, 50, 100], 65) == 30
+    assert most_each([5, 50, 100], 154) == 99 and most_each([5, 50, 100], 155) == 100
+    assert most_each([], 10) == 0 and most_each([3, 3], 5) == 2
+
+
+@given(st.lists(st.integers(0, 300), max_size=30), st.integers(0, 4000))
+def test_all_are_cut_to_the_largest_number_that_fits(wanted, room: int) -> None:
+    most = most_each(wanted, room)
+    assert sum(min(number, most) for number in wanted) <= room
+    if most < max(wanted, default=0):
+        assert sum(min(number, most + 1) for number in wanted) > room
 
 
 def test_the_heaviest_become_lighter_and_then_the_last_go() -> None:

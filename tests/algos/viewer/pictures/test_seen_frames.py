@@ -22,7 +22,7 @@ import sage_env  # noqa: F401
 from algos.viewer.pictures.carried_pictures import open_picture
 from algos.viewer.pictures.page_pictures import NO_PICTURE
 from algos.viewer.pictures.seen_frames import decode_looks
-from algos.viewer.pictures.wanted_frames import Look, frames_of
+from algos.viewer.pictures.wanted_frames import Look, frames_of, left_out, with_most
 from algos.viewer.view_data import EpisodeView, FrameView, QuestionView, StepView
 from sage_env import QAItem
 from sage_env.actions.action import Zoom
@@ -61,7 +61,7 @@ def test_equal_frames_are_wanted_once_over_all_episodes_and_places_name_them() -
         EpisodeView(entry="a", steps=[step(2.0, 1.0), step(1.0, turn=1)]),
         EpisodeView(entry="b", steps=[step(1.0, 3.0)]),
     ]
-    wanted = frames_of(asked(episodes=episodes), SIZE, 99)
+    wanted = frames_of(asked(episodes=episodes), SIZE)
     assert [look.second for look in wanted.looks] == [1.0, 2.0, 3.0]
     none = NO_PICTURE
     assert wanted.places == [[[(1, none), (0, none)], [(0, none)]], [[(0, none), (2, none)]]]
@@ -69,7 +69,7 @@ def test_equal_frames_are_wanted_once_over_all_episodes_and_places_name_them() -
 
 def test_box_and_size_tell_frames_apart_and_a_crop_has_its_whole_frame() -> None:
     steps = step(1.0), step(1.0, 2.0, turn=1, box=BOX), step(1.0, turn=2, frame_size=(24, 24))
-    wanted = frames_of(asked(*steps), SIZE, 99)
+    wanted = frames_of(asked(*steps), SIZE)
     assert list(wanted.looks) == [
         Look(1.0, None, (24, 24)),
         Look(1.0, None, SIZE),
@@ -81,32 +81,52 @@ def test_box_and_size_tell_frames_apart_and_a_crop_has_its_whole_frame() -> None
 
 
 def test_a_box_of_all_has_no_source_and_a_list_is_a_box_too() -> None:
-    whole = frames_of(asked(step(1.0, box=(0, 0, 1, 1))), SIZE, 99)
+    whole = frames_of(asked(step(1.0, box=(0, 0, 1, 1))), SIZE)
     assert len(whole.looks) == 1 and whole.places == [[[(0, NO_PICTURE)]]]
-    assert frames_of(asked(step(1.0, box=list(BOX))), SIZE, 99).looks[1].box == BOX
+    assert frames_of(asked(step(1.0, box=list(BOX))), SIZE).looks[1].box == BOX
 
 
 def test_the_size_is_the_steps_else_the_questions_else_the_runs() -> None:
     def size(**more):
-        return frames_of(asked(step(1.0, frame_size=more.pop("own", None)), **more), SIZE, 9)
+        return frames_of(asked(step(1.0, frame_size=more.pop("own", None)), **more), SIZE)
 
     assert size(own=(8, 8), frame_size=(9, 9)).looks[0].size == (8, 8)
     assert size(frame_size=(9, 9)).looks[0].size == (9, 9)
     assert size().looks[0].size == SIZE
 
 
-def test_what_a_sheet_has_no_room_for_is_said_and_whole_frames_behind_crops_go_first() -> None:
-    steps = step(5.0, 6.0), step(1.0, 2.0, turn=1, box=BOX)
-    wanted = frames_of(asked(*steps), SIZE, 4)
-    assert [(look.second, look.box) for look in wanted.looks] == [
+def test_the_first_entries_frames_are_needed_most_and_after_them_what_their_crops_are_of() -> None:
+    episodes = [
+        EpisodeView(entry="a", steps=[step(5.0, 6.0)]),
+        EpisodeView(entry="b", steps=[step(1.0, 2.0, turn=1, box=BOX), step(6.0, turn=2)]),
+    ]
+    one = asked(episodes=episodes)
+
+    def needed(*first: str) -> list[tuple[float, bool]]:
+        wanted = frames_of(one, SIZE, first)
+        return [(wanted.looks[k].second, wanted.looks[k].box is None) for k in wanted.need]
+
+    crops, sources = [(1.0, False), (2.0, False)], [(1.0, True), (2.0, True)]
+    plain = [(5.0, True), (6.0, True)]
+    assert needed() == needed("a") == needed("gone", "a", "b") == [*plain, *crops, *sources]
+    assert needed("b") == needed("b", "a") == [*crops, (6.0, True), *sources, (5.0, True)]
+    assert frames_of(one, SIZE, ("b",)).places == frames_of(one, SIZE).places
+
+
+def test_what_there_is_no_room_for_is_left_out_and_said() -> None:
+    wanted = frames_of(asked(step(5.0, 6.0), step(1.0, 2.0, turn=1, box=BOX)), SIZE)
+    fewer = with_most(wanted, 4)
+    assert [(look.second, look.box) for look in fewer.looks] == [
         (1.0, BOX), (2.0, BOX), (5.0, None), (6.0, None),
     ]  # fmt: skip
-    assert wanted.places[0][1] == [(0, NO_PICTURE), (1, NO_PICTURE)]
-    assert "2 of 6 pictures are left out" in " ".join(wanted.notes)
-    fewer = frames_of(asked(*steps), SIZE, 1)
-    assert fewer.places[0] == [
+    assert fewer.places[0][1] == [(0, NO_PICTURE), (1, NO_PICTURE)]
+    assert "2 of 6 pictures are left out" in left_out(fewer) and left_out(wanted) == ""
+    one = with_most(fewer, 1)
+    assert one.places[0] == with_most(wanted, 1).places[0] == [
         [(0, NO_PICTURE), (NO_PICTURE, NO_PICTURE)], [(NO_PICTURE, NO_PICTURE)] * 2,
     ]  # fmt: skip
+    assert one.need == (0,) and "5 of 6" in left_out(one)
+    assert with_most(wanted, 6) is wanted
 
 
 @pytest.mark.parametrize(
@@ -121,7 +141,7 @@ def test_what_a_sheet_has_no_room_for_is_said_and_whole_frames_behind_crops_go_f
     ],
 )
 def test_what_cannot_be_asked_of_a_video_is_said(question: QuestionView, told: str) -> None:
-    wanted = frames_of(question, SIZE, 9)
+    wanted = frames_of(question, SIZE)
     assert wanted.looks == () and told in " ".join(wanted.notes)
     assert wanted.places == [[[(NO_PICTURE, NO_PICTURE)]]]
 
@@ -248,7 +268,7 @@ def test_pictures_of_a_trace_take_the_place_of_frames_once_each() -> None:
     one, other = saved("PNG"), saved("JPEG")
     frames = [FrameView(1.0, one), FrameView(1.0, other), FrameView(1.0, one), FrameView(2.0)]
     question = asked(StepView(turn=0, action="look", frames=frames), video=None)
-    wanted = frames_of(question, SIZE, 9)
+    wanted = frames_of(question, SIZE)
     assert sorted(wanted.carried.values()) == sorted([one, other])
     numbers = [pair[0] for pair in wanted.places[0][0]]
     assert numbers[0] == numbers[2] != numbers[1] and numbers[3] == NO_PICTURE
@@ -292,5 +312,5 @@ def test_bombs_and_broken_pictures_are_none(file: bytes) -> None:
 
 def test_a_file_beyond_the_bound_is_not_even_kept() -> None:
     frames = [FrameView(1.0, bytes(9 * 2**20))]
-    wanted = frames_of(asked(StepView(turn=0, action="look", frames=frames)), SIZE, 9)
+    wanted = frames_of(asked(StepView(turn=0, action="look", frames=frames)), SIZE)
     assert wanted.looks == () and "8 MiB" in " ".join(wanted.notes)
