@@ -133,8 +133,6 @@ class ServedRun:
         for name in run.order:
             self._numbers.setdefault(name, len(self._numbers))
         parts = {name: self._numbers[name] for name in run.order}
-        with self._keeping:
-            self._kept.clear()
         rows = "".join(rows_json(run, parts)).encode()
         page = page_of_a_server(run)
         told = page.replace(b"<html ", b'<html data-state="%d" ' % version, 1)
