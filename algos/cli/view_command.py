@@ -49,6 +49,9 @@ class View:
     """Id of a question, as often as needed: the page has these alone."""
     pictures: str = "3600k"
     """Most bytes of the page for pictures, such as 500k or 20M; `none` for no pictures."""
+    allow_frames: bool = False
+    """Show frames also of a dataset whose licence does not let them be published: for your own
+    eyes, not to pass on."""
     max_bytes: str = "60M"
     """Most bytes of the page; what does not fit is left out, and the page says so."""
     videos: Path | None = None
@@ -107,9 +110,10 @@ class View:
 
     def _read(self) -> RunView:
         """Return what is to be shown, as the files are now."""
-        run = read_view(self.path, self.videos)
+        run = read_view(self.path, self.videos, allow_frames=self.allow_frames)
         if self.other is not None:
-            run = self._joined(run, read_view(self.other, self.videos))
+            other = read_view(self.other, self.videos, allow_frames=self.allow_frames)
+            run = self._joined(run, other)
         if not self.question:
             return run
         try:
@@ -201,18 +205,19 @@ class View:
         say(write_clip(question, played[entry], self.out, settings))
 
 
-def read_view(path: Path, videos: Path | None = None) -> RunView:
+def read_view(path: Path, videos: Path | None, *, allow_frames: bool = False) -> RunView:
     """Return a run of ours, or another project's trace.
 
     Args:
         path: a folder or a file.
-        videos: folder of the videos, or the one video of all questions of a trace.
+        videos: folder of the videos, or the one video of all questions; `None`: where it says.
+        allow_frames: whether frames are shown whatever a dataset's licence says.
 
     Raises:
         SageEnvError: if it is none of them.
     """
     if path.name == REPLAY or any((path / name).exists() for name in _OURS):
-        run = read_run(path)
+        run = read_run(path, pictures=True if allow_frames else None)
         return run if videos is None else with_videos(run, videos)
     from algos.viewer.foreign.opening import open_trace
 

@@ -141,6 +141,19 @@ def test_pictures_are_left_out_when_asked(run: Path) -> None:
     assert told(out)["pictured"] == 4
 
 
+def test_frames_of_a_dataset_that_forbids_them_are_shown_when_asked(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from algos.viewer.reading import report_files
+
+    monkeypatch.setattr(report_files, "may_show_frames", lambda dataset: False)
+    out = run.parent / "page.html"
+    assert main(["view", str(run), "--out", str(out)]) == 0
+    assert told(out)["pictured"] == 0 and "licence" in " ".join(told(out)["notes"])
+    assert main(["view", str(run), "--allow-frames", "--out", str(out)]) == 0
+    assert told(out)["pictured"] == 4
+
+
 def test_max_bytes_is_kept_and_what_is_left_out_is_said(run: Path, capsys: Printed) -> None:
     out = run.parent / "page.html"
     assert main(["view", str(run), "--out", str(out)]) == 0

@@ -137,6 +137,20 @@ def test_nothing_wrong_is_said() -> None:
     assert words == "No question is wrong, of 2 kinds with 5 questions or more."
 
 
+def test_a_kind_leads_to_its_wrong_answers_by_a_filter_that_the_table_reads() -> None:
+    rows = kinds_of({'in "two" words': (1, 6), "b": (5, 6)})
+    rows = [{**one, "duration": 700.0 if k % 2 else 3000.0} for k, one in enumerate(rows)]
+    kinds = worst_kinds([result_of_row(one) for one in rows])
+    assert {kind.filter for kind in kinds} == {
+        r'group.kind:"in \"two\" words"',
+        "group.kind:b",
+        "duration:600..1200",
+        "duration:2400..",
+    }
+    html = view_sections(plays(*rows))[0][2]
+    assert "filter=verdict%3Awrong%20group.kind%3Ab&amp;section=questions" in html
+
+
 # --- accuracy against frames
 
 
