@@ -1,4 +1,4 @@
-"""Laws of the time axis: `page/scripts/axis`, `scene`, `lanes`, `timeline`, `timeline_input`."""
+"""Laws of `page/scripts/axis`, `scene`, `lanes`, `timeline`, `timeline_input`: times and places."""
 
 from __future__ import annotations
 
