@@ -42,10 +42,8 @@ def token_pieces(read_text: ReadText, ids: NDArray[np.int64]) -> list[str]:
         ids: sampled in one turn, the stop token included.
     """
     whole = read_text(ids)
-    for split in (
-        _from_parts,
-        _from_beginnings,
-    ):  # the second where a part depends on what is before
+    # The second way is for decodings of a part that depend on what stands before it.
+    for split in (_from_parts, _from_beginnings):
         pieces = split(read_text, ids)
         said = "".join(pieces)
         if whole.startswith(said):

@@ -87,10 +87,10 @@ class TokenSample:
             targets: of the batch.
             taught: the rows on which a step of the actor was taken.
         """
+        if self._log is None or not self._count:
+            return
         chosen = self._chosen(update, groups)
         rows = [row for row, group in enumerate(groups) if group in chosen]
-        if self._log is None or not rows:
-            return
         after = self._logprobs(batch, rows) if taught else None
         for place, row in enumerate(rows):
             new = None if after is None else after[place]

@@ -35,7 +35,7 @@ from algos.runs.run_folder import RunFolder, json_text, result_text, write_chang
 from algos.runs.running_totals import RunningTotals
 from algos.runs.stored_result import ROW, TRAJECTORY, result_of_rows
 from algos.runs.stored_result import read_rows as read_rows
-from algos.runs.token_log import MOST_QUESTIONS, played_and_kept
+from algos.runs.token_log import MOST_QUESTIONS, TokenLog, kept_questions
 from sage_env.datasets.item import QAItem
 
 
@@ -84,11 +84,11 @@ class EvaluationRun:
         self._facts, self._entry = dict(facts or {}), entry
         self._asked = {item.id: item for item in self.items}
         self._told = False
+        self._tokens: TokenLog | None = None
+        self._token_reader = policy, record_tokens
         self.done = self._read(retry_errors)
         with ExitStack() as stack:
-            ids = [item.id for item in self.items]
-            log = played_and_kept(folder, name, policy, ids, record_tokens)
-            self._log = stack.enter_context(log)
+            self._log = stack.enter_context(folder.play_log(name))
             self._samples = AppendLog(folder.samples)
             stack.callback(self._samples.close)
             self._files = stack.pop_all()
@@ -119,6 +119,7 @@ class EvaluationRun:
             self._tell(session=True)
         row = sample_row(self._asked[str(trajectory.item_id)], trajectory, self._entry)
         self._samples.append(row)
+        self._log_of_tokens().record(trajectory)
         self._log(trajectory)
         self.totals.add(row)
         if row["error"] is None:
@@ -171,6 +172,16 @@ class EvaluationRun:
         for row in rows.contents([item.id for item in self.items if item.id in done]):
             self.totals.add(row)
         return done
+
+    def _log_of_tokens(self) -> TokenLog:
+        """Return the log of sampled tokens; by now it is known which questions are played."""
+        if self._tokens is None:
+            policy, most = self._token_reader
+            ids = kept_questions([item.id for item in self.items], most)
+            path = self.folder.result_path(self.name).with_suffix(".jsonl")
+            self._tokens = TokenLog(path, policy, ids)
+            self._files.callback(self._tokens.close)
+        return self._tokens
 
     def _tell(self, *, session: bool) -> None:
         """Write the manifest, with this process added to those that played if it plays."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html import escape
 from itertools import islice
@@ -162,8 +162,3 @@ def _caption(question: QuestionView, pictures: Pictures) -> str:
                 times[source] = clock(frame.second)
     told = ", ".join(times[cell] for cell in sorted(times) if cell != NO_PICTURE)
     return f"{question.id}: {question.question} Frames, row by row: {told}"
-
-
-def part_ids(order: Sequence[str], number: int) -> Sequence[str]:
-    """Return the ids of a part where all questions have details, as a served page has them."""
-    return order[number * IN_A_PART : (number + 1) * IN_A_PART]

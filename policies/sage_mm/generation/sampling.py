@@ -64,7 +64,10 @@ class Sampling:
         return cut(logprobs, self.top_k, self.top_p) if self.cuts else logprobs
 
     def pick(self, kept: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
-        """Draw one token per row of what `kept` returned; the rest is as in `draw`."""
+        """Draw one token per row of what `kept` returned, float32 `(N, V)`; else as `draw`.
+
+        The uniforms are float64 `(N,)`; tokens int64 `(N,)` and log-probs float32 `(N,)` come back.
+        """
         token = kept.argmax(-1) if self.temperature == 0 else inverse_cdf(kept, uniforms)
         return token, kept.gather(1, token[:, None])[:, 0]
 

@@ -29,12 +29,18 @@ def said(tokens: TurnTokens | None, reward: float = 0.0, **info) -> Turn:
 
 
 def test_all_that_a_turn_says_of_its_tokens_comes_back() -> None:
-    for tokens in (SPOKEN, replace(SPOKEN, fresh=False, dropped=0, context=b"", frames=())):
+    spread = np.array([0.25], np.float32)
+    for tokens in (
+        replace(SPOKEN, entropies=spread),
+        replace(SPOKEN, fresh=False, dropped=0, context=b"", frames=()),
+    ):
         row = json.loads(json.dumps(of(said(tokens)).to_json()))
         back = Trajectory.from_json(row).turns[0].decision.tokens
         assert back is not None
         for name in ("frames", "context", "dropped", "fresh"):
             assert getattr(back, name) == getattr(tokens, name), name
+        assert (back.entropies is None) == (tokens.entropies is None)
+        assert back.entropies is None or back.entropies.tolist() == [0.25]
         assert back.logprobs.dtype == np.float32 and back.prompt.dtype == np.int64
 
 

@@ -80,6 +80,7 @@ def test_what_is_no_record_is_refused(row: object) -> None:
 def test_what_is_kept_of_a_whole_is_kept_of_its_parts(ids, most, random) -> None:
     whole = kept_questions(ids, most)
     assert len(whole) == min(most, len(ids)) and whole == [one for one in ids if one in whole]
+    assert set(kept_questions(random.sample(ids, len(ids)), most)) == set(whole), "in any order"
     part = [one for one in ids if random.random() < 0.5]
     assert set(whole) & set(part) <= set(kept_questions(part, most))
 

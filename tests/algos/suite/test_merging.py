@@ -89,6 +89,19 @@ def test_shards_merged_are_the_whole(count: int, more: tuple[str, ...], folder, 
         assert summary["without video"] == summary["asked"] - summary["questions"] > 0
 
 
+def test_the_tokens_that_are_kept_are_those_of_the_whole(folder, capsys) -> None:
+    more = ("--policy", "tests.helpers.speaking:Speaking", "--record-tokens", "5")
+    for out, shard in (("whole", ()), ("s1", ("--shard", "1/2")), ("s2", ("--shard", "2/2"))):
+        assert evaluate(out, *more, *shard) == 0
+    assert main(["merge", "s1", "s2", "--out", "merged"]) == 0
+    (kept,) = [read_log(path) for path in (folder / "merged").rglob("*.tokens.jsonl")]
+    (whole,) = [read_log(path) for path in (folder / "whole").rglob("*.tokens.jsonl")]
+    assert kept == whole and len(kept) == 5, "of the questions whose video is there"
+    text, said = CHOICES[0], kept[0]["turns"][0]
+    assert said["text"] == [*text, ""] and said["stop"] == "\x00"
+    assert said["logprob"] == [-0.693147] * 4 and said["entropy"] == [0.693147] * 4
+
+
 def test_prices_are_those_of_all_shards(folder) -> None:
     """Shards that were played on different days may have been billed by different rows."""
     for k, days in ((1, ["old"]), (2, ["new", "old"])):

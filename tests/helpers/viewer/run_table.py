@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from time import monotonic
 from typing import Any
 
 from algos.viewer.view_data import Column, RunView
@@ -30,7 +31,15 @@ def _none(name: str) -> Any:
 
 def settled(found: Opened) -> None:
     """Wait until the table shows what the address asks for."""
-    found.page.wait_for_selector('.grid-box[aria-busy="false"]')
+    found.page.wait_for_selector('.grid-box[aria-busy="false"]', state="attached")
+
+
+def until(found: Opened, expression: str, seconds: float = 5.0) -> None:
+    """Wait until an expression holds; Playwright's own way is not allowed by the page's policy."""
+    end = monotonic() + seconds
+    while not found.page.evaluate(expression):
+        assert monotonic() < end, f"never came: {expression}"
+        found.page.wait_for_timeout(20)
 
 
 def go(found: Opened, **state: str) -> None:

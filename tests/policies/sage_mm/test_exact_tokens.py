@@ -37,6 +37,23 @@ def test_what_was_read_is_the_record_and_only_grows(policy):
         assert policy._episodes["x"].ids.tolist() == record.tolist()
 
 
+@pytest.mark.parametrize("temperature", [1.0, 0.7, 0.0])
+def test_the_entropy_of_a_token_is_that_of_what_it_was_drawn_from(policy, temperature):
+    """Greedy decoding has log-probs and entropies at temperature 1."""
+    policy.reset(seed=3)
+    policy.temperature = temperature
+    try:
+        turns = play(policy, episode(1, 3), "x")
+    finally:
+        policy.temperature = 1.0
+    batch = as_batch([turns], temperature=temperature or 1.0)
+    with torch.no_grad():
+        scored = policy.evaluate(batch).entropy[batch.sampled].numpy()
+    sampled = np.concatenate([turn.entropies for turn in turns])
+    assert sampled.dtype == np.float32 and sampled.std() > 1e-3
+    np.testing.assert_allclose(sampled, scored, atol=1e-4)
+
+
 def test_a_frame_too_few_or_too_many_is_an_error(policy):
     policy.reset(seed=3)
     batch = as_batch([play(policy, episode(1, 3), "x")])

@@ -1,4 +1,4 @@
-// What the policy believed, turn by turn; what each turn's frames were worth; the critic's value.
+// What the policy believed, turn by turn, and what each turn's frames were worth.
 //
 // Beliefs.panel(question, episode, {turn, onTurn}) -> {update({turn}), element}, or null
 const Beliefs = (() => {
@@ -12,10 +12,9 @@ const Beliefs = (() => {
   function panel(question, episode, options) {
     const view = { question, episode, turn: null, onTurn: () => {}, ...options, charts: [] };
     view.steps = Looks.steps(episode);
-    const parts = [beliefs(view), numbers(view, "value", "Value by turn", "the critic's value of the state before the turn"),
-      bars(view)].filter(Boolean);
+    const parts = [beliefs(view), bars(view)].filter(Boolean);
     if (!parts.length) return null;
-    const element = Dom.h("section", { class: "beliefs", "aria-label": "Beliefs, values and credit" }, ...parts);
+    const element = Dom.h("section", { class: "beliefs", "aria-label": "Beliefs and credit" }, ...parts);
     mark(view);
     return { element, update: ({ turn }) => { view.turn = turn; mark(view); } };
   }
@@ -88,11 +87,15 @@ const Beliefs = (() => {
     const last = steps[steps.length - 1].beliefs;
     const ends = Array.from({ length: count }, (_, k) => ({ k, share: last[k] })).filter((one) => known(one.share));
     ends.sort((a, b) => b.share - a.share);
-    let low = -Infinity;
-    return ends.slice(0, 9).map(({ k, share }) => {
-      low = Math.max(y(share) + 4, low + 12);
+    const shown = ends.slice(0, 9);
+    const places = [];
+    shown.forEach(({ share }, n) => places.push(Math.max(y(share) + 4, n ? places[n - 1] + 12 : 0)));
+    for (let n = shown.length - 1, most = HIGH - FOOT + 4; n >= 0; n -= 1, most = places[n + 1] - 12) {
+      places[n] = Math.min(places[n], most);
+    }
+    return shown.map(({ k, share }, n) => {
       const gold = k === view.question.gold_choice ? " ◆" : "";
-      return Dom.svg("text", { class: "end", x: WIDE - RIGHT + 6, y: fixed(low) }, `${letter(k)} ${Dom.percent(share)}${gold}`);
+      return Dom.svg("text", { class: "end", x: WIDE - RIGHT + 6, y: fixed(places[n]) }, `${letter(k)} ${Dom.percent(share)}${gold}`);
     });
   }
 
@@ -108,24 +111,6 @@ const Beliefs = (() => {
     const parts = [`Belief over ${names.length} choices by turn.`];
     if (known(gold)) parts.push(`The right one, ${names[gold]}: ${Dom.percent(first.beliefs[gold])} before turn ${first.turn}, ${Dom.percent(last.beliefs[gold])} before turn ${last.turn}.`);
     return `${parts.join(" ")} All numbers are in the table below.`;
-  }
-
-  // A measure of the turns as a small line.
-  function numbers(view, key, title, about) {
-    const steps = view.steps.filter((step) => known(step[key]));
-    if (steps.length < 2) return null; // one number is on its card
-    const high = 74;
-    const all = steps.map((step) => step[key]);
-    const [least, most] = [all.reduce((a, b) => Math.min(a, b)), all.reduce((a, b) => Math.max(a, b))];
-    const y = (value) => TOP + (1 - (value - least) / (most - least || 1)) * (high - TOP - FOOT);
-    const words = `${title}: from ${Dom.number(all[0], 3)} to ${Dom.number(all[all.length - 1], 3)}, between ${Dom.number(least, 3)} and ${Dom.number(most, 3)}.`;
-    const svg = chart(view, steps, high, words, (x) => [
-      Dom.svg("g", { class: "series s0" },
-        Dom.svg("path", { class: "curve", d: steps.map((step, n) => `${n ? "L" : "M"}${fixed(x(step.turn))} ${fixed(y(step[key]))}`).join("") }),
-        Dom.svg("path", { class: "points", d: steps.length > DOTTED ? "" : steps.map((step) => `M${fixed(x(step.turn))} ${fixed(y(step[key]))}m-2.5-2.5h5v5h-5z`).join("") })),
-      Dom.svg("text", { class: "end", x: WIDE - RIGHT + 6, y: fixed(y(all[all.length - 1]) + 4) }, Dom.number(all[all.length - 1], 3)),
-    ]);
-    return Dom.h("figure", {}, Dom.h("figcaption", {}, title, Dom.h("small", {}, ` (${about})`)), svg);
   }
 
   // Credit of each turn's frames as bars around zero.

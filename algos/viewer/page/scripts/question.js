@@ -1,6 +1,6 @@
 // One question: the time axis on top, what was seen at the cursor, the turns, and the verdict.
 //
-// QuestionView.show(container, state), hide(container); step(by) and play() are its keys.
+// QuestionView.show(container, state), hide(container); step(by) and play() for the keys of the page.
 // The cursor is kept here and told to every panel at once; the address follows.
 const QuestionView = (() => {
   const BUTTONS = 6; // entries that stand side by side; more are a list to choose from
@@ -9,7 +9,7 @@ const QuestionView = (() => {
   async function show(container, state) {
     if (current && current.container === container && current.root.isConnected &&
         current.id === state.q && current.wanted === (state.e || null)) {
-      follow(current, state);
+      follow(current, State.get()); // what was passed may be old by now
       return;
     }
     const wanted = { id: state.q, wanted: state.e || null };
@@ -54,6 +54,7 @@ const QuestionView = (() => {
     view.root.append(header(view), Dom.h("div", { class: "axis-place" }));
     view.timeline = Timeline.create(view.root.lastChild, {
       question, episodes: [view.episode], ...options, window: state.w || null,
+      onTime: (second) => move(view, second, view.turn, true), onTurn: (turn) => toTurn(view, turn, true),
     });
     view.stage = Dom.h("div", { class: "stage", "aria-live": "off" });
     view.player = Player.create(question, view.episode, { ...options, onTime: (second, turn) => played(view, second, turn) });
@@ -139,8 +140,9 @@ const QuestionView = (() => {
 
   function links(view) {
     const made = [];
-    const other = (view.question.episodes || []).find((one) => one !== view.episode && one.entry === Data.run.before) ||
-      (view.question.episodes || []).find((one) => one !== view.episode);
+    const others = (view.question.episodes || []).filter((one) => one !== view.episode);
+    const find = (key) => others.find((one) => one.entry === key);
+    const other = find(Data.run.before) || find(Data.run.shown) || others[0];
     if (other) {
       const href = State.link({ view: "compare", q: view.question.id, e: view.episode.entry, f: other.entry });
       made.push(Dom.h("a", { href }, `Compare with ${Looks.title(other.entry)}`));
@@ -160,19 +162,19 @@ const QuestionView = (() => {
     }
   }
 
-  // The cursor, for every panel.
-  function move(view, second, turn) {
+  // The cursor, for every panel; `still` where it is moved on the axis itself.
+  function move(view, second, turn, still = false) {
     view.time = second;
     view.turn = turn;
-    tell(view);
+    tell(view, still);
     write(view);
   }
 
-  function toTurn(view, turn) {
+  function toTurn(view, turn, still = false) {
     const own = Looks.ofTurn(view.question, view.episode, turn);
     const there = own.some((frame) => Math.abs(frame.second - view.time) <= Looks.SAME);
     const place = placeOf(view, turn);
-    move(view, there || place === null ? view.time : place, turn);
+    move(view, there || place === null ? view.time : place, turn, still);
   }
 
   // A clip moves the cursor alone, frames that are played their turn too.
@@ -180,10 +182,10 @@ const QuestionView = (() => {
     move(view, second, turn === null ? view.turn : turn);
   }
 
-  function tell(view) {
+  function tell(view, still = false) {
     const { time, turn } = view;
     view.timeline.update({ time, turn });
-    view.turns.update({ time, turn });
+    view.turns.update({ time, turn, still });
     view.player.update({ time, turn });
     if (view.beliefs) view.beliefs.update({ turn });
     stage(view);
@@ -251,13 +253,6 @@ const QuestionView = (() => {
 
   window.addEventListener("beforeprint", () => printed(true));
   window.addEventListener("afterprint", () => printed(false));
-
-  // Keys of this view; a control that has the key itself keeps it.
-  const here = (but) => (event) =>
-    State.get().view === "question" && current !== null && !event.target.closest(but);
-  Keys.add("ArrowLeft", "the turn before", () => step(-1), here("video"));
-  Keys.add("ArrowRight", "the next turn", () => step(1), here("video"));
-  Keys.add(" ", "play or pause", play, here("button, summary, a, video"));
 
   return { show, hide: leave, step, play };
 })();

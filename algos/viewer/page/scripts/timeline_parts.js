@@ -21,10 +21,10 @@ const TimelineParts = (() => {
     parts.body = Dom.h("div", { class: "tl-body" },
       parts.back, Dom.h("div", { class: "tl-head" }, parts.clock), parts.speech, parts.rows,
       Dom.h("div", { class: "tl-head" }, parts.map), parts.cursor, parts.tip);
-    parts.root = Dom.h("section", { class: "tl", "aria-label": "Time axis of the video" },
+    parts.root = Dom.h("section", { class: view.episodes.length > 1 ? "tl several" : "tl", "aria-label": "Time axis of the video" },
       parts.bar, Dom.h("p", { class: "hidden-text" }, Scene.words(question, duration)),
       parts.body, parts.caption,
-      Dom.h("details", { class: "tl-more" }, Dom.h("summary", {}, "How to move along the axis"), keysHelp()));
+      Dom.h("details", { class: "tl-more" }, Dom.h("summary", {}, "Marks and keys"), keysHelp()));
     return parts;
   }
 
@@ -95,7 +95,7 @@ const TimelineParts = (() => {
   function heading(episode) {
     const verdict = Verdict.words(episode);
     return Dom.h("div", { class: "tl-episode", role: "presentation" },
-      `${Looks.title(episode.entry)}: `, Dom.h("span", { class: verdict.name }, verdict.text));
+      `${Looks.title(episode.entry)}:`, Dom.h("span", { class: verdict.name }, verdict.text));
   }
 
   function sayWindow(view) {

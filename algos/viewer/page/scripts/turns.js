@@ -1,6 +1,6 @@
 // The turns of an episode as cards, in order; the active one is pointed out and brought into sight.
 //
-// Turns.list(question, episode, {turn, time, onTurn, onTime}) -> {update({turn, time}), show(),
+// Turns.list(question, episode, {turn, time, onTurn, onTime}) -> {update({turn, time, still}), show(),
 // print(on), element}
 const Turns = (() => {
   const PAGE = 20; // cards in the page at once
@@ -68,23 +68,30 @@ const Turns = (() => {
     const turn = view.turn;
     for (const key of ["turn", "time"]) if (key in changes) view[key] = changes[key];
     if (turn !== view.turn) show(view, pageOf(view, view.turn));
-    mark(view, turn !== view.turn);
+    mark(view, turn !== view.turn, changes.still);
   }
 
-  function mark(view, scroll) {
+  function mark(view, scroll, still = false) {
     for (const card of view.cards) {
       const on = card.turn === view.turn;
       card.element.classList.toggle("active", on);
       if (on) card.element.setAttribute("aria-current", "step");
       else card.element.removeAttribute("aria-current");
       if (card.strip) card.strip.update({ time: on ? view.time : null });
-      if (on && scroll) intoSight(card.element);
+      if (on && scroll) intoSight(view.body, card.element, still);
     }
   }
 
-  // Scroll only where the card's head is not in sight: the page shall not jump about.
-  function intoSight(element) {
-    const box = element.getBoundingClientRect();
+  // Beside the stage the cards scroll among themselves. Below it the page does, but not under a
+  // pointer (`still`): what it points at must stay where it is.
+  function intoSight(body, element, still) {
+    const own = body.scrollHeight > body.clientHeight + 1;
+    const [box, frame] = [element.getBoundingClientRect(), body.getBoundingClientRect()];
+    if (own) {
+      if (box.top < frame.top || box.bottom > frame.bottom) body.scrollTop += box.top - frame.top - 4;
+      return;
+    }
+    if (still) return;
     const above = parseFloat(getComputedStyle(element).scrollMarginTop) || 0;
     if (box.top < above || box.top > window.innerHeight - 120) element.scrollIntoView({ block: "start" });
   }

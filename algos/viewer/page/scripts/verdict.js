@@ -82,10 +82,10 @@ const Verdict = (() => {
   // The verdict in one line, with the answer and the right one.
   function line(question, episode) {
     const said = words(episode);
-    const quoted = (label, text) => (known(text) ? [` ${label} `, Dom.h("q", {}, text)] : []);
-    const right = episode.verdict === true ? [] : quoted("the right answer is", question.gold);
+    const quoted = (label, text) => (known(text) ? [label, Dom.h("q", {}, text)] : []);
+    const right = episode.verdict === true ? [] : quoted(", the right answer is ", question.gold);
     return Dom.h("span", { class: "verdict-line" }, Dom.h("strong", { class: said.name }, said.text),
-      ...quoted("answered", episode.prediction), ...right);
+      ...quoted(": answered ", episode.prediction), ...right);
   }
 
   function view(question, episode) {

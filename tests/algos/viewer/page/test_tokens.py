@@ -1,4 +1,4 @@
-"""Laws of the tokens of a turn: `page/scripts/token_scales`, `tokens`, `sparkline`."""
+"""Laws of `page/scripts/token_scales`, `tokens`, `sparkline`: numbers of tokens, seen and said."""
 
 from __future__ import annotations
 
@@ -188,6 +188,7 @@ def test_keys_move_over_tokens_and_say_their_numbers(tmp_path: Path) -> None:
         page.keyboard.press("ArrowRight")  # no further
         page.keyboard.press("Home")
         assert said(found)["token 1"] == '{"'
+        page.wait_for_timeout(400)  # the address follows a little later
         assert "turn=1" in page.evaluate("location.hash"), "the arrow keys moved no turn"
 
 

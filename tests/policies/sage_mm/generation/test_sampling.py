@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from policies.sage_mm import LoraSettings, SageMM  # noqa: E402
 from policies.sage_mm.generation.sampling import (  # noqa: E402
     Sampling,
     cut,
+    entropy_of,
     episode_random,
     policy_seed,
 )
@@ -186,3 +188,14 @@ def test_every_temperature_above_0_is_taken_and_draws(temperature):
 
 def test_by_default_nothing_is_cut():
     assert Sampling() == Sampling(1.0, 0, 1.0) and not Sampling().cuts
+
+
+def test_the_entropy_is_of_what_is_left_to_draw_from():
+    """Of p = .1 .4 .2 .3, two tokens are kept: with 4/7 and 3/7, of which the entropy is .683."""
+    logprobs = torch.tensor([[0.1, 0.4, 0.2, 0.3], [0.25, 0.25, 0.25, 0.25]]).log()
+    assert entropy_of(logprobs).tolist() == pytest.approx([1.2799, math.log(4)], abs=1e-4)
+    kept = Sampling(1.0, top_k=2).kept(logprobs)
+    assert entropy_of(kept).tolist() == pytest.approx([0.6829, math.log(2)], abs=1e-4)
+    assert Sampling(0.0, top_k=2).kept(logprobs) is logprobs, "greedy cuts nothing"
+    masked = torch.tensor([[0.0, -1e9]]).log_softmax(-1)
+    assert entropy_of(masked).tolist() == [0.0]

@@ -1,4 +1,7 @@
-"""Laws of `algos.ppo.token_sample`, `validation_episodes`: what a training keeps of its play."""
+"""Laws of `algos.ppo.token_sample`, `algos.ppo.validation_episodes`, `algos.runs.update_episodes`.
+
+What a training keeps of its play.
+"""
 
 from __future__ import annotations
 
