@@ -46,7 +46,10 @@ def read_atif_trace(record: Any, source: Source) -> Traced:
     agent, final = mapping(found.get("agent")), mapping(found.get("final_metrics"))
     own = mapping(mapping(found.get("extra")).get(OWN))
     if own:
-        return read_own_parts(own, conversation.steps, agent.get("model_name"))
+        turns = [mapping(mapping(step).get("extra")).get(OWN) for step in listed(found["steps"])]
+        played = {**mapping(own.get("trajectory")), "turns": [turn for turn in turns if turn]}
+        parts = {**own, "trajectory": played}
+        return read_own_parts(parts, conversation.steps, agent.get("model_name"))
     told = told_of(found, source)
     told["name"] = told["name"] or text(first(found, "trajectory_id", "session_id"))
     extra = mapping(found.get("extra"))

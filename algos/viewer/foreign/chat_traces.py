@@ -16,6 +16,7 @@ from algos.viewer.foreign.loose_values import count, first, listed, mapping, num
 from algos.viewer.foreign.traced import (
     Source,
     Traced,
+    asked_in,
     question_view,
     told_of,
     verdict_of,
@@ -48,6 +49,8 @@ def read_chat(record: Any, source: Source) -> Traced:
     messages = [one for one in map(message_of, raw_messages(record)) if one is not None]
     conversation = conversation_of(messages, source.pictures, told["duration"])
     asked = first(found, "question", "problem", "query")
+    marked, length = asked_in(conversation.asked)
+    told["duration"] = told["duration"] or length
     prediction = first(found, "prediction", "pred", "response_text")
     usage = _usage(found)
     episode = EpisodeView(
@@ -57,7 +60,7 @@ def read_chat(record: Any, source: Source) -> Traced:
         prediction=text(prediction) if isinstance(prediction, str) else conversation.prediction,
     )
     return Traced(
-        question=question_view(text(asked) or conversation.asked, **told),
+        question=question_view(text(asked) or marked, **told),
         episode=episode,
         video=video_of(found) or _video_in(messages),
         row={"reward": number(first(found, "reward", "score")), **usage},

@@ -83,7 +83,7 @@ def conversation_of(
             prompt = []
         elif not _reply(told.steps, waiting, message, pictures):
             prompt.append(message.text)
-    told.steps = [_merged_thought(step) for step in _thoughts_joined(told.steps)]
+    told.steps = [_said_once(step) for step in _thoughts_joined(told.steps)]
     _end(told)
     return told
 
@@ -260,9 +260,13 @@ def _thoughts_joined(steps: list[StepView]) -> Iterator[StepView]:
         yield StepView(turn=turn, action="message", thought="\n".join(thought))
 
 
-def _merged_thought(step: StepView) -> StepView:
+def _said_once(step: StepView) -> StepView:
     """Return a turn whose raw text is left out where thought and call say all of it."""
-    return replace(step, raw=None) if step.raw in (step.call, step.thought) else step
+    if step.raw is None:
+        return step
+    thought, _, said, rest = read_text(step.raw)
+    known = thought in (None, step.thought) and said in (None, step.call)
+    return replace(step, raw=None) if known and rest in ("", step.call, step.thought) else step
 
 
 def _end(told: Conversation) -> None:

@@ -26,7 +26,7 @@ LONGEST = 256 * 2**20
 UNPACKED = 8 * 2**30
 """Bytes to which a compressed file may grow."""
 Layout = Literal["lines", "list", "document"]
-_CHUNK = 2**20
+_CHUNK = 2**18
 _TRIED = 20  # lines that are tried where the first is none
 _TOKENS = re.compile(rb'"(?:[^"\\]++|\\.)*+"|["\[\]{}]', re.DOTALL)
 _WIDE = ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
@@ -198,6 +198,7 @@ def _plain_file(path: Path) -> BinaryIO:
     file: BinaryIO = path.open("rb")
     head = file.read(4)
     if head[:2] == b"\x1f\x8b":
+        file.seek(0)
         with gzip.GzipFile(fileobj=file) as packed:
             file = _copied(iter(lambda: packed.read(_CHUNK), b""), path)
         head = os.pread(file.fileno(), 4, 0)

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
+from algos.exchange.sage_results import is_sage_result
 from algos.viewer.foreign.json_records import TraceError
 from algos.viewer.foreign.named_videos import NamedVideos, length_of
+from algos.viewer.foreign.sage_traces import judged_twin
 from algos.viewer.foreign.trace_files import TraceFile, trace_files
 from algos.viewer.foreign.trace_rows import KeptRows, known_of, row_of
 from algos.viewer.foreign.traced import Traced
@@ -97,6 +99,8 @@ def _read_file(path: Path, opened: Path, found: _Found) -> None:
             raise
         found.others.append(f"{path.relative_to(opened)}")
         found.first_error = found.first_error or str(error)
+        return
+    if path != opened and file.format.recognises is is_sage_result and judged_twin(path):
         return
     key = _entry_key(file, opened, found)
     found.files.append(file)

@@ -1,5 +1,8 @@
 """SAGE's traces and judged results (github.com/allenai/SAGE at b5d9c93), a record at a time.
 
+Traces (`.jsonl`) have no verdict: it is taken from the judged results of the same name, `.json`,
+where these lie beside them.
+
 `algos.exchange.sage_results` says what each key stands for. Here the calls become turns with their
 stretches, and extracted frames are on screen when their file names say.
 """
@@ -9,12 +12,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from algos.exchange.foreign_rows import ForeignQuestion, ForeignStep
-from algos.exchange.sage_results import sage_question
+from algos.exchange.sage_results import is_sage_result, sage_question
 from algos.viewer.foreign.chat_messages import Call
 from algos.viewer.foreign.conversations import step_of_call
+from algos.viewer.foreign.json_records import LONGEST, parsed
 from algos.viewer.foreign.loose_values import first, listed, mapping, some_text, text
 from algos.viewer.foreign.traced import Source, Traced
 from algos.viewer.view_data import EpisodeView, FrameView, QuestionView, StepView
@@ -25,8 +31,7 @@ from sage_env.datasets.item import QAItem
 
 def read_sage(record: Any, source: Source) -> Traced:
     """Return a record as a question and its episode."""
-    del source
-    found = sage_question(record)
+    found = sage_question(_judged(record, source.path))
     steps = [_step(turn, step) for turn, step in enumerate(found.steps, 1)]
     steps = [
         _thought_once(step, before) for step, before in zip(steps, [None, *steps], strict=False)
@@ -36,6 +41,40 @@ def read_sage(record: Any, source: Source) -> Traced:
         thought = _thought(found.text)
         steps.append(StepView(turn=len(steps) + 1, action="answer", call=answer, thought=thought))
     return traced_question(found, steps, str(found.item.video))
+
+
+def judged_twin(path: Path) -> bool:
+    """Return whether a file has the judged results of traces that lie beside it."""
+    return path.suffix == ".json" and path.with_suffix(".jsonl").is_file()
+
+
+def _judged(record: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
+    """Return a trace with the verdict of the judged results of the same name beside it."""
+    beside = path.with_suffix(".json")
+    if path.suffix != ".jsonl" or record.get("is_correct") is not None:
+        return record
+    try:
+        state = beside.stat()
+    except OSError:
+        return record
+    twin = _results(beside, state.st_size, state.st_mtime_ns).get(_asked(record), {})
+    same = twin.get("answer") == record.get("answer")
+    return {**twin, **{k: v for k, v in record.items() if v is not None}} if same else record
+
+
+@lru_cache(maxsize=4)
+def _results(path: Path, size: int, changed: int) -> Mapping[str, Mapping[str, Any]]:
+    del changed
+    try:
+        rows = parsed(path.read_bytes()) if size <= LONGEST else ()
+    except (OSError, ValueError):
+        return {}
+    return {_asked(row): row for row in listed(rows) if is_sage_result(row)}
+
+
+def _asked(record: Mapping[str, Any]) -> str:
+    """Return question and video, by which their evaluator names a question."""
+    return f"{record['question']}|{first(record, 'path', 'video_path')}"
 
 
 def traced_question(found: ForeignQuestion, steps: list[StepView], video: str | None) -> Traced:

@@ -35,7 +35,7 @@ _BOXES = ("box", "bbox", "bbox_2d")
 _MOST = 10_000  # times of one call
 _UNIT = re.compile(r"\s*(?:s|sec|secs|second|seconds)\.?\s*$", re.IGNORECASE)
 _BRACKETS = re.compile(r"<\s*(\d+(?:\.\d+)?)\s*(?:s|sec|seconds?)\s*>", re.IGNORECASE)
-_CLOCKS = re.compile(r"(?<![\d:.])((?:\d+:)?\d{1,2}:\d{2}(?:\.\d+)?)(?![\d:])")
+_CLOCKS = re.compile(r"(?<![\d:.])((?:\d+:)?\d{1,2}:\d{2}(?:\.\d+)?)(?!\d|:\d)")
 _SECONDS = re.compile(r"(?<![\d:.])(\d+(?:\.\d+)?)\s*(?:s|sec|seconds?)\b", re.IGNORECASE)
 _SHORT = 120  # characters of a text that can be the time of a picture
 

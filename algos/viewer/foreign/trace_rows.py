@@ -30,6 +30,7 @@ _COLUMNS = (
     Column(key="error", title="Error", kind="text"),
 )
 _NO_CALLS = ("overview", "answer", "message")
+_CHUNK = 2**16
 _LONGEST = 2000  # characters of a text in the table
 
 
@@ -85,7 +86,7 @@ class KeptRows:
         """Yield the rows in order; several readers may be under way at once."""
         self._file.flush()
         place, rest = 0, b""
-        while chunk := os.pread(self._file.fileno(), 2**20, place):
+        while chunk := os.pread(self._file.fileno(), _CHUNK, place):
             place += len(chunk)
             *lines, rest = (rest + chunk).split(b"\n")
             yield from map(json.loads, lines)

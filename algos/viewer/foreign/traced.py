@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,8 @@ from sage_env.errors import DatasetError
 
 IDS = ("question_id", "qid", "id", "key", "uid", "sample_id", "example_id")
 GOLDS = ("gold", "gt_answer", "ground_truth", "correct_answer", "target", "solution", "answer")
+_LENGTH = re.compile(r"(?:total video length|video duration):\s*(\d{1,7}(?:\.\d+)?)", re.IGNORECASE)
+_QUESTION = re.compile(r"^Question:", re.MULTILINE)
 VERDICTS = ("verdict", "is_correct", "correct", "acc", "accuracy")
 VIDEOS = ("video", "video_path", "video_id", "path", "videos", "video_url")
 DURATIONS = ("duration", "duration_seconds", "video_duration", "video_length")
@@ -89,6 +92,17 @@ def question_view(
         kind="mcq" if choices else "open",
         **more,
     )
+
+
+def asked_in(prompt: str) -> tuple[str, float | None]:
+    """Return the question of a prompt, and the length of the video, where it marks them.
+
+    DVD writes `Total video length: 90 seconds` and `Question: …`, VideoSeek `Video Duration: 90.0s`
+    and `Question:` on a line.
+    """
+    length = _LENGTH.search(prompt)
+    marked = _QUESTION.split(prompt)[-1].strip()
+    return marked or prompt, seconds(float(length[1])) if length else None
 
 
 def told_of(record: Mapping[str, Any], source: Source) -> dict[str, Any]:

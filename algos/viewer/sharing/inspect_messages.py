@@ -33,12 +33,14 @@ def messages_of(question: QuestionView, episode: EpisodeView) -> list[dict[str, 
 def call_arguments(step: StepView) -> dict[str, Any]:
     """Return what a turn asks for as arguments of a call."""
     named = arguments_of(step.call)
-    if isinstance(named, Mapping):
-        return {str(key): value for key, value in named.items() if key != "action"}
-    known: dict[str, Any] = {"call": step.call} if step.call else {}
+    known: dict[str, Any] = {}
     if step.span is not None:
         known |= {"start": step.span[0], "end": step.span[1]}
-    return known | ({"box": list(step.box)} if step.box is not None else {})
+    if step.box is not None:
+        known["box"] = list(step.box)
+    if isinstance(named, Mapping):
+        return known | {str(key): value for key, value in named.items() if key != "action"}
+    return {"call": step.call} | known if step.call else known
 
 
 def _turn(step: StepView) -> list[dict[str, Any]]:
