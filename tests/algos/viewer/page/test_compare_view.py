@@ -256,7 +256,8 @@ def test_planted_scripts_do_not_run(tmp_path) -> None:
             for fold in found.page.locator("details > summary").all()[:12]:
                 if fold.is_visible():
                     fold.click()
-            found.page.wait_for_timeout(100)
+            assert "window.planted=1" in found.page.locator("main").text_content()
+            assert found.page.evaluate("typeof window.planted") == "undefined"
             found.require_quiet()
 
 
