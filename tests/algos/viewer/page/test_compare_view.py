@@ -195,6 +195,7 @@ def test_the_heat_strip_opens_what_it_shows(at) -> None:
     page.keyboard.press("ArrowRight")
     said = page.locator(".heat-said").text_content()
     page.locator(".heat-table summary").click()
+    page.locator(".heat-table tbody tr").first.wait_for()
     cells = page.locator(".heat-table tbody tr").nth(1).locator("a")
     assert page.locator(".heat-table tbody tr").count() == 40
     assert cells.nth(1).get_attribute("aria-label") == f"{said}, compare"
