@@ -6,6 +6,7 @@
 #   make lint      ruff, its formatter and mypy
 #   make check     lint, then test
 #   make docs      build the documentation as a site in site/
+#   make screenshots  draw the pictures of the documentation: the page of a run, in Chromium; RUN=... names the run
 #   make tiny      train the small model that is shipped in policies/sage_mm_tiny from scratch
 #
 # TORCH=... chooses another build of torch, e.g. make train TORCH=torch==2.13.0
@@ -21,7 +22,7 @@ ifeq ($(TORCH),)
 GPU := $(shell command -v nvidia-smi)
 endif
 
-.PHONY: train pipeline test lint check tiny docs install clean
+.PHONY: train pipeline test lint check tiny docs screenshots install clean
 .DEFAULT_GOAL := check
 
 train: install
@@ -51,6 +52,10 @@ check: lint test
 # The variable silences a banner of mkdocs-material about its successors; warnings still fail the build.
 docs: $(DOCS_INSTALLED)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+RUN ?= runs/first-light
+screenshots: install
+	$(BIN)/python -m benchmarks.viewer.screenshots $(RUN) $(ARGS)
 
 install: $(INSTALLED)
 

@@ -8,5 +8,5 @@ benchmarks.rollout.env_overhead`, …; `README.md` lists all, with the question 
 In the order to read them: `provenance` (the head of a report), `timing` (clocks and ratios),
 `published_shapes` (of Qwen3-VL checkpoints, without their weights), then the rooms `frame_access/`,
 `rollout/`, `ppo/`, `measures/`, `synth_bench/`, `learning/`, `robustness/`, `speech/`, `mutation/`,
-`gpu/`, `grounding/`.
+`gpu/`, `grounding/`, `viewer/` (pictures for the documentation).
 """

@@ -3,6 +3,7 @@
 A test file begins with whose laws it holds: "Laws of `package.room.module`, `sibling`: what holds."
 A name is that of a module or a room, or of something in a module. A short name stands for a module
 beside the one named before it, or in the room of the test file, or for the only one of the package.
+The scripts of the page count as modules: `page/scripts/table` is that of `table.js`.
 
     python -m tests.laws_index      writes the table into tests/README.md
 """
@@ -19,7 +20,8 @@ from tests.helpers.source_tree import PACKAGES, ROOT, modules
 TESTS = ROOT / "tests"
 README = TESTS / "README.md"
 BEGIN, END = "<!-- laws by module -->", "<!-- end of laws by module -->"
-_NAME = re.compile(r"`([\w.]+)`")
+SCRIPTS = ROOT / "algos/viewer/page/scripts"
+_NAME = re.compile(r"`([\w./]+)`")
 
 
 def law_files() -> list[Path]:
@@ -50,7 +52,8 @@ def named(line: str, known: Iterable[str], room: str = "") -> list[str]:
     if not line.startswith("Laws of `"):
         return []
     for name in _NAME.findall(line):
-        one = _resolved(name.lstrip("."), known, [room, *found])
+        name = name.removesuffix(".js").replace("/", ".").strip(".")
+        one = _resolved(name, known, [room, *found])
         if one and one not in found:
             found.append(one)
     return found
@@ -70,10 +73,16 @@ def _resolved(name: str, known: list[str], before: list[str]) -> str | None:
     return alike[0] if len(alike) == 1 else None
 
 
+def known_names() -> dict[str, Path]:
+    """Return the modules and rooms, and the scripts of the page, with their files."""
+    room = ".".join(SCRIPTS.relative_to(ROOT).parts)
+    return modules() | {f"{room}.{path.stem}": path for path in sorted(SCRIPTS.glob("*.js"))}
+
+
 def laws() -> dict[str, list[str]]:
     """Return the test files of each module and room that is named, relative to `tests/`."""
     index: dict[str, list[str]] = {}
-    known = modules()
+    known = known_names()
     for path in [*law_files(), *sorted(TESTS.glob("test_*.py"))]:
         for name in named_in(path, known):
             index.setdefault(name, []).append(path.relative_to(TESTS).as_posix())
@@ -87,7 +96,7 @@ def _place(name: str) -> tuple[int, str]:
 def without_laws() -> Iterator[str]:
     """Yield the modules that no test file names, by themselves or by a room around them."""
     index = laws()
-    for name, path in modules().items():
+    for name, path in known_names().items():
         parts = name.split(".")
         around = {".".join(parts[:k]) for k in range(2, len(parts) + 1)}
         if path.stem not in ("__init__", "__main__") and not around & set(index):

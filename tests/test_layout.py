@@ -144,6 +144,7 @@ LAYERS = {
         "mutation/",
         "gpu/",
         "grounding/",
+        "viewer/",
     ],
 }
 FORBIDDEN = {"utils", "util", "common", "core", "manager", "helpers", "misc"}

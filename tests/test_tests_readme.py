@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.source_tree import modules
 from tests.laws_index import (
     BEGIN,
     README,
     TESTS,
+    known_names,
     law_files,
     named,
     named_in,
@@ -22,7 +22,7 @@ from tests.laws_index import (
 
 REFERENCE = re.compile(r"`([\w/]+\.py)(?:::(\w+))?`")
 NAMES = [path.relative_to(TESTS).as_posix() for path in law_files()]
-KNOWN = modules()
+KNOWN = known_names()
 
 
 @cache

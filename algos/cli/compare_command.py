@@ -39,6 +39,8 @@ class Compare:
     """Questions that are listed of those that only A, and only B, has right."""
     out: Path | None = None
     """File for all of it as JSON."""
+    html: Path | None = None
+    """File for a page of both, A and B given: their episodes side by side, flips as lists."""
 
     def run(self) -> None:
         """Compare, print, save.
@@ -51,12 +53,30 @@ class Compare:
             raise CommandError(f"--cost takes {', '.join(COSTS)}, got {self.cost!r}")
         if self.flips < 0:
             raise CommandError(f"--flips must be 0 or more, got {self.flips}")
+        if self.html is not None and self.b is None:
+            raise CommandError(
+                "--html makes one page of two runs, A and B; a page with all entries of one is made "
+                f"by `sage-vqa view {self.a}`"
+            )
         a, b = self._runs()
         found = compare(a, b, cost=self.cost)
         say(comparison_text(found, self.flips))
         if self.out is not None:
             write_json(self.out, comparison_json(found))
             say(f"\nsaved in {self.out}")
+        if self.html is not None and self.b is not None:
+            self._save_page(self.html, self.b)
+
+    def _save_page(self, html: Path, other: Path) -> None:
+        from algos.viewer.reading.joined import joined
+        from algos.viewer.reading.run_folders import read_run
+        from algos.viewer.writing.view_file import write_view
+
+        names = self.a.resolve().name, other.resolve().name
+        written = write_view(joined(read_run(self.a), read_run(other), names), html)
+        for note in written.notes:
+            say(note)
+        say(f"page: {written.path}")
 
     def _runs(self) -> tuple[ComparedRun, ComparedRun]:
         if self.b is not None:

@@ -24,6 +24,8 @@ from algos.exchange.played_entry import OUTCOMES, PlayedEntry, PlayedQuestion, r
 from algos.exchange.question_match import matched
 from algos.exchange.sage_results import read_sage_results
 from algos.runs.run_folder import RunFolder
+from algos.viewer.reading import read_run
+from algos.viewer.sharing.inspect_log import write_inspect_log
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.loading import load_dataset
 
@@ -37,9 +39,10 @@ class Export:
 
     run_folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
     """The folder that `sage-vqa eval` wrote."""
-    format: Literal["lmms-eval", "atif", "messages", "minari"]
+    format: Literal["lmms-eval", "atif", "messages", "minari", "inspect"]
     """lmms-eval: sample files; atif: documents of ATIF v1.8; messages: conversations with pictures
-    for Hugging Face's trainers; minari: a dataset of every observation."""
+    for Hugging Face's trainers; minari: a dataset of every observation; inspect: a log that
+    inspect_ai's viewer opens."""
     out: Path
     """Folder for the files; made if it is missing."""
     entry: str | None = None
@@ -78,6 +81,10 @@ class Export:
             pictures = PictureFolder(self.out / PICTURES, self.image_format, self.out)
         if self.format == "lmms-eval":
             return " and ".join(str(path) for path in write_lmms_samples(entry, self.out))
+        if self.format == "inspect":
+            path = self.out / f"{entry.name}.json"
+            count = write_inspect_log(read_run(entry.folder), path)
+            return f"{count} samples in {path}: `inspect view --log-dir {self.out}` shows them"
         if self.format == "minari":
             name = write_minari(entry, self.out, root=self.root, call_tools=self.call_tools)
             return f"dataset {name}: MINARI_DATASETS_PATH={self.out} finds it"

@@ -18,12 +18,15 @@ from algos.cli.terminal import say
 from algos.runs.run_folder import RunFolder
 from algos.viewer.changed_views import only_questions, with_videos
 from algos.viewer.reading.report_files import opening
-from algos.viewer.reading.run_folders import read_run
+from algos.viewer.reading.run_folders import REPLAY, read_run
+from algos.viewer.run_sections.sections import with_sections
 from algos.viewer.serving.run_changes import is_going_on, is_newest, marks_of
 from algos.viewer.view_data import RunView
 
 _UNITS = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
 MOST_PORT = 65_535
+_OURS = ("config.json", "manifest.json", "report.json", "samples.jsonl", "splits.json", REPLAY)
+"""Files by which a folder of ours is known; any other is taken for one of traces."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,16 +43,19 @@ class View:
     other: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="PATH")] = None
     """A second one, to compare with."""
     out: Path | None = None
-    """File for the page; by default `report.html` in the folder of the run. With --clip, the .gif or
-    .mp4 file of the clip."""
+    """File for the page; by default `report.html` in the folder of the run. With --clip, the .gif
+    or .mp4 file of the clip."""
     question: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Id of a question, as often as needed: the page has these alone."""
     pictures: str = "3600k"
     """Most bytes of the page for pictures, such as 500k or 20M; `none` for no pictures."""
+    allow_frames: bool = False
+    """Show frames also of a dataset whose licence does not let them be published: for your own
+    eyes, not to pass on."""
     max_bytes: str = "60M"
     """Most bytes of the page; what does not fit is left out, and the page says so."""
     videos: Path | None = None
-    """Folder of the videos, where they do not lie where the run says."""
+    """Folder of the videos, where they do not lie where the run says; or the one video of all."""
     serve: bool = False
     """Serve the page from this machine, all details and pictures of it, also of a run that is over.
     """
@@ -94,8 +100,8 @@ class View:
             raise CommandError(f"--clip needs --out with a .gif or .mp4 file, got {self.out}")
         if self.serve and self.out is not None:
             raise CommandError("--serve writes no file: leave out --out, or --serve")
-        if self.videos is not None and not self.videos.is_dir():
-            raise CommandError(f"--videos needs a folder, got {self.videos}")
+        if self.videos is not None and not self.videos.exists():
+            raise CommandError(f"--videos needs a folder, or one video; there is no {self.videos}")
         byte_count("--pictures", "0" if self.pictures == "none" else self.pictures)
         byte_count("--max-bytes", self.max_bytes)
 
@@ -104,11 +110,10 @@ class View:
 
     def _read(self) -> RunView:
         """Return what is to be shown, as the files are now."""
-        run = read_view(self.path)
+        run = read_view(self.path, self.videos, allow_frames=self.allow_frames)
         if self.other is not None:
-            run = self._joined(run, read_view(self.other))
-        if self.videos is not None:
-            run = with_videos(run, self.videos)
+            other = read_view(self.other, self.videos, allow_frames=self.allow_frames)
+            run = self._joined(run, other)
         if not self.question:
             return run
         try:
@@ -200,16 +205,23 @@ class View:
         say(write_clip(question, played[entry], self.out, settings))
 
 
-def read_view(path: Path) -> RunView:
+def read_view(path: Path, videos: Path | None, *, allow_frames: bool = False) -> RunView:
     """Return a run of ours, or another project's trace.
 
     Args:
         path: a folder or a file.
+        videos: folder of the videos, or the one video of all questions; `None`: where it says.
+        allow_frames: whether frames are shown whatever a dataset's licence says.
 
     Raises:
         SageEnvError: if it is none of them.
     """
-    return read_run(path)
+    if path.name == REPLAY or any((path / name).exists() for name in _OURS):
+        run = read_run(path, pictures=True if allow_frames else None)
+        return run if videos is None else with_videos(run, videos)
+    from algos.viewer.foreign.opening import open_trace
+
+    return with_sections(open_trace(path, videos=videos))
 
 
 def byte_count(option: str, text: str) -> int:

@@ -50,12 +50,28 @@ def read_lmms_samples(path: Path, *, metric: str | None = None) -> list[ForeignQ
     rows = read_log(path)
     if not rows:
         raise ExchangeError(f"{path} holds no sample: expected a line of JSON for each question")
-    return [_question(path, number, row, metric) for number, row in enumerate(rows, 1)]
+    return [
+        sample_question(row, f"{path}, line {number}", metric) for number, row in enumerate(rows, 1)
+    ]
 
 
-def _question(path: Path, number: int, row: Any, metric: str | None) -> ForeignQuestion:
-    place = f"{path}, line {number}"
-    if not isinstance(row, Mapping) or not {"doc_id", "filtered_resps"} <= row.keys():
+def is_lmms_sample(row: Any) -> bool:
+    """Return whether a row is a sample of lmms-eval."""
+    return isinstance(row, Mapping) and {"doc_id", "filtered_resps"} <= row.keys()
+
+
+def sample_question(row: Any, place: str, metric: str | None = None) -> ForeignQuestion:
+    """Return one sample as a question with its prediction.
+
+    Args:
+        row: of the file.
+        place: of the row, for messages.
+        metric: the key that decides; by default the only one that can.
+
+    Raises:
+        ExchangeError: if it is none, or several metrics differ.
+    """
+    if not is_lmms_sample(row):
         raise ExchangeError(
             f"{place} is no sample of lmms-eval: expected doc_id and filtered_resps"
         )

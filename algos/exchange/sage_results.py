@@ -65,7 +65,7 @@ def read_sage_results(paths: Sequence[Path]) -> list[ForeignQuestion]:
             if key in records:
                 _require_same_answer(place, records[key], record)
             records[key] = {**record, **records.get(key, {}), **known}
-    return [_question(key, record) for key, record in records.items()]
+    return [sage_question(record, key) for key, record in records.items()]
 
 
 def _records(path: Path) -> list[tuple[str, dict[str, Any]]]:
@@ -77,8 +77,7 @@ def _records(path: Path) -> list[tuple[str, dict[str, Any]]]:
             raise ExchangeError(f"{path} is no list of results: expected a file of SAGE's results/")
     numbered = [(f"{path}, record {number}", row) for number, row in enumerate(rows, 1)]
     for place, row in numbered:
-        missing = [key for key in _NEEDED if not isinstance(row, dict) or key not in row]
-        if missing or not (row.get("path") or row.get("video_path")):
+        if not is_sage_result(row):
             raise ExchangeError(
                 f"{place} is no result of SAGE: expected {', '.join(_NEEDED)} and path or "
                 "video_path"
@@ -104,7 +103,21 @@ def _require_same_answer(place: str, before: Mapping[str, Any], now: Mapping[str
         )
 
 
-def _question(key: str, record: Mapping[str, Any]) -> ForeignQuestion:
+def is_sage_result(row: Any) -> bool:
+    """Return whether a row is one question of SAGE's traces or judged results."""
+    if not isinstance(row, Mapping) or any(key not in row for key in _NEEDED):
+        return False
+    return bool(row.get("path") or row.get("video_path"))
+
+
+def sage_question(record: Mapping[str, Any], key: str | None = None) -> ForeignQuestion:
+    """Return one question of theirs.
+
+    Args:
+        record: a row that `is_sage_result`.
+        key: its id; by default that which their evaluator gives it.
+    """
+    key = _id(record) if key is None else key
     answer = record["answer"]
     prediction = answer if answer is None or isinstance(answer, str) else str(answer)
     gave_up = prediction is not None and prediction.casefold().startswith(GAVE_UP)

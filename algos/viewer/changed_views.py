@@ -45,7 +45,7 @@ def with_videos(run: RunView, folder: Path) -> RunView:
 
     Args:
         run: whose videos lay elsewhere when it was made.
-        folder: of the videos.
+        folder: of the videos; or a file, which is the video of all questions.
     """
 
     def question(name: str) -> QuestionView:
@@ -59,6 +59,8 @@ def with_videos(run: RunView, folder: Path) -> RunView:
 
 def _moved(video: Path, folder: Path) -> Path | None:
     """Return the file of the folder that has the most of a path in common, from its end."""
+    if folder.is_file():
+        return folder
     parts = [part for part in video.parts if part not in (video.anchor, "..")]
     candidates = (folder.joinpath(*parts[k:]) for k in range(len(parts)))
     return next((one for one in candidates if one.is_file()), None)

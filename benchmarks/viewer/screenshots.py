@@ -55,7 +55,9 @@ class Shot:
 class Settings:
     """What is drawn."""
 
-    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")] = Path(
+        "runs/first-light"
+    )
     """Folder of a run whose videos are there."""
     out: Path = Path("docs/images")
     """Folder of the pictures."""

@@ -19,6 +19,7 @@ from algos.viewer.pictures.size_choice import (
     fit,
     with_lower,
 )
+from algos.viewer.pictures.time_marks import cuts_of
 from algos.viewer.pictures.wanted_frames import (
     QuestionFrames,
     frames_of,
@@ -68,6 +69,10 @@ def draw_pictures(
     room = _Room(settings.total_bytes, settings.questions)
     with ThreadPoolExecutor(settings.workers, "pictures") as pool:
         for window in _windows(questions, settings):
+            if settings.marking is not None:
+                videos = dict.fromkeys(frames.video for frames in window if frames.video)
+                look = partial(cuts_of, limit=settings.marking)
+                list(pool.map(look, videos))  # kept, for whoever asks for them next
             yield from _drawn(window, maker, room, pool, settings.total_bytes)
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from algos.viewer.pictures.time_marks import MarkTime
+
 NO_PICTURE = -1
 """Stands for the number of a cell where there is none."""
 
@@ -25,6 +27,8 @@ class PictureSettings:
         total_seconds: how long all may take; finished sheets stay in the cache, so that the next
             page has more of them.
         workers: videos that are decoded side by side.
+        marking: if given, scene cuts are looked for too, beside the pictures and within this time;
+            `time_marks.marks` then has them at hand.
         cache: folder of finished sheets; `None` for the cache folder of the user.
         cache_bytes: most bytes of finished sheets; 0 for none.
     """
@@ -37,6 +41,7 @@ class PictureSettings:
     video_seconds: float = 20.0
     total_seconds: float = 300.0
     workers: int = 2
+    marking: MarkTime | None = None
     cache: Path | None = None
     cache_bytes: int = 256_000_000
 

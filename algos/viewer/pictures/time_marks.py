@@ -50,7 +50,7 @@ class MarkTime:
     """
 
     video_seconds: float = 2.0
-    total_seconds: float = 20.0
+    total_seconds: float = 40.0
     tried: set[Path] = field(default_factory=set)
 
 
@@ -69,12 +69,17 @@ def marks(
         of time, joined where there are too many; `()` where there are none to be had.
     """
     limit = MarkTime() if limit is None else limit
-    cuts = None if question.video is None else _cuts(question.video, limit)
+    cuts = None if question.video is None else cuts_of(question.video, limit)
     return cuts, _speech(question)
 
 
-def _cuts(path: Path, limit: MarkTime) -> Sequence[float] | None:
-    """Return the cuts of a video, kept or found; `None` where they cannot be."""
+def cuts_of(path: Path, limit: MarkTime) -> Sequence[float] | None:
+    """Return the cuts of a video, kept or found; `None` where they cannot be.
+
+    Args:
+        path: the video.
+        limit: of the time, for several threads at once.
+    """
     name = _content_name(path)
     if name is None:
         return None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations, pairwise
+from typing import Any
 
 from algos.evaluation.cluster_intervals import difference_interval
 from algos.viewer.view_data import DifferenceView, EntryView, RunView
@@ -13,30 +14,62 @@ _ALL_PAIRS = 12
 """With more entries than this, only those pairs have an interval that a reader meets first."""
 
 
-def with_differences(run: RunView) -> RunView:
-    """Return a run whose entries are compared: it reads all rows once.
+class JudgedRows:
+    """The verdicts of a run, as its rows pass by.
 
-    Intervals are over videos, as those of `sage-vqa compare`; without the `video` of every row
-    there are none.
+    Args:
+        entries: of the run.
     """
-    places = {entry.key: place for place, entry in enumerate(run.entries)}
-    judged: list[dict[str, float]] = [{} for _ in run.entries]
-    videos: dict[str, str | None] = {}
-    names: dict[str, str] = {}
-    for row in run.rows():
-        place = places.get(str(row.get("entry")))
-        if place is None:
-            continue
-        name, video = str(row["id"]), row.get("video")
-        name = names.setdefault(name, name)  # one text for all of its rows
-        videos.setdefault(name, None if video is None else str(video))
-        if isinstance(row.get("verdict"), bool):
-            judged[place].setdefault(name, float(row["verdict"]))
-    found = [
-        _difference(run.entries[a].key, run.entries[b].key, judged[a], judged[b], videos)
-        for a, b in _pairs(run)
-    ]
-    return replace(run, differences=[one for one in found if one is not None])
+
+    def __init__(self, entries: Sequence[EntryView]) -> None:
+        """Begin without a row."""
+        self._entries = entries
+        self._places = {entry.key: place for place, entry in enumerate(entries)}
+        self._judged: list[dict[str, float]] = [{} for _ in entries]
+        self._videos: dict[str, str | None] = {}
+
+    def passing(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        """Yield rows as they come, and remember their verdicts."""
+        names: dict[str, str] = {}
+        for row in rows:
+            place = self._places.get(str(row.get("entry")))
+            if place is not None:
+                name, video = str(row["id"]), row.get("video")
+                name = names.setdefault(name, name)  # one text for all of its rows
+                self._videos.setdefault(name, None if video is None else str(video))
+                if isinstance(row.get("verdict"), bool):
+                    self._judged[place].setdefault(name, float(row["verdict"]))
+            yield row
+
+    def differences(self, shown: str, before: str | None = None) -> list[DifferenceView]:
+        """Return A minus B of pairs of entries.
+
+        Intervals are over videos, as those of `sage-vqa compare`; without the `video` of every row
+        there are none.
+
+        Args:
+            shown: key of the entry that is shown first.
+            before: of that before learning.
+        """
+        found = [
+            _difference(
+                self._entries[a].key,
+                self._entries[b].key,
+                self._judged[a],
+                self._judged[b],
+                self._videos,
+            )
+            for a, b in _pairs(self._entries, shown, before)
+        ]
+        return [one for one in found if one is not None]
+
+
+def with_differences(run: RunView) -> RunView:
+    """Return a run whose entries are compared; all of its rows are read once."""
+    judged = JudgedRows(run.entries)
+    for _ in judged.passing(run.rows()):
+        pass
+    return replace(run, differences=judged.differences(run.shown, run.before))
 
 
 def _difference(
@@ -70,12 +103,11 @@ def _difference(
     )
 
 
-def _pairs(run: RunView) -> list[tuple[int, int]]:
+def _pairs(entries: Sequence[EntryView], shown: str, before: str | None) -> list[tuple[int, int]]:
     """Return places of the entries that are compared: all pairs, or those met first."""
-    count = len(run.entries)
-    if count <= _ALL_PAIRS:
-        return list(combinations(range(count), 2))
-    return list(dict.fromkeys(_first_pairs(run.entries, run.shown, run.before)))
+    if len(entries) <= _ALL_PAIRS:
+        return list(combinations(range(len(entries)), 2))
+    return list(dict.fromkeys(_first_pairs(entries, shown, before)))
 
 
 def _first_pairs(

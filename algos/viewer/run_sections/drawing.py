@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from html import escape
-from math import log2
+from math import ceil, floor, log2
 
 Scale = Callable[[float], float]
 Cell = str
@@ -18,16 +18,19 @@ def scale(low: float, high: float, first: float, last: float) -> Scale:
 
 
 def log_ticks(least: float, most: float, ticks: int = 8) -> list[float]:
-    """Return powers of 2 from at most `least` to at least `most`, at most `ticks` and a few.
+    """Return round numbers in `[least, most]`, evenly spread by their logarithm.
 
     Args:
         least: the smallest value, above 0.
         most: the largest.
-        ticks: about how many are wanted at most.
+        ticks: how many are wanted at most, about.
     """
-    first, last = int(log2(least) // 1), -int(-log2(most) // 1)
-    step = max(1, -(-(last - first) // ticks))
-    return [2.0**power for power in range(first, last + step, step)]
+    powers = range(floor(log2(least)) - 1, ceil(log2(most)) + 1)
+    halves = [value for power in powers for value in (2.0**power, 1.5 * 2.0**power)]
+    inside = [value for value in halves if least * (1 - 1e-9) <= value <= most * (1 + 1e-9)]
+    whole = [value for value in inside if log2(value) % 1 == 0]
+    chosen = inside if len(inside) <= ticks else whole
+    return chosen[:: max(1, -(-len(chosen) // ticks))]
 
 
 def svg(label: str, width: int, height: int, content: str, classes: str = "chart") -> str:

@@ -110,10 +110,11 @@ def spots_of(plays: RunPlays) -> list[Spot]:
 
 
 def _picture(spots: Sequence[Spot]) -> str:
-    ticks = log_ticks(*_ends(spots))
-    x_at = scale(log2(ticks[0]), log2(ticks[-1]), _LEFT + 16, WIDTH - _RIGHT - 16)
-    y_at = scale(0.0, 1.0, HEIGHT - _BOTTOM, _TOP)
-    parts = [_grid(ticks, x_at, y_at)]
+    least, most = _ends(spots)
+    x_at = scale(log2(least) - 0.2, log2(most) + 0.2, _LEFT, WIDTH - _RIGHT)
+    floor = _floor(spots)
+    y_at = scale(floor, 1.0, HEIGHT - _BOTTOM, _TOP)
+    parts = [_grid(log_ticks(least, most), floor, x_at, y_at)]
     evenly: dict[float, Spot] = {}  # of two entries with as many frames, the better one
     for spot in sorted((s for s in spots if s.role == "baseline"), key=lambda s: s.accuracy):
         evenly[spot.frames] = spot
@@ -130,6 +131,12 @@ def _picture(spots: Sequence[Spot]) -> str:
     return svg(told, WIDTH, HEIGHT, "".join(parts))
 
 
+def _floor(spots: Sequence[Spot]) -> float:
+    """Return where the axis of accuracy begins: at a fifth below all intervals."""
+    lowest = min((spot.interval or (spot.accuracy,))[0] for spot in spots)
+    return min(int(5 * lowest), 4) / 5
+
+
 def _ends(spots: Sequence[Spot]) -> tuple[float, float]:
     places = [max(spot.frames, _NOTHING) for spot in spots]
     return min(places), max(*places, 2 * min(places))
@@ -139,16 +146,24 @@ def _x(spot: Spot, x_at: Scale) -> float:
     return x_at(log2(max(spot.frames, _NOTHING)))
 
 
-def _grid(ticks: Sequence[float], x_at: Scale, y_at: Scale) -> str:
+def _grid(ticks: Sequence[float], floor: float, x_at: Scale, y_at: Scale) -> str:
+    """Return lines and labels of the axes.
+
+    Args:
+        ticks: frames that are labelled.
+        floor: accuracy at the bottom.
+        x_at: takes a logarithm of frames to its place.
+        y_at: takes an accuracy to its place.
+    """
     parts = []
-    for share in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
+    for share in (k / 5 for k in range(round(5 * floor), 6)):
         parts.append(f'<path class="grid" d="M{_LEFT} {y_at(share):.1f}H{WIDTH - _RIGHT}"/>')
         parts.append(label(_LEFT - 6, y_at(share) + 4, f"{100 * share:.0f} %", "end"))
     for tick in ticks:
         text = "0" if tick == _NOTHING else f"{tick:g}"
         parts.append(label(x_at(log2(tick)), HEIGHT - _BOTTOM + 18, text))
     middle = (_LEFT + WIDTH - _RIGHT) / 2
-    parts.append(label(middle, HEIGHT - 8, "frames a question (each step doubles)"))
+    parts.append(label(middle, HEIGHT - 8, "frames a question, by their logarithm"))
     return "".join(parts)
 
 

@@ -10,10 +10,12 @@ from algos.evaluation.groups import group_words
 from algos.evaluation.measures import Measures, difference, measure_episodes, measures_of
 from algos.evaluation.row_results import EpisodeResult
 from algos.evaluation.tables import points
-from algos.report.page import table
-from algos.viewer.run_sections.drawing import note
+from algos.viewer.run_sections.drawing import Cell, linked_table, note
+from algos.viewer.run_sections.links import filter_link, filter_term
 from algos.viewer.run_sections.run_plays import RunPlays
 
+MOST_KINDS = 8
+"""Kinds that the table names."""
 ENOUGH = 5
 """Fewer judged questions of a kind are not named as the worst: one wrong of two says nothing."""
 
@@ -30,6 +32,14 @@ class Kind:
     def words(self) -> str:
         """Return it in words, e.g. `family: when`."""
         return f"{_KEYS.get(self.key, self.key)} {self.name}"
+
+    @property
+    def filter(self) -> str:
+        """Return the filter of the table of all questions that leaves these alone."""
+        if self.key != "bucket":
+            return filter_term(f"group.{self.key.removesuffix(' (group)')}", self.name)
+        low, _, high = self.name.removesuffix("+").partition("-")
+        return f"duration:{low}..{high}"
 
     @property
     def told(self) -> str:
@@ -49,19 +59,31 @@ def headline_section(plays: RunPlays) -> str:
     if kinds:
         parts.append(f"<p>{escape(failing_words(kinds))}</p>")
         lines = [
-            (kind.words, str(m.right + m.wrong), str(m.wrong), _percent(m.accuracy, m.interval))
-            for kind in kinds
+            (
+                filter_link(f"verdict:wrong {kind.filter}", kind.words),
+                str(m.right + m.wrong),
+                str(m.wrong),
+                _percent(m.accuracy, m.interval),
+                _bar(m),
+            )
+            for kind in kinds[:MOST_KINDS]
             for m in (kind.measures,)
         ]
-        header = ("kind of question", "judged", "wrong", "% right")
-        parts.append(table("The kinds of question that fail most", header, lines[:8]))
-        parts.append(note("Over all questions. Videos of: their length in seconds."))
+        header = ("kind of question", "judged", "wrong", "% right", "share right")
+        parts.append(linked_table("The kinds of question that fail most", header, lines))
+        parts.append(
+            note(
+                "Over all questions; a kind leads to its wrong answers. Videos of: their length in "
+                "seconds. In brackets and as lines: 95 % intervals over videos."
+            )
+        )
     return "".join(parts)
 
 
 def learned_words(plays: RunPlays) -> str:
     """Return what the entry that is shown can do, and what it gained over that before."""
     title = plays.lines[plays.shown].title
+    title = title[:1].upper() + title[1:]
     ours = plays.headline(plays.shown)
     found = measures_of(ours)
     if found.accuracy is None:
@@ -125,6 +147,17 @@ def worst_kinds(episodes: Sequence[EpisodeResult]) -> list[Kind]:
         if kind.measures.right + kind.measures.wrong >= ENOUGH
     ]
     return sorted(kinds, key=lambda kind: (kind.measures.accuracy or 0.0, -kind.measures.wrong))
+
+
+def _bar(found: Measures) -> Cell:
+    """Return the share of right answers as a bar, with its interval as a line."""
+    share, ends = found.accuracy or 0.0, found.interval
+    line = f'<path class="bar" d="M{100 * ends[0]:.1f} 7H{100 * ends[1]:.1f}"/>' if ends else ""
+    return (
+        '<svg class="share" viewBox="0 0 100 14" aria-hidden="true"><rect class="all" y="3" '
+        f'width="100" height="8"/><rect class="of" y="3" width="{100 * share:.1f}" height="8"/>'
+        f"{line}</svg>"
+    )
 
 
 def _certainty(mean: float, interval: tuple[float, float] | None) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from html import escape
 from urllib.parse import quote
+
+_PLAIN = re.compile(r"[^\s\",:\\]+")
 
 
 def question_link(item_id: str, entry: str, text: str) -> str:
@@ -16,6 +19,22 @@ def question_link(item_id: str, entry: str, text: str) -> str:
         text: of the link.
     """
     return _link({"view": "question", "q": item_id, "e": entry}, text)
+
+
+def filter_term(column: str, value: str) -> str:
+    """Return a filter of a column as the table's script reads it, quoted where it must be.
+
+    Args:
+        column: key of it.
+        value: text that its cells are.
+    """
+    return f"{_quoted(column)}:{_quoted(value)}"
+
+
+def _quoted(text: str) -> str:
+    if _PLAIN.fullmatch(text) and text != "none":
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def filter_link(filters: str, text: str) -> str:

@@ -34,7 +34,7 @@ def outcome_section(plays: RunPlays) -> str:
     )
 
 
-_HEADER = ("", "evidence shown", "evidence not shown")
+_HEADER = ("answer", "evidence shown", "evidence not shown")
 
 
 def _caption(plays: RunPlays) -> str:

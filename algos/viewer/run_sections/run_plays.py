@@ -62,7 +62,8 @@ class RunPlays:
 
     def headline(self, key: str) -> list[EpisodeResult]:
         """Return the episodes of an entry that the headline is about."""
-        return [e for e in self.lines[key].episodes if self._is_headline(e)]
+        episodes = self.lines[key].episodes
+        return [e for e in episodes if self._is_headline(e)] if self.only else list(episodes)
 
     def _is_headline(self, e: EpisodeResult) -> bool:
         return all(value in each_value(e.group.get(key)) for key, value in self.only.items())

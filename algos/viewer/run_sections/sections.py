@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from algos.viewer.run_sections.action_flow import flow_section
 from algos.viewer.run_sections.calibration import calibration_section
 from algos.viewer.run_sections.effort import effort_section
 from algos.viewer.run_sections.frontier import frontier_section
 from algos.viewer.run_sections.headline import headline_section
 from algos.viewer.run_sections.outcome_evidence import outcome_section
-from algos.viewer.run_sections.run_plays import RunPlays
+from algos.viewer.run_sections.run_plays import RunPlays, plays_of_rows
 from algos.viewer.run_sections.surprises import surprises_section
+from algos.viewer.view_data import RunView
 
 Section = tuple[str, str, str]
 """Id, heading, and HTML of a section."""
+
+
+def with_sections(run: RunView) -> RunView:
+    """Return a run with the sections that follow from its rows, which are read once."""
+    plays = plays_of_rows(run.entries, run.rows(), run.shown, run.before)
+    return replace(run, sections=view_sections(plays))
 
 
 def view_sections(plays: RunPlays) -> list[Section]:

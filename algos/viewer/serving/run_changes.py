@@ -32,9 +32,13 @@ def is_going_on(folder: Path) -> bool:
         return False
 
 
-def marks_of(folder: Path) -> Marks:
-    """Return what tells the files of a run apart from themselves later, without reading them."""
-    return frozenset(_marks(folder))
+def marks_of(run: Path) -> Marks:
+    """Return what tells the files of a run apart from themselves later, without reading them.
+
+    Args:
+        run: a folder, or the file of a trace.
+    """
+    return frozenset(_marks(run) if run.is_dir() else filter(None, [_mark(run)]))
 
 
 def _marks(folder: Path) -> Iterator[tuple[str, int, int]]:
@@ -43,11 +47,16 @@ def _marks(folder: Path) -> Iterator[tuple[str, int, int]]:
         for name in files:
             path = Path(place, name)
             if name != "lock" and path.suffix in (".json", ".jsonl"):
-                try:
-                    told = path.stat()
-                except OSError:  # it was renamed meanwhile
-                    continue
-                yield str(path), told.st_size, told.st_mtime_ns
+                if (mark := _mark(path)) is not None:
+                    yield mark
+
+
+def _mark(path: Path) -> tuple[str, int, int] | None:
+    try:
+        told = path.stat()
+    except OSError:  # it was renamed meanwhile
+        return None
+    return str(path), told.st_size, told.st_mtime_ns
 
 
 def is_newest(page: Path, marks: Marks) -> bool:

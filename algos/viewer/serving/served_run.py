@@ -45,8 +45,8 @@ _DRAWN_AT_ONCE = 2
 """Questions whose videos are decoded side by side."""
 _PAUSE = 2.0
 """Seconds for which a state of the run is taken for the newest: a page asks every three."""
-_SHARE = 5.0
-"""After reading took long, as many times that long is waited: it may not keep a core busy."""
+_SHARE = 2.0
+"""After reading took long, as many times that long is waited: a third of a core at most."""
 
 
 @dataclass(frozen=True)
@@ -133,8 +133,6 @@ class ServedRun:
         for name in run.order:
             self._numbers.setdefault(name, len(self._numbers))
         parts = {name: self._numbers[name] for name in run.order}
-        with self._keeping:
-            self._kept.clear()
         rows = "".join(rows_json(run, parts)).encode()
         page = page_of_a_server(run)
         told = page.replace(b"<html ", b'<html data-state="%d" ' % version, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html import escape
 from itertools import islice
@@ -87,7 +87,7 @@ def fill_parts(run: RunView, page: Path, bounds: Bounds, into: Parts) -> None:
         bounds: what does not fit is left out, from the end.
         into: what was written.
     """
-    drawn = _drawn(run, bounds)
+    drawn = _drawn(run, bounds, into.marking)
     while True:
         before = into.bytes, len(into.listed), into.without
         batch = list(islice(drawn, IN_A_PART))
@@ -106,7 +106,9 @@ def fill_parts(run: RunView, page: Path, bounds: Bounds, into: Parts) -> None:
         into.bytes += size
 
 
-def _drawn(run: RunView, bounds: Bounds) -> Iterator[tuple[QuestionView, Pictures]]:
+def _drawn(
+    run: RunView, bounds: Bounds, marking: MarkTime
+) -> Iterator[tuple[QuestionView, Pictures]]:
     """Yield each question with its pictures; those beyond the bound without."""
     first = run.order[: min(bounds.pictured, bounds.details)]
     waiting: deque[QuestionView] = deque()
@@ -123,6 +125,7 @@ def _drawn(run: RunView, bounds: Bounds) -> Iterator[tuple[QuestionView, Picture
         frame_size=run.frame_size,
         first=tuple(key for key in (run.shown, run.before) if key is not None),
         workers=bounds.workers,
+        marking=marking,
     )
     for _, pictures in draw_pictures(read(), settings):
         yield waiting.popleft(), pictures
@@ -159,8 +162,3 @@ def _caption(question: QuestionView, pictures: Pictures) -> str:
                 times[source] = clock(frame.second)
     told = ", ".join(times[cell] for cell in sorted(times) if cell != NO_PICTURE)
     return f"{question.id}: {question.question} Frames, row by row: {told}"
-
-
-def part_ids(order: Sequence[str], number: int) -> Sequence[str]:
-    """Return the ids of a part where all questions have details, as a served page has them."""
-    return order[number * IN_A_PART : (number + 1) * IN_A_PART]

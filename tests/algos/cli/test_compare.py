@@ -81,6 +81,17 @@ def test_entries_of_one_folder(capsys, tmp_path) -> None:
     assert "A: joint/two" in capsys.readouterr().out
 
 
+def test_a_page_of_two_runs_holds_both(capsys, tmp_path) -> None:
+    assert main(["compare", "joint/one", "joint/two", "--html", "both.html"]) == 0
+    assert "page: both.html" in capsys.readouterr().out
+    page = (tmp_path / "both.html").read_text()
+    told = json.loads(page.split('id="run">', 1)[1].split("</script>", 1)[0])
+    assert len(told["entries"]) == 2 and told["count"] == 12 and told["questions"] == 6
+    (pair,) = told["differences"]
+    assert pair["questions"] == 6 and pair["difference"] == 0.5
+    assert "one against two" in page and "+50.0 [-53.2, +100.0]" in page
+
+
 @pytest.mark.parametrize(
     ("command", "says"),
     [
@@ -91,6 +102,7 @@ def test_entries_of_one_folder(capsys, tmp_path) -> None:
         (["compare", "joint", "joint/two"], "holds the entries one, two"),
         (["compare", "joint/one", "joint/two", "--cost", "x"], "--cost takes frames"),
         (["compare", "joint/one", "joint/two", "--flips", "-1"], "--flips must be 0 or more"),
+        (["compare", "joint", "--html", "c.html"], "sage-vqa view joint"),
     ],
 )
 def test_bad_input_is_told_in_a_sentence(capsys, command, says) -> None:

@@ -141,6 +141,19 @@ def test_pictures_are_left_out_when_asked(run: Path) -> None:
     assert told(out)["pictured"] == 4
 
 
+def test_frames_of_a_dataset_that_forbids_them_are_shown_when_asked(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from algos.viewer.reading import report_files
+
+    monkeypatch.setattr(report_files, "may_show_frames", lambda dataset: False)
+    out = run.parent / "page.html"
+    assert main(["view", str(run), "--out", str(out)]) == 0
+    assert told(out)["pictured"] == 0 and "licence" in " ".join(told(out)["notes"])
+    assert main(["view", str(run), "--allow-frames", "--out", str(out)]) == 0
+    assert told(out)["pictured"] == 4
+
+
 def test_max_bytes_is_kept_and_what_is_left_out_is_said(run: Path, capsys: Printed) -> None:
     out = run.parent / "page.html"
     assert main(["view", str(run), "--out", str(out)]) == 0
@@ -156,6 +169,23 @@ def test_two_runs_are_one_page(folder: Path, run: Path) -> None:
     assert len(told(out)["entries"]) == 2 and told(out)["questions"] == 4
 
 
+def test_a_trace_is_a_page_too(tmp_path: Path, capsys: Printed) -> None:
+    rows = [
+        {"doc_id": k, "target": "A", "filtered_resps": ["A" if k else "B"], "acc": float(k > 0)}
+        | {"doc": {"question": f"what {k}?", "answer": "A"}, "resps": [["A" if k else "B"]]}
+        for k in range(7)
+    ]
+    trace = tmp_path / "samples_mine.jsonl"
+    trace.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    out = tmp_path / "page.html"
+    assert main(["view", str(trace), "--out", str(out)]) == 0
+    assert told(out)["questions"] == 7 and 'id="learned"' in out.read_text("utf-8")
+    assert main(["view", str(trace)]) == 0
+    page = Path(capsys.readouterr().out.strip().splitlines()[-1])
+    assert told(page)["questions"] == 7 and list(tmp_path.glob("report*")) == []
+    shutil.rmtree(page.parent)
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -164,9 +194,9 @@ def test_two_runs_are_one_page(folder: Path, run: Path) -> None:
         (["{run}", "--port", "70000"], "--port must be from 0 to 65535, got 70000"),
         (["{run}", "--pictures", "many"], "--pictures takes a number of bytes, such as 500k"),
         (["{run}", "--max-bytes", "-1"], "--max-bytes takes a number of bytes"),
-        (["{run}", "--videos", "{run}/report.html"], "--videos needs a folder"),
+        (["{run}", "--videos", "{run}/gone"], "--videos needs a folder, or one video"),
         (["{run}", "--serve", "--out", "x.html"], "--serve writes no file"),
-        (["{run}/evaluations"], "holds no run"),
+        (["{run}/report.html"], "report.html is no JSON"),
         (["{run}", "--entry", "x"], "--entry belongs to --clip"),
         (["{run}", "--clip", "q1"], "--clip needs --out with a .gif or .mp4 file, got None"),
         (["{run}", "--clip", "q1", "--out", "a.avi"], "--clip needs --out with a .gif or .mp4"),

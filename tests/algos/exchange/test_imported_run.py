@@ -10,10 +10,10 @@ from algos.evaluation.measures import measure
 from algos.exchange.foreign_rows import ForeignQuestion, ForeignStep
 from algos.exchange.imported_run import file_name, write_run
 from algos.exchange.played_entry import ExchangeError, read_entry
-from algos.viewer.reading.report_files import load_report
 from algos.runs.append_log import read_log
 from algos.runs.run_folder import RunFolder, RunFolderError
 from algos.sft.stored_episodes import read_episodes
+from algos.viewer.reading.report_files import load_report
 from sage_env import UseTool
 from sage_env.actions.action import MAX_TEXT
 from tests.helpers.handmade import item

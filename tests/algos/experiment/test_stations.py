@@ -23,11 +23,11 @@ from algos.experiment.settings import Training  # noqa: E402
 from algos.ppo import training  # noqa: E402
 from algos.ppo.config import PPOConfig  # noqa: E402
 from algos.recipe.settings import Recipe  # noqa: E402
-from algos.viewer.reading.report_files import load_report  # noqa: E402
 from algos.rollout.trajectory import Trajectory  # noqa: E402
 from algos.runs import checkpoint  # noqa: E402
 from algos.runs.checkpoint import Best, Checkpoint  # noqa: E402
 from algos.runs.run_folder import RunFolder  # noqa: E402
+from algos.viewer.reading.report_files import load_report  # noqa: E402
 from policies.baselines.scripted import Scripted  # noqa: E402
 from policies.baselines.uniform import UniformPolicy  # noqa: E402
 from policies.sage_mm import SageMM  # noqa: E402

@@ -31,7 +31,7 @@ def _none(name: str) -> Any:
 
 def settled(found: Opened) -> None:
     """Wait until the table shows what the address asks for."""
-    found.page.wait_for_selector('.grid-box[aria-busy="false"]')
+    found.page.wait_for_selector('.grid-box[aria-busy="false"]', state="attached")
 
 
 def until(found: Opened, expression: str, seconds: float = 5.0) -> None:

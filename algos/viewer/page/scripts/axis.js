@@ -109,7 +109,7 @@ const Axis = (() => {
     let k = from(sorted, window[0] - margin);
     while (k < sorted.length && sorted[k] <= window[1] + margin) {
       const x = Math.round(place(sorted[k], window, width) * 2) / 2;
-      if (found[found.length - 1] !== x) found.push(x);
+      found.push(x);
       const next = second(x + 0.25, window, width);
       k = Math.max(k + 1, from(sorted, next));
     }

@@ -52,6 +52,13 @@ const Columns = (() => {
     return words.length > LONGEST ? `${words.slice(0, LONGEST - 1)}…` : words;
   }
 
+  // Letters of the longest value of a column that has only a few.
+  function longest(column) {
+    const packed = Data.rows.column(column.key);
+    if (!packed || !packed.names) return 0;
+    return packed.names.slice(0, 200).reduce((most, name) => Math.max(most, called(column, name).length), 0);
+  }
+
   // Numbers of a column by row, NaN for none.
   function numbers(key) {
     if (!numbersOf.has(key)) {
@@ -163,5 +170,5 @@ const Columns = (() => {
     placesOf = new Map();
   });
 
-  return { all, find, text, called, numbers, places, chosen, asText, natural };
+  return { all, find, text, called, longest, numbers, places, chosen, asText, natural };
 })();

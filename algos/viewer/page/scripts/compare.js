@@ -18,7 +18,7 @@ const CompareView = (() => {
     if (call !== calls) return; // the reader has gone on meanwhile
     const root = Dom.h("div", { class: "compare" });
     const focus = focused(container);
-    shown = { container, key, root, update: () => {} };
+    shown = { container, key, root, timeline: null, turns: [], update: () => {} };
     container.replaceChildren(root);
     root.append(heading(pair, state));
     if (!pair.f) root.append(note("This run has one entry: there is nothing to compare it with."));
@@ -79,7 +79,7 @@ const CompareView = (() => {
   }
 
   function chooser(name, chosen, act) {
-    const select = Dom.h("select", { "data-keep": `entry ${name}` });
+    const select = Dom.h("select", { "data-keep": `entry ${name}`, "aria-label": `Entry ${name}` });
     for (const entry of Data.run.entries || []) {
       const option = Dom.h("option", { value: entry.key }, entry.title || entry.key);
       option.selected = entry.key === chosen;
@@ -159,6 +159,7 @@ const CompareView = (() => {
       onTurn: (turn) => State.set({ turn }, { replace: true }),
       onWindow: (window) => State.set({ w: window }, { replace: true }),
     });
+    Object.assign(shown, { timeline, turns: aligned.map((row) => row.turn) });
     const list = CompareParts.turns(question, episodes, aligned, first, { time: cursor(state).time, onTime });
     root.append(list.element, ...[CompareParts.beliefs(question, aligned)].filter(Boolean));
     const update = (next) => {
@@ -175,9 +176,26 @@ const CompareView = (() => {
     return { time: orNull(t), turn: orNull(turn), window: orNull(w) };
   };
 
-  const current = () => State.get().view === "compare";
-  Keys.add("n", "Next flip (when comparing)", () => flip(1), current);
-  Keys.add("p", "Previous flip (when comparing)", () => flip(-1), current);
+  // To the next of the turns side by side, or the one before.
+  function step(by) {
+    if (!shown || !shown.turns.length || !shown.root.isConnected) return;
+    const { turn } = State.get();
+    const at = shown.turns.indexOf(turn);
+    const next = at < 0 ? shown.turns[0] : shown.turns[at + by];
+    if (next !== undefined) State.set({ turn: next }, { replace: true });
+  }
 
-  return { show, flip, pairOf };
+  window.addEventListener("beforeprint", () => {
+    if (!shown || !shown.root.isConnected) return;
+    if (shown.timeline) shown.timeline.print();
+    Picture.fillAll(shown.root);
+  });
+
+  const here = () => State.get().view === "compare";
+  Keys.add("n", "next flip", () => flip(1), here);
+  Keys.add("p", "previous flip", () => flip(-1), here);
+  Keys.add("ArrowRight", "next turn", () => step(1), here);
+  Keys.add("ArrowLeft", "previous turn", () => step(-1), here);
+
+  return { show };
 })();

@@ -68,8 +68,12 @@ const CompareParts = (() => {
       const shown = values.map((value) => (typeof value === "number" ? Dom.number(value, digits) : "not known"));
       lines.push(cells(label, shown, both ? signed(values[0] - values[1], digits) : ""));
     }
-    const title = (key, name) => Dom.h("th", { scope: "col", class: "left" }, `${name}: ${Flips.titleOf(key)}`);
-    const head = Dom.h("tr", {}, Dom.h("td", {}), title(pair.e, "A"), title(pair.f, "B"), Dom.h("th", { scope: "col" }, "A minus B"));
+    const title = (key, name, episode) => {
+      const text = `${name}: ${Flips.titleOf(key)}`;
+      const href = State.link({ view: "question", e: key, turn: "", t: "", w: "" });
+      return Dom.h("th", { scope: "col", class: "left" }, episode ? Dom.h("a", { href }, text) : text);
+    };
+    const head = Dom.h("tr", {}, Dom.h("td", {}), title(pair.e, "A", episodes[0]), title(pair.f, "B", episodes[1]), Dom.h("th", { scope: "col" }, "A minus B"));
     const table = Dom.h("table", { class: "cmp-measures" }, Dom.h("thead", {}, head), Dom.h("tbody", {}, ...lines));
     return Dom.h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Verdicts and costs" }, table);
   }
@@ -182,5 +186,5 @@ const CompareParts = (() => {
     return Dom.h("section", { class: "cmp-beliefs", "aria-label": "Beliefs" }, Dom.h("h3", {}, "Beliefs before each turn (percent, points)"), scroll);
   }
 
-  return { asked, measures, parting, turns, beliefs, valueOf, total };
+  return { asked, measures, parting, turns, beliefs, total };
 })();

@@ -69,5 +69,5 @@ const Differences = (() => {
 
   const inWords = (differ) => differ.map((key) => WORDS[key]).join(", ");
 
-  return { turns, first, inWords, answers };
+  return { turns, first, inWords };
 })();

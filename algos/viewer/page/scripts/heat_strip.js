@@ -112,8 +112,7 @@ const HeatStrip = (() => {
     return [Dom.svg("path", { class: "heat-bars", d: d.join("") })];
   }
 
-  function words(view, [x, y]) {
-    const line = view.lines[y];
+  function words(view, line, x) {
     const row = line.cells[x];
     const title = Data.rows.get("question", line.row) || line.id;
     if (row === null) return `${title}: ${view.name(view.entries[x])}, not played`;
@@ -133,7 +132,7 @@ const HeatStrip = (() => {
     const bound = (value, count) => Math.min(Math.max(value, 0), count - 1);
     view.at = [bound(at[0], view.entries.length), bound(at[1], view.lines.length)];
     place(view);
-    view.said.textContent = words(view, view.at);
+    view.said.textContent = words(view, view.lines[view.at[1]], view.at[0]);
     const { box } = view;
     const top = view.at[1] * HIGH;
     const seen = box.clientHeight - HEAD;
@@ -183,7 +182,7 @@ const HeatStrip = (() => {
       ...view.entries.map((entry) => Dom.h("th", { scope: "col", title: view.name(entry) }, String(entry.update))));
     const shown = view.all.slice(from, from + PAGE).map((line) => {
       const title = Data.rows.get("question", line.row) || line.id;
-      const cells = line.cells.map((row, k) => Dom.h("td", {}, row === null ? "" : mark(view, line, row, k, title)));
+      const cells = line.cells.map((row, k) => Dom.h("td", {}, row === null ? "" : mark(view, line, row, k)));
       return Dom.h("tr", {}, Dom.h("th", { scope: "row" }, title), ...cells);
     });
     const made = Dom.h("table", {}, Dom.h("thead", {}, head), Dom.h("tbody", {}, ...shown));
@@ -201,12 +200,10 @@ const HeatStrip = (() => {
     );
   }
 
-  function mark(view, line, row, k, title) {
-    const verdict = Data.rows.get("verdict", row);
-    const label = `${view.name(view.entries[k])}: ${WORDS.get(verdict) || "not judged"}, compare`;
+  function mark(view, line, row, k) {
+    const text = MARKS.get(Data.rows.get("verdict", row)) || "–";
     const href = view.link(line.id, k);
-    const text = MARKS.get(verdict) || "–";
-    return href ? Dom.h("a", { href, "aria-label": `${title}, ${label}` }, text) : text;
+    return href ? Dom.h("a", { href, "aria-label": `${words(view, line, k)}, compare` }, text) : text;
   }
 
   return { create, lines };

@@ -5,11 +5,14 @@ const Table = (() => {
   // Browsers end at 17 million pixels or more (Firefox), 33 (Chromium). A longer table is scrolled
   // in larger steps: its scroll bar stands for more than one pixel a pixel.
   const TALLEST = 15e6;
-  const WIDTHS = { text: 190, category: 120, number: 88, seconds: 106, verdict: 122 };
+  const WIDTHS = { text: 190, category: 60, number: 88, seconds: 106, verdict: 122 };
 
   // Width of each column in pixels; the question gets what is left, and less on a small screen.
   function widths(columns, room) {
-    const found = columns.map((one) => Math.round(Math.min(260, Math.max(WIDTHS[one.kind], 8.8 * one.title.length + 58))));
+    const found = columns.map((one) => {
+      const longest = one.kind === "category" ? Columns.longest(one) : 0;
+      return Math.round(Math.min(260, Math.max(WIDTHS[one.kind], 8.8 * one.title.length + 56, 8.2 * longest + 20)));
+    });
     const others = found.slice(1).reduce((a, b) => a + b, 0);
     found[0] = Math.floor(Math.max(room < 600 ? 0.45 * room : 340, Math.min(700, room - others)));
     return found;
@@ -43,7 +46,7 @@ const Table = (() => {
     return {
       element: view.grid,
       update: (found) => update(view, found),
-      move: (by) => moveTo(view, view.at + by),
+      move: (by) => moveTo(view, view.body.contains(document.activeElement) ? view.at + by : view.at),
       reveal: (row, focus) => reveal(view, row, focus),
       get current() {
         return view.rows.length ? view.rows[view.at] : null;
@@ -78,9 +81,12 @@ const Table = (() => {
       onclick: () => view.options.onSort(column) }, column.title, Dom.h("span", { "aria-hidden": "true" }, sign));
     const filter = column.key === "entry" ? null : Dom.h("button", { type: "button", class: filtered ? "filter on" : "filter",
       "aria-label": `Filter ${column.title}${filtered ? ", filtered now" : ""}`, "aria-haspopup": "dialog",
-      onclick: (event) => view.options.onFilter(column, event.currentTarget) }, filtered ? "◆" : "◇");
+      onclick: (event) => view.options.onFilter(column, event.currentTarget) }, funnel());
     return Dom.h("div", { role: "columnheader", "aria-sort": order, class: isNumeric(column) ? "cell numeric" : "cell" }, sort, filter);
   }
+
+  const funnel = () => Dom.svg("svg", { viewBox: "0 0 12 12", width: 12, height: 12, "aria-hidden": "true" },
+    Dom.svg("path", { d: "M1 1.5H11L7.2 6V10.5L4.8 9V6Z" }));
 
   const height = (view) => view.rows.length * ROW;
   const inSight = (view) => Math.max(ROW, view.grid.clientHeight - view.head.offsetHeight);

@@ -9,6 +9,7 @@ const Tools = (() => {
   const previous = button("Previous", () => step(-1), { "aria-keyshortcuts": "k" });
   const next = button("Next", () => step(1), { "aria-keyshortcuts": "j" });
   const place = Dom.h("span", { class: "note", role: "status" });
+  const questions = Dom.h("a", { href: "#questions" }, `All ${Dom.number(Data.run.questions)} questions`);
   const compare = Dom.h("a", { href: "#view=compare" }, "Compare");
   const theme = Dom.h("select", { "aria-label": "Colours" }, THEMES.map(([value, text]) => Dom.h("option", { value }, text)));
   const on = button("Keys (?)", () => help());
@@ -36,7 +37,7 @@ const Tools = (() => {
 
   // To the table, where the question that was open is.
   function toRun() {
-    State.set({ view: "run", q: null, turn: null, t: null, w: null });
+    State.set({ view: "run", q: null, e: null, f: null, turn: null, t: null, w: null });
   }
 
   // To the question after the one that is open, in the order of the table.
@@ -70,6 +71,7 @@ const Tools = (() => {
     const one = state.view === "question";
     back.hidden = state.view === "run";
     for (const each of [previous, next, place]) each.hidden = !one;
+    questions.hidden = state.view !== "run";
     compare.hidden = state.view !== "run" || Data.run.entries.length < 2;
     compare.setAttribute("href", State.link({ view: "compare", q: null }));
     if (one) where(state.q);
@@ -83,7 +85,7 @@ const Tools = (() => {
   }
 
   function mount() {
-    document.getElementById("tools").replaceChildren(back, previous, next, place, compare, theme, on);
+    document.getElementById("tools").replaceChildren(back, previous, next, place, questions, compare, theme, on);
     const inView = (...views) => () => views.includes(State.get().view);
     const calm = (event) => !event.target.closest("button, a, summary, video, audio, [role=button], [role=slider]");
     const question = inView("question");

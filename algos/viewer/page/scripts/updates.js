@@ -67,8 +67,10 @@ const Updates = (() => {
 
   function facts(episode) {
     const steps = episode.steps || [];
-    const turns = steps.filter((step) => step.turn > 0).length;
-    const frames = steps.reduce((sum, step) => sum + (step.frames || []).length, 0);
+    const row = episode.row || {};
+    const turns = known(row.turns) ? row.turns : steps.filter((step) => step.turn > 0).length;
+    const shown = steps.reduce((sum, step) => sum + (step.frames || []).length, 0);
+    const frames = known(row.frames) ? row.frames : shown;
     const reward = CompareParts.total(steps, "reward");
     return [
       Verdict.words(episode).text,
@@ -124,5 +126,5 @@ const Updates = (() => {
     return box;
   }
 
-  return { strip, overview, series, neighbour };
+  return { strip, overview };
 })();

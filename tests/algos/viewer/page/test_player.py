@@ -1,4 +1,4 @@
-"""Laws of playing: `page/scripts/player`."""
+"""Laws of `page/scripts/player`: the clip and the axis have one cursor."""
 
 from __future__ import annotations
 

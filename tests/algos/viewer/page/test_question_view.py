@@ -1,4 +1,4 @@
-"""Laws of the question view: `page/scripts/question`, `turns`, `turn_card`, `frames`, `enlarged`,
+"""Laws of `page/scripts/question`, `turns`, `turn_card`, `frames`, `enlarged`,
 `picture`, `looks`, `prompt`, `verdict`, `beliefs`."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Laws of the time axis: `page/scripts/axis`, `scene`, `lanes`, `timeline`, `timeline_input`."""
+"""Laws of `page/scripts/axis`, `scene`, `lanes`, `timeline`, `timeline_input`: times and places."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ STEPS = [
     },
     {"turn": 4, "action": "zoom", "span": [70, 70.001], "frames": [[70.0, 1, -1]]},
     {"turn": 5, "action": "answer", "claimed": [[30, 40]]},
+    {"turn": 6, "action": "zoom", "span": [80, 100], "frames": [[85, 1, -1], [95, 1, -1]]},
 ]
 QUESTION = {
-    "evidence": [[52, 54.5]],
+    "evidence": [[52, 55]],
     "frame_size": [224, 224],
     "cuts": [10, 90],
     "speech": [[5, 8, "first words"], [30, 31, "later words"]],
@@ -92,7 +93,7 @@ def test_everything_stands_where_its_second_is(
         left, wide = attributes(found, f"{lane(2)} >> .tl-sample", "x", "width")
         assert (left, left + wide) == pytest.approx((x(20), x(45)), abs=0.01)
         left, wide = attributes(found, "rect.tl-evidence[y='18']", "x", "width")
-        assert (left, left + wide) == pytest.approx((x(52), x(54.5)), abs=0.01)
+        assert (left, left + wide) == pytest.approx((x(52), x(55)), abs=0.01)
         left, wide = attributes(found, f"{lane(5)} >> .tl-claimed", "x", "width")
         assert (left, left + wide) == pytest.approx((x(30), x(40)), abs=0.01)
         dots = found.page.get_attribute(f"{lane(2)} >> .tl-dots", "d")
@@ -109,7 +110,7 @@ def test_each_action_has_its_own_marks(tmp_path: Path) -> None:
         )
         assert "url(#tl-pattern" in page.get_attribute("rect.tl-evidence[y='18']", "fill")
         assert page.locator(f"{lane(0)} >> .tl-dots").get_attribute("d").count("M") == 3
-        # 50 to 59 s each second: 52, 53 and 54 lie in [52, 54.5)
+        # 50 to 59 s each second: 52, 53 and 54 lie in [52, 55)
         assert page.locator(f"{lane(3)} >> .tl-diamonds").get_attribute("d").count("M") == 3
         assert page.locator(f"{lane(3)} >> .tl-dots").get_attribute("d").count("M") == 7
         x, y, wide, high = attributes(
@@ -139,6 +140,8 @@ def test_a_bracket_is_as_high_as_its_rate_and_never_too_narrow_to_see(tmp_path: 
         assert wide == pytest.approx(plot(found) / 10, abs=0.02)
         high, wide = bracket(found, 4)  # a millisecond, 1000 frames a second
         assert (high, wide) == pytest.approx((24, 3), abs=0.01)
+        high, _ = bracket(found, 6)  # one in ten seconds
+        assert high == pytest.approx(5 + 19 * math.log(10) / math.log(3000), abs=0.01)
         sizes = [found.page.get_attribute(f"{lane(k)} >> .tl-zoom", "class") for k in (3, 4)]
         assert sizes == ["tl-zoom size-1", "tl-zoom size-0"]
         assert "448 × 448 pixels" in found.page.inner_text(".tl-legend")
@@ -151,7 +154,7 @@ def colour(found: Opened) -> list[int]:
 
 @pytest.mark.parametrize(
     ("turn", "second", "frame", "expected"),
-    [(2, 39.0, "0:40.0", BLUE), (2, 31.0, "0:25.0", RED), (0, 40.0, "0:37.5", GREEN)],
+    [(2, 39.0, "0:40.0", BLUE), (2, 31.0, "0:25.0", RED), (0, 25.3, "0:37.5", GREEN)],
 )
 def test_a_click_puts_the_cursor_there_and_shows_the_nearest_frame_of_the_lane(
     tmp_path: Path, turn: int, second: float, frame: str, expected: tuple[int, int, int]
@@ -243,7 +246,7 @@ def test_keys_do_what_the_pointer_does(tmp_path: Path) -> None:
 def test_buttons_zoom_to_the_evidence_and_to_a_turn(tmp_path: Path) -> None:
     with shown(tmp_path, QUESTION, "&turn=2") as found:
         found.page.click("button[aria-label='Zoom to the evidence']")
-        assert window_of(found) == pytest.approx((49.5, 57))
+        assert window_of(found) == pytest.approx((49, 58))
         found.page.click("button[aria-label='Zoom to what this turn looked at']")
         assert window_of(found) == pytest.approx((0, 75))  # 20 to 45, moved off the start
 
@@ -289,6 +292,7 @@ def test_a_thousand_turns_and_ten_thousand_frames_are_few_elements(tmp_path: Pat
         found.page.focus(".tl-rows")
         found.page.keyboard.press("Home")
         assert "1 sample" in found.page.inner_text(".tl-row.active")
+        assert found.page.evaluate("document.querySelector('.tl-rows').scrollTop") == 0
         for _ in range(12):
             found.page.keyboard.press("+")
         assert found.page.evaluate(count) < 2500

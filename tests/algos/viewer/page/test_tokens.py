@@ -1,4 +1,4 @@
-"""Laws of `algos.viewer.page.page_files`: its scripts `token_scales`, `tokens`, `sparkline`."""
+"""Laws of `page/scripts/token_scales`, `tokens`, `sparkline`: numbers of tokens, seen and said."""
 
 from __future__ import annotations
 

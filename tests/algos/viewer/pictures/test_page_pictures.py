@@ -19,6 +19,7 @@ from PIL import Image
 from algos.viewer.pictures import question_sheets
 from algos.viewer.pictures.drawing import LICENCE, draw_pictures
 from algos.viewer.pictures.page_pictures import NO_PICTURE, Pictures, PictureSettings
+from algos.viewer.pictures.time_marks import MarkTime, marks
 from algos.viewer.view_data import EpisodeView, FrameView, QuestionView, StepView
 from tests.helpers.clips import SHORT_GOPS, number_in, write_clip
 from tests.helpers.viewer.made_up import made_up_run
@@ -269,6 +270,19 @@ def test_slow_videos_end_in_time_once_each(
     assert all(one.sheet is None and "No time was left" in one.missing for one in late.values())
     whole = draw(asked, tmp_path / "c")  # nothing of what failed was kept
     assert all(one.missing == "" and one.sheet is not None for one in whole.values())
+
+
+def test_cuts_are_looked_for_beside_the_pictures(
+    clips: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAGE_ENV_CACHE", str(tmp_path))
+    asked = [question("a", clips[0], 3), question("b", tmp_path / "gone.mp4", 3)]
+    limit = MarkTime()
+    draw(asked, tmp_path / "sheets", marking=limit)
+    spent = limit.total_seconds
+    assert spent < MarkTime().total_seconds
+    assert [marks(one, limit)[0] is None for one in asked] == [False, True]
+    assert limit.total_seconds == spent  # they were at hand
 
 
 def test_questions_are_read_some_at_a_time_and_come_in_order(

@@ -19,13 +19,13 @@ VALUES = {
     "drop": "0",
     "frames": "6",
     "turns": "2",
-    "policy": "scripted",
+    "policy": "random",
     "temperature": "0.5",
     "seed": "3",
 }
 CHANGED = {
     "Another budget": {"max_frames": 6, "max_turns": 2},
-    "Another policy": {"policy": "scripted"},
+    "Another policy": {"policy": "random"},
     "Without the frames of this turn": {"dropped look": 0},
     "Another temperature or seed": {"temperature": 0.5, "seed": 3},
     "As it was recorded": {},
@@ -46,7 +46,8 @@ def run(tmp_path_factory):
 @pytest.mark.parametrize("label", CHANGED)
 def test_each_command_plays_what_it_says(run, label, tmp_path, capsys) -> None:
     folder, question = run
-    commands = dict(what_if_commands([str(folder), "--entry", "random"], question))
+    entry = "again" if label == "Another policy" else "random"
+    commands = dict(what_if_commands([str(folder), "--entry", entry], question))
     assert set(commands) == set(CHANGED)
     text = re.sub(r"\{(\w+)\}", lambda place: VALUES[place[1]], commands[label])
     program, *words = shlex.split(text)

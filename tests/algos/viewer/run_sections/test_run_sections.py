@@ -137,6 +137,20 @@ def test_nothing_wrong_is_said() -> None:
     assert words == "No question is wrong, of 2 kinds with 5 questions or more."
 
 
+def test_a_kind_leads_to_its_wrong_answers_by_a_filter_that_the_table_reads() -> None:
+    rows = kinds_of({'in "two" words': (1, 6), "b": (5, 6)})
+    rows = [{**one, "duration": 700.0 if k % 2 else 3000.0} for k, one in enumerate(rows)]
+    kinds = worst_kinds([result_of_row(one) for one in rows])
+    assert {kind.filter for kind in kinds} == {
+        r'group.kind:"in \"two\" words"',
+        "group.kind:b",
+        "duration:600..1200",
+        "duration:2400..",
+    }
+    html = view_sections(plays(*rows))[0][2]
+    assert "filter=verdict%3Awrong%20group.kind%3Ab&amp;section=questions" in html
+
+
 # --- accuracy against frames
 
 
@@ -412,8 +426,9 @@ def test_texts_of_others_are_escaped_everywhere() -> None:
         ElementTree.fromstring(f"<x>{html}</x>")
 
 
-def test_ticks_of_a_logarithm_hold_what_is_drawn() -> None:
-    assert log_ticks(3, 20) == [2, 4, 8, 16, 32]
-    assert log_ticks(4, 32) == [4, 8, 16, 32]
+def test_ticks_of_a_logarithm_are_round_and_few() -> None:
+    assert log_ticks(17, 34) == [24, 32]
+    assert log_ticks(4, 16) == [4, 6, 8, 12, 16]
+    assert log_ticks(0.5, 100) == [0.5, 1, 2, 4, 8, 16, 32, 64]
     ticks = log_ticks(1, 1e6)
-    assert ticks[0] <= 1 and ticks[-1] >= 1e6 and len(ticks) <= 9
+    assert ticks == [1, 8, 64, 512, 4096, 32768, 262144]

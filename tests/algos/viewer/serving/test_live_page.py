@@ -1,4 +1,4 @@
-"""Laws of a served page: scripts `live` and `curves`, in a browser, with `algos.viewer.serving`."""
+"""Laws of `page/scripts/live`, `curves`, `algos.viewer.serving`: a served page keeps its place."""
 
 from __future__ import annotations
 
