@@ -43,7 +43,6 @@ SCRIPTS: tuple[str, ...] = (
     "scripts/turn_card.js",
     "scripts/turns.js",
     "scripts/verdict.js",
-    "scripts/sparkline.js",
     "scripts/beliefs.js",
     "scripts/player.js",
     "scripts/what_if.js",
