@@ -24,7 +24,7 @@ from algos.exchange.played_entry import OUTCOMES, PlayedEntry, PlayedQuestion, r
 from algos.exchange.question_match import matched
 from algos.exchange.sage_results import read_sage_results
 from algos.runs.run_folder import RunFolder
-from algos.viewer.reading import read_run
+from algos.viewer.reading.run_folders import read_run
 from algos.viewer.sharing.inspect_log import write_inspect_log
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.loading import load_dataset

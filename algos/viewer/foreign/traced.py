@@ -16,7 +16,7 @@ from sage_env.errors import DatasetError
 
 IDS = ("question_id", "qid", "id", "key", "uid", "sample_id", "example_id")
 GOLDS = ("gold", "gt_answer", "ground_truth", "correct_answer", "target", "solution", "answer")
-_LENGTH = re.compile(r"(?:total video length|video duration):\s*(\d{1,7}(?:\.\d+)?)", re.IGNORECASE)
+_LENGTH = re.compile(r"(?:Total video length|Video Duration):\s*(\d{1,7}(?:\.\d+)?)")
 _QUESTION = re.compile(r"^Question:", re.MULTILINE)
 VERDICTS = ("verdict", "is_correct", "correct", "acc", "accuracy")
 VIDEOS = ("video", "video_path", "video_id", "path", "videos", "video_url")
@@ -101,7 +101,7 @@ def asked_in(prompt: str) -> tuple[str, float | None]:
     and `Question:` on a line.
     """
     length = _LENGTH.search(prompt)
-    marked = _QUESTION.split(prompt)[-1].strip()
+    marked = _QUESTION.split(prompt)[-1].strip() if "Question:" in prompt else prompt
     return marked or prompt, seconds(float(length[1])) if length else None
 
 
