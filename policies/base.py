@@ -76,12 +76,11 @@ class TurnTokens:
 
     def __post_init__(self) -> None:
         """Refuse turns whose log-probs do not match their tokens."""
-        scores = [self.logprobs] + ([] if self.entropies is None else [self.entropies])
-        if self.completion.ndim != 1 or any(x.shape != self.completion.shape for x in scores):
-            raise ValueError(
-                "completion, logprobs and entropies must be (C,) each, got "
-                f"{' and '.join(str(x.shape) for x in (self.completion, *scores))}"
-            )
+        shapes = [self.completion.shape, self.logprobs.shape]
+        shapes += [] if self.entropies is None else [self.entropies.shape]
+        if self.completion.ndim != 1 or len(set(shapes)) > 1:
+            told = " and ".join(map(str, shapes))
+            raise ValueError(f"completion, logprobs and entropies must be (C,) each, got {told}")
 
 
 def context_digest(ids: NDArray[np.int64]) -> bytes:

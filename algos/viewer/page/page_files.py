@@ -38,6 +38,7 @@ SCRIPTS: tuple[str, ...] = (
     "scripts/frames.js",
     "scripts/token_scales.js",
     "scripts/tokens.js",
+    "scripts/sparkline.js",
     "scripts/prompt.js",
     "scripts/turn_card.js",
     "scripts/turns.js",

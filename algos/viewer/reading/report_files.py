@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,8 @@ FIRST = (
     "groups",
 )
 """Sections that come first, in this order."""
+FLOOR_PICTURED = 12
+"""Questions with pictures in the page of a floor: of these an evaluation has many."""
 
 
 def write_report(path: Path, data: ReportData) -> Written:
@@ -62,6 +65,8 @@ def write_report(path: Path, data: ReportData) -> Written:
     """
     folder = RunFolder(path.parent)
     settings = WriteSettings(more=f"{opening(folder)} --serve")
+    if data.entries and all(told.get("control") for told in data.entries.values()):
+        settings = replace(settings, pictured=FLOOR_PICTURED)
     return write_view(report_view(folder, data), path, settings)
 
 

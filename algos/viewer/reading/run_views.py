@@ -81,7 +81,7 @@ def run_view(run: StoredRun) -> RunView:
         sections=sections,
         curves=run.curves,
     )
-    return with_differences(view)
+    return with_differences(view) if len(views) > 1 else view
 
 
 def _entry_view(entry: StoredEntry) -> EntryView:

@@ -26,11 +26,12 @@ def log_ticks(least: float, most: float, ticks: int = 8) -> list[float]:
         ticks: how many are wanted at most, about.
     """
     powers = range(floor(log2(least)) - 1, ceil(log2(most)) + 1)
-    halves = [value for power in powers for value in (2.0**power, 1.5 * 2.0**power)]
-    inside = [value for value in halves if least * (1 - 1e-9) <= value <= most * (1 + 1e-9)]
-    whole = [value for value in inside if log2(value) % 1 == 0]
-    chosen = inside if len(inside) <= ticks else whole
-    return chosen[:: max(1, -(-len(chosen) // ticks))]
+    for parts in ((1, 1.25, 1.5, 1.75), (1, 1.5), (1,)):  # of an octave
+        values = [part * 2.0**power for power in powers for part in parts]
+        inside = [one for one in values if least * (1 - 1e-9) <= one <= most * (1 + 1e-9)]
+        if len(inside) <= ticks:
+            break
+    return inside[:: max(1, -(-len(inside) // ticks))]
 
 
 def svg(label: str, width: int, height: int, content: str, classes: str = "chart") -> str:
@@ -71,7 +72,10 @@ def linked_table(caption: str, header: Sequence[str], lines: Sequence[Sequence[C
         header: texts.
         lines: one row each, a cell for every column.
     """
-    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in header)
+    lead, *others = (f">{escape(text)}</th>" for text in header)
+    head = f'<th scope="col" class="left"{lead}' + "".join(
+        f'<th scope="col"{text}' for text in others
+    )
     body = "".join(
         f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in rest)}</tr>'
         for first, *rest in lines

@@ -1,7 +1,8 @@
 // A grid of any number of rows, of which only those in sight are in the document.
 const Table = (() => {
   const ROW = 34; // pixels, as in table.css
-  const OVER = 8; // rows drawn beyond those in sight
+  const OVER = 6; // rows drawn beyond those in sight
+  const CALM = 150; // ms without scrolling
   // Browsers end at 17 million pixels or more (Firefox), 33 (Chromium). A longer table is scrolled
   // in larger steps: its scroll bar stands for more than one pixel a pixel.
   const TALLEST = 15e6;
@@ -27,7 +28,7 @@ const Table = (() => {
   // options: link(row) -> address, open(row), onSort(column), onFilter(column, button), tallest.
   function create(container, options) {
     const view = {
-      options, rows: [], columns: [], drawn: new Map(), free: [], at: 0, waiting: 0,
+      options, rows: [], columns: [], drawn: new Map(), free: [], at: 0, waiting: 0, ordering: 0,
       tallest: options.tallest || TALLEST,
       head: Dom.h("div", { class: "row head", role: "row", "aria-rowindex": "1" }),
       body: Dom.h("div", { class: "body", role: "rowgroup" }),
@@ -68,8 +69,8 @@ const Table = (() => {
     spread(view);
     view.body.style.height = `${Math.min(rows.length * ROW, view.tallest)}px`;
     view.head.replaceChildren(...columns.map((column) => headCell(view, column, filtered.has(column.key))));
-    for (const at of [...view.drawn.keys()]) release(view, at);
-    view.free = [];
+    view.body.replaceChildren();
+    view.drawn.clear();
     draw(view);
   }
 
@@ -104,57 +105,73 @@ const Table = (() => {
   }
 
   // Put the rows in sight into the document, with those around them and the one with the focus.
+  // Lines that are not needed any more are filled anew where they are: the browser styles a line that
+  // was taken out and put in again from scratch.
   function draw(view) {
     view.waiting = 0;
     const scroll = view.grid.scrollTop;
     const top = scroll * ratio(view);
     const first = Math.max(0, Math.floor(top / ROW) - OVER);
     const last = Math.min(view.rows.length, Math.ceil((top + inSight(view)) / ROW) + OVER);
-    for (const at of [...view.drawn.keys()]) if ((at < first || at >= last) && at !== view.at) release(view, at);
-    const wanted = last > first && (view.at < first || view.at >= last) ? [view.at] : [];
+    const wanted = view.rows.length && (view.at < first || view.at >= last) ? [view.at] : [];
     for (let at = first; at < last; at++) wanted.push(at);
+    const kept = new Set(wanted);
+    for (const [at, line] of view.drawn) {
+      if (kept.has(at)) continue;
+      view.drawn.delete(at);
+      view.free.push(line);
+    }
     for (const at of wanted) {
-      if (!view.rows.length) break;
       const line = view.drawn.get(at) || place(view, at);
       line.style.top = `${Math.round(scroll + at * ROW - top)}px`;
     }
+    for (const line of view.free.splice(0)) line.remove();
+    clearTimeout(view.ordering);
+    view.ordering = setTimeout(() => order(view), CALM);
   }
 
-  function release(view, at) {
-    const line = view.drawn.get(at);
-    view.drawn.delete(at);
-    line.remove();
-    if (view.free.length < 64) view.free.push(line);
+  // Lines in the order of their rows, as a screen reader goes through them. The one with the focus
+  // stays where it is: it would lose it.
+  function order(view) {
+    const lines = [...view.drawn].sort((a, b) => a[0] - b[0]).map((one) => one[1]);
+    if (lines.every((line, k) => view.body.children[k] === line)) return;
+    const fixed = lines.find((line) => line.contains(document.activeElement)) || null;
+    const before = fixed ? lines.indexOf(fixed) : 0;
+    lines.slice(0, before).forEach((line) => view.body.insertBefore(line, fixed));
+    lines.slice(fixed ? before + 1 : 0).forEach((line) => view.body.append(line));
   }
 
   function place(view, at) {
-    const line = view.free.pop() || emptyLine(view);
+    const odd = at % 2 === 1; // a line keeps its shade, so that its cells need not be styled anew
+    const found = view.free.findIndex((one) => one.classList.contains("odd") === odd);
+    const line = found < 0 ? emptyLine(view, odd) : view.free.splice(found, 1)[0];
     const row = view.rows[at];
     const question = Columns.text(view.columns[0], row) || String(Data.rows.get("id", row));
     line.dataset.at = String(at);
     line.setAttribute("aria-rowindex", String(at + 2));
-    line.classList.toggle("odd", at % 2 === 1);
     view.columns.forEach((column, k) => {
       const cell = line.children[k];
       const text = k ? Columns.text(column, row) : question;
       (k ? cell : cell.firstChild).textContent = text;
       if (column.kind === "text") cell.title = text;
-      if (column.kind === "verdict") cell.className = `cell ${verdictClass(Data.rows.get(column.key, row))}`;
+      if (column.kind !== "verdict") return;
+      const name = `cell ${verdictClass(Data.rows.get(column.key, row))}`;
+      if (cell.className !== name) cell.className = name;
     });
     const link = line.firstChild.firstChild;
     link.setAttribute("href", view.options.link(row));
     link.tabIndex = at === view.at ? 0 : -1;
-    view.body.append(line);
+    if (!line.isConnected) view.body.append(line);
     view.drawn.set(at, line);
     return line;
   }
 
   const verdictClass = (value) => (value === true ? "right" : value === false ? "wrong" : "none");
 
-  function emptyLine(view) {
+  function emptyLine(view, odd) {
     const cells = view.columns.map((column, k) =>
       Dom.h("div", { role: k ? "gridcell" : "rowheader", class: isNumeric(column) ? "cell numeric" : "cell" }, k ? "" : Dom.h("a", { href: "#" })));
-    return Dom.h("div", { class: "row", role: "row" }, cells);
+    return Dom.h("div", { class: odd ? "row odd" : "row", role: "row" }, cells);
   }
 
   function pressed(view, event) {

@@ -26,8 +26,6 @@ def shown(folder: Path, href: str | None = "a%20clip.mp4") -> Iterator[Opened]:
     )
     with opened(f"{path.as_uri()}#q=q", allow=folder.as_uri()) as found:
         found.page.wait_for_selector(".turns")
-        found.asked = []
-        found.page.on("request", lambda request: found.asked.append(request.url))
         yield found
 
 
@@ -48,14 +46,15 @@ def test_nothing_is_asked_for_before_play_and_the_clip_after_it(tmp_path: Path) 
     clip(tmp_path)
     with shown(tmp_path) as found:
         require_codec(found)
-        page = found.page
+        page, asked = found.page, []
+        page.on("request", lambda request: asked.append(request.url))
         page.wait_for_timeout(200)
-        assert found.asked == []
+        assert asked == []
         assert page.locator("video").count() == 0
         page.click("text=Play the clip")
         page.wait_for_selector("video")
         page.wait_for_timeout(600)
-        assert {url.rsplit("/", 1)[1] for url in found.asked} == {"a%20clip.mp4"}
+        assert {url.rsplit("/", 1)[1] for url in asked} == {"a%20clip.mp4"}
         assert page.evaluate("document.querySelector('video').videoWidth") == 96
         assert found.problems == []
 

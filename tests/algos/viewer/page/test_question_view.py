@@ -200,6 +200,12 @@ def test_nothing_is_said_of_evidence_where_the_frames_are_not_known(tmp_path: Pa
         assert "evidence" not in text and "first hit" not in text
 
 
+def test_a_belief_that_stays_right_was_not_lost(tmp_path: Path) -> None:
+    steps = [STEPS[0], STEPS[1], {**STEPS[2], "beliefs": [0.3, 0.7]}]
+    with shown(tmp_path, changed(steps=steps)) as found:
+        assert "most probable" not in found.page.inner_text(".hints")
+
+
 def test_beliefs_are_drawn_and_told(tmp_path: Path) -> None:
     with shown(tmp_path, QUESTION) as found:
         page = found.page
@@ -230,8 +236,14 @@ def test_on_paper_every_text_is_open_and_the_player_is_left_out(tmp_path: Path) 
     with shown(tmp_path, QUESTION) as found:
         page = found.page
         page.emulate_media(media="print")
-        page.evaluate("dispatchEvent(new Event('beforeprint'))")
-        assert page.locator(f"{card(2)} ins").count() == 2
+        # A printer does not wait: all of it must stand when the event is through.
+        page.evaluate(
+            """() => {
+            dispatchEvent(new Event("beforeprint"));
+            window.stood = document.querySelectorAll("article.turn ins").length;
+        }"""
+        )
+        assert page.evaluate("window.stood") == 2
         assert page.locator("details.fold:not([open])").count() == 0
         assert not page.is_visible(".player")
         assert page.is_visible(".tl-row >> nth=2")

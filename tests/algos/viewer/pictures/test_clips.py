@@ -167,8 +167,12 @@ def test_any_text_is_drawn(tmp_path: Path) -> None:
     episode = replace(
         episode, steps=steps, prediction=long, judge_words=long, rule=long, error=long
     )
-    write_clip(replace(hostile, question=long, gold=long), episode, tmp_path / "c.gif", QUICK)
-    write_clip(hostile, hostile.episodes[1], tmp_path / "d.gif", QUICK)
+    shown = replace(hostile, question=long, gold=long), episode
+    for name, one in {"c": shown, "d": (hostile, hostile.episodes[1])}.items():
+        write_clip(*one, tmp_path / f"{name}.gif", QUICK)
+        with Image.open(tmp_path / f"{name}.gif") as image:
+            assert image.size == (WIDTH, HEIGHT)
+            assert image.n_frames == len(one[1].steps) + 1
 
 
 def test_long_episodes_show_their_beginning_and_their_end() -> None:

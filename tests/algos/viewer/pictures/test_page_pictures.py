@@ -101,6 +101,17 @@ def test_pictures_that_a_trace_brings_are_drawn(tmp_path: Path) -> None:
                 assert np.abs(cell(drawn, number).mean((0, 1)) - colour).max() < 12
 
 
+def test_cells_are_counted_without_the_pictures_that_are_broken(tmp_path: Path) -> None:
+    brought = made_up_run(3).question("q1")
+    step = brought.episodes[0].steps[0]
+    frames = [FrameView(0.0, b"broken"), *step.frames[4:]]
+    episode = replace(brought.episodes[0], steps=[replace(step, frames=frames)])
+    drawn = draw([replace(brought, episodes=[episode])], tmp_path)["q1"]
+    numbers = [number for number, _ in drawn.cells[0][0]]
+    assert numbers[0] == NO_PICTURE and sorted(set(numbers[1:])) == list(range(max(numbers) + 1))
+    assert "pictures are not to be had: Some pictures of the trace are broken" in drawn.missing
+
+
 def test_broken_and_missing_videos_are_said_and_stop_nobody(
     clips: list[Path], tmp_path: Path
 ) -> None:

@@ -80,6 +80,12 @@ def test_box_and_size_tell_frames_apart_and_a_crop_has_its_whole_frame() -> None
     assert wanted.places[0][1] == [(2, 1), (4, 3)]
 
 
+def test_a_whole_frame_of_any_size_stands_behind_a_crop() -> None:
+    wanted = frames_of(asked(step(1.0, frame_size=(24, 24)), step(1.0, turn=1, box=BOX)), SIZE)
+    assert list(wanted.looks) == [Look(1.0, None, (24, 24)), Look(1.0, BOX, SIZE)]
+    assert wanted.places[0][1] == [(1, 0)]
+
+
 def test_a_box_of_all_has_no_source_and_a_list_is_a_box_too() -> None:
     whole = frames_of(asked(step(1.0, box=(0, 0, 1, 1))), SIZE)
     assert len(whole.looks) == 1 and whole.places == [[[(0, NO_PICTURE)]]]
@@ -164,10 +170,11 @@ def test_a_picture_is_what_the_environment_showed_without_the_bars(
         max_frames=20,
     )
     start, told = env.reset(seed=0)
-    zoomed, _, _, _, info = env.unwrapped.step(Zoom(0.2, 1.6, 4, BOX))
+    tall = (0.5, 0.0, 0.75, 1.0)  # of another shape than the whole: the bars lie elsewhere
+    zoomed, _, _, _, info = env.unwrapped.step(Zoom(0.2, 1.6, 4, tall))
     for observation, seconds, box in (
         (start, told["frame_seconds"], None),
-        (zoomed, info["frame_seconds"], BOX),
+        (zoomed, info["frame_seconds"], tall),
     ):
         looks = [Look(second, box, size) for second in seconds]
         found = decode(clip, looks)
@@ -304,6 +311,7 @@ def bomb(width: int, height: int) -> bytes:
     [
         b"", b"no picture", saved("PNG")[:30], saved("JPEG")[:200], saved("GIF"), saved("BMP"),
         bomb(30_000, 30_000), bomb(2**31 - 1, 2**31 - 1), bomb(5000, 4000), bomb(0, 5),
+        saved("PNG", "1", (5000, 4000)),
     ],
 )  # fmt: skip
 def test_bombs_and_broken_pictures_are_none(file: bytes) -> None:

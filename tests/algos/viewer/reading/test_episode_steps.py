@@ -18,7 +18,7 @@ from algos.viewer.reading.turn_lanes import lanes
 from algos.viewer.reading.turn_prompts import style_of, turn_prompts
 from policies.base import Decision
 from policies.prompt import render_user
-from sage_env import Answer, Invalid, Skip, VideoQAEnv, Zoom, format_action
+from sage_env import Answer, Invalid, Sample, Skip, VideoQAEnv, Zoom, format_action
 from sage_env.testing import open_memory
 from sage_env.testing.episodes import ITEMS, ways
 from sage_env.wrappers.chat_observations import user_text
@@ -134,7 +134,9 @@ class Follows:
 def played_ways(*, told: bool) -> Any:
     """Yield questions, episodes of every kind and what was seen in them."""
     for asked in ITEMS:
-        for actions in ways(asked, asked.duration or 600.0, 4):
+        end = float(asked.video.stem)
+        cut = [Sample(0.0, end, 9), Zoom(0.0, end / 2, 8), Sample(0.0, end, 6), Answer("none")]
+        for actions in [*ways(asked, end, 4), cut]:
             env: Any = VideoQAEnv(
                 dataset=[asked],
                 opener=open_memory,

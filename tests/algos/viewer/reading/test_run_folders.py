@@ -288,6 +288,7 @@ def test_a_training_has_an_entry_for_each_validation(data: ReportData, tmp_path:
         ("base", False), ("ppo", True), ("validated-0", False), ("validated-2", True),
         ("validated-10", True),
     ]  # fmt: skip
+    assert run.question("other").question == "what is other?"  # no result has it
     learned = run.question("train").episodes
     assert [one.entry for one in learned] == ["learned-1"]
     assert learned[0].steps[-1].pieces is not None

@@ -156,6 +156,17 @@ def test_a_change_is_seen_and_what_has_not_changed_is_not_read_again() -> None:
     assert data(served, "rows.json")["count"] == 10 and going.reads == 2
 
 
+def test_details_are_those_of_the_newest_state() -> None:
+    run = made_up_run(3)
+    going = Going(run)
+    served = going.served(pictures=False)
+    first = data(served, "part/1.json")["questions"][0]
+    going.run, going.mark = replace(run, question=made_up_run(3, entries=3).question), 1
+    assert data(served, "part/1.json")["questions"][0] == first, "nobody has looked yet"
+    data(served, "state.json")
+    assert len(data(served, "part/1.json")["questions"][0]["episodes"]) == 3
+
+
 def test_a_question_keeps_its_address_while_others_come() -> None:
     run = made_up_run(6)
     going = Going(replace(run, order=["q4", "q1"]))
