@@ -192,7 +192,10 @@ def test_pictures_whose_time_nobody_says_are_counted_and_not_placed(tmp_path: Pa
     run = open_trace(path)
     overview = steps_of(run.question(run.order[0]))[0]
     assert list(overview.frames) == []
-    assert overview.extra == {"pictures without a time": "2"}
+    assert overview.extra == {
+        "pictures without a time": "2",
+        "pictures of the trace left out": "2",
+    }
 
 
 def test_a_trace_of_sage_takes_its_verdict_from_the_judged_results_beside_it(

@@ -116,6 +116,7 @@ def test_keys_move_the_turn_and_play_the_frames(tmp_path: Path) -> None:
     with shown(tmp_path, QUESTION) as found:
         page = found.page
         page.keyboard.press("ArrowRight")
+        assert page.inner_text(".tl-flag") == "0:30.0"  # its first frame
         page.keyboard.press("ArrowRight")
         assert page.get_attribute("article.turn.active", "data-turn") == "2"
         page.keyboard.press("ArrowLeft")
