@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 
 from algos.exchange.sage_results import is_sage_result
+from algos.viewer.foreign.carried_files import picture_size
 from algos.viewer.foreign.json_records import TraceError
 from algos.viewer.foreign.named_videos import NamedVideos, length_of
 from algos.viewer.foreign.sage_traces import judged_twin
@@ -178,7 +179,9 @@ def _question(name: str, found: _Found, finder: NamedVideos) -> QuestionView:
     question = replace(told[0][0].question, id=name, video=video, episodes=episodes, **known)
     if question.duration is None and video is not None:
         question = replace(question, duration=length_of(video))
-    return question
+    shown = (f.picture for one in episodes for step in one.steps for f in step.frames)
+    first = next((picture for picture in shown if picture is not None), None)
+    return question if first is None else replace(question, frame_size=picture_size(first))
 
 
 def _with_lost(steps: Sequence[StepView], lost: int) -> Sequence[StepView]:

@@ -171,6 +171,8 @@ def test_pictures_come_with_the_frames_that_they_are_of(tmp_path: Path) -> None:
     shown = [frame.picture for step in longvt for frame in step.frames]
     assert shown == [picture(name) for name in ("red", "green", "blue", "white")]
     assert "spread" in longvt[1].extra["times of the frames"]
+    assert opened(tmp_path, "longvt").frame_size == (6, 8)
+    assert opened(tmp_path, "dvd").frame_size is None
     for name, colour in (("atif", "red"), ("trainer", "red"), ("inspect", "blue")):
         frames = [f for step in steps_of(opened(tmp_path, name)) for f in step.frames]
         assert {frame.picture for frame in frames} == {picture(colour)}, name
