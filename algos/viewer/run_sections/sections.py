@@ -30,7 +30,7 @@ def view_sections(plays: RunPlays) -> list[Section]:
     The ids: `learned`, `frontier`, `outcomes`, `flow`, `effort`, `calibration`, `surprises`.
     """
     found = [
-        ("learned", "What was learned", headline_section(plays)),
+        ("learned", "What was learned" if plays.before else "The result", headline_section(plays)),
         ("frontier", "Accuracy against frames, each entry", frontier_section(plays)),
         ("outcomes", "Right or wrong, by what was seen", outcome_section(plays)),
         ("flow", "From the first look to the answer", flow_section(plays)),

@@ -107,6 +107,12 @@ const Data = (() => {
     return -1;
   }
 
+  // How many questions an entry has played.
+  function played(entryKey) {
+    const code = entryKeys.indexOf(entryKey);
+    return rows.columns ? rows.columns.entry.codes.reduce((sum, one) => sum + (one === code), 0) : 0;
+  }
+
   // Details of a question; null if the page has none of it.
   async function question(id) {
     await ready;
@@ -141,7 +147,7 @@ const Data = (() => {
   ready.catch(() => {}); // main.js says it
 
   return {
-    run, rows, ready, load, rowOf, question, sheet, picture, arrange,
+    run, rows, ready, load, rowOf, played, question, sheet, picture, arrange,
     onLoad: (listener) => listeners.push(listener),
     detailed: () => [...details.keys()],
     get ids() {

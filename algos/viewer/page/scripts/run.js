@@ -116,7 +116,7 @@ const RunPage = (() => {
   }
 
   function counted(rows, state, terms) {
-    const all = terms.entry === "*" ? Data.run.count : Data.run.questions;
+    const all = terms.entry === "*" ? Data.run.count : Data.played(terms.entry || Data.run.shown);
     made.count.textContent = `${Dom.number(rows.length)} of ${Dom.number(all)} ${terms.entry === "*" ? "answers" : "questions"}`;
     made.empty.hidden = rows.length > 0;
     const clear = () => State.set({ filter: terms.entry ? `entry:${terms.entry}` : null, find: null });

@@ -195,6 +195,19 @@ def test_why_it_ended_so_is_said_from_what_is_known(
         assert said in found.page.inner_text(".hints")
 
 
+def test_words_that_stand_beside_each_other_are_not_read_as_one(tmp_path: Path) -> None:
+    with shown(tmp_path, {**QUESTION, "group": {"family": "when", "tier": "core"}}) as found:
+        assert found.page.text_content(".tags").endswith("family when tier core")
+        assert "green gold answer" in found.page.text_content(".choices")
+
+
+def test_a_rule_that_could_not_tell_decided_nothing(tmp_path: Path) -> None:
+    with shown(tmp_path, changed(rule="undecided")) as found:
+        assert "decided by no rule: none could tell" in found.page.text_content(".verdict .facts")
+    with shown(tmp_path, changed(rule="wrong_choice")) as found:
+        assert "decided by the rule wrong choice" in found.page.text_content(".verdict .facts")
+
+
 def test_nothing_is_said_of_evidence_where_the_frames_are_not_known(tmp_path: Path) -> None:
     with shown(tmp_path, changed(steps=[{"turn": 1, "action": "answer"}], row={})) as found:
         text = found.page.inner_text(".verdict")

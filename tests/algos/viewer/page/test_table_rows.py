@@ -175,6 +175,9 @@ def test_the_count_is_said_and_is_that_of_the_rows(page):
     assert page.page.text_content(".count") == f"{right} of {len(ROWS)} answers"
     assert page.page.get_attribute(".count", "aria-live") == "polite"
     assert page.page.get_attribute(".grid-box", "aria-rowcount") == str(right + 1)
+    go(page, filter="verdict:right")  # of one entry, which has not played all questions
+    own = [row["verdict"] is True for row in ROWS if row["entry"] == "policy-1"]
+    assert page.page.text_content(".count") == f"{sum(own)} of {len(own)} questions"
 
 
 def test_counts_of_a_dialog_are_those_of_rows_that_pass_all_other_filters(page):
