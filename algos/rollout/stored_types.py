@@ -28,8 +28,12 @@ def _known_amounts(value: Any) -> bool:
     return isinstance(value, Mapping) and all(one is None or _number(one) for one in value.values())
 
 
+def _count(value: Any) -> bool:
+    return is_whole(value) and is_finite(value)
+
+
 def _counts(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(map(is_whole, value.values()))
+    return isinstance(value, Mapping) and all(map(_count, value.values()))
 
 
 def _object(value: Any) -> bool:
@@ -51,7 +55,7 @@ _OF_INFO: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "judge_words": (_text, "a text"),
 }
 """Keys of an `info` that tables and reports read; each may be missing or `None`."""
-_WHOLE = (is_whole, "a whole number")
+_WHOLE = (_count, "a whole number")
 _OF_CONDITIONS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "max_turns": _WHOLE,
     "max_frames": _WHOLE,
