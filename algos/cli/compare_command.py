@@ -55,8 +55,8 @@ class Compare:
             raise CommandError(f"--flips must be 0 or more, got {self.flips}")
         if self.html is not None and self.b is None:
             raise CommandError(
-                "--html makes one page of two runs, A and B; a page with all entries of one is made "
-                f"by `sage-vqa view {self.a}`"
+                "--html makes one page of two runs, A and B; one with all entries of A is made by "
+                f"`sage-vqa view {self.a}`"
             )
         a, b = self._runs()
         found = compare(a, b, cost=self.cost)

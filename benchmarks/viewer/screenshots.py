@@ -33,6 +33,10 @@ class NoBrowserError(SageEnvError):
     """No browser can be driven here."""
 
 
+class BrokenPageError(SageEnvError):
+    """The page says that something went wrong: no picture for the documentation."""
+
+
 @dataclass(frozen=True)
 class Shot:
     """One picture of the page.
@@ -70,6 +74,7 @@ def main(settings: Settings) -> list[Path]:
 
     Raises:
         NoBrowserError: if there is none.
+        BrokenPageError: if a script of the page failed.
         SageEnvError: if the run cannot be read.
     """
     run = read_run(settings.run)
@@ -108,6 +113,7 @@ def draw(page: Path, wanted: list[Shot]) -> Iterator[tuple[Shot, bytes]]:
 
     Raises:
         NoBrowserError: if there is no browser.
+        BrokenPageError: if a script of the page failed.
     """
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
@@ -128,9 +134,14 @@ def draw(page: Path, wanted: list[Shot]) -> Iterator[tuple[Shot, bytes]]:
 
 
 def _drawn(tab: Any, page: Path, shot: Shot) -> bytes:
+    wrong: list[str] = []
+    tab.on("pageerror", lambda error: wrong.append(str(error)))
     tab.goto(f"{page.resolve().as_uri()}#{urlencode(shot.state)}")
     tab.wait_for_load_state("networkidle")
     tab.wait_for_timeout(1500)  # rows and pictures are unpacked after the first paint
+    said = tab.locator("#trouble")
+    if wrong or said.is_visible():
+        raise BrokenPageError(f"{shot.name}: {'; '.join([*wrong, said.inner_text()])}")
     return bytes(tab.screenshot())
 
 

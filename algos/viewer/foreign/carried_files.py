@@ -96,7 +96,7 @@ class CarriedPictures:
     def _fits(self, data: bytes) -> bool:
         if len(data) > LARGEST or self._taken + len(data) > ALL or not data.startswith(_MAGIC):
             return False
-        return _pixels(data) is not None
+        return picture_size(data) is not None
 
 
 def _decoded(body: str) -> bytes | None:
@@ -106,15 +106,15 @@ def _decoded(body: str) -> bytes | None:
         return None
 
 
-def _pixels(data: bytes) -> int | None:
-    """Return how many pixels a picture has by its head; `None` if it is none, or too large."""
+def picture_size(data: bytes) -> tuple[int, int] | None:
+    """Return `(H, W)` of a picture by its head; `None` if it is none, or too large."""
     from PIL import Image, UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP")) as image:
-                pixels = image.width * image.height
+                height, width = image.height, image.width
     except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError):
         return None
-    return pixels if 0 < pixels <= MOST_PIXELS else None
+    return (height, width) if 0 < height * width <= MOST_PIXELS else None

@@ -41,7 +41,7 @@ class NamedVideos:
             files = (beside / one for one in names if Path(one).suffix.lower() in SUFFIXES)
             return next((file for file in files if _is_file(file)), None)
         found = self._names(self._given)
-        return found.get(base) or found.get(PurePosixPath(base).stem) or found.get(f"{base}")
+        return found.get(base) or found.get(PurePosixPath(base).stem)
 
     def _names(self, folder: Path) -> dict[str, Path]:
         """Return the videos below a folder by file name and by the name without suffix."""

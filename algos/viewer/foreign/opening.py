@@ -9,13 +9,14 @@ from itertools import count
 from pathlib import Path
 
 from algos.exchange.sage_results import is_sage_result
+from algos.viewer.foreign.carried_files import picture_size
 from algos.viewer.foreign.json_records import TraceError
 from algos.viewer.foreign.named_videos import NamedVideos, length_of
 from algos.viewer.foreign.sage_traces import judged_twin
 from algos.viewer.foreign.trace_files import TraceFile, trace_files
 from algos.viewer.foreign.trace_rows import KeptRows, known_of, row_of
 from algos.viewer.foreign.traced import Traced
-from algos.viewer.view_data import EntryView, EpisodeView, QuestionView, RunView
+from algos.viewer.view_data import EntryView, EpisodeView, QuestionView, RunView, StepView
 
 _NAMED = 5  # records that a note names
 _RANK = {False: 0, None: 1, True: 2}  # the most telling first
@@ -165,18 +166,30 @@ def _question(name: str, found: _Found, finder: NamedVideos) -> QuestionView:
     episodes: list[EpisodeView] = []
     for key, file, number in found.places[name]:
         try:
-            traced, _ = found.files[file].read(number, pictures=True)
+            traced, carried = found.files[file].read(number, pictures=True)
         except ValueError as error:  # the file has changed since
             raise TraceError(f"{found.files[file].path}: record {number + 1} is {error}") from error
         told.append((traced, found.files[file].path.parent))
-        episodes.append(replace(traced.episode, entry=key, row=row_of(traced, name, key)))
+        steps = _with_lost(traced.episode.steps, carried.left_out)
+        row = row_of(traced, name, key)
+        episodes.append(replace(traced.episode, entry=key, steps=steps, row=row))
     known = {k: v for traced, _ in reversed(told) for k, v in known_of(traced.question).items()}
     videos = (finder.find(traced.video, folder) for traced, folder in told)
     video = next((file for file in videos if file is not None), None)
     question = replace(told[0][0].question, id=name, video=video, episodes=episodes, **known)
     if question.duration is None and video is not None:
         question = replace(question, duration=length_of(video))
-    return question
+    shown = (f.picture for one in episodes for step in one.steps for f in step.frames)
+    first = next((picture for picture in shown if picture is not None), None)
+    return question if first is None else replace(question, frame_size=picture_size(first))
+
+
+def _with_lost(steps: Sequence[StepView], lost: int) -> Sequence[StepView]:
+    """Return the steps, of which the first says how many pictures could not be taken."""
+    if not lost or not steps:
+        return steps
+    extra = {**steps[0].extra, "pictures of the trace left out": str(lost)}
+    return [replace(steps[0], extra=extra), *steps[1:]]
 
 
 def _about(path: Path, found: _Found) -> dict[str, str]:

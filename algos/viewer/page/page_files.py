@@ -38,6 +38,7 @@ SCRIPTS: tuple[str, ...] = (
     "scripts/frames.js",
     "scripts/token_scales.js",
     "scripts/tokens.js",
+    "scripts/sparkline.js",
     "scripts/prompt.js",
     "scripts/turn_card.js",
     "scripts/turns.js",
@@ -113,5 +114,4 @@ def template() -> Template:
 
 
 def _texts(names: tuple[str, ...] | list[str]) -> list[str]:
-    # Not every file of the lists is there yet.
-    return [(HERE / name).read_text("utf-8") for name in names if (HERE / name).is_file()]
+    return [(HERE / name).read_text("utf-8") for name in names]

@@ -12,7 +12,14 @@ Cell = str
 
 
 def scale(low: float, high: float, first: float, last: float) -> Scale:
-    """Return the straight line that takes `low` to `first` and `high` to `last`."""
+    """Return the straight line that takes `low` to `first` and `high` to `last`.
+
+    Args:
+        low: a value, in the unit of what is drawn.
+        high: another one.
+        first: place of `low` in the picture.
+        last: place of `high` there.
+    """
     slope = (last - first) / ((high - low) or 1.0)
     return lambda value: first + (value - low) * slope
 

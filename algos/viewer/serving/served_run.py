@@ -134,9 +134,8 @@ class ServedRun:
             self._numbers.setdefault(name, len(self._numbers))
         parts = {name: self._numbers[name] for name in run.order}
         rows = "".join(rows_json(run, parts)).encode()
-        page = page_of_a_server(run)
-        told = page.replace(b"<html ", b'<html data-state="%d" ' % version, 1)
-        return _State(version, run, seen, told, rows)
+        page = _numbered(page_of_a_server(run), version)
+        return _State(version, run, seen, page, rows)
 
     def _of_question(self, state: _State, kind: str, number: int) -> Reply | None:
         """Return the details, the pictures or the video of a question."""
@@ -183,6 +182,12 @@ class ServedRun:
             href=f"video/{number}" if there else None,
         )
         return json_line({"questions": [told]}).encode(), pictures.sheet
+
+
+def _numbered(page: bytes, version: int) -> bytes:
+    """Return a page that knows its state, and that needs no picture for its tab."""
+    page = page.replace(b"<html ", b'<html data-state="%d" ' % version, 1)
+    return page.replace(b"</title>", b'</title><link rel="icon" href="data:,">', 1)
 
 
 def _video_kind(name: str) -> str:

@@ -54,7 +54,7 @@ const QuestionView = (() => {
     view.root.append(header(view), Dom.h("div", { class: "axis-place" }));
     view.timeline = Timeline.create(view.root.lastChild, {
       question, episodes: [view.episode], ...options, window: state.w || null,
-      onTime: (second) => move(view, second, view.turn, true), onTurn: (turn) => toTurn(view, turn, true),
+      onTurn: (turn) => toTurn(view, turn, true),
     });
     view.stage = Dom.h("div", { class: "stage", "aria-live": "off" });
     view.player = Player.create(question, view.episode, { ...options, onTime: (second, turn) => played(view, second, turn) });

@@ -1,4 +1,4 @@
-"""Laws of the readers of `algos.viewer.foreign`: `trace_formats`, `chat_messages`,
+"""Laws of `algos.viewer.foreign.trace_formats`, `chat_messages`,
 `conversations`, `chat_traces`, `videoseek_traces`, `atif_traces`, `sage_traces`, `lmms_traces`,
 `inspect_traces`, `own_traces`.
 
@@ -171,6 +171,8 @@ def test_pictures_come_with_the_frames_that_they_are_of(tmp_path: Path) -> None:
     shown = [frame.picture for step in longvt for frame in step.frames]
     assert shown == [picture(name) for name in ("red", "green", "blue", "white")]
     assert "spread" in longvt[1].extra["times of the frames"]
+    assert opened(tmp_path, "longvt").frame_size == (6, 8)
+    assert opened(tmp_path, "dvd").frame_size is None
     for name, colour in (("atif", "red"), ("trainer", "red"), ("inspect", "blue")):
         frames = [f for step in steps_of(opened(tmp_path, name)) for f in step.frames]
         assert {frame.picture for frame in frames} == {picture(colour)}, name
@@ -192,7 +194,10 @@ def test_pictures_whose_time_nobody_says_are_counted_and_not_placed(tmp_path: Pa
     run = open_trace(path)
     overview = steps_of(run.question(run.order[0]))[0]
     assert list(overview.frames) == []
-    assert overview.extra == {"pictures without a time": "2"}
+    assert overview.extra == {
+        "pictures without a time": "2",
+        "pictures of the trace left out": "2",
+    }
 
 
 def test_a_trace_of_sage_takes_its_verdict_from_the_judged_results_beside_it(

@@ -127,7 +127,7 @@ def test_columns_that_a_reader_chose_are_in_the_address(page):
     focus = page.page.evaluate("document.activeElement.getAttribute('aria-label')")
     assert focus == "Move Verdict down"  # up is not possible any more: the question stays first
     page.page.get_by_role("button", name="Done").click()
-    until(page, "location.hash.includes('cols')")
+    until(page, "location.hash.includes('question,verdict')")
     heads = page.page.locator(".head .sort").all_text_contents()
     assert heads[:3] == ["Question", "Verdict", "Family"]
     assert heads[-1] == "Cost" and "Length" not in heads

@@ -116,6 +116,7 @@ def test_keys_move_the_turn_and_play_the_frames(tmp_path: Path) -> None:
     with shown(tmp_path, QUESTION) as found:
         page = found.page
         page.keyboard.press("ArrowRight")
+        assert page.inner_text(".tl-flag") == "0:30.0"  # its first frame
         page.keyboard.press("ArrowRight")
         assert page.get_attribute("article.turn.active", "data-turn") == "2"
         page.keyboard.press("ArrowLeft")
@@ -252,11 +253,19 @@ def test_on_paper_every_text_is_open_and_the_player_is_left_out(tmp_path: Path) 
 def test_a_question_without_details_says_so(tmp_path: Path) -> None:
     path = write_question(tmp_path / "page.html", QUESTION)
     with opened(f"{path.as_uri()}#q=other") as found:
-        found.page.wait_for_selector("[role=alert] >> text=other")
+        said = found.page.wait_for_selector("#question-view [role=alert]").inner_text()
+        assert said.startswith("The details of question other are not in this page")
         found.require_quiet()
 
 
-@pytest.mark.parametrize(("width", "dark"), [(1200, False), (1200, True), (420, False)])
+@pytest.mark.parametrize(
+    ("width", "dark"),
+    [
+        (1200, False),
+        pytest.param(1200, True, marks=pytest.mark.slow),
+        pytest.param(420, False, marks=pytest.mark.slow),
+    ],
+)
 def test_readable_by_all(tmp_path: Path, width: int, dark: bool) -> None:
     with shown(tmp_path, QUESTION, "&turn=1", width=width, dark=dark) as found:
         assert serious_violations(found) == []

@@ -85,6 +85,14 @@ def test_every_command_says_what_was_meant(page, folder, entry, question, policy
 
 
 @pytest.mark.parametrize("text", HARD)
+def test_a_place_in_an_id_is_no_place(page, text) -> None:
+    for _, command in what_if_commands(["runs/a"], text):
+        values = {"turn": 3, "drop": 0, "frames": 8, "turns": 2, "policy": text}
+        filled = page.evaluate(FILL, [command, values | {"temperature": 0.5, "seed": 1}])
+        assert shlex.split(filled)[3] == f"--question={text}"
+
+
+@pytest.mark.parametrize("text", HARD)
 def test_a_shell_reads_the_same(page, text) -> None:
     shell = shutil.which("sh")
     if shell is None:

@@ -91,6 +91,8 @@ def test_no_answer_is_not_the_same_as_a_wrong_one() -> None:
         for said in (None, "Ann")
     }
     assert told == {"N", "I"}
+    unjudged = EpisodeView(entry="e", steps=(), prediction="Ann")
+    assert sample_of(question, unjudged, entry)["scores"] == {}
 
 
 def test_what_was_written_opens_again_with_the_same_turns_and_times(tmp_path: Path) -> None:

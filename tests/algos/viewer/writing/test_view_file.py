@@ -123,7 +123,9 @@ def test_only_the_script_of_ours_may_run(tmp_path) -> None:
     assert not [part for part in parts if part.startswith("connect-src")]
     first = [tag for tag, _ in page.tags].index("title")
     assert any(a.get("http-equiv") for _, a in page.tags[:first]), "it must stand before all else"
-    assert not [tag for tag, _ in page.tags if tag in ("link", "iframe", "object", "base")]
+    assert not [tag for tag, _ in page.tags if tag in ("iframe", "object", "base")]
+    links = [str(attrs.get("href")) for tag, attrs in page.tags if tag == "link"]
+    assert all(link.startswith("data:") for link in links)
 
 
 def test_the_same_run_gives_the_same_bytes(tmp_path) -> None:
