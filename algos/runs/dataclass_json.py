@@ -23,9 +23,9 @@ def dataclass_from_json(kind: type[T], data: object, place: str = "") -> T:
     """Rebuild a dataclass from what `dataclasses.asdict` and JSON made of it.
 
     The round trip is the identity for fields that are numbers, texts, `None`, literals, paths,
-    tuples, unions of these, and dataclasses of these; a mapping keeps what JSON has in it. A field
-    that the data lack takes its default, since settings are added over time; a name that `kind`
-    lacks is refused, since what it asked for would not be done.
+    tuples, unions of these, dataclasses of these, and mappings to scalars; any other mapping keeps
+    what JSON has in it. A field that the data lack takes its default, since settings are added over
+    time; a name that `kind` lacks is refused, since what it asked for would not be done.
 
     Args:
         kind: the dataclass.
@@ -81,7 +81,11 @@ def _value(expected: Any, value: Any, place: str) -> Any:
         return _tuple(arguments, value, place)
     elif isinstance(origin, type) and issubclass(origin, Mapping):
         if isinstance(value, Mapping):
-            return dict(value)
+            kept = arguments[1] not in _SCALARS
+            return {
+                k: v if kept else _value(arguments[1], v, _inside(place, k))
+                for k, v in value.items()
+            }
     else:
         raise TypeError(f"{place} has the type {expected}, which JSON cannot give back")
     raise _unsuited(place, getattr(expected, "__name__", str(expected)), value)

@@ -70,6 +70,7 @@ class QuestionReader:
             steps=steps,
             row={key: value for key, value in row.items() if key != "entry"},
             commands=commands,
+            judge=judge_text(row.get("judge")),
             **{key: row.get(key) for key in _OF_THE_ROW},
         )
 
@@ -77,12 +78,18 @@ class QuestionReader:
 _OF_THE_ROW = (
     "verdict",
     "rule",
-    "judge",
     "judge_words",
     "prediction",
     "stop_reason",
     "error",
 )
+
+
+def judge_text(judge: Any) -> str | None:
+    """Return what pins a judge's verdict as text: `judge: gemini, prompt: 1f0c`."""
+    if isinstance(judge, Mapping):
+        return ", ".join(f"{key}: {value}" for key, value in judge.items()) or None
+    return judge or None
 
 
 def known_item(entries: Sequence[StoredEntry], name: str) -> QAItem | None:
