@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -124,6 +124,25 @@ def colour_in(canvas: Any, x: int, y: int) -> list[int]:
     }"""
     found: list[int] = canvas.evaluate(pixel, [x, y])
     return found
+
+
+def worked(found: Opened, act: Callable[[], Any]) -> float:
+    """Return for how long the page's own thread worked while something was done, in seconds.
+
+    The clock on the wall would measure what else the machine does.
+    """
+    session = found.page.context.new_cdp_session(found.page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def spent() -> float:
+        metrics = session.send("Performance.getMetrics")["metrics"]
+        return next(float(one["value"]) for one in metrics if one["name"] == "TaskDuration")
+
+    before = spent()
+    act()
+    after = spent()
+    session.detach()
+    return after - before
 
 
 def _note(found: Opened, kind: str, text: str) -> None:
