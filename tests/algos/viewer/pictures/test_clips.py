@@ -241,6 +241,21 @@ def test_a_frame_at_the_end_of_the_evidence_is_outside(second: float, hit: bool)
     assert diamond == hit
 
 
+def test_what_an_answer_relies_on_is_drawn_at_its_time() -> None:
+    question, episode = played(None)
+    wanted = frames_of(question, (64, 64))
+
+    def drawn(*claimed: tuple[float, float]) -> np.ndarray:
+        steps = [*episode.steps[:-1], replace(episode.steps[-1], claimed=claimed)]
+        moment = moments_of(question, replace(episode, steps=steps), wanted, {}, "")[-1]
+        return draw_moment(question, episode, moment, 0.8).astype(int)
+
+    columns = np.flatnonzero(np.abs(drawn((0.2, 0.4)) - drawn()).sum((0, 2)))
+    quarter = (RIGHT - LEFT) / 4
+    assert abs(columns.min() - (LEFT + quarter)) <= 1
+    assert abs(columns.max() - (LEFT + 2 * quarter)) <= 1
+
+
 def test_where_subtitles_begin_moves_no_evidence() -> None:
     question, episode = played(None)
     moment = moments_of(question, episode, frames_of(question, (64, 64)), {}, "")[0]
