@@ -18,6 +18,7 @@ from sage_env.datasets.item import QAItem
 
 _VALIDATED = "validated-"
 
+
 def update_entries(folder: RunFolder, item: ItemOf) -> list[StoredEntry]:
     """Return an entry for each update that has episodes, validations first.
 

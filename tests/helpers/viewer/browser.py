@@ -81,6 +81,7 @@ def opened(
         java_script_enabled=script,
         color_scheme="dark" if dark else "light",
     )
+    context.set_default_timeout(20_000)
     page = context.new_page()
     found = Opened(page)
     page.on("console", lambda m: _note(found, m.type, m.text))
@@ -100,6 +101,7 @@ def opened(
         page.goto(address)
         yield found
     finally:
+        page.unroute_all(behavior="ignoreErrors")  # a served page may be asking just now
         context.close()
 
 

@@ -260,6 +260,16 @@ def test_keys_do_what_the_pointer_does(tmp_path: Path) -> None:
         assert window_of(found) == pytest.approx((32.5, 82.5))
         page.keyboard.press("0")
         assert "w" not in address(found)
+        page.keyboard.press("ArrowDown")  # ten frames, from 50 to 59
+        for key, flag in (
+            ("ArrowRight", "0:51.0"),
+            ("ArrowRight", "0:52.0"),
+            ("ArrowLeft", "0:51.0"),
+        ):
+            page.keyboard.press(key)
+            assert page.inner_text(".tl-flag") == flag
+        page.keyboard.press("ArrowUp")
+        page.keyboard.press("ArrowRight")
         page.keyboard.press("Enter")
         assert "frame at 0:40.0" in page.inner_text("dialog.enlarged")
 

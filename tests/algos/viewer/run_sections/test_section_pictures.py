@@ -1,6 +1,6 @@
 """Laws of `algos.viewer.run_sections`: what is drawn stands where its numbers say.
 
-Of `effort`, `frontier`, `calibration`, `action_flow`, `surprises` and `links`.
+Of `headline`, `run_plays`, `effort`, `frontier`, `calibration`, `action_flow`, `surprises` and `links`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from algos.viewer.run_sections.action_flow import flow_section
 from algos.viewer.run_sections.calibration import calibration_section
 from algos.viewer.run_sections.effort import effort_section
 from algos.viewer.run_sections.frontier import frontier_section
+from algos.viewer.run_sections.headline import headline_section
 from algos.viewer.run_sections.links import filter_term
-from algos.viewer.run_sections.run_plays import RunPlays
+from algos.viewer.run_sections.run_plays import RunPlays, plays_of_rows
 from algos.viewer.run_sections.surprises import surprises_of
+from algos.viewer.view_data import EntryView
 
 NUMBER = r"(-?[0-9.]+)"
 
@@ -84,6 +86,32 @@ def test_beliefs_go_across_and_what_is_right_goes_up() -> None:
     rows = [row(k, beliefs=[[0.05, 0.95]], gold_choice=k, choices=2) for k in range(2)]
     html = calibration_section(RunPlays(lines={"a": line("A", rows)}, shown="a"))
     assert found('class="belief" cx="N" cy="N"', html) == [(291.4, 143.0)]
+
+
+def test_a_group_that_is_not_known_is_no_kind() -> None:
+    entries = [EntryView(key="a", title="A")]
+    rows = [
+        {"id": f"q{k}", "entry": "a", "verdict": True, "group.tier": tier, "group.n": k % 2}
+        for k, tier in enumerate((None, "", "core"))
+    ]
+    found = plays_of_rows(entries, rows, "a", None).lines["a"].episodes
+    assert [e.group for e in found] == [{"n": "0"}, {"n": "1"}, {"n": "0", "tier": "core"}]
+
+
+def test_a_share_and_its_interval_are_drawn_in_percent() -> None:
+    """Two kinds of 20 questions: half of one is right, three quarters of the other."""
+    rights = {"x": 10, "y": 15}
+    rows = [
+        row(20 * n + k, k < right, group={"kind": name})
+        for n, (name, right) in enumerate(rights.items())
+        for k in range(20)
+    ]
+    html = headline_section(RunPlays(lines={"a": line("A", rows)}, shown="a"))
+    shares = found('class="of" y="3" width="N"', html)
+    ends = found('class="bar" d="MN 7HN"', html)
+    assert shares == [(50.0,), (75.0,)] and len(ends) == 2
+    for (share,), (low, high) in zip(shares, ends, strict=True):
+        assert 10 < low < share < high <= 100
 
 
 def test_luck_with_the_fewest_frames_comes_first() -> None:
