@@ -250,7 +250,9 @@ def test_an_episode_is_written_as_a_film(folder: Path, tmp_path: Path, capsys: P
 @contextmanager
 def viewing(*arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Run the command in a process of its own; give its address and the process."""
-    code = "import sys; from algos.cli.entry import main; sys.exit(main())"
+    # Whoever starts the tests may ignore SIGINT, as a shell does for what runs in the background.
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{heard}; import sys; from algos.cli.entry import main; sys.exit(main())"
     process = subprocess.Popen(
         [sys.executable, "-c", code, "view", *arguments],
         cwd=ROOT,
