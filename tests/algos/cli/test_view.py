@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 from urllib.request import urlopen
 
@@ -284,8 +285,10 @@ def test_a_run_that_goes_on_is_served_and_ctrl_c_stops_it(run: Path) -> None:
         first = read(f"{address}state.json")["version"]
         with (run / "samples.jsonl").open("a") as file:
             file.write("".join(rows[2:]))
+        end = monotonic() + 60
         while read(f"{address}state.json")["version"] == first:
-            pass
+            assert monotonic() < end, "the new rows never came"
+            sleep(0.1)
         assert read(f"{address}rows.json")["count"] == 4
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
