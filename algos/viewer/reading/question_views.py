@@ -71,6 +71,7 @@ class QuestionReader:
             row={key: value for key, value in row.items() if key != "entry"},
             commands=commands,
             judge=judge_text(row.get("judge")),
+            other_video=other_video(row, item),
             **{key: row.get(key) for key in _OF_THE_ROW},
         )
 
@@ -83,6 +84,14 @@ _OF_THE_ROW = (
     "stop_reason",
     "error",
 )
+
+
+def other_video(row: Row, item: QAItem | None) -> str | None:
+    """Return the name of the video that a row was played on, where it is not that of its item."""
+    played = row.get("video")
+    if item is None or not item.video.name or not played or Path(played) == item.video:
+        return None
+    return Path(played).name
 
 
 def judge_text(judge: Any) -> str | None:
