@@ -56,7 +56,7 @@ def dataclass_from_json(kind: type[T], data: object, place: str = "") -> T:
             a value of another type; the message names the field, as in `ppo.recipe.first_turns`.
     """
     try:
-        made: T = _reader_of(kind)(data)
+        made: T = _reader_of(kind)(data)  # type: ignore[arg-type]
     except _Unsuited as error:
         raise ValueError(str(error.inside(place))) from None
     return made
@@ -111,7 +111,7 @@ def _reader(expected: Any) -> _Reader:
     if expected in _SCALARS:
         return _scalar(expected)
     if is_dataclass(expected):
-        return lambda value: _reader_of(expected)(value)
+        return lambda value: _reader_of(expected)(value)  # type: ignore[arg-type]
     if expected is Path:
         return _read_path
     if origin is Literal:
