@@ -60,7 +60,7 @@ def said(values: Mapping[Any, Any]) -> dict[str, Any]:
 
 def values_of(one: Any) -> dict[str, Any]:
     """Return the fields of a dataclass, by name."""
-    return {name: getattr(one, name) for name in _names(type(one))}
+    return {name: getattr(one, name) for name in _names(type(one))}  # type: ignore[arg-type]
 
 
 @cache
