@@ -29,8 +29,9 @@ def view_sections(plays: RunPlays) -> list[Section]:
 
     The ids: `learned`, `frontier`, `outcomes`, `flow`, `effort`, `calibration`, `surprises`.
     """
+    first = "In short" if plays.before is None else "What was learned"
     found = [
-        ("learned", "What was learned", headline_section(plays)),
+        ("learned", first, headline_section(plays)),
         ("frontier", "Accuracy against frames, each entry", frontier_section(plays)),
         ("outcomes", "Right or wrong, by what was seen", outcome_section(plays)),
         ("flow", "From the first look to the answer", flow_section(plays)),

@@ -127,7 +127,7 @@ const Verdict = (() => {
     const row = episode.row || {};
     const pairs = [];
     const add = (label, text) => known(text) && text !== "" && pairs.push([label, String(text)]);
-    add("decided by", episode.rule === "undecided" ? "no rule could tell, so it counts as wrong" : episode.rule && `the rule ${episode.rule}`);
+    if (known(episode.verdict)) add("decided by", episode.rule === "undecided" ? "no rule: none could tell, which is wrong" : episode.rule && `the rule ${episode.rule}`);
     add("judge", episode.judge);
     add("its words", episode.judge_words);
     add("ended", episode.stop_reason && episode.stop_reason.replaceAll("_", " "));
