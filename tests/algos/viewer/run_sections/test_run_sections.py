@@ -106,9 +106,15 @@ def test_names_of_policies_stay_as_they_are_spelled() -> None:
 
 
 def test_only_a_run_with_a_state_before_has_learned() -> None:
-    alone, taught = plays(row(0)), plays(row(0), before=[row(0)])
+    two = [row(0), row(1)]
+    alone, taught = plays(*two), plays(*two, before=two)
     assert view_sections(alone)[0][1] == "In short"
     assert view_sections(taught)[0][1] == "What was learned"
+
+
+def test_a_single_question_is_no_statistic() -> None:
+    assert view_sections(plays(row(0), before=[row(0, False)])) == []
+    assert view_sections(plays(row(0), before=[row(0, False), row(1)])) != []
 
 
 def test_nothing_judged_is_said() -> None:
