@@ -96,7 +96,11 @@ def test_a_question_is_drawn_anew_only_when_it_has_changed() -> None:
         look_now(found)
         until(found, "document.documentElement.dataset.shownState === '2'")
         assert found.page.evaluate(kept), "nothing of it has changed"
-        going.become(live(9, rows=lambda: made_up_run(9, entries=3).rows()))
+        rows = [
+            {**row, "verdict": not row["verdict"]} if row["id"] == "q3" else row
+            for row in made_up_run(9).rows()
+        ]
+        going.become(live(9, rows=lambda: iter(rows)))
         look_now(found)
         until(found, f"!{kept}")
         found.page.locator(".question-view").wait_for(timeout=15_000)
@@ -129,7 +133,11 @@ def test_a_server_that_has_stopped_is_told() -> None:
 
 def curves(updates: int) -> list[dict[str, float]]:
     return [
-        {"update": float(k), "eval/score": k / updates, "losses/entropy": 1 - 0.998868 * k / (updates - 1)}
+        {
+            "update": float(k),
+            "eval/score": k / updates,
+            "losses/entropy": 1 - 0.998868 * k / (updates - 1),
+        }
         | {f"time/stage-{n}": float(n) for n in range(8)}
         for k in range(updates)
     ]
