@@ -169,6 +169,17 @@ def test_two_runs_are_one_page(folder: Path, run: Path) -> None:
     assert len(told(out)["entries"]) == 2 and told(out)["questions"] == 4
 
 
+def test_the_command_that_shows_all_shows_the_same(
+    folder: Path, run: Path, capsys: Printed
+) -> None:
+    """Two runs are served as two, and their videos and frames are those of the page."""
+    given = [str(run), str(folder / "run"), "--videos", str(folder)]
+    out = ["--out", str(run / "two.html"), "--pictures", "none"]
+    assert main(["view", *given, *out]) == 0
+    said = capsys.readouterr().out
+    assert f"`sage-vqa view {run} {folder}/run --videos {folder} --serve` shows all" in said
+
+
 def test_a_trace_is_a_page_too(tmp_path: Path, capsys: Printed) -> None:
     rows = [
         {"doc_id": k, "target": "A", "filtered_resps": ["A" if k else "B"], "acc": float(k > 0)}
