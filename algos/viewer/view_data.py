@@ -162,7 +162,7 @@ class QuestionView:
         duration: seconds of the video; `None` if not known.
         video: the file, for pictures and playback; `None` if there is none.
         subtitles: the file of its subtitles; `None` if there is none.
-        subtitles_start: seconds of the video at which their time 0 lies.
+        subtitles_start: seconds at which the video begins on the clock of its subtitles.
         frame_size: `(H, W)` at which the frames were shown where a step does not say.
         pictures: whether the licence of the dataset lets frames be put into a page.
         episodes: one for each entry that has one.

@@ -32,7 +32,7 @@ from algos.viewer.reading.unfinished_entries import (
     entry_of_trajectories,
     row_of,
 )
-from algos.viewer.reading.update_entries import update_entries
+from algos.viewer.reading.update_entries import newest_update, update_entries
 from sage_env.argument_checks import is_whole
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.loading import load_dataset
@@ -149,12 +149,12 @@ def _training(folder: RunFolder, settings: Mapping[str, Any]) -> StoredRun | Non
     if not entries:
         return None
     metrics = read_metrics(folder.metrics)
-    last = [entry for entry in entries if entry.update is not None]
+    newest = newest_update(entries)
     return StoredRun(
         title=f"Training: {folder.path.name}",
         about={"model": model, "data": str(settings.get("dataset"))} | training_facts(metrics),
         entries=entries,
-        shown=last[-1].key if last else None,
+        shown=None if newest is None else newest.key,
         before=entries[0].key if len(entries) > 1 else None,
         live=True,
         notes=["This training is not finished: the page has what is there."],

@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 from urllib.request import urlopen
 
 import pytest
+from filelock import FileLock
 
 from algos.cli import view_command
 from algos.cli.entry import main
@@ -221,6 +223,12 @@ def test_what_cannot_be_shown_is_refused_in_a_sentence(
     assert said in refused([one.format(run=folder / "run") for one in given], capsys)
 
 
+def test_a_run_that_has_only_begun_is_said_to(tmp_path: Path, capsys: Printed) -> None:
+    with FileLock(tmp_path / "lock"):
+        said = refused([str(tmp_path)], capsys)
+    assert "has only begun and holds nothing to show yet" in said
+
+
 @pytest.mark.parametrize(
     ("text", "count"), [("0", 0), ("500000", 500_000), ("500k", 500_000), ("20MB", 20_000_000)]
 )
@@ -295,8 +303,10 @@ def test_a_run_that_goes_on_is_served_and_ctrl_c_stops_it(run: Path) -> None:
         first = read(f"{address}state.json")["version"]
         with (run / "samples.jsonl").open("a") as file:
             file.write("".join(rows[2:]))
+        end = monotonic() + 60
         while read(f"{address}state.json")["version"] == first:
-            pass
+            assert monotonic() < end, "the new rows never came"
+            sleep(0.1)
         assert read(f"{address}rows.json")["count"] == 4
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0

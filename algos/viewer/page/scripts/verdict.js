@@ -132,7 +132,7 @@ const Verdict = (() => {
     const row = episode.row || {};
     const pairs = [];
     const add = (label, text) => known(text) && text !== "" && pairs.push([label, String(text)]);
-    add("decided by", episode.rule ? `the rule ${episode.rule}` : null);
+    if (known(episode.verdict)) add("decided by", episode.rule === "undecided" ? "no rule: none could tell, which is wrong" : episode.rule && `the rule ${episode.rule}`);
     add("judge", episode.judge);
     add("its words", episode.judge_words);
     add("played on another video", episode.other_video);

@@ -137,7 +137,8 @@ def test_a_link_brings_back_the_moment(tmp_path: Path) -> None:
         page.wait_for_selector("button.entry[aria-pressed=true] >> text=Policy b")
         assert page.locator("article.turn").count() == 1
         assert "Right without" not in page.inner_text(".verdict")
-        assert page.get_attribute("a >> text=Compare with", "href").startswith("#view=compare")
+        href = page.get_attribute("a >> text=Compare with", "href")
+        assert href.startswith("#view=compare") and {"e=b", "f=a", "q=q"} <= {*href[1:].split("&")}
 
 
 def test_the_prompt_is_shown_against_the_turn_before(tmp_path: Path) -> None:
