@@ -39,8 +39,8 @@ class View:
 
     path: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="PATH")]
     """The folder of a run, or a trace: SAGE's JSONL, lmms-eval's samples, messages as OpenAI has
-    them, ATIF, VideoSeek's trajectories."""
-    other: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="PATH")] = None
+    them, ATIF, VideoSeek's trajectories, logs of inspect_ai."""
+    other: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="[PATH]")] = None
     """A second one, to compare with."""
     out: Path | None = None
     """File for the page; by default `report.html` in the folder of the run. With --clip, the .gif
@@ -106,7 +106,14 @@ class View:
         byte_count("--max-bytes", self.max_bytes)
 
     def _goes_on(self) -> bool:
-        return self.out is None and self.other is None and is_going_on(self.path)
+        if self.out is not None or self.other is not None or not is_going_on(self.path):
+            return False
+        if not any((self.path / name).exists() for name in _OURS):
+            raise CommandError(
+                f"the run in {self.path} has only begun and holds nothing to show yet: try again in "
+                "a few minutes"
+            )
+        return True
 
     def _read(self) -> RunView:
         """Return what is to be shown, as the files are now."""

@@ -1,9 +1,9 @@
 """What each validation plays, kept as its episodes end: `validation_episodes.jsonl`.
 
-    kept = ValidationEpisodes(questions, most=256)
-    def validate(policy):
-        return mean_return(evaluate(envs, policy, questions, progress=kept.record))
-    train(config, policy, envs, items, folder, validate=validate, kept=kept)
+kept = ValidationEpisodes(questions, most=256)
+def validate(policy):
+return mean_return(evaluate(envs, policy, questions, progress=kept.record))
+train(config, policy, envs, items, folder, validate=validate, kept=kept)
 """
 
 from __future__ import annotations

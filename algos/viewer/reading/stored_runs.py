@@ -33,6 +33,7 @@ from algos.viewer.reading.unfinished_entries import (
     row_of,
 )
 from algos.viewer.reading.update_entries import newest_update, update_entries
+from sage_env.argument_checks import is_whole
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.loading import load_dataset
 from sage_env.errors import SageEnvError
@@ -275,6 +276,6 @@ def _frame_size(settings: Mapping[str, Any]) -> tuple[int, int] | None:
 
 
 def _size(value: Any) -> tuple[int, int] | None:
-    if isinstance(value, Sequence) and len(value) == 2:
+    if isinstance(value, Sequence) and len(value) == 2 and all(map(is_whole, value)):
         return int(value[0]), int(value[1])
-    return None
+    return None  # of each video its own, or a manifest that a hand has changed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -83,7 +84,8 @@ def headline_section(plays: RunPlays) -> str:
 def learned_words(plays: RunPlays) -> str:
     """Return what the entry that is shown can do, and what it gained over that before."""
     title = plays.lines[plays.shown].title
-    title = title[:1].upper() + title[1:]
+    if re.match(r"[a-z]+\b(?![-:.])", title):  # `sage-mm-tiny` stays as it is spelled
+        title = title[:1].upper() + title[1:]
     ours = plays.headline(plays.shown)
     found = measures_of(ours)
     if found.accuracy is None:

@@ -160,7 +160,7 @@ def _filled(run: RunView, count: int, into: Parts, settings: WriteSettings) -> F
         )
     if into.without:
         notes.append(
-            f"Of {into.without} of {detailed} questions some or all pictures are not in this "
+            f"{into.without} of {detailed} questions have no pictures, for want of room in this "
             f"page{more}."
         )
     return Filled(count, questions, detailed, len(into.listed), notes)

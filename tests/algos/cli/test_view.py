@@ -18,6 +18,7 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
+from filelock import FileLock
 
 from algos.cli import view_command
 from algos.cli.entry import main
@@ -209,6 +210,12 @@ def test_what_cannot_be_shown_is_refused_in_a_sentence(
     folder: Path, given: list[str], said: str, capsys: Printed
 ) -> None:
     assert said in refused([one.format(run=folder / "run") for one in given], capsys)
+
+
+def test_a_run_that_has_only_begun_is_said_to(tmp_path: Path, capsys: Printed) -> None:
+    with FileLock(tmp_path / "lock"):
+        said = refused([str(tmp_path)], capsys)
+    assert "has only begun and holds nothing to show yet" in said
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -267,3 +268,30 @@ def test_details_are_unpacked_when_asked_for_and_only_a_few_are_kept(path):
             counts.append(found.page.evaluate("unpacked"))
         # The rows, and the part of 0 to 31; the next; both are there; six more, and 0 has to go.
         assert counts == [2, 2, 3, 3, 3, 4, 5, 6, 7, 8, 9, 10]
+
+
+def test_the_page_of_one_question_begins_with_it(tmp_path):
+    """With an entry before, it begins with both; a link to a place is followed all the same."""
+    for entries, first in ((1, "question"), (2, "compare")):
+        one = write_view(made_up_run(1, entries=entries), tmp_path / f"{entries}.html").path
+        with shown(one) as found:
+            until(found, f"document.documentElement.dataset.view === '{first}'")
+            until(found, "location.hash.includes('q=q0')")
+            found.page.keyboard.press("Escape")
+            settled(found)
+            until(found, "document.querySelector('.grid-box').offsetHeight < 150")
+        with shown(one, "questions") as found:
+            settled(found)
+            assert view(found) == "run"
+
+
+def test_the_count_is_of_the_questions_that_an_entry_was_asked(tmp_path):
+    run = made_up_run(6, entries=2)
+    lost = {("q0", run.entries[0].key), ("q3", run.entries[0].key)}
+    rows = [row for row in run.rows() if (row["id"], row["entry"]) not in lost]
+    part = replace(run, rows=lambda: iter(rows), count=len(rows))
+    with shown(write_view(part, tmp_path / "page.html").path, "view=run") as found:
+        words = ("4 of 4 questions that it was asked (6 in all)", "6 of 6 questions")
+        for entry, told in zip(run.entries, words, strict=True):
+            found.page.select_option(".table-bar select", entry.key)
+            until(found, f"document.querySelector('.count').textContent === '{told}'")

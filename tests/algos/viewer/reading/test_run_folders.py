@@ -336,3 +336,24 @@ def test_frames_of_a_benchmark_are_not_published(data: ReportData, tmp_path: Pat
 
 def licensed(data: ReportData, dataset: str) -> ReportData:
     return ReportData("x", {}, data.results, dataset=dataset)
+
+
+def test_an_episode_on_another_video_has_no_pictures_of_the_questions(tmp_path: Path) -> None:
+    """The control that is shown a wrong video: the question's own frames were never seen there."""
+    clips = [write_clip(tmp_path / f"{k}.mp4", range(0, 1000, 100)) for k in range(2)]
+    items = [item(f"q{k}", video=clip, evidence=((0.0, 0.9),)) for k, clip in enumerate(clips)]
+    options: dict[str, Any] = {"overview_frames": 2, "frame_size": (32, 32)}
+    out = tmp_path / "run"
+    evaluate_entries(items, {"knows": Knows()}, out, controls=["wrong-video"], seed=3, **options)
+    asked = read_run(out).question("q0")
+    own, wrong = asked.episodes
+    assert asked.video == clips[0]
+    assert own.other_video is None and wrong.other_video == clips[1].name
+    assert own.row["evidence_recall"] == 1 and wrong.row["evidence_recall"] is None
+    page = read_page(out / "report.html")
+    cells = [
+        [cell for step in one["steps"] for _, cell, _ in step.get("frames", ())]
+        for one in page.questions["q0"]["episodes"]
+    ]
+    assert -1 not in cells[0] and set(cells[1]) == {-1}
+    assert all(step["elsewhere"] for step in page.questions["q0"]["episodes"][1]["steps"])

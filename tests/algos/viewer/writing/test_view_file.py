@@ -12,7 +12,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from algos.viewer.view_data import RunView
+from algos.viewer.view_data import FrameView, QuestionView, RunView
 from algos.viewer.writing import WriteSettings, write_view
 from algos.viewer.writing.plain_values import plain
 from algos.viewer.writing.question_parts import IN_A_PART
@@ -170,6 +170,27 @@ def test_pictures_keep_a_bound_of_their_own(tmp_path) -> None:
     assert none.sheets == {} and len(none.questions) == 64
     assert "pictures" in none.run["notes"][-1]
     assert all(asked["missing"] for asked in none.questions.values())
+
+
+def test_pictures_that_nobody_has_are_not_promised(tmp_path) -> None:
+    """For want of room the server is named; where the videos are gone it has no more to show."""
+    run = made_up_run(3, 1)
+
+    def gone(name: str) -> QuestionView:
+        question = run.question(name)
+        steps = [
+            replace(step, frames=[FrameView(frame.second) for frame in step.frames])
+            for step in question.episodes[0].steps
+        ]
+        return replace(question, video=None, episodes=[replace(question.episodes[0], steps=steps)])
+
+    none = written(run, tmp_path, picture_bytes=0, more="view --serve")
+    assert none.run["notes"][-1] == (
+        "3 of 3 questions have no pictures, for want of room in this page: `view --serve` shows all."
+    )
+    lost = written(replace(run, question=gone), tmp_path, more="view --serve")
+    assert lost.sheets == {} and not any("--serve" in note for note in lost.run["notes"])
+    assert all(asked["missing"] for asked in lost.questions.values())
 
 
 def test_questions_beyond_the_count_have_no_pictures_and_beyond_the_other_no_details(
