@@ -202,7 +202,7 @@ def test_questions_beyond_the_count_have_no_pictures_and_beyond_the_other_no_det
 
 
 def test_it_is_read_without_a_script(tmp_path) -> None:
-    run = made_up_run(600, 2, pictures=False)
+    run = replace(made_up_run(600, 2, pictures=False), shown="policy-0", before=None)
     page = written(replace(run, question=made_up_run(600, 1).question), tmp_path, pictured=2)
     inside = re.findall(r"<noscript>(.*?)</noscript>", page.text, re.DOTALL)
     table = next(text for text in inside if "<table" in text)
