@@ -186,7 +186,8 @@ def test_pictures_that_nobody_has_are_not_promised(tmp_path) -> None:
 
     none = written(run, tmp_path, picture_bytes=0, more="view --serve")
     assert none.run["notes"][-1] == (
-        "3 of 3 questions have no pictures, for want of room in this page: `view --serve` shows all."
+        "3 of 3 questions have no pictures, for want of room in this page: "
+        "`view --serve` shows all."
     )
     lost = written(replace(run, question=gone), tmp_path, more="view --serve")
     assert lost.sheets == {} and not any("--serve" in note for note in lost.run["notes"])
