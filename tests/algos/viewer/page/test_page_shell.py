@@ -185,6 +185,28 @@ def test_nothing_is_wider_than_a_small_screen(path, state):
             assert 0 <= place["x"] <= 20 and place["width"] < 220  # it stays, and leaves room
 
 
+@pytest.mark.parametrize("state", ["", "q=q1", "view=compare&q=q1"])
+def test_words_of_any_length_stay_in_their_box(tmp_path, state):
+    made, long = made_up_run(3, entries=2), 10_000 * "W"
+    many = " ".join(["many words"] * 300)
+
+    def question(name):
+        return replace(
+            made.question(name), question=long, gold=long, group={long: long},
+            choices=[long, many, "blue", "gold"],
+        )  # fmt: skip
+
+    run = replace(
+        made, title=long, about={long: long, many: many}, notes=[long], question=question,
+        entries=[replace(one, title=long) for one in made.entries],
+    )  # fmt: skip
+    write_view(run, tmp_path / "page.html")
+    with shown(tmp_path / "page.html", state, width=420) as found:
+        found.page.wait_for_selector(".grid-box .row, .question-view, .cmp-head", state="attached")
+        found.page.wait_for_timeout(200)
+        assert found.page.evaluate("document.documentElement.scrollWidth") <= 420
+
+
 def test_colours_are_the_readers_choice_and_stay(path):
     background = "getComputedStyle(document.body).backgroundColor"
     with shown(path) as found:

@@ -179,6 +179,19 @@ def test_why_it_ended_so_stands_beside_it(tmp_path: Path) -> None:
         assert len(hints) == 2
 
 
+def test_words_that_stand_beside_each_other_are_not_read_as_one(tmp_path: Path) -> None:
+    with shown(tmp_path, {**QUESTION, "group": {"family": "when", "tier": "core"}}) as found:
+        assert found.page.text_content(".tags").endswith("family when tier core")
+        assert "green gold answer" in found.page.text_content(".choices")
+
+
+def test_a_rule_that_could_not_tell_decided_nothing(tmp_path: Path) -> None:
+    with shown(tmp_path, changed(rule="undecided")) as found:
+        assert "decided by no rule: none could tell" in found.page.text_content(".verdict .facts")
+    with shown(tmp_path, changed(rule="wrong_choice")) as found:
+        assert "decided by the rule wrong choice" in found.page.text_content(".verdict .facts")
+
+
 def test_beliefs_are_drawn_and_told(tmp_path: Path) -> None:
     with shown(tmp_path, QUESTION) as found:
         page = found.page
