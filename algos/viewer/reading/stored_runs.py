@@ -151,7 +151,7 @@ def _training(folder: RunFolder, settings: Mapping[str, Any]) -> StoredRun | Non
     last = [entry for entry in entries if entry.update is not None]
     return StoredRun(
         title=f"Training: {folder.path.name}",
-        about={"model": model, "data": str(settings.get("dataset"))} | training_facts(metrics),
+        about={"model": model, **_data(settings), **training_facts(metrics)},
         entries=entries,
         shown=last[-1].key if last else None,
         before=entries[0].key if len(entries) > 1 else None,
@@ -159,6 +159,11 @@ def _training(folder: RunFolder, settings: Mapping[str, Any]) -> StoredRun | Non
         notes=["This training is not finished: the page has what is there."],
         curves=metrics,
     )
+
+
+def _data(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return what was learned from, where it is written already."""
+    return {"data": str(settings["dataset"])} if settings.get("dataset") else {}
 
 
 def _fine_tuning(folder: RunFolder, settings: Mapping[str, Any]) -> StoredRun | None:
@@ -174,7 +179,7 @@ def _fine_tuning(folder: RunFolder, settings: Mapping[str, Any]) -> StoredRun | 
     metrics = read_metrics(folder.metrics)
     return StoredRun(
         title=f"Fine-tuning: {folder.path.name}",
-        about={"data": str(settings.get("dataset")), **training_facts(metrics)},
+        about={**_data(settings), **training_facts(metrics)},
         entries=entries,
         frame_size=_size(settings.get("frame_size")),
         curves=metrics,
