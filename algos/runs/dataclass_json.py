@@ -1,15 +1,19 @@
-"""Dataclasses read back from JSON: the types of the fields say what lists and objects become."""
+"""Dataclasses read back from JSON: the types of the fields say what lists and objects become.
+
+What a type needs is worked out once: a hundred thousand questions are of one kind.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
+_Reader = Callable[[Any], Any]
 _SCALARS: Mapping[Any, tuple[type, ...]] = {
     bool: (bool,),
     int: (int,),
@@ -17,6 +21,21 @@ _SCALARS: Mapping[Any, tuple[type, ...]] = {
     str: (str,),
     NoneType: (NoneType,),
 }
+
+
+class _Unsuited(ValueError):
+    """A value of another type, which learns its place while it passes those around it."""
+
+    def __init__(self, tell: Callable[[str], str], place: str = "") -> None:
+        super().__init__()
+        self._tell, self._place = tell, place
+
+    def inside(self, place: str) -> _Unsuited:
+        """Return what is to be raised one place further out."""
+        return _Unsuited(self._tell, place + self._place)
+
+    def __str__(self) -> str:
+        return self._tell(self._place.removeprefix("."))
 
 
 def dataclass_from_json(kind: type[T], data: object, place: str = "") -> T:
@@ -36,78 +55,160 @@ def dataclass_from_json(kind: type[T], data: object, place: str = "") -> T:
         ValueError: if the data are no object, lack a field without a default, have one too many, or
             a value of another type; the message names the field, as in `ppo.recipe.first_turns`.
     """
-    if not isinstance(data, Mapping):
-        raise _unsuited(place or kind.__name__, "a JSON object", data)
-    known = {field.name: field for field in fields(kind) if field.init}  # type: ignore[arg-type]
-    missing = [name for name, field in known.items() if name not in data and _is_needed(field)]
-    unknown = [str(name) for name in data if name not in known]
-    problems = [f"{_inside(place, name)} is missing" for name in missing]
-    problems += [f"{_inside(place, name)} is not known" for name in unknown]
-    if problems:
-        raise ValueError(f"{', '.join(problems)}: {kind.__name__} has {', '.join(known)}")
-    types = _types(kind)  # type: ignore[arg-type]
-    return kind(**{k: _value(types[k], data[k], _inside(place, k)) for k in known if k in data})
+    try:
+        made: T = _reader_of(kind)(data)  # type: ignore[arg-type]
+    except _Unsuited as error:
+        raise ValueError(str(error.inside(place))) from None
+    return made
 
 
-@lru_cache(maxsize=256)  # a hundred thousand questions are of one kind
-def _types(kind: Hashable) -> dict[str, Any]:
-    return get_type_hints(kind)
+@lru_cache(maxsize=256)
+def _reader_of(kind: Any) -> _Reader:
+    """Return what reads a dataclass."""
+    types = get_type_hints(kind)
+    known = {field.name: _reader(types[field.name]) for field in fields(kind) if field.init}
+    needed = [field.name for field in fields(kind) if field.init and _is_needed(field)]
+
+    def read(data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            told = f"expected a JSON object, got {data!r}"
+            raise _Unsuited(lambda place: f"{place or kind.__name__}: {told}")
+        if not (data.keys() <= known.keys() and all(name in data for name in needed)):
+            raise _Unsuited(partial(_other_names, kind, list(known), needed, list(data)))
+        values = {}
+        for name, reader in known.items():
+            if name in data:
+                try:
+                    values[name] = reader(data[name])
+                except _Unsuited as error:
+                    raise error.inside(f".{name}") from None
+        return kind(**values)
+
+    return read
+
+
+def _other_names(
+    kind: Any, known: list[str], needed: list[str], named: list[Any], place: str
+) -> str:
+    """Say which names an object lacks or has too many.
+
+    Args:
+        kind: the dataclass.
+        known: its fields.
+        needed: those without a default.
+        named: what the object has.
+        place: of the object; "" for the whole.
+    """
+    problems = [f"{_inside(place, name)} is missing" for name in needed if name not in named]
+    problems += [f"{_inside(place, name)} is not known" for name in named if name not in known]
+    return f"{', '.join(problems)}: {kind.__name__} has {', '.join(known)}"
+
+
+def _reader(expected: Any) -> _Reader:
+    """Return what reads a value of some type.
+
+    Not cached by the type: `str | Path` and `Path | str` are equal, and are read in their order.
+    """
+    origin, arguments = get_origin(expected), get_args(expected)
+    if expected in _SCALARS:
+        return _scalar(expected)
+    if is_dataclass(expected):
+        return lambda value: _reader_of(expected)(value)  # type: ignore[arg-type]
+    if expected is Path:
+        return _read_path
+    if origin is Literal:
+        return partial(_read_literal, arguments)
+    if origin in (Union, UnionType):
+        return _union([_reader(member) for member in arguments], NoneType in arguments)
+    if origin is tuple:
+        return _tuple(arguments)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        values = _reader(arguments[1]) if arguments[1] in _SCALARS else None
+        return partial(_read_mapping, origin.__name__, values)
+    raise TypeError(f"a field has the type {expected}, which JSON cannot give back")
+
+
+def _scalar(expected: Any) -> _Reader:
+    suiting = _SCALARS[expected]
+    exact = frozenset(suiting)  # True is an int to Python, and no number here
+
+    def read(value: Any) -> Any:
+        if type(value) in exact:
+            return value
+        if isinstance(value, suiting) and not isinstance(value, bool):
+            return value
+        raise _unsuited(expected.__name__, value)
+
+    return read
 
 
 @lru_cache(maxsize=1024)
-def _parts(expected: Any) -> tuple[Any, tuple[Any, ...]]:
-    return get_origin(expected), get_args(expected)
+def _path(text: str) -> Path:
+    return Path(text)
 
 
-def _value(expected: Any, value: Any, place: str) -> Any:
-    """Return `value` as the type `expected` has it."""
-    origin, arguments = _parts(expected)
-    if expected in _SCALARS:
-        suits = isinstance(value, _SCALARS[expected])
-        if suits and (expected is bool or not isinstance(value, bool)):  # True is an int to Python
-            return value
-    elif is_dataclass(expected):
-        return dataclass_from_json(expected, value, place)  # type: ignore[arg-type]
-    elif expected is Path:
-        if isinstance(value, str):
-            return Path(value)
-    elif origin is Literal:
-        if any(value == one and type(value) is type(one) for one in arguments):  # 1 == True
-            return value
-        raise _unsuited(place, f"one of {', '.join(map(repr, arguments))}", value)
-    elif origin in (Union, UnionType):
-        return _of_union(arguments, value, place)
-    elif origin is tuple:
-        return _tuple(arguments, value, place)
-    elif isinstance(origin, type) and issubclass(origin, Mapping):
-        if isinstance(value, Mapping):
-            return dict(value)
-    else:
-        raise TypeError(f"{place} has the type {expected}, which JSON cannot give back")
-    raise _unsuited(place, getattr(expected, "__name__", str(expected)), value)
+def _read_path(value: Any) -> Path:
+    if isinstance(value, str):
+        return _path(value)  # the questions of one video share it
+    raise _unsuited("Path", value)
 
 
-def _of_union(members: tuple[Any, ...], value: Any, place: str) -> Any:
-    """Return `value` as the first type that suits it."""
-    problems = []
-    for member in members:
+def _read_literal(options: tuple[Any, ...], value: Any) -> Any:
+    if any(value == one and type(value) is type(one) for one in options):  # 1 == True
+        return value
+    raise _unsuited(f"one of {', '.join(map(repr, options))}", value)
+
+
+def _read_mapping(name: str, values: _Reader | None, value: Any) -> dict[Any, Any]:
+    """Return a JSON object; its values have to be of a type where they are no structures."""
+    if not isinstance(value, Mapping):
+        raise _unsuited(name, value)
+    found = {}
+    for key, one in value.items():
         try:
-            return _value(member, value, place)
-        except ValueError as error:
-            problems.append(str(error))
-    raise ValueError(problems[0])
+            found[key] = one if values is None else values(one)
+        except _Unsuited as error:
+            raise error.inside(f".{key}") from None
+    return found
 
 
-def _tuple(parts: tuple[Any, ...], value: Any, place: str) -> tuple[Any, ...]:
-    """Return a list as a tuple, each value of its own type or, after `...`, all of one."""
-    if not isinstance(value, list | tuple):
-        raise _unsuited(place, "a list", value)
-    if len(parts) == 2 and parts[1] is Ellipsis:
-        parts = (parts[0],) * len(value)
-    if len(parts) != len(value):
-        raise _unsuited(place, f"a list of {len(parts)} values", value)
-    places = [f"{place}[{number}]" for number in range(len(value))]
-    return tuple(_value(*one) for one in zip(parts, value, places, strict=True))
+def _union(members: list[_Reader], has_none: bool) -> _Reader:
+    """Return what reads a value as the first type that suits it."""
+
+    def read(value: Any) -> Any:
+        if value is None and has_none:
+            return None
+        first: ValueError | None = None
+        for member in members:
+            try:
+                return member(value)
+            except ValueError as error:
+                first = first or error
+        assert first is not None
+        raise first
+
+    return read
+
+
+def _tuple(parts: tuple[Any, ...]) -> _Reader:
+    """Return what reads a list as a tuple: each value of its own type or, with `...`, of one."""
+    alike = len(parts) == 2 and parts[1] is Ellipsis
+    readers = [_reader(part) for part in parts if part is not Ellipsis]
+
+    def read(value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list | tuple):
+            raise _unsuited("a list", value)
+        if not alike and len(readers) != len(value):
+            raise _unsuited(f"a list of {len(readers)} values", value)
+        found: list[Any] = []
+        try:
+            for reader, one in zip(readers * len(value) if alike else readers, value, strict=True):
+                found.append(reader(one))
+        except _Unsuited as error:
+            raise error.inside(f"[{len(found)}]") from None
+        return tuple(found)
+
+    return read
 
 
 def _is_needed(field: Field[Any]) -> bool:
@@ -118,5 +219,5 @@ def _inside(place: str, name: object) -> str:
     return f"{place}.{name}" if place else str(name)
 
 
-def _unsuited(place: str, expected: str, value: object) -> ValueError:
-    return ValueError(f"{place}: expected {expected}, got {value!r}")
+def _unsuited(expected: str, value: object) -> _Unsuited:
+    return _Unsuited(lambda place: f"{place}: expected {expected}, got {value!r}")

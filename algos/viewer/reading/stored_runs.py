@@ -32,7 +32,8 @@ from algos.viewer.reading.unfinished_entries import (
     entry_of_trajectories,
     row_of,
 )
-from algos.viewer.reading.update_entries import update_entries
+from algos.viewer.reading.update_entries import newest_update, update_entries
+from sage_env.argument_checks import is_whole
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.loading import load_dataset
 from sage_env.errors import SageEnvError
@@ -148,12 +149,12 @@ def _training(folder: RunFolder, settings: Mapping[str, Any]) -> StoredRun | Non
     if not entries:
         return None
     metrics = read_metrics(folder.metrics)
-    last = [entry for entry in entries if entry.update is not None]
+    newest = newest_update(entries)
     return StoredRun(
         title=f"Training: {folder.path.name}",
         about={"model": model, **_data(settings), **training_facts(metrics)},
         entries=entries,
-        shown=last[-1].key if last else None,
+        shown=None if newest is None else newest.key,
         before=entries[0].key if len(entries) > 1 else None,
         live=True,
         notes=["This training is not finished: the page has what is there."],
@@ -280,6 +281,6 @@ def _frame_size(settings: Mapping[str, Any]) -> tuple[int, int] | None:
 
 
 def _size(value: Any) -> tuple[int, int] | None:
-    if isinstance(value, Sequence) and len(value) == 2:
+    if isinstance(value, Sequence) and len(value) == 2 and all(map(is_whole, value)):
         return int(value[0]), int(value[1])
-    return None
+    return None  # of each video its own, or a manifest that a hand has changed

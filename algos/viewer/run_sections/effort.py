@@ -100,8 +100,8 @@ def binned(
 
 
 def _points(episodes: Sequence[EpisodeResult], read: Read) -> list[tuple[float, float]]:
-    pairs = [(e.duration, read(e)) for e in episodes if e.error is None and e.duration]
-    return [(x, y) for x, y in pairs if x is not None and y is not None]
+    pairs = [(e.duration or 0.0, read(e)) for e in episodes if e.error is None]
+    return [(x, y) for x, y in pairs if x > 0 and y is not None]
 
 
 def _figure(plays: RunPlays, title: str, read: Read) -> str:
@@ -162,7 +162,8 @@ def _picture(
 
 
 def _grid(ticks: Sequence[float], top: float, x_at: Scale, y_at: Scale) -> str:
-    step = next(s for k in range(9) for s in (10.0**k, 2 * 10.0**k, 5 * 10.0**k) if top / s <= 6)
+    steps = (part * 10.0**power for power in range(308) for part in (1, 2, 5))
+    step = next(one for one in steps if top / one <= 6)
     parts = []
     for k in range(int(top / step) + 1):
         y = y_at(k * step)

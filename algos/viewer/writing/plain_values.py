@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import PurePath
 from typing import Any
 
@@ -14,6 +15,7 @@ _DIGITS = 6
 _EXACT = 2**53  # integers beyond it are rounded by a script anyway
 # What would end a script element, or an old script's line: `<`, and U+2028/9.
 _ESCAPED = {"<": "\\u003c", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)  # `json.dumps` makes one a call
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff\ud800-\udfff]")
 
 
@@ -37,12 +39,12 @@ def plain(value: Any) -> Any:
         return value
     if isinstance(value, int | float):
         return rounded(value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return said({one.name: getattr(value, one.name) for one in fields(value)})
-    if isinstance(value, Mapping):
-        return said(value)
     if isinstance(value, list | tuple):
         return [plain(one) for one in value]
+    if isinstance(value, Mapping):
+        return said(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return said(values_of(value))
     if isinstance(value, PurePath):
         return value.name  # where it lies on this machine is nobody's business
     if hasattr(value, "tolist"):  # a number or array of numpy
@@ -52,13 +54,24 @@ def plain(value: Any) -> Any:
 
 def said(values: Mapping[Any, Any]) -> dict[str, Any]:
     """Return an object as JSON data without what says nothing."""
-    found = {str(key): plain(value) for key, value in values.items()}
+    found = {str(key): plain(value) for key, value in values.items() if value is not None}
     return {key: value for key, value in found.items() if value not in (None, "", [], {})}
+
+
+def values_of(one: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass, by name."""
+    return {name: getattr(one, name) for name in _names(type(one))}  # type: ignore[arg-type]
+
+
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    """Return the names of the fields of a class: a page has a million steps of one class."""
+    return tuple(one.name for one in fields(kind))
 
 
 def json_line(value: Any) -> str:
     """Return plain JSON data as ASCII text without blanks; a lone surrogate is escaped in it."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def script_json(value: Any) -> str:

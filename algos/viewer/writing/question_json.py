@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,7 +11,7 @@ from urllib.parse import quote
 from algos.viewer.pictures.page_pictures import NO_PICTURE, Pictures
 from algos.viewer.pictures.time_marks import Spoken
 from algos.viewer.view_data import EpisodeView, QuestionView, StepView
-from algos.viewer.writing.plain_values import plain, said
+from algos.viewer.writing.plain_values import plain, said, values_of
 
 Marks = tuple[Sequence[float] | None, Sequence[Spoken]]
 """Scene cuts and speech of a video, as `time_marks.marks` gives them."""
@@ -40,7 +39,7 @@ def question_json(
         href: address of its video, for playback.
     """
     own = ("video", "subtitles", "subtitles_start", "pictures", "episodes")
-    values = {one.name: getattr(question, one.name) for one in fields(question)}
+    values = values_of(question)
     found = said({key: value for key, value in values.items() if key not in own})
     if question.video is not None:
         found["video"] = {"name": question.video.name, "href": href}
@@ -68,7 +67,7 @@ def video_href(video: Path | None, page: Path) -> str | None:
 
 
 def _episode(episode: EpisodeView, cells: Sequence[Sequence[tuple[int, int]]]) -> dict[str, Any]:
-    values: dict[str, Any] = {one.name: getattr(episode, one.name) for one in fields(episode)}
+    values = values_of(episode)
     steps = values.pop("steps")
     values["row"] = _row(episode.row)
     found = said(values)
@@ -76,6 +75,9 @@ def _episode(episode: EpisodeView, cells: Sequence[Sequence[tuple[int, int]]]) -
         _step(step, cells[number] if number < len(cells) else ())
         for number, step in enumerate(steps)
     ]
+    if episode.other_video is not None:
+        for step in found["steps"]:
+            step["elsewhere"] = True
     return found
 
 
@@ -84,7 +86,7 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _step(step: StepView, cells: Sequence[tuple[int, int]]) -> dict[str, Any]:
-    values: dict[str, Any] = {one.name: getattr(step, one.name) for one in fields(step)}
+    values = values_of(step)
     frames = values.pop("frames")
     found = said(values)
     if frames:

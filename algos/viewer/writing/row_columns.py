@@ -24,7 +24,7 @@ class _Values:
     def __init__(self) -> None:
         self.numbers = array("d")
         self.codes: array[int] | None = None
-        self.names: dict[str, int] = {}  # JSON of a value, and its code
+        self.names: dict[str | tuple[str], int] = {}  # texts, JSON of other values; their codes
 
     def add(self, value: Any) -> None:
         """Add the value of one more row."""
@@ -48,20 +48,22 @@ class _Values:
             return _MISSING
         if isinstance(value, list | dict):
             value = json_line(value)  # a cell shows text
-        return self.names.setdefault(json_line(value), len(self.names))
+        # A text is its own name: hardly any is a new one, and only these become JSON.
+        name = value if isinstance(value, str) else (json_line(value),)
+        return self.names.setdefault(name, len(self.names))
 
     def json(self) -> Iterator[str]:
         """Yield the column as JSON, in pieces."""
         if self.codes is None:
             yield '{"values":['
-            yield from _joined(json_line(rounded(x)) for x in self.numbers)
+            yield from _joined(map(_number, self.numbers))
         elif 2 * len(self.names) > len(self.codes):  # hardly any value comes twice
-            names = list(self.names)
+            names = list(map(_name, self.names))
             yield '{"values":['
             yield from _joined("null" if c < 0 else names[c] for c in self.codes)
         else:
             yield '{"names":['
-            yield from _joined(self.names)
+            yield from _joined(map(_name, self.names))
             yield '],"codes":['
             yield from _joined(map(str, self.codes))
         yield "]}"
@@ -136,6 +138,15 @@ def _joined(values: Iterable[str]) -> Iterator[str]:
             piece, first = [], False
     if piece:
         yield ("" if first else ",") + ",".join(piece)
+
+
+def _name(name: str | tuple[str]) -> str:
+    return json_line(name) if isinstance(name, str) else name[0]
+
+
+def _number(value: float) -> str:
+    found = rounded(value)
+    return "null" if found is None else repr(found)  # as JSON has it
 
 
 def _float(value: float) -> float:

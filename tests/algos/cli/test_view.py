@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 from urllib.request import urlopen
 
@@ -256,7 +257,9 @@ def test_an_episode_is_written_as_a_film(folder: Path, tmp_path: Path, capsys: P
 @contextmanager
 def viewing(*arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Run the command in a process of its own; give its address and the process."""
-    code = "import sys; from algos.cli.entry import main; sys.exit(main())"
+    # Whoever starts the tests may ignore SIGINT, as a shell does for what runs in the background.
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{heard}; import sys; from algos.cli.entry import main; sys.exit(main())"
     process = subprocess.Popen(
         [sys.executable, "-c", code, "view", *arguments],
         cwd=ROOT,
@@ -289,8 +292,10 @@ def test_a_run_that_goes_on_is_served_and_ctrl_c_stops_it(run: Path) -> None:
         first = read(f"{address}state.json")["version"]
         with (run / "samples.jsonl").open("a") as file:
             file.write("".join(rows[2:]))
+        end = monotonic() + 60
         while read(f"{address}state.json")["version"] == first:
-            pass
+            assert monotonic() < end, "the new rows never came"
+            sleep(0.1)
         assert read(f"{address}rows.json")["count"] == 4
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0

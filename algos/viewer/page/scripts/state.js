@@ -7,6 +7,7 @@
 const State = (() => {
   const listeners = [];
   const LONGEST = 4000; // letters of one value
+  const LONGEST_ID = 100000; // of a question: a part of it would be that of none
   const VIEWS = ["run", "question", "compare"];
   const CALM = 300; // ms between two writes of the address: browsers stop pages that write too often
 
@@ -20,7 +21,7 @@ const State = (() => {
     if (key === "turn") return /^[0-9]{1,6}$/.test(String(given)) ? Number(given) : undefined;
     if (key === "t") return Number.isFinite(numeric(given)) ? numeric(given) : undefined;
     if (key === "w") return span(given);
-    return String(given).slice(0, LONGEST);
+    return String(given).slice(0, key === "q" ? LONGEST_ID : LONGEST);
   }
 
   function span(given) {

@@ -10,7 +10,7 @@ import pytest
 from algos.viewer.writing import write_view
 from tests.helpers.viewer.browser import opened
 from tests.helpers.viewer.made_up import HOSTILE, made_up_run
-from tests.helpers.viewer.run_table import go, saved_keys, settled, until
+from tests.helpers.viewer.run_table import drawn, go, saved_keys, settled, until
 
 GARBAGE = (
     "%", "%E0%A4%A", "=", "&&==&", "view=", "view=admin", "view=question", "view=question&q=nobody",
@@ -52,7 +52,7 @@ def test_no_address_breaks_the_page(page):
     texts = [*GARBAGE, *("".join(draws.choices(letters, k=30)) for _ in range(30))]
     for text in texts:
         page.page.evaluate("text => { location.hash = text; }", text)
-        page.page.evaluate("() => new Promise(requestAnimationFrame)")
+        drawn(page)
         page.require_quiet()
         assert page.page.is_hidden("#trouble"), text
     go(page)

@@ -10,6 +10,7 @@ import pytest
 from algos.viewer.reading.replay_commands import what_if_commands
 from algos.viewer.view_data import DifferenceView
 from algos.viewer.writing import write_view
+from sage_env.timeline import clock
 from tests.helpers.viewer.browser import chromium, opened, serious_violations
 from tests.helpers.viewer.made_up import made_up_run
 
@@ -160,6 +161,7 @@ def test_a_time_moves_the_cursor_of_what_is_there(at) -> None:
     second = float(re.search(r"[#&]t=([0-9.]+)", page.url)[1])
     frames = [step for step in RUN.question("q3").episodes[1].steps if step.frames][0].frames
     assert second == pytest.approx(frames[2].second, abs=0.05)
+    assert page.locator(".tl-flag").text_content() == clock(frames[2].second)
 
 
 def test_a_difference_of_measures_is_a_minus_b(at) -> None:

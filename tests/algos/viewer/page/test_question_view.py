@@ -137,7 +137,8 @@ def test_a_link_brings_back_the_moment(tmp_path: Path) -> None:
         page.wait_for_selector("button.entry[aria-pressed=true] >> text=Policy b")
         assert page.locator("article.turn").count() == 1
         assert "Right without" not in page.inner_text(".verdict")
-        assert page.get_attribute("a >> text=Compare with", "href").startswith("#view=compare")
+        href = page.get_attribute("a >> text=Compare with", "href")
+        assert href.startswith("#view=compare") and {"e=b", "f=a", "q=q"} <= {*href[1:].split("&")}
 
 
 def test_the_prompt_is_shown_against_the_turn_before(tmp_path: Path) -> None:
@@ -293,3 +294,39 @@ def test_scripts_planted_in_every_text_stay_text(tmp_path: Path) -> None:
             == 0
         )
         found.require_quiet()
+
+
+def facts(found: Opened) -> dict[str, str]:
+    script = """() => Object.fromEntries([...document.querySelectorAll("dl.facts > div")].map(
+        (one) => [one.querySelector("dt").textContent, one.querySelector("dd").textContent]))"""
+    told: dict[str, str] = found.page.evaluate(script)
+    return told
+
+
+def test_frames_of_another_video_lie_in_no_evidence(tmp_path: Path) -> None:
+    """Their times are of that video: a control that is shown a wrong one has seen no evidence."""
+    steps = [{**step, "elsewhere": True} for step in STEPS]
+    steps[0] = {**steps[0], "frames": [[10, -1, -1], [30, -1, -1], [150, -1, -1]]}
+    played = {"entry": "a", "steps": steps, "verdict": True, "prediction": "green"}
+    question = QUESTION | {"episodes": [{**played, "other_video": "0035.mp4"}]}
+    with shown(tmp_path, question) as found:
+        told = facts(found)
+        assert told["played on another video"] == "0035.mp4"
+        assert "evidence seen" not in told and "first hit" not in told
+        assert "evidence" not in str(found.page.text_content(".hints"))
+        assert found.page.locator(".thumb.hit, .tl-diamonds").count() == 0
+        assert "in the evidence" not in str(found.page.text_content("main"))
+
+
+def test_a_row_alone_says_what_it_saw(tmp_path: Path) -> None:
+    row = {"frames": 9, "turns": 3, "evidence_recall": 1.0, "evidence_hit_turn": 2}
+    episodes = [{"entry": "a", "steps": [], "verdict": False, "prediction": "red", "row": row}]
+    with shown(tmp_path, QUESTION | {"episodes": episodes}) as found:
+        told = facts(found)
+        assert told["first hit"] == "turn 2" and told["evidence seen"] == "100 % of 1 span"
+        hint = found.page.text_content(".hints li")
+        assert hint == "It saw the evidence (first in turn 2) and still answered wrong."
+    row |= {"evidence_recall": 0.0, "evidence_hit_turn": None}
+    with shown(tmp_path, QUESTION | {"episodes": episodes}) as found:
+        assert facts(found)["first hit"] == "never"
+        assert found.page.text_content(".hints li") == "It never saw the evidence."

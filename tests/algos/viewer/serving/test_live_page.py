@@ -96,7 +96,11 @@ def test_a_question_is_drawn_anew_only_when_it_has_changed() -> None:
         look_now(found)
         until(found, "document.documentElement.dataset.shownState === '2'")
         assert found.page.evaluate(kept), "nothing of it has changed"
-        going.become(live(9, rows=lambda: made_up_run(9, entries=3).rows()))
+        rows = [
+            {**row, "verdict": not row["verdict"]} if row["id"] == "q3" else row
+            for row in made_up_run(9).rows()
+        ]
+        going.become(live(9, rows=lambda: iter(rows)))
         look_now(found)
         until(found, f"!{kept}")
         found.page.locator(".question-view").wait_for(timeout=15_000)
