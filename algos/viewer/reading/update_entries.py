@@ -44,6 +44,12 @@ def newest_update(entries: Sequence[StoredEntry]) -> StoredEntry | None:
     return (validated or updates or [None])[-1]
 
 
+def first_validation(entries: Sequence[StoredEntry]) -> StoredEntry | None:
+    """Return the oldest validation: the state before, on the questions of the newest one."""
+    validated = [one for one in entries if one.key.startswith(_VALIDATED)]
+    return min(validated, key=lambda one: one.update or 0, default=None)
+
+
 def _entries(path: Path, start: str, title: str, item: ItemOf) -> list[StoredEntry]:
     stored = UpdateEpisodes(path)
     of = lru_cache(maxsize=1)(stored.of)  # all updates of one question are asked for in a row
