@@ -41,7 +41,8 @@ def newest_update(entries: Sequence[StoredEntry]) -> StoredEntry | None:
     """
     updates = [entry for entry in entries if entry.update is not None]
     validated = [entry for entry in updates if entry.key.startswith(_VALIDATED)]
-    return (validated or updates or [None])[-1]
+    found = validated or updates
+    return found[-1] if found else None
 
 
 def first_validation(entries: Sequence[StoredEntry]) -> StoredEntry | None:
