@@ -111,8 +111,8 @@ class View:
             return False
         if not any((self.path / name).exists() for name in _OURS):
             raise CommandError(
-                f"the run in {self.path} has only begun and holds nothing to show yet: try again in "
-                "a few minutes"
+                f"the run in {self.path} has only begun and holds nothing to show yet: try again "
+                "in a few minutes"
             )
         return True
 
