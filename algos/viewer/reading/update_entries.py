@@ -41,7 +41,14 @@ def newest_update(entries: Sequence[StoredEntry]) -> StoredEntry | None:
     """
     updates = [entry for entry in entries if entry.update is not None]
     validated = [entry for entry in updates if entry.key.startswith(_VALIDATED)]
-    return (validated or updates or [None])[-1]
+    found = validated or updates
+    return found[-1] if found else None
+
+
+def first_validation(entries: Sequence[StoredEntry]) -> StoredEntry | None:
+    """Return the oldest validation: the state before, on the questions of the newest one."""
+    validated = [one for one in entries if one.key.startswith(_VALIDATED)]
+    return min(validated, key=lambda one: one.update or 0, default=None)
 
 
 def _entries(path: Path, start: str, title: str, item: ItemOf) -> list[StoredEntry]:

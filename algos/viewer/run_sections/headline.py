@@ -88,6 +88,8 @@ def learned_words(plays: RunPlays) -> str:
         title = title[:1].upper() + title[1:]
     ours = plays.headline(plays.shown)
     found = measures_of(ours)
+    if not ours:
+        return f"{title}: no question has been played yet."
     if found.accuracy is None:
         return f"{title}: no question is judged."
     judged = found.right + found.wrong

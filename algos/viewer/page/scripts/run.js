@@ -122,7 +122,8 @@ const RunPage = (() => {
       : `${Dom.number(rows.length)} of ${Dom.number(asked)} questions${others}`;
     made.empty.hidden = rows.length > 0;
     const clear = () => State.set({ filter: terms.entry ? `entry:${terms.entry}` : null, find: null });
-    made.empty.replaceChildren("Nothing matches. ", Dom.h("button", { type: "button", onclick: clear }, "Take all filters away"));
+    if (!Data.run.count) made.empty.replaceChildren("No question has been played yet.");
+    else made.empty.replaceChildren("Nothing matches. ", Dom.h("button", { type: "button", onclick: clear }, "Take all filters away"));
   }
 
   // Back from a question: to its row.

@@ -9,7 +9,10 @@ const Tools = (() => {
   const previous = button("Previous", () => step(-1), { "aria-keyshortcuts": "k" });
   const next = button("Next", () => step(1), { "aria-keyshortcuts": "j" });
   const place = Dom.h("span", { class: "note", role: "status" });
-  const questions = Dom.h("a", { href: "#questions" }, Data.run.questions === 1 ? "The question" : `All ${Dom.number(Data.run.questions)} questions`);
+  const questions = Dom.h("a", { href: "#questions" });
+  const counted = () => (questions.textContent = Data.run.questions === 1 ? "The question" : `All ${Dom.number(Data.run.questions)} questions`);
+  counted();
+  Data.onLoad(counted); // a run that goes on has more
   const compare = Dom.h("a", { href: "#view=compare" }, "Compare");
   const theme = Dom.h("select", { "aria-label": "Colours" }, THEMES.map(([value, text]) => Dom.h("option", { value }, text)));
   const on = button("Keys (?)", () => help());

@@ -25,4 +25,18 @@ def test_a_training_that_goes_on_shows_its_newest_validation_first(
             log.write(update, trajectory("seen", True))
         log.close()
     run = read_run(tmp_path)
-    assert (run.shown, run.before) == ("validated-2", "base")
+    assert (run.shown, run.before) == ("validated-2", "validated-0")  # of the same questions
+
+
+def test_before_the_first_update_nothing_is_compared_with_itself(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    for name in ("demonstrator", "base"):
+        folder.save_result(name, result((item("seen"), trajectory("seen", False))))
+    write_json(folder.config, {"ppo": {}, "checkpoint": None})
+    run = read_run(tmp_path)
+    assert run.before is None and "data" not in run.about
+    log = UpdateEpisodeLog(folder.validation_episodes, keep_through=9, items={"seen": item("seen")})
+    log.write(0, trajectory("seen", True))
+    log.close()
+    run = read_run(tmp_path)
+    assert (run.shown, run.before) == ("validated-0", None)

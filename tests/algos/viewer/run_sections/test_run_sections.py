@@ -119,6 +119,7 @@ def test_a_single_question_is_no_statistic() -> None:
 
 def test_nothing_judged_is_said() -> None:
     assert learned_words(plays(row(0, None))) == "After: no question is judged."
+    assert learned_words(plays()) == "After: no question has been played yet."
 
 
 def kinds_of(rights: Mapping[str, tuple[int, int]]) -> list[dict[str, Any]]:

@@ -114,10 +114,21 @@ def test_a_section_that_changes_is_replaced_and_its_open_parts_stay_open() -> No
     going = Going(live(6, sections=sections))
     with going.page() as found:
         found.page.click("#learned summary")
-        going.become(live(6, sections=[(*sections[0][:2], text.format("a lot"))]))
+        more = [
+            (*sections[0][:2], text.format("a lot")),
+            ("flow", "From the first look", "<p>x</p>"),
+        ]
+        going.become(live(9, sections=more, about={"data": "of now"}))
         look_now(found)
         found.page.get_by_text("a lot").wait_for(timeout=15_000)
         assert found.page.evaluate("document.querySelector('#learned details').open")
+        assert found.page.locator("#contents a").all_text_contents() == [
+            "What was learned",
+            "Questions",
+            "From the first look",
+        ]
+        assert found.page.locator(".about dd").all_text_contents() == ["of now"]
+        assert "All 9 questions" in (found.page.text_content("#tools") or "")
         found.require_quiet()
 
 
