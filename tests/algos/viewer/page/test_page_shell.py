@@ -231,6 +231,7 @@ def test_paper_has_the_sections_the_first_rows_and_the_open_question(path):
         assert found.page.is_visible("#summary")
         assert found.page.is_visible(".question-view")
         assert found.page.is_hidden(".grid-box") and found.page.is_hidden("#tools")
+        assert found.page.is_hidden("#questions"), "a heading with nothing below it"
     with shown(path, "sort=frames") as found:
         settled(found)
         first = [row["id"] for row in json.loads(saved(found))][:200]
@@ -242,6 +243,19 @@ def test_paper_has_the_sections_the_first_rows_and_the_open_question(path):
         found.page.emulate_media(media="screen")
         until(found, "document.querySelectorAll('.printed tr').length === 0")
         assert found.page.pdf()[:5] == b"%PDF-"
+
+
+def test_paper_has_every_column_of_a_wide_table(tmp_path):
+    cells = "".join(f"<td>{k} and more words</td>" for k in range(8))
+    wide = f'<div class="scroll"><table><tr>{cells}</tr></table></div>'
+    run = replace(made_up_run(3), sections=[("wide", "Wide", wide)])
+    write_view(run, tmp_path / "page.html")
+    with shown(tmp_path / "page.html", width=720) as found:
+        settled(found)
+        hidden = "(box => box.scrollWidth - box.clientWidth)(document.querySelector('.scroll'))"
+        assert found.page.evaluate(hidden) > 0
+        found.page.emulate_media(media="print")
+        assert found.page.evaluate(hidden) == 0
 
 
 def test_without_a_script_the_page_is_a_document(path):
