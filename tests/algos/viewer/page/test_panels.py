@@ -4,6 +4,7 @@ numbers worked by hand, each script beside stand-ins for the file and the addres
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -271,7 +272,10 @@ def test_a_curve_that_rises_goes_up(page: Any) -> None:
       Curves.mount(box, [0, 1, 2].map((update) => ({ update, "eval/score": update / 2 })));
       return box.querySelector(".curve-line").getAttribute("d");
     }"""
-    assert page.evaluate(told) == "M46.0 130.0L179.0 69.0L312.0 8.0"
+    places = re.findall(r"[ML]([0-9.]+) ([0-9.]+)", page.evaluate(told))
+    across, down = zip(*[(float(x), float(y)) for x, y in places], strict=True)
+    assert down == (130, 69, 8)  # from the foot to the top
+    assert across[1] - across[0] == across[2] - across[1] > 100
 
 
 # --- what else is counted
