@@ -17,7 +17,8 @@ HOOKS = {
     "character_set", "character_list", "character_index",  # of gymnasium.spaces.Text
     "handle_request",  # of httpx2.BaseTransport
     "makefile",  # of socket.socket, by http.client
-    "do_GET", "do_POST", "do_DELETE", "log_message", "send_error",  # of http.server.BaseHTTPRequestHandler
+    "do_GET", "do_POST", "do_DELETE",  # of http.server.BaseHTTPRequestHandler
+    "log_message", "send_error",
 }  # fmt: skip
 """Methods that a base class of another project calls."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import shlex
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -39,8 +40,8 @@ class View:
 
     path: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="PATH")]
     """The folder of a run, or a trace: SAGE's JSONL, lmms-eval's samples, messages as OpenAI has
-    them, ATIF, VideoSeek's trajectories."""
-    other: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="PATH")] = None
+    them, ATIF, VideoSeek's trajectories, logs of inspect_ai."""
+    other: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="[PATH]")] = None
     """A second one, to compare with."""
     out: Path | None = None
     """File for the page; by default `report.html` in the folder of the run. With --clip, the .gif
@@ -106,7 +107,14 @@ class View:
         byte_count("--max-bytes", self.max_bytes)
 
     def _goes_on(self) -> bool:
-        return self.out is None and self.other is None and is_going_on(self.path)
+        if self.out is not None or self.other is not None or not is_going_on(self.path):
+            return False
+        if not any((self.path / name).exists() for name in _OURS):
+            raise CommandError(
+                f"the run in {self.path} has only begun and holds nothing to show yet: try again "
+                "in a few minutes"
+            )
+        return True
 
     def _read(self) -> RunView:
         """Return what is to be shown, as the files are now."""
@@ -151,12 +159,19 @@ class View:
         settings = WriteSettings(
             max_bytes=byte_count("--max-bytes", self.max_bytes),
             picture_bytes=0 if none else byte_count("--pictures", self.pictures),
-            more=f"{opening(RunFolder(self.path))} --serve",
+            more=self._serving(),
         )
         written = write_view(run, path, settings)
         for note in written.notes:
             say(note)
         return written.path
+
+    def _serving(self) -> str:
+        """Return the command that serves the same with all its details, for a shell."""
+        other = "" if self.other is None else f" {shlex.quote(str(self.other))}"
+        videos = "" if self.videos is None else f" --videos {shlex.quote(str(self.videos))}"
+        frames = " --allow-frames" if self.allow_frames else ""
+        return f"{opening(RunFolder(self.path))}{other}{videos}{frames} --serve"
 
     def _serve(self) -> None:
         """Serve until the user stops it."""

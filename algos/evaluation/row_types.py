@@ -43,6 +43,12 @@ def _amounts(value: Any) -> bool:
     return isinstance(value, dict) and all(map(_amount, value.values()))
 
 
+def _numbers(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(one, float) or is_finite(one) for one in value.values()
+    )
+
+
 def _counts(value: Any) -> bool:
     return isinstance(value, dict) and all(map(_count, value.values()))
 
@@ -78,13 +84,22 @@ _MAY_LACK: Mapping[str, tuple[Check, str]] = {
     "kind": (_text, "a text"),
     "choices": (_count, "a whole number >= 0"),
     "gold_choice": (_count, "a whole number >= 0 or null"),
+    "question": (_text, "a text or null"),
+    "gold": (_text, "a text or null"),
+    "judge": (lambda value: isinstance(value, str | dict), "a text, an object or null"),
+    "judge_words": (_text, "a text or null"),
+    "chance": (_share, "a share or null"),
+    "played_verdict": (lambda value: isinstance(value, bool), "true, false or null"),
     "evidence": (_spans, "a list of spans"),
     "evidence_recall": (_share, "a share or null"),
     "evidence_precision": (_share, "a share or null"),
     "evidence_hit_turn": (_count, "a whole number >= 0 or null"),
+    "answer_iou": (_share, "a share or null"),
+    "answer_iop": (_share, "a share or null"),
     "answer_spans": (_spans, "a list of spans or null"),
     "beliefs": (_beliefs, "a list of lists of shares or null"),
     "stop_reason": (_text, "a text or null"),
+    "reward_terms": (_numbers, "an object of numbers or null"),
     "tool_calls": (_counts, "an object of whole numbers"),
     "tool_tokens": (_count, "a whole number >= 0 or null"),
     "tool_cost": (_amount, "a number >= 0 or null"),

@@ -37,6 +37,7 @@ from sage_env.tools.calling import LATE, OUTCOMES
 
 MOST_FAILED = 500
 """Failed questions that the page lists."""
+_DRAWN = 1e300
 _CURVES = {
     "eval/score": "Score on validation videos",
     "rollout/accuracy": "Accuracy on training questions, as sampled",
@@ -212,5 +213,6 @@ def learning_section(metrics: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _curve(metrics: Sequence[Mapping[str, Any]], key: str) -> list[Point]:
-    rows = [(row["update"], row.get(key)) for row in metrics]
-    return [Point(float(update), float(y)) for update, y in rows if y is not None]
+    """Return the points of a curve; what is not finite is no point."""
+    rows = [(float(row["update"]), row.get(key)) for row in metrics]
+    return [Point(update, float(y)) for update, y in rows if y is not None and abs(y) < _DRAWN]

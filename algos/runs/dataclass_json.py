@@ -104,9 +104,11 @@ def _other_names(
     return f"{', '.join(problems)}: {kind.__name__} has {', '.join(known)}"
 
 
-@lru_cache(maxsize=1024)
 def _reader(expected: Any) -> _Reader:
-    """Return what reads a value of some type."""
+    """Return what reads a value of some type.
+
+    Not cached by the type: `str | Path` and `Path | str` are equal, and are read in their order.
+    """
     origin, arguments = get_origin(expected), get_args(expected)
     if expected in _SCALARS:
         return _scalar(expected)
@@ -121,7 +123,8 @@ def _reader(expected: Any) -> _Reader:
     if origin is tuple:
         return _tuple(arguments)
     if isinstance(origin, type) and issubclass(origin, Mapping):
-        return partial(_read_mapping, origin.__name__)
+        values = _reader(arguments[1]) if arguments[1] in _SCALARS else None
+        return partial(_read_mapping, origin.__name__, values)
     raise TypeError(f"a field has the type {expected}, which JSON cannot give back")
 
 
@@ -156,10 +159,17 @@ def _read_literal(options: tuple[Any, ...], value: Any) -> Any:
     raise _unsuited(f"one of {', '.join(map(repr, options))}", value)
 
 
-def _read_mapping(name: str, value: Any) -> dict[Any, Any]:
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise _unsuited(name, value)
+def _read_mapping(name: str, values: _Reader | None, value: Any) -> dict[Any, Any]:
+    """Return a JSON object; its values have to be of a type where they are no structures."""
+    if not isinstance(value, Mapping):
+        raise _unsuited(name, value)
+    found = {}
+    for key, one in value.items():
+        try:
+            found[key] = one if values is None else values(one)
+        except _Unsuited as error:
+            raise error.inside(f".{key}") from None
+    return found
 
 
 def _union(members: list[_Reader], has_none: bool) -> _Reader:

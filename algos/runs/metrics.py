@@ -16,6 +16,7 @@ from typing import Any
 from algos.evaluation.sample_rows import overview_end
 from algos.rollout.trajectory import Trajectory
 from algos.runs.tracking import Tracker
+from sage_env.argument_checks import is_finite
 from sage_env.datasets.duration_buckets import BUCKETS, bucket_of
 from sage_env.storage.atomic_file import atomic_write
 
@@ -26,6 +27,8 @@ TURNS = "rollout/turns/"
 _OF_THE_MACHINE = re.compile(
     r"^time/|_seconds$|/encodes_per_frame$|^rollout/frames_(decoded|cached)$"
 )
+
+_DAMAGED = ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError
 
 
 def of_the_run(row: Mapping[str, float | None]) -> MetricsRow:
@@ -75,10 +78,16 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     for number, line in enumerate(lines[:-1], 1):
         try:
             row = json.loads(line)
+            if odd := [key for key, value in row.items() if not _is_metric(value)]:
+                raise ValueError(f"{odd[0]} is no number")
             rows.append({**row, "update": int(row["update"])})
-        except (ValueError, TypeError, KeyError) as error:
+        except _DAMAGED as error:
             _log.warning("%s, line %d is damaged and is left out: %r", path, number, error)
     return rows
+
+
+def _is_metric(value: Any) -> bool:
+    return value is None or isinstance(value, float) or is_finite(value)
 
 
 def rollout_row(trajectories: Sequence[Trajectory]) -> MetricsRow:

@@ -235,7 +235,8 @@ class RunFolder:
             played = self.load_played(name)
             items = [item_from_json(row) for row in data["items"]]
             trajectories = [played[item.id] for item in items if item.id in played]
-            return EvalResult(data["name"], items, trajectories, data["decoding"])
+            title, decoding = str(data["name"]), str(data["decoding"])
+            return EvalResult(title, items, trajectories, decoding)
         except (KeyError, TypeError, ValueError, SageEnvError) as error:
             raise RunFolderError(f"{path} is not a saved evaluation: {error}") from error
 

@@ -129,6 +129,9 @@ class EpisodeView:
         prediction: text of the answer; `None` without one.
         stop_reason: `answered`, `out_of_turns`, or `None`.
         error: why it failed on our side.
+        other_video: name of the video that it was played on, where that is not the question's, as
+            in a control that shows a wrong one: its times are of that video, and its frames have
+            no picture and lie in no evidence; `None` where it is the question's.
         row: the flat row of it (`algos.evaluation.sample_rows`), or those keys that are known.
         commands: what-if commands, ready to copy: label and the command, with `{turn}` where the
             turn's number goes, and other places that the page fills in
@@ -144,6 +147,7 @@ class EpisodeView:
     prediction: str | None = None
     stop_reason: str | None = None
     error: str | None = None
+    other_video: str | None = None
     row: Mapping[str, Any] = field(default_factory=dict)
     commands: Sequence[tuple[str, str]] = ()
 
@@ -158,7 +162,7 @@ class QuestionView:
         duration: seconds of the video; `None` if not known.
         video: the file, for pictures and playback; `None` if there is none.
         subtitles: the file of its subtitles; `None` if there is none.
-        subtitles_start: seconds of the video at which their time 0 lies.
+        subtitles_start: seconds at which the video begins on the clock of its subtitles.
         frame_size: `(H, W)` at which the frames were shown where a step does not say.
         pictures: whether the licence of the dataset lets frames be put into a page.
         episodes: one for each entry that has one.

@@ -136,6 +136,7 @@ def _add(traced: Traced, key: str, number: int, file: TraceFile, found: _Found) 
 def _name(traced: Traced, key: str, number: int, found: _Found) -> str:
     """Return the id of a question; an entry that has it already gets another of that name."""
     told = traced.question.id[:500] or f"record {number + 1}"
+    told = told.encode("utf-8", "backslashreplace").decode()  # no address has half a letter
     name = told
     while any(place[0] == key for place in found.places.get(name, ())):
         found.repeats[key, told] += 1

@@ -101,6 +101,9 @@ def _drawn(
     alone = replace(question, episodes=(episode,))
     if not question.pictures:
         alone = replace(alone, video=None, episodes=(_without_pictures(episode),))
+    if episode.other_video is not None:  # its times are not of the question's video
+        length = episode.row.get("duration")
+        alone = replace(alone, video=None, evidence=(), subtitles=None, duration=length)
     wanted = with_most(frames_of(alone, settings.frame_size), _MOST_FRAMES)
     frames = VideoFrames()
     looks = [look for look in wanted.looks if not look.carried]

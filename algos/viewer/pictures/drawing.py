@@ -239,13 +239,15 @@ def _pictures(frames: QuestionFrames, drawn: Drawn | None, total_bytes: int) -> 
         total_bytes: what there was for all questions, for the message.
     """
     notes = list(frames.notes)
-    if frames.looks and (drawn is None or (drawn.shown and not drawn.file)):
+    crowded = bool(frames.looks) and (drawn is None or bool(drawn.shown and not drawn.file))
+    if crowded:
         megabytes = f"{total_bytes / 1e6:.3g} MB"
         notes.append(f"There is no room for its pictures: all together may take {megabytes}.")
     if drawn is not None:
         notes += _notes(frames, drawn)
     if drawn is None or not drawn.file:
-        return Pictures(None, (0, 0), 0, renumbered(frames.places, {}), " ".join(notes))
+        places = renumbered(frames.places, {})
+        return Pictures(None, (0, 0), 0, places, " ".join(notes), crowded)
     cell_of_look = {look: cell for cell, look in enumerate(drawn.shown)}
     cells = renumbered(frames.places, cell_of_look)
     return Pictures(drawn.file, drawn.cell, drawn.across, cells, " ".join(notes))

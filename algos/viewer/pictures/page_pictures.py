@@ -58,6 +58,7 @@ class Pictures:
         cells: for each episode, each of its steps, each frame: the number of its cell, and of the
             cell with the whole frame where the frame is a crop; `NO_PICTURE` where there is none.
         missing: what is left out and why, in sentences; "" where nothing is.
+        crowded: whether it has none because others took the room.
     """
 
     sheet: bytes | None
@@ -65,3 +66,4 @@ class Pictures:
     across: int
     cells: Sequence[Sequence[Sequence[tuple[int, int]]]]
     missing: str = ""
+    crowded: bool = False

@@ -171,6 +171,9 @@ class _Found:
 
     def episode(self, episode: EpisodeView) -> list[list[Look | None]]:
         """Return the pictures of the frames of an episode, step by step."""
+        if episode.other_video is not None:
+            self.note(f"Frames of another video, {episode.other_video}, are not drawn.")
+            return [[None] * len(step.frames) for step in episode.steps]
         shown = [[self.frame(step, frame) for frame in step.frames] for step in episode.steps]
         for step in shown:
             for look in step:

@@ -70,6 +70,8 @@ class QuestionReader:
             steps=steps,
             row={key: value for key, value in row.items() if key != "entry"},
             commands=commands,
+            judge=judge_text(row.get("judge")),
+            other_video=other_video(row, item),
             **{key: row.get(key) for key in _OF_THE_ROW},
         )
 
@@ -77,12 +79,26 @@ class QuestionReader:
 _OF_THE_ROW = (
     "verdict",
     "rule",
-    "judge",
     "judge_words",
     "prediction",
     "stop_reason",
     "error",
 )
+
+
+def other_video(row: Row, item: QAItem | None) -> str | None:
+    """Return the name of the video that a row was played on, where it is not that of its item."""
+    played = row.get("video")
+    if item is None or not item.video.name or not played or Path(played) == item.video:
+        return None
+    return Path(played).name
+
+
+def judge_text(judge: Any) -> str | None:
+    """Return what pins a judge's verdict as text: `judge: gemini, prompt: 1f0c`."""
+    if isinstance(judge, Mapping):
+        return ", ".join(f"{key}: {value}" for key, value in judge.items()) or None
+    return judge or None
 
 
 def known_item(entries: Sequence[StoredEntry], name: str) -> QAItem | None:

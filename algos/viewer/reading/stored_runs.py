@@ -32,7 +32,8 @@ from algos.viewer.reading.unfinished_entries import (
     entry_of_trajectories,
     row_of,
 )
-from algos.viewer.reading.update_entries import update_entries
+from algos.viewer.reading.update_entries import first_validation, newest_update, update_entries
+from sage_env.argument_checks import is_whole
 from sage_env.datasets.item import QAItem
 from sage_env.datasets.loading import load_dataset
 from sage_env.errors import SageEnvError
@@ -148,17 +149,22 @@ def _training(folder: RunFolder, settings: Mapping[str, Any]) -> StoredRun | Non
     if not entries:
         return None
     metrics = read_metrics(folder.metrics)
-    last = [entry for entry in entries if entry.update is not None]
+    newest, first = newest_update(entries), first_validation(entries)
     return StoredRun(
         title=f"Training: {folder.path.name}",
-        about={"model": model, "data": str(settings.get("dataset"))} | training_facts(metrics),
+        about={"model": model, **_data(settings), **training_facts(metrics)},
         entries=entries,
-        shown=last[-1].key if last else None,
-        before=entries[0].key if len(entries) > 1 else None,
+        shown=None if newest is None else newest.key,
+        before=None if first is None or first is newest else first.key,
         live=True,
         notes=["This training is not finished: the page has what is there."],
         curves=metrics,
     )
+
+
+def _data(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return what was learned from, where it is written already."""
+    return {"data": str(settings["dataset"])} if settings.get("dataset") else {}
 
 
 def _fine_tuning(folder: RunFolder, settings: Mapping[str, Any]) -> StoredRun | None:
@@ -174,7 +180,7 @@ def _fine_tuning(folder: RunFolder, settings: Mapping[str, Any]) -> StoredRun | 
     metrics = read_metrics(folder.metrics)
     return StoredRun(
         title=f"Fine-tuning: {folder.path.name}",
-        about={"data": str(settings.get("dataset")), **training_facts(metrics)},
+        about={**_data(settings), **training_facts(metrics)},
         entries=entries,
         frame_size=_size(settings.get("frame_size")),
         curves=metrics,
@@ -270,11 +276,11 @@ def _frame_size(settings: Mapping[str, Any]) -> tuple[int, int] | None:
     pixels = settings.get("pixels") or {}
     if isinstance(pixels, Mapping) and {"height", "width"} <= pixels.keys():
         return _size((pixels["height"], pixels["width"]))
-    environment = settings.get("environment") or {}
-    return _size(environment.get("frame_size"))
+    environment = settings.get("environment")
+    return _size(environment.get("frame_size")) if isinstance(environment, Mapping) else None
 
 
 def _size(value: Any) -> tuple[int, int] | None:
-    if isinstance(value, Sequence) and len(value) == 2:
+    if isinstance(value, Sequence) and len(value) == 2 and all(map(is_whole, value)):
         return int(value[0]), int(value[1])
-    return None
+    return None  # of each video its own, or a manifest that a hand has changed

@@ -5,7 +5,7 @@ A question over the updates of a training is one question with an episode in eac
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from algos.runs.update_episodes import UpdateEpisode, UpdateEpisodes
 from algos.viewer.reading.stored_entries import Records, Row, StoredEntry
 from algos.viewer.reading.unfinished_entries import ItemOf, row_of, unknown_item
 from sage_env.datasets.item import QAItem
+
+_VALIDATED = "validated-"
 
 
 def update_entries(folder: RunFolder, item: ItemOf) -> list[StoredEntry]:
@@ -27,9 +29,26 @@ def update_entries(folder: RunFolder, item: ItemOf) -> list[StoredEntry]:
     Raises:
         LogError: if a file cannot be read.
     """
-    validated = _entries(folder.validation_episodes, "validated-", "Validation, update", item)
+    validated = _entries(folder.validation_episodes, _VALIDATED, "Validation, update", item)
     learned = _entries(folder.tokens, "learned-", "Learned from, update", item)
     return [*validated, *learned]
+
+
+def newest_update(entries: Sequence[StoredEntry]) -> StoredEntry | None:
+    """Return the newest validation, else the newest update that was learned from; `None` of none.
+
+    What was learned from are a few questions of the training split: no state is judged by them.
+    """
+    updates = [entry for entry in entries if entry.update is not None]
+    validated = [entry for entry in updates if entry.key.startswith(_VALIDATED)]
+    found = validated or updates
+    return found[-1] if found else None
+
+
+def first_validation(entries: Sequence[StoredEntry]) -> StoredEntry | None:
+    """Return the oldest validation: the state before, on the questions of the newest one."""
+    validated = [one for one in entries if one.key.startswith(_VALIDATED)]
+    return min(validated, key=lambda one: one.update or 0, default=None)
 
 
 def _entries(path: Path, start: str, title: str, item: ItemOf) -> list[StoredEntry]:

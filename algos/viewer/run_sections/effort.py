@@ -5,12 +5,11 @@ Questions are counted in cells of the picture, so that 100,000 of them cost no m
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from math import log2
-from statistics import median
+from statistics import fmean, median
 
 from algos.evaluation.row_results import EpisodeResult
 from algos.report.page import table
@@ -59,9 +58,10 @@ def effort_section(plays: RunPlays) -> str:
     ]
     if not any(figures):
         return ""
+    dashed = ", the dashed one those before" if plays.before else ""
     return f'<div class="charts">{"".join(figures)}</div>' + note(
-        "A circle stands for the questions around its middle, the larger the more. The line joins "
-        "the medians of the duration buckets, the dashed one those before learning."
+        "A circle stands at the mean of the questions around it, the larger the more. The line "
+        f"joins the medians of the duration buckets{dashed}."
     )
 
 
@@ -84,21 +84,24 @@ def bucket_medians(episodes: Sequence[EpisodeResult], read: Read) -> list[Bucket
 
 def binned(
     points: Sequence[tuple[float, float]], x_at: Scale, y_at: Scale
-) -> dict[tuple[int, int], int]:
-    """Return how many points lie in each cell `(column, row)` of `ACROSS` by `UP`.
+) -> dict[tuple[int, int], list[tuple[float, float]]]:
+    """Return the points that lie in each cell `(column, row)` of `ACROSS` by `UP`.
 
     Args:
         points: `(x, y)` each.
         x_at: takes an x to its column, `0..ACROSS`.
         y_at: takes a y to its row, `0..UP`.
     """
-    cells = ((min(int(x_at(x)), ACROSS - 1), min(int(y_at(y)), UP - 1)) for x, y in points)
-    return dict(Counter(cells))
+    cells: dict[tuple[int, int], list[tuple[float, float]]] = {}
+    for x, y in points:
+        cell = min(int(x_at(x)), ACROSS - 1), min(int(y_at(y)), UP - 1)
+        cells.setdefault(cell, []).append((x, y))
+    return cells
 
 
 def _points(episodes: Sequence[EpisodeResult], read: Read) -> list[tuple[float, float]]:
-    pairs = [(e.duration, read(e)) for e in episodes if e.error is None and e.duration]
-    return [(x, y) for x, y in pairs if x is not None and y is not None]
+    pairs = [(e.duration or 0.0, read(e)) for e in episodes if e.error is None]
+    return [(x, y) for x, y in pairs if x > 0 and y is not None]
 
 
 def _figure(plays: RunPlays, title: str, read: Read) -> str:
@@ -147,11 +150,10 @@ def _picture(
     parts = [_grid(ticks, top, x_at, y_at)]
     logs = [(log2(x), y) for x, y in points]
     cells = binned(logs, scale(*ends, 0, ACROSS), scale(0.0, top, 0, UP))
-    most = max(cells.values())
-    wide, high = (WIDTH - _LEFT - _RIGHT) / ACROSS, (HEIGHT - _TOP - _BOTTOM) / UP
-    for (column, row), count in sorted(cells.items()):
-        x, y = _LEFT + (column + 0.5) * wide, HEIGHT - _BOTTOM - (row + 0.5) * high
-        radius = 1.2 + 5.3 * (count / most) ** 0.5
+    most = max(map(len, cells.values()))
+    for _, inside in sorted(cells.items()):
+        x, y = x_at(fmean(x for x, _ in inside)), y_at(fmean(y for _, y in inside))
+        radius = 1.2 + 5.3 * (len(inside) / most) ** 0.5
         parts.append(f'<circle class="cell" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"/>')
     for medians, style in ((before, "median before"), (ours, "median")):
         path = "L".join(f"{x_at(log2(m.duration)):.1f} {y_at(m.value):.1f}" for m in medians)
@@ -160,7 +162,8 @@ def _picture(
 
 
 def _grid(ticks: Sequence[float], top: float, x_at: Scale, y_at: Scale) -> str:
-    step = next(s for k in range(9) for s in (10.0**k, 2 * 10.0**k, 5 * 10.0**k) if top / s <= 6)
+    steps = (part * 10.0**power for power in range(308) for part in (1, 2, 5))
+    step = next(one for one in steps if top / one <= 6)
     parts = []
     for k in range(int(top / step) + 1):
         y = y_at(k * step)

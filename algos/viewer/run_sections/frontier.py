@@ -23,6 +23,8 @@ from algos.viewer.run_sections.run_plays import RunPlays
 
 Role = Literal["policy", "baseline", "control"]
 WIDTH, HEIGHT = 720, 340
+_CLOSE = 16
+"""Units within which two numbers would be written over each other."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 24, 16, 48
 _MARKS = {
     "policy": "m-5.5 0a5.5 5.5 0 1 0 11 0a5.5 5.5 0 1 0-11 0z",
@@ -127,6 +129,7 @@ def _picture(spots: Sequence[Spot]) -> str:
             path = "L".join(f"{_x(s, x_at):.1f} {y_at(s.accuracy):.1f}" for s in chosen)
             parts.append(f'<path class="{style}" d="M{path}"/>')
     parts += [_mark(spot, x_at, y_at) for spot in spots]
+    parts += [_names(near, x_at, y_at) for near in clusters(spots, x_at, y_at)]
     told = "Accuracy against frames a question; the numbers are in the table below"
     return svg(told, WIDTH, HEIGHT, "".join(parts))
 
@@ -167,6 +170,30 @@ def _grid(ticks: Sequence[float], floor: float, x_at: Scale, y_at: Scale) -> str
     return "".join(parts)
 
 
+def clusters(spots: Sequence[Spot], x_at: Scale, y_at: Scale) -> list[list[Spot]]:
+    """Return the entries by place: names of those that lie close to each other stand together."""
+    found: list[list[Spot]] = []
+    for spot in spots:
+        x, y = _x(spot, x_at), y_at(spot.accuracy)
+        for others in found:
+            first = others[0]
+            if abs(_x(first, x_at) - x) < _CLOSE and abs(y_at(first.accuracy) - y) < _CLOSE:
+                others.append(spot)
+                break
+        else:
+            found.append([spot])
+    return found
+
+
+def _names(near: Sequence[Spot], x_at: Scale, y_at: Scale) -> str:
+    """Return the numbers of entries at one place, on that side of it where there is room."""
+    x, y = _x(near[0], x_at), y_at(near[0].accuracy)
+    text = ", ".join(str(spot.number) for spot in near)
+    right = x + 9 + 9 * len(text) < WIDTH
+    place = label(x + 9 if right else x - 9, y - 7, text, "start" if right else "end")
+    return f'<g class="spot{" shown" if any(spot.shown for spot in near) else ""}">{place}</g>'
+
+
 def _mark(spot: Spot, x_at: Scale, y_at: Scale) -> str:
     x, y = _x(spot, x_at), y_at(spot.accuracy)
     style = f"spot {spot.role}" + (" best" if spot.best else "") + (" shown" if spot.shown else "")
@@ -179,7 +206,7 @@ def _mark(spot: Spot, x_at: Scale, y_at: Scale) -> str:
     )
     return (
         f'<g class="{style}">{title}{bar}<path class="point" d="M{x:.1f} {y:.1f}'
-        f'{_MARKS[spot.role]}"/>{label(x + 9, y - 7, str(spot.number), "start")}</g>'
+        f'{_MARKS[spot.role]}"/></g>'
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -89,9 +90,12 @@ def headline_section(plays: RunPlays) -> str:
 def learned_words(plays: RunPlays) -> str:
     """Return what the entry that is shown can do, and what it gained over that before."""
     title = plays.lines[plays.shown].title
-    title = title[:1].upper() + title[1:]
+    if re.match(r"[a-z]+\b(?![-:.])", title):  # `sage-mm-tiny` stays as it is spelled
+        title = title[:1].upper() + title[1:]
     ours = plays.headline(plays.shown)
     found = measures_of(ours)
+    if not ours:
+        return f"{title}: no question has been played yet."
     if found.accuracy is None:
         return f"{title}: no question is judged."
     judged = found.right + found.wrong
@@ -121,9 +125,10 @@ def failing_words(kinds: Sequence[Kind]) -> str:
         kinds: the worst first, at least one.
     """
     worst, *others = kinds
+    of = f"of {len(kinds)} kind{'s' * (len(kinds) > 1)} with {ENOUGH} questions or more"
     if not worst.measures.wrong:
-        return f"No question is wrong, of {len(kinds)} kinds with {ENOUGH} questions or more."
-    text = f"It fails most on {worst.told}, of {len(kinds)} kinds with {ENOUGH} questions or more."
+        return f"No question is wrong, {of}."
+    text = f"It fails most on {worst.told}, {of}."
     rival = next((kind for kind in others if kind.key == worst.key), None)
     if rival is None:
         return text

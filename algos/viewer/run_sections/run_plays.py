@@ -131,8 +131,8 @@ def path_of(trajectory: Trajectory) -> tuple[str, ...]:
 
 
 def _group(row: Mapping[str, Any]) -> dict[str, str]:
-    found = {key.removeprefix(_GROUP): str(row[key]) for key in row if key.startswith(_GROUP)}
-    return {key: value for key, value in found.items() if value}
+    found = {key.removeprefix(_GROUP): row[key] for key in row if key.startswith(_GROUP)}
+    return {key: str(value) for key, value in found.items() if value not in (None, "")}
 
 
 def _line(entry: EntryView, episodes: Sequence[EpisodeResult]) -> EntryLine:

@@ -27,10 +27,14 @@ def with_sections(run: RunView) -> RunView:
 def view_sections(plays: RunPlays) -> list[Section]:
     """Return the sections that have something to tell: `(id, heading, HTML)` each.
 
-    The ids: `learned`, `frontier`, `outcomes`, `flow`, `effort`, `calibration`, `surprises`.
+    The ids: `learned`, `frontier`, `outcomes`, `flow`, `effort`, `calibration`, `surprises`. Of a
+    single question there are none: one answer is no statistic.
     """
+    if all(len(line.episodes) <= 1 for line in plays.lines.values()):
+        return []
+    first = "In short" if plays.before is None else "What was learned"
     found = [
-        ("learned", "What was learned", headline_section(plays)),
+        ("learned", first, headline_section(plays)),
         ("frontier", "Accuracy against frames, each entry", frontier_section(plays)),
         ("outcomes", "Right or wrong, by what was seen", outcome_section(plays)),
         ("flow", "From the first look to the answer", flow_section(plays)),

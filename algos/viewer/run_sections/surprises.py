@@ -62,8 +62,8 @@ def surprises_of(plays: RunPlays) -> list[Surprise]:
         _ranked(
             "Wrong although the evidence was shown",
             [e for e in wrong if e.evidence_seen],
-            lambda e: e.evidence_recall,
-            "{:.0%} of the evidence shown",
+            lambda e: None if e.evidence_recall is None else 100 * e.evidence_recall,
+            "{:.0f} % of the evidence shown",
         ),
         _ranked(
             "Right without the evidence",
@@ -143,5 +143,5 @@ def _sureness(e: EpisodeResult) -> float | None:
 def _item(plays: RunPlays, e: EpisodeResult, why: str) -> str:
     text = plays.questions.get(e.item_id, "")
     short = text if len(text) <= _TEXT else f"{text[:_TEXT].rstrip()}…"
-    told = ": ".join(part for part in (short, why) if part)
+    told = f"{short} ({why})" if short and why else short or why
     return f"<li>{question_link(e.item_id, plays.shown, e.item_id)} {escape(told)}</li>"

@@ -75,6 +75,9 @@ def _episode(episode: EpisodeView, cells: Sequence[Sequence[tuple[int, int]]]) -
         _step(step, cells[number] if number < len(cells) else ())
         for number, step in enumerate(steps)
     ]
+    if episode.other_video is not None:
+        for step in found["steps"]:
+            step["elsewhere"] = True
     return found
 
 

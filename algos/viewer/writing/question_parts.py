@@ -63,7 +63,7 @@ class Parts:
         sizes: bytes of each part.
         part_of: the part that holds a question, by its id.
         listed: the sheets; the number of one is its place.
-        without: of the questions with details, how many could have pictures and have not all.
+        without: of the questions with details, how many have no pictures for want of room.
         bytes: of HTML, for all of it.
         marking: how long looking for scene cuts may take.
     """
@@ -132,7 +132,7 @@ def _drawn(
     for name in run.order[len(first) : bounds.details]:
         question = run.question(name)
         shown = any(step.frames for episode in question.episodes for step in episode.steps)
-        yield question, Pictures(None, (0, 0), 0, (), NO_ROOM if shown else "")
+        yield question, Pictures(None, (0, 0), 0, (), NO_ROOM if shown else "", shown)
 
 
 def _detail(question: QuestionView, pictures: Pictures, page: Path, into: Parts) -> str:
@@ -145,7 +145,7 @@ def _detail(question: QuestionView, pictures: Pictures, page: Path, into: Parts)
         into.listed.append(Sheet(_caption(question, pictures), start, len(pictures.sheet)))
         words = len(escape(html_text(into.listed[-1].caption)).encode())
         into.bytes += letters_size(len(pictures.sheet)) + 2 * words + _AROUND_SHEET
-    elif pictures.missing:
+    elif pictures.crowded:
         into.without += 1
     href = video_href(question.video, page)
     marked = marks(question, into.marking) if pictures.sheet is not None else (None, ())

@@ -45,7 +45,7 @@ class WriteSettings:
     max_bytes: int = 60_000_000
     picture_bytes: int = 3_600_000
     details: int = 10_000
-    pictured: int = 400
+    pictured: int = 600
     workers: int = 2
     more: str = ""
 
@@ -160,7 +160,7 @@ def _filled(run: RunView, count: int, into: Parts, settings: WriteSettings) -> F
         )
     if into.without:
         notes.append(
-            f"Of {into.without} of {detailed} questions some or all pictures are not in this "
+            f"{into.without} of {detailed} questions have no pictures, for want of room in this "
             f"page{more}."
         )
     return Filled(count, questions, detailed, len(into.listed), notes)

@@ -9,14 +9,17 @@ import signal
 import subprocess
 import sys
 import webbrowser
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 from urllib.request import urlopen
 
 import pytest
+from filelock import FileLock
 
 from algos.cli import view_command
 from algos.cli.entry import main
@@ -27,6 +30,7 @@ from algos.viewer.changed_views import only_questions, with_videos
 from tests.helpers.clips import write_clip
 from tests.helpers.source_tree import ROOT
 from tests.helpers.viewer.made_up import made_up_run
+from tests.helpers.viewer.pages import read_page
 
 Printed = pytest.CaptureFixture[str]
 
@@ -169,6 +173,26 @@ def test_two_runs_are_one_page(folder: Path, run: Path) -> None:
     assert len(told(out)["entries"]) == 2 and told(out)["questions"] == 4
 
 
+def test_the_command_that_shows_all_shows_the_same(
+    folder: Path, run: Path, capsys: Printed
+) -> None:
+    """Two runs are served as two, and their videos and frames are those of the page."""
+    given = [str(run), str(folder / "run"), "--videos", str(folder)]
+    out = ["--out", str(run / "two.html"), "--pictures", "none"]
+    assert main(["view", *given, *out]) == 0
+    said = capsys.readouterr().out
+    assert f"`sage-vqa view {run} {folder}/run --videos {folder} --serve` shows all" in said
+
+
+def test_of_two_runs_each_keeps_its_name(folder: Path, tmp_path: Path) -> None:
+    given = ["--dataset", str(folder / "data.jsonl"), "--policy", "random", "--limit", "1"]
+    assert main(["eval", *given, "--out", str(tmp_path / "later")]) == 0
+    out = tmp_path / "both.html"
+    assert main(["view", str(folder / "run"), str(tmp_path / "later"), "--out", str(out)]) == 0
+    counts = Counter(row["entry"].partition(":")[0] for row in read_page(out).rows)
+    assert counts == {"run": 4, "later": 1} and told(out)["title"] == "run and later"
+
+
 def test_a_trace_is_a_page_too(tmp_path: Path, capsys: Printed) -> None:
     rows = [
         {"doc_id": k, "target": "A", "filtered_resps": ["A" if k else "B"], "acc": float(k > 0)}
@@ -210,6 +234,12 @@ def test_what_cannot_be_shown_is_refused_in_a_sentence(
     assert said in refused([one.format(run=folder / "run") for one in given], capsys)
 
 
+def test_a_run_that_has_only_begun_is_said_to(tmp_path: Path, capsys: Printed) -> None:
+    with FileLock(tmp_path / "lock"):
+        said = refused([str(tmp_path)], capsys)
+    assert "has only begun and holds nothing to show yet" in said
+
+
 @pytest.mark.parametrize(
     ("text", "count"), [("0", 0), ("500000", 500_000), ("500k", 500_000), ("20MB", 20_000_000)]
 )
@@ -249,7 +279,9 @@ def test_an_episode_is_written_as_a_film(folder: Path, tmp_path: Path, capsys: P
 @contextmanager
 def viewing(*arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Run the command in a process of its own; give its address and the process."""
-    code = "import sys; from algos.cli.entry import main; sys.exit(main())"
+    # Whoever starts the tests may ignore SIGINT, as a shell does for what runs in the background.
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{heard}; import sys; from algos.cli.entry import main; sys.exit(main())"
     process = subprocess.Popen(
         [sys.executable, "-c", code, "view", *arguments],
         cwd=ROOT,
@@ -282,8 +314,10 @@ def test_a_run_that_goes_on_is_served_and_ctrl_c_stops_it(run: Path) -> None:
         first = read(f"{address}state.json")["version"]
         with (run / "samples.jsonl").open("a") as file:
             file.write("".join(rows[2:]))
+        end = monotonic() + 60
         while read(f"{address}state.json")["version"] == first:
-            pass
+            assert monotonic() < end, "the new rows never came"
+            sleep(0.1)
         assert read(f"{address}rows.json")["count"] == 4
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0

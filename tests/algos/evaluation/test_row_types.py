@@ -25,11 +25,16 @@ ROW: dict[str, Any] = {
     "evidence_recall": 0.5, "evidence_precision": 0.5, "evidence_hit_turn": 1,
     "answer_spans": None, "beliefs": [[0.5, 0.5, 0.0, 0.0], None], "stop_reason": "answered",
     "seconds": 0.5, "seconds_by_stage": {"policy": 0.5}, "cost": None, "tokens": 7,
+    "question": "which?", "gold": "A", "judge": {"judge": "a"}, "judge_words": "b", "chance": 0.25,
+    "reward_terms": {"answer": 1.0}, "answer_iou": 0.5, "answer_iop": 0.5, "played_verdict": True,
 }  # fmt: skip
 ODD = (
     "x", -1, 2.5, True, float("nan"), float("inf"), 10**400, [], [None], ["x"], [[]], {}, {"a": []},
 )  # fmt: skip
-FREE = ("id", "video", "kind", "prediction", "error", "rule", "stop_reason")  # any text may be
+FREE = (  # any text may be
+    "id", "video", "kind", "prediction", "error", "rule", "stop_reason", "question", "gold",
+    "judge", "judge_words",
+)  # fmt: skip
 
 
 def odd_rows() -> list[tuple[str, dict[str, Any]]]:

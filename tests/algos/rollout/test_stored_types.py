@@ -29,6 +29,9 @@ PLACES = [
     *(("turns", 0, key) for key in ("text", "reward", "env_reward", "info")),
     *(("turns", 0, "info", key) for key in ("span", "box", "reward_terms", "stop_reason")),
     ("turns", 1, "info", "correct"), ("turns", 1, "info", "credit"),
+    *(("turns", 0, "info", key) for key in ("spent", "told", "tool_calls", "judge_words")),
+    *(("conditions", key) for key in ("max_turns", "max_frames", "temperature", "whole_video")),
+    ("conditions", "policy_version"),
 ]  # fmt: skip
 
 
@@ -56,4 +59,5 @@ def test_a_value_of_another_type_is_refused(place: tuple[Any, ...]) -> None:
     suits = {"text": 1, "error": 1, "item_id": 1, "stop_reason": 1, "correct": 1}
     suits |= {"info": 1, "start_info": 1}
     more = {"reward": 1, "env_reward": 1, "credit": 1, "frame_seconds": 1}
+    more |= {"told": 1, "judge_words": 1, "policy_version": 1, "whole_video": 1}
     assert refused >= len(ODD) - (suits | more).get(str(place[-1]), 0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,6 +64,7 @@ def opened(
     script: bool = True,
     dark: bool = False,
     allow: str | None = None,
+    early: str = "",
 ) -> Iterator[Opened]:
     """Open a page in a window of its own.
 
@@ -74,6 +75,7 @@ def opened(
         script: whether scripts may run.
         dark: whether the user prefers dark colours.
         allow: beginning of addresses that it may ask for.
+        early: a script that runs before those of the page.
     """
     address = where if isinstance(where, str) else where.resolve().as_uri()
     context = chromium().new_context(
@@ -81,6 +83,9 @@ def opened(
         java_script_enabled=script,
         color_scheme="dark" if dark else "light",
     )
+    context.set_default_timeout(20_000)
+    if early:
+        context.add_init_script(early)
     page = context.new_page()
     found = Opened(page)
     page.on("console", lambda m: _note(found, m.type, m.text))
@@ -100,6 +105,7 @@ def opened(
         page.goto(address)
         yield found
     finally:
+        page.unroute_all(behavior="ignoreErrors")  # a served page may be asking just now
         context.close()
 
 
@@ -124,6 +130,25 @@ def colour_in(canvas: Any, x: int, y: int) -> list[int]:
     }"""
     found: list[int] = canvas.evaluate(pixel, [x, y])
     return found
+
+
+def worked(found: Opened, act: Callable[[], Any]) -> float:
+    """Return for how long the page's own thread worked while something was done, in seconds.
+
+    The clock on the wall would measure what else the machine does.
+    """
+    session = found.page.context.new_cdp_session(found.page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def spent() -> float:
+        metrics = session.send("Performance.getMetrics")["metrics"]
+        return next(float(one["value"]) for one in metrics if one["name"] == "TaskDuration")
+
+    before = spent()
+    act()
+    after = spent()
+    session.detach()
+    return after - before
 
 
 def _note(found: Opened, kind: str, text: str) -> None:

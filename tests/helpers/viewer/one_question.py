@@ -16,6 +16,7 @@ from algos.viewer.writing.packing import letters, packed
 from algos.viewer.writing.page_values import Filled, page_values
 
 CELL = (8, 8)  # width and height of a picture, in pixels
+ACROSS = 2  # pictures in a row of the sheet
 
 
 def write_question(
@@ -33,7 +34,7 @@ def write_question(
     keys = [episode["entry"] for episode in told["episodes"]]
     sheets = []
     if pictures:
-        told |= {"sheet": 0, "cell": list(CELL), "across": len(pictures)}
+        told |= {"sheet": 0, "cell": list(CELL), "across": ACROSS}
         sheets.append((0, "pictures", letters(_sheet(pictures))))
     rows = {
         "count": len(keys),
@@ -71,9 +72,10 @@ def _run(keys: Sequence[str], name: str) -> RunView:
 
 def _sheet(colours: Sequence[tuple[int, int, int]]) -> bytes:
     width, height = CELL
-    sheet = Image.new("RGB", (width * len(colours), height))
+    sheet = Image.new("RGB", (width * ACROSS, height * -(-len(colours) // ACROSS)))
     for k, colour in enumerate(colours):
-        sheet.paste(Image.new("RGB", CELL, colour), (k * width, 0))
+        row, column = divmod(k, ACROSS)
+        sheet.paste(Image.new("RGB", CELL, colour), (column * width, row * height))
     file = BytesIO()
     sheet.save(file, "WEBP", lossless=True)
     return file.getvalue()

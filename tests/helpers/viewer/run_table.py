@@ -45,8 +45,14 @@ def until(found: Opened, expression: str, seconds: float = 5.0) -> None:
 def go(found: Opened, **state: str) -> None:
     """Give the page another address, as a link would."""
     found.page.evaluate("s => { location.hash = String(new URLSearchParams(s)); }", state)
-    found.page.evaluate("() => new Promise(requestAnimationFrame)")
+    drawn(found)
     settled(found)
+
+
+def drawn(found: Opened) -> None:
+    """Wait for the next picture of the page, but not for ever: it may never come."""
+    picture = "(done) => { requestAnimationFrame(done); setTimeout(done, 2000); }"
+    found.page.evaluate(f"() => new Promise({picture})")
 
 
 _CAUGHT = """async (kind) => {
@@ -54,8 +60,9 @@ _CAUGHT = """async (kind) => {
   const blob = new Promise((found) => (URL.createObjectURL = (one) => (found(one), "blob:caught")));
   const clicked = new Promise((found) => (HTMLAnchorElement.prototype.click = found));
   [...document.querySelectorAll("button")].find((one) => one.textContent === kind).click();
-  const text = await (await blob).text();
-  await clicked;
+  const late = new Promise((_, no) => setTimeout(no, 20000, "nothing was saved"));
+  const text = await (await Promise.race([blob, late])).text();
+  await Promise.race([clicked, new Promise((_, no) => setTimeout(no, 20000, "not saved"))]);
   [URL.createObjectURL, HTMLAnchorElement.prototype.click] = [make, click];
   return text;
 }"""

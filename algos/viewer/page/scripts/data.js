@@ -10,6 +10,7 @@ const Data = (() => {
   let details = new Map(); // question -> number of its part
   let arranged = null; // rows of the table as it is shown, and their questions once asked for
   let ids = [];
+  let counts = null; // rows of each entry
 
   // Bytes of a packed block, a piece at a time, so that no frame is late.
   function bytesOf(text) {
@@ -67,6 +68,7 @@ const Data = (() => {
     rows.column = (key) => packed.columns[key] || null;
     details = new Map(packed.details.ids.map((id, k) => [id, packed.details.parts[k]]));
     first.clear();
+    counts = null;
     following = new Int32Array(packed.count).fill(-1);
     for (let i = packed.count - 1; i >= 0; i--) {
       const id = rows.get("id", i);
@@ -107,6 +109,16 @@ const Data = (() => {
     return -1;
   }
 
+  // How many questions an entry was asked.
+  function asked(entryKey) {
+    const code = entryKeys.indexOf(entryKey);
+    if (!counts) {
+      counts = new Int32Array(entryKeys.length);
+      for (const one of rows.columns.entry.codes) counts[one] += 1;
+    }
+    return code < 0 ? 0 : counts[code];
+  }
+
   // Details of a question; null if the page has none of it.
   async function question(id) {
     await ready;
@@ -141,7 +153,7 @@ const Data = (() => {
   ready.catch(() => {}); // main.js says it
 
   return {
-    run, rows, ready, load, rowOf, question, sheet, picture, arrange,
+    run, rows, ready, load, rowOf, asked, question, sheet, picture, arrange,
     onLoad: (listener) => listeners.push(listener),
     detailed: () => [...details.keys()],
     get ids() {

@@ -77,7 +77,7 @@ const Lanes = (() => {
   function seconds(question, step) {
     if (!sorted.has(step)) {
       const all = Looks.ofStep(step).map(([second]) => second).sort((a, b) => a - b);
-      const inside = (second) => Looks.inside(second, Looks.evidence(question));
+      const inside = (second) => !step.elsewhere && Looks.inside(second, Looks.evidence(question));
       sorted.set(step, { hits: all.filter(inside), misses: all.filter((one) => !inside(one)) });
     }
     return sorted.get(step);

@@ -45,6 +45,15 @@ const Live = (() => {
     });
   };
 
+  // Facts of the run, and the links to its sections.
+  const takeHead = (fresh) => {
+    for (const place of [".about", "#contents ul"]) {
+      const own = document.querySelector(place), next = fresh.querySelector(place);
+      if (!own || !next || own.textContent === next.textContent) continue;
+      own.replaceChildren(...[...next.children].filter((one) => one.tagName !== "NOSCRIPT").map((one) => document.importNode(one, true)));
+    }
+  };
+
   // What the view of one question or of two entries shows is drawn anew only where it has changed.
   const redraw = (before) => {
     const state = State.get();
@@ -62,6 +71,7 @@ const Live = (() => {
     const top = document.scrollingElement.scrollTop;
     await Data.load(told);
     takeSections(fresh);
+    takeHead(fresh);
     CurveSection.show();
     await redraw(before);
     document.scrollingElement.scrollTop = top;

@@ -28,7 +28,7 @@ const Looks = (() => {
           second, step, seen, turn: step.turn, place: found.length,
           cell: cell === undefined ? -1 : cell,
           source: source === undefined ? -1 : source,
-          hit: inside(second, evidence(question)),
+          hit: !step.elsewhere && inside(second, evidence(question)), // elsewhere: of another video
         });
       }
     }
@@ -73,8 +73,9 @@ const Looks = (() => {
 
   // Seconds that the axis spans: the video's, else up to the last thing that is on it.
   function duration(question, episodes) {
-    if (question.duration) return question.duration;
-    let last = 0;
+    const elsewhere = episodes.some((one) => one.other_video);
+    if (question.duration && !elsewhere) return question.duration;
+    let last = question.duration || 0;
     for (const [, end] of evidence(question)) last = Math.max(last, end);
     for (const episode of episodes) {
       for (const frame of frames(question, episode)) last = Math.max(last, frame.second);

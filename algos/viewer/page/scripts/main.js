@@ -50,8 +50,16 @@ const Main = (() => {
     if (found && found.tagName === "SECTION") found.scrollIntoView();
   }
 
+  // The page of one question begins with it: its table has nothing to choose from.
+  async function begin() {
+    const plain = !location.hash;
+    await Data.ready;
+    if (!plain || location.hash || Data.run.questions !== 1) return;
+    State.set({ view: Data.run.before ? "compare" : "question", q: Data.ids[0] }, { replace: true });
+  }
+
   Tools.mount();
   State.on(show);
   show(State.get());
-  Data.ready.catch(trouble);
+  begin().catch(trouble);
 })();

@@ -116,11 +116,14 @@ const RunPage = (() => {
   }
 
   function counted(rows, state, terms) {
-    const all = terms.entry === "*" ? Data.run.count : Data.run.questions;
-    made.count.textContent = `${Dom.number(rows.length)} of ${Dom.number(all)} ${terms.entry === "*" ? "answers" : "questions"}`;
+    const asked = Data.asked(terms.entry || Data.run.shown);
+    const others = asked < Data.run.questions ? ` that it was asked (${Dom.number(Data.run.questions)} in all)` : "";
+    made.count.textContent = terms.entry === "*" ? `${Dom.number(rows.length)} of ${Dom.number(Data.run.count)} answers`
+      : `${Dom.number(rows.length)} of ${Dom.number(asked)} questions${others}`;
     made.empty.hidden = rows.length > 0;
     const clear = () => State.set({ filter: terms.entry ? `entry:${terms.entry}` : null, find: null });
-    made.empty.replaceChildren("Nothing matches. ", Dom.h("button", { type: "button", onclick: clear }, "Take all filters away"));
+    if (!Data.run.count) made.empty.replaceChildren("No question has been played yet.");
+    else made.empty.replaceChildren("Nothing matches. ", Dom.h("button", { type: "button", onclick: clear }, "Take all filters away"));
   }
 
   // Back from a question: to its row.

@@ -7,6 +7,7 @@
 const State = (() => {
   const listeners = [];
   const LONGEST = 4000; // letters of one value
+  const LONGEST_ID = 100000; // of a question: a part of it would be that of none
   const VIEWS = ["run", "question", "compare"];
   const CALM = 300; // ms between two writes of the address: browsers stop pages that write too often
 
@@ -20,7 +21,7 @@ const State = (() => {
     if (key === "turn") return /^[0-9]{1,6}$/.test(String(given)) ? Number(given) : undefined;
     if (key === "t") return Number.isFinite(numeric(given)) ? numeric(given) : undefined;
     if (key === "w") return span(given);
-    return String(given).slice(0, LONGEST);
+    return String(given).slice(0, key === "q" ? LONGEST_ID : LONGEST);
   }
 
   function span(given) {
@@ -45,8 +46,9 @@ const State = (() => {
     return found;
   }
 
+  const millis = (seconds) => String(Math.round(seconds * 1000) / 1000);
   const written = (key, given) =>
-    key === "w" ? given.join("-") : key === "t" ? String(Math.round(given * 1000) / 1000) : String(given);
+    key === "w" ? given.map(millis).join("-") : key === "t" ? millis(given) : String(given);
 
   function hashOf(state) {
     const pairs = Object.entries(state)
@@ -64,6 +66,7 @@ const State = (() => {
     for (const [key, given] of Object.entries(changes)) next[key] = value(key, given);
     for (const key of Object.keys(next)) if (next[key] === undefined) delete next[key];
     next.view = next.view || "run";
+    if (next.view !== "run") delete next.section; // a place of the run's page
     return next;
   }
 

@@ -1,6 +1,7 @@
 // A grid of any number of rows, of which only those in sight are in the document.
 const Table = (() => {
   const ROW = 34; // pixels, as in table.css
+  const FEWEST = 2, BAR = 20; // rows that there is room for in any case; pixels of a scroll bar and edges
   const OVER = 6; // rows drawn beyond those in sight
   const CALM = 150; // ms without scrolling
   // Browsers end at 17 million pixels or more (Firefox), 33 (Chromium). A longer table is scrolled
@@ -67,6 +68,7 @@ const Table = (() => {
     view.grid.setAttribute("aria-rowcount", String(rows.length + 1));
     view.grid.setAttribute("aria-colcount", String(columns.length));
     spread(view);
+    view.grid.style.setProperty("--rows", `${Math.max(rows.length, FEWEST) * ROW + ROW + BAR}px`);
     view.body.style.height = `${Math.min(rows.length * ROW, view.tallest)}px`;
     view.head.replaceChildren(...columns.map((column) => headCell(view, column, filtered.has(column.key))));
     view.body.replaceChildren();

@@ -140,7 +140,10 @@ const Tokens = (() => {
       const token = event.target instanceof Element ? event.target.closest(".tok") : null;
       return token ? own.tokens.indexOf(token) : -1;
     };
-    own.body.addEventListener("pointerover", (event) => place(event) >= 0 && tell(own, place(event)));
+    own.body.addEventListener("pointermove", (event) => {
+      if (!event.movementX && !event.movementY) return; // the text moved below it, by a key
+      if (place(event) >= 0) tell(own, place(event));
+    });
     own.body.addEventListener("pointerleave", () => tell(own, own.body.contains(document.activeElement) ? own.active : null));
     own.body.addEventListener("click", (event) => place(event) >= 0 && move(own, place(event)));
     own.body.addEventListener("focusin", (event) => place(event) >= 0 && tell(own, place(event)));

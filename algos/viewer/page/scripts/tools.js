@@ -9,7 +9,10 @@ const Tools = (() => {
   const previous = button("Previous", () => step(-1), { "aria-keyshortcuts": "k" });
   const next = button("Next", () => step(1), { "aria-keyshortcuts": "j" });
   const place = Dom.h("span", { class: "note", role: "status" });
-  const questions = Dom.h("a", { href: "#questions" }, `All ${Dom.number(Data.run.questions)} questions`);
+  const questions = Dom.h("a", { href: "#questions" });
+  const counted = () => (questions.textContent = Data.run.questions === 1 ? "The question" : `All ${Dom.number(Data.run.questions)} questions`);
+  counted();
+  Data.onLoad(counted); // a run that goes on has more
   const compare = Dom.h("a", { href: "#view=compare" }, "Compare");
   const theme = Dom.h("select", { "aria-label": "Colours" }, THEMES.map(([value, text]) => Dom.h("option", { value }, text)));
   const on = button("Keys (?)", () => help());
@@ -50,7 +53,8 @@ const Tools = (() => {
 
   function help() {
     const names = { " ": "space", ArrowLeft: "left", ArrowRight: "right" };
-    const lines = Keys.bindings.map((one) => [Dom.h("dt", {}, Dom.h("kbd", {}, names[one.key] || one.key)), Dom.h("dd", {}, one.words)]);
+    const told = new Map(Keys.bindings.map((one) => [`${one.key} ${one.words}`, one])); // a key of two views stands once
+    const lines = [...told.values()].map((one) => [Dom.h("dt", {}, Dom.h("kbd", {}, names[one.key] || one.key)), Dom.h("dd", {}, one.words)]);
     const dialog = Dom.h("dialog", { class: "help", "aria-label": "Keys and filters" }, Dom.h("h3", {}, "Keys"), Dom.h("dl", {}, lines),
       Dom.h("h3", {}, "Search"), Dom.h("p", {}, "All words must be in the question, its id or an answer. ", Dom.h("kbd", {}, '"two words"'), " stand together."),
       button("Close", () => dialog.close(), { autofocus: true }));

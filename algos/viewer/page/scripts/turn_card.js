@@ -71,7 +71,7 @@ const TurnCard = (() => {
     const hits = own.filter((frame) => frame.hit).length;
     const parts = [`${Dom.number(own.length, 0)}: ${own.length - seen} new`];
     if (seen) parts.push(`${seen} seen before`);
-    if (Looks.evidence(question).length) parts.push(`${hits} in the evidence`);
+    if (Looks.evidence(question).length && !own.some(({ step }) => step.elsewhere)) parts.push(`${hits} in the evidence`);
     return parts.join(", ");
   }
 

@@ -16,7 +16,10 @@ const Verdict = (() => {
 
   // First turn with a frame in the evidence; null for none, undefined where it is not known.
   function firstHit(question, episode) {
-    if (!Looks.evidence(question).length) return undefined;
+    const row = episode.row || {};
+    if (known(row.evidence_hit_turn)) return row.evidence_hit_turn;
+    if (!Looks.evidence(question).length || episode.other_video) return undefined;
+    if (row.evidence_recall === 0) return null;
     const found = Looks.frames(question, episode).find((frame) => frame.hit);
     if (found) return found.turn;
     return sawFrames(question, episode) === false ? undefined : null;
@@ -31,7 +34,7 @@ const Verdict = (() => {
   function recall(question, episode) {
     const row = episode.row || {};
     if (known(row.evidence_recall)) return row.evidence_recall;
-    const spans = Looks.evidence(question);
+    const spans = episode.other_video ? [] : Looks.evidence(question);
     if (!spans.length || !sawFrames(question, episode)) return null;
     const frames = Looks.frames(question, episode);
     return spans.filter((span) => frames.some((one) => Looks.inside(one.second, [span]))).length / spans.length;
@@ -58,13 +61,15 @@ const Verdict = (() => {
     const spans = Looks.evidence(question);
     const away = Looks.frames(question, episode).map(({ second }) =>
       Math.min(...spans.map(([start, end]) => (second < start ? start - second : second - end))));
+    if (!away.length && (episode.row || {}).frames !== 0) return "";
     const least = away.reduce((a, b) => Math.min(a, b), Infinity);
     return Number.isFinite(least) ? `: its nearest frame is ${Dom.number(Math.max(least, 0), 3)} s away` : ": it was shown no frame";
   }
 
   function sawWords(question, episode, hit) {
     const count = Looks.frames(question, episode).filter((frame) => frame.hit).length;
-    const frames = `${Looks.countWords(count, "frame")} of it, first in ${Looks.turnWords(hit)}`;
+    const number = count ? `${Looks.countWords(count, "frame")} of it, ` : ""; // a row alone has no frames
+    const frames = `${number}first in ${Looks.turnWords(hit)}`;
     return `It saw the evidence (${frames}) and still ${known(episode.prediction) ? "answered wrong" : "gave no right answer"}.`;
   }
 
@@ -93,7 +98,7 @@ const Verdict = (() => {
     return Dom.h("section", { class: "verdict", "aria-label": "Verdict" },
       Dom.h("h3", {}, "Why"), choices(question, episode), why.length ? Dom.h("ul", { class: "hints" }, ...why) : null,
       Dom.h("dl", { class: "facts" }, ...facts(question, episode).map(([label, text]) =>
-        Dom.h("div", {}, Dom.h("dt", {}, label), Dom.h("dd", {}, text)))));
+        Dom.h("div", {}, Dom.h("dt", {}, label), " ", Dom.h("dd", {}, text)))));
   }
 
   // Choices with the right one marked, that answered, and the last belief in each.
@@ -105,9 +110,9 @@ const Verdict = (() => {
     const items = list.map((choice, k) => {
       const gold = k === question.gold_choice;
       const parts = [Dom.h("span", {}, choice)];
-      if (gold) parts.push(Dom.h("span", { class: "badge" }, "gold answer"));
-      if (k === answered) parts.push(Dom.h("span", { class: `badge ${gold ? "" : "badge-bad"}` }, gold ? "✓ answered" : "✗ answered"));
-      if (believed) parts.push(Dom.h("span", { class: "belief" }, Dom.percent(believed.beliefs[k])));
+      if (gold) parts.push(" ", Dom.h("span", { class: "badge" }, "gold answer"));
+      if (k === answered) parts.push(" ", Dom.h("span", { class: `badge ${gold ? "" : "badge-bad"}` }, gold ? "✓ answered" : "✗ answered"));
+      if (believed) parts.push(" ", Dom.h("span", { class: "belief" }, Dom.percent(believed.beliefs[k])));
       return Dom.h("li", { class: gold ? "gold" : "" }, ...parts);
     });
     return Dom.h("ol", { class: "choices" }, ...items);
@@ -127,9 +132,10 @@ const Verdict = (() => {
     const row = episode.row || {};
     const pairs = [];
     const add = (label, text) => known(text) && text !== "" && pairs.push([label, String(text)]);
-    add("decided by", episode.rule ? `the rule ${episode.rule}` : null);
+    if (known(episode.verdict)) add("decided by", episode.rule === "undecided" ? "no rule: none could tell, which is wrong" : episode.rule && `the rule ${episode.rule.replaceAll("_", " ")}`);
     add("judge", episode.judge);
     add("its words", episode.judge_words);
+    add("played on another video", episode.other_video);
     add("ended", episode.stop_reason && episode.stop_reason.replaceAll("_", " "));
     const share = recall(question, episode);
     add("evidence seen", share === null ? null : `${Dom.percent(share)} of ${Looks.countWords(Looks.evidence(question).length, "span")}`);

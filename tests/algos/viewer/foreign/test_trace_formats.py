@@ -1,4 +1,4 @@
-"""Laws of the readers of `algos.viewer.foreign`: `trace_formats`, `chat_messages`,
+"""Laws of `algos.viewer.foreign.trace_formats`, `chat_messages`,
 `conversations`, `chat_traces`, `videoseek_traces`, `atif_traces`, `sage_traces`, `lmms_traces`,
 `inspect_traces`, `own_traces`.
 

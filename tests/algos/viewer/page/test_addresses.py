@@ -10,7 +10,7 @@ import pytest
 from algos.viewer.writing import write_view
 from tests.helpers.viewer.browser import opened
 from tests.helpers.viewer.made_up import HOSTILE, made_up_run
-from tests.helpers.viewer.run_table import go, saved_keys, settled, until
+from tests.helpers.viewer.run_table import drawn, go, saved_keys, settled, until
 
 GARBAGE = (
     "%", "%E0%A4%A", "=", "&&==&", "view=", "view=admin", "view=question", "view=question&q=nobody",
@@ -52,7 +52,7 @@ def test_no_address_breaks_the_page(page):
     texts = [*GARBAGE, *("".join(draws.choices(letters, k=30)) for _ in range(30))]
     for text in texts:
         page.page.evaluate("text => { location.hash = text; }", text)
-        page.page.evaluate("() => new Promise(requestAnimationFrame)")
+        drawn(page)
         page.require_quiet()
         assert page.page.is_hidden("#trouble"), text
     go(page)
@@ -140,6 +140,18 @@ def test_a_link_to_a_section_keeps_the_filters(page):
     until(page, "location.hash.includes('section')")
     assert address(page) == {"filter": "verdict:wrong", "section": "summary"}
     assert page.page.locator(".filter-chip").count() == 1
+    page.page.locator(".body .row a").nth(0).click()  # a question is no place of that page
+    page.page.wait_for_selector(".question-view")
+    assert "section" not in address(page)
+
+
+def test_times_in_the_address_are_to_the_millisecond(page):
+    go(page, q="q1")
+    page.page.locator("[role=option]").first.hover()
+    page.page.mouse.wheel(0, -333)
+    until(page, "location.hash.includes('w=')")
+    for end in address(page)["w"].split("-"):
+        assert len(end.partition(".")[2]) <= 3
 
 
 def test_the_back_button_goes_from_a_question_to_its_row(page):

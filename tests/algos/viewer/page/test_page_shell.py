@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -184,6 +185,28 @@ def test_nothing_is_wider_than_a_small_screen(path, state):
             assert 0 <= place["x"] <= 20 and place["width"] < 220  # it stays, and leaves room
 
 
+@pytest.mark.parametrize("state", ["", "q=q1", "view=compare&q=q1"])
+def test_words_of_any_length_stay_in_their_box(tmp_path, state):
+    made, long = made_up_run(3, entries=2), 10_000 * "W"
+    many = " ".join(["many words"] * 300)
+
+    def question(name):
+        return replace(
+            made.question(name), question=long, gold=long, group={long: long},
+            choices=[long, many, "blue", "gold"],
+        )  # fmt: skip
+
+    run = replace(
+        made, title=long, about={long: long, many: many}, notes=[long], question=question,
+        entries=[replace(one, title=long) for one in made.entries],
+    )  # fmt: skip
+    write_view(run, tmp_path / "page.html")
+    with shown(tmp_path / "page.html", state, width=420) as found:
+        found.page.wait_for_selector(".grid-box .row, .question-view, .cmp-head", state="attached")
+        found.page.wait_for_timeout(200)
+        assert found.page.evaluate("document.documentElement.scrollWidth") <= 420
+
+
 def test_colours_are_the_readers_choice_and_stay(path):
     background = "getComputedStyle(document.body).backgroundColor"
     with shown(path) as found:
@@ -208,6 +231,7 @@ def test_paper_has_the_sections_the_first_rows_and_the_open_question(path):
         assert found.page.is_visible("#summary")
         assert found.page.is_visible(".question-view")
         assert found.page.is_hidden(".grid-box") and found.page.is_hidden("#tools")
+        assert found.page.is_hidden("#questions"), "a heading with nothing below it"
     with shown(path, "sort=frames") as found:
         settled(found)
         first = [row["id"] for row in json.loads(saved(found))][:200]
@@ -219,6 +243,19 @@ def test_paper_has_the_sections_the_first_rows_and_the_open_question(path):
         found.page.emulate_media(media="screen")
         until(found, "document.querySelectorAll('.printed tr').length === 0")
         assert found.page.pdf()[:5] == b"%PDF-"
+
+
+def test_paper_has_every_column_of_a_wide_table(tmp_path):
+    cells = "".join(f"<td>{k} and more words</td>" for k in range(8))
+    wide = f'<div class="scroll"><table><tr>{cells}</tr></table></div>'
+    run = replace(made_up_run(3), sections=[("wide", "Wide", wide)])
+    write_view(run, tmp_path / "page.html")
+    with shown(tmp_path / "page.html", width=720) as found:
+        settled(found)
+        hidden = "(box => box.scrollWidth - box.clientWidth)(document.querySelector('.scroll'))"
+        assert found.page.evaluate(hidden) > 0
+        found.page.emulate_media(media="print")
+        assert found.page.evaluate(hidden) == 0
 
 
 def test_without_a_script_the_page_is_a_document(path):
@@ -267,3 +304,30 @@ def test_details_are_unpacked_when_asked_for_and_only_a_few_are_kept(path):
             counts.append(found.page.evaluate("unpacked"))
         # The rows, and the part of 0 to 31; the next; both are there; six more, and 0 has to go.
         assert counts == [2, 2, 3, 3, 3, 4, 5, 6, 7, 8, 9, 10]
+
+
+def test_the_page_of_one_question_begins_with_it(tmp_path):
+    """With an entry before, it begins with both; a link to a place is followed all the same."""
+    for entries, first in ((1, "question"), (2, "compare")):
+        one = write_view(made_up_run(1, entries=entries), tmp_path / f"{entries}.html").path
+        with shown(one) as found:
+            until(found, f"document.documentElement.dataset.view === '{first}'")
+            until(found, "location.hash.includes('q=q0')")
+            found.page.keyboard.press("Escape")
+            settled(found)
+            until(found, "document.querySelector('.grid-box').offsetHeight < 150")
+        with shown(one, "questions") as found:
+            settled(found)
+            assert view(found) == "run"
+
+
+def test_the_count_is_of_the_questions_that_an_entry_was_asked(tmp_path):
+    run = made_up_run(6, entries=2)
+    lost = {("q0", run.entries[0].key), ("q3", run.entries[0].key)}
+    rows = [row for row in run.rows() if (row["id"], row["entry"]) not in lost]
+    part = replace(run, rows=lambda: iter(rows), count=len(rows))
+    with shown(write_view(part, tmp_path / "page.html").path, "view=run") as found:
+        words = ("4 of 4 questions that it was asked (6 in all)", "6 of 6 questions")
+        for entry, told in zip(run.entries, words, strict=True):
+            found.page.select_option(".table-bar select", entry.key)
+            until(found, f"document.querySelector('.count').textContent === '{told}'")

@@ -12,8 +12,10 @@ import pytest
 from tests.helpers.clips import write_clip
 from tests.helpers.viewer.browser import Opened, opened
 from tests.helpers.viewer.one_question import write_question
+from tests.helpers.viewer.run_table import until
 
 STEPS = [{"turn": 0, "action": "overview", "frames": [[0.5, -1, -1], [1.0, -1, -1], [2.0, -1, -1]]}]
+PLACE = "document.querySelector('video').currentTime"
 CODEC = "document.createElement('video').canPlayType('video/mp4; codecs=\"avc1.64000a\"')"
 
 
@@ -39,7 +41,7 @@ def clip(folder: Path) -> Path:
 
 
 def current(found: Opened) -> Any:
-    return found.page.evaluate("document.querySelector('video').currentTime")
+    return found.page.evaluate(PLACE)
 
 
 def test_nothing_is_asked_for_before_play_and_the_clip_after_it(tmp_path: Path) -> None:
@@ -53,7 +55,7 @@ def test_nothing_is_asked_for_before_play_and_the_clip_after_it(tmp_path: Path) 
         assert page.locator("video").count() == 0
         page.click("text=Play the clip")
         page.wait_for_selector("video")
-        page.wait_for_timeout(600)
+        until(found, "document.querySelector('video').videoWidth > 0")
         assert {url.rsplit("/", 1)[1] for url in asked} == {"a%20clip.mp4"}
         assert page.evaluate("document.querySelector('video').videoWidth") == 96
         assert found.problems == []
@@ -65,20 +67,18 @@ def test_the_clip_and_the_axis_have_one_cursor(tmp_path: Path) -> None:
         require_codec(found)
         page = found.page
         page.click("text=Play the clip")
-        page.wait_for_timeout(700)
+        until(found, f"{PLACE} > 0.3", 30)
         page.evaluate("document.querySelector('video').pause()")
+        page.evaluate(f"document.querySelector('video').currentTime = {PLACE}")  # all are told
         page.wait_for_timeout(100)
-        assert current(found) > 0.3
         minutes, seconds = page.inner_text(".tl-flag").split(":")
         assert minutes == "0"
         assert float(seconds) == pytest.approx(current(found), abs=0.11)
         box = page.locator(".tl-row .tl-lane").bounding_box()
         page.mouse.click(box["x"] + 0.75 * box["width"], box["y"] + 15)  # 3 of 4 seconds
-        page.wait_for_timeout(200)
-        assert current(found) == pytest.approx(3, abs=0.05)
+        until(found, f"Math.abs({PLACE} - 3) < 0.05", 30)
         page.keyboard.press(" ")
-        page.wait_for_timeout(300)
-        assert current(found) > 3.1
+        until(found, f"{PLACE} > 3.1", 30)
 
 
 def test_a_clip_that_is_not_there_is_said_and_can_be_chosen(tmp_path: Path) -> None:
@@ -93,9 +93,8 @@ def test_a_clip_that_is_not_there_is_said_and_can_be_chosen(tmp_path: Path) -> N
         assert page.locator("video").count() == 0
         page.set_input_files("input[type=file]", chosen)
         page.wait_for_selector("video")
-        page.wait_for_timeout(500)
+        until(found, f"{PLACE} > 0", 30)
         assert page.evaluate("document.querySelector('video').src").startswith("blob:")
-        assert current(found) > 0
         assert page.inner_text(".player-says") == ""
 
 

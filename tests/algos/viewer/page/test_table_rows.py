@@ -9,6 +9,7 @@ import pytest
 
 from algos.viewer.view_data import Column
 from algos.viewer.writing import write_view
+from sage_env.timeline import clock
 from tests.helpers.viewer.browser import opened
 from tests.helpers.viewer.run_table import go, natural, ordered, run_of, saved_keys, settled
 
@@ -162,6 +163,38 @@ def test_filters_search_and_order_are_what_python_makes_of_the_rows(page, seed):
     wanted = asked(seed)
     go(page, **wanted.state)
     assert saved_keys(page) == wanted.rows(), wanted.state
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_evidence_that_is_not_known_was_neither_seen_nor_unseen(page, seen):
+    go(page, filter=f"entry:* evidence:{'seen' if seen else 'unseen'}")
+    known = [row for row in ROWS if row["evidence_recall"] is not None]
+    wanted = {(row["id"], row["entry"]) for row in known if (row["evidence_recall"] > 0) == seen}
+    assert set(saved_keys(page)) == wanted and 0 < len(wanted) < len(known)
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict", "word", "kind"),
+    [
+        ("right", True, "✓ right", "right"),
+        ("wrong", False, "✗ wrong", "wrong"),
+        ("none", None, "? not judged", "none"),
+    ],
+)
+def test_a_row_shows_its_verdict_its_length_and_leads_to_its_own_entry(
+    page, name, verdict, word, kind
+):
+    go(page, filter=f"entry:policy-0 verdict:{name} duration:9..", sort="duration")
+    rows = [row for row in ROWS if row["entry"] == "policy-0" and row["verdict"] is verdict]
+    first = min(row["duration"] for row in rows if (row["duration"] or 0) >= 9)
+    cells = page.page.locator(".body .row[aria-rowindex='2'] > *")
+    heads = page.page.locator(".head .sort").all_text_contents()
+    told = dict(zip(heads, cells.all_text_contents(), strict=True))
+    assert told["Verdict"] == word and told["Length ▲"] == clock(first)
+    shown = cells.nth(heads.index("Verdict")).get_attribute("class")
+    assert shown == f"cell {kind}"
+    href = page.page.locator(".body .row[aria-rowindex='2'] a").get_attribute("href")
+    assert "e=policy-0" in href[1:].split("&")
 
 
 def test_some_of_these_addresses_find_something_and_some_do_not_find_all():

@@ -24,7 +24,7 @@ STEPS = [
         "action": "zoom",
         "span": [50, 60],
         "box": [0.25, 0.5, 0.75, 1.0],
-        "frame_size": [448, 448],
+        "frame_size": [252, 448],
         "frames": [[50 + k, 1, 0] for k in range(10)],
     },
     {"turn": 4, "action": "zoom", "span": [70, 70.001], "frames": [[70.0, 1, -1]]},
@@ -45,7 +45,7 @@ def shown(
     folder: Path, question: Mapping[str, Any], state: str = "", **how: Any
 ) -> Iterator[Opened]:
     path = write_question(folder / "page.html", question, pictures=[RED, GREEN, BLUE])
-    with opened(f"{path.as_uri()}#view=question&q=q{state}", **how) as found:
+    with opened(f"{path.as_uri()}#view=question&q=q{state}", early=AT_ONCE, **how) as found:
         found.page.wait_for_selector(".tl-row")
         yield found
         assert found.problems == []
@@ -64,8 +64,15 @@ def attributes(found: Opened, selector: str, *names: str) -> list[float]:
     return [float(found.page.get_attribute(selector, name)) for name in names]
 
 
+AT_ONCE = """
+const later = window.setTimeout;
+window.setTimeout = (act, ms, ...more) => later(act, ms === 300 ? 0 : ms, ...more);
+"""
+"""The address follows the cursor after 300 ms: here at once, for no test waits for it."""
+
+
 def address(found: Opened) -> dict[str, str]:
-    found.page.wait_for_timeout(350)  # it follows the cursor a little later
+    found.page.wait_for_timeout(30)
     pairs = found.page.evaluate("location.hash").lstrip("#").split("&")
     return dict(pair.split("=", 1) for pair in pairs)
 
@@ -144,7 +151,7 @@ def test_a_bracket_is_as_high_as_its_rate_and_never_too_narrow_to_see(tmp_path: 
         assert high == pytest.approx(5 + 19 * math.log(10) / math.log(3000), abs=0.01)
         sizes = [found.page.get_attribute(f"{lane(k)} >> .tl-zoom", "class") for k in (3, 4)]
         assert sizes == ["tl-zoom size-1", "tl-zoom size-0"]
-        assert "448 × 448 pixels" in found.page.inner_text(".tl-legend")
+        assert "448 × 252 pixels" in found.page.inner_text(".tl-legend")
 
 
 def colour(found: Opened) -> list[int]:
@@ -221,6 +228,24 @@ def test_dragging_moves_the_window_with_the_pointer(tmp_path: Path) -> None:
         assert "turn" not in address(found) or address(found)["turn"] == "0"  # no click
 
 
+def test_the_bar_of_the_whole_video_shows_and_moves_the_window(tmp_path: Path) -> None:
+    with shown(tmp_path, QUESTION, "&w=20-40") as found:
+        page, width = found.page, plot(found)
+        left, wide = attributes(found, ".tl-map-window", "x", "width")
+        assert (left, wide) == pytest.approx((width / 5, width / 5), abs=0.01)
+        left, wide = attributes(found, ".tl-map-evidence", "x", "width")
+        assert (left, left + wide) == pytest.approx((0.52 * width, 0.55 * width), abs=0.01)
+        bar = page.locator(".tl-map").bounding_box()
+        x, y = bar["x"], bar["y"] + bar["height"] / 2
+        page.mouse.click(x + 0.7 * width, y)
+        assert window_of(found) == pytest.approx((60, 80), abs=0.2)
+        page.mouse.move(x + 0.7 * width, y)
+        page.mouse.down()
+        page.mouse.move(x + 0.6 * width, y, steps=3)
+        page.mouse.up()
+        assert window_of(found) == pytest.approx((50, 70), abs=0.2)
+
+
 def test_keys_do_what_the_pointer_does(tmp_path: Path) -> None:
     with shown(tmp_path, QUESTION) as found:
         page = found.page
@@ -228,6 +253,9 @@ def test_keys_do_what_the_pointer_does(tmp_path: Path) -> None:
         page.keyboard.press("ArrowDown")
         page.keyboard.press("ArrowDown")
         assert "2 sample" in page.inner_text(".tl-row.active")
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowLeft")
+        assert page.inner_text(".tl-flag") == "0:25.0"
         page.keyboard.press("ArrowRight")
         assert float(address(found)["t"]) == 40
         assert page.get_attribute(".tl-rows", "aria-activedescendant") == page.get_attribute(
@@ -239,6 +267,16 @@ def test_keys_do_what_the_pointer_does(tmp_path: Path) -> None:
         assert window_of(found) == pytest.approx((32.5, 82.5))
         page.keyboard.press("0")
         assert "w" not in address(found)
+        page.keyboard.press("ArrowDown")  # ten frames, from 50 to 59
+        for key, flag in (
+            ("ArrowRight", "0:51.0"),
+            ("ArrowRight", "0:52.0"),
+            ("ArrowLeft", "0:51.0"),
+        ):
+            page.keyboard.press(key)
+            assert page.inner_text(".tl-flag") == flag
+        page.keyboard.press("ArrowUp")
+        page.keyboard.press("ArrowRight")
         page.keyboard.press("Enter")
         assert "frame at 0:40.0" in page.inner_text("dialog.enlarged")
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
 
 from algos.viewer.page.page_files import HERE
 from algos.viewer.writing import WriteSettings, write_view
-from tests.helpers.viewer.browser import opened
+from tests.helpers.viewer.browser import Opened, opened, worked
 from tests.helpers.viewer.made_up import made_up_run
 from tests.helpers.viewer.run_table import settled, until
 from tests.helpers.viewer.scripts import scripts
@@ -112,10 +113,8 @@ def test_rows_say_which_of_how_many_they_are():
         )
         assert all(text == f"turns {int(index) - 2}" for index, text in indices)
         assert page.get_attribute(".grid-box", "aria-rowcount") == "1235"
-        page.locator(".body .row .cell:nth-child(2)").nth(9).click()
-        assert page.evaluate("window.opened") == page.evaluate(
-            "Number(document.querySelectorAll('.body .row')[9].dataset.at)"
-        )
+        page.locator(".body .row[data-at='104'] .cell:nth-child(2)").click()
+        assert page.evaluate("window.opened") == 104
 
 
 SCROLLED = """async (k) => {
@@ -125,24 +124,10 @@ SCROLLED = """async (k) => {
 }"""
 
 
-def frame_times(page: Any) -> list[float]:
-    """Return the time that the page's own thread worked for each step of scrolling, in seconds.
-
-    The clock on the wall would measure what else the machine does.
-    """
-    session = page.context.new_cdp_session(page)
-    session.send("Performance.enable", {"timeDomain": "threadTicks"})
-
-    def worked() -> float:
-        metrics = session.send("Performance.getMetrics")["metrics"]
-        return next(float(one["value"]) for one in metrics if one["name"] == "TaskDuration")
-
-    times = []
-    for k in range(80):
-        before = worked()
-        page.evaluate(SCROLLED, k)
-        times.append(worked() - before)
-    return sorted(times)
+def frame_times(found: Opened) -> list[float]:
+    """Return for how long the page worked for each step of scrolling, in seconds, ascending."""
+    scroll = found.page.evaluate
+    return sorted(worked(found, partial(scroll, SCROLLED, k)) for k in range(80))
 
 
 @pytest.mark.slow
@@ -156,7 +141,7 @@ def test_large_tables_open_soon_and_scroll_without_a_late_frame(tmp_path, questi
         until(found, f"Boolean({paint})", 10)
         assert found.page.evaluate(f"{paint}.startTime") < 2000
         settled(found)
-        times = frame_times(found.page)
+        times = frame_times(found)
         assert times[-1] < 0.1, times[-5:]
         assert found.page.evaluate("document.querySelectorAll('*').length") < 3000
         assert found.page.evaluate("performance.memory.usedJSHeapSize") < 300e6

@@ -14,15 +14,17 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor, ImageDraw
 
-from algos.viewer.pictures.clip_axis import LEFT, RIGHT, length_of
+from algos.viewer.pictures.clip_axis import HEIGHT as AXIS
+from algos.viewer.pictures.clip_axis import LEFT, RIGHT, draw_axis, length_of
 from algos.viewer.pictures.clip_moments import MOST_MOMENTS, cursor_after, moments_of
 from algos.viewer.pictures.clip_picture import HEIGHT, WIDTH, draw_moment
 from algos.viewer.pictures.clips import ClipError, ClipSettings, write_clip
 from algos.viewer.pictures.drawing import LICENCE
 from algos.viewer.pictures.wanted_frames import frames_of
 from algos.viewer.view_data import EpisodeView, FrameView, QuestionView, StepView
+from sage_env.rendering.colours import BAD, GOOD, PAPER, SOFT, ZOOM
 from tests.helpers.clips import SHORT_GOPS
 from tests.helpers.clips import write_clip as write_video
 from tests.helpers.viewer.made_up import made_up_run
@@ -134,6 +136,12 @@ def test_a_licence_keeps_frames_out(video: Path, tmp_path: Path) -> None:
     brought = replace(made_up_run(1).question("q0"), pictures=False)
     wanted = write_clip(brought, brought.episodes[0], tmp_path / "d.gif", QUICK)
     assert LICENCE in wanted
+    bare = [
+        replace(step, frames=[FrameView(frame.second) for frame in step.frames])
+        for step in brought.episodes[0].steps
+    ]
+    write_clip(brought, replace(brought.episodes[0], steps=bare), tmp_path / "e.gif", QUICK)
+    assert (tmp_path / "d.gif").read_bytes() == (tmp_path / "e.gif").read_bytes()
 
 
 def test_a_missing_video_is_said_and_no_error(tmp_path: Path) -> None:
@@ -215,3 +223,70 @@ def test_times_that_are_none_are_drawn_at_an_edge(tmp_path: Path, second: float)
     episode = replace(episode, steps=steps)
     write_clip(replace(question, duration=None), episode, tmp_path / "c.gif", QUICK)
     assert length_of(replace(question, duration=0.0), steps) > 0
+
+
+@pytest.mark.parametrize(("second", "hit"), [(0.2, True), (0.3, True), (0.4, False)])
+def test_a_frame_at_the_end_of_the_evidence_is_outside(second: float, hit: bool) -> None:
+    question, episode = played(None)
+    question = replace(question, evidence=[(0.2, 0.4)])
+    steps = [replace(episode.steps[0], frames=[FrameView(second)])]
+    episode = replace(episode, steps=steps)
+    question = replace(question, episodes=[episode])
+    moment = moments_of(question, episode, frames_of(question, (64, 64)), {}, "")[0]
+    assert [frame.hit for frame in moment.frames] == [hit]
+    image = Image.new("RGB", (WIDTH, AXIS), PAPER)
+    draw_axis(ImageDraw.Draw(image), 0, question, moment, 0.8)
+    x, middle = LEFT + round(second / 0.8 * (RIGHT - LEFT)), 34 + 15 // 2
+    diamond = image.getpixel((x + 3, middle)) == ImageColor.getrgb(GOOD)
+    assert diamond == hit
+
+
+def test_what_an_answer_relies_on_is_drawn_at_its_time() -> None:
+    question, episode = played(None)
+    wanted = frames_of(question, (64, 64))
+
+    def drawn(*claimed: tuple[float, float]) -> np.ndarray:
+        steps = [*episode.steps[:-1], replace(episode.steps[-1], claimed=claimed)]
+        moment = moments_of(question, replace(episode, steps=steps), wanted, {}, "")[-1]
+        return draw_moment(question, episode, moment, 0.8).astype(int)
+
+    columns = np.flatnonzero(np.abs(drawn((0.2, 0.4)) - drawn()).sum((0, 2)))
+    quarter = (RIGHT - LEFT) / 4
+    assert abs(columns.min() - (LEFT + quarter)) <= 1
+    assert abs(columns.max() - (LEFT + 2 * quarter)) <= 1
+
+
+def test_where_subtitles_begin_moves_no_evidence() -> None:
+    question, episode = played(None)
+    moment = moments_of(question, episode, frames_of(question, (64, 64)), {}, "")[0]
+    spoken = replace(question, subtitles_start=0.2)
+    one, other = (draw_moment(asked, episode, moment, 0.8) for asked in (question, spoken))
+    assert np.array_equal(one, other)
+
+
+def test_the_box_lies_on_the_whole_frame_where_the_crop_was() -> None:
+    """A whole frame of 220 by 110 pixels; the box is its right half, of the upper quarter."""
+    question, episode = played(None)
+    wanted = frames_of(replace(question, video=Path("v.mp4")), (64, 64))
+    pictures = {k: np.full((110, 220, 3), 10 + k, np.uint8) for k in range(len(wanted.looks))}
+    moment = moments_of(question, episode, wanted, pictures, "")[1]
+    assert moment.source is not None
+    assert wanted.looks[int(moment.source[0, 0, 0]) - 10].box is None
+    image = draw_moment(question, episode, replace(moment, box=(0.5, 0.0, 1.0, 0.25)), 0.8)
+    lines, columns = np.nonzero((image[150:280, :250] == ImageColor.getrgb(ZOOM)).all(-1))
+    assert (columns.min(), columns.max()) == (24 + 110, 24 + 219)
+    assert (lines.min() + 150, lines.max() + 150) == (152, 152 + round(110 / 4) - 1)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words"), [(True, "Right"), (False, "Wrong"), (None, "Not judged")]
+)
+def test_the_last_moment_says_the_verdict(verdict: bool | None, words: str) -> None:
+    question, episode = played(None)
+    episode = replace(episode, verdict=verdict)
+    last = moments_of(question, episode, frames_of(question, (64, 64)), {}, "")[-1]
+    assert last.heading == words and last.texts[:2] == ("Answer: ring", "Gold answer: ring")
+    assert last.texts[2] == "2 turns, 4 frames"
+    image = draw_moment(question, episode, last, 0.8)
+    colour = {True: GOOD, False: BAD, None: SOFT}[verdict]
+    assert tuple(image[120, 28]) == ImageColor.getrgb(colour)

@@ -170,6 +170,13 @@ def test_prompts_are_what_a_policy_read_or_not_known() -> None:
     assert known > 0.6 * of > 30
 
 
+def test_every_turn_has_the_prompt_that_stood_before_it() -> None:
+    for asked, played, follows in played_ways(told=True):
+        steps = [step for step in episode_steps(asked, played) if step.turn]
+        wanted = [user_text(seen, first=k == 0) for k, seen in enumerate(follows.seen)]
+        assert [step.prompt for step in steps] == wanted[: len(steps)]
+
+
 def test_where_all_words_were_kept_every_prompt_is_known() -> None:
     for asked, played, follows in played_ways(told=True):
         prompts = turn_prompts(asked, played)

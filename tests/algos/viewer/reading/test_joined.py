@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -102,6 +103,27 @@ def test_another_question_of_the_same_id_is_not_compared(row, question) -> None:
         ]
         assert one.questions == len(both)
         assert "q3" not in both or "new: policy-0" not in (one.a, one.b)
+
+
+def test_what_one_run_does_not_know_is_the_others() -> None:
+    unknown = {"gold": None, "gold_choice": None, "evidence": [], "choices": (), "duration": None}
+    spoken = {"subtitles": Path("s.srt"), "subtitles_start": 9.0}
+    ours = changed(A, "q0", question={**unknown, "subtitles": None, "subtitles_start": 5.0})
+    found = joined(ours, changed(B, "q0", question=spoken)).question("q0")
+    theirs = B.question("q0")
+    assert (found.gold, found.gold_choice) == (theirs.gold, 0)
+    assert found.evidence == theirs.evidence and found.duration == theirs.duration
+    assert (found.subtitles, found.subtitles_start) == (Path("s.srt"), 9.0)
+    both = joined(changed(A, "q0", question=spoken), changed(B, "q0", question={"gold_choice": 2}))
+    assert both.question("q0").gold_choice == 0 and both.question("q0").subtitles_start == 9.0
+
+
+def test_pictures_are_shown_only_where_both_runs_may_show_them() -> None:
+    for ours, theirs in ((True, False), (False, True), (True, True)):
+        one, other = (
+            changed(r, "q0", question={"pictures": p}) for r, p in ((A, ours), (B, theirs))
+        )
+        assert joined(one, other).question("q0").pictures == (ours and theirs)
 
 
 def test_what_is_nearly_as_long_is_the_same() -> None:

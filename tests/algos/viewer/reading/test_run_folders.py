@@ -1,5 +1,5 @@
 """Laws of `algos.viewer.reading.run_folders`, `stored_runs`, `stored_entries`,
-`unfinished_entries`, `update_entries`, `question_views`, `run_views`, `report_files`.
+`unfinished_entries`, `update_entries`, `run_views`, `report_files`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SMALL: dict[str, Any] = {
     "opener": open_memory,
     "overview_frames": 2,
     "frames_per_turn": 2,
-    "frame_size": (32, 32),
+    "frame_size": (32, 48),
 }
 
 
@@ -104,7 +104,7 @@ def test_a_question_has_its_item_its_episodes_and_commands_that_replay_them(tabl
     asked = run.question("which")
     assert (asked.question, asked.choices) == (ITEMS[0].question, list(ITEMS[0].choices))
     assert asked.gold_choice == 1 and asked.evidence == [(20.0, 24.0), (40.0, 41.0)]
-    assert asked.frame_size == (32, 32) and asked.duration == 60.0
+    assert asked.frame_size == (32, 48) and asked.duration == 60.0
     played, floor = asked.episodes
     assert [step.action for step in played.steps] == ["overview", "sample", "answer"]
     assert played.verdict is rows_of(table / "knows" / "samples.jsonl")["which"]["verdict"]
@@ -139,7 +139,7 @@ def test_an_evaluation_that_goes_on_is_shown_as_far_as_it_is(own: Path) -> None:
     mine = [row["id"] for row in run.rows() if row["entry"] == "knows"]
     assert mine == ["which", "when"] and run.count == 2 + len(ITEMS)
     asked = run.question("when")
-    assert asked.question == ITEMS[1].question
+    assert asked.question == ITEMS[1].question and asked.frame_size == whole.frame_size
     assert asked.episodes[0].steps == whole.episodes[0].steps
     alone = read_run(folder)
     assert alone.live and alone.count == 2 and alone.question("when").question == asked.question
@@ -268,6 +268,7 @@ def test_a_training_has_an_entry_for_each_validation(data: ReportData, tmp_path:
     for update, right in ((0, False), (2, True), (10, True)):
         validated.write(update, trajectory("seen", right))
         validated.write(update, trajectory("other", not right))
+    validated.write(2, trajectory("seen", False))  # played again: the last counts
     validated.close()
     sampled = UpdateEpisodeLog(folder.tokens, keep_through=9, items={"train": item("train")})
     sampled.write(1, trajectory("train", True), [TurnRecord(("y", "es"), ratio=(1.0, 1.1))])
@@ -283,9 +284,10 @@ def test_a_training_has_an_entry_for_each_validation(data: ReportData, tmp_path:
     verdicts = {(row["id"], row["entry"]): row["verdict"] for row in run.rows()}
     assert verdicts["seen", "validated-0"] is False and verdicts["seen", "validated-10"] is True
     assert verdicts["other", "validated-0"] is True
+    assert verdicts["seen", "validated-2"] is False
     over = [(one.entry, one.verdict) for one in run.question("seen").episodes]
     assert over == [
-        ("base", False), ("ppo", True), ("validated-0", False), ("validated-2", True),
+        ("base", False), ("ppo", True), ("validated-0", False), ("validated-2", False),
         ("validated-10", True),
     ]  # fmt: skip
     assert run.question("other").question == "what is other?"  # no result has it
@@ -334,3 +336,24 @@ def test_frames_of_a_benchmark_are_not_published(data: ReportData, tmp_path: Pat
 
 def licensed(data: ReportData, dataset: str) -> ReportData:
     return ReportData("x", {}, data.results, dataset=dataset)
+
+
+def test_an_episode_on_another_video_has_no_pictures_of_the_questions(tmp_path: Path) -> None:
+    """The control that is shown a wrong video: the question's own frames were never seen there."""
+    clips = [write_clip(tmp_path / f"{k}.mp4", range(0, 1000, 100)) for k in range(2)]
+    items = [item(f"q{k}", video=clip, evidence=((0.0, 0.9),)) for k, clip in enumerate(clips)]
+    options: dict[str, Any] = {"overview_frames": 2, "frame_size": (32, 32)}
+    out = tmp_path / "run"
+    evaluate_entries(items, {"knows": Knows()}, out, controls=["wrong-video"], seed=3, **options)
+    asked = read_run(out).question("q0")
+    own, wrong = asked.episodes
+    assert asked.video == clips[0]
+    assert own.other_video is None and wrong.other_video == clips[1].name
+    assert own.row["evidence_recall"] == 1 and wrong.row["evidence_recall"] is None
+    page = read_page(out / "report.html")
+    cells = [
+        [cell for step in one["steps"] for _, cell, _ in step.get("frames", ())]
+        for one in page.questions["q0"]["episodes"]
+    ]
+    assert -1 not in cells[0] and set(cells[1]) == {-1}
+    assert all(step["elsewhere"] for step in page.questions["q0"]["episodes"][1]["steps"])

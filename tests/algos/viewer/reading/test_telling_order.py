@@ -41,6 +41,11 @@ def test_flips_come_first_then_failures_wrong_lucky_and_the_rest() -> None:
     assert order(ROWS[::-1])[2:] == expected[2:]
 
 
+def test_luck_is_known_only_where_the_evidence_is() -> None:
+    rows = [row("unknown", "new", True), row("none", "new", True, evidence_recall=None)]
+    assert order([*rows, row("lucky", "new", True, evidence_recall=0.0)])[0] == "lucky"
+
+
 def test_without_a_before_entries_that_differ_come_first_and_floors_do_not_count() -> None:
     found = order([*ROWS, row("fine", "floor", False)], before=None, controls=["floor"])
     assert set(found[:2]) == {"flipped", "lost"} and found[-1] == "fine"

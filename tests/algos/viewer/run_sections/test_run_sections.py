@@ -99,8 +99,27 @@ def test_the_headline_is_about_its_group_alone() -> None:
     assert "6 of 6 questions of tier core right" in words
 
 
+def test_names_of_policies_stay_as_they_are_spelled() -> None:
+    for title, first in (("sage-mm-tiny, greedy", "s"), ("uniform:12", "u"), ("base, greedy", "B")):
+        found = RunPlays(lines={"now": line(title, [row(0)])}, shown="now")
+        assert learned_words(found)[0] == first
+
+
+def test_only_a_run_with_a_state_before_has_learned() -> None:
+    two = [row(0), row(1)]
+    alone, taught = plays(*two), plays(*two, before=two)
+    assert view_sections(alone)[0][1] == "In short"
+    assert view_sections(taught)[0][1] == "What was learned"
+
+
+def test_a_single_question_is_no_statistic() -> None:
+    assert view_sections(plays(row(0), before=[row(0, False)])) == []
+    assert view_sections(plays(row(0), before=[row(0, False), row(1)])) != []
+
+
 def test_nothing_judged_is_said() -> None:
     assert learned_words(plays(row(0, None))) == "After: no question is judged."
+    assert learned_words(plays()) == "After: no question has been played yet."
 
 
 def kinds_of(rights: Mapping[str, tuple[int, int]]) -> list[dict[str, Any]]:
@@ -135,6 +154,18 @@ def test_nothing_wrong_is_said() -> None:
     rows = kinds_of({"order": (6, 6), "count": (7, 7)})
     words = failing_words(worst_kinds([result_of_row(one) for one in rows]))
     assert words == "No question is wrong, of 2 kinds with 5 questions or more."
+
+
+def test_one_kind_is_one() -> None:
+    rows = kinds_of({"order": (1, 6), "rare": (1, 2)})
+    words = failing_words(worst_kinds([result_of_row(one) for one in rows]))
+    assert words.endswith("of 1 kind with 5 questions or more.")
+
+
+def test_only_a_gain_is_called_learned() -> None:
+    rows = [row(k, k > 2) for k in range(6)]
+    assert view_sections(plays(*rows))[0][:2] == ("learned", "In short")
+    assert view_sections(plays(*rows, before=rows))[0][:2] == ("learned", "What was learned")
 
 
 def test_a_kind_leads_to_its_wrong_answers_by_a_filter_that_the_table_reads() -> None:
@@ -175,6 +206,16 @@ def test_what_is_dominated_is_by_hand() -> None:
     assert [spot.shown for spot in spots] == [False, False, True, False, False, False]
     assert [spot.frames for spot in spots] == [4, 4, 8, 16, 32, 2]
     assert spots[2].accuracy == pytest.approx(0.7) and spots[2].interval is not None
+
+
+def test_numbers_of_entries_at_one_place_stand_side_by_side() -> None:
+    """Three entries with the same frames and accuracy, one elsewhere: two labels."""
+    many = {f"e{k}": line(f"E{k}", [row(0), row(1, False)]) for k in range(3)}
+    many["far"] = line("Far", [row(0, frames=64), row(1, frames=64)])
+    sections = view_sections(RunPlays(lines=many, shown="e1"))
+    html = dict((name, html) for name, _, html in sections)["frontier"]
+    names = re.findall(r'<g class="(spot[^"]*)"><text[^>]*>([^<]+)</text>', html)
+    assert names == [("spot shown", "1, 2, 3"), ("spot", "4")]
 
 
 def test_even_looks_are_a_curve_of_reference_and_one_entry_is_no_frontier() -> None:
@@ -306,10 +347,21 @@ def test_medians_are_those_of_each_bucket() -> None:
     ]
 
 
+def test_a_circle_stands_where_its_questions_are() -> None:
+    """All took two turns: every circle is on the line of 2."""
+    rows = [row(k, duration=20.0 * (k + 1), turns=2) for k in range(9)]
+    html = dict((name, html) for name, _, html in view_sections(plays(*rows)))["effort"]
+    picture = html.split("</svg>")[0]
+    heights = set(re.findall(r'class="cell" cx="[0-9.]+" cy="([0-9.]+)"', picture))
+    line_of_2 = re.findall(r'class="grid" d="M46 ([0-9.]+)H', picture)[-1]
+    assert heights == {line_of_2}
+    assert "before" not in html.split("</figure>")[-1]
+
+
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1))))
 def test_a_hundred_thousand_dots_are_a_few_circles(points: list[tuple[float, float]]) -> None:
     cells = binned(points, scale(0, 1, 0, ACROSS), scale(0, 1, 0, UP))
-    assert sum(cells.values()) == len(points)
+    assert sorted(point for inside in cells.values() for point in inside) == sorted(points)
     assert all(0 <= column < ACROSS and 0 <= line_ < UP for column, line_ in cells)
 
 

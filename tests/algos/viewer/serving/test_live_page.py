@@ -96,7 +96,11 @@ def test_a_question_is_drawn_anew_only_when_it_has_changed() -> None:
         look_now(found)
         until(found, "document.documentElement.dataset.shownState === '2'")
         assert found.page.evaluate(kept), "nothing of it has changed"
-        going.become(live(9, rows=lambda: made_up_run(9, entries=3).rows()))
+        rows = [
+            {**row, "verdict": not row["verdict"]} if row["id"] == "q3" else row
+            for row in made_up_run(9).rows()
+        ]
+        going.become(live(9, rows=lambda: iter(rows)))
         look_now(found)
         until(found, f"!{kept}")
         found.page.locator(".question-view").wait_for(timeout=15_000)
@@ -110,10 +114,21 @@ def test_a_section_that_changes_is_replaced_and_its_open_parts_stay_open() -> No
     going = Going(live(6, sections=sections))
     with going.page() as found:
         found.page.click("#learned summary")
-        going.become(live(6, sections=[(*sections[0][:2], text.format("a lot"))]))
+        more = [
+            (*sections[0][:2], text.format("a lot")),
+            ("flow", "From the first look", "<p>x</p>"),
+        ]
+        going.become(live(9, sections=more, about={"data": "of now"}))
         look_now(found)
         found.page.get_by_text("a lot").wait_for(timeout=15_000)
         assert found.page.evaluate("document.querySelector('#learned details').open")
+        assert found.page.locator("#contents a").all_text_contents() == [
+            "What was learned",
+            "Questions",
+            "From the first look",
+        ]
+        assert found.page.locator(".about dd").all_text_contents() == ["of now"]
+        assert "All 9 questions" in (found.page.text_content("#tools") or "")
         found.require_quiet()
 
 
@@ -129,7 +144,11 @@ def test_a_server_that_has_stopped_is_told() -> None:
 
 def curves(updates: int) -> list[dict[str, float]]:
     return [
-        {"update": float(k), "eval/score": k / updates, "losses/entropy": 1.0 / (k + 1)}
+        {
+            "update": float(k),
+            "eval/score": k / updates,
+            "losses/entropy": 1 - 0.998868 * k / (updates - 1),
+        }
         | {f"time/stage-{n}": float(n) for n in range(8)}
         for k in range(updates)
     ]
@@ -142,6 +161,9 @@ def test_every_metric_has_a_curve_with_one_cursor_and_a_search(updates: int) -> 
         found.page.locator("#learning").scroll_into_view_if_needed()
         found.page.locator(".curve-bar").wait_for(timeout=15_000)
         assert "10 of 10 metrics" in str(found.page.locator(".curve-bar").text_content())
+        boxes = "texts => texts.map(one => one.getBBox().x)"
+        begins = found.page.locator(".curve text").evaluate_all(boxes)
+        assert all(x >= 0 for x in begins), "a number at the axis is cut off"
         groups = found.page.locator(".curve-groups summary").all_text_contents()
         assert groups == ["main (2)", "eval (1)", "losses (1)", "time (8)"]
         kind = ".curve svg" if updates == 40 else ".curve canvas"

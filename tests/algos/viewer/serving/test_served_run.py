@@ -143,7 +143,7 @@ def test_what_is_kept_in_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> N
     served = Going(made_up_run(8)).served(pictures=False)
     for k in range(8):
         served.find(f"part/{k}.json")
-    assert len(served._kept) == 3
+    assert list(served._kept) == [(1, 5), (1, 6), (1, 7)], "the newest"
 
 
 def test_a_change_is_seen_and_what_has_not_changed_is_not_read_again() -> None:
@@ -154,6 +154,15 @@ def test_a_change_is_seen_and_what_has_not_changed_is_not_read_again() -> None:
     going.run, going.mark = replace(made_up_run(5), live=False), 1
     assert data(served, "state.json") == {"version": 2, "live": False, "problem": ""}
     assert data(served, "rows.json")["count"] == 10 and going.reads == 2
+
+
+def test_the_files_are_looked_at_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(served_run, "_PAUSE", 3600.0)
+    going = Going(made_up_run(3))
+    served = going.served()
+    assert data(served, "state.json")["version"] == 1
+    going.mark = 1
+    assert data(served, "state.json")["version"] == 1 and going.reads == 1
 
 
 def test_details_are_those_of_the_newest_state() -> None:
@@ -243,5 +252,9 @@ def test_a_page_is_new_when_it_is_ours_and_no_file_is_newer(tmp_path: Path) -> N
     assert not is_newest(page, marks_of(tmp_path))
     page.write_text(f'<html><meta name="generator" content="{generator()}">')
     assert is_newest(page, marks_of(tmp_path))
+    other = tmp_path / "summary.json"
+    other.write_text("{}")
+    os.utime(other, (1_000_000, 1_000_000))
+    assert is_newest(page, marks_of(tmp_path))
     os.utime(rows, (4_000_000_000, 4_000_000_000))
-    assert not is_newest(page, marks_of(tmp_path))
+    assert not is_newest(page, marks_of(tmp_path)), "one file is newer"

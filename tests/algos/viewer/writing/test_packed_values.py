@@ -121,6 +121,11 @@ def test_a_block_is_the_same_in_pieces_and_has_no_clock_in_it() -> None:
     assert data[4:8] == bytes(4) == packed("x")[4:8]  # gzip's time of the file
 
 
+def test_base64_has_four_letters_for_each_three_bytes_begun() -> None:
+    assert [letters_size(size) for size in range(5)] == [0, 4, 4, 4, 8]
+    assert all(letters_size(k) == len(base64.b64encode(bytes(k))) for k in range(20))
+
+
 @pytest.mark.parametrize(
     "name", ["a.mp4", "a b.mp4", "50%.mp4", "a#b?c=d.mp4", "data:x,y.mp4", "ä—.mp4", "a'\"<&>.mp4"]
 )

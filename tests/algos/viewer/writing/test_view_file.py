@@ -12,7 +12,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from algos.viewer.view_data import RunView
+from algos.viewer.view_data import FrameView, QuestionView, RunView
 from algos.viewer.writing import WriteSettings, write_view
 from algos.viewer.writing.plain_values import plain
 from algos.viewer.writing.question_parts import IN_A_PART
@@ -60,6 +60,8 @@ def test_a_question_has_the_names_of_the_seam_and_nothing_that_says_nothing(tmp_
     assert asked["evidence"] == plain(told.evidence) and asked["gold_choice"] == told.gold_choice
     for episode, (found, was) in enumerate(zip(asked["episodes"], told.episodes, strict=True)):
         assert found["entry"] == was.entry, episode
+        said = ("id", "entry", "question", "gold", "duration")  # by the question, for all episodes
+        assert found["row"] == plain({k: v for k, v in was.row.items() if k not in said})
         for step, view in zip(found["steps"], was.steps, strict=True):
             names = {one.name for one in fields(view)} - {"frames"}
             assert {k: v for k, v in step.items() if k != "frames"} == {
@@ -75,11 +77,16 @@ def test_a_question_has_the_names_of_the_seam_and_nothing_that_says_nothing(tmp_
 
 def test_frames_point_at_their_picture_in_the_sheet(tmp_path) -> None:
     """The made-up pictures are of one colour each: the cell must have that of its frame."""
-    run = made_up_run(3, 1)
+    run = made_up_run(3, 2)
     page = written(run, tmp_path)
+    told = [str(attrs["alt"]) for tag, attrs in page.tags if tag == "img"]
+    captions = {text[: text.index(": ") + 2]: text for text in told}
     for name, asked in page.questions.items():
         sheet = Image.open(BytesIO(page.sheets[asked["sheet"]])).convert("RGB")
         wide, high = asked["cell"]
+        cells = {f[1] for e in asked["episodes"] for s in e["steps"] for f in s.get("frames", [])}
+        caption = captions[f"{asked['id']}: "]
+        assert len(caption.partition("row by row: ")[2].split(", ")) == len(cells)
         frames = [
             (frame, view)
             for episode, played in zip(asked["episodes"], run.question(name).episodes, strict=True)
@@ -165,6 +172,26 @@ def test_pictures_keep_a_bound_of_their_own(tmp_path) -> None:
     assert all(asked["missing"] for asked in none.questions.values())
 
 
+def test_pictures_that_nobody_has_are_not_promised(tmp_path) -> None:
+    """For want of room the server is named; where the videos are gone it has no more to show."""
+    run = made_up_run(3, 1)
+
+    def gone(name: str) -> QuestionView:
+        question = run.question(name)
+        steps = [
+            replace(step, frames=[FrameView(frame.second) for frame in step.frames])
+            for step in question.episodes[0].steps
+        ]
+        return replace(question, video=None, episodes=[replace(question.episodes[0], steps=steps)])
+
+    none = written(run, tmp_path, picture_bytes=0, more="view --serve")
+    assert none.run["notes"][-1].startswith("3 of 3 questions have no pictures, for want of room")
+    assert none.run["notes"][-1].endswith("`view --serve` shows all.")
+    lost = written(replace(run, question=gone), tmp_path, more="view --serve")
+    assert lost.sheets == {} and not any("--serve" in note for note in lost.run["notes"])
+    assert all(asked["missing"] for asked in lost.questions.values())
+
+
 def test_questions_beyond_the_count_have_no_pictures_and_beyond_the_other_no_details(
     tmp_path,
 ) -> None:
@@ -174,11 +201,21 @@ def test_questions_beyond_the_count_have_no_pictures_and_beyond_the_other_no_det
 
 
 def test_it_is_read_without_a_script(tmp_path) -> None:
-    run = made_up_run(600, 1)
-    page = written(run, tmp_path, pictured=2)
+    run = made_up_run(600, 2, pictures=False)
+    page = written(replace(run, question=made_up_run(600, 1).question), tmp_path, pictured=2)
     inside = re.findall(r"<noscript>(.*?)</noscript>", page.text, re.DOTALL)
     table = next(text for text in inside if "<table" in text)
     assert table.count("<tr") == 500 + 1 and "q499<" in table and "q500<" not in table
+    words = {True: "✓ right", False: "✗ wrong", None: "not judged"}
+    for row in run.rows():
+        line = table.partition(f">{row['id']}<")[2].partition("</tr>")[0]
+        cells = re.findall("<td[^>]*>([^<]*)</td>", line)
+        if cells and row["entry"] == run.shown:  # one of the 500
+            at = [column.key for column in run.columns if column.shown].index("verdict")
+            assert cells[at] == words[row["verdict"]]
+            recall = row["evidence_recall"]
+            assert cells[at + 3] == str(row["turns"])
+            assert cells[at + 5] == ("" if recall is None else f"{recall:g}")
     assert "A table would stand here." in page.words and "Nothing of this was played." in page.words
     sheets = [attrs for tag, attrs in page.tags if attrs.get("class") == "sheet"]
     assert [attrs["id"] for attrs in sheets] == ["sheet-0", "sheet-1"]

@@ -213,7 +213,8 @@ def test_a_model_that_thinks_first_is_opened_as_its_template_does(folder):
     skip, answer = '{"action": "skip", "to": 5}', '{"action": "answer", "text": "A"}'
     for said, action in ((f"so {answer}", Invalid), (f"{answer}</think>\n{skip}", Skip)):
         ids = chat.completion(said)
-        reply = replace(turn, completion=ids, logprobs=np.zeros(len(ids), np.float32))
+        scores = {"logprobs": np.zeros(len(ids), np.float32), "entropies": None}
+        reply = replace(turn, completion=ids, **scores)
         assert isinstance(policy._decision(reply).action, action)
 
 
