@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from html import escape
 
 from algos.evaluation.groups import group_words
-from algos.evaluation.measures import Measures, difference, measure_episodes, measures_of
+from algos.evaluation.measures import (
+    MeasureRow,
+    Measures,
+    difference,
+    measure_episodes,
+    measures_of,
+)
 from algos.evaluation.row_results import EpisodeResult
 from algos.evaluation.tables import points
 from algos.viewer.run_sections.drawing import Cell, linked_table, note
@@ -56,7 +62,7 @@ _KEYS = {"bucket": "videos of (seconds)"}
 def headline_section(plays: RunPlays) -> str:
     """Return the sentences on top of the page, and the kinds of question by what fails."""
     parts = [f'<p class="headline">{escape(learned_words(plays))}</p>']
-    kinds = worst_kinds(plays.lines[plays.shown].episodes)
+    kinds = worst_kinds(plays.lines[plays.shown].episodes, plays.measured)
     if kinds:
         parts.append(f"<p>{escape(failing_words(kinds))}</p>")
         lines = [
@@ -134,13 +140,19 @@ def failing_words(kinds: Sequence[Kind]) -> str:
     return f"{text} The next is {rival.told}; the intervals do not overlap."
 
 
-def worst_kinds(episodes: Sequence[EpisodeResult]) -> list[Kind]:
+def worst_kinds(
+    episodes: Sequence[EpisodeResult], measured: Sequence[MeasureRow] = ()
+) -> list[Kind]:
     """Return the kinds of question that are judged often enough, the least accurate first.
 
     Keys with one value tell nothing apart, and are left out.
+
+    Args:
+        episodes: of the questions.
+        measured: what `measure_episodes` made of them, where that is known.
     """
     by_key: dict[str, list[Kind]] = {}
-    for row in measure_episodes(episodes):
+    for row in measured or measure_episodes(episodes):
         if row.section not in ("all", "length"):
             kind = Kind(row.section, row.name, row.measures)
             by_key.setdefault(row.section, []).append(kind)

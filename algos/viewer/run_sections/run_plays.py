@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from algos.evaluation.measures import MeasureRow
 from algos.evaluation.row_results import EpisodeResult, result_of_row
 from algos.metrics.entry_lines import EntryLine, direct_frames
 from algos.report.report_data import ReportData
@@ -44,6 +45,7 @@ class RunPlays:
         paths: of the entry that is shown, by question: the names of its actions in order, the
             overview first where there was one.
         questions: texts of the questions by id, where they are known.
+        measured: the measures of the entry that is shown, where they were taken; else empty.
     """
 
     lines: Mapping[str, EntryLine]
@@ -53,6 +55,7 @@ class RunPlays:
     only: Mapping[str, str] = field(default_factory=dict)
     paths: Mapping[str, Sequence[str]] = field(default_factory=dict)
     questions: Mapping[str, str] = field(default_factory=dict)
+    measured: Sequence[MeasureRow] = ()
 
     def __post_init__(self) -> None:
         """Refuse names that no line has."""
@@ -83,6 +86,7 @@ def plays_of_report(data: ReportData) -> RunPlays:
         only=data.only,
         paths={item.id: path_of(trajectory) for item, trajectory in played},
         questions={item.id: item.question for item in shown.items},
+        measured=shown.measured,
     )
 
 
