@@ -295,7 +295,7 @@ def test_a_curve_that_rises_goes_up(page: Any) -> None:
       Curves.mount(box, [0, 1, 2].map((update) => ({ update, "eval/score": update / 2 })));
       return box.querySelector(".curve-line").getAttribute("d");
     }"""
-    assert page.evaluate(told) == "M46.0 130.0L179.0 69.0L312.0 8.0"
+    assert page.evaluate(told) == "M58.0 130.0L185.0 69.0L312.0 8.0"
 
 
 # --- what else is counted
