@@ -130,8 +130,16 @@ def parse_seconds(text: str) -> float | None:
     return total if np.isfinite(total) else None
 
 
+_NO_CLOCK = 1e12  # seconds
+
+
 def clock(second: float, decimals: int = 1) -> str:
-    """Return a time as `M:SS.s`, or `H:MM:SS.s` from an hour on, with that many decimals."""
+    """Return a time as `M:SS.s`, or `H:MM:SS.s` from an hour on, with that many decimals.
+
+    What no clock shows, beyond thirty thousand years, is a plain number of seconds.
+    """
+    if not abs(second) < _NO_CLOCK:
+        return f"{second:g} s"
     unit = 10**decimals
     minutes, rest = divmod(round(second * unit), 60 * unit)
     hours, minutes = divmod(minutes, 60)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import shlex
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -158,12 +159,19 @@ class View:
         settings = WriteSettings(
             max_bytes=byte_count("--max-bytes", self.max_bytes),
             picture_bytes=0 if none else byte_count("--pictures", self.pictures),
-            more=f"{opening(RunFolder(self.path))} --serve",
+            more=self._serving(),
         )
         written = write_view(run, path, settings)
         for note in written.notes:
             say(note)
         return written.path
+
+    def _serving(self) -> str:
+        """Return the command that serves the same with all its details, for a shell."""
+        other = "" if self.other is None else f" {shlex.quote(str(self.other))}"
+        videos = "" if self.videos is None else f" --videos {shlex.quote(str(self.videos))}"
+        frames = " --allow-frames" if self.allow_frames else ""
+        return f"{opening(RunFolder(self.path))}{other}{videos}{frames} --serve"
 
     def _serve(self) -> None:
         """Serve until the user stops it."""

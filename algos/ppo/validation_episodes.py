@@ -1,9 +1,11 @@
 """What each validation plays, kept as its episodes end: `validation_episodes.jsonl`.
 
-kept = ValidationEpisodes(questions, most=256)
-def validate(policy):
-return mean_return(evaluate(envs, policy, questions, progress=kept.record))
-train(config, policy, envs, items, folder, validate=validate, kept=kept)
+They are those of the same questions after every update:
+
+    kept = ValidationEpisodes(questions, most=256)
+    def validate(policy):
+        return mean_return(evaluate(envs, policy, questions, progress=kept.record))
+    train(config, policy, envs, items, folder, validate=validate, kept=kept)
 """
 
 from __future__ import annotations

@@ -134,7 +134,8 @@ def _numbers(chart: Chart) -> str:
         cells = "".join(f"<td>{_cell(column.get(x), chart.percent)}</td>" for column in columns)
         lines.append(f'<tr><th scope="row">{escape(labels.get(x, f"{x:g}"))}</th>{cells}</tr>')
     return (
-        '<details class="numbers"><summary>Numbers</summary><div class="scroll"><table><thead>'
+        '<details class="numbers"><summary>Numbers</summary><div class="scroll" tabindex="0" '
+        f'role="group" aria-label="{escape(chart.title)}, numbers"><table><thead>'
         f'<tr><th scope="col">{escape(chart.x_name)}</th>{names}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div></details>"
     )

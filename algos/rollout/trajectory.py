@@ -303,7 +303,10 @@ def _decision(row: Info) -> Decision:
 
 
 def _ids(values: ArrayLike) -> NDArray[np.int64]:
-    return np.asarray(values, np.int64)
+    found = np.asarray(values, np.int64)
+    if found.ndim != 1:
+        raise ValueError(f"expected a list of token ids, got {values!r:.60}")
+    return found
 
 
 def _plain(value: Any) -> Any:

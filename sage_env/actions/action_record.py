@@ -28,7 +28,12 @@ def read_action_record(row: Mapping[str, Any]) -> Action | Invalid:
         KeyError, TypeError: if it is no such record.
     """
     if "invalid" in row:
-        return Invalid(**row["invalid"])
+        told = Invalid(**row["invalid"])
+        if not (isinstance(told.text, str) and isinstance(told.reason, str)):
+            raise ValueError(
+                f"text and reason of an invalid action must be texts, got {told!r:.80}"
+            )
+        return told
     action = parse_action(row["action"])
     if isinstance(action, Invalid):
         raise ValueError(f"the action {row['action']!r} cannot be read: {action.reason}")

@@ -66,7 +66,10 @@ class CarriedPictures:
 
     def _data(self, source: Any) -> bytes | None:
         if isinstance(source, Mapping):
-            inner = first(mapping(source), "url", "path", "data", "bytes", "image")
+            inner = first(mapping(source), "url", "data", "bytes", "path", "image")
+            written = inner is not None and inner in (source.get("data"), source.get("bytes"))
+            if written and isinstance(inner, str) and not inner.startswith("data:"):
+                return _decoded(inner) if len(inner) <= 2 * LARGEST else None
             return None if isinstance(inner, Mapping) else self._data(inner)
         if not isinstance(source, str) or len(source) > 2 * LARGEST:
             return None

@@ -276,8 +276,8 @@ def _frame_size(settings: Mapping[str, Any]) -> tuple[int, int] | None:
     pixels = settings.get("pixels") or {}
     if isinstance(pixels, Mapping) and {"height", "width"} <= pixels.keys():
         return _size((pixels["height"], pixels["width"]))
-    environment = settings.get("environment") or {}
-    return _size(environment.get("frame_size"))
+    environment = settings.get("environment")
+    return _size(environment.get("frame_size")) if isinstance(environment, Mapping) else None
 
 
 def _size(value: Any) -> tuple[int, int] | None:

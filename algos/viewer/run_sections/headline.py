@@ -119,9 +119,10 @@ def failing_words(kinds: Sequence[Kind]) -> str:
         kinds: the worst first, at least one.
     """
     worst, *others = kinds
+    of = f"of {len(kinds)} kind{'s' * (len(kinds) > 1)} with {ENOUGH} questions or more"
     if not worst.measures.wrong:
-        return f"No question is wrong, of {len(kinds)} kinds with {ENOUGH} questions or more."
-    text = f"It fails most on {worst.told}, of {len(kinds)} kinds with {ENOUGH} questions or more."
+        return f"No question is wrong, {of}."
+    text = f"It fails most on {worst.told}, {of}."
     rival = next((kind for kind in others if kind.key == worst.key), None)
     if rival is None:
         return text

@@ -45,7 +45,7 @@ class WriteSettings:
     max_bytes: int = 60_000_000
     picture_bytes: int = 3_600_000
     details: int = 10_000
-    pictured: int = 400
+    pictured: int = 600
     workers: int = 2
     more: str = ""
 

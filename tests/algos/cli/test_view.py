@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import webbrowser
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -29,6 +30,7 @@ from algos.viewer.changed_views import only_questions, with_videos
 from tests.helpers.clips import write_clip
 from tests.helpers.source_tree import ROOT
 from tests.helpers.viewer.made_up import made_up_run
+from tests.helpers.viewer.pages import read_page
 
 Printed = pytest.CaptureFixture[str]
 
@@ -169,6 +171,26 @@ def test_two_runs_are_one_page(folder: Path, run: Path) -> None:
     out = run.parent / "both.html"
     assert main(["view", str(folder / "run"), str(run), "--out", str(out)]) == 0
     assert len(told(out)["entries"]) == 2 and told(out)["questions"] == 4
+
+
+def test_the_command_that_shows_all_shows_the_same(
+    folder: Path, run: Path, capsys: Printed
+) -> None:
+    """Two runs are served as two, and their videos and frames are those of the page."""
+    given = [str(run), str(folder / "run"), "--videos", str(folder)]
+    out = ["--out", str(run / "two.html"), "--pictures", "none"]
+    assert main(["view", *given, *out]) == 0
+    said = capsys.readouterr().out
+    assert f"`sage-vqa view {run} {folder}/run --videos {folder} --serve` shows all" in said
+
+
+def test_of_two_runs_each_keeps_its_name(folder: Path, tmp_path: Path) -> None:
+    given = ["--dataset", str(folder / "data.jsonl"), "--policy", "random", "--limit", "1"]
+    assert main(["eval", *given, "--out", str(tmp_path / "later")]) == 0
+    out = tmp_path / "both.html"
+    assert main(["view", str(folder / "run"), str(tmp_path / "later"), "--out", str(out)]) == 0
+    counts = Counter(row["entry"].partition(":")[0] for row in read_page(out).rows)
+    assert counts == {"run": 4, "later": 1} and told(out)["title"] == "run and later"
 
 
 def test_a_trace_is_a_page_too(tmp_path: Path, capsys: Printed) -> None:

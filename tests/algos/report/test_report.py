@@ -91,6 +91,8 @@ def test_a_chart_shows_every_point_and_its_number() -> None:
     Page(text)
     assert text.count('class="mark"') == 2 and text.count('class="bar"') == 2
     assert "25.0 [10.0, 40.0]" in text and "50.0 [30.0, 70.0]" in text
+    # a table that can be scrolled can be scrolled by keyboard
+    assert '<div class="scroll" tabindex="0" role="group" aria-label="Accuracy, numbers">' in text
     with pytest.raises(ValueError, match="at most 4 series"):
         figure(Chart("x", "x", [], [Series("a", points)] * 5))
 

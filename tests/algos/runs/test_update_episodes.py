@@ -48,6 +48,18 @@ def test_going_on_drops_later_updates_and_nothing_else(tmp_path_factory, rows, k
         assert [e.update for e in found.of(name)] == [u for u, n in there(path) if n == name]
 
 
+def test_episodes_of_a_question_come_by_update_and_of_one_as_they_were_played(tmp_path) -> None:
+    path = tmp_path / "tokens.jsonl"
+    log = UpdateEpisodeLog(path, keep_through=0)
+    for update, right in ((3, True), (1, False), (3, False), (2, True)):
+        log.write(update, trajectory("q", right))
+    log.close()
+    found = [
+        (e.update, e.trajectory.turns[-1].info["correct"]) for e in UpdateEpisodes(path).of("q")
+    ]
+    assert found == [(1, False), (2, True), (3, True), (3, False)]
+
+
 def test_an_episode_comes_back_without_token_ids(tmp_path: Path) -> None:
     item = QAItem("q", Path("v.mp4"), "What?", ("x", "y"), "x")
     played = trajectory("q", True)

@@ -64,6 +64,7 @@ def opened(
     script: bool = True,
     dark: bool = False,
     allow: str | None = None,
+    early: str = "",
 ) -> Iterator[Opened]:
     """Open a page in a window of its own.
 
@@ -74,6 +75,7 @@ def opened(
         script: whether scripts may run.
         dark: whether the user prefers dark colours.
         allow: beginning of addresses that it may ask for.
+        early: a script that runs before those of the page.
     """
     address = where if isinstance(where, str) else where.resolve().as_uri()
     context = chromium().new_context(
@@ -82,6 +84,8 @@ def opened(
         color_scheme="dark" if dark else "light",
     )
     context.set_default_timeout(20_000)
+    if early:
+        context.add_init_script(early)
     page = context.new_page()
     found = Opened(page)
     page.on("console", lambda m: _note(found, m.type, m.text))

@@ -1,7 +1,7 @@
 // Learning curves of every metric: searched, grouped by prefix, with one cursor for all of them.
 const Curves = (() => {
   const MANY = 300; // more points than these are drawn by uPlot
-  const WIDTH = 320, HEIGHT = 150, LEFT = 58, RIGHT = 8, TOP = 8, BOTTOM = 20;
+  const WIDTH = 320, HEIGHT = 150, LEFT = 66, RIGHT = 8, TOP = 8, BOTTOM = 20;
   const SMOOTHINGS = [["none", 0], ["some", 0.6], ["much", 0.9]];
 
   const mount = (container, rows) => {

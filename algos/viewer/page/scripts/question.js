@@ -110,7 +110,7 @@ const QuestionView = (() => {
     const length = question.duration ? Dom.h("span", {}, Dom.h("b", {}, "length"), ` ${Dom.clock(question.duration)}`) : null;
     return Dom.h("header", { class: "question-head" }, title,
       Dom.h("div", { class: "who" }, entries(view), Verdict.line(question, view.episode), ...links(view),
-        Dom.h("span", { class: "tags" }, length, ...tags)));
+        Dom.h("span", { class: "tags" }, length, ...tags.flatMap((tag) => [" ", tag]))));
   }
 
   // Who is shown: one button for each entry that played it.

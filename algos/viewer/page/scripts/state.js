@@ -46,8 +46,9 @@ const State = (() => {
     return found;
   }
 
+  const millis = (seconds) => String(Math.round(seconds * 1000) / 1000);
   const written = (key, given) =>
-    key === "w" ? given.join("-") : key === "t" ? String(Math.round(given * 1000) / 1000) : String(given);
+    key === "w" ? given.map(millis).join("-") : key === "t" ? millis(given) : String(given);
 
   function hashOf(state) {
     const pairs = Object.entries(state)
@@ -65,6 +66,7 @@ const State = (() => {
     for (const [key, given] of Object.entries(changes)) next[key] = value(key, given);
     for (const key of Object.keys(next)) if (next[key] === undefined) delete next[key];
     next.view = next.view || "run";
+    if (next.view !== "run") delete next.section; // a place of the run's page
     return next;
   }
 

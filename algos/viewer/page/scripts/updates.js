@@ -4,14 +4,15 @@ const Updates = (() => {
   const HIGH = 22;
   const known = (value) => value !== undefined && value !== null && value !== "";
 
-  // The entries that are updates, by training: [[entry, …], …], each in the order of its updates.
+  // The entries that are updates, by training and by what was played: [[entry, …], …], each in the
+  // order of its updates. Keys of one kind differ in their number alone: `validated-4`, `learned-4`.
   function series() {
     const found = new Map();
     for (const entry of Data.run.entries || []) {
       if (!known(entry.update)) continue;
-      const run = (entry.told && entry.told.run) || "";
-      if (!found.has(run)) found.set(run, []);
-      found.get(run).push(entry);
+      const kind = JSON.stringify([(entry.told && entry.told.run) || "", entry.key.replace(/[0-9]+$/, "")]);
+      if (!found.has(kind)) found.set(kind, []);
+      found.get(kind).push(entry);
     }
     return [...found.values()].map((entries) => entries.sort((a, b) => a.update - b.update));
   }
@@ -110,9 +111,22 @@ const Updates = (() => {
     return Math.max(1, ...ends);
   }
 
+  // Whether one question was played after more than one of these updates.
+  function again(entries) {
+    const keys = new Set(entries.map((entry) => entry.key));
+    const seen = new Set();
+    for (let i = 0; i < Data.rows.count; i++) {
+      if (!keys.has(Data.rows.get("entry", i))) continue;
+      const id = Data.rows.get("id", i);
+      if (seen.has(id)) return true;
+      seen.add(id);
+    }
+    return false;
+  }
+
   // Every question after every update, or null for a run without updates.
   function overview() {
-    const found = series().filter((entries) => entries.length > 1);
+    const found = series().filter((entries) => entries.length > 1 && again(entries));
     if (!found.length) return null;
     const box = Dom.h("section", { class: "updates", "aria-label": "Questions over the updates" },
       Dom.h("h3", {}, "All validation questions over the updates"));

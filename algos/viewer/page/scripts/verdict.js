@@ -98,7 +98,7 @@ const Verdict = (() => {
     return Dom.h("section", { class: "verdict", "aria-label": "Verdict" },
       Dom.h("h3", {}, "Why"), choices(question, episode), why.length ? Dom.h("ul", { class: "hints" }, ...why) : null,
       Dom.h("dl", { class: "facts" }, ...facts(question, episode).map(([label, text]) =>
-        Dom.h("div", {}, Dom.h("dt", {}, label), Dom.h("dd", {}, text)))));
+        Dom.h("div", {}, Dom.h("dt", {}, label), " ", Dom.h("dd", {}, text)))));
   }
 
   // Choices with the right one marked, that answered, and the last belief in each.
@@ -110,9 +110,9 @@ const Verdict = (() => {
     const items = list.map((choice, k) => {
       const gold = k === question.gold_choice;
       const parts = [Dom.h("span", {}, choice)];
-      if (gold) parts.push(Dom.h("span", { class: "badge" }, "gold answer"));
-      if (k === answered) parts.push(Dom.h("span", { class: `badge ${gold ? "" : "badge-bad"}` }, gold ? "✓ answered" : "✗ answered"));
-      if (believed) parts.push(Dom.h("span", { class: "belief" }, Dom.percent(believed.beliefs[k])));
+      if (gold) parts.push(" ", Dom.h("span", { class: "badge" }, "gold answer"));
+      if (k === answered) parts.push(" ", Dom.h("span", { class: `badge ${gold ? "" : "badge-bad"}` }, gold ? "✓ answered" : "✗ answered"));
+      if (believed) parts.push(" ", Dom.h("span", { class: "belief" }, Dom.percent(believed.beliefs[k])));
       return Dom.h("li", { class: gold ? "gold" : "" }, ...parts);
     });
     return Dom.h("ol", { class: "choices" }, ...items);
@@ -132,7 +132,7 @@ const Verdict = (() => {
     const row = episode.row || {};
     const pairs = [];
     const add = (label, text) => known(text) && text !== "" && pairs.push([label, String(text)]);
-    if (known(episode.verdict)) add("decided by", episode.rule === "undecided" ? "no rule: none could tell, which is wrong" : episode.rule && `the rule ${episode.rule}`);
+    if (known(episode.verdict)) add("decided by", episode.rule === "undecided" ? "no rule: none could tell, which is wrong" : episode.rule && `the rule ${episode.rule.replaceAll("_", " ")}`);
     add("judge", episode.judge);
     add("its words", episode.judge_words);
     add("played on another video", episode.other_video);

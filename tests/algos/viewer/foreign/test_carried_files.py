@@ -35,13 +35,15 @@ def test_pictures_in_the_trace_and_in_its_folder_are_taken(folder: Path) -> None
         data_uri(),
         {"url": data_uri()},
         {"type": "base64", "data": data_uri()},
+        {"type": "base64", "media_type": "image/png", "data": bare},  # Anthropic's, however short
+        {"bytes": bare, "path": "/etc/hostname"},
         "images/a.png",
         f"file://{folder}/images/a.png",
         {"bytes": None, "path": "images/../images/a.png"},
         "attachment://k",
         bare + "A" * (4 * (4100 - len(bare)) // 4),
     ]
-    assert [pictures.bytes_of(source) == picture() for source in sources[:-1]] == [True] * 7
+    assert [pictures.bytes_of(source) == picture() for source in sources[:-1]] == [True] * 9
     assert pictures.left_out == 0
 
 

@@ -1,4 +1,7 @@
-"""Laws of `algos.viewer.foreign`: `atif_traces`, `inspect_traces`, `times_told`, `trace_rows`: whose number it is."""
+"""Laws of `algos.viewer.foreign`: `atif_traces`, `inspect_traces`, `times_told`, `trace_rows`.
+
+A number is that of what it is called, and what is not told is no zero.
+"""
 
 from __future__ import annotations
 

@@ -140,6 +140,18 @@ def test_a_link_to_a_section_keeps_the_filters(page):
     until(page, "location.hash.includes('section')")
     assert address(page) == {"filter": "verdict:wrong", "section": "summary"}
     assert page.page.locator(".filter-chip").count() == 1
+    page.page.locator(".body .row a").nth(0).click()  # a question is no place of that page
+    page.page.wait_for_selector(".question-view")
+    assert "section" not in address(page)
+
+
+def test_times_in_the_address_are_to_the_millisecond(page):
+    go(page, q="q1")
+    page.page.locator("[role=option]").first.hover()
+    page.page.mouse.wheel(0, -333)
+    until(page, "location.hash.includes('w=')")
+    for end in address(page)["w"].split("-"):
+        assert len(end.partition(".")[2]) <= 3
 
 
 def test_the_back_button_goes_from_a_question_to_its_row(page):

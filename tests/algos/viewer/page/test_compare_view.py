@@ -271,3 +271,27 @@ def test_a_run_of_one_entry_says_so(tmp_path) -> None:
         found.page.wait_for_selector(".cmp-head")
         assert "nothing to compare" in found.page.locator(".compare").text_content()
         found.require_quiet()
+
+
+def test_what_was_learned_from_is_no_column_among_the_validations(tmp_path) -> None:
+    """Of questions of its own after each update: no question is there over the updates."""
+    made = made_up_run(4, entries=1, updates=4)
+    names = ("validated-0", "validated-1", "learned-1", "learned-2")
+    keys = dict(zip([f"update-{k}" for k in (1, 2, 3, 4)], names, strict=True))
+    entries = [replace(made.entries[0])] + [
+        replace(one, key=keys[one.key], update=int(keys[one.key][-1])) for one in made.entries[1:]
+    ]
+    own = {"learned-1": "q2", "learned-2": "q3"}
+    rows = [{**row, "entry": keys.get(row["entry"], row["entry"])} for row in made.rows()]
+    rows = [row for row in rows if own.get(row["entry"], row["id"]) == row["id"]]
+    run = replace(made, entries=entries, shown="policy-0", rows=lambda: iter(rows), count=len(rows))
+    run = replace(run, question=lambda name: replace(made.question(name), episodes=()))
+    write_view(run, tmp_path / "page.html")
+    with opened(f"{(tmp_path / 'page.html').as_uri()}#view=compare") as found:
+        found.page.wait_for_selector(".heat")
+        found.page.locator(".heat-table summary").click()
+        found.page.wait_for_selector(".heat-table thead th")
+        heads = found.page.locator(".heat-table thead th").all_text_contents()
+        assert found.page.locator(".heat").count() == 1
+        assert heads[1:] == ["0", "1"]
+        found.require_quiet()

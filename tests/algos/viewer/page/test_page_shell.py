@@ -185,6 +185,28 @@ def test_nothing_is_wider_than_a_small_screen(path, state):
             assert 0 <= place["x"] <= 20 and place["width"] < 220  # it stays, and leaves room
 
 
+@pytest.mark.parametrize("state", ["", "q=q1", "view=compare&q=q1"])
+def test_words_of_any_length_stay_in_their_box(tmp_path, state):
+    made, long = made_up_run(3, entries=2), 10_000 * "W"
+    many = " ".join(["many words"] * 300)
+
+    def question(name):
+        return replace(
+            made.question(name), question=long, gold=long, group={long: long},
+            choices=[long, many, "blue", "gold"],
+        )  # fmt: skip
+
+    run = replace(
+        made, title=long, about={long: long, many: many}, notes=[long], question=question,
+        entries=[replace(one, title=long) for one in made.entries],
+    )  # fmt: skip
+    write_view(run, tmp_path / "page.html")
+    with shown(tmp_path / "page.html", state, width=420) as found:
+        found.page.wait_for_selector(".grid-box .row, .question-view, .cmp-head", state="attached")
+        found.page.wait_for_timeout(200)
+        assert found.page.evaluate("document.documentElement.scrollWidth") <= 420
+
+
 def test_colours_are_the_readers_choice_and_stay(path):
     background = "getComputedStyle(document.body).backgroundColor"
     with shown(path) as found:
@@ -209,6 +231,7 @@ def test_paper_has_the_sections_the_first_rows_and_the_open_question(path):
         assert found.page.is_visible("#summary")
         assert found.page.is_visible(".question-view")
         assert found.page.is_hidden(".grid-box") and found.page.is_hidden("#tools")
+        assert found.page.is_hidden("#questions"), "a heading with nothing below it"
     with shown(path, "sort=frames") as found:
         settled(found)
         first = [row["id"] for row in json.loads(saved(found))][:200]
@@ -220,6 +243,19 @@ def test_paper_has_the_sections_the_first_rows_and_the_open_question(path):
         found.page.emulate_media(media="screen")
         until(found, "document.querySelectorAll('.printed tr').length === 0")
         assert found.page.pdf()[:5] == b"%PDF-"
+
+
+def test_paper_has_every_column_of_a_wide_table(tmp_path):
+    cells = "".join(f"<td>{k} and more words</td>" for k in range(8))
+    wide = f'<div class="scroll"><table><tr>{cells}</tr></table></div>'
+    run = replace(made_up_run(3), sections=[("wide", "Wide", wide)])
+    write_view(run, tmp_path / "page.html")
+    with shown(tmp_path / "page.html", width=720) as found:
+        settled(found)
+        hidden = "(box => box.scrollWidth - box.clientWidth)(document.querySelector('.scroll'))"
+        assert found.page.evaluate(hidden) > 0
+        found.page.emulate_media(media="print")
+        assert found.page.evaluate(hidden) == 0
 
 
 def test_without_a_script_the_page_is_a_document(path):

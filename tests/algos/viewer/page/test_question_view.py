@@ -171,41 +171,25 @@ def test_terms_of_the_reward_are_parts_of_one_bar(tmp_path: Path) -> None:
 NEVER = [{"turn": 1, "action": "sample", "frames": [[10, -1, -1], [40, -1, -1]]}]
 
 
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        (
-            {},
-            "It saw the evidence (3 frames of it, first in the overview) and still answered wrong.",
-        ),
-        ({}, "Before turn 1 the right choice was its most probable one; at the end it was not."),
-        ({"steps": NEVER}, "It never saw the evidence: its nearest frame is 8.5 s away."),
-        ({"steps": NEVER, "verdict": True}, "Lucky, or told by the question"),
-        (
-            {"prediction": None, "stop_reason": "out_of_turns", "steps": NEVER},
-            "It ran out of turns without an answer.",
-        ),
-        ({"verdict": None, "error": "VideoError: gone"}, "It failed on our side"),
-        ({"verdict": True}, "Right, and it saw the evidence: first in the overview."),
-    ],
-)
-def test_why_it_ended_so_is_said_from_what_is_known(
-    tmp_path: Path, changes: dict[str, Any], said: str
-) -> None:
-    with shown(tmp_path, changed(**changes)) as found:
-        assert said in found.page.inner_text(".hints")
+def test_why_it_ended_so_stands_beside_it(tmp_path: Path) -> None:
+    with shown(tmp_path, QUESTION) as found:
+        hints = found.page.locator(".hints li").all_inner_texts()
+        assert hints[0].startswith("It saw the evidence (3 frames of it, first in the overview)")
+        assert hints[1].startswith("Before turn 1 the right choice was its most probable one")
+        assert len(hints) == 2
 
 
-def test_nothing_is_said_of_evidence_where_the_frames_are_not_known(tmp_path: Path) -> None:
-    with shown(tmp_path, changed(steps=[{"turn": 1, "action": "answer"}], row={})) as found:
-        text = found.page.inner_text(".verdict")
-        assert "evidence" not in text and "first hit" not in text
+def test_words_that_stand_beside_each_other_are_not_read_as_one(tmp_path: Path) -> None:
+    with shown(tmp_path, {**QUESTION, "group": {"family": "when", "tier": "core"}}) as found:
+        assert found.page.text_content(".tags").endswith("family when tier core")
+        assert "green gold answer" in found.page.text_content(".choices")
 
 
-def test_a_belief_that_stays_right_was_not_lost(tmp_path: Path) -> None:
-    steps = [STEPS[0], STEPS[1], {**STEPS[2], "beliefs": [0.3, 0.7]}]
-    with shown(tmp_path, changed(steps=steps)) as found:
-        assert "most probable" not in found.page.inner_text(".hints")
+def test_a_rule_that_could_not_tell_decided_nothing(tmp_path: Path) -> None:
+    with shown(tmp_path, changed(rule="undecided")) as found:
+        assert "decided by no rule: none could tell" in found.page.text_content(".verdict .facts")
+    with shown(tmp_path, changed(rule="wrong_choice")) as found:
+        assert "decided by the rule wrong choice" in found.page.text_content(".verdict .facts")
 
 
 def test_beliefs_are_drawn_and_told(tmp_path: Path) -> None:

@@ -120,6 +120,11 @@ def test_a_damaged_run_is_refused_or_shown(played: Path, tmp_path: Path, unfinis
         ("evaluations/*.jsonl", ("start_info", "span"), [0.0, -1.0]),
         ("evaluations/*.jsonl", ("start_info", "spent"), True),
         ("evaluations/*.jsonl", ("conditions", "max_frames"), [[1, 2]]),
+        ("evaluations/*.jsonl", ("start_info", "frame_seconds"), [1e308]),
+        ("evaluations/*.jsonl", ("turns", 0, "invalid"), {"text": {"a": 1}, "reason": "x"}),
+        ("evaluations/*.jsonl", ("turns", 0, "tokens"), {"prompt": True, "completion": [1],
+                                                        "logprobs": [0.0], "frames": []}),
+        ("manifest.json", ("settings", "environment"), "x"),
         ("samples.jsonl", ("frames",), 10**14),
     ],
 )  # fmt: skip

@@ -156,6 +156,18 @@ def test_nothing_wrong_is_said() -> None:
     assert words == "No question is wrong, of 2 kinds with 5 questions or more."
 
 
+def test_one_kind_is_one() -> None:
+    rows = kinds_of({"order": (1, 6), "rare": (1, 2)})
+    words = failing_words(worst_kinds([result_of_row(one) for one in rows]))
+    assert words.endswith("of 1 kind with 5 questions or more.")
+
+
+def test_only_a_gain_is_called_learned() -> None:
+    rows = [row(k, k > 2) for k in range(6)]
+    assert view_sections(plays(*rows))[0][:2] == ("learned", "In short")
+    assert view_sections(plays(*rows, before=rows))[0][:2] == ("learned", "What was learned")
+
+
 def test_a_kind_leads_to_its_wrong_answers_by_a_filter_that_the_table_reads() -> None:
     rows = kinds_of({'in "two" words': (1, 6), "b": (5, 6)})
     rows = [{**one, "duration": 700.0 if k % 2 else 3000.0} for k, one in enumerate(rows)]

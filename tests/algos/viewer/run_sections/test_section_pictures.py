@@ -1,6 +1,7 @@
 """Laws of `algos.viewer.run_sections`: what is drawn stands where its numbers say.
 
-Of `headline`, `run_plays`, `effort`, `frontier`, `calibration`, `action_flow`, `surprises` and `links`.
+Of `headline`, `run_plays`, `effort`, `frontier`, `calibration`, `action_flow`, `surprises` and
+`links`.
 """
 
 from __future__ import annotations

@@ -144,7 +144,11 @@ def test_a_server_that_has_stopped_is_told() -> None:
 
 def curves(updates: int) -> list[dict[str, float]]:
     return [
-        {"update": float(k), "eval/score": k / updates, "losses/entropy": 1.0 / (k + 1)}
+        {
+            "update": float(k),
+            "eval/score": k / updates,
+            "losses/entropy": 1 - 0.998868 * k / (updates - 1),
+        }
         | {f"time/stage-{n}": float(n) for n in range(8)}
         for k in range(updates)
     ]
@@ -157,6 +161,9 @@ def test_every_metric_has_a_curve_with_one_cursor_and_a_search(updates: int) -> 
         found.page.locator("#learning").scroll_into_view_if_needed()
         found.page.locator(".curve-bar").wait_for(timeout=15_000)
         assert "10 of 10 metrics" in str(found.page.locator(".curve-bar").text_content())
+        boxes = "texts => texts.map(one => one.getBBox().x)"
+        begins = found.page.locator(".curve text").evaluate_all(boxes)
+        assert all(x >= 0 for x in begins), "a number at the axis is cut off"
         groups = found.page.locator(".curve-groups summary").all_text_contents()
         assert groups == ["main (2)", "eval (1)", "losses (1)", "time (8)"]
         kind = ".curve svg" if updates == 40 else ".curve canvas"
