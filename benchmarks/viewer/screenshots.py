@@ -166,4 +166,7 @@ def small_png(data: bytes) -> bytes:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Settings))
+    try:
+        main(tyro.cli(Settings))
+    except SageEnvError as error:
+        raise SystemExit(f"screenshots: {error}") from None

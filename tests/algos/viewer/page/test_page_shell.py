@@ -331,3 +331,4 @@ def test_the_count_is_of_the_questions_that_an_entry_was_asked(tmp_path):
         for entry, told in zip(run.entries, words, strict=True):
             found.page.select_option(".table-bar select", entry.key)
             until(found, f"document.querySelector('.count').textContent === '{told}'")
+        assert found.problems == []

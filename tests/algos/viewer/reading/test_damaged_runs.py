@@ -136,7 +136,7 @@ def test_found_damage(
     first, *rest = path.read_text().splitlines() if name.endswith("l") else [path.read_text()]
     path.write_text("\n".join([json.dumps(changed(json.loads(first), place, value)), *rest]) + "\n")
     if shown_or_refused(own, tmp_path / "page.html"):
-        write_page(own)
+        assert write_page(own).exists()
 
 
 def test_what_pins_a_judge_is_a_text() -> None:

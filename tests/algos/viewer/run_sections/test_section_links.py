@@ -44,6 +44,7 @@ def test_a_kind_leads_to_its_wrong_answers(page: Path) -> None:
         told(found, "60 of 60 questions")
         row = found.page.locator("#learned table tbody tr").first
         wrong = row.locator("td").nth(1).text_content()
+        assert 0 < int(wrong) < 60
         row.get_by_role("link").click()
         told(found, f"{wrong} of 60 questions")
         found.require_quiet()
