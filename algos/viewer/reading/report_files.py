@@ -21,6 +21,7 @@ from algos.viewer.reading.run_facts import (
     dataset_of,
     is_joint_folder,
     manifest_of,
+    playing_facts,
     session_facts,
     settings_of,
     training_facts,
@@ -146,7 +147,7 @@ def report_view(folder: RunFolder, data: ReportData, *, pictures: bool | None = 
     return run_view(
         StoredRun(
             title=data.title,
-            about={**data.about, **session_facts(manifest), **training_facts(data.metrics)},
+            about={**data.about, **session_facts(manifest), **_time_taken(data)},
             entries=entries,
             shown=data.after,
             before=data.before,
@@ -156,6 +157,11 @@ def report_view(folder: RunFolder, data: ReportData, *, pictures: bool | None = 
             curves=data.metrics,
         )
     )
+
+
+def _time_taken(data: ReportData) -> dict[str, str]:
+    """Return how long a training learned, or the entry that is shown played."""
+    return training_facts(data.metrics) or playing_facts(data.shown.episodes())
 
 
 def all_sections(data: ReportData) -> list[Section]:

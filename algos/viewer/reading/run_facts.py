@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from algos.evaluation.row_results import EpisodeResult
 from algos.runs.joint_folder import JOINT
 from algos.runs.json_files import RunFolderError, read_json
 from algos.runs.run_folder import RunFolder
@@ -77,6 +78,14 @@ def training_facts(metrics: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     seconds = sum(float(row[key]) for row in metrics for key in _WALL if row.get(key))
     found = {"updates": str(metrics[-1].get("update", len(metrics)))}
     return found | ({"time of updates": duration_text(seconds)} if seconds else {})
+
+
+def playing_facts(episodes: Iterable[EpisodeResult]) -> dict[str, str]:
+    """Return how long some episodes took, one after the other, where all of them were timed."""
+    seconds = [one.spent.get("seconds") for one in episodes]
+    known = [second for second in seconds if second is not None]
+    timed = bool(known) and len(known) == len(seconds)
+    return {"time of episodes": duration_text(sum(known))} if timed else {}
 
 
 def duration_text(seconds: float) -> str:

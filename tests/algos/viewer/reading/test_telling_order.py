@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from algos.viewer.reading.run_facts import duration_text, session_facts, training_facts
+from algos.evaluation.row_results import EpisodeResult
+from algos.viewer.reading.run_facts import (
+    duration_text,
+    playing_facts,
+    session_facts,
+    training_facts,
+)
 from algos.viewer.reading.table_rows import SeenKeys, flat_row
 from algos.viewer.reading.telling_order import TellingOrder
 
@@ -112,6 +119,9 @@ def test_what_was_run_is_told_in_a_line() -> None:
     assert training_facts([]) == {}
     rows = [{"update": 0}, {"update": 1, "time/rollout": 100.0, "time/learn": 20.0}]
     assert training_facts(rows) == {"updates": "1", "time of updates": "2 min"}
+    timed = EpisodeResult("a", "v", 9.0, {}, True, 8, 1, None, None, spent={"seconds": 1.25})
+    assert playing_facts([timed, timed]) == {"time of episodes": "2.5 s"}
+    assert playing_facts([timed, replace(timed, spent={})]) == playing_facts([]) == {}
     assert [duration_text(x) for x in (8.12, 59.0, 90.0, 7200.0)] == [
         "8.1 s", "59.0 s", "2 min", "2.0 h",
     ]  # fmt: skip
