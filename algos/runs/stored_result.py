@@ -11,6 +11,7 @@ from algos.evaluation.row_results import EpisodeResult, result_of_row
 from algos.evaluation.row_types import check_row
 from algos.rollout.trajectory import Trajectory
 from algos.runs.line_index import LineList
+from algos.runs.rare_collections import rare_collections
 from algos.runs.run_folder import RunFolder, RunFolderError, item_from_json, read_json
 from sage_env.datasets.item import QAItem
 
@@ -18,6 +19,7 @@ TRAJECTORY, ROW = "a trajectory", "the row of a question"
 """What a line is of, for messages."""
 
 
+@rare_collections()
 def load_stored(folder: RunFolder, name: str | None = None) -> EvalResult:
     """Read a finished evaluation; an episode is read from the disk whenever it is asked for.
 

@@ -13,6 +13,7 @@ from algos.report.report_sections import report_sections
 from algos.runs.joint_folder import entry_folder
 from algos.runs.json_files import RunFolderError, read_json, write_json
 from algos.runs.metrics import read_metrics
+from algos.runs.rare_collections import rare_collections
 from algos.runs.run_folder import RunFolder
 from algos.runs.stored_result import load_stored
 from algos.viewer.reading.question_views import known_item
@@ -127,6 +128,7 @@ def load_report(folder: RunFolder) -> ReportData:
         raise RunFolderError(f"{folder.report_settings} is not complete: {error}") from error
 
 
+@rare_collections()
 def report_view(folder: RunFolder, data: ReportData, *, pictures: bool | None = None) -> RunView:
     """Return a finished run as the page shows it.
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from algos.runs.rare_collections import rare_collections
 from algos.viewer.page.page_files import script, styles, template
 from algos.viewer.view_data import RunView
 from algos.viewer.writing.no_script import MOST, plain_table
@@ -70,6 +71,7 @@ class Written:
     notes: Sequence[str]
 
 
+@rare_collections()
 def write_view(run: RunView, path: Path, settings: WriteSettings | None = None) -> Written:
     """Write the page of a run as one HTML file, whole or not at all.
 
