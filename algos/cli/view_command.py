@@ -48,7 +48,7 @@ class View:
     or .mp4 file of the clip."""
     question: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Id of a question, as often as needed: the page has these alone."""
-    pictures: str = "3600k"
+    pictures: str = "3300k"
     """Most bytes of the page for pictures, such as 500k or 20M; `none` for no pictures."""
     allow_frames: bool = False
     """Show frames also of a dataset whose licence does not let them be published: for your own

@@ -44,9 +44,9 @@ class WriteSettings:
     """
 
     max_bytes: int = 60_000_000
-    picture_bytes: int = 3_600_000
+    picture_bytes: int = 3_300_000
     details: int = 10_000
-    pictured: int = 600
+    pictured: int = 400
     workers: int = 2
     more: str = ""
 
