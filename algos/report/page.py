@@ -21,7 +21,7 @@ body { margin: 0 auto; padding: 0 1.2rem 4rem; max-width: 78rem; background: var
   color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
 h1 { margin: 1.5rem 0 .3rem; } h2 { margin: 2.4rem 0 .6rem; } h3 { margin: 0 0 .5rem; }
 h4 { margin: 1rem 0 .3rem; } h5 { margin: .6rem 0 .2rem; font-size: 1em; }
-small, .note, figcaption, .tags { color: var(--soft); } a { color: var(--look); }
+small, .note, figcaption { color: var(--soft); } a { color: var(--look); }
 :focus-visible { outline: 3px solid var(--look); outline-offset: 2px; }
 .skip-link { position: absolute; left: -99rem; } .skip-link:focus { left: 1rem; top: .5rem;
   background: var(--card); padding: .4rem .8rem; }
@@ -49,17 +49,15 @@ svg text { fill: var(--soft); font: 13px system-ui, sans-serif; }
 .s3 .line, .s3 .bar { stroke: var(--s3); } .s3 .mark { fill: var(--s3); }
 .question { font-size: 1.1rem; font-weight: 600; margin: .2rem 0; }
 .choices { margin: .2rem 0; padding-left: 1.6rem; list-style: upper-alpha; }
-.gold { font-weight: 600; } .tags span { margin-right: 1rem; } .tags b { font-weight: 500; }
+.gold { font-weight: 600; }
 .right { color: var(--good); } .wrong { color: var(--bad); } .none { color: var(--soft); }
-.badge { font: 600 .75rem system-ui, sans-serif; color: var(--good); border: 1px solid var(--good);
-  border-radius: 4px; padding: 0 .25rem; white-space: nowrap; }
-.turns { list-style: none; padding-left: 0; } pre { margin: .2rem 0; padding: .4rem .6rem;
+pre { margin: .2rem 0; padding: .4rem .6rem;
   background: var(--bg); border: 1px solid var(--rule); border-radius: 4px; white-space: pre-wrap;
   overflow-wrap: anywhere; }
 .frames { display: flex; flex-wrap: wrap; gap: .4rem; } .thumb { width: min-content; }
 .thumb figcaption { font-size: .75rem; }
 .thumb img { display: block; border: 2px solid var(--rule); image-rendering: auto;
-  min-width: 5rem; height: auto; } .thumb.hit img { border-color: var(--good); }
+  min-width: 5rem; height: auto; }
 summary { cursor: pointer; }
 @media print { details:not([open]) > *:not(summary) { display: none; } }
 """

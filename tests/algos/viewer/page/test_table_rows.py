@@ -7,22 +7,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from algos.viewer.view_data import Column
 from algos.viewer.writing import write_view
 from sage_env.timeline import clock
+from tests.helpers.viewer import made_up
 from tests.helpers.viewer.browser import opened
 from tests.helpers.viewer.run_table import go, natural, ordered, run_of, saved_keys, settled
 
-COLUMNS = (
-    Column(key="question", title="Question", kind="text"),
-    Column(key="group.family", title="Family", kind="category"),
-    Column(key="duration", title="Length", kind="seconds"),
-    Column(key="verdict", title="Verdict", kind="verdict"),
-    Column(key="prediction", title="Answer", kind="text"),
-    Column(key="gold", title="Gold", kind="text"),
-    Column(key="turns", title="Turns", kind="number"),
-    Column(key="evidence_recall", title="Evidence", kind="number"),
-)
+COLUMNS = tuple(one for one in made_up.COLUMNS if one.shown and one.key != "frames")
 FAMILIES = ["needle", "two words", 'a "quoted", one', "none", "a:b", None]
 WORDS = ["red", "Rot", "ÄRGER", "q7", "10", "9", 'a"b', "x,y", "a:b", "%", "\\", "+", "straße"]
 
